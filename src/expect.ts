@@ -1,0 +1,55 @@
+/** The one helper for checking what users pass: every sentence has the form "expected … for NAME but received …: advice". */
+import { shown, ZslabError } from './errors.js'
+
+export function invalid(name: string, expected: string, received: unknown, advice?: string): ZslabError {
+  return new ZslabError(
+    'invalid',
+    `expected ${expected} for ${name} but received ${shown(received)}${advice ? `: ${advice}` : ''}`,
+  )
+}
+
+export function integer(name: string, value: unknown, least: number, most = Number.MAX_SAFE_INTEGER): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most)
+    throw invalid(name, most === Number.MAX_SAFE_INTEGER ? `a whole number ≥ ${least}` : `a whole number from ${least} to ${most}`, value)
+  return value
+}
+
+export function number(name: string, value: unknown, least: number, most: number, interval = `from ${least} to ${most}`): number {
+  if (typeof value !== 'number' || !Number.isFinite(value) || value < least || value > most)
+    throw invalid(name, `a number ${interval}`, value)
+  return value
+}
+
+export function text(name: string, value: unknown): string {
+  if (typeof value !== 'string') throw invalid(name, 'a string', value)
+  return value
+}
+
+export function flag(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw invalid(name, 'true or false', value)
+  return value
+}
+
+export function oneOf<T extends string>(name: string, value: unknown, words: readonly T[]): T {
+  if (typeof value !== 'string' || !(words as readonly string[]).includes(value))
+    throw invalid(name, `one of ${words.map((w) => `'${w}'`).join(', ')}`, value)
+  return value as T
+}
+
+/** Refuses names that `known` does not hold: an option is never accepted and ignored. */
+export function options(name: string, value: unknown, known: readonly string[]): Record<string, unknown> {
+  if (value === undefined) return {}
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(name, 'an object', value)
+  for (const key of Object.keys(value))
+    if (!known.includes(key)) {
+      const near = known.find((k) => k.toLowerCase() === key.toLowerCase() || k.startsWith(key) || key.startsWith(k))
+      throw new ZslabError('invalid', `${name} has no option ${shown(key)}${near ? `, did you mean '${near}'?` : ''}; it has: ${known.join(', ')}`)
+    }
+  return value as Record<string, unknown>
+}
+
+export function float32(name: string, value: unknown, length: number, shape: string): Float32Array {
+  if (!(value instanceof Float32Array)) throw invalid(name, `a Float32Array ${shape}`, value)
+  if (value.length !== length) throw invalid(name, `a Float32Array ${shape} of ${length} elements`, value)
+  return value
+}
