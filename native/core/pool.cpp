@@ -1,0 +1,100 @@
+// Workers spin for a short while after a job (the next kernel of the same step comes within microseconds), then yield, then sleep.
+#include "core/pool.h"
+
+#include <chrono>
+
+namespace zs {
+namespace {
+constexpr auto kSpin = std::chrono::microseconds(60);    // longer than the gap between two kernels of a step
+constexpr auto kYield = std::chrono::microseconds(2000);  // lets others run on a busy machine without paying for a wake-up
+
+inline void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#endif
+}
+
+// Waits until done() holds or kYield has passed.
+template <class Done>
+bool wait_briefly(Done done) {
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0;; ++i) {
+    if (done()) return true;
+    relax();
+    if ((i & 63) != 63) continue;
+    const auto spent = std::chrono::steady_clock::now() - start;
+    if (spent > kYield) return false;
+    if (spent > kSpin) std::this_thread::yield();
+  }
+}
+}  // namespace
+
+Pool::Pool(int threads) {
+  for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+}
+
+Pool::~Pool() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  for (auto &worker : workers_) worker.join();
+}
+
+void Pool::drain(int thread) {
+  const int64_t count = count_.load(std::memory_order_relaxed);
+  for (;;) {
+    if (call_ && call_->abort) {
+      cut_.store(true, std::memory_order_relaxed);
+      return;
+    }
+    const int64_t unit = next_.fetch_add(1, std::memory_order_relaxed);
+    if (unit >= count) return;
+    unit_(context_, unit, thread);
+  }
+}
+
+void Pool::work(int thread) {
+  uint64_t seen = 0;
+  for (;;) {
+    const auto changed = [&] { return job_.load(std::memory_order_acquire) != seen || stop_.load(std::memory_order_relaxed); };
+    if (!wait_briefly(changed)) {
+      std::unique_lock<std::mutex> lock(mutex_);
+      ++sleeping_;
+      wake_.wait(lock, changed);
+      --sleeping_;
+    }
+    if (stop_) return;
+    seen = job_.load(std::memory_order_acquire);
+    drain(thread);
+    busy_.fetch_sub(1, std::memory_order_release);
+  }
+}
+
+bool Pool::run_units(int64_t count, const zs_call *call, Unit unit, void *context) {
+  if (count <= 0) return !(call && call->abort);
+  call_ = call;
+  unit_ = unit;
+  context_ = context;
+  cut_.store(false, std::memory_order_relaxed);
+  next_.store(0, std::memory_order_relaxed);
+  count_.store(count, std::memory_order_relaxed);
+  const bool alone = workers_.empty() || count == 1;
+  if (!alone) {
+    busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+    {
+      // The lock orders this store against a worker that is about to sleep; without it the wake-up could be lost.
+      std::lock_guard<std::mutex> lock(mutex_);
+      job_.fetch_add(1, std::memory_order_release);
+      if (sleeping_) wake_.notify_all();
+    }
+  }
+  drain(0);
+  if (!alone)
+    while (!wait_briefly([&] { return busy_.load(std::memory_order_acquire) == 0; })) {
+    }
+  return !cut_.load(std::memory_order_relaxed);
+}
+
+}  // namespace zs
