@@ -1,0 +1,354 @@
+/** readGguf and describe: what a good file gives, and the sentence for each kind of bad one. */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { encodeGguf, type MetadataEntry, type TensorData } from '../../../scripts/gguf-writer.js'
+import { toyFile, toyModel } from '../../../scripts/make-toy-model.js'
+import { decode, encode, fromHalf, toHalf } from '../../../scripts/quants.js'
+import { describe as describeModel } from '../../../src/model/architectures.js'
+import { fileHash, readGguf } from '../../../src/model/gguf.js'
+import { ownFolder, toyPath, written } from './files.js'
+
+const folder = ownFolder()
+
+/** The toy with `change` made to its parts. */
+function changed(change: (metadata: MetadataEntry[], tensors: TensorData[]) => void, alignment = 32): string {
+  const { metadata, tensors } = toyModel()
+  change(metadata, tensors)
+  return written(folder, 'changed.gguf', encodeGguf(metadata, tensors, alignment))
+}
+
+const set = (metadata: MetadataEntry[], key: string, value: unknown) => {
+  const entry = metadata.find((e) => e.key === key)
+  const type = typeof value === 'string' ? 'string' : Number.isInteger(value) ? 'uint32' : 'float32'
+  if (entry) Object.assign(entry, { type, value })
+  else metadata.push({ key, type, value: value as never })
+}
+
+async function refused(path: string, code: string, ...words: RegExp[]): Promise<void> {
+  await assert.rejects(
+    async () => describeModel(await readGguf(path)),
+    (error: Error & { code?: string }) => {
+      assert.equal(error.name, 'ZslabError', error.stack)
+      assert.equal(error.code, code, error.message)
+      for (const word of words) assert.match(error.message, word)
+      assert.ok(error.message.includes(path), `the message names the file: ${error.message}`)
+      return true
+    },
+  )
+}
+
+describe('a GGUF file', () => {
+  it('gives shapes, types, absolute offsets and metadata', async () => {
+    const gguf = await readGguf(toyPath)
+    const file = readFileSync(toyPath)
+    assert.equal(gguf.bytes, file.length)
+    const { tensors, metadata } = toyModel()
+    assert.deepEqual(
+      gguf.tensors.map((t) => [t.name, t.type, t.shape, t.bytes]),
+      tensors.map((t) => [t.name, t.type, t.shape, t.bytes]),
+    )
+    gguf.tensors.forEach((t, i) =>
+      assert.ok(file.subarray(t.offset, t.offset + t.bytes).equals(tensors[i].data), t.name),
+    )
+    assert.deepEqual(new Set(gguf.tensors.map((t) => t.type)), new Set([0, 1, 3, 8]))
+    for (const { key, value } of metadata)
+      assert.deepEqual(gguf.metadata[key], key.endsWith('epsilon') ? Math.fround(value as number) : value, key)
+  })
+
+  it('is described as the native engine wants it', async () => {
+    const { name, parameters, ...shape } = describeModel(await readGguf(toyPath))
+    assert.equal(name, 'zslab toy')
+    assert.equal(
+      parameters,
+      toyModel().tensors.reduce((n, t) => n + t.shape.reduce((a, b) => a * b), 0),
+    )
+    assert.deepEqual(shape, {
+      arch: 'llama', archNumber: 0, layers: 3, heads: 4, kvHeads: 2, headDim: 16, hidden: 64, feedForward: 96, vocabulary: 319,
+      context: 2048, ropeDims: 16, ropeBase: 10000, normEps: Math.fround(1e-5), tiedOutput: false,
+    }) // prettier-ignore
+    const tied = written(folder, 'tied.gguf', toyFile({ tied: true }))
+    assert.equal(describeModel(await readGguf(tied)).tiedOutput, true)
+  })
+
+  it('is what scripts/make-toy-model.ts writes, within 300 kB', () => {
+    const file = readFileSync(toyPath)
+    assert.ok(file.length <= 300_000)
+    assert.ok(file.equals(toyFile()), 'run npx tsx scripts/make-toy-model.ts')
+  })
+
+  it('has a hash, with progress', async () => {
+    const seen: number[] = []
+    const hash = await fileHash(toyPath, { progress: (done, total) => seen.push(done / total) })
+    assert.equal(hash, createHash('sha256').update(readFileSync(toyPath)).digest('hex'))
+    assert.equal(seen.at(-1), 1)
+  })
+
+  it('keeps the strings that cross a read of the library whole', async () => {
+    // The library reads 2,000,000 bytes at a time; a string that ends a value there would come back cut.
+    for (const [at, strings] of [
+      [1_999_990, 1],
+      [1_999_950, 2],
+    ] as const) {
+      const long = 'x'.repeat(60) + 'END'
+      const path = changed((metadata) => {
+        const before = encodeGguf(metadata, []).length
+        for (let left = at - before - 200; left > 0; left -= 900_000)
+          metadata.push({
+            key: `pad.${left}`,
+            type: 'string',
+            value: ' '.repeat(Math.max(0, Math.min(left, 900_000) - 40)),
+          })
+        for (let i = 0; i < 12; i++) {
+          metadata.push({ key: `probe.${i}`, type: 'array', of: 'string', value: Array(strings).fill(long) })
+          metadata.push({ key: `probe.s${i}`, type: 'string', value: long })
+        }
+      })
+      const { metadata } = await readGguf(path)
+      for (let i = 0; i < 12; i++) {
+        assert.deepEqual(metadata[`probe.${i}`], Array(strings).fill(long))
+        assert.equal(metadata[`probe.s${i}`], long)
+      }
+    }
+  })
+})
+
+describe('a GGUF file that cannot be used', () => {
+  it('is missing, a folder, a pipe, empty or something else', async () => {
+    await refused(join(folder, 'none.gguf'), 'file', /there is no such file/)
+    await refused(folder, 'file', /no regular file/)
+    const pipe = join(folder, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    await refused(pipe, 'file', /no regular file/)
+    await refused(written(folder, 'empty', Buffer.alloc(0)), 'file', /0 bytes/)
+    await refused(
+      written(folder, 'text', Buffer.from('# a text file, not a model\n')),
+      'file',
+      /"# a "/,
+      /not a GGUF file/,
+    )
+  })
+
+  it('ends too early, wherever that is', async () => {
+    const file = toyFile()
+    for (const end of [30, 200, 5000, 8320, 8321, 100_000, file.length - 700])
+      await refused(
+        written(folder, 'short.gguf', file.subarray(0, end)),
+        'file',
+        /the end of the file|cut short|expected/,
+      )
+  })
+
+  it('has an old version or the other byte order', async () => {
+    const file = toyFile()
+    file.writeUInt32LE(1, 4)
+    await refused(written(folder, 'v1.gguf', file), 'unsupported', /version 1/)
+    file.writeUInt32BE(3, 4)
+    await refused(written(folder, 'be.gguf', file), 'unsupported', /big-endian/)
+  })
+
+  it('claims more than it can hold', async function () {
+    this.timeout(20_000)
+    const file = toyFile()
+    file.writeBigUInt64LE(2n ** 60n, 8)
+    await refused(written(folder, 'many.gguf', file), 'file', /1152921504606846976/)
+    const keys = toyFile()
+    keys.writeBigUInt64LE(4000n, 16)
+    await refused(written(folder, 'keys.gguf', keys), 'file', /expected/)
+    await refused(
+      changed((m) => m.push({ key: 'x', type: 'array', of: 'uint8', value: Array(1_000_001).fill(1) })),
+      'file',
+      /1000001/,
+    )
+    await refused(
+      changed((m) => m.push({ key: 'x', type: 'string', value: 'y'.repeat(2 ** 20 + 1) })),
+      'file',
+      /length of x/,
+    )
+  })
+
+  it('names a type that is not read, and those that are', async () => {
+    await refused(
+      changed((_, t) => (t[2].type = 12)),
+      'unsupported',
+      /Q4_K/,
+      /F32, F16, Q4_1, Q8_0/,
+    )
+    await refused(
+      changed((_, t) => (t[2].type = 99)),
+      'unsupported',
+      /number 99/,
+    )
+  })
+
+  it('has tensors in the wrong place, of the wrong shape, twice or overlapping', async () => {
+    await refused(
+      changed((_, t) => (t[1].shape = [65])),
+      'file',
+      /shape|running into/,
+    )
+    await refused(
+      changed((_, t) => (t[0].shape = [48, 319])),
+      'file',
+      /multiple of 32/,
+    )
+    await refused(
+      changed((_, t) => (t[1].shape = [0])),
+      'file',
+      /at least 1/,
+    )
+    await refused(
+      changed((_, t) => (t[1].shape = [2 ** 40, 2 ** 40])),
+      'file',
+      /at most|safe|dimension/i,
+    )
+    await refused(
+      changed((_, t) => (t[1].shape = [4, 4, 4])),
+      'unsupported',
+      /one or two dimensions/,
+    )
+    await refused(
+      changed((_, t) => (t[2].name = t[1].name)),
+      'file',
+      /twice/,
+    )
+    await refused(
+      changed((_, t) => (t[0].bytes -= 64)),
+      'file',
+      /running into|multiple/,
+    )
+    await refused(
+      changed((_, t) => (t[1].name = 'a name\n')),
+      'file',
+      /printable/,
+    )
+    await refused(
+      changed((_, t) => (t[0].bytes += 2 ** 40)),
+      'file',
+      /one inside the file|cut short/,
+    )
+  })
+
+  it('has a senseless alignment', async () => {
+    for (const value of [0, 3, 2 ** 31])
+      await refused(
+        changed((m) => set(m, 'general.alignment', value)),
+        'file',
+        /alignment/,
+      )
+  })
+
+  it('holds a key twice, or one that no converter writes', async () => {
+    await refused(
+      changed((m) => m.push(m[0])),
+      'file',
+      /general.architecture twice/,
+    )
+    await refused(
+      changed((m) => m.push({ key: '__proto__', type: 'string', value: 'x' })),
+      'file',
+      /__proto__/,
+    )
+  })
+
+  it('is of another architecture or uses what is not computed', async () => {
+    await refused(
+      changed((m) => set(m, 'general.architecture', 'mamba')),
+      'unsupported',
+      /"mamba"/,
+      /llama/,
+    )
+    await refused(
+      changed((m) => set(m, 'llama.rope.scaling.type', 'yarn')),
+      'unsupported',
+      /rotary scaling/,
+      /yarn/,
+    )
+    await refused(
+      changed((m) => set(m, 'llama.expert_count', 8)),
+      'unsupported',
+      /mixture of experts/,
+    )
+    await refused(
+      changed((_, t) =>
+        t.push({ ...t[1], name: 'rope_freqs.weight', shape: [8], bytes: 32, data: t[1].data.subarray(0, 32) }),
+      ),
+      'unsupported',
+      /rope_freqs/,
+    )
+    await refused(
+      changed((_, t) => t.push({ ...t[1], name: 'blk.0.attn_q.bias' })),
+      'unsupported',
+      /attn_q.bias/,
+    )
+  })
+
+  it('contradicts itself', async () => {
+    await refused(
+      changed((m) => set(m, 'llama.attention.head_count', 'four')),
+      'file',
+      /"four"/,
+      /whole number/,
+    )
+    await refused(
+      changed((m) => set(m, 'llama.block_count', 4)),
+      'file',
+      /no tensor "blk.3/,
+    )
+    await refused(
+      changed((m) => set(m, 'llama.attention.head_count_kv', 3)),
+      'file',
+      /4 heads on 3 kv heads/,
+    )
+    await refused(
+      changed((m) => set(m, 'llama.attention.key_length', 17)),
+      'file',
+      /headDim 17/,
+    )
+    await refused(
+      changed((m) => set(m, 'llama.feed_forward_length', 128)),
+      'file',
+      /ffn_gate/,
+      /\[64, 128\]/,
+    )
+    await refused(
+      changed((_, t) => t.splice(4, 1)),
+      'file',
+      /no tensor "blk.0.attn_v.weight"/,
+    )
+    await refused(
+      changed((m) =>
+        m.splice(
+          m.findIndex((e) => e.key === 'llama.block_count'),
+          1,
+        ),
+      ),
+      'file',
+      /no metadata llama.block_count/,
+    )
+  })
+})
+
+describe('the encodings of tensors', () => {
+  it('are undone as closely as their blocks allow', () => {
+    for (let half = 0; half < 0x7c00; half++) {
+      assert.equal(toHalf(fromHalf(half)), half)
+      assert.equal(toHalf(-fromHalf(half)), half | 0x8000)
+    }
+    assert.equal(toHalf(1 + 2 ** -11), 0x3c00, 'ties go to even')
+    assert.equal(toHalf(1 + 3 * 2 ** -11), 0x3c02)
+    assert.equal(toHalf(65520), 0x7c00)
+    const values = Float32Array.from({ length: 64 }, (_, i) => Math.fround(Math.sin(i * 7)))
+    for (const [type, most] of [
+      [0, 0],
+      [1, 5e-4],
+      [8, 5e-3],
+      [3, 0.07],
+    ]) {
+      const back = decode(type, encode(type, values))
+      values.forEach((x, i) => assert.ok(Math.abs(x - back[i]) <= most, `type ${type}: ${x} became ${back[i]}`))
+    }
+  })
+})
