@@ -36,7 +36,9 @@ export function cacheFailure(error: unknown, doing: string): ZslabError {
         : code === 'ENOTDIR' || code === 'EEXIST' || code === 'ENOENT'
           ? 'it is no folder and none can be made there: set ZSLAB_CACHE to a folder of your own'
           : 'set ZSLAB_CACHE to another folder if this one cannot be mended'
-  return new ZslabError('source', `cannot ${doing} in the cache folder ${folder} (${message}): ${advice}`, { cause: error })
+  return new ZslabError('source', `cannot ${doing} in the cache folder ${folder} (${message}): ${advice}`, {
+    cause: error,
+  })
 }
 
 /**
@@ -54,13 +56,21 @@ export async function withLock<T>(
   const lost = new AbortController()
   const signal = options.signal ? AbortSignal.any([options.signal, lost.signal]) : lost.signal
   const onCompromised = () =>
-    lost.abort(new ZslabError('source', `the lock of the cache folder ${folder} was taken away: is it being cleared? try again`))
+    lost.abort(
+      new ZslabError('source', `the lock of the cache folder ${folder} was taken away: is it being cleared? try again`),
+    )
   let release: (() => Promise<void>) | undefined
   for (let turn = 0; !release; turn++) {
     signal.throwIfAborted()
     try {
       const lockfilePath = join(folder, 'lock')
-      release = await lockfile.lock(folder, { lockfilePath, stale: 15_000, update: 3000, realpath: false, onCompromised })
+      release = await lockfile.lock(folder, {
+        lockfilePath,
+        stale: 15_000,
+        update: 3000,
+        realpath: false,
+        onCompromised,
+      })
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw cacheFailure(error, 'take the lock')
       if (turn === 0) options.waiting?.()
@@ -152,7 +162,9 @@ export async function cacheList(): Promise<{ folder: string; models: CachedModel
 }
 
 /** Removes every model and leftover; nothing else that may lie in the folder. Waits for a download that is running. */
-export async function cacheClear(options: { signal?: AbortSignal } = {}): Promise<{ folder: string; removed: CachedModel[]; bytes: number }> {
+export async function cacheClear(
+  options: { signal?: AbortSignal } = {},
+): Promise<{ folder: string; removed: CachedModel[]; bytes: number }> {
   const folder = cacheFolder()
   if (!(await stat(folder).catch(() => undefined))) return { folder, removed: [], bytes: 0 }
   return withLock(async () => {

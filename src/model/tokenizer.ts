@@ -145,9 +145,9 @@ class BytePairTokenizer implements Tokenizer {
     this.special = new Map([...this.control, ...userDefined].map((i) => [tokens[i], i]))
     const all = new Set(tokens)
     this.missing = new Set([...BYTE_OF].filter(([character]) => !all.has(character)).map(([, byte]) => byte))
-    this.withSpecial = library(tokens, merges, rules, [...this.control, ...userDefined])
+    this.withSpecial = library(tokens, { tokens, merges }, rules, [...this.control, ...userDefined])
     // The second tokenizer differs only in what it takes for special; it shares the model and its cache.
-    this.plain = library(tokens, [], rules, userDefined)
+    this.plain = library(tokens, { tokens: [], merges: [] }, rules, userDefined)
     this.plain.model = this.withSpecial.model
   }
 
@@ -157,7 +157,7 @@ class BytePairTokenizer implements Tokenizer {
     if (text === '') return new Int32Array(0)
     const found = (options.special ?? true) ? this.withSpecial.encode(text) : this.plain.encode(text)
     if (found.ids.every((id: number | undefined) => id !== undefined)) return Int32Array.from(found.ids)
-    const byte = new TextEncoder().encode(text).find((b) => this.missing.has(b))
+    const byte = new TextEncoder().encode(text + text.normalize()).find((b) => this.missing.has(b))
     throw new ZslabError(
       'unsupported',
       `the model's vocabulary has no token for byte 0x${byte?.toString(16)} of the text: leave the character out`,
@@ -225,10 +225,15 @@ export class TextStream {
 }
 
 /** The library's tokenizer over this vocabulary; an unknown token that no text can hold makes it report what it lacks. */
-function library(tokens: string[], merges: [string, string][], rules: PreTokenizer, added: number[]): LibraryTokenizer {
+function library(
+  names: string[],
+  model: { tokens: string[]; merges: [string, string][] },
+  rules: PreTokenizer,
+  added: number[],
+): LibraryTokenizer {
   // No prototype: a token may be called __proto__.
   const vocab: Record<string, number> = Object.create(null)
-  if (merges.length > 0) tokens.forEach((token, id) => (vocab[token] = id))
+  model.tokens.forEach((token, id) => (vocab[token] = id))
   return new LibraryTokenizer(
     {
       version: '1.0',
@@ -247,8 +252,14 @@ function library(tokens: string[], merges: [string, string][], rules: PreTokeniz
       },
       post_processor: null,
       decoder: null,
-      model: { type: 'BPE', vocab, merges, unk_token: '\u0000', ignore_merges: rules.ignoreMerges ?? false },
-      added_tokens: added.map((id) => ({ id, content: tokens[id], special: true, normalized: false })),
+      model: {
+        type: 'BPE',
+        vocab,
+        merges: model.merges,
+        unk_token: '\u0000',
+        ignore_merges: rules.ignoreMerges ?? false,
+      },
+      added_tokens: added.map((id) => ({ id, content: names[id], special: true, normalized: false })),
     },
     {},
   )

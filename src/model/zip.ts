@@ -1,4 +1,5 @@
 /** Takes one entry out of a zip archive, streaming and bounded. Stored and deflated entries, no zip64: what wheels are. */
+import { createReadStream, createWriteStream } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -29,32 +30,32 @@ export async function extractEntry(
   const archive = await open(path, 'r')
   try {
     const entry = await find(archive, name)
-    if (entry.bytes > options.most) throw new Error(`${name} has ${entry.bytes} bytes, expected at most ${options.most}`)
-    if (entry.method !== 0 && entry.method !== 8) throw new Error(`${name} is packed by method ${entry.method}; 0 and 8 are read`)
+    if (entry.bytes > options.most)
+      throw new Error(`${name} has ${entry.bytes} bytes, expected at most ${options.most}`)
+    if (entry.packed === 0) throw new Error(`${name} is empty`)
+    if (entry.method !== 0 && entry.method !== 8)
+      throw new Error(`${name} is packed by method ${entry.method}; 0 and 8 are read`)
     const start = entry.offset + 30
     const local = await bytesAt(archive, entry.offset, 30)
     if (local.readUInt32LE(0) !== LOCAL) throw new Error(`${name} has no local header`)
     const from = start + local.readUInt16LE(26) + local.readUInt16LE(28)
-    const packed = archive.createReadStream({ start: from, end: from + entry.packed - 1, autoClose: false, highWaterMark: 2 ** 20 })
+    const packed = createReadStream(path, { start: from, end: from + entry.packed - 1, highWaterMark: 2 ** 20 })
     let count = 0
     const watch = new Transform({
       transform(chunk: Buffer, _encoding, done) {
         count += chunk.length
-        if (count > entry.bytes) return done(new Error(`${name} unpacks to more than the ${entry.bytes} bytes it claims`))
+        if (count > entry.bytes)
+          return done(new Error(`${name} unpacks to more than the ${entry.bytes} bytes it claims`))
         options.each?.(chunk)
         done(null, chunk)
       },
     })
-    const file = await open(target, 'w')
-    try {
-      const into = file.createWriteStream({ autoClose: false, highWaterMark: 2 ** 20 })
-      const steps = entry.method === 8 ? [packed, createInflateRaw({ chunkSize: 2 ** 18 }), watch, into] : [packed, watch, into]
-      await pipeline(steps as [Readable, Transform], { signal: options.signal })
-      if (count !== entry.bytes) throw new Error(`${name} ends after ${count} of ${entry.bytes} bytes`)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
+    // Flushed before it is renamed into place: a power cut must not leave a name without its contents.
+    const into = createWriteStream(target, { flush: true, highWaterMark: 2 ** 20 })
+    const steps =
+      entry.method === 8 ? [packed, createInflateRaw({ chunkSize: 2 ** 18 }), watch, into] : [packed, watch, into]
+    await pipeline(steps as [Readable, Transform], { signal: options.signal })
+    if (count !== entry.bytes) throw new Error(`${name} ends after ${count} of ${entry.bytes} bytes`)
   } finally {
     await archive.close()
   }
@@ -76,7 +77,7 @@ async function find(archive: FileHandle, name: string): Promise<Entry> {
   const start = tail.readUInt32LE(end + 16)
   if (length > MAX_CENTRAL_BYTES || start + length > size) throw new Error('the archive has a senseless directory')
   const directory = await bytesAt(archive, start, length)
-  for (let at = 0; at + 46 <= length; ) {
+  for (let at = 0; at + 46 <= length;) {
     if (directory.readUInt32LE(at) !== CENTRAL) break
     const nameLength = directory.readUInt16LE(at + 28)
     if (directory.toString('utf8', at + 46, at + 46 + nameLength) === name) {
