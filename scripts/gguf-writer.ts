@@ -39,8 +39,9 @@ class Bytes {
     const b = Buffer.alloc(8)
     const n = Number(value)
     switch (type) {
-      case 'uint8':
       case 'bool':
+        return this.add(Buffer.from([value ? 1 : 0]))
+      case 'uint8':
         return this.add(b.subarray(0, b.writeUInt8(n)))
       case 'int8':
         return this.add(b.subarray(0, b.writeInt8(n)))

