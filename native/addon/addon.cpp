@@ -1,0 +1,64 @@
+// The addon's entry: engines, policies, disposal, and the list of everything it exports. No mathematics lives here.
+#include <napi.h>
+
+#include "addon/boxes.h"
+#include "addon/calls.h"
+#include "addon/jobs.h"
+#include "addon/structs.h"
+
+namespace zs_addon {
+
+zs_policy PolicyOf(const Napi::Value &value) {
+  zs_policy policy{};
+  Read(value.As<Napi::Object>(), kPolicy, &policy);
+  policy.struct_bytes = sizeof policy;
+  return policy;
+}
+
+namespace {
+
+Napi::Value EngineCreate(const Napi::CallbackInfo &info) {
+  auto box = std::make_shared<EngineBox>();
+  const auto threads = static_cast<int32_t>(Whole(info[0], 0, 256, "threads"));
+  const auto isa = static_cast<zs_isa>(Whole(info[1], -1, 2, "isa"));
+  Check(info.Env(), zs_engine_create(threads, isa, &box->engine));
+  return Wrap(info.Env(), box);
+}
+
+Napi::Value EngineDescribe(const Napi::CallbackInfo &info) {
+  return Napi::String::New(info.Env(), zs_engine_describe(Unwrap<EngineBox>(info[0])->engine));
+}
+
+Napi::Value PolicyResolve(const Napi::CallbackInfo &info) {
+  const zs_policy policy = PolicyOf(info[0]);
+  zs_resolved resolved;
+  Check(info.Env(), zs_policy_resolve(&policy, Whole(info[1], 1, int64_t{1} << 31, "tokens"), &resolved));
+  return Write(info.Env(), kResolved, &resolved);
+}
+
+template <typename Box>
+void Dispose(const Napi::CallbackInfo &info) {
+  std::shared_ptr<Box> &box = Held<Box>(info[0]);
+  if (box) Report(info.Env(), 0, &box->reported);
+  box.reset();
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  exports.Set("describe", Napi::Function::New(env, Describe));
+  exports.Set("engineCreate", Napi::Function::New(env, EngineCreate));
+  exports.Set("engineDescribe", Napi::Function::New(env, EngineDescribe));
+  exports.Set("engineDispose", Napi::Function::New(env, Dispose<EngineBox>));
+  exports.Set("cacheDispose", Napi::Function::New(env, Dispose<CacheBox>));
+  exports.Set("modelDispose", Napi::Function::New(env, Dispose<ModelBox>));
+  exports.Set("policyResolve", Napi::Function::New(env, PolicyResolve));
+  exports.Set("abortAll", Napi::Function::New(env, [](const Napi::CallbackInfo &) { AbortAll(); }));
+  RegisterCache(env, exports);
+  RegisterModel(env, exports);
+  return exports;
+}
+
+}  // namespace
+}  // namespace zs_addon
+
+static Napi::Object InitAll(Napi::Env env, Napi::Object exports) { return zs_addon::Init(env, exports); }
+NODE_API_MODULE(zslab, InitAll)

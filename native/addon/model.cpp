@@ -1,0 +1,108 @@
+// Models: loading and the forward pass, both long calls.
+#include "addon/boxes.h"
+#include "addon/calls.h"
+#include "addon/jobs.h"
+#include "addon/structs.h"
+
+namespace zs_addon {
+namespace {
+
+struct Loading {
+  std::string path;
+  zs_model_config config{};
+  std::vector<std::string> names;
+  std::vector<zs_tensor> tensors;
+};
+
+// (engine, path, config, [{ name, type, shape, offset, bytes }], call) -> Promise<model>
+Napi::Value Load(const Napi::CallbackInfo &info) {
+  auto engine = Unwrap<EngineBox>(info[0]);
+  auto loading = std::make_shared<Loading>();
+  loading->path = info[1].As<Napi::String>().Utf8Value();
+  Read(info[2].As<Napi::Object>(), kModelConfig, &loading->config);
+  loading->config.struct_bytes = sizeof(zs_model_config);
+  Napi::Array list = info[3].As<Napi::Array>();
+  loading->names.reserve(list.Length());  // the tensors point into it
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    Napi::Object one = list.Get(i).As<Napi::Object>();
+    loading->names.push_back(one.Get("name").As<Napi::String>().Utf8Value());
+    zs_tensor tensor{};
+    tensor.name = loading->names.back().c_str();
+    tensor.type = static_cast<int32_t>(Whole(one.Get("type"), 0, 255, "type"));
+    Napi::Array shape = one.Get("shape").As<Napi::Array>();
+    tensor.dims = static_cast<int32_t>(Whole(Napi::Number::New(info.Env(), shape.Length()), 1, 2, "dims"));
+    tensor.shape[0] = Whole(shape.Get(uint32_t{0}), 1, int64_t{1} << 40, "shape");
+    tensor.shape[1] = tensor.dims == 2 ? Whole(shape.Get(uint32_t{1}), 1, int64_t{1} << 40, "shape") : 1;
+    tensor.offset = Whole(one.Get("offset"), 0, int64_t{1} << 52, "offset");
+    tensor.bytes = Whole(one.Get("bytes"), 0, int64_t{1} << 52, "bytes");
+    loading->tensors.push_back(tensor);
+  }
+  auto box = std::make_shared<ModelBox>();
+  box->engine = engine;
+  box->shape = loading->config;
+  Job *job = new Job(info.Env(), engine, info[4]);
+  return job->Start(
+      [box, loading](zs_call *call) {
+        return zs_model_load(box->engine->engine, loading->path.c_str(), &loading->config, loading->tensors.data(),
+                             static_cast<int64_t>(loading->tensors.size()), &box->model, call);
+      },
+      [box](Napi::Env env) {
+        Report(env, zs_model_bytes(box->model), &box->reported);
+        return Wrap(env, box);
+      });
+}
+
+Napi::Value Bytes(const Napi::CallbackInfo &info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(zs_model_bytes(Unwrap<ModelBox>(info[0])->model)));
+}
+
+// (model, cache, { ids, shareOf, rows, logits, targets, logprobs }, call): ids and targets Int32Array, rows an array of row
+// numbers, logits Float32Array, logprobs Float64Array; rows with logits and targets with logprobs may be left out.
+Napi::Value Forward(const Napi::CallbackInfo &info) {
+  auto model = Unwrap<ModelBox>(info[0]);
+  auto cache = Unwrap<CacheBox>(info[1]);
+  Napi::Object given = info[2].As<Napi::Object>();
+  auto forward = std::make_shared<zs_forward>();
+  auto rows = std::make_shared<std::vector<int64_t>>();
+  forward->struct_bytes = sizeof(zs_forward);
+  auto ids = ArrayOf<Napi::Int32Array>(given.Get("ids"), napi_int32_array, 1, "ids");
+  forward->ids = ids.Data();
+  forward->tokens = static_cast<int64_t>(ids.ElementLength());
+  forward->share_of = Whole(given.Get("shareOf"), 0, int64_t{1} << 31, "shareOf");
+  Napi::Value logits = given.Get("logits");
+  Napi::Value targets = given.Get("targets");
+  Napi::Value logprobs = given.Get("logprobs");
+  if (given.Get("rows").IsArray()) {
+    Napi::Array list = given.Get("rows").As<Napi::Array>();
+    for (uint32_t i = 0; i < list.Length(); ++i) rows->push_back(Whole(list.Get(i), 0, forward->tokens - 1, "rows"));
+    const size_t need = rows->size() * static_cast<size_t>(model->shape.vocabulary);
+    forward->rows = rows->data();
+    forward->row_count = static_cast<int64_t>(rows->size());
+    forward->logits = ArrayOf<Napi::Float32Array>(logits, napi_float32_array, need, "logits").Data();
+  }
+  if (!targets.IsUndefined()) {
+    forward->targets = ArrayOf<Napi::Int32Array>(targets, napi_int32_array, ids.ElementLength(), "targets").Data();
+    forward->logprobs = ArrayOf<Napi::Float64Array>(logprobs, napi_float64_array, ids.ElementLength(), "logprobs").Data();
+  }
+  Job *job = new Job(info.Env(), model->engine, info[3]);
+  job->Pin(ids);
+  job->Pin(logits);
+  job->Pin(targets);
+  job->Pin(logprobs);
+  job->Uses(cache);
+  return job->Start(
+      [model, cache, forward, rows](zs_call *call) {
+        return zs_model_forward(model->model, cache->cache, forward.get(), call);
+      },
+      [](Napi::Env env) { return env.Undefined(); });
+}
+
+}  // namespace
+
+void RegisterModel(Napi::Env env, Napi::Object exports) {
+  exports.Set("modelLoad", Napi::Function::New(env, Load));
+  exports.Set("modelBytes", Napi::Function::New(env, Bytes));
+  exports.Set("modelForward", Napi::Function::New(env, Forward));
+}
+
+}  // namespace zs_addon
