@@ -115,6 +115,7 @@ class BytePairTokenizer implements Tokenizer {
   readonly bos: number | undefined
   readonly ends: ReadonlySet<number>
   readonly addBos: boolean
+  private readonly path: string
   private readonly tokens: string[]
   private readonly control: Set<number>
   private readonly special: Map<string, number>
@@ -123,6 +124,7 @@ class BytePairTokenizer implements Tokenizer {
   private readonly plain: LibraryTokenizer
 
   constructor(gguf: GgufFile, { tokens, types, merges }: Vocabulary, rules: PreTokenizer) {
+    this.path = gguf.path
     this.tokens = tokens
     this.vocabulary = tokens.length
     const id = (key: string) =>
@@ -160,7 +162,7 @@ class BytePairTokenizer implements Tokenizer {
     const byte = new TextEncoder().encode(text + text.normalize()).find((b) => this.missing.has(b))
     throw new ZslabError(
       'unsupported',
-      `the model's vocabulary has no token for byte 0x${byte?.toString(16)} of the text: leave the character out`,
+      `${this.path}: its vocabulary has no token for byte 0x${byte?.toString(16)} of the text: leave the character out`,
     )
   }
 

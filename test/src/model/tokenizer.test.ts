@@ -80,7 +80,8 @@ describe("the default model's tokenizer", function () {
   })
 })
 
-describe('a tokenizer', () => {
+describe('a tokenizer', function () {
+  this.timeout(60_000)
   let toy: Tokenizer
   before(async () => {
     toy = tokenizerOf(await readGguf(toyPath))
