@@ -1,0 +1,177 @@
+/** The one door to the addon: loads it, checks that it fits, and turns its errors into ours. */
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ZslabError, type ErrorCode } from '../errors.js'
+import { checkContract, type AddonDescription } from './contract.js'
+
+declare const brand: unique symbol
+export type NativeEngine = { [brand]: 'engine' }
+export type NativeCache = { [brand]: 'cache' }
+export type NativeModel = { [brand]: 'model' }
+
+/** zs_policy; every option spelt out. */
+export type NativePolicy = Record<
+  | 'kind' | 'budget' | 'recent' | 'residual' | 'sink' | 'leastBudget' | 'leastRecent' | 'leastResidual' | 'raiseCounts'
+  | 'alpha' | 'decay' | 'history' | 'similarity' | 'scoreMerge' | 'init' | 'underfull' | 'granularity' | 'aggregate'
+  | 'window' | 'chunk',
+  number
+>
+
+/** zs_resolved: slots per kv head; budget 0 = unbounded. */
+export type Resolved = Record<'budget' | 'recent' | 'residual' | 'sink' | 'context' | 'window', number>
+
+export type NativeReceipt = Record<
+  | 'seqLen' | 'admitted' | 'left' | 'merged' | 'dropped' | 'weightsSum' | 'positionsOnce' | 'budgetHeld' | 'finite'
+  | 'compressed',
+  number
+>
+
+export type CacheConfig = Record<
+  'layers' | 'heads' | 'kvHeads' | 'headDim' | 'storage' | 'trace' | 'keepQueries',
+  number
+> & { policy: NativePolicy }
+
+export type LayerState = Record<'seqLen' | 'slots' | 'residual' | 'ring' | 'origins', number>
+
+export interface FullLayerState extends LayerState {
+  /** [kvHeads, slots, headDim] */
+  keys: Float32Array
+  values: Float32Array
+  /** [kvHeads, slots] */
+  weights: Float32Array
+  scores: Float32Array
+  /** [kvHeads · slots + 1] into originPositions */
+  originOffsets: Int32Array
+  originPositions: Int32Array
+}
+
+/** Columns of zs_events; action: 0 admit, 1 leave, 2 merge, 3 drop. */
+export interface EventColumns {
+  /** All events of the cache so far; the columns hold those from the asked one on. */
+  count: number
+  step: Int32Array
+  layer: Int32Array
+  kvHead: Int32Array
+  action: Int32Array
+  position: Int32Array
+  slot: Int32Array
+  target: Int32Array
+  score: Float32Array
+  similarity: Float32Array
+  weight: Float32Array
+  targetWeight: Float32Array
+}
+
+export interface NativeForward {
+  ids: Int32Array
+  /** 0 = the number of ids. */
+  shareOf: number
+  rows?: number[]
+  logits?: Float32Array
+  targets?: Int32Array
+  logprobs?: Float64Array
+}
+
+export interface Addon {
+  describe(): AddonDescription
+  engineCreate(threads: number, isa: number): NativeEngine
+  engineDescribe(engine: NativeEngine): string
+  engineDispose(engine: NativeEngine): void
+  policyResolve(policy: NativePolicy, tokens: number): Resolved
+  cacheCreate(engine: NativeEngine, config: CacheConfig): NativeCache
+  /** shareOf −1: a chunk on a living cache (zs_cache_extend); else the prompt (zs_cache_prefill). */
+  cacheAttend(
+    cache: NativeCache,
+    layer: number,
+    q: Float32Array,
+    k: Float32Array,
+    v: Float32Array,
+    tokens: number,
+    shareOf: number,
+    out: Float32Array,
+    call?: Int32Array,
+  ): Promise<void>
+  cacheFork(cache: NativeCache): Promise<NativeCache>
+  cacheForkPolicy(cache: NativeCache, policy: NativePolicy, trace: boolean, call?: Int32Array): Promise<NativeCache>
+  cacheLayer(cache: NativeCache, layer: number): LayerState
+  cacheState(cache: NativeCache, layer: number): FullLayerState
+  cacheResolved(cache: NativeCache): Resolved
+  cacheReceipt(cache: NativeCache): NativeReceipt
+  /** [layers, kvHeads, 7]: residual, sink, context, recent, queries, bookkeeping, spare */
+  cacheBytes(cache: NativeCache): Float64Array
+  cachePeakBytes(cache: NativeCache): number
+  cacheEvents(cache: NativeCache, from: number): EventColumns
+  cacheDispose(cache: NativeCache): void
+  modelLoad(
+    engine: NativeEngine,
+    path: string,
+    config: Record<string, number>,
+    tensors: readonly { name: string; type: number; shape: number[]; offset: number; bytes: number }[],
+    call?: Int32Array,
+  ): Promise<NativeModel>
+  modelBytes(model: NativeModel): number
+  modelForward(model: NativeModel, cache: NativeCache, forward: NativeForward, call?: Int32Array): Promise<void>
+  modelDispose(model: NativeModel): void
+  abortAll(): void
+}
+
+/** zs_status → our codes, in order. */
+const CODES: ErrorCode[] = ['internal', 'invalid', 'memory', 'internal', 'file', 'unsupported', 'internal']
+const ABORTED = 3
+
+/** The folder that holds package.json, from src/ as from dist/src/. */
+export const projectRoot = rootAbove(dirname(fileURLToPath(import.meta.url)))
+
+function rootAbove(folder: string): string {
+  for (let at = folder; ; at = dirname(at)) {
+    if (existsSync(join(at, 'CMakeLists.txt')) || existsSync(join(at, 'package.json'))) return at
+    if (dirname(at) === at) return folder
+  }
+}
+
+let loaded: Addon | undefined
+
+/** The addon, loaded on first use. Errors: 'native' with what to run. */
+export function native(): Addon {
+  if (loaded) return loaded
+  const path = join(projectRoot, 'build/Release/zslab.node')
+  const help = 'run `npx zslab build` (in the project: `npm run build`); it says what is missing'
+  if (!existsSync(path)) throw new ZslabError('native', `the native part of zslab is not built (${path}): ${help}`)
+  let addon: Addon
+  try {
+    addon = createRequire(import.meta.url)(path) as Addon
+  } catch (error) {
+    throw new ZslabError('native', `the native part of zslab does not load (${(error as Error).message}): ${help}`, {
+      cause: error,
+    })
+  }
+  checkContract(addon.describe())
+  // A process must not wait for calls in flight, and libuv joins its threads at exit.
+  process.on('exit', () => addon.abortAll())
+  return (loaded = guarded(addon))
+}
+
+/** Every function of the addon, its errors (thrown or rejected) made ours. */
+function guarded(addon: Addon): Addon {
+  const wrapped: Record<string, unknown> = {}
+  for (const [name, f] of Object.entries(addon) as [string, (...args: unknown[]) => unknown][])
+    wrapped[name] = (...args: unknown[]) => {
+      try {
+        const result = f(...args)
+        return result instanceof Promise ? result.catch((error: unknown) => Promise.reject(ours(error))) : result
+      } catch (error) {
+        throw ours(error)
+      }
+    }
+  return wrapped as unknown as Addon
+}
+
+function ours(error: unknown): unknown {
+  const { status, message } = error as { status?: number; message: string }
+  if (status === ABORTED) return new DOMException('the call was aborted', 'AbortError')
+  if (typeof status === 'number') return new ZslabError(CODES[status] ?? 'internal', message, { cause: error })
+  if (/disposed/.test(message)) return new ZslabError('invalid', message)
+  return new ZslabError('internal', `${message}: this is a fault of zslab, please report it`, { cause: error })
+}

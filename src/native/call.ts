@@ -1,0 +1,39 @@
+/** One long native call as JavaScript sees it: a shared zs_call that can be aborted and read while the call runs. */
+import { CALL_BYTES } from './contract.js'
+
+export interface Progress {
+  done: number
+  /** 0 = not known yet. */
+  total: number
+}
+
+export interface CallOptions {
+  /** Stops the call within 50 ms; it then rejects with the signal's reason and leaves its object as it was. */
+  signal?: AbortSignal
+  progress?: (progress: Progress) => void
+}
+
+const PROGRESS_MS = 100
+
+/** Runs `start` with the bytes of a zs_call, forwarding `signal` to it and its counters to `progress` (10 times a second). */
+export async function withCall<T>(options: CallOptions, start: (call: Int32Array) => Promise<T>): Promise<T> {
+  const { signal, progress } = options
+  signal?.throwIfAborted()
+  const bytes = new ArrayBuffer(CALL_BYTES)
+  const call = new Int32Array(bytes)
+  const counters = new BigInt64Array(bytes, 8)
+  const abort = () => Atomics.store(call, 0, 1)
+  signal?.addEventListener('abort', abort)
+  const timer = progress
+    ? setInterval(() => progress({ done: Number(counters[0]), total: Number(counters[1]) }), PROGRESS_MS)
+    : undefined
+  try {
+    return await start(call)
+  } catch (error) {
+    if (signal?.aborted) signal.throwIfAborted()
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', abort)
+    clearInterval(timer)
+  }
+}
