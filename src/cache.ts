@@ -1,0 +1,179 @@
+/** Below the model: a cache for anyone with queries, keys and values of their own. */
+import { float32, flag, integer, invalid, oneOf, options as checked } from './expect.js'
+import { ZslabError } from './errors.js'
+import { HeldCache, type LayerCacheState } from './native-cache.js'
+import { native, type EventColumns, type Resolved } from './native/binding.js'
+import { withCall, type CallOptions } from './native/call.js'
+import { engineOf, STORAGES, type EngineOptions, type Storage } from './native/engine.js'
+import { policyOf, resolve, type Policy } from './policies/index.js'
+import type { CacheBytes, CacheShape, Receipt } from './trace/receipt.js'
+
+export interface CacheOptions extends CacheShape, EngineOptions {
+  policy: Policy
+  /** How keys and values are kept (default 'float32'); merged slots and all sums are float32. */
+  storage?: Storage
+  /** Keep every event (default true). */
+  trace?: boolean
+}
+
+export interface PrefillOptions extends CallOptions {
+  /** The token count that shares refer to; default: the prompt's. */
+  shareOf?: number
+}
+
+const NAMES = ['layers', 'heads', 'kvHeads', 'headDim', 'policy', 'storage', 'trace', 'threads', 'isa']
+
+/**
+ * A cache of `layers` × `kvHeads` heads of dimension `headDim` under `policy`. Feed every layer one prefill, then steps.
+ * Errors: 'invalid' (a wrong option), 'unsupported', 'native', 'memory'.
+ */
+export function createCache(options: CacheOptions): Cache {
+  checked('createCache', options ?? invalid('createCache', 'options', options), NAMES)
+  const shape = {
+    layers: integer('layers', options.layers, 1, 1 << 16),
+    heads: integer('heads', options.heads, 1, 1 << 16),
+    kvHeads: integer('kvHeads', options.kvHeads, 1, 1 << 16),
+    headDim: integer('headDim', options.headDim, 2, 512),
+  }
+  if (shape.heads % shape.kvHeads !== 0)
+    throw invalid(
+      'heads',
+      `a multiple of kvHeads (${shape.kvHeads})`,
+      shape.heads,
+      'every kv head serves as many query heads',
+    )
+  if (shape.headDim % 2 !== 0) throw invalid('headDim', 'an even number from 2 to 512', shape.headDim)
+  const storage = options.storage === undefined ? 'float32' : oneOf('storage', options.storage, STORAGES)
+  const trace = options.trace === undefined ? true : flag('trace', options.trace)
+  const policy = policyOf(options.policy)
+  return new Cache(new HeldCache(engineOf(options), { shape, policy, storage, trace, keepQueries: 0 }))
+}
+
+export class Cache {
+  constructor(private readonly held: HeldCache) {}
+
+  get policy(): Policy {
+    return this.held.options.policy
+  }
+
+  /** Slots by region; undefined before the first prefill. */
+  get resolved(): Resolved | undefined {
+    return this.held.resolved()
+  }
+
+  /**
+   * The first prompt of one layer: causal attention, scores, then compression if there are more tokens than budget.
+   * q Float32Array [heads, tokens, headDim], k, v [kvHeads, tokens, headDim], rotated → [heads, tokens, headDim].
+   * Errors: 'invalid' (lengths, a layer that has its prompt, NaN is not looked for here but in the receipt).
+   */
+  async prefill(
+    layer: number,
+    q: Float32Array,
+    k: Float32Array,
+    v: Float32Array,
+    options: PrefillOptions = {},
+  ): Promise<Float32Array> {
+    checked('prefill options', options, ['shareOf', 'signal', 'progress'])
+    const { kvHeads, headDim } = this.held.options.shape
+    const tokens = this.tokensOf(k)
+    const shareOf = options.shareOf === undefined ? tokens : integer('shareOf', options.shareOf, tokens)
+    // Said here, before any work: the same sentence for every layer, also where nothing would need compressing.
+    resolve(this.policy, shareOf)
+    float32('k', k, kvHeads * tokens * headDim, '[kvHeads, tokens, headDim]')
+    return this.attend(layer, q, k, v, tokens, shareOf, options)
+  }
+
+  /** One token: q [heads, headDim], k, v [kvHeads, headDim] → [heads, headDim]. */
+  async step(
+    layer: number,
+    q: Float32Array,
+    k: Float32Array,
+    v: Float32Array,
+    options: CallOptions = {},
+  ): Promise<Float32Array> {
+    checked('step options', options, ['signal', 'progress'])
+    return this.attend(layer, q, k, v, 1, -1, options)
+  }
+
+  /** A chunk of 1 to policy.chunk tokens on a living cache (a further turn, §5b); shapes as prefill. */
+  async extend(
+    layer: number,
+    q: Float32Array,
+    k: Float32Array,
+    v: Float32Array,
+    options: CallOptions = {},
+  ): Promise<Float32Array> {
+    checked('extend options', options, ['signal', 'progress'])
+    const tokens = this.tokensOf(k)
+    const { chunk } = this.policy.native
+    if (tokens > chunk)
+      throw invalid(
+        'k',
+        `a chunk of up to ${chunk} tokens`,
+        k,
+        `cut the ${tokens} tokens into chunks, or make the policy with a larger chunk`,
+      )
+    return this.attend(layer, q, k, v, tokens, -1, options)
+  }
+
+  /** float32 copies of layer `layer`; slots in the order residual, sink, context, recent. */
+  state(layer: number): LayerCacheState {
+    return this.held.state(integer('layer', layer, 0, this.held.options.shape.layers - 1))
+  }
+
+  /** Every event so far as typed columns; action 0 admit, 1 leave, 2 merge, 3 drop. Step 0 is the prompt. */
+  events(): EventColumns {
+    if (!this.held.options.trace)
+      throw new ZslabError('invalid', 'this cache keeps no events: create it with trace: true')
+    return this.held.events()
+  }
+
+  receipt(): Receipt {
+    return this.held.receipt()
+  }
+
+  bytes(): CacheBytes {
+    return this.held.bytes()
+  }
+
+  /** A copy with the same state to the bit; both go on independently. */
+  async fork(): Promise<Cache> {
+    return new Cache(await this.held.fork())
+  }
+
+  /** Frees the memory now; a call under way still ends. Every later call is an error. */
+  dispose(): void {
+    this.held.dispose()
+  }
+
+  private tokensOf(k: unknown): number {
+    const { kvHeads, headDim } = this.held.options.shape
+    if (!(k instanceof Float32Array) || k.length === 0 || k.length % (kvHeads * headDim) !== 0)
+      throw invalid('k', `a Float32Array [kvHeads, tokens, headDim] of a multiple of ${kvHeads * headDim} elements`, k)
+    return k.length / (kvHeads * headDim)
+  }
+
+  private async attend(
+    layer: number,
+    q: Float32Array,
+    k: Float32Array,
+    v: Float32Array,
+    tokens: number,
+    shareOf: number,
+    options: CallOptions,
+  ): Promise<Float32Array> {
+    const { layers, heads, kvHeads, headDim } = this.held.options.shape
+    integer('layer', layer, 0, layers - 1)
+    const named = (dims: string) => (shareOf < 0 && tokens === 1 ? `[${dims}, headDim]` : `[${dims}, tokens, headDim]`)
+    float32('q', q, heads * tokens * headDim, named('heads'))
+    float32('k', k, kvHeads * tokens * headDim, named('kvHeads'))
+    float32('v', v, kvHeads * tokens * headDim, named('kvHeads'))
+    const handle = this.held.native
+    // Copies: the caller may change or transfer its arrays while the engine reads.
+    const out = new Float32Array(q.length)
+    await withCall({ signal: options.signal, progress: options.progress }, (call) =>
+      native().cacheAttend(handle, layer, q.slice(), k.slice(), v.slice(), tokens, shareOf, out, call),
+    )
+    return out
+  }
+}

@@ -1,0 +1,115 @@
+/** What held: the engine's own counts and checks as an object and as words, and how the bytes are split. */
+import type { NativeReceipt, Resolved } from '../native/binding.js'
+import type { Policy } from '../policies/index.js'
+
+export interface Receipt {
+  /** True where every check below holds. */
+  ok: boolean
+  /** Tokens seen. */
+  seqLen: number
+  /** Over all layers and kv heads. */
+  admitted: number
+  left: number
+  merged: number
+  dropped: number
+  checks: {
+    /** In every head the weights and what was dropped add up to the tokens seen. */
+    weightsSum: boolean
+    /** Every position is in exactly one slot, or was dropped. */
+    positionsOnce: boolean
+    /** Never more slots than the budget. */
+    budgetHeld: boolean
+    /** No NaN or infinity in keys, values, weights, scores. */
+    finite: boolean
+  }
+  /** Whether the policy acted at all. */
+  compressed: boolean
+  /** In words: what held, what did not, and whether the policy could act. */
+  notes: string[]
+}
+
+export function receiptOf(native: NativeReceipt, policy: Policy, resolved: Resolved | undefined): Receipt {
+  const checks = {
+    weightsSum: native.weightsSum === 1,
+    positionsOnce: native.positionsOnce === 1,
+    budgetHeld: native.budgetHeld === 1,
+    finite: native.finite === 1,
+  }
+  const compressed = native.compressed === 1
+  return {
+    ok: Object.values(checks).every(Boolean),
+    seqLen: native.seqLen,
+    admitted: native.admitted,
+    left: native.left,
+    merged: native.merged,
+    dropped: native.dropped,
+    checks,
+    compressed,
+    notes: [...failures(checks), acted(native, policy, resolved, compressed)],
+  }
+}
+
+const FAILURES: Record<keyof Receipt['checks'], string> = {
+  weightsSum: 'the weights do not add up to the tokens seen',
+  positionsOnce: 'a position is in two slots or in none',
+  budgetHeld: 'a head holds more slots than the budget',
+  finite: 'there is a NaN or an infinity in the cache',
+}
+
+const failures = (checks: Receipt['checks']) =>
+  (Object.keys(checks) as (keyof Receipt['checks'])[]).filter((name) => !checks[name]).map((name) => FAILURES[name])
+
+function acted(native: NativeReceipt, policy: Policy, resolved: Resolved | undefined, compressed: boolean): string {
+  if (!resolved) return 'nothing was read yet'
+  if (policy.native.kind === 0) return `the full cache holds all ${native.seqLen} tokens`
+  if (!compressed)
+    return `${policy.name} could not act: ${native.seqLen} tokens fit into the budget of ${resolved.budget} slots, so this run equals the full cache`
+  return `${policy.name} held ${native.seqLen} tokens in ${resolved.budget} slots per kv head: ${native.merged} merged, ${native.dropped} dropped (all layers and heads)`
+}
+
+/** Bytes of one region; the names of zs_region. */
+export const REGIONS = ['residual', 'sink', 'context', 'recent', 'queries', 'bookkeeping', 'spare'] as const
+export type Region = (typeof REGIONS)[number]
+
+export interface CacheBytes {
+  /** [layer][kvHead][region], as allocated: spare is allocated with no slot in it yet. */
+  byLayer: Record<Region, number>[][]
+  byRegion: Record<Region, number>
+  total: number
+  /** The most that this cache held at any time. */
+  peak: number
+  /** What the keys and values of all tokens seen would take in a full cache of the same storage. */
+  fullCache: number
+}
+
+export interface CacheShape {
+  layers: number
+  heads: number
+  kvHeads: number
+  headDim: number
+}
+
+export function bytesOf(
+  columns: Float64Array,
+  peak: number,
+  shape: CacheShape,
+  seqLen: number,
+  bytesPerElement: number,
+): CacheBytes {
+  const byRegion = Object.fromEntries(REGIONS.map((region) => [region, 0])) as Record<Region, number>
+  const byLayer = Array.from({ length: shape.layers }, (_, layer) =>
+    Array.from({ length: shape.kvHeads }, (_, kvHead) => {
+      const at = (layer * shape.kvHeads + kvHead) * REGIONS.length
+      const one = Object.fromEntries(REGIONS.map((region, i) => [region, columns[at + i]])) as Record<Region, number>
+      for (const region of REGIONS) byRegion[region] += one[region]
+      return one
+    }),
+  )
+  return {
+    byLayer,
+    byRegion,
+    total: REGIONS.reduce((sum, region) => sum + byRegion[region], 0),
+    peak,
+    fullCache: 2 * shape.layers * shape.kvHeads * shape.headDim * seqLen * bytesPerElement,
+  }
+}
