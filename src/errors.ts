@@ -26,7 +26,8 @@ export function shown(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'boolean' || value == null) return String(value)
   if (typeof value === 'bigint') return `${value}n`
   if (typeof value === 'function') return `a function`
-  if (ArrayBuffer.isView(value)) return `${value.constructor.name} of ${(value as unknown as { length: number }).length}`
+  if (ArrayBuffer.isView(value))
+    return `${value.constructor.name} of ${(value as unknown as { length: number }).length}`
   if (Array.isArray(value)) return `an array of ${value.length}`
   return `an object (${(value as object).constructor?.name ?? 'Object'})`
 }

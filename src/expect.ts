@@ -10,11 +10,21 @@ export function invalid(name: string, expected: string, received: unknown, advic
 
 export function integer(name: string, value: unknown, least: number, most = Number.MAX_SAFE_INTEGER): number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most)
-    throw invalid(name, most === Number.MAX_SAFE_INTEGER ? `a whole number ≥ ${least}` : `a whole number from ${least} to ${most}`, value)
+    throw invalid(
+      name,
+      most === Number.MAX_SAFE_INTEGER ? `a whole number ≥ ${least}` : `a whole number from ${least} to ${most}`,
+      value,
+    )
   return value
 }
 
-export function number(name: string, value: unknown, least: number, most: number, interval = `from ${least} to ${most}`): number {
+export function number(
+  name: string,
+  value: unknown,
+  least: number,
+  most: number,
+  interval = `from ${least} to ${most}`,
+): number {
   if (typeof value !== 'number' || !Number.isFinite(value) || value < least || value > most)
     throw invalid(name, `a number ${interval}`, value)
   return value
@@ -43,7 +53,10 @@ export function options(name: string, value: unknown, known: readonly string[]):
   for (const key of Object.keys(value))
     if (!known.includes(key)) {
       const near = known.find((k) => k.toLowerCase() === key.toLowerCase() || k.startsWith(key) || key.startsWith(k))
-      throw new ZslabError('invalid', `${name} has no option ${shown(key)}${near ? `, did you mean '${near}'?` : ''}; it has: ${known.join(', ')}`)
+      throw new ZslabError(
+        'invalid',
+        `${name} has no option ${shown(key)}${near ? `, did you mean '${near}'?` : ''}; it has: ${known.join(', ')}`,
+      )
     }
   return value as Record<string, unknown>
 }
