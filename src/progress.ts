@@ -1,0 +1,90 @@
+/** Progress of long work: a bar on stderr in a terminal, a display in a notebook, nothing elsewhere. */
+import { SingleBar } from 'cli-progress'
+
+/** What the kernel offers libraries; absent outside notebooks. */
+export interface Host {
+  version: number
+  display(bundle: Record<string, unknown>, options?: { displayId?: string }): unknown
+  update(displayId: string, bundle: Record<string, unknown>): unknown
+  /** Aborted when the user interrupts the cell that is running. */
+  signal?: AbortSignal
+}
+
+export function host(): Host | undefined {
+  const found = (globalThis as Record<symbol, unknown>)[Symbol.for('Jupyter.host')] as Host | undefined
+  return found?.version === 1 ? found : undefined
+}
+
+/** The user's signal together with the running cell's interrupt. */
+export function interruptible(signal: AbortSignal | undefined): AbortSignal | undefined {
+  const cell = host()?.signal
+  if (signal && cell) return AbortSignal.any([signal, cell])
+  return signal ?? cell
+}
+
+export interface Bar {
+  update(done: number, total: number, doing?: string): void
+  /** Removes the bar. */
+  stop(): void
+}
+
+const SILENT: Bar = { update: () => undefined, stop: () => undefined }
+const WAIT_MS = 400 // what ends sooner shows nothing
+const NOTEBOOK_MS = 200
+let displays = 0
+
+/** A bar for one piece of work. `wanted` false, or neither terminal nor notebook: silent. */
+export function bar(doing: string, wanted = true): Bar {
+  if (!wanted) return SILENT
+  const notebook = host()
+  if (notebook) return notebookBar(notebook, doing)
+  return process.stderr.isTTY ? terminalBar(doing) : SILENT
+}
+
+function terminalBar(first: string): Bar {
+  const started = Date.now()
+  let shown: SingleBar | undefined
+  return {
+    update(done, total, doing = first) {
+      if (!shown && Date.now() - started < WAIT_MS) return
+      if (!shown) {
+        shown = new SingleBar({
+          format: '{doing} {bar} {value}/{total}',
+          clearOnComplete: true,
+          hideCursor: null,
+          stream: process.stderr,
+        })
+        shown.start(Math.max(total, done, 1), done, { doing })
+      }
+      shown.setTotal(Math.max(total, done, 1))
+      shown.update(done, { doing })
+    },
+    stop: () => shown?.stop(),
+  }
+}
+
+function notebookBar(notebook: Host, first: string): Bar {
+  const displayId = `zslab-progress-${process.pid}-${++displays}`
+  const started = Date.now()
+  let last = 0
+  let shown = false
+  const show = (text: string) => {
+    const bundle = { 'text/plain': text }
+    if (shown) notebook.update(displayId, bundle)
+    else notebook.display(bundle, { displayId })
+    shown = true
+  }
+  return {
+    update(done, total, doing = first) {
+      const now = Date.now()
+      if (now - started < WAIT_MS || now - last < NOTEBOOK_MS) return
+      last = now
+      const share = total > 0 ? Math.min(1, done / total) : 0
+      const filled = Math.round(share * 30)
+      show(`${doing} ${'█'.repeat(filled)}${'░'.repeat(30 - filled)} ${done}/${total || '?'}`)
+    },
+    stop: () => {
+      if (shown) show('')
+    },
+  }
+}
