@@ -1,0 +1,71 @@
+/** Teacher-forced log-probabilities of a text under a session's policy. */
+import { integer, options as checked } from '../expect.js'
+import { ZslabError } from '../errors.js'
+import type { CallOptions } from '../native/call.js'
+import { resolve } from '../policies/index.js'
+import { logProb } from '../sampling.js'
+import type { Session } from '../session.js'
+import type { Receipt } from '../trace/receipt.js'
+
+export interface ScoreOptions extends CallOptions {
+  /** Tokens fed at once after the prompt part: 1 (default) compresses after every token, as generating does. */
+  chunk?: number
+}
+
+export interface Score {
+  tokens: number[]
+  /** [tokens] natural logarithms; NaN for a first token that nothing precedes. */
+  logprobs: Float64Array
+  /** exp(− mean of the logprobs that are numbers). */
+  perplexity: number
+  /** How many tokens the perplexity is over. */
+  scored: number
+  /** Tokens read as the prompt before the policy acted step by step. */
+  prefilled: number
+  receipt: Receipt
+}
+
+export async function score(session: Session, ids: Int32Array, options: ScoreOptions): Promise<Score> {
+  checked('score options', options, ['chunk', 'signal', 'progress'])
+  const most = session.policy.native.chunk
+  const chunk = options.chunk === undefined ? 1 : integer('chunk', options.chunk, 1, most)
+  session.checkLength(ids.length)
+  const fresh = session.seqLen === 0
+  const logprobs = new Float64Array(ids.length).fill(NaN)
+  const total = ids.length
+  const targetsOf = (from: number, to: number) =>
+    Int32Array.from({ length: to - from }, (_, i) => (from + i + 1 < total ? ids[from + i + 1] : -1))
+  const feed = async (from: number, to: number, shareOf: number) => {
+    const progress =
+      options.progress && (({ done }: { done: number }) => options.progress?.({ done: from + done, total }))
+    const call = { signal: options.signal, progress }
+    const found = await session.feedOnce({ ids: ids.slice(from, to), shareOf }, call, to === total, targetsOf(from, to))
+    for (let i = from; i < to && i + 1 < total; i++) logprobs[i + 1] = found![i - from]
+  }
+  let at = 0
+  if (fresh) {
+    const { budget } = resolve(session.policy, total)
+    at = budget === 0 ? total : Math.min(total, budget)
+    await feed(0, at, total)
+  } else {
+    if (session.current.unfed !== undefined) {
+      // What generate() chose last is read first: the first token is predicted by what follows it.
+      await session.feedOnce({ ids: Int32Array.of(session.current.unfed), shareOf: 0 }, options, true)
+    }
+    logprobs[0] = logProb(session.lastLogits(), ids[0])
+  }
+  const prefilled = at
+  for (; at < total; at += chunk) await feed(at, Math.min(total, at + chunk), 0)
+  const known = logprobs.filter((value) => !Number.isNaN(value))
+  if (known.length === 0 && total > 1)
+    throw new ZslabError('internal', 'no token could be scored: check the weights of the model file')
+  const mean = known.reduce((sum, value) => sum + value, 0) / known.length
+  return {
+    tokens: Array.from(ids),
+    logprobs,
+    perplexity: known.length ? Math.exp(-mean) : NaN,
+    scored: known.length,
+    prefilled,
+    receipt: session.receipt(),
+  }
+}

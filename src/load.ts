@@ -1,0 +1,129 @@
+/** load(): from a name or path to a model whose weights are in memory, ready for sessions. */
+import { oneOf, options as checked } from './expect.js'
+import { ZslabError } from './errors.js'
+import {
+  openModelFile,
+  type FetchProgress,
+  type ModelDescription,
+  type ModelFile,
+  type Tokenizer,
+} from './model/index.js'
+import { native, type NativeModel } from './native/binding.js'
+import { withCall } from './native/call.js'
+import { engineOf, STORAGES, type Engine, type EngineOptions } from './native/engine.js'
+import { bar, interruptible } from './progress.js'
+import { Session, type SessionOptions } from './session.js'
+
+export type Weights = 'float32' | 'bfloat16'
+
+export interface LoadOptions extends EngineOptions {
+  /** How weights are held; default bfloat16 where the CPU multiplies it (avx512_bf16 or amx), else float32. */
+  weights?: Weights
+  /** Stops fetching and loading. */
+  signal?: AbortSignal
+  /** false: no bar. A function is called instead of drawing one. */
+  progress?: boolean | ((progress: { stage: string; done: number; total: number }) => void)
+  /** Never fetch (default: the variable ZSLAB_OFFLINE). */
+  offline?: boolean
+}
+
+const NAMES = ['weights', 'threads', 'isa', 'signal', 'progress', 'offline']
+
+/**
+ * The model called `nameOrPath`: a name of the catalogue (fetched once into the cache folder) or the path of a GGUF file.
+ * Errors: 'invalid', 'file', 'source', 'unsupported', 'memory', 'native'; the signal's reason when aborted.
+ */
+export async function load(nameOrPath: string, options: LoadOptions = {}): Promise<Model> {
+  checked('load', options, NAMES)
+  const weightsAsked =
+    options.weights === undefined ? undefined : oneOf('weights', options.weights, ['float32', 'bfloat16'])
+  const engine = engineOf(options)
+  const signal = interruptible(options.signal)
+  const drawn = bar('loading', options.progress === undefined || options.progress === true)
+  const report = (stage: string, done: number, total: number) => {
+    if (typeof options.progress === 'function') options.progress({ stage, done, total })
+    else drawn.update(done, total, stage)
+  }
+  try {
+    const fetched = (p: FetchProgress) => report(p.stage, p.done, p.total)
+    const file = await openModelFile(nameOrPath, { signal, progress: fetched, offline: options.offline })
+    const weights = weightsAsked ?? defaultWeights(engine)
+    const d = file.description
+    const config = {
+      arch: d.archNumber,
+      layers: d.layers,
+      heads: d.heads,
+      kvHeads: d.kvHeads,
+      headDim: d.headDim,
+      hidden: d.hidden,
+      feedForward: d.feedForward,
+      vocabulary: d.vocabulary,
+      context: d.context,
+      ropeDims: d.ropeDims,
+      ropeBase: d.ropeBase,
+      normEps: d.normEps,
+      tiedOutput: d.tiedOutput ? 1 : 0,
+      weights: STORAGES.indexOf(weights),
+    }
+    const loading = { signal, progress: (p: { done: number; total: number }) => report('loading', p.done, p.total) }
+    const handle = await withCall(loading, (call) =>
+      native().modelLoad(engine.native, file.path, config, file.gguf.tensors, call),
+    )
+    return new Model(file, engine, weights, handle)
+  } finally {
+    drawn.stop()
+  }
+}
+
+export function defaultWeights(engine: Engine): Weights {
+  const features = engine.info.cpuFeatures.map((feature) => feature.replace(/[-_]/g, '').toLowerCase())
+  return features.some((feature) => feature === 'avx512bf16' || feature.startsWith('amx')) ? 'bfloat16' : 'float32'
+}
+
+export class Model {
+  private handle: NativeModel | undefined
+
+  constructor(
+    readonly file: ModelFile,
+    readonly engine: Engine,
+    /** How the weights are held. */
+    readonly weights: Weights,
+    handle: NativeModel,
+  ) {
+    this.handle = handle
+  }
+
+  get name(): string {
+    return this.file.name
+  }
+
+  /** Layers, heads, kvHeads, headDim, vocabulary, context … */
+  get description(): ModelDescription {
+    return this.file.description
+  }
+
+  get tokenizer(): Tokenizer {
+    return this.file.tokenizer
+  }
+
+  get native(): NativeModel {
+    if (this.handle) return this.handle
+    throw new ZslabError('invalid', `the model ${this.name} was disposed: load it again`)
+  }
+
+  /** Weights as held in memory. */
+  get bytes(): number {
+    return native().modelBytes(this.native)
+  }
+
+  /** A new, empty session; sessions of one model are independent and take turns on its engine. */
+  session(options: SessionOptions = {}): Session {
+    return Session.create(this, options)
+  }
+
+  /** Frees the weights (after calls under way). Its sessions can be read, but not go on. */
+  dispose(): void {
+    if (this.handle) native().modelDispose(this.handle)
+    this.handle = undefined
+  }
+}

@@ -1,0 +1,58 @@
+/** The run card: everything that a run depends on, so that it can be repeated and cited. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { basename } from 'node:path'
+import { projectRoot, type Resolved } from '../native/binding.js'
+import type { Sampling } from '../sampling.js'
+import type { Session } from '../session.js'
+
+export interface Card {
+  model: { name: string; file: string; sha256: string; license: string | undefined; parameters: number }
+  policy: { name: string; mode: string | undefined; options: Record<string, unknown> }
+  /** Slots by region that shares came to; undefined where nothing was read. */
+  resolved: Resolved | undefined
+  sampling: { temperature: number; topK: number | undefined; topP: number; minP: number }
+  seed: number
+  versions: { zslab: string; node: string; abi: number }
+  cpu: { isa: string; features: string[] }
+  /** What multiplied matrices. */
+  library: string
+  threads: number
+  storage: string
+  weights: string
+  /** Rounding: equal on every thread count; between instruction sets and libraries logits may differ (≤ 2e-3, float32 weights). */
+  exactness: string
+}
+
+let version: string | undefined
+
+export function ownVersion(): string {
+  return (version ??= (JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as { version: string })
+    .version)
+}
+
+export async function cardOf(session: Session, resolved: Resolved | undefined, sampling: Sampling): Promise<Card> {
+  const { file, engine, weights } = session.model
+  const { seed, ...chosen } = sampling
+  return {
+    model: {
+      name: basename(file.name),
+      file: basename(file.path),
+      sha256: await file.sha256(),
+      license: file.license,
+      parameters: file.description.parameters,
+    },
+    policy: { name: session.policy.name, mode: session.policy.mode, options: { ...session.policy.options } },
+    resolved,
+    sampling: chosen,
+    seed,
+    versions: { zslab: ownVersion(), node: process.versions.node, abi: engine.info.abi },
+    cpu: { isa: engine.info.isa, features: engine.info.cpuFeatures },
+    library: engine.info.library,
+    threads: engine.info.threads,
+    storage: session.storage,
+    weights,
+    exactness:
+      'the same tokens for any number of threads; another instruction set or library rounds matrix products differently (logits within 2e-3 with float32 weights)',
+  }
+}

@@ -1,0 +1,135 @@
+/** A run: what one generation wrote, what the cache did meanwhile, and everything needed to repeat it. */
+import type { Resolved } from '../native/binding.js'
+import type { CallOptions } from '../native/call.js'
+import type { HeldCache } from '../native-cache.js'
+import type { Model } from '../load.js'
+import type { Policy } from '../policies/index.js'
+import type { Sampling } from '../sampling.js'
+import type { Fed, Session } from '../session.js'
+import { shadow, type Shadow } from '../inspect/shadow.js'
+import { cardOf, type Card } from './card.js'
+import { displayOf } from './display.js'
+import { Trace } from './events.js'
+import type { CacheBytes, Receipt } from './receipt.js'
+
+export type Stopped = 'eos' | 'stop' | 'length' | 'context' | 'aborted'
+
+/** What generating found out; times in ms. */
+export interface Generated {
+  /** Ids read by this call. */
+  prompt: number[]
+  tokens: number[]
+  /** Natural logarithms under the model, before temperature. */
+  logprobs: Float64Array
+  text: string
+  stopped: Stopped
+  sampling: Sampling
+  /** The entry of the session's log whose last row the first token was chosen from. */
+  logStart: number
+  prefillMs: number
+  stepMs: number[]
+}
+
+export interface Timings {
+  /** Reading the prompt (or the further turn). */
+  prefillMs: number
+  prefillTokens: number
+  /** Every decode step; the first token needs none. */
+  stepMs: number[]
+  /** Median of stepMs; NaN without steps. */
+  tokenMs: number
+  /** 1000 / mean of stepMs; NaN without steps. */
+  tokensPerSecond: number
+}
+
+export class Run {
+  private constructor(
+    /** The model and policy that ran. */
+    readonly model: Model,
+    readonly policy: Policy,
+    /** Ids of the prompt that this run read. */
+    readonly prompt: number[],
+    /** Generated ids; the last may be the end token. */
+    readonly tokens: number[],
+    readonly logprobs: Float64Array,
+    /** Generated text without control tokens and without the stop string. */
+    readonly text: string,
+    /** Why it ended: 'eos', 'stop' (a stop string), 'length' (maxTokens), 'context' (the model's is full), 'aborted'. */
+    readonly stopped: Stopped,
+    /** What held; checked on every run. */
+    readonly receipt: Receipt,
+    readonly card: Card,
+    readonly timings: Timings,
+    /** As allocated when the run ended. */
+    readonly bytes: CacheBytes,
+    /** Slots by region; undefined where nothing was read. */
+    readonly resolved: Resolved | undefined,
+    readonly trace: Trace,
+    /** Everything that the session had read by the run's end, in calls. @internal */
+    readonly log: readonly Fed[],
+    /** @internal */
+    readonly logStart: number,
+    /** @internal */
+    readonly storage: HeldCache['options']['storage'],
+  ) {}
+
+  /** @internal */
+  static async of(session: Session, generated: Generated): Promise<Run> {
+    const { cache, log } = session.current
+    const { tokens, stepMs } = generated
+    const seen = session.tokens.concat(tokens.slice(-1))
+    const { tokenizer } = session.model
+    const sorted = [...stepMs].sort((a, b) => a - b)
+    const middle = sorted.length >> 1
+    const median = sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+    const resolved = cache.resolved()
+    return new Run(
+      session.model,
+      session.policy,
+      generated.prompt,
+      tokens,
+      generated.logprobs,
+      generated.text,
+      generated.stopped,
+      cache.receipt(),
+      await cardOf(session, resolved, generated.sampling),
+      {
+        prefillMs: generated.prefillMs,
+        prefillTokens: generated.prompt.length,
+        stepMs,
+        tokenMs: stepMs.length ? median : NaN,
+        tokensPerSecond: stepMs.length ? (1000 * stepMs.length) / stepMs.reduce((a, b) => a + b, 0) : NaN,
+      },
+      cache.bytes(),
+      resolved,
+      new Trace(session.trace ? cache.events() : undefined, (position) =>
+        position < seen.length ? tokenizer.token(seen[position]) : '',
+      ),
+      [...log],
+      generated.logStart,
+      session.storage,
+    )
+  }
+
+  /** Every token read up to the run's end, then the last one chosen: positions 0 … */
+  get sequence(): number[] {
+    return this.log.flatMap((fed) => Array.from(fed.ids)).concat(this.tokens.slice(-1))
+  }
+
+  /**
+   * The same tokens under the full cache: how far this run's distributions were from the full cache's, token by token. Reads
+   * everything twice (once under each policy), so it takes about as long as the run and one more without compression.
+   */
+  shadow(options: CallOptions = {}): Promise<Shadow> {
+    return shadow(this, options)
+  }
+
+  toJSON(): Record<string, unknown> {
+    const { tokens, text, stopped, receipt, card, timings, bytes } = this
+    return { tokens, text, stopped, receipt, card, timings, bytes }
+  }
+
+  [Symbol.for('Jupyter.display')](): Record<string, unknown> {
+    return displayOf(this)
+  }
+}
