@@ -1,0 +1,75 @@
+/** `generate --dump`: the cache's state as a safetensors file, all float32 or int32. */
+import { writeFile } from 'node:fs/promises'
+import { shown, ZslabError } from '../errors.js'
+import type { Session } from '../session.js'
+import type { Run } from '../trace/run.js'
+
+export interface Tensor {
+  shape: number[]
+  data: Float32Array | Int32Array
+}
+
+/**
+ * layers.N.keys, .values [kvHeads, slots, headDim], .weights, .scores [kvHeads, slots], .origins.offsets [kvHeads·slots + 1],
+ * .origins.positions; tokens; events [n, 6]: step, layer, kvHead, victim slot, target slot, position that leaves (decode only).
+ */
+export function tensorsOf(session: Session, run: Run): Map<string, Tensor> {
+  const { layers, kvHeads, headDim } = session.model.description
+  const tensors = new Map<string, Tensor>()
+  for (let layer = 0; layer < layers; layer++) {
+    const { slots, keys, values, weights, scores, originOffsets, originPositions } = session.cache.raw(layer)
+    const put = (name: string, shape: number[], data: Tensor['data']) =>
+      tensors.set(`layers.${layer}.${name}`, { shape, data })
+    put('keys', [kvHeads, slots, headDim], keys)
+    put('values', [kvHeads, slots, headDim], values)
+    put('weights', [kvHeads, slots], weights)
+    put('scores', [kvHeads, slots], scores)
+    put('origins.offsets', [kvHeads * slots + 1], originOffsets)
+    put('origins.positions', [originPositions.length], originPositions)
+  }
+  tensors.set('tokens', { shape: [run.tokens.length], data: Int32Array.from(run.tokens) })
+  const events = decodeEvents(run)
+  tensors.set('events', { shape: [events.length / 6, 6], data: events })
+  return tensors
+}
+
+const [MERGE, DROP] = [2, 3]
+
+function decodeEvents(run: Run): Int32Array {
+  const c = run.trace.columns()
+  const rows: number[] = []
+  for (let i = 0; i < c.step.length; i++)
+    if (c.step[i] > 0 && (c.action[i] === MERGE || c.action[i] === DROP))
+      rows.push(c.step[i], c.layer[i], c.kvHead[i], c.slot[i], c.action[i] === DROP ? -1 : c.target[i], c.position[i])
+  return Int32Array.from(rows)
+}
+
+/** Header length (u64), header (JSON, padded to 8), data; names in alphabetical order. */
+export function safetensors(tensors: ReadonlyMap<string, Tensor>): Buffer {
+  const header: Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }> = {}
+  const parts: Buffer[] = []
+  let at = 0
+  for (const [name, { shape, data }] of [...tensors].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    header[name] = {
+      dtype: data instanceof Int32Array ? 'I32' : 'F32',
+      shape,
+      data_offsets: [at, at + data.byteLength],
+    }
+    parts.push(Buffer.from(data.buffer, data.byteOffset, data.byteLength))
+    at += data.byteLength
+  }
+  const text = JSON.stringify(header)
+  const padded = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8, ' '))
+  const length = Buffer.alloc(8)
+  length.writeBigUInt64LE(BigInt(padded.length))
+  return Buffer.concat([length, padded, ...parts])
+}
+
+export async function dump(path: string, session: Session, run: Run): Promise<void> {
+  try {
+    await writeFile(path, safetensors(tensorsOf(session, run)))
+  } catch (error) {
+    if (error instanceof ZslabError) throw error
+    throw new ZslabError('file', `cannot write ${shown(path)}: ${(error as Error).message}`, { cause: error })
+  }
+}
