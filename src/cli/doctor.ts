@@ -1,0 +1,136 @@
+/** `npx zslab doctor`: what this machine has, what is missing, and the command that adds it. */
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { Command } from 'commander'
+import { cacheFolder, cacheList } from '../model/index.js'
+import { projectRoot } from '../native/binding.js'
+import { engineOf } from '../native/engine.js'
+import { ownVersion } from '../trace/card.js'
+import { json, print } from './common.js'
+
+interface Finding {
+  name: string
+  ok: boolean
+  /** False: zslab works without. */
+  needed: boolean
+  found: string
+  /** What adds it; '' where nothing is missing. */
+  help: string
+}
+
+export function doctorCommand(): Command {
+  return new Command('doctor')
+    .description('what was found on this machine, and what would help')
+    .option('--json', 'one object on stdout: version, ok, findings [{ name, ok, needed, found, help }]')
+    .action(async (options: { json?: boolean }) => {
+      const findings = await examine()
+      const ok = findings.every((finding) => finding.ok || !finding.needed)
+      if (options.json) print(json({ version: ownVersion(), ok, findings }))
+      else for (const line of findings.map(told)) print(line)
+      if (!ok) process.exitCode = 1
+    })
+}
+
+const told = ({ ok, needed, name, found, help }: Finding) =>
+  `${ok ? 'ok     ' : needed ? 'MISSING' : 'without'}  ${name.padEnd(14)}${found}${help ? `; ${help}` : ''}`
+
+async function examine(): Promise<Finding[]> {
+  return [
+    platform(),
+    nativePart(),
+    library(),
+    tool('compiler', ['c++', 'g++', 'clang++'], false, 'only for building: `apt-get install g++`'),
+    python(),
+    jupyter(),
+    tool(
+      'browser',
+      ['chromium', 'chromium-browser', 'google-chrome'],
+      false,
+      'figures as pdf need one: `apt-get install chromium`',
+    ),
+    tool('nvcc', ['nvcc'], false, 'CUDA kernels are not part of this version; nothing to do'),
+    await models(),
+  ]
+}
+
+function platform(): Finding {
+  const tested = process.platform === 'linux' && process.arch === 'x64'
+  const found = `Node ${process.versions.node} on ${process.platform} ${process.arch}${tested ? '' : ' (untested)'}`
+  return { name: 'platform', ok: true, needed: true, found, help: '' }
+}
+
+function nativePart(): Finding {
+  try {
+    const { isa, threads, cpuFeatures } = engineOf().info
+    const found = `${isa}, ${threads} threads (${cpuFeatures.join(' ')})`
+    return { name: 'native part', ok: true, needed: true, found, help: '' }
+  } catch (error) {
+    return {
+      name: 'native part',
+      ok: false,
+      needed: true,
+      found: (error as Error).message,
+      help: 'run `npx zslab build`',
+    }
+  }
+}
+
+function library(): Finding {
+  try {
+    const { library: found } = engineOf().info
+    const fast = found !== 'portable'
+    const help = fast
+      ? ''
+      : 'for faster prefill run `npx zslab build --force` with python3, pip and a package index at hand'
+    return { name: 'matrix library', ok: fast, needed: false, found, help }
+  } catch {
+    return {
+      name: 'matrix library',
+      ok: false,
+      needed: false,
+      found: 'unknown: the native part does not load',
+      help: '',
+    }
+  }
+}
+
+function tool(name: string, candidates: string[], needed: boolean, help: string): Finding {
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  const found = candidates.flatMap((one) => folders.map((folder) => join(folder, one))).find((path) => existsSync(path))
+  return { name, ok: found !== undefined, needed, found: found ?? 'none', help: found ? '' : help }
+}
+
+function python(): Finding {
+  const asked = spawnSync('python3', ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])'], { encoding: 'utf8' })
+  const version = asked.status === 0 ? asked.stdout.trim() : 'none'
+  const [major, minor] = version.split('.').map(Number)
+  const ok = major > 3 || (major === 3 && minor >= 9)
+  const help = ok
+    ? ''
+    : 'Jupyter and the default model need Python ≥ 3.9 with pip: `apt-get install python3-venv python3-pip`'
+  return { name: 'python3', ok, needed: false, found: version, help }
+}
+
+function jupyter(): Finding {
+  const ok = existsSync(join(projectRoot, '.venv/bin/jupyter-lab'))
+  return {
+    name: 'jupyter',
+    ok,
+    needed: false,
+    found: ok ? 'in .venv' : 'none',
+    help: ok ? '' : '`npm start` installs it into the project',
+  }
+}
+
+async function models(): Promise<Finding> {
+  const { models: list } = await cacheList()
+  const found = list.length ? list.map((model) => model.name).join(', ') : 'none'
+  return {
+    name: 'models',
+    ok: list.length > 0,
+    needed: false,
+    found: `${found} (${cacheFolder()})`,
+    help: list.length ? '' : 'fetched at first use',
+  }
+}

@@ -1,0 +1,88 @@
+/** `npx zslab install | run | lab`: the kernel's own installer, a notebook run headless, JupyterLab of the project. */
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { Command } from 'commander'
+import { shown, ZslabError } from '../errors.js'
+import { projectRoot } from '../native/binding.js'
+import { program } from './scripts.js'
+
+const KERNEL = join(projectRoot, 'dist/kernel/main.js')
+const PYTHON = join(projectRoot, '.venv/bin/python')
+
+export function installCommand(): Command {
+  return new Command('install')
+    .description('make the TypeScript kernel known to Jupyter')
+    .option('--user', 'for this user (default)')
+    .option('--prefix <folder>', 'into <folder>/share/jupyter')
+    .option('--sys-prefix', "into the active Python environment's folder")
+    .action((options: { user?: boolean; prefix?: string; sysPrefix?: boolean }) => {
+      const where = [options.user && '--user', options.sysPrefix && '--sys-prefix'].filter(
+        (word) => typeof word === 'string',
+      )
+      return kernel([
+        'install',
+        ...where,
+        ...(options.prefix === undefined ? [] : ['--prefix', resolve(options.prefix)]),
+      ])
+    })
+}
+
+export function runCommand(): Command {
+  return new Command('run')
+    .description('run a notebook headless through our kernel and write it with its outputs')
+    .argument('<notebook>', 'an .ipynb file')
+    .option('--output <file>', 'where the executed notebook goes (default: in place)')
+    .option('--timeout <seconds>', 'most that one cell may take (default: no limit)')
+    .action(async (notebook: string, options: { output?: string; timeout?: string }) => {
+      const path = resolve(notebook)
+      if (!existsSync(path)) throw new ZslabError('file', `there is no notebook ${shown(path)}: check the path`)
+      needJupyter()
+      await kernel(['install', '--prefix', join(projectRoot, '.venv')])
+      const words = ['-c', RUNNER, path, resolve(options.output ?? notebook), options.timeout ?? '-1']
+      await program(PYTHON, words, { ...process.env, JUPYTER_PATH: join(projectRoot, '.venv/share/jupyter') })
+    })
+}
+
+export function labCommand(): Command {
+  return new Command('lab')
+    .description('JupyterLab with the kernel and the extension, everything inside the project')
+    .argument('[words...]', 'passed on to jupyter lab')
+    .allowUnknownOption()
+    .action(async (words: string[]) => {
+      needJupyter()
+      await kernel(['install', '--prefix', join(projectRoot, '.venv')])
+      await program(PYTHON, ['-m', 'jupyterlab', ...words])
+    })
+}
+
+function needJupyter(): void {
+  const found = existsSync(join(projectRoot, '.venv/bin/jupyter-lab'))
+  if (!found)
+    throw new ZslabError('file', 'Jupyter is not in the project yet: run `npm start` once (it makes .venv), then again')
+}
+
+async function kernel(words: string[]): Promise<void> {
+  if (!existsSync(KERNEL)) throw new ZslabError('native', 'the kernel is not built: run `npx zslab build`')
+  await program(process.execPath, [KERNEL, ...words])
+}
+
+/** Writes the notebook also where a cell failed, so that the error can be seen in it. */
+const RUNNER = `
+import sys, nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+source, target, timeout = sys.argv[1:]
+notebook = nbformat.read(source, as_version=4)
+limit = float(timeout)
+failed = None
+try:
+    NotebookClient(notebook, timeout=None if limit < 0 else limit).execute()
+except CellExecutionError as error:
+    failed = error
+except KeyboardInterrupt:
+    sys.exit(130)
+nbformat.write(notebook, target)
+print(target)
+if failed:
+    sys.exit(f"a cell failed: {failed.ename}: {failed.evalue}")
+`

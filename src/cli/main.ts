@@ -1,0 +1,73 @@
+#!/usr/bin/env node
+/** `npx zslab`: the list of commands, and how each failure ends: 1 failed, 2 wrong usage, 130 interrupted. */
+import { CommanderError, Command } from 'commander'
+import { realpathSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { ZslabError } from '../errors.js'
+import { ownVersion } from '../trace/card.js'
+import { cacheCommand } from './cache.js'
+import { EXIT, note, UsageError } from './common.js'
+import { doctorCommand } from './doctor.js'
+import { generateCommand } from './generate.js'
+import { installCommand, labCommand, runCommand } from './jupyter.js'
+import { policiesCommand } from './policies.js'
+import { benchCommand, buildCommand } from './scripts.js'
+import { scoreCommand } from './score.js'
+
+export function program(): Command {
+  const root = new Command('zslab')
+    .description('a workbench for KV-cache compression')
+    .version(ownVersion())
+    .showHelpAfterError('(see --help)')
+    .exitOverride()
+  const commands = [
+    generateCommand(),
+    scoreCommand(),
+    policiesCommand(),
+    cacheCommand(),
+    doctorCommand(),
+    installCommand(),
+    runCommand(),
+    labCommand(),
+    benchCommand(),
+    buildCommand(),
+  ]
+  for (const command of commands) root.addCommand(inherited(command))
+  return root
+}
+
+/** exitOverride is not passed on to commands that are added ready made. */
+function inherited(command: Command): Command {
+  command.exitOverride().showHelpAfterError('(see --help)')
+  command.commands.forEach(inherited)
+  return command
+}
+
+/** Runs the command line `words` (without node and script) → exit code. */
+export async function main(words: string[]): Promise<number> {
+  try {
+    await program().parseAsync(words, { from: 'user' })
+    return Number(process.exitCode ?? 0)
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage
+    const { name, message } = error as Error
+    if (name === 'AbortError') {
+      note('interrupted')
+      return EXIT.interrupted
+    }
+    note(`zslab: ${message}`)
+    // A fault of ours: where it happened helps whoever reports it.
+    if (!(error instanceof ZslabError) && !(error instanceof UsageError)) note((error as Error).stack ?? '')
+    return error instanceof UsageError ? EXIT.usage : EXIT.failure
+  }
+}
+
+const started = process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)
+if (started) {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // The reader of a pipe has gone: nobody is left to tell.
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  })
+  process.exitCode = await main(process.argv.slice(2))
+}
