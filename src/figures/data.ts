@@ -1,0 +1,106 @@
+/** What the figures are drawn from: plain data that a run provides. Nothing here knows of the engine. */
+
+export type Region = 'residual' | 'sink' | 'context' | 'recent' | 'queries' | 'bookkeeping' | 'spare'
+export const REGIONS: readonly Region[] = [
+  'residual',
+  'sink',
+  'context',
+  'recent',
+  'queries',
+  'bookkeeping',
+  'spare',
+] as const
+
+export interface Token {
+  id: number
+  text: string
+  /** Place in the text, 0 … tokens − 1. */
+  position: number
+  /** True: read as part of the prompt; false: generated. */
+  prompt: boolean
+}
+
+/** Codes in `EventColumns.action`. */
+export const ACTION = { admit: 0, leave: 1, merge: 2, drop: 3 } as const
+
+/**
+ * Every change of the cache in order, one row per event; all columns have `count` entries.
+ * admit: a token enters `slot`. leave: the oldest recent token moves from `slot` to `target`, its place among the candidates.
+ * merge: the token at `slot` goes into residual slot `target`. drop: it leaves for good (target −1). Prefill is step 0.
+ */
+export interface EventColumns {
+  count: number
+  step: Int32Array
+  layer: Int32Array
+  kvHead: Int32Array
+  action: Int32Array
+  position: Int32Array
+  /** −1: a prompt token that never had a slot. */
+  slot: Int32Array
+  target: Int32Array
+  score: Float32Array
+  similarity: Float32Array
+  weight: Float32Array
+  targetWeight: Float32Array
+}
+
+/** One layer's cache at the run's end. */
+export interface LayerOrigins {
+  /** `kvHeads[kvHead][slot]`: the positions that the slot stands for. Slot order: residual, sink, context, recent. */
+  kvHeads: ArrayLike<number>[][]
+  /** Merged slots at the front; 0 until the layer was first compressed. */
+  residual: number
+}
+
+export interface RegionBytes {
+  layer: number
+  kvHead: number
+  region: Region
+  bytes: number
+}
+
+export interface BytesData {
+  parts: RegionBytes[]
+  /** All layers, heads and regions together, bytes. */
+  total: number
+  /** The most that the cache held at any time (the whole prompt included), bytes. */
+  peak: number
+  /** What keys and values of all tokens would take in a full cache of the same storage, bytes. */
+  fullCache: number
+}
+
+export interface RunData {
+  model: string
+  policyName: string
+  layers: number
+  kvHeads: number
+  promptTokens: number
+  /** Decoded tokens that the cache saw; prefill is step 0, the first decoded token step 1. */
+  steps: number
+  /** Everything that the cache saw, in order: `tokens[i].position === i`. */
+  tokens: Token[]
+  /** Slots per kv head; budget 0 = unbounded. */
+  resolved: { budget: number; recent: number; residual: number; sink: number; context: number; window: number }
+  /** Only with trace: true. */
+  events?: EventColumns
+  /** One entry per layer. */
+  origins: LayerOrigins[]
+  bytes: BytesData
+}
+
+/** The same tokens under the policy and under the full cache, token by token (those that were predicted). */
+export interface ShadowData {
+  model: string
+  policyName: string
+  /** A few words that tell this run from the others of one figure, such as '10 % of 3,012 tokens'. Default: policyName. */
+  label?: string
+  promptTokens: number
+  tokens: Token[]
+  /** KL(full ‖ policy) of the next-token distribution, nats, one per entry of `tokens`. */
+  kl: Float64Array
+  /** True where the most probable token differs. */
+  flips: boolean[]
+  /** The most probable token id under the policy, and under the full cache. */
+  top1: number[]
+  fullTop1: number[]
+}
