@@ -118,7 +118,8 @@ export class Generation implements PromiseLike<Run>, AsyncIterable<Token> {
     const outer = interruptible(settings.signal)
     const signal = outer ? AbortSignal.any([outer, this.leave.signal]) : this.leave.signal
     const { ids, transcript, messages } = await promptOf(session, prompt)
-    if (ids.length || session.seqLen === 0) session.checkLength(ids.length && ids.length + (session.current.unfed === undefined ? 0 : 1))
+    if (ids.length || session.seqLen === 0)
+      session.checkLength(ids.length && ids.length + (session.current.unfed === undefined ? 0 : 1))
     const { tokenizer } = session.model
     const output = new OutputText(tokenizer.stream({ skipSpecial: true }), settings.stops)
     const drawn = bar('reading', settings.progress === undefined || settings.progress === true)

@@ -1,0 +1,128 @@
+/** The command line as users meet it: exit codes, one clear line on stderr, pure JSON on stdout, the dump's tensors. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ownFolder, toyPath, written } from '../src/model/files.js'
+
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const run = (...words: string[]) =>
+  spawnSync(process.execPath, ['--import=tsx', main, ...words], { encoding: 'utf8', maxBuffer: 1 << 26 })
+
+describe('cli', function () {
+  this.timeout(60_000)
+  const folder = ownFolder()
+  const toy = ['generate', '--model', toyPath, '--weights', 'float32']
+
+  it('help and usage errors have their exit codes', () => {
+    assert.equal(run('--help').status, 0)
+    assert.match(run('generate', '--help').stdout, /--score-merge <value>/)
+    for (const [words, says] of [
+      [['nonsense'], /unknown command/],
+      [['generate'], /no prompt: give one with --prompt/],
+      [['generate', '--prompt', 'a', '--prompt-file', 'b'], /--prompt and --prompt-file were given/],
+      [['generate', '--prompt', 'a', '--policy', 'h2o'], /Allowed choices are full, zsmerge/],
+      [['generate', '--prompt', 'a', '--budget', 'much'], /expected a number but received "much"/],
+      [['generate', '--prompt', 'a', '--max-tokens', '1.5'], /expected a whole number/],
+    ] as [string[], RegExp][]) {
+      const { status, stderr, stdout } = run(...words)
+      assert.equal(status, 2, words.join(' '))
+      assert.match(stderr, says)
+      assert.equal(stdout, '')
+    }
+  })
+
+  it('failures are one line and exit code 1', () => {
+    for (const [words, says] of [
+      [
+        ['generate', '--prompt', 'a', '--policy', 'full', '--budget', '3'],
+        /^zslab: full has no option "budget"[^\n]*\n$/,
+      ],
+      [['generate', '--prompt', 'a', '--model', './nowhere.gguf'], /^zslab: there is no model file[^\n]*\n$/],
+      [['generate', '--prompt-ids', written(folder, 'bad.json', Buffer.from('{'))], /^zslab: .*is no JSON[^\n]*\n$/],
+      [['generate', '--prompt-file', join(folder, 'none.txt')], /^zslab: cannot read[^\n]*\n$/],
+      [[...toy, '--prompt', ''], /^zslab: the prompt is empty[^\n]*\n$/],
+      [['policies', 'h2o'], /^zslab: no policy is called "h2o"/],
+    ] as [string[], RegExp][]) {
+      const { status, stderr, stdout } = run(...words)
+      assert.match(stderr, says)
+      assert.equal(status, 1, words.join(' '))
+      assert.equal(stdout, '')
+    }
+  })
+
+  it('generate --json --dump writes one object and every tensor', () => {
+    const ids = written(
+      folder,
+      'ids.json',
+      Buffer.from(JSON.stringify(Array.from({ length: 40 }, (_, i) => (i * 7) % 250))),
+    )
+    const path = join(folder, 'state.safetensors')
+    const policy = ['--policy', 'zsmerge', '--budget', '24', '--recent', '8', '--residual', '2']
+    const { stdout, stderr, status } = run(
+      ...toy,
+      '--prompt-ids',
+      ids,
+      ...policy,
+      '--max-tokens',
+      '12',
+      '--ignore-eos',
+      '--json',
+      '--dump',
+      path,
+    )
+    assert.equal(status, 0, stderr)
+    const result = JSON.parse(stdout) as {
+      tokens: number[]
+      receipt: { ok: boolean }
+      card: { policy: { options: { decay: number } } }
+    }
+    assert.equal(result.tokens.length, 12)
+    assert.ok(result.receipt.ok)
+    assert.equal(result.card.policy.options.decay, 0.98)
+    for (const key of ['text', 'timings', 'bytes']) assert.ok(key in result, key)
+    const bytes = readFileSync(path)
+    const length = Number(bytes.readBigUInt64LE(0))
+    const header = JSON.parse(bytes.subarray(8, 8 + length).toString()) as Record<
+      string,
+      { dtype: string; shape: number[]; data_offsets: number[] }
+    >
+    const ints = (name: string) => {
+      const [from, to] = header[name].data_offsets
+      return new Int32Array(
+        bytes
+          .subarray(8 + length + from, 8 + length + to)
+          .slice()
+          .buffer.slice(0),
+      )
+    }
+    assert.equal(header['layers.0.keys'].shape[1], 24)
+    assert.deepEqual([header['layers.0.weights'].dtype, header['layers.0.origins.offsets'].dtype], ['F32', 'I32'])
+    assert.equal(header['tokens'].shape[0], 12)
+    const [layers, kvHeads] = [
+      Object.keys(header).filter((name) => name.endsWith('.keys')).length,
+      header['layers.0.keys'].shape[0],
+    ]
+    // Every decode step on the full cache sends one token of every head away; the last token is not read.
+    assert.deepEqual(header['events'].shape, [11 * layers * kvHeads, 6])
+    const events = ints('events')
+    assert.equal(events[0], 1)
+    for (let i = 0; i < events.length; i += 6)
+      assert.ok(events[i + 4] === 0 || events[i + 4] === 1, 'a merge into a residual slot')
+  })
+
+  it('score and policies speak JSON', () => {
+    const { stdout, status, stderr } = run('score', '--model', toyPath, '--prompt', 'a few words to score', '--json')
+    assert.equal(status, 0, stderr)
+    const scored = JSON.parse(stdout) as { tokens: number[]; logprobs: (number | null)[]; perplexity: number }
+    assert.equal(scored.logprobs.length, scored.tokens.length)
+    assert.equal(scored.logprobs[0], null)
+    assert.ok(scored.perplexity > 1)
+    const list = JSON.parse(run('policies', '--json').stdout) as { name: string }[]
+    assert.deepEqual(
+      list.map((policy) => policy.name),
+      ['full', 'zsmerge', 'streaming', 'evict-only'],
+    )
+  })
+})

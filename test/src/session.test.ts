@@ -1,0 +1,127 @@
+/** Sessions on the toy model: one result however it is reached, and what users may do wrong. */
+import assert from 'node:assert/strict'
+import { after, before } from 'mocha'
+import { fullCache, load, streaming, zsmerge, type Model } from '../../src/index.js'
+import { toyPath } from './model/files.js'
+
+const TEXT =
+  'It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness'
+const tight = () => zsmerge({ budget: 24, recent: 8, residual: 2 })
+const more = { maxTokens: 40, ignoreEos: true, progress: false }
+
+describe('session', function () {
+  this.timeout(60_000)
+  let model: Model
+  before(async () => {
+    model = await load(toyPath, { weights: 'float32', progress: false })
+  })
+  after(() => model?.dispose())
+
+  async function alone(threads?: number) {
+    const own = threads ? await load(toyPath, { weights: 'float32', threads, progress: false }) : model
+    const session = own.session({ policy: tight() })
+    const run = await session.generate(TEXT, more)
+    session.dispose()
+    return { tokens: run.tokens, receipt: run.receipt }
+  }
+
+  it('gives the same alone, beside another, in a fork, after restore, with 1 and 2 threads', async () => {
+    const expected = await alone()
+    assert.equal(expected.tokens.length, 40)
+    assert.ok(expected.receipt.ok)
+    assert.deepEqual(await alone(1), expected)
+    assert.deepEqual(await alone(2), expected)
+    const beside = await Promise.all([alone(), model.session().generate('another', more), alone()])
+    assert.deepEqual([beside[0], beside[2]], [expected, expected])
+    const session = model.session({ policy: tight() })
+    await session.prefill(TEXT)
+    const snapshot = await session.snapshot()
+    const fork = await session.fork()
+    for (const one of [session, fork]) {
+      const run = await one.generate(undefined, more)
+      assert.deepEqual({ tokens: run.tokens, receipt: run.receipt }, expected)
+    }
+    await session.restore(snapshot)
+    assert.deepEqual((await session.generate(undefined, more)).tokens, expected.tokens)
+  })
+
+  it('a fork under another policy equals reading under that policy', async () => {
+    const expected = await alone()
+    for (const forkable of [true, false]) {
+      const full = model.session({ policy: fullCache(), forkable })
+      await full.prefill(TEXT)
+      const fork = await full.fork({ policy: tight() })
+      const run = await fork.generate(undefined, more)
+      assert.deepEqual({ tokens: run.tokens, receipt: run.receipt }, expected)
+    }
+  })
+
+  it('a budget that holds everything is the full cache, to the bit', async () => {
+    const sessions = [fullCache(), zsmerge({ budget: 1000 })].map((policy) => model.session({ policy }))
+    const [full, lossless] = await Promise.all(sessions.map((session) => session.prefill(TEXT)))
+    assert.deepEqual(lossless, full)
+    const [a, b] = await Promise.all(sessions.map((session) => session.generate(undefined, more)))
+    assert.deepEqual(b.tokens, a.tokens)
+    assert.deepEqual(sessions[1].current.logits, sessions[0].current.logits)
+    assert.match(b.receipt.notes.join(), /could not act/)
+  })
+
+  it('the shadow of the full cache is 0, that of a tight one is not', async () => {
+    const full = await (await model.session().generate(TEXT, more)).shadow()
+    assert.equal(full.meanKl, 0)
+    assert.equal(full.flips.length, 0)
+    const run = await model.session({ policy: tight() }).generate(TEXT, more)
+    const shadow = await run.shadow()
+    assert.ok(shadow.meanKl > 0)
+    shadow.policyLogprobs.forEach((logprob, i) => assert.equal(logprob, run.logprobs[i]))
+  })
+
+  it('score is the chain of step by step log-probabilities', async () => {
+    for (const policy of [fullCache(), tight()]) {
+      const scored = await model.session({ policy }).score(TEXT)
+      assert.equal(scored.prefilled, policy.name === 'full' ? scored.tokens.length : 24)
+      assert.ok(Number.isNaN(scored.logprobs[0]))
+      assert.equal(scored.scored, scored.tokens.length - 1)
+      const session = model.session({ policy })
+      let logits = await session.prefill(scored.tokens.slice(0, 24))
+      for (let i = 24; i < scored.tokens.length; i++) {
+        const sum = logits.reduce((total, l) => total + Math.exp(l), 0)
+        const expected = logits[scored.tokens[i]] - Math.log(sum)
+        assert.ok(Math.abs(scored.logprobs[i] - expected) < 1e-4, `token ${i}`)
+        logits = await session.step(scored.tokens[i])
+      }
+    }
+  })
+
+  it('sampling is fixed by the seed, stop strings and abort end it', async () => {
+    const options = { ...more, temperature: 1, seed: 5 }
+    const [a, b] = [await model.session().generate(TEXT, options), await model.session().generate(TEXT, options)]
+    assert.deepEqual(a.tokens, b.tokens)
+    assert.equal(a.card.seed, 5)
+    const abort = new AbortController()
+    const generation = model.session().generate(TEXT, { ...more, maxTokens: 1000, signal: abort.signal })
+    let seen = 0
+    for await (const token of generation) if (token && ++seen === 5) abort.abort()
+    const run = await generation
+    assert.equal(run.stopped, 'aborted')
+    assert.ok(run.tokens.length >= 5 && run.tokens.length < 1000)
+    assert.ok(run.receipt.ok)
+  })
+
+  it('says what is wrong', async () => {
+    const says = (work: PromiseLike<unknown>, expected: RegExp) => assert.rejects(Promise.resolve(work), expected)
+    await says(model.session().generate(''), /the prompt is empty/)
+    await says(model.session().generate('a '.repeat(5000)), /context of .* holds 2048: shorten it by/)
+    await says(model.session().generate(), /give generate\(\) a prompt/)
+    await says(model.session().generate('a', { maxTokens: NaN }), /maxTokens but received NaN/)
+    await says(model.session().generate('a', { max: 1 } as object), /generate has no option "max"/)
+    await says(model.session().prefill([0, 1.5]), /token 1 but received 1.5/)
+    await says(model.session().step(1), /prefill a prompt before/)
+    await says(model.session({ policy: zsmerge({ budget: 8, recent: 7, residual: 2 }) }).prefill(TEXT), /budget/)
+    const session = model.session({ policy: streaming() })
+    session.dispose()
+    await says(session.generate('a'), /was disposed: make a new one/)
+    assert.throws(() => session.receipt(), /was disposed/)
+    assert.throws(() => model.session({ polices: 1 } as object), /session has no option "polices"/)
+  })
+})
