@@ -5,6 +5,7 @@ import {
   type CacheConfig,
   type EventColumns,
   type FullLayerState,
+  type LayerOriginsState,
   type NativeCache,
   type Resolved,
 } from './native/binding.js'
@@ -90,6 +91,10 @@ export class HeldCache {
 
   raw(layer: number): FullLayerState {
     return native().cacheState(this.native, layer)
+  }
+
+  origins(layer: number): LayerOriginsState {
+    return native().cacheOrigins(this.native, layer)
   }
 
   events(from = 0): EventColumns {

@@ -124,6 +124,25 @@ Napi::Value State(const Napi::CallbackInfo &info) {
   return result;
 }
 
+// (cache, layer) -> { seqLen, slots, residual, ring, originOffsets, originPositions }: State without keys and values
+Napi::Value Origins(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  auto box = AtRest(info);
+  const int32_t layer = static_cast<int32_t>(Whole(info[1], 0, 1 << 20, "layer"));
+  zs_layer_state state;
+  Check(env, zs_cache_layer(box->cache, layer, &state));
+  const size_t slots = static_cast<size_t>(box->shape.kv_heads) * static_cast<size_t>(state.slots);
+  std::vector<int64_t> offsets(slots + 1, 0);
+  auto positions = Napi::Int32Array::New(env, static_cast<size_t>(state.origins));
+  Check(env, zs_cache_state(box->cache, layer, nullptr, nullptr, nullptr, nullptr, offsets.data(), positions.Data()));
+  auto starts = Napi::Int32Array::New(env, slots + 1);
+  for (size_t i = 0; i <= slots; ++i) starts[i] = static_cast<int32_t>(offsets[i]);
+  Napi::Object result = Write(env, kLayerState, &state);
+  result.Set("originOffsets", starts);
+  result.Set("originPositions", positions);
+  return result;
+}
+
 Napi::Value Resolved(const Napi::CallbackInfo &info) {
   auto box = AtRest(info);
   zs_resolved resolved;
@@ -196,6 +215,7 @@ void RegisterCache(Napi::Env env, Napi::Object exports) {
   exports.Set("cacheForkPolicy", Napi::Function::New(env, ForkPolicy));
   exports.Set("cacheLayer", Napi::Function::New(env, Layer));
   exports.Set("cacheState", Napi::Function::New(env, State));
+  exports.Set("cacheOrigins", Napi::Function::New(env, Origins));
   exports.Set("cacheResolved", Napi::Function::New(env, Resolved));
   exports.Set("cacheReceipt", Napi::Function::New(env, Receipt));
   exports.Set("cacheBytes", Napi::Function::New(env, Bytes));

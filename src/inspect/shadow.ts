@@ -1,4 +1,5 @@
 /** The shadow of a run: the same tokens under the full cache, compared row by row. */
+import { basename } from 'node:path'
 import { options as checked } from '../expect.js'
 import { ZslabError } from '../errors.js'
 import type { CallOptions } from '../native/call.js'
@@ -6,16 +7,23 @@ import { fullCache } from '../policies/index.js'
 import { interruptible } from '../progress.js'
 import { argmax, klDivergence, logProb } from '../sampling.js'
 import { cut, Session } from '../session.js'
+import type { RunToken } from '../trace/data.js'
 import type { Run } from '../trace/run.js'
 
 export interface Shadow {
-  /** The run's tokens, one row each below. */
-  tokens: number[]
+  model: string
+  policyName: string
+  promptTokens: number
+  /** The run's generated tokens, one row each below. */
+  tokens: RunToken[]
   /** KL(full ‖ policy) of the distributions that each token was chosen from, in nats. */
   kl: Float64Array
   meanKl: number
-  /** Rows whose likeliest token differs: index into tokens, the full cache's choice, the policy's. */
-  flips: { at: number; full: number; policy: number }[]
+  /** True where the likeliest token differs, and that token's id under the policy and under the full cache. */
+  flips: boolean[]
+  top1: number[]
+  fullTop1: number[]
+  flipCount: number
   /** Share of rows that flipped, of all rows. */
   flipRate: number
   /** log-probability of each token under the full cache and under the policy (natural logarithm). */
@@ -33,10 +41,16 @@ export async function shadow(run: Run, options: CallOptions): Promise<Shadow> {
   const [full, own] = policies.map((one) => Session.create(model, { policy: one, storage }))
   const call = { signal: interruptible(options.signal) }
   const result: Shadow = {
-    tokens: [...tokens],
+    model: basename(model.name),
+    policyName: policy.name,
+    promptTokens: log[0].ids.length,
+    tokens: run.generatedTokens(),
     kl: new Float64Array(tokens.length),
     meanKl: 0,
     flips: [],
+    top1: [],
+    fullTop1: [],
+    flipCount: 0,
     flipRate: 0,
     fullLogprobs: new Float64Array(tokens.length),
     policyLogprobs: new Float64Array(tokens.length),
@@ -56,14 +70,17 @@ export async function shadow(run: Run, options: CallOptions): Promise<Shadow> {
     own.dispose()
   }
   result.meanKl = result.kl.reduce((sum, kl) => sum + kl, 0) / tokens.length
-  result.flipRate = result.flips.length / tokens.length
+  result.flipCount = result.flips.filter(Boolean).length
+  result.flipRate = result.flipCount / tokens.length
   return result
 }
 
 function compare(result: Shadow, at: number, full: Float32Array, own: Float32Array): void {
   result.kl[at] = klDivergence(full, own)
-  result.fullLogprobs[at] = logProb(full, result.tokens[at])
-  result.policyLogprobs[at] = logProb(own, result.tokens[at])
+  result.fullLogprobs[at] = logProb(full, result.tokens[at].id)
+  result.policyLogprobs[at] = logProb(own, result.tokens[at].id)
   const [best, chosen] = [argmax(full), argmax(own)]
-  if (best !== chosen) result.flips.push({ at, full: best, policy: chosen })
+  result.fullTop1.push(best)
+  result.top1.push(chosen)
+  result.flips.push(best !== chosen)
 }

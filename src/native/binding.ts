@@ -35,6 +35,8 @@ export type CacheConfig = Record<
 
 export type LayerState = Record<'seqLen' | 'slots' | 'residual' | 'ring' | 'origins', number>
 
+export type LayerOriginsState = LayerState & Pick<FullLayerState, 'originOffsets' | 'originPositions'>
+
 export interface FullLayerState extends LayerState {
   /** [kvHeads, slots, headDim] */
   keys: Float32Array
@@ -97,6 +99,8 @@ export interface Addon {
   cacheForkPolicy(cache: NativeCache, policy: NativePolicy, trace: boolean, call?: Int32Array): Promise<NativeCache>
   cacheLayer(cache: NativeCache, layer: number): LayerState
   cacheState(cache: NativeCache, layer: number): FullLayerState
+  /** cacheState without keys, values, weights and scores. */
+  cacheOrigins(cache: NativeCache, layer: number): LayerOriginsState
   cacheResolved(cache: NativeCache): Resolved
   cacheReceipt(cache: NativeCache): NativeReceipt
   /** [layers, kvHeads, 7]: residual, sink, context, recent, queries, bookkeeping, spare */

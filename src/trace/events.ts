@@ -1,5 +1,6 @@
 /** Events as columns with words for actions: what run.trace hands out. */
 import { ZslabError } from '../errors.js'
+import { frame } from '../frames.js'
 import type { EventColumns } from '../native/binding.js'
 
 export const ACTIONS = ['admit', 'leave', 'merge', 'drop'] as const
@@ -11,7 +12,8 @@ export type Action = (typeof ACTIONS)[number]
  */
 export class Trace {
   constructor(
-    private readonly kept: EventColumns | undefined,
+    /** undefined without trace: true. @internal */
+    readonly kept: EventColumns | undefined,
     private readonly tokenText: (position: number) => string,
   ) {}
 
@@ -19,6 +21,11 @@ export class Trace {
   columns(): EventColumns {
     if (this.kept) return this.kept
     throw new ZslabError('invalid', 'this session kept no events: make it with model.session({ trace: true, … })')
+  }
+
+  /** A danfojs frame of table(): one row per event. Errors: 'invalid' without trace: true, 'unsupported' without danfojs. */
+  events(): ReturnType<typeof frame> {
+    return frame(this.table())
   }
 
   get length(): number {

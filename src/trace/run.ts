@@ -1,5 +1,7 @@
 /** A run: what one generation wrote, what the cache did meanwhile, and everything needed to repeat it. */
-import type { Resolved } from '../native/binding.js'
+import { basename } from 'node:path'
+import { ZslabError } from '../errors.js'
+import type { LayerOriginsState, Resolved } from '../native/binding.js'
 import type { CallOptions } from '../native/call.js'
 import type { HeldCache } from '../native-cache.js'
 import type { Model } from '../load.js'
@@ -7,6 +9,7 @@ import type { Policy } from '../policies/index.js'
 import type { Sampling } from '../sampling.js'
 import type { Fed, Session } from '../session.js'
 import { shadow, type Shadow } from '../inspect/shadow.js'
+import { regionParts, tokensOf, unpackedOrigins, type RunData, type RunToken } from './data.js'
 import { cardOf, type Card } from './card.js'
 import { displayOf } from './display.js'
 import { Trace } from './events.js'
@@ -65,6 +68,7 @@ export class Run {
     /** Slots by region; undefined where nothing was read. */
     readonly resolved: Resolved | undefined,
     readonly trace: Trace,
+    private readonly origins: LayerOriginsState[],
     /** Everything that the session had read by the run's end, in calls. @internal */
     readonly log: readonly Fed[],
     /** @internal */
@@ -105,6 +109,7 @@ export class Run {
       new Trace(session.trace ? cache.events() : undefined, (position) =>
         position < seen.length ? tokenizer.token(seen[position]) : '',
       ),
+      Array.from({ length: session.model.description.layers }, (_, layer) => cache.origins(layer)),
       [...log],
       generated.logStart,
       session.storage,
@@ -122,6 +127,47 @@ export class Run {
    */
   shadow(options: CallOptions = {}): Promise<Shadow> {
     return shadow(this, options)
+  }
+
+  /** The generated tokens with text and position. */
+  generatedTokens(): RunToken[] {
+    const read = this.readTokens
+    return tokensOf(this.model.tokenizer, this.tokens, read, read)
+  }
+
+  /** Plain data that figures are drawn from: tokens, events (with trace: true), origins, bytes. */
+  data(): RunData {
+    if (!this.resolved)
+      throw new ZslabError(
+        'invalid',
+        'this run read nothing, so there is nothing to draw: it was stopped while it read the prompt',
+      )
+    const seen = this.log.flatMap((fed) => Array.from(fed.ids))
+    const promptTokens = this.log[0].ids.length
+    const { layers, kvHeads } = this.model.description
+    return {
+      model: basename(this.model.name),
+      policyName: this.policy.name,
+      layers,
+      kvHeads,
+      promptTokens,
+      steps: seen.length - promptTokens,
+      tokens: tokensOf(this.model.tokenizer, seen, 0, this.readTokens),
+      resolved: this.resolved,
+      events: this.trace.kept,
+      origins: this.origins.map((layer) => unpackedOrigins(layer, kvHeads)),
+      bytes: {
+        parts: regionParts(this.bytes),
+        total: this.bytes.total,
+        peak: this.bytes.peak,
+        fullCache: this.bytes.fullCache,
+      },
+    }
+  }
+
+  /** Tokens read before the first one of this run was chosen. */
+  private get readTokens(): number {
+    return this.log.slice(0, this.logStart + 1).reduce((sum, fed) => sum + fed.ids.length, 0)
   }
 
   toJSON(): Record<string, unknown> {
