@@ -1,6 +1,6 @@
 /** What the scripts take from Python's package index without root: a `.venv` in the project, oneDNN, CMake. */
 import { spawn, spawnSync } from 'node:child_process'
-import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, lstatSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 /** oneDNN 3.2 built with libgomp: library, headers and nothing else (newer wheels bring gigabytes). */
@@ -65,11 +65,23 @@ export async function findOneDnn(root) {
     const failed = await pip(root, ONEDNN)
     const help = 'with Python ≥ 3.9, pip and a package index at hand run `npm run build` again'
     if (failed) return { reason: failed, help }
+    linkCopies(join(path, 'lib'))
     if (!existsSync(header) || !library()) return { reason: 'its package lacks the library', help }
   }
   const text = readFileSync(header, 'utf8')
   const part = (name) => new RegExp(`DNNL_VERSION_${name}\\s+(\\d+)`).exec(text)?.[1] ?? '?'
   return { path, version: `${part('MAJOR')}.${part('MINOR')}.${part('PATCH')}` }
+}
+
+/** The wheel holds the 54 MB library three times where a package would hold links. */
+function linkCopies(folder) {
+  const [real, ...copies] = ['libdnnl.so.3.2', 'libdnnl.so.3', 'libdnnl.so'].map((name) => join(folder, name))
+  if (!existsSync(real)) return
+  for (const copy of copies)
+    if (existsSync(copy) && !lstatSync(copy).isSymbolicLink()) {
+      rmSync(copy)
+      symlinkSync('libdnnl.so.3.2', copy)
+    }
 }
 
 function output(command, args) {
