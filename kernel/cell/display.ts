@@ -1,0 +1,75 @@
+/** Values as MIME bundles: those that know how to show themselves, and the text that stands for any other. */
+import { inspect } from 'node:util'
+import type { Bundle } from './protocol.js'
+
+const DISPLAYS = [Symbol.for('Jupyter.display'), Symbol.for('jupyter.mimebundle')]
+
+export interface Shown {
+  data: Bundle
+  metadata: Bundle
+}
+
+/** The bundle of `value`; always with text/plain. Rejects with what the value's own display function throws. */
+export function show(value: unknown): Shown | Promise<Shown> {
+  const own = ownDisplay(value)
+  if (!own) return { data: { 'text/plain': plain(value) }, metadata: {} }
+  const made = own()
+  if (isThenable(made)) return Promise.resolve(made).then((bundle) => finish(value, bundle))
+  return finish(value, made)
+}
+
+function ownDisplay(value: unknown): (() => unknown) | undefined {
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return undefined
+  for (const symbol of DISPLAYS) {
+    const found = (value as Record<symbol, unknown>)[symbol]
+    if (typeof found === 'function') return () => (found as () => unknown).call(value)
+  }
+  return undefined
+}
+
+function finish(value: unknown, made: unknown): Shown {
+  // ipykernel's convention for mimebundles: [data, metadata]
+  const [bundle, metadata] = Array.isArray(made) ? (made as unknown[]) : [made, undefined]
+  const data = bundleOf(bundle, 'the display function of a value')
+  if (!('text/plain' in data)) data['text/plain'] = plain(value)
+  return { data, metadata: metadata === undefined ? {} : bundleOf(metadata, 'the metadata of a display') }
+}
+
+/** A copy of `value` that is fit to be sent as a MIME bundle; says what is wrong with it otherwise. */
+export function bundleOf(value: unknown, what: string): Bundle {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new TypeError(`${what} should be an object from MIME types to data, not ${inspect(value, { depth: 0 })}`)
+  const bundle: Bundle = {}
+  for (const [type, data] of Object.entries(value)) {
+    if (data === undefined) continue
+    // Binary MIME types travel as base64.
+    bundle[type] = data instanceof Uint8Array ? Buffer.from(data).toString('base64') : plainData(data, `${what}, ${type}`)
+  }
+  return bundle
+}
+
+/** JSON data of `value` (typed arrays as plain arrays), since the wire carries JSON. */
+function plainData(value: unknown, what: string): unknown {
+  if (typeof value === 'string') return value
+  try {
+    return JSON.parse(
+      JSON.stringify(value, (_, v: unknown) =>
+        ArrayBuffer.isView(v) && !(v instanceof DataView) ? Array.from(v as unknown as number[]) : v,
+      ),
+    ) as unknown
+  } catch (error) {
+    throw new TypeError(`${what} cannot be written as JSON: ${(error as Error).message}`)
+  }
+}
+
+export function plain(value: unknown): string {
+  try {
+    return inspect(value, { depth: 4, maxArrayLength: 100, maxStringLength: 10_000, breakLength: 100 })
+  } catch (error) {
+    return `[a value that cannot be shown: ${String((error as Error)?.message ?? error)}]`
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
+}

@@ -1,0 +1,165 @@
+/** Errors as notebooks show them: stack frames on the cell's own lines, nothing of the kernel, an excerpt of the line. */
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { inspect } from 'node:util'
+import type { Compiled, Complaint, Position } from './compile.js'
+import type { ErrorContent } from './protocol.js'
+
+/** What a cell is known by while its functions may still run. */
+export interface CellSource {
+  /** File name in V8's frames. */
+  file: string
+  /** What users read: "Cell [3]". */
+  label: string
+  source: string
+  position: Compiled['position']
+}
+
+/** Raised inside a cell that the user interrupts. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted'
+  constructor() {
+    super('the cell was interrupted')
+  }
+}
+
+const cells = new Map<string, CellSource>()
+const awaits = new WeakMap<object, { cell: CellSource; line: number; column: number }[]>()
+const KERNEL = dirname(dirname(fileURLToPath(import.meta.url)))
+const HEADER_LINES = 1 // the line that opens the function around a cell's code
+
+export function remember(cell: CellSource): void {
+  cells.set(cell.file, cell)
+}
+
+/** `error` came out of an await at this place of `cell`. */
+export function passedAwait(error: unknown, cell: CellSource, line: number, column: number): void {
+  if (typeof error !== 'object' || error === null) return
+  const places = awaits.get(error)
+  if (places) places.push({ cell, line, column })
+  else awaits.set(error, [{ cell, line, column }])
+}
+
+/** Makes `error.stack` speak of cells. Call once per process. */
+export function mapStacks(): void {
+  Error.stackTraceLimit = 25
+  Error.prepareStackTrace = (error, sites) => {
+    const lines = sites.map(frame).filter((line) => line !== undefined)
+    return [headOf(error), ...lines].join('\n')
+  }
+}
+
+function headOf(error: Error): string {
+  try {
+    return Error.prototype.toString.call(error)
+  } catch {
+    return 'Error'
+  }
+}
+
+function frame(site: NodeJS.CallSite): string | undefined {
+  const file = site.getFileName() ?? site.getScriptNameOrSourceURL() ?? ''
+  const cell = cells.get(file)
+  if (!cell) {
+    const path = file.startsWith('file:') ? fileURLToPath(file) : file
+    const internal = path.startsWith(KERNEL) || /^node:(vm|internal\/(process|timers|modules))/.test(path)
+    return internal || (file === '' && !site.isNative()) ? undefined : `    at ${String(site)}`
+  }
+  const at = placeOf(cell, site)
+  const name = site.getFunctionName()
+  const where = at ? `${cell.label}:${at.line + 1}:${at.column + 1}` : cell.label
+  const method = site.getMethodName()
+  const type = site.getTypeName()
+  const full = name && type && !site.isToplevel() && method === name && type !== 'Object' ? `${type}.${name}` : name
+  const prefix = site.isAsync() ? 'async ' : site.isConstructor() ? 'new ' : ''
+  return full ? `    at ${prefix}${full} (${where})` : `    at ${prefix}${where}`
+}
+
+function placeOf(cell: CellSource, site: NodeJS.CallSite): Position | undefined {
+  const line = (site.getLineNumber() ?? 1) - 1 - HEADER_LINES
+  return cell.position(line, (site.getColumnNumber() ?? 1) - 1)
+}
+
+const FRAME = /\((Cell \[[^\]]*\]):(\d+):(\d+)\)$|at (?:async )?(Cell \[[^\]]*\]):(\d+):(\d+)$/
+
+/** What a notebook shows for a thrown value. */
+export function errorContent(thrown: unknown): ErrorContent {
+  if (!(thrown instanceof Error) && !isErrorLike(thrown)) {
+    const evalue = typeof thrown === 'string' ? thrown : inspect(thrown)
+    return { ename: thrown === null ? 'null' : typeof thrown, evalue, traceback: [`${red('Thrown')}: ${evalue}`] }
+  }
+  const error = thrown as Error
+  const ename = String(error.name || error.constructor?.name || 'Error')
+  const evalue = String(error.message ?? '')
+  const stack = typeof error.stack === 'string' ? error.stack : ''
+  const frames = stack.split('\n').filter((line) => /^\s+at /.test(line))
+  for (const { cell, line, column } of awaits.get(error) ?? []) {
+    const at = cell.position(line, column, true)
+    const text = `    at async ${cell.label}:${(at?.line ?? 0) + 1}:${(at?.column ?? 0) + 1}`
+    if (!frames.some((known) => known.includes(`${cell.label}:${(at?.line ?? 0) + 1}:`))) frames.push(text)
+  }
+  if (thrown instanceof Interrupted) frames.length = 0
+  const details = withoutStack(error)
+  const lines = [`${red(ename)}${evalue ? `: ${evalue}` : ''}`, ...excerptOf(frames), ...frames, ...details]
+  return { ename, evalue, traceback: lines.flatMap((line) => line.split('\n')) }
+}
+
+/** Own properties and the cause, as util.inspect shows them below a stack. */
+function withoutStack(error: Error): string[] {
+  const { cause } = error
+  const shown: string[] = []
+  const skipped = ['stack', 'message', 'name', 'cause']
+  const own = Object.entries(error).filter(([name]) => !skipped.includes(name))
+  if (own.length > 0) shown.push(inspect(Object.fromEntries(own), { depth: 2 }))
+  if (error instanceof AggregateError)
+    for (const one of (error.errors as unknown[]).slice(0, 5)) shown.push(...errorContent(one).traceback.map((l) => `  ${l}`))
+  if (cause !== undefined && cause !== error) shown.push('caused by', ...errorContent(cause).traceback.map((l) => `  ${l}`))
+  return shown
+}
+
+function isErrorLike(value: unknown): boolean {
+  return Object.prototype.toString.call(value) === '[object Error]' // from another realm
+}
+
+/** The line of the first frame that lies in a cell, with a caret below the column. */
+function excerptOf(frames: readonly string[]): string[] {
+  for (const text of frames) {
+    const found = FRAME.exec(text)
+    if (!found) continue
+    const label = found[1] ?? found[4]
+    const cell = [...cells.values()].findLast((one) => one.label === label)
+    return cell ? excerpt(cell.source, { line: +(found[2] ?? found[5]) - 1, column: +(found[3] ?? found[6]) - 1 }) : []
+  }
+  return []
+}
+
+function excerpt(source: string, at: Position, end?: Position): string[] {
+  const lines = source.split('\n')
+  const text = lines[at.line]
+  if (text === undefined) return []
+  const number = String(at.line + 1)
+  const width = end && end.line === at.line ? Math.max(1, end.column - at.column) : 1
+  const from = Math.max(0, at.column - 100) // a minified line would fill the screen
+  const gutter = ' '.repeat(number.length)
+  const shown = text.slice(from, from + 160)
+  const pad = text.slice(from, at.column).replace(/[^\t]/g, ' ')
+  return [`  ${number} | ${shown}`, `  ${gutter} | ${pad}${red('^'.repeat(Math.min(width, 160 - pad.length)))}`]
+}
+
+/** What the compiler complains about, as one error. */
+export function complaintContent(complaints: readonly Complaint[], source: string, label: string): ErrorContent {
+  const [first] = complaints
+  const where = (c: Complaint) => `${c.file ?? label}:${c.start.line + 1}:${c.start.column + 1}`
+  const evalue = `${where(first)} - ${first.message}`
+  const shown = complaints.slice(0, 10)
+  const traceback = shown.flatMap((c) => [
+    `${red('TypeScript')} ${where(c)} - ${c.message}`,
+    ...(c.file === undefined ? excerpt(source, c.start, c.end) : []),
+  ])
+  if (complaints.length > shown.length) traceback.push(`… and ${complaints.length - shown.length} more`)
+  return { ename: 'TypeScriptError', evalue, traceback: traceback.flatMap((line) => line.split('\n')) }
+}
+
+function red(text: string): string {
+  return `\u001b[31m${text}\u001b[39m`
+}

@@ -1,0 +1,65 @@
+/** Text that cells print: process.stdout, process.stderr and console lead to the wire process, coalesced, in order. */
+import { Writable } from 'node:stream'
+
+/** Prints at once what is older than this, and at most this long after it was printed. */
+export const COALESCE_MS = 50
+export const COALESCE_CHARS = 64 * 1024
+
+/** Collects small pieces of text of one stream and hands them on in larger ones. */
+export class Coalescer {
+  private pieces: string[] = []
+  private chars = 0
+  private first = 0
+  private timer?: NodeJS.Timeout
+
+  constructor(private readonly emit: (text: string) => void) {}
+
+  push(text: string): void {
+    if (text === '') return
+    const now = performance.now()
+    if (this.pieces.length === 0) this.first = now
+    this.pieces.push(text)
+    this.chars += text.length
+    // The age is checked here as well: no timer fires while a cell runs a loop without awaits.
+    if (this.chars >= COALESCE_CHARS || now - this.first >= COALESCE_MS) this.flush()
+    else this.timer ??= setTimeout(() => this.flush(), COALESCE_MS).unref()
+  }
+
+  flush(): void {
+    clearTimeout(this.timer)
+    this.timer = undefined
+    if (this.pieces.length === 0) return
+    const text = this.pieces.join('')
+    this.pieces = []
+    this.chars = 0
+    this.emit(text)
+  }
+}
+
+export type StreamName = 'stdout' | 'stderr'
+
+/** Replaces the process's two output streams. `flush` before anything else is sent, so that the order stays. */
+export function captureStreams(emit: (name: StreamName, text: string) => void): { flush(): void } {
+  const coalescers = new Map<StreamName, Coalescer>()
+  for (const name of ['stdout', 'stderr'] as const) {
+    const other = name === 'stdout' ? 'stderr' : 'stdout'
+    const coalescer = new Coalescer((text) => emit(name, text))
+    coalescers.set(name, coalescer)
+    const decoder = new TextDecoder()
+    const stream = new Writable({
+      decodeStrings: false,
+      write(chunk: string | Uint8Array, encoding, done) {
+        coalescers.get(other)?.flush()
+        const latin = encoding !== 'utf8' && typeof chunk === 'string' && encoding !== undefined
+        const bytes = latin ? Buffer.from(chunk, encoding) : chunk
+        coalescer.push(typeof bytes === 'string' ? bytes : decoder.decode(bytes, { stream: true }))
+        done()
+      },
+    })
+    // Not a terminal, but text that is shown as one would show it.
+    Object.assign(stream, { fd: name === 'stdout' ? 1 : 2, isTTY: false, columns: 120, _type: 'pipe' })
+    stream.on('error', () => undefined)
+    Object.defineProperty(process, name, { value: stream, configurable: true, enumerable: true, writable: true })
+  }
+  return { flush: () => coalescers.forEach((coalescer) => coalescer.flush()) }
+}

@@ -1,0 +1,122 @@
+/**
+ * What the wire process and the cell process say to each other.
+ * Wire → cell: node's IPC. Cell → wire: frames written with blocking writes to a pipe, so that output keeps its order, is
+ * never lost when the process dies, and a fast producer waits for slow readers.
+ */
+import { writeSync } from 'node:fs'
+import { deserialize, serialize } from 'node:v8'
+
+/** File descriptors of the cell process beyond the standard ones and IPC (3). */
+export const FRAMES_FD = 4
+export const INTERRUPT_FD = 5
+
+export interface ErrorContent {
+  ename: string
+  evalue: string
+  traceback: string[]
+}
+
+export type Bundle = Record<string, unknown>
+
+export interface ExecuteRequest {
+  op: 'execute'
+  id: number
+  code: string
+  /** Execution count shown to the user. */
+  count: number
+  silent: boolean
+  allowStdin: boolean
+  /** user_expressions: evaluated after the cell, by name. */
+  expressions: Record<string, string>
+}
+
+export type Query =
+  | { op: 'complete'; code: string; cursor: number }
+  | { op: 'inspect'; code: string; cursor: number }
+  | { op: 'isComplete'; code: string }
+  | { op: 'commInfo'; target?: string }
+
+export interface CommEvent {
+  op: 'comm'
+  id: number
+  kind: 'open' | 'msg' | 'close'
+  commId: string
+  target?: string
+  data: Record<string, unknown>
+  metadata: Record<string, unknown>
+  buffers: Uint8Array[]
+}
+
+export type ToCell =
+  | ExecuteRequest
+  | (Query & { id: number })
+  | CommEvent
+  | { op: 'interrupt' }
+  | { op: 'input'; id: number; value: string }
+  | { op: 'exit' }
+
+export type ExpressionResult = { status: 'ok'; data: Bundle; metadata: Bundle } | ({ status: 'error' } & ErrorContent)
+
+export type ExecuteResult =
+  | { status: 'ok'; expressions: Record<string, ExpressionResult>; payload: Bundle[] }
+  | ({ status: 'error' } & ErrorContent)
+
+export type FromCell =
+  | { op: 'ready' }
+  | { op: 'stream'; name: 'stdout' | 'stderr'; text: string }
+  | { op: 'publish'; type: string; content: Bundle; metadata?: Bundle; buffers?: Uint8Array[] }
+  | { op: 'input'; id: number; prompt: string; password: boolean }
+  | { op: 'executed'; id: number; result: ExecuteResult }
+  | { op: 'answer'; id: number; value: unknown }
+
+/** Written by the cell to its real stdout and stderr after each request: what native code printed before lies before it. */
+export function drainMark(secret: string, id: number): string {
+  return `\u0000${secret}:${id}\u0000`
+}
+
+/** Writes one frame (length, then the serialized value); blocks while the wire process is behind. */
+export function writeFrame(fd: number, value: FromCell): void {
+  const body = serialize(value)
+  const frame = Buffer.allocUnsafe(4 + body.byteLength)
+  frame.writeUInt32LE(body.byteLength)
+  body.copy(frame, 4)
+  writeAll(fd, frame) // one write: an interrupt that ends the running code must not leave half a frame
+}
+
+export function writeAll(fd: number, bytes: Uint8Array): void {
+  let at = 0
+  while (at < bytes.byteLength) {
+    try {
+      at += writeSync(fd, bytes, at)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+    }
+  }
+}
+
+/** Cuts a byte stream back into frames. */
+export class FrameReader {
+  private chunks: Buffer[] = []
+  private bytes = 0
+
+  push(chunk: Buffer, each: (frame: FromCell) => void): void {
+    this.chunks.push(chunk)
+    this.bytes += chunk.byteLength
+    for (;;) {
+      if (this.bytes < 4) return
+      if (this.chunks[0].byteLength < 4) this.join()
+      const length = this.chunks[0].readUInt32LE()
+      if (this.bytes < 4 + length) return
+      this.join()
+      const all = this.chunks[0]
+      const frame = deserialize(all.subarray(4, 4 + length)) as FromCell
+      this.bytes -= 4 + length
+      this.chunks = this.bytes > 0 ? [all.subarray(4 + length)] : []
+      each(frame)
+    }
+  }
+
+  private join(): void {
+    if (this.chunks.length > 1) this.chunks = [Buffer.concat(this.chunks)]
+  }
+}
