@@ -1,0 +1,120 @@
+/**
+ * One description of a picture, drawn by svg.ts and by plotly.ts: panels with axes and marks, a legend, words around them.
+ * Coordinates are data; what is in pixels says so (96 to the inch). Colours are roles of style.ts.
+ */
+import type { Color } from './style.js'
+
+export interface Tick {
+  at: number
+  text: string
+}
+
+export interface Axis {
+  /** With its unit. */
+  label?: string
+  /** First and last value, left to right or bottom to top; the first may be the greater. */
+  range: [number, number]
+  scale?: 'linear' | 'log'
+  /** Default 'numbers': round ones are found. 'none': no axis at all. */
+  ticks?: 'numbers' | 'none' | Tick[]
+  grid?: boolean
+}
+
+/** Boxes from (x0, y0) to (x1, y1). */
+export interface Boxes {
+  kind: 'boxes'
+  name: string
+  color: Color
+  /** One per box, instead of `color`. */
+  colors?: Color[]
+  x0: number[]
+  x1: number[]
+  y0: number[]
+  y1: number[]
+  /** Drawn as a frame only. */
+  outline?: boolean
+  opacity?: number
+  /** Boxes narrower than this are widened to it, pixels. */
+  leastWidth?: number
+  hover?: string[]
+}
+
+export interface Points {
+  kind: 'points'
+  name: string
+  color: Color
+  shape: Shape
+  x: number[]
+  y: number[]
+  /** Diameter, pixels. Default: by size of the figure. */
+  diameter?: number
+  hover?: string[]
+}
+
+export interface Line {
+  kind: 'line'
+  name: string
+  color: Color
+  x: number[]
+  y: number[]
+  dash?: boolean
+  /** Pixels. Default 1.5. */
+  width?: number
+  hover?: string[]
+}
+
+/** Words at places in a panel. */
+export interface Labels {
+  kind: 'labels'
+  x: number[]
+  y: number[]
+  text: string[]
+  color: Color
+  colors?: Color[]
+  anchor: 'start' | 'middle' | 'end'
+  mono?: boolean
+  bold?: boolean
+  strike?: boolean[]
+  /** Pixels to the right of x. */
+  offset?: number
+  /** Left out where it would cover another label or leave its panel. Default false. */
+  optional?: boolean
+  /** Widest allowed, data units of x; an optional label that is wider is left out. */
+  room?: number[]
+}
+
+export type Mark = Boxes | Points | Line | Labels
+export type Shape = 'dot' | 'diamond' | 'triangle' | 'tick' | 'cross'
+
+export interface Panel {
+  title?: string
+  /** Part of the body's length (height in rows, width in columns); all shares together are the whole. */
+  share: number
+  x: Axis
+  y: Axis
+  marks: Mark[]
+  /** Words to the right of the panel, one line each; the first is bold. */
+  aside?: string[]
+}
+
+export interface LegendEntry {
+  label: string
+  swatch: 'box' | 'frame' | 'line' | 'dash' | Shape
+  color: Color
+}
+
+export interface Plot {
+  title: string
+  summary: string
+  /** What was drawn: model, policy, layer, head. */
+  subject: string
+  /** What a reader must know to read it rightly: binning, elision, floors. */
+  notes: string[]
+  legend: LegendEntry[]
+  /** A continuous scale in the legend: cividis from 0 to 1. */
+  ramp?: { label: string; from: string; to: string }
+  arrangement: 'rows' | 'columns'
+  panels: Panel[]
+  /** Of all panels with their axes, pixels; default: style.body, in a talk whatever is left of the slide. */
+  body?: number
+}

@@ -1,0 +1,174 @@
+/** Sizes and themes of figures: what a builder may count on, and every colour that a figure uses. */
+import { invalid, oneOf, options as checked } from '../expect.js'
+import { MONO_ADVANCE } from './text.js'
+
+export const SIZES = ['column', 'wide', 'talk'] as const
+export type Size = (typeof SIZES)[number]
+export const THEMES = ['light', 'dark'] as const
+export type Theme = (typeof THEMES)[number]
+
+export interface StyleOptions {
+  /** column: 3.25 in wide, 8 pt; wide: 6.75 in, 9 pt; talk: a slide of 13.33 × 7.5 in, 15 pt and more. Default 'wide'. */
+  size?: Size
+  /** Default 'light'. The background is painted, so either works on any page. */
+  theme?: Theme
+  /** Another width with the size's text: '5.5in', '14cm' or '396pt'. Not for 'talk'. Default: the size's own. */
+  width?: string
+}
+export const STYLE_OPTIONS = ['size', 'theme', 'width'] as const
+
+/** Lengths in pixels, 96 to the inch. */
+export interface Style {
+  size: Size
+  theme: Theme
+  width: number
+  /** A slide's height is fixed; elsewhere it follows from what is drawn. */
+  height?: number
+  /** Of the panels together where nothing else decides. */
+  body: number
+  margin: number
+  title: number
+  text: number
+  small: number
+  mono: number
+  /** Whether the summary is drawn; a column figure leaves it to the caption below it (and to title and desc). */
+  showSummary: boolean
+}
+
+const PX_PER = { in: 96, cm: 96 / 2.54, pt: 96 / 72 }
+
+const STYLES: Record<Size, Omit<Style, 'theme' | 'size'>> = {
+  column: { width: 312, body: 210, margin: 6, title: 11.5, text: 10.7, small: 10.7, mono: 9.4, showSummary: false },
+  wide: { width: 648, body: 280, margin: 12, title: 16, text: 12, small: 11, mono: 10.7, showSummary: true },
+  talk: {
+    width: 1280,
+    height: 720,
+    body: 480,
+    margin: 32,
+    title: 30,
+    text: 20,
+    small: 18,
+    mono: 17,
+    showSummary: true,
+  },
+}
+
+export function styleOf(given: StyleOptions): Style {
+  const size = oneOf('size', given.size ?? 'wide', SIZES)
+  const theme = oneOf('theme', given.theme ?? 'light', THEMES)
+  const base = STYLES[size]
+  return { size, theme, ...base, width: given.width === undefined ? base.width : widthOf(given.width, size) }
+}
+
+function widthOf(given: unknown, size: Size): number {
+  const match = typeof given === 'string' ? /^(\d+(?:\.\d+)?)(in|cm|pt)$/.exec(given) : null
+  if (!match) throw invalid('width', "a length such as '5.5in', '14cm' or '396pt'", given)
+  if (size === 'talk') throw invalid('width', 'no width with size talk, which is a slide', given, "use size 'wide'")
+  const pixels = Number(match[1]) * PX_PER[match[2] as keyof typeof PX_PER]
+  const least = STYLES[size].width * 0.75
+  if (pixels < least || pixels > 1920)
+    throw invalid(
+      'width',
+      `${(least / 96).toFixed(1)}in to 20in with size ${size}`,
+      given,
+      least > pixels && size === 'wide' ? "use size 'column', whose text is smaller" : undefined,
+    )
+  return pixels
+}
+
+/** The style part of a figure's options; the rest is the figure's own. */
+export function styleOptions(name: string, given: unknown, own: readonly string[]): StyleOptions {
+  const { size, theme, width } = checked(name, given, [...own, ...STYLE_OPTIONS]) as StyleOptions
+  const chosen = { size, theme, width }
+  styleOf(chosen)
+  return chosen
+}
+
+export const charWidth = (style: Style) => style.mono * MONO_ADVANCE
+
+/** Roles that colours have in figures; 'residual0' … 'residual5' repeat beyond six. 'ramp:0.25' is a place on cividis. */
+export type Color = Role | `residual${number}` | `tint${number}` | `ramp:${number}`
+export type Role = 'paper' | 'ink' | 'muted' | 'faint' | 'held' | 'recent' | 'dropped' | 'flip' | 'calm' | Part
+type Part = 'residual' | 'sink' | 'context' | 'queries' | 'bookkeeping' | 'spare'
+
+/** Okabe and Ito's palette, the neutrals of each theme beside it. */
+const HUES = ['#E69F00', '#009E73', '#CC79A7', '#F0E442', '#D55E00', '#56B4E9']
+const LIGHT: Record<Role, string> = {
+  paper: '#ffffff',
+  ink: '#1b1b1f',
+  muted: '#55565e',
+  faint: '#dcdde2',
+  held: '#1b1b1f',
+  recent: '#0072B2',
+  dropped: '#D55E00',
+  flip: '#D55E00',
+  calm: '#0072B2',
+  residual: '#E69F00',
+  sink: '#F0E442',
+  context: '#3d3d45',
+  queries: '#56B4E9',
+  bookkeeping: '#009E73',
+  spare: '#c9cad1',
+}
+const DARK: Record<Role, string> = {
+  ...LIGHT,
+  paper: '#15161a',
+  ink: '#f1f1f3',
+  muted: '#b0b1ba',
+  faint: '#3a3b42',
+  held: '#f1f1f3',
+  recent: '#3b9bd9',
+  flip: '#f08a4b',
+  dropped: '#f08a4b',
+  calm: '#56B4E9',
+  context: '#e4e4e8',
+  spare: '#5c5d66',
+}
+
+/** Cividis at eleven places, dark to light. */
+const CIVIDIS = [
+  [0, 34, 78],
+  [18, 53, 112],
+  [59, 73, 108],
+  [87, 93, 109],
+  [112, 113, 115],
+  [138, 134, 120],
+  [165, 156, 116],
+  [195, 179, 105],
+  [225, 204, 85],
+  [243, 219, 74],
+  [254, 232, 56],
+]
+
+const hex = (rgb: number[]) => `#${rgb.map((part) => Math.round(part).toString(16).padStart(2, '0')).join('')}`
+const channels = (color: string) => [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16))
+const mixed = (from: string, to: string, share: number) => {
+  const [a, b] = [channels(from), channels(to)]
+  return hex(a.map((part, i) => part + (b[i] - part) * share))
+}
+
+export const RESIDUAL_HUES = HUES.length
+
+/** '#rrggbb' of a role in a theme. tintN: a pale residualN, as a background. */
+export function colorOf(color: Color, theme: Theme): string {
+  const roles = theme === 'light' ? LIGHT : DARK
+  if (color in roles) return roles[color as Role]
+  const [, kind, number] = /^(residual|tint|ramp:)(.+)$/.exec(color) ?? []
+  const value = Number(number)
+  if (kind === 'ramp:') {
+    const at = Math.min(1, Math.max(0, value)) * (CIVIDIS.length - 1)
+    const low = Math.min(CIVIDIS.length - 2, Math.floor(at))
+    return mixed(hex(CIVIDIS[low]), hex(CIVIDIS[low + 1]), at - low)
+  }
+  const hue = HUES[value % HUES.length]
+  return kind === 'tint' ? mixed(roles.paper, hue, theme === 'light' ? 0.3 : 0.38) : hue
+}
+
+/** Black or white, whichever reads better on `background` ('#rrggbb'). */
+export function inkOn(background: string): string {
+  const [r, g, b] = channels(background).map((part) => {
+    const share = part / 255
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4
+  })
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.2 ? '#111111' : '#ffffff'
+}
