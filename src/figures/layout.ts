@@ -1,0 +1,183 @@
+/** Where everything of a plot goes, in pixels: words above and below, then panels with room for their axes. */
+import type { Axis, Panel, Plot, Tick } from './plot.js'
+import { place, ticksOf } from './scale.js'
+import type { Style } from './style.js'
+import { textWidth, wrapped } from './text.js'
+import type { Box } from './canvas.js'
+
+export const LEADING = 1.32
+/** Of a tick mark, and from it to its number. */
+export const TICK = 3
+
+export interface LegendPlace {
+  x: number
+  y: number
+}
+
+export interface PanelPlace {
+  panel: Panel
+  /** The drawing area inside the axes. */
+  area: Box
+  xTicks: Tick[]
+  yTicks: Tick[]
+  /** How far tick numbers may stand out on either side. */
+  overhang: number
+}
+
+export interface Layout {
+  width: number
+  height: number
+  /** Baselines. */
+  title: { lines: string[]; y: number }
+  summary: { lines: string[]; y: number }
+  legend: LegendPlace[]
+  ramp?: LegendPlace
+  panels: PanelPlace[]
+  notes: { lines: string[]; y: number }
+}
+
+export function layoutOf(plot: Plot, style: Style): Layout {
+  const { margin, text, small } = style
+  const inner = style.width - 2 * margin
+  const title = { lines: wrapped(plot.title, inner, { size: style.title, bold: true }), y: 0 }
+  const summary = { lines: style.showSummary ? wrapped(plot.summary, inner, { size: text }) : [], y: 0 }
+  let y = margin
+  title.y = y + style.title * 0.8
+  y += title.lines.length * style.title * LEADING
+  summary.y = y + text * 0.8
+  y += summary.lines.length * text * LEADING + text * 0.35
+  const legend = legendPlaces(plot, style, y)
+  y = legend.bottom + text * 0.4
+  const notes = { lines: [plot.subject, ...plot.notes].flatMap((note) => wrapped(note, inner, { size: small })), y: 0 }
+  const footer = notes.lines.length * small * LEADING + margin * 0.6
+  const body = style.height ? style.height - y - footer - margin * 0.7 : (plot.body ?? style.body)
+  const bodyBox = { left: margin, right: style.width - margin, top: y, bottom: y + body }
+  y += body + margin * 0.7
+  notes.y = y + small * 0.8
+  const height = style.height ?? Math.ceil(y + footer)
+  const panels = plot.arrangement === 'rows' ? rows(plot.panels, bodyBox, style) : columns(plot.panels, bodyBox, style)
+  return { width: style.width, height, title, summary, legend: legend.entries, ramp: legend.ramp, panels, notes }
+}
+
+export const swatchOf = (style: Style) => ({ width: style.text * 1.05, gap: style.text * 0.45 })
+export const rampOf = (style: Style) => style.text * 9
+
+function legendPlaces(plot: Plot, style: Style, top: number) {
+  const size = style.text
+  const { width, gap } = swatchOf(style)
+  const rowHeight = size * 1.5
+  let [x, y] = [style.margin, top + size]
+  const next = (needed: number) => {
+    if (x > style.margin && x + needed > style.width - style.margin) {
+      x = style.margin
+      y += rowHeight
+    }
+    const at = { x, y }
+    x += needed + size * 1.3
+    return at
+  }
+  const entries = plot.legend.map((entry) => next(width + gap + textWidth(entry.label, { size })))
+  const ramp = plot.ramp && next(rampWidth(plot.ramp, style))
+  const any = entries.length > 0 || ramp !== undefined
+  return { entries, ramp, bottom: any ? y + size * 0.4 : top }
+}
+
+export function rampWidth(ramp: NonNullable<Plot['ramp']>, style: Style): number {
+  const size = style.text
+  const words = [ramp.label, ramp.from, ramp.to].reduce((sum, word) => sum + textWidth(word, { size }), 0)
+  return words + rampOf(style) + 3 * swatchOf(style).gap
+}
+
+const titleRoom = (panel: Panel, style: Style) => (panel.title ? style.text * 1.5 : style.text * 0.3)
+
+function bottomRoom(panel: Panel, style: Style): number {
+  const numbers = panel.x.ticks === 'none' ? 0 : TICK + style.small * 1.25
+  return numbers + (panel.x.label ? style.text * LEADING : 0)
+}
+
+/** Most numbers that stand on an axis without crowding. */
+const roomForX = (width: number, style: Style) => Math.max(2, Math.floor(width / (style.small * 5.5)))
+const roomForY = (height: number, style: Style) => Math.max(2, Math.floor(height / (style.small * 2.6)))
+
+function leftRoom(panel: Panel, height: number, style: Style): number {
+  const widths = ticksOf(panel.y, roomForY(height, style)).map((tick) => textWidth(tick.text, { size: style.small }))
+  const numbers = widths.length ? Math.max(...widths) + TICK + 3 : 0
+  return numbers + (panel.y.label ? style.text * LEADING + 1 : 0)
+}
+
+function rightRoom(panel: Panel, style: Style): number {
+  const aside = (panel.aside ?? []).map((line, i) => textWidth(line, { size: style.small, bold: i === 0 }))
+  return aside.length ? Math.max(...aside) + style.small * 0.8 : 0
+}
+
+function rows(panels: Panel[], body: Box, style: Style): PanelPlace[] {
+  const lengths = panels.map((panel) => titleRoom(panel, style) + bottomRoom(panel, style))
+  const gap = style.text * 0.5
+  const free = body.bottom - body.top - lengths.reduce((a, b) => a + b, 0) - gap * (panels.length - 1)
+  const shares = panels.reduce((sum, panel) => sum + panel.share, 0)
+  const heights = panels.map((panel) => (free * panel.share) / shares)
+  const left = body.left + Math.max(...panels.map((panel, i) => leftRoom(panel, heights[i], style)))
+  // Half of the last number on an x axis may stand out.
+  const right = body.right - Math.max(style.small * 1.2, ...panels.map((panel) => rightRoom(panel, style)))
+  let y = body.top
+  return panels.map((panel, i) => {
+    const top = y + titleRoom(panel, style)
+    const bottom = top + heights[i]
+    y = bottom + bottomRoom(panel, style) + gap
+    return placed(panel, { left, right, top, bottom }, style, style.small * 1.2)
+  })
+}
+
+function columns(panels: Panel[], body: Box, style: Style): PanelPlace[] {
+  const top = body.top + Math.max(...panels.map((panel) => titleRoom(panel, style)))
+  const bottom = body.bottom - Math.max(...panels.map((panel) => bottomRoom(panel, style)))
+  const sides = panels.map((panel) => [leftRoom(panel, bottom - top, style), rightRoom(panel, style)])
+  const gap = style.text * 1.2
+  const end = style.small * 1.2
+  const used = sides.reduce((sum, [left, right]) => sum + left + right, 0) + gap * (panels.length - 1) + end
+  const shares = panels.reduce((sum, panel) => sum + panel.share, 0)
+  const free = body.right - body.left - used
+  let x = body.left
+  return panels.map((panel, i) => {
+    const left = x + sides[i][0]
+    const right = left + (free * panel.share) / shares
+    x = right + sides[i][1] + gap
+    return placed(panel, { left, right, top, bottom }, style, gap / 2 - 1)
+  })
+}
+
+function placed(panel: Panel, area: Box, style: Style, overhang: number): PanelPlace {
+  const width = area.right - area.left
+  return {
+    panel,
+    area,
+    xTicks: thinned(panel.x, width, style, overhang),
+    yTicks: ticksOf(panel.y, roomForY(area.bottom - area.top, style)),
+    overhang,
+  }
+}
+
+/** Ticks of an x axis whose numbers neither touch nor stand out too far. */
+function thinned(axis: Axis, width: number, style: Style, overhang: number): Tick[] {
+  const gap = style.small * 0.6
+  for (let most = roomForX(width, style); ; most--) {
+    const ticks = ticksOf(axis, most)
+    let end = -Infinity
+    const kept = ticks
+      .map((tick) => ({
+        tick,
+        at: place(axis, tick.at) * width,
+        half: textWidth(tick.text, { size: style.small }) / 2,
+      }))
+      .sort((a, b) => a.at - b.at)
+      .filter(({ at, half }) => at - half >= -overhang && at + half <= width + overhang)
+      .map((entry) => {
+        const fits = entry.at - entry.half >= end + gap
+        if (fits) end = entry.at + entry.half
+        return fits ? entry.tick : undefined
+      })
+    // Explicit ticks cannot be found anew with fewer, so those that touch are left out.
+    if (most <= 2 || Array.isArray(axis.ticks) || kept.every(Boolean))
+      return kept.filter((tick): tick is Tick => tick !== undefined)
+  }
+}

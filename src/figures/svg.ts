@@ -1,0 +1,231 @@
+/** Draws a plot as SVG: no browser, no fonts read, the same bytes for the same plot. */
+import { Canvas, type Box, type PlacedText, type TextOptions } from './canvas.js'
+import { LEADING, layoutOf, rampOf, swatchOf, TICK, type Layout, type LegendPlace, type PanelPlace } from './layout.js'
+import type { Labels, LegendEntry, Mark, Plot } from './plot.js'
+import { place } from './scale.js'
+import { colorOf, type Color, type Style } from './style.js'
+import { columnsOf, MONO_ADVANCE, textWidth } from './text.js'
+
+export interface Drawn {
+  svg: string
+  width: number
+  height: number
+  /** Every word and where it stands, for checks. */
+  texts: readonly PlacedText[]
+}
+
+export function drawSvg(plot: Plot, style: Style): Drawn {
+  const layout = layoutOf(plot, style)
+  const canvas = new Canvas()
+  const paint = (color: Color) => colorOf(color, style.theme)
+  words(canvas, layout, style, paint)
+  plot.legend.forEach((entry, i) => legendEntry(canvas, entry, layout.legend[i], style, paint))
+  if (plot.ramp && layout.ramp) ramp(canvas, plot.ramp, layout.ramp, style, paint)
+  for (const panel of layout.panels) drawPanel(canvas, panel, style, paint)
+  return {
+    svg: canvas.svg(layout.width, layout.height, paint('paper'), plot.title, `${plot.summary} ${plot.subject}`),
+    width: layout.width,
+    height: layout.height,
+    texts: canvas.texts,
+  }
+}
+
+type Paint = (color: Color) => string
+
+function words(canvas: Canvas, layout: Layout, style: Style, paint: Paint): void {
+  const lines = (block: { lines: string[]; y: number }, options: TextOptions) =>
+    block.lines.forEach((line, i) => canvas.text(line, style.margin, block.y + i * options.size * LEADING, options))
+  lines(layout.title, { size: style.title, bold: true, color: paint('ink') })
+  lines(layout.summary, { size: style.text, color: paint('ink') })
+  lines(layout.notes, { size: style.small, color: paint('muted') })
+}
+
+function legendEntry(canvas: Canvas, entry: LegendEntry, at: LegendPlace, style: Style, paint: Paint): void {
+  const size = style.text
+  const { width, gap } = swatchOf(style)
+  const color = paint(entry.color)
+  const [middle, center] = [at.y - size * 0.32, at.x + width / 2]
+  const box = { left: at.x, right: at.x + width, top: middle - size * 0.42, bottom: middle + size * 0.42 }
+  if (entry.swatch === 'box') canvas.boxes([box], color)
+  else if (entry.swatch === 'frame') canvas.boxes([box], color, { outline: 1.2 })
+  else if (entry.swatch === 'line' || entry.swatch === 'dash')
+    canvas.line(
+      [
+        [at.x, middle],
+        [box.right, middle],
+      ],
+      color,
+      Math.max(1.5, size / 8),
+      entry.swatch === 'dash',
+    )
+  else canvas.points([[center, middle]], entry.swatch, color, size * 0.7)
+  canvas.text(entry.label, box.right + gap, at.y, { size, color: paint('ink') })
+}
+
+function ramp(canvas: Canvas, scale: NonNullable<Plot['ramp']>, at: LegendPlace, style: Style, paint: Paint): void {
+  const size = style.text
+  const { gap } = swatchOf(style)
+  let x = at.x
+  const word = (text: string) => {
+    canvas.text(text, x, at.y, { size, color: paint('ink') })
+    x += textWidth(text, { size }) + gap
+  }
+  word(scale.label)
+  word(scale.from)
+  const [steps, step] = [36, rampOf(style) / 36]
+  for (let i = 0; i < steps; i++) {
+    const box = {
+      left: x + i * step,
+      right: x + (i + 1) * step + 0.3,
+      top: at.y - size * 0.75,
+      bottom: at.y + size * 0.1,
+    }
+    canvas.boxes([box], paint(`ramp:${i / (steps - 1)}`))
+  }
+  x += rampOf(style) + gap
+  word(scale.to)
+}
+
+function drawPanel(canvas: Canvas, placed: PanelPlace, style: Style, paint: Paint): void {
+  const { panel, area } = placed
+  const { small, text } = style
+  const x = (value: number) => area.left + place(panel.x, value) * (area.right - area.left)
+  const y = (value: number) => area.bottom - place(panel.y, value) * (area.bottom - area.top)
+  const muted = paint('muted')
+  if (panel.y.grid)
+    for (const tick of placed.yTicks)
+      canvas.line(
+        [
+          [area.left, y(tick.at)],
+          [area.right, y(tick.at)],
+        ],
+        paint('faint'),
+        0.75,
+      )
+  if (panel.x.grid)
+    for (const tick of placed.xTicks)
+      canvas.line(
+        [
+          [x(tick.at), area.top],
+          [x(tick.at), area.bottom],
+        ],
+        paint('faint'),
+        0.75,
+      )
+  // Axes first: marks may stand on them, and optional labels must know where words are.
+  if (panel.title)
+    canvas.text(panel.title, area.left, area.top - text * 0.5, { size: text, bold: true, color: paint('ink') })
+  if (panel.x.ticks !== 'none') {
+    canvas.line(
+      [
+        [area.left, area.bottom],
+        [area.right, area.bottom],
+      ],
+      muted,
+      0.75,
+    )
+    for (const tick of placed.xTicks) {
+      canvas.line(
+        [
+          [x(tick.at), area.bottom],
+          [x(tick.at), area.bottom + TICK],
+        ],
+        muted,
+        0.75,
+      )
+      const options = { size: small, color: muted, anchor: 'middle' } as const
+      canvas.text(tick.text, x(tick.at), area.bottom + TICK + small, options)
+    }
+  }
+  if (panel.x.label) {
+    const below = panel.x.ticks === 'none' ? 0 : TICK + small * 1.25
+    const options = { size: text, color: paint('ink'), anchor: 'middle' } as const
+    canvas.text(panel.x.label, (area.left + area.right) / 2, area.bottom + below + text * 0.95, options)
+  }
+  let labelX = area.left - TICK - 3
+  for (const tick of placed.yTicks) {
+    const options = { size: small, color: muted, anchor: 'end' } as const
+    canvas.line(
+      [
+        [area.left - TICK, y(tick.at)],
+        [area.left, y(tick.at)],
+      ],
+      muted,
+      0.75,
+    )
+    canvas.text(tick.text, area.left - TICK - 3, y(tick.at) + small * 0.32, options)
+    labelX = Math.min(labelX, area.left - TICK - 3 - textWidth(tick.text, { size: small }))
+  }
+  if (panel.y.label) {
+    const options = { size: text, color: paint('ink'), upright: true }
+    canvas.text(panel.y.label, labelX - text * 0.32, (area.top + area.bottom) / 2, options)
+  }
+  panel.aside?.forEach((line, i) =>
+    canvas.text(line, area.right + small * 0.6, area.top + small * (1 + i * 1.35), {
+      size: small,
+      bold: i === 0,
+      color: paint(i === 0 ? 'ink' : 'muted'),
+    }),
+  )
+  for (const mark of panel.marks) drawMark(canvas, mark, { x, y, area, style, paint })
+}
+
+interface Where {
+  x: (value: number) => number
+  y: (value: number) => number
+  area: Box
+  style: Style
+  paint: Paint
+}
+
+function drawMark(canvas: Canvas, mark: Mark, where: Where): void {
+  const { x, y, style, paint } = where
+  const points = (m: { x: number[]; y: number[] }) => m.x.map((value, i): [number, number] => [x(value), y(m.y[i])])
+  if (mark.kind === 'points') {
+    const diameter = mark.diameter ?? style.text * (mark.shape === 'tick' ? 0.6 : 0.4)
+    canvas.points(points(mark), mark.shape, paint(mark.color), diameter)
+  } else if (mark.kind === 'line') canvas.line(points(mark), paint(mark.color), mark.width ?? 1.5, mark.dash)
+  else if (mark.kind === 'labels') drawLabels(canvas, mark, where)
+  else {
+    const byColor = new Map<string, Box[]>()
+    mark.x0.forEach((_, i) => {
+      const [a, b, c, d] = [x(mark.x0[i]), x(mark.x1[i]), y(mark.y0[i]), y(mark.y1[i])]
+      const box = { left: Math.min(a, b), right: Math.max(a, b), top: Math.min(c, d), bottom: Math.max(c, d) }
+      const missing = (mark.leastWidth ?? 0) - (box.right - box.left)
+      if (missing > 0) {
+        box.left = Math.max(where.area.left, box.left - missing / 2)
+        box.right = Math.min(where.area.right, box.right + missing / 2)
+      }
+      const color = paint(mark.colors?.[i] ?? mark.color)
+      const boxes = byColor.get(color)
+      if (boxes) boxes.push(box)
+      else byColor.set(color, [box])
+    })
+    for (const [color, boxes] of byColor)
+      canvas.boxes(boxes, color, { outline: mark.outline ? 1.2 : undefined, opacity: mark.opacity })
+  }
+}
+
+function drawLabels(canvas: Canvas, mark: Labels, { x, y, area, style, paint }: Where): void {
+  const size = mark.mono ? style.mono : style.small
+  mark.text.forEach((text, i) => {
+    const options: TextOptions = {
+      size,
+      bold: mark.bold,
+      mono: mark.mono,
+      anchor: mark.anchor,
+      color: paint(mark.colors?.[i] ?? mark.color),
+      strike: mark.strike?.[i],
+      length: mark.mono ? columnsOf(text) * size * MONO_ADVANCE : undefined,
+    }
+    const [left, base] = [x(mark.x[i]) + (mark.offset ?? 0), y(mark.y[i]) + size * 0.32]
+    if (mark.optional) {
+      const box = Canvas.boxOf(text, left, base, options)
+      const room = mark.room ? Math.abs(x(mark.room[i]) - x(0)) : Infinity
+      const inside =
+        box.left >= area.left && box.right <= area.right && box.top >= area.top && box.bottom <= area.bottom
+      if (!inside || box.right - box.left > room || !canvas.isFree(box, 2)) return
+    }
+    canvas.text(text, left, base, options)
+  })
+}
