@@ -1,20 +1,25 @@
-/** The one door to danfojs: loaded on first use, since it costs tens of megabytes; toCSV and describe are mended here. */
+/** The one door to danfojs: loaded on first use, since it costs tens of megabytes; what it gets wrong is mended there, once. */
 import { createRequire } from 'node:module'
+import { writeFileSync } from 'node:fs'
 import type { DataFrame } from 'danfojs-node'
 import { ZslabError } from './errors.js'
-import { invalid } from './expect.js'
+import { flag, invalid, options as checked, text } from './expect.js'
+import { mendGroups } from './frames-groups.js'
 
 type Danfo = typeof import('danfojs-node')
-type Cell = number | string | boolean | null | undefined
+export type Cell = number | string | boolean | null | undefined
+/** Columns of one length by name. */
+export type Columns = Record<string, ArrayLike<Cell>>
 const ROWS_SHOWN = 20
 
 let loaded: Danfo | undefined
 
-/** danfojs-node itself. Errors: 'unsupported' where it is not installed or does not load. */
+/** danfojs-node itself, mended. Errors: 'unsupported' where it is not installed or does not load. */
 export function danfojs(): Danfo {
   if (loaded) return loaded
+  let danfo: Danfo
   try {
-    return (loaded = createRequire(import.meta.url)('danfojs-node') as Danfo)
+    danfo = createRequire(import.meta.url)('danfojs-node') as Danfo
   } catch (error) {
     throw new ZslabError(
       'unsupported',
@@ -23,37 +28,107 @@ export function danfojs(): Danfo {
       { cause: error },
     )
   }
+  loaded = danfo
+  mend(danfo)
+  return danfo
 }
 
 /**
  * Columns of one length [rows] → a danfojs DataFrame (synchronous) that shows itself in a notebook. Typed arrays are copied.
- * Its toCSV() quotes as RFC 4180 says and describe() leaves out missing values; both return what they say, no file is written.
+ * Zero rows are fine. In this frame and in all that come from it (query, groupby, …): toCSV({ sep, header, filePath }) quotes as
+ * RFC 4180 says and returns the text, describe() and groups leave out missing values (null, undefined, NaN).
  * Errors: 'invalid' where columns differ in length.
  */
-export function frame(columns: Record<string, ArrayLike<Cell>>): DataFrame {
+export function frame(columns: Columns): DataFrame {
+  const names = Object.keys(columns)
+  const rows = rowsOf(columns)
+  // danfojs infers types from the first rows; without any, query and sortValues would fail for want of a type.
+  if (rows === 0) return emptyFrame(names)
+  const plain = Object.fromEntries(names.map((name) => [name, Array.from(columns[name])]))
+  return new (danfojs().DataFrame)(plain as Record<string, (number | string | boolean)[]>)
+}
+
+const emptyFrame = (names: string[]): DataFrame =>
+  new (danfojs().DataFrame)([], { columns: names, dtypes: names.map(() => 'float32') })
+
+function rowsOf(columns: Columns): number {
   const names = Object.keys(columns)
   const rows = names.length ? columns[names[0]].length : 0
   for (const name of names)
     if (columns[name].length !== rows)
       throw invalid(`column ${name}`, `${rows} rows like column ${names[0]}`, columns[name].length)
-  const plain = Object.fromEntries(names.map((name) => [name, Array.from(columns[name])]))
-  const table = new (danfojs().DataFrame)(plain as Record<string, (number | string | boolean)[]>)
-  return Object.defineProperties(table, {
-    toCSV: { value: () => csv(names, plain, rows) },
-    describe: { value: () => describe(plain) },
-    [Symbol.for('Jupyter.display')]: { value: () => display(names, plain, rows) },
-  })
+  return rows
 }
 
-const missing = (cell: Cell) => cell === null || cell === undefined || (typeof cell === 'number' && Number.isNaN(cell))
+export interface CsvOptions {
+  /** Between cells; default ','. */
+  sep?: string
+  /** Whether the first line names the columns; default true. */
+  header?: boolean
+  /** Written there as well. */
+  filePath?: string
+}
+
+/** Columns as CSV (RFC 4180 quoting, lines end in \n, missing values are empty). Errors: 'invalid'. */
+export function csvOf(columns: Columns, given: CsvOptions = {}): string {
+  checked('toCSV', given, ['sep', 'header', 'filePath'])
+  const sep = text('sep', given.sep ?? ',')
+  const header = flag('header', given.header ?? true)
+  if (sep === '' || /["\r\n]/.test(sep)) throw invalid('sep', 'a separator without quotes and line ends', given.sep)
+  const quoted = (cell: string) => (/["\r\n]/.test(cell) || cell.includes(sep) ? `"${cell.replace(/"/g, '""')}"` : cell)
+  const names = Object.keys(columns)
+  const rows = rowsOf(columns)
+  const lines = header ? [names.map(quoted).join(sep)] : []
+  for (let row = 0; row < rows; row++) lines.push(names.map((name) => quoted(shownCell(columns[name][row]))).join(sep))
+  const written = lines.map((line) => line + '\n').join('')
+  if (given.filePath !== undefined) {
+    const path = text('filePath', given.filePath)
+    try {
+      writeFileSync(path, written)
+    } catch (error) {
+      throw new ZslabError('file', `the table could not be written to ${path}: ${(error as Error).message}`, {
+        cause: error,
+      })
+    }
+  }
+  return written
+}
+
+export const missing = (cell: Cell) =>
+  cell === null || cell === undefined || (typeof cell === 'number' && Number.isNaN(cell))
 const shownCell = (cell: Cell) => (missing(cell) ? '' : String(cell))
 
-function csv(names: string[], columns: Record<string, Cell[]>, rows: number): string {
-  const quoted = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text)
-  const lines = [names.map(quoted).join(',')]
-  for (let row = 0; row < rows; row++) lines.push(names.map((name) => quoted(shownCell(columns[name][row]))).join(','))
-  return lines.join('\n') + '\n'
+/** What a frame holds now, by column. */
+function columnsOf(table: DataFrame): Record<string, Cell[]> {
+  const rows = table.values as Cell[][]
+  return Object.fromEntries(table.columns.map((name, at) => [name, rows.map((row) => row[at])]))
 }
+
+// On the prototype that all frames share: query, groupby and their like make new frames that no wrapper would reach.
+function mend(danfo: Danfo): void {
+  const base = Object.getPrototypeOf(danfo.DataFrame.prototype) as object
+  const { sortValues } = base as DataFrame
+  const mended: PropertyDescriptorMap = {
+    sortValues: method(function (this: DataFrame, ...given: Parameters<typeof sortValues>) {
+      if (this.shape[0] > 0) return sortValues.apply(this, given)
+      return given[1]?.inplace ? undefined : emptyFrame(this.columns)
+    }),
+    toCSV: method(function (this: DataFrame, options?: CsvOptions) {
+      return csvOf(columnsOf(this), options)
+    }),
+    describe: method(function (this: DataFrame) {
+      return describe(columnsOf(this))
+    }),
+    [Symbol.for('Jupyter.display')]: method(function (this: DataFrame) {
+      return display(columnsOf(this))
+    }),
+    toJSON: method((danfo.DataFrame.prototype as { toJSON: unknown }).toJSON),
+  }
+  for (const target of [base, danfo.DataFrame.prototype]) Object.defineProperties(target, mended)
+  mendGroups(base, emptyFrame, missing)
+}
+
+const method = (value: unknown): PropertyDescriptor => ({ value, writable: true, configurable: true })
 
 /** count, mean, standard deviation (n − 1), least, median, greatest of every numeric column; missing values are left out. */
 function describe(columns: Record<string, Cell[]>): DataFrame {
@@ -71,10 +146,12 @@ function describe(columns: Record<string, Cell[]>): DataFrame {
   return frame(out)
 }
 
-const escaped = (text: string) =>
-  text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/"/g, '&quot;')
+const escaped = (cell: string) =>
+  cell.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/"/g, '&quot;')
 
-function display(names: string[], columns: Record<string, Cell[]>, rows: number): Record<string, string> {
+function display(columns: Record<string, Cell[]>): Record<string, string> {
+  const names = Object.keys(columns)
+  const rows = names.length ? columns[names[0]].length : 0
   const shown = Array.from({ length: Math.min(rows, ROWS_SHOWN) }, (_, row) =>
     names.map((n) => shownCell(columns[n][row])),
   )
