@@ -1,0 +1,138 @@
+/** A figure: one picture as plotly JSON, as SVG, as a sentence and as the numbers behind it; shows itself in notebooks. */
+import { writeFile } from 'node:fs/promises'
+import { extname } from 'node:path'
+import type { DataFrame } from 'danfojs-node'
+import { ZslabError } from '../errors.js'
+import { options as checked, text } from '../expect.js'
+import { csvOf, frame, type Columns } from '../frames.js'
+import { escaped } from './canvas.js'
+import type { Plot } from './plot.js'
+import { plotlyOf, type PlotlyFigure } from './plotly.js'
+import { colorOf, STYLE_OPTIONS, styleOf, styleOptions, type Style, type StyleOptions } from './style.js'
+import { drawSvg } from './svg.js'
+
+export interface Made {
+  /** One or two sentences with the picture's numbers. */
+  summary: string
+  /** The numbers, tidy: one row per observation. */
+  columns: Columns
+  /** Called once per size and theme. */
+  plot: (style: Style) => Plot
+}
+
+export const FILE_TYPES = ['.svg', '.json', '.html', '.csv'] as const
+
+export class Figure {
+  private plots = new Map<string, Plot>()
+
+  /** @internal */
+  constructor(
+    private readonly made: Made,
+    private readonly chosen: StyleOptions,
+  ) {}
+
+  /** What the picture shows, in words and numbers. */
+  get summary(): string {
+    return this.made.summary
+  }
+
+  /** The numbers as a danfojs frame, one row per observation. Errors: 'unsupported' without danfojs. */
+  get data(): DataFrame {
+    return frame(this.made.columns)
+  }
+
+  /** The numbers as plain columns of one length. */
+  get columns(): Columns {
+    return this.made.columns
+  }
+
+  /** The same figure in another size, theme or width; what is not given stays. */
+  with(options: StyleOptions): Figure {
+    const given = styleOptions('figure.with', options, [])
+    const merged = { ...this.chosen }
+    for (const name of STYLE_OPTIONS) if (given[name] !== undefined) Object.assign(merged, { [name]: given[name] })
+    if (given.size !== undefined && given.width === undefined) merged.width = undefined
+    styleOf(merged)
+    const other = new Figure(this.made, merged)
+    other.plots = this.plots
+    return other
+  }
+
+  get style(): Style {
+    return styleOf(this.chosen)
+  }
+
+  /** @internal */
+  get plot(): Plot {
+    const { style } = this
+    const key = `${style.size} ${style.theme} ${style.width}`
+    let plot = this.plots.get(key)
+    if (!plot) this.plots.set(key, (plot = this.made.plot(style)))
+    return plot
+  }
+
+  /** A self-contained SVG document: no script, no font, no link. The same bytes every time. */
+  get svg(): string {
+    return drawSvg(this.plot, this.style).svg
+  }
+
+  /** { data, layout, config } for plotly.js 3 (application/vnd.plotly.v1+json). */
+  get plotly(): PlotlyFigure {
+    return plotlyOf(this.plot, this.style)
+  }
+
+  /**
+   * Writes the figure by the path's ending: .svg, .html (the svg in a page, works offline), .json (plotly) or .csv (the
+   * numbers). Options: size, theme, width as in with(). Returns the path.
+   * Errors: 'invalid' for another ending, 'file' where it cannot be written.
+   */
+  async save(path: string, options: StyleOptions = {}): Promise<string> {
+    text('path', path)
+    checked('figure.save', options, STYLE_OPTIONS)
+    const content = this.with(options).contentFor(path)
+    try {
+      await writeFile(path, content)
+    } catch (error) {
+      throw new ZslabError('file', `the figure could not be written to ${path}: ${(error as Error).message}`, {
+        cause: error,
+      })
+    }
+    return path
+  }
+
+  private contentFor(path: string): string {
+    switch (extname(path).toLowerCase()) {
+      case '.svg':
+        return this.svg
+      case '.json':
+        return JSON.stringify(this.plotly)
+      case '.html':
+        return this.html()
+      case '.csv':
+        return csvOf(this.columns)
+      default:
+        throw new ZslabError(
+          'invalid',
+          `a figure cannot be saved as ${JSON.stringify(path)}: expected a name ending in ${FILE_TYPES.join(', ')} ` +
+            '(for png or pdf write .svg and convert it, for example with rsvg-convert)',
+        )
+    }
+  }
+
+  private html(): string {
+    const { theme } = this.style
+    const looks = `background:${colorOf('paper', theme)};margin:1em;text-align:center`
+    return (
+      `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>${escaped(this.plot.title)}</title></head>\n` +
+      `<body style="${looks}">\n${this.svg}</body></html>\n`
+    )
+  }
+
+  [Symbol.for('Jupyter.display')](): Record<string, unknown> {
+    return {
+      'application/vnd.plotly.v1+json': this.plotly,
+      'image/svg+xml': this.svg,
+      'text/plain': this.summary,
+    }
+  }
+}
