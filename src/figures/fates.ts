@@ -1,0 +1,122 @@
+/** What became of every token: for one kv head with steps from the events, or at the end from the slots' origins. */
+import { ZslabError } from '../errors.js'
+import { integer, invalid } from '../expect.js'
+import { ACTION, type EventColumns, type RunData } from './data.js'
+
+export type Fate = 'kept' | 'merged' | 'dropped'
+
+/** Anything that figures can be drawn from: a run, or its data. */
+export type RunLike = RunData | { data(): RunData }
+
+export function runData(name: string, given: unknown): RunData {
+  if (typeof given === 'object' && given !== null) {
+    if ('data' in given && typeof given.data === 'function') return (given as { data(): RunData }).data()
+    if ('origins' in given && 'tokens' in given && 'resolved' in given) return given as RunData
+  }
+  throw invalid(name, 'a run (from session.generate) or its data()', given)
+}
+
+export interface HeadChoice {
+  layer?: number
+  kvHead?: number
+}
+
+export function headOf(data: RunData, choice: HeadChoice): { layer: number; kvHead: number } {
+  return {
+    layer: integer('layer', choice.layer ?? data.layers >> 1, 0, data.layers - 1),
+    kvHead: integer('kvHead', choice.kvHead ?? 0, 0, data.kvHeads - 1),
+  }
+}
+
+/** One kv head at the run's end; arrays by position. */
+export interface HeadFates {
+  fate: Fate[]
+  /** The slot that stands for the token; −1 dropped. */
+  slot: Int32Array
+}
+
+/** kept: its slot stands for this token alone. merged: it shares one. */
+export function fatesAtEnd(data: RunData, layer: number, kvHead: number): HeadFates {
+  const slots = data.origins[layer].kvHeads[kvHead]
+  const slot = new Int32Array(data.tokens.length).fill(-1)
+  const fate = new Array<Fate>(data.tokens.length).fill('dropped')
+  slots.forEach((members, at) => {
+    for (let i = 0; i < members.length; i++) {
+      slot[members[i]] = at
+      fate[members[i]] = members.length > 1 ? 'merged' : 'kept'
+    }
+  })
+  return { fate, slot }
+}
+
+/** One kv head over time; arrays by position. */
+export interface HeadLives extends HeadFates {
+  /** The step at which the token came: 0 for the prompt's. */
+  entered: Int32Array
+  /** The step at which it was merged or dropped; −1: it is still on its own. */
+  left: Int32Array
+  /** Of the event that ended it; NaN where none did. */
+  score: Float64Array
+  similarity: Float64Array
+}
+
+export function eventsOf(data: RunData, figure: string): EventColumns {
+  if (data.events) return data.events
+  throw new ZslabError(
+    'invalid',
+    `${figure} shows what happened step by step, and this run kept no events: make the session with trace: true`,
+  )
+}
+
+export function livesOf(data: RunData, layer: number, kvHead: number): HeadLives {
+  const events = eventsOf(data, 'the eviction map')
+  const count = data.tokens.length
+  const { fate, slot } = fatesAtEnd(data, layer, kvHead)
+  const entered = Int32Array.from({ length: count }, (_, position) => stepOf(data, position))
+  const left = new Int32Array(count).fill(-1)
+  const score = new Float64Array(count).fill(NaN)
+  const similarity = new Float64Array(count).fill(NaN)
+  const firstMerge = new Map<number, number>()
+  for (let row = 0; row < events.count; row++) {
+    if (events.layer[row] !== layer || events.kvHead[row] !== kvHead) continue
+    const action = events.action[row]
+    if (action !== ACTION.merge && action !== ACTION.drop) continue
+    const [step, target, position] = [events.step[row], events.target[row], events.position[row]]
+    if (action === ACTION.merge && !firstMerge.has(target)) firstMerge.set(target, step)
+    left[position] = step
+    score[position] = events.score[row]
+    similarity[position] = events.similarity[row]
+  }
+  for (let position = 0; position < count; position++) {
+    // A group of one at the prompt: it was put into a residual slot and is still alone there.
+    if (fate[position] === 'kept') left[position] = -1
+    // The first member of a residual slot never moved: it stopped being alone when the second came.
+    else if (left[position] < 0)
+      left[position] = Math.max(entered[position], firstMerge.get(slot[position]) ?? entered[position])
+  }
+  return { fate, slot, entered, left, score, similarity }
+}
+
+/** The step at which the token at `position` came in. */
+export const stepOf = (data: RunData, position: number) => Math.max(0, position - data.promptTokens + 1)
+
+/** The first step at which a token may leave: it is no longer among the newest. */
+export function candidateFrom(data: RunData, position: number): number {
+  return Math.max(0, position - data.promptTokens + data.resolved.recent + 1)
+}
+
+/** 'zsmerge, 300 slots per kv head (10% of the prompt's 3,000 tokens)' needs only these. */
+export function byFate(fates: readonly Fate[]): Record<Fate, number> {
+  const counts = { kept: 0, merged: 0, dropped: 0 }
+  for (const fate of fates) counts[fate]++
+  return counts
+}
+
+/** A token's text as it can stand on a line: line ends and tabs shown, never empty. */
+export function visible(text: string): string {
+  const shown = text
+    .replace(/\r\n|\r|\n/g, '⏎')
+    .replace(/\t/g, '⇥')
+    .replace(/[\u0000-\u001f\u007f]/g, '\ufffd')
+  return shown === '' ? '∅' : shown
+}

@@ -1,0 +1,95 @@
+/** The eviction map by slots: who sits in which slot at which step, coloured by place in the text. */
+import { ACTION, type RunData } from './data.js'
+import { eventsOf, visible } from './fates.js'
+import type { Boxes, Panel, Plot } from './plot.js'
+import { plainNumber } from './scale.js'
+import type { Style } from './style.js'
+
+export interface Stay {
+  slot: number
+  /** First step, and the step after the last. */
+  from: number
+  to: number
+  /** The token that is in the slot; the first one of a merged slot. */
+  position: number
+  merged: boolean
+}
+
+/** Every stay of a token in a slot, replayed from the events of one kv head, in order of slots and steps. */
+export function staysOf(data: RunData, layer: number, kvHead: number): Stay[] {
+  const events = eventsOf(data, 'the eviction map')
+  const now = new Map<number, Stay>()
+  const done: Stay[] = []
+  const close = (slot: number, step: number) => {
+    const stay = now.get(slot)
+    now.delete(slot)
+    if (stay && stay.from < step) done.push({ ...stay, to: step })
+  }
+  const open = (slot: number, step: number, position: number, merged: boolean) => {
+    close(slot, step)
+    now.set(slot, { slot, from: step, to: step, position, merged })
+  }
+  for (let row = 0; row < events.count; row++) {
+    if (events.layer[row] !== layer || events.kvHead[row] !== kvHead) continue
+    const [step, slot, target, position] = [
+      events.step[row],
+      events.slot[row],
+      events.target[row],
+      events.position[row],
+    ]
+    const action = events.action[row]
+    if (slot >= 0 && action !== ACTION.admit && now.get(slot)?.position === position) close(slot, step)
+    if (action === ACTION.admit && slot >= 0) open(slot, step, position, false)
+    else if (action === ACTION.leave && target >= 0) open(target, step, position, false)
+    else if (action === ACTION.merge && !now.get(target)?.merged)
+      open(target, step, now.get(target)?.position ?? position, true)
+  }
+  for (const slot of [...now.keys()]) close(slot, data.steps + 1)
+  return done.sort((a, b) => a.slot - b.slot || a.from - b.from)
+}
+
+export function slotPlot(
+  data: RunData,
+  layer: number,
+  kvHead: number,
+  style: Style,
+): Pick<Plot, 'notes' | 'legend' | 'ramp' | 'arrangement' | 'panels' | 'body'> {
+  const stays = staysOf(data, layer, kvHead)
+  const last = Math.max(1, data.tokens.length - 1)
+  const slots = Math.max(1, ...stays.map((stay) => stay.slot + 1))
+  const box = (chosen: Stay[], name: string, color: Boxes['color']): Boxes => ({
+    kind: 'boxes',
+    name,
+    color,
+    x0: chosen.map((stay) => stay.slot),
+    x1: chosen.map((stay) => stay.slot + 1),
+    y0: chosen.map((stay) => stay.from),
+    y1: chosen.map((stay) => stay.to),
+    hover: chosen.map(
+      (stay) =>
+        `slot ${stay.slot}, steps ${stay.from} to ${stay.to - 1}\n${stay.merged ? 'merged tokens' : `“${visible(data.tokens[stay.position].text)}” at ${stay.position}`}`,
+    ),
+  })
+  const single = stays.filter((stay) => !stay.merged)
+  const merged = stays.filter((stay) => stay.merged)
+  const tokens = box(single, 'one token', 'held')
+  tokens.colors = single.map((stay) => `ramp:${Math.round((stay.position / last) * 200) / 200}` as const)
+  const panel: Panel = {
+    share: 1,
+    x: { label: 'slot in the cache (residual, sink, context, recent)', range: [0, slots] },
+    y: {
+      label: 'step (0 = prompt)',
+      range: [data.steps + 1, 0],
+      ticks: data.steps ? 'numbers' : [{ at: 0.5, text: '0' }],
+    },
+    marks: [tokens, { ...box(merged, 'merged tokens', 'residual'), leastWidth: 2 }],
+  }
+  return {
+    notes: [],
+    legend: merged.length ? [{ label: 'merged tokens', swatch: 'box', color: 'residual' }] : [],
+    ramp: { label: 'one token, from position', from: '0', to: plainNumber(last) },
+    arrangement: 'rows',
+    panels: [panel],
+    body: style.size === 'column' ? 210 : 320,
+  }
+}
