@@ -1,0 +1,72 @@
+// What options come to: shares and least sizes (spec 1, 5a), the prefill window (spec 4), and storage rounding.
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+
+#include "reference/zsmerge.h"
+
+namespace reference {
+
+Resolved resolve(const Options &options, int64_t tokens) {
+  Resolved resolved;
+  if (!options.history) {
+    resolved.window = 0;
+  } else if (options.window > 0) {
+    resolved.window = options.window;
+  } else if (options.window < 0 || options.decay == 1) {
+    resolved.window = std::numeric_limits<int64_t>::max();
+  } else {
+    double power = 1;
+    while (power >= 1e-7) {
+      power *= options.decay;
+      ++resolved.window;
+    }
+  }
+  if (options.full) return resolved;
+
+  const auto share = [](double part, int64_t of) { return static_cast<int64_t>(std::trunc(part * static_cast<double>(of))); };
+  const auto least = [](int64_t value, int64_t least) { return value < least ? least : value; };
+
+  if (options.budget < 1) {
+    resolved.budget = least(share(options.budget, tokens), options.least_budget);
+  } else {
+    resolved.budget = static_cast<int64_t>(options.budget);
+  }
+  const bool recent_is_share = options.recent > 0 && options.recent < 1;
+  resolved.recent = recent_is_share ? share(options.recent, resolved.budget) : static_cast<int64_t>(options.recent);
+  if (recent_is_share || options.raise_counts) resolved.recent = least(resolved.recent, options.least_recent);
+  if (resolved.recent < 1) throw std::invalid_argument("recent must be at least 1");
+
+  const bool residual_is_share = options.residual > 0 && options.residual < 1;
+  resolved.residual = residual_is_share ? share(options.residual, resolved.budget - resolved.recent)
+                                        : static_cast<int64_t>(options.residual);
+  if (residual_is_share || options.raise_counts) resolved.residual = least(resolved.residual, options.least_residual);
+
+  resolved.sink = options.sink;
+  resolved.context = resolved.budget - resolved.recent - resolved.residual - resolved.sink;
+  if (resolved.context <= 0) throw std::invalid_argument("budget must exceed recent + residual + sink");
+  return resolved;
+}
+
+double stored(float value, Storage storage) {
+  if (storage == Storage::kFloat32) return value;
+  if (storage == Storage::kBfloat16) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, 4);
+    bits += 0x7fff + (bits >> 16 & 1);
+    bits &= 0xffff0000u;
+    float rounded;
+    std::memcpy(&rounded, &bits, 4);
+    return rounded;
+  }
+  // float16: 11 significant bits, spacing 2^-24 below 2^-14.
+  if (value == 0) return value;
+  int exponent;
+  std::frexp(value, &exponent);
+  const int last = exponent - 11 < -24 ? -24 : exponent - 11;
+  const double rounded = std::ldexp(std::nearbyint(std::ldexp(static_cast<double>(value), -last)), last);
+  return std::fabs(rounded) >= 65520 ? std::copysign(std::numeric_limits<double>::infinity(), value) : rounded;
+}
+
+}  // namespace reference
