@@ -234,7 +234,7 @@ function hoverOf(data: RunData, lives: HeadLives, position: number): string {
 
 function binnedBoxes(data: RunData, lives: HeadLives, from: number, to: number, width: number, style: Style) {
   const size = Math.max(1, Math.ceil(((to - from) * (style.size === 'talk' ? 4 : 2.5)) / width))
-  const boxes = boxesOf('share of tokens alone in a slot', 'held')
+  const boxes = { ...boxesOf('share of tokens alone in a slot', 'held'), seamless: true }
   const last = data.steps + 1
   const shares: number[] = []
   for (let start = from; start < to; start += size) {

@@ -169,6 +169,8 @@ function headMade(rows: number[][], layer: number, kvHead: number, shape: Shape,
       if (head.scores[slot] < head.scores[victim]) victim = slot
     }
     const leaving = head.slots[victim][0]
+    // The leaver is young: often its score is the least.
+    const usual = head.scores[residual + Math.floor(next() * (first - residual))]
     if (residual) {
       const target = next() < 0.5 ? residual - 1 : Math.floor(next() * residual)
       event(step, ACTION.merge, leaving, victim, target, head.scores[victim], 20 * next(), head.slots[target].length)
@@ -178,7 +180,7 @@ function headMade(rows: number[][], layer: number, kvHead: number, shape: Shape,
     if (recent > 1) {
       event(step, ACTION.leave, head.slots[place][0], place, victim, head.scores[place])
       head.slots[victim] = head.slots[place]
-      head.scores[victim] = 0.4 * next()
+      head.scores[victim] = next() < 0.3 ? 0 : usual * (0.6 + next())
     }
     head.slots[place] = [prompt + step - 1]
     head.scores[place] = 0.5
