@@ -34,10 +34,10 @@ export function evictionMap(run: RunLike, options: EvictionMapOptions = {}): Fig
   const columns = columnsOf(data, lives)
   const plot = (chosen: Style): Plot => ({
     ...words,
-    subject: subjectWords(data, ` · ${where}`),
+    subject: subjectWords(data),
     ...(by === 'slot' ? slotPlot(data, layer, kvHead, chosen) : positionPlot(data, lives, chosen)),
   })
-  return new Figure({ summary: words.summary, columns, plot }, style)
+  return new Figure({ summary: `${words.title}. ${words.detail}`, columns, plot }, style)
 }
 
 function columnsOf(data: RunData, lives: HeadLives) {
@@ -55,7 +55,7 @@ function columnsOf(data: RunData, lives: HeadLives) {
   }
 }
 
-function wordsOf(data: RunData, lives: HeadLives, where: string): { title: string; summary: string } {
+function wordsOf(data: RunData, lives: HeadLives, where: string): { title: string; detail: string } {
   const total = data.tokens.length
   const count = byFate(lives.fate)
   const gone = data.tokens.map((token) => token.position).filter((position) => lives.left[position] >= 0)
@@ -63,25 +63,24 @@ function wordsOf(data: RunData, lives: HeadLives, where: string): { title: strin
   // A candidate for the first time at the very step that it leaves.
   const atOnce = later.filter((position) => lives.left[position] === Math.max(1, candidateFrom(data, position)))
   const title = `${where[0].toUpperCase()}${where.slice(1)}: ${plainNumber(count.kept)} of ${counted(total, 'token')} keep a slot of their own`
-  if (!gone.length)
-    return {
-      title,
-      summary: `After ${counted(data.steps, 'step')} all ${counted(total, 'token')} stand alone: nothing was merged or dropped.`,
-    }
-  const targets = new Set(
-    gone.filter((position) => lives.fate[position] === 'merged').map((position) => lives.slot[position]),
-  )
-  const merged = count.merged
-    ? `${plainNumber(count.merged)} share ${counted(targets.size, 'residual slot')}`
-    : 'none was merged'
-  const dropped = count.dropped ? `${plainNumber(count.dropped)} were dropped` : 'none was dropped'
-  const when = `${plainNumber(gone.length - later.length)} left when the prompt was read, ${plainNumber(later.length)} while decoding`
+  const steps = `After ${counted(data.steps, 'decode step')}`
+  if (!gone.length) return { title, detail: `${steps} nothing was merged or dropped.` }
+  const merged = gone.filter((position) => lives.fate[position] === 'merged')
+  const targets = new Set(merged.map((position) => lives.slot[position]))
+  const shared = count.merged
+    ? `${counted(count.merged, 'token shares', 'tokens share')} ${counted(targets.size, 'residual slot')}`
+    : 'no token was merged'
+  const dropped = count.dropped
+    ? `${plainNumber(count.dropped)} ${count.dropped === 1 ? 'was' : 'were'} dropped`
+    : 'none was dropped'
   const young = later.length
-    ? ` (${plainNumber(atOnce.length)} of these, ${percent(atOnce.length / later.length)}, at the first step at which they could)`
+    ? `; ${plainNumber(atOnce.length)} of these (${percent(atOnce.length / later.length)}) went at the first step at which they could`
     : ''
   return {
     title,
-    summary: `After ${counted(data.steps, 'step')} ${plainNumber(count.kept)} of ${counted(total, 'token')} stand alone, ${merged} and ${dropped}: ${when}${young}.`,
+    detail:
+      `${steps} ${shared} and ${dropped}. ${plainNumber(gone.length - later.length)} left when the prompt was read, ` +
+      `${plainNumber(later.length)} while decoding${young}.`,
   }
 }
 
@@ -92,30 +91,29 @@ function positionPlot(data: RunData, lives: HeadLives, style: Style) {
   const total = data.tokens.length
   const newest = data.resolved.recent + data.steps
   const split = data.resolved.recent > 0 && newest < 0.4 * total ? total - newest : 0
-  const line = style.size === 'talk' ? 1.4 : style.size === 'wide' ? 0.75 : 0.5
+  const narrow = style.size === 'column'
+  const line = style.size === 'talk' ? 1.4 : narrow ? 0.5 : 0.75
   const usable = style.width - 2 * style.margin - style.text * 5
   const parts = split
     ? [
-        { from: 0, to: split, share: 0.54 },
-        { from: split, to: total, share: 0.46 },
+        { name: narrow ? 'older' : 'older tokens', side: 'left', from: 0, to: split, share: 0.54 },
+        {
+          name: narrow ? 'newest, enlarged' : 'newest tokens, enlarged',
+          side: 'right',
+          from: split,
+          to: total,
+          share: 0.46,
+        },
       ]
-    : [{ from: 0, to: total, share: 1 }]
+    : [{ name: undefined, side: 'here', from: 0, to: total, share: 1 }]
   const notes: string[] = []
   let ramp: Plot['ramp']
-  const panels = parts.map(({ from, to, share }, i): Panel => {
+  const panels = parts.map(({ name, side, from, to, share }, i): Panel => {
     const width = usable * share
+    const pixels = width / (to - from)
     const own = lives.fate.slice(from, to).filter((fate, at) => fate === 'kept' || lives.left[from + at] > 0).length
-    const least = Math.max(line, width / (to - from))
-    const older = split > 0 && i === 0
-    const binned = (from === 0 || older) && own * least > DENSEST * width && (to - from) / width > 1.5
-    const x: Axis = {
-      label: split
-        ? i
-          ? 'position (the newest tokens, enlarged)'
-          : 'position in the text, tokens'
-        : 'position in the text, tokens',
-      range: [from, to],
-    }
+    const binned = from === 0 && own * Math.max(line, pixels) > DENSEST * width && pixels < 0.67
+    const x: Axis = { label: narrow ? 'position' : 'position in the text, tokens', range: [from, to] }
     const y: Axis = {
       label: i ? undefined : 'step (0 = prompt)',
       range: [data.steps + 1, 0],
@@ -123,21 +121,22 @@ function positionPlot(data: RunData, lives: HeadLives, style: Style) {
     }
     if (binned) {
       const bins = binnedBoxes(data, lives, from, to, width, style)
-      ramp = { label: 'share of tokens alone in a slot:', from: '0%', to: percent(bins.most) }
-      notes.push(`Where the scale applies, one column is ${counted(bins.size, 'token')} wide.`)
-      return { title: titleOf(i, split), share, x, y, marks: [bins.boxes, ...recentBoxes(data, lives, from, to)] }
+      ramp = { label: narrow ? 'share alone:' : 'share of tokens alone in a slot:', from: '0%', to: percent(bins.most) }
+      notes.push(`${side} one column is ${counted(bins.size, 'token')}`)
+      return { title: name, share, x, y, marks: [bins.boxes, ...recentBoxes(data, lives, from, to)] }
     }
-    if (width / (to - from) < line)
-      notes.push(
-        `${split ? (i ? 'Right' : 'Left') : 'Here'}, a token is ${plainNumber(width / (to - from), 2)} px wide and drawn ${line} px wide.`,
-      )
-    return { title: titleOf(i, split), share, x, y, marks: marks(data, lives, from, to, line, style) }
+    if (pixels < 0.9 * line) notes.push(`${side} a token is ${plainNumber(pixels, 2)} px wide, drawn ${line} px`)
+    return { title: name, share, x, y, marks: marks(data, lives, from, to, line, style) }
   })
-  const body = style.size === 'column' ? 200 : 300
-  return { notes, ramp, legend: legendOf(data, lives, panels), arrangement: 'columns' as const, panels, body }
+  return {
+    notes: notes.length ? [`Scale: ${notes.join('; ')}.`] : [],
+    ramp,
+    legend: legendOf(data, lives, panels),
+    arrangement: 'columns' as const,
+    panels,
+    body: narrow ? 200 : 300,
+  }
 }
-
-const titleOf = (panel: number, split: number) => (split ? (panel ? 'recent and generated' : 'history') : undefined)
 
 function marks(data: RunData, lives: HeadLives, from: number, to: number, line: number, style: Style) {
   const merged = boxesOf('merged', 'residual')

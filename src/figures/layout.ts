@@ -40,7 +40,7 @@ export function layoutOf(plot: Plot, style: Style): Layout {
   const { margin, text, small } = style
   const inner = style.width - 2 * margin
   const title = { lines: wrapped(plot.title, inner, { size: style.title, bold: true }), y: 0 }
-  const summary = { lines: style.showSummary ? wrapped(plot.summary, inner, { size: text }) : [], y: 0 }
+  const summary = { lines: style.showSummary ? wrapped(plot.detail, inner, { size: text }) : [], y: 0 }
   let y = margin
   title.y = y + style.title * 0.8
   y += title.lines.length * style.title * LEADING
@@ -60,7 +60,7 @@ export function layoutOf(plot: Plot, style: Style): Layout {
 }
 
 export const swatchOf = (style: Style) => ({ width: style.text * 1.05, gap: style.text * 0.45 })
-export const rampOf = (style: Style) => style.text * 9
+export const rampOf = (style: Style) => style.text * (style.size === 'column' ? 6 : 9)
 
 function legendPlaces(plot: Plot, style: Style, top: number) {
   const size = style.text

@@ -33,6 +33,8 @@ export interface Boxes {
   y1: number[]
   /** Drawn as a frame only. */
   outline?: boolean
+  /** Boxes side by side that are to look like one surface: drawn a hair larger, so that no paper shines through. */
+  seamless?: boolean
   opacity?: number
   /** Boxes narrower than this are widened to it, pixels. */
   leastWidth?: number
@@ -104,9 +106,11 @@ export interface LegendEntry {
 }
 
 export interface Plot {
+  /** The finding in one line, with its number. */
   title: string
-  summary: string
-  /** What was drawn: model, policy, layer, head. */
+  /** What else it shows, in numbers; together with the title it is the figure's summary. */
+  detail: string
+  /** What was drawn: model and policy. */
   subject: string
   /** What a reader must know to read it rightly: binning, elision, floors. */
   notes: string[]

@@ -104,7 +104,7 @@ export function plotlyOf(plot: Plot, style: Style): PlotlyFigure {
 function wordsOf(plot: Plot, { style, width, paint }: Drawing) {
   const inner = width * 0.86
   const title = wrapped(plot.title, inner, { size: style.title, bold: true })
-  const summary = style.showSummary ? wrapped(plot.summary, inner, { size: style.text }) : []
+  const summary = style.showSummary ? wrapped(plot.detail, inner, { size: style.text }) : []
   const notes = [plot.subject, ...plot.notes].flatMap((note) => wrapped(note, inner, { size: style.small }))
   const { gap, width: swatch } = swatchOf(style)
   const entry = (words: LegendEntry) => textWidth(words.label, { size: style.text }) + gap + 2.5 * swatch

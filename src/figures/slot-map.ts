@@ -55,12 +55,12 @@ export function slotPlot(
   style: Style,
 ): Pick<Plot, 'notes' | 'legend' | 'ramp' | 'arrangement' | 'panels' | 'body'> {
   const stays = staysOf(data, layer, kvHead)
-  const last = Math.max(1, data.tokens.length - 1)
   const slots = Math.max(1, ...stays.map((stay) => stay.slot + 1))
   const box = (chosen: Stay[], name: string, color: Boxes['color']): Boxes => ({
     kind: 'boxes',
     name,
     color,
+    seamless: true,
     x0: chosen.map((stay) => stay.slot),
     x1: chosen.map((stay) => stay.slot + 1),
     y0: chosen.map((stay) => stay.from),
@@ -70,26 +70,51 @@ export function slotPlot(
         `slot ${stay.slot}, steps ${stay.from} to ${stay.to - 1}\n${stay.merged ? 'merged tokens' : `“${visible(data.tokens[stay.position].text)}” at ${stay.position}`}`,
     ),
   })
-  const single = stays.filter((stay) => !stay.merged)
   const merged = stays.filter((stay) => stay.merged)
-  const tokens = box(single, 'one token', 'held')
-  tokens.colors = single.map((stay) => `ramp:${Math.round((stay.position / last) * 200) / 200}` as const)
+  const written = stays.filter((stay) => !stay.merged && stay.position >= data.promptTokens)
+  const read = stays.filter((stay) => !stay.merged && stay.position < data.promptTokens)
+  const last = Math.max(1, data.promptTokens - 1)
+  const tokens = box(read, 'of the prompt', 'held')
+  tokens.colors = read.map((stay) => `ramp:${Math.round((stay.position / last) * 200) / 200}` as const)
   const panel: Panel = {
     share: 1,
-    x: { label: 'slot in the cache (residual, sink, context, recent)', range: [0, slots] },
+    x: { label: regionWords(data, slots, style), range: [0, slots] },
     y: {
       label: 'step (0 = prompt)',
       range: [data.steps + 1, 0],
       ticks: data.steps ? 'numbers' : [{ at: 0.5, text: '0' }],
     },
-    marks: [tokens, { ...box(merged, 'merged tokens', 'residual'), leastWidth: 2 }],
+    marks: [
+      tokens,
+      box(written, 'generated', 'recent'),
+      { ...box(merged, 'merged tokens', 'residual'), leastWidth: 2 },
+    ],
   }
+  const legend: Plot['legend'] = []
+  if (merged.length) legend.push({ label: 'merged tokens', swatch: 'box', color: 'residual' })
+  if (written.length) legend.push({ label: 'generated', swatch: 'box', color: 'recent' })
   return {
     notes: [],
-    legend: merged.length ? [{ label: 'merged tokens', swatch: 'box', color: 'residual' }] : [],
-    ramp: { label: 'one token, from position', from: '0', to: plainNumber(last) },
+    legend,
+    ramp: { label: style.size === 'column' ? 'prompt:' : 'prompt, by position:', from: '0', to: plainNumber(last) },
     arrangement: 'rows',
     panels: [panel],
     body: style.size === 'column' ? 210 : 320,
   }
+}
+
+/** 'slot (residual 0–2, context 3–150, recent 151–299)': regions as they lie in a compressed cache. */
+function regionWords(data: RunData, slots: number, style: Style): string {
+  const { budget, residual, sink, recent } = data.resolved
+  if (style.size === 'column' || budget === 0 || slots < budget) return 'slot of the cache'
+  // The newest token included, recent protects one more than the ring holds.
+  const ring = budget - Math.max(0, recent - 1)
+  const ends: [string, number, number][] = [
+    ['residual', 0, residual],
+    ['sink', residual, residual + sink],
+    ['context', residual + sink, ring],
+    ['recent', ring, budget],
+  ]
+  const named = ends.filter(([, from, to]) => to > from).map(([name, from, to]) => `${name} ${from}–${to - 1}`)
+  return `slot of the cache (${named.join(', ')})`
 }

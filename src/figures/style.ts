@@ -86,13 +86,13 @@ export function styleOptions(name: string, given: unknown, own: readonly string[
 
 export const charWidth = (style: Style) => style.mono * MONO_ADVANCE
 
-/** Roles that colours have in figures; 'residual0' … 'residual5' repeat beyond six. 'ramp:0.25' is a place on cividis. */
+/** Roles that colours have in figures; 'residual0' … 'residual4' repeat beyond five. 'ramp:0.25' is a place on cividis. */
 export type Color = Role | `residual${number}` | `tint${number}` | `ramp:${number}`
 export type Role = 'paper' | 'ink' | 'muted' | 'faint' | 'held' | 'recent' | 'dropped' | 'flip' | 'calm' | Part
 type Part = 'residual' | 'sink' | 'context' | 'queries' | 'bookkeeping' | 'spare'
 
 /** Okabe and Ito's palette, the neutrals of each theme beside it. */
-const HUES = ['#E69F00', '#009E73', '#CC79A7', '#F0E442', '#D55E00', '#56B4E9']
+const HUES = ['#E69F00', '#009E73', '#CC79A7', '#F0E442', '#D55E00']
 const LIGHT: Record<Role, string> = {
   paper: '#ffffff',
   ink: '#1b1b1f',

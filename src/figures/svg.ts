@@ -23,7 +23,7 @@ export function drawSvg(plot: Plot, style: Style): Drawn {
   if (plot.ramp && layout.ramp) ramp(canvas, plot.ramp, layout.ramp, style, paint)
   for (const panel of layout.panels) drawPanel(canvas, panel, style, paint)
   return {
-    svg: canvas.svg(layout.width, layout.height, paint('paper'), plot.title, `${plot.summary} ${plot.subject}`),
+    svg: canvas.svg(layout.width, layout.height, paint('paper'), plot.title, `${plot.detail} ${plot.subject}`),
     width: layout.width,
     height: layout.height,
     texts: canvas.texts,
@@ -191,6 +191,10 @@ function drawMark(canvas: Canvas, mark: Mark, where: Where): void {
     mark.x0.forEach((_, i) => {
       const [a, b, c, d] = [x(mark.x0[i]), x(mark.x1[i]), y(mark.y0[i]), y(mark.y1[i])]
       const box = { left: Math.min(a, b), right: Math.max(a, b), top: Math.min(c, d), bottom: Math.max(c, d) }
+      if (mark.seamless) {
+        box.right = Math.min(where.area.right, box.right + 0.35)
+        box.bottom = Math.min(where.area.bottom, box.bottom + 0.35)
+      }
       const missing = (mark.leastWidth ?? 0) - (box.right - box.left)
       if (missing > 0) {
         box.left = Math.max(where.area.left, box.left - missing / 2)

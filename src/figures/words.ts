@@ -12,7 +12,7 @@ export function policyWords(data: RunData): string {
   return `${data.policyName} with ${plainNumber(budget)} slots per kv head${least}`
 }
 
-export const subjectWords = (data: RunData, where: string) => `${shortModel(data.model)} · ${policyWords(data)}${where}`
+export const subjectWords = (data: RunData) => `${shortModel(data.model)} · ${policyWords(data)}`
 
 /** The file's name without path and ending. */
 export const shortModel = (model: string) => model.replace(/^.*[\\/]/, '').replace(/\.(gguf|safetensors)$/i, '')
