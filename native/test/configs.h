@@ -1,0 +1,223 @@
+// Seeded random configurations: shapes, policies and the calls made on them, lengths around every boundary.
+#ifndef ZSLAB_TEST_CONFIGS_H
+#define ZSLAB_TEST_CONFIGS_H
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "reference/zsmerge.h"
+#include "test/check.h"
+#include "zslab/zslab.h"
+
+namespace test {
+
+// The preset `fixed` of spec 5a.
+inline zs_policy fixed_policy() {
+  zs_policy p{};
+  p.struct_bytes = sizeof p;
+  p.kind = ZS_POLICY_ZSMERGE;
+  p.budget = 0.2, p.recent = 0.5, p.residual = 0.02;
+  p.least_budget = 16, p.least_recent = 1, p.least_residual = 1;
+  p.alpha = 1, p.decay = 0.98f, p.history = 1, p.chunk = 256;
+  return p;
+}
+inline zs_policy full_policy() {
+  zs_policy p = fixed_policy();
+  p.kind = ZS_POLICY_FULL;
+  return p;
+}
+// Slot counts, nothing raised.
+inline zs_policy count_policy(int budget, int recent, int residual) {
+  zs_policy p = fixed_policy();
+  p.budget = budget, p.recent = recent, p.residual = residual;
+  return p;
+}
+
+inline reference::Options options_of(const zs_policy &p, int storage) {
+  reference::Options o;
+  o.full = p.kind == ZS_POLICY_FULL;
+  o.budget = p.budget, o.recent = p.recent, o.residual = p.residual;
+  o.sink = p.sink;
+  o.least_budget = p.least_budget, o.least_recent = p.least_recent, o.least_residual = p.least_residual;
+  o.raise_counts = p.raise_counts != 0;
+  o.alpha = static_cast<double>(p.alpha), o.decay = static_cast<double>(p.decay);
+  o.history = p.history != 0;
+  o.similarity = static_cast<reference::Similarity>(p.similarity);
+  o.score_merge = static_cast<reference::ScoreMerge>(p.score_merge);
+  o.init = static_cast<reference::Init>(p.init);
+  o.underfull = static_cast<reference::Underfull>(p.underfull);
+  o.window = p.window;
+  o.storage = static_cast<reference::Storage>(storage);
+  return o;
+}
+
+struct Config {
+  uint64_t seed = 0;
+  zs_cache_config cache{};
+  int64_t share_of = 0;
+  std::vector<int> calls;  // tokens of the prompt, then of each chunk (1 = a decode step)
+  double gain = 0, noise = 0.5;
+  int clusters = 4;
+  bool ties = false;  // made so that scores or keys are often exactly equal
+
+  int tokens() const {
+    int sum = 0;
+    for (int c : calls) sum += c;
+    return sum;
+  }
+  reference::Shape shape() const {
+    reference::Shape s;
+    s.layers = cache.layers, s.heads = cache.heads, s.kv_heads = cache.kv_heads, s.head_dim = cache.head_dim;
+    return s;
+  }
+  std::string text() const {
+    const zs_policy &p = cache.policy;
+    char line[640];
+    std::snprintf(line, sizeof line,
+                  "seed %llu: layers %d heads %d/%d dim %d storage %d kind %d budget %g recent %g residual %g sink %d least %d,%d,%d "
+                  "raise %d alpha %g decay %g history %d similarity %d merge %d init %d underfull %d window %d chunk %d share of %lld "
+                  "calls",
+                  static_cast<unsigned long long>(seed), cache.layers, cache.heads, cache.kv_heads, cache.head_dim, cache.storage, p.kind,
+                  p.budget, p.recent, p.residual, p.sink, p.least_budget, p.least_recent, p.least_residual, p.raise_counts,
+                  static_cast<double>(p.alpha), static_cast<double>(p.decay), p.history, p.similarity, p.score_merge, p.init, p.underfull,
+                  p.window, p.chunk, static_cast<long long>(share_of));
+    std::string all = line;
+    for (size_t i = 0; i < calls.size() && i < 12; ++i) all += " " + std::to_string(calls[i]);
+    return calls.size() > 12 ? all + " … (" + std::to_string(calls.size()) + " calls)" : all;
+  }
+};
+
+struct Inputs {
+  std::vector<float> q, k, v;
+};
+
+// Keys in clusters, values even, queries that lean to one cluster for a while: scores and similarities that differ.
+class Source {
+ public:
+  Source(const Config &config, int layer) : config_(config), random_(config.seed * 131 + static_cast<uint64_t>(layer)) {
+    centres_.resize(static_cast<size_t>(config.clusters * config.cache.kv_heads * config.cache.head_dim));
+    for (float &e : centres_) e = random_.element();
+  }
+  // The next `tokens` tokens: q [heads][tokens][head_dim], k, v [kv_heads][tokens][head_dim].
+  Inputs next(int tokens) {
+    const int heads = config_.cache.heads, kv_heads = config_.cache.kv_heads, d = config_.cache.head_dim, group = heads / kv_heads;
+    Inputs in;
+    in.q.resize(static_cast<size_t>(heads * tokens * d));
+    in.k.resize(static_cast<size_t>(kv_heads * tokens * d));
+    in.v.resize(in.k.size());
+    const double calm = std::min(1.0, 8 / std::sqrt(static_cast<double>(d)));
+    for (int t = 0; t < tokens; ++t, ++seen_) {
+      const int z = random_.upto(0, config_.clusters - 1), focus = seen_ / 7 % config_.clusters;
+      for (int g = 0; g < kv_heads; ++g)
+        for (int i = 0; i < d; ++i) {
+          const size_t at = static_cast<size_t>((g * tokens + t) * d + i);
+          in.k[at] = static_cast<float>(centre(z, g, i) + config_.noise * static_cast<double>(random_.element()));
+          in.v[at] = random_.element();
+        }
+      for (int h = 0; h < heads; ++h)
+        for (int i = 0; i < d; ++i)
+          in.q[static_cast<size_t>((h * tokens + t) * d + i)] =
+              static_cast<float>(calm * (static_cast<double>(random_.element()) + config_.gain * centre(focus, h / group, i)));
+    }
+    return in;
+  }
+
+ private:
+  double centre(int z, int g, int i) const {
+    return static_cast<double>(centres_[static_cast<size_t>((z * config_.cache.kv_heads + g) * config_.cache.head_dim + i)]);
+  }
+  const Config config_;
+  Random random_;
+  std::vector<float> centres_;
+  int seen_ = 0;
+};
+
+inline void random_policy(Random &r, zs_policy &p, int &prompt, int64_t &share_of) {
+  p = fixed_policy();
+  if (r.one_in(12)) p.kind = ZS_POLICY_FULL;
+  const float alphas[] = {0, 0.5f, 0.6f, 1, 1, 1, 1.5f}, decays[] = {1, 0.98f, 0.98f, 0.95f, 0.9f, 0.5f};
+  p.alpha = r.one_in(5) ? static_cast<float>(r.unit()) : r.of(alphas);
+  p.decay = r.one_in(5) ? static_cast<float>(0.3 + 0.7 * r.unit()) : r.of(decays);
+  p.history = r.one_in(6) ? 0 : 1;
+  p.similarity = r.upto(0, 2);
+  p.score_merge = r.upto(0, 1);
+  p.init = r.upto(0, 1);
+  p.underfull = r.upto(0, 1);
+  const int windows[] = {0, 0, -1, 1, 2, 16, 64}, chunks[] = {1, 2, 3, 7, 16, 17, 64, 256, 256};
+  p.window = r.of(windows);
+  p.chunk = r.of(chunks);
+  if (r.one_in(3)) p.least_budget = 0, p.least_recent = 2, p.raise_counts = 1;  // mode reference
+  if (r.one_in(4)) p.sink = r.upto(1, 5);
+
+  prompt = r.one_in(25) ? r.upto(200, 640) : r.one_in(3) ? r.upto(1, 12) : r.upto(8, 130);
+  if (r.one_in(3)) {  // shares
+    p.budget = 0.05 + 0.9 * r.unit();
+    p.recent = r.one_in(3) ? r.upto(1, 6) : 0.05 + 0.8 * r.unit();
+    p.residual = r.one_in(3) ? r.upto(0, 4) : 0.3 * r.unit();
+    if (r.one_in(4)) share_of = prompt + r.upto(0, 200);
+  } else {  // counts, around the boundaries
+    const int recent = r.one_in(4) ? r.upto(p.raise_counts ? 2 : 1, 2) : r.upto(2, std::max(2, prompt / 3));
+    const int residual = r.one_in(4) ? p.raise_counts : r.upto(p.raise_counts, std::max(1, prompt / 8));
+    const int least = recent + residual + p.sink + 1;
+    const int budgets[] = {least, least, least + 1, prompt - 1, prompt, prompt + 1, prompt + 5, prompt + r.upto(1, 40),
+                           prompt / 2, prompt / 3, prompt / 5, prompt / 10};
+    p.budget = std::max(least, r.of(budgets));
+    p.recent = recent, p.residual = residual;
+  }
+}
+
+// `small` = few query heads and short prompts, for the portable kernels and the sanitizers.
+inline Config random_config(uint64_t seed, bool small = false) {
+  Random r(seed);
+  Config c;
+  c.seed = seed;
+  const int dims[] = {2, 4, 6, 8, 10, 12, 14, 16, 18, 22, 24, 30, 32, 34, 40, 48, 50, 62, 64, 66, 80, 96, 112, 126, 128};
+  zs_cache_config &cache = c.cache;
+  cache.struct_bytes = sizeof cache;
+  cache.layers = r.one_in(5) ? 2 : 1;
+  cache.kv_heads = r.upto(1, 3);
+  cache.heads = cache.kv_heads * (small ? r.upto(1, 3) : r.upto(1, 8));
+  cache.head_dim = r.one_in(60) ? (r.one_in(2) ? 256 : 512) : r.of(dims);
+  cache.storage = r.one_in(3) ? r.upto(1, 2) : 0;
+  cache.trace = 1;
+  int prompt = 1;
+  for (;;) {
+    c.share_of = 0;
+    random_policy(r, cache.policy, prompt, c.share_of);
+    if (small && prompt > 60) continue;
+    try {
+      reference::resolve(options_of(cache.policy, cache.storage), c.share_of ? c.share_of : prompt);
+    } catch (const std::exception &) {
+      continue;  // a budget that does not fit: tested elsewhere
+    }
+    break;
+  }
+  if (cache.head_dim > 128) cache.heads = cache.kv_heads, prompt = std::min(prompt, 60);
+  try {  // the shorter prompt may resolve to nothing that fits
+    reference::resolve(options_of(cache.policy, cache.storage), c.share_of ? c.share_of : prompt);
+  } catch (const std::exception &) {
+    c.share_of = 200;
+    cache.policy.budget = std::max(cache.policy.budget, 0.9);
+    cache.policy.recent = 4, cache.policy.residual = 1;
+  }
+  c.calls.push_back(prompt);
+  const int turns = r.upto(0, 3);
+  for (int turn = 0; turn < turns; ++turn) {
+    if (r.one_in(2)) {
+      for (int i = r.upto(1, small ? 8 : 30); i > 0; --i) c.calls.push_back(1);
+    } else {
+      int rest = r.upto(2, small ? 20 : 90);
+      for (; rest > 0; rest -= cache.policy.chunk) c.calls.push_back(std::min(rest, cache.policy.chunk));
+    }
+  }
+  c.gain = r.one_in(3) ? 0 : 2 * r.unit();
+  c.clusters = r.upto(1, 6);
+  c.ties = r.one_in(25);
+  if (c.ties) c.noise = 0;
+  return c;
+}
+
+}  // namespace test
+#endif
