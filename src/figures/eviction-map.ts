@@ -121,7 +121,12 @@ function positionPlot(data: RunData, lives: HeadLives, style: Style) {
     }
     if (binned) {
       const bins = binnedBoxes(data, lives, from, to, width, style)
-      ramp = { label: narrow ? 'share alone:' : 'share of tokens alone in a slot:', from: '0%', to: percent(bins.most) }
+      ramp = {
+        label: narrow ? 'share alone:' : 'share of tokens alone in a slot:',
+        from: '0%',
+        to: percent(bins.most),
+        kind: 'shade',
+      }
       notes.push(`${side} one column is ${counted(bins.size, 'token')}`)
       return { title: name, share, x, y, marks: [bins.boxes, ...recentBoxes(data, lives, from, to)] }
     }
@@ -261,7 +266,7 @@ function binnedBoxes(data: RunData, lives: HeadLives, from: number, to: number, 
     })
   }
   const most = Math.max(...shares)
-  boxes.colors = shares.map((share) => `ramp:${most ? Math.round((share / most) * 100) / 100 : 0}` as const)
+  boxes.colors = shares.map((share) => `shade:${most ? Math.round((share / most) * 100) / 100 : 0}` as const)
   return { boxes, size, most }
 }
 

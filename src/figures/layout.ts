@@ -20,8 +20,8 @@ export interface PanelPlace {
   area: Box
   xTicks: Tick[]
   yTicks: Tick[]
-  /** How far tick numbers may stand out on either side. */
-  overhang: number
+  /** In lines, the last one just above the area. */
+  title: string[]
 }
 
 export interface Layout {
@@ -36,33 +36,51 @@ export interface Layout {
   notes: { lines: string[]; y: number }
 }
 
-export function layoutOf(plot: Plot, style: Style): Layout {
+/** Everything but the panels. */
+type Words = Omit<Plot, 'panels'>
+
+/** Words above and below the panels, and the pixels that these have between. */
+function frameOf(plot: Words, style: Style) {
   const { margin, text, small } = style
   const inner = style.width - 2 * margin
-  const title = { lines: wrapped(plot.title, inner, { size: style.title, bold: true }), y: 0 }
-  const summary = { lines: style.showSummary ? wrapped(plot.detail, inner, { size: text }) : [], y: 0 }
-  let y = margin
-  title.y = y + style.title * 0.8
-  y += title.lines.length * style.title * LEADING
-  summary.y = y + text * 0.8
-  y += summary.lines.length * text * LEADING + text * 0.35
-  const legend = legendPlaces(plot, style, y)
-  y = legend.bottom + text * 0.4
-  const notes = { lines: [plot.subject, ...plot.notes].flatMap((note) => wrapped(note, inner, { size: small })), y: 0 }
-  const footer = notes.lines.length * small * LEADING + margin * 0.6
-  const body = style.height ? style.height - y - footer - margin * 0.7 : (plot.body ?? style.body)
-  const bodyBox = { left: margin, right: style.width - margin, top: y, bottom: y + body }
-  y += body + margin * 0.7
-  notes.y = y + small * 0.8
-  const height = style.height ?? Math.ceil(y + footer)
-  const panels = plot.arrangement === 'rows' ? rows(plot.panels, bodyBox, style) : columns(plot.panels, bodyBox, style)
-  return { width: style.width, height, title, summary, legend: legend.entries, ramp: legend.ramp, panels, notes }
+  const title = { lines: wrapped(plot.title, inner, { size: style.title, bold: true }), y: margin + style.title * 0.8 }
+  const afterTitle = margin + title.lines.length * style.title * LEADING
+  const summary = {
+    lines: style.showSummary ? wrapped(plot.detail, inner, { size: text }) : [],
+    y: afterTitle + text * 0.8,
+  }
+  const legend = legendPlaces(plot, style, afterTitle + summary.lines.length * text * LEADING + text * 0.35)
+  const top = legend.bottom + text * 0.4
+  const notes = [plot.subject, ...plot.notes].flatMap((note) => wrapped(note, inner, { size: small }))
+  const footer = margin * 1.3 + notes.length * small * LEADING
+  const body = style.height ? style.height - top - footer : (plot.body ?? style.body)
+  return { title, summary, legend, top, notes, footer, body }
+}
+
+/** Pixels from the first panel's top to the last one's bottom, axes included. */
+export const bodyOf = (plot: Words, style: Style) => frameOf(plot, style).body
+
+export function layoutOf(plot: Plot, style: Style): Layout {
+  const { title, summary, legend, top, notes, footer, body } = frameOf(plot, style)
+  const { margin } = style
+  const bottom = top + body
+  const box = { left: margin, right: style.width - margin, top, bottom }
+  return {
+    width: style.width,
+    height: style.height ?? Math.ceil(bottom + footer),
+    title,
+    summary,
+    legend: legend.entries,
+    ramp: legend.ramp,
+    panels: plot.arrangement === 'rows' ? rows(plot.panels, box, style) : columns(plot.panels, box, style),
+    notes: { lines: notes, y: bottom + margin * 0.7 + style.small * 0.8 },
+  }
 }
 
 export const swatchOf = (style: Style) => ({ width: style.text * 1.05, gap: style.text * 0.45 })
 export const rampOf = (style: Style) => style.text * (style.size === 'column' ? 6 : 9)
 
-function legendPlaces(plot: Plot, style: Style, top: number) {
+function legendPlaces(plot: Words, style: Style, top: number) {
   const size = style.text
   const { width, gap } = swatchOf(style)
   const rowHeight = size * 1.5
@@ -88,7 +106,13 @@ export function rampWidth(ramp: NonNullable<Plot['ramp']>, style: Style): number
   return words + rampOf(style) + 3 * swatchOf(style).gap
 }
 
-const titleRoom = (panel: Panel, style: Style) => (panel.title ? style.text * 1.5 : style.text * 0.3)
+const titleLines = (panel: Panel, width: number, style: Style) =>
+  wrapped(panel.title ?? '', width, { size: style.text, bold: true })
+
+function titleRoom(panel: Panel, width: number, style: Style): number {
+  const lines = titleLines(panel, width, style).length
+  return lines ? style.text * (0.25 + lines * LEADING) : style.text * 0.3
+}
 
 function bottomRoom(panel: Panel, style: Style): number {
   const numbers = panel.x.ticks === 'none' ? 0 : TICK + style.small * 1.25
@@ -110,30 +134,40 @@ function rightRoom(panel: Panel, style: Style): number {
   return aside.length ? Math.max(...aside) + style.small * 0.8 : 0
 }
 
+/** What rows of panels take beside their areas: titles, numbers, labels, gaps. */
+export function rowsRoom(panels: Panel[], style: Style): number {
+  const inner = style.width - 2 * style.margin
+  const words = panels.reduce((sum, panel) => sum + titleRoom(panel, inner * 0.85, style) + bottomRoom(panel, style), 0)
+  return words + rowGap(style) * (panels.length - 1)
+}
+const rowGap = (style: Style) => style.text * 0.5
+/** Half of the last number on an x axis may stand out. */
+export const endRoom = (style: Style) => style.small * 1.2
+
 function rows(panels: Panel[], body: Box, style: Style): PanelPlace[] {
-  const lengths = panels.map((panel) => titleRoom(panel, style) + bottomRoom(panel, style))
-  const gap = style.text * 0.5
-  const free = body.bottom - body.top - lengths.reduce((a, b) => a + b, 0) - gap * (panels.length - 1)
+  const inner = (style.width - 2 * style.margin) * 0.85
+  const gap = rowGap(style)
+  const free = body.bottom - body.top - rowsRoom(panels, style)
   const shares = panels.reduce((sum, panel) => sum + panel.share, 0)
   const heights = panels.map((panel) => (free * panel.share) / shares)
   const left = body.left + Math.max(...panels.map((panel, i) => leftRoom(panel, heights[i], style)))
-  // Half of the last number on an x axis may stand out.
-  const right = body.right - Math.max(style.small * 1.2, ...panels.map((panel) => rightRoom(panel, style)))
+  const right = body.right - Math.max(endRoom(style), ...panels.map((panel) => rightRoom(panel, style)))
   let y = body.top
   return panels.map((panel, i) => {
-    const top = y + titleRoom(panel, style)
+    const top = y + titleRoom(panel, inner, style)
     const bottom = top + heights[i]
     y = bottom + bottomRoom(panel, style) + gap
-    return placed(panel, { left, right, top, bottom }, style, style.small * 1.2)
+    return placed(panel, { left, right, top, bottom }, style, endRoom(style), inner)
   })
 }
 
 function columns(panels: Panel[], body: Box, style: Style): PanelPlace[] {
-  const top = body.top + Math.max(...panels.map((panel) => titleRoom(panel, style)))
+  const each = ((style.width - 2 * style.margin) * 0.85) / panels.length
+  const top = body.top + Math.max(...panels.map((panel) => titleRoom(panel, each, style)))
   const bottom = body.bottom - Math.max(...panels.map((panel) => bottomRoom(panel, style)))
   const sides = panels.map((panel) => [leftRoom(panel, bottom - top, style), rightRoom(panel, style)])
   const gap = style.text * 1.2
-  const end = style.small * 1.2
+  const end = endRoom(style)
   const used = sides.reduce((sum, [left, right]) => sum + left + right, 0) + gap * (panels.length - 1) + end
   const shares = panels.reduce((sum, panel) => sum + panel.share, 0)
   const free = body.right - body.left - used
@@ -142,18 +176,18 @@ function columns(panels: Panel[], body: Box, style: Style): PanelPlace[] {
     const left = x + sides[i][0]
     const right = left + (free * panel.share) / shares
     x = right + sides[i][1] + gap
-    return placed(panel, { left, right, top, bottom }, style, gap / 2 - 1)
+    return placed(panel, { left, right, top, bottom }, style, gap / 2 - 1, each)
   })
 }
 
-function placed(panel: Panel, area: Box, style: Style, overhang: number): PanelPlace {
+function placed(panel: Panel, area: Box, style: Style, overhang: number, titleWidth: number): PanelPlace {
   const width = area.right - area.left
   return {
     panel,
     area,
+    title: titleLines(panel, titleWidth, style),
     xTicks: thinned(panel.x, width, style, overhang),
     yTicks: ticksOf(panel.y, roomForY(area.bottom - area.top, style)),
-    overhang,
   }
 }
 

@@ -115,8 +115,8 @@ export interface Plot {
   /** What a reader must know to read it rightly: binning, elision, floors. */
   notes: string[]
   legend: LegendEntry[]
-  /** A continuous scale in the legend: cividis from 0 to 1. */
-  ramp?: { label: string; from: string; to: string }
+  /** A continuous scale in the legend: 'ramp:0' to 'ramp:1' (cividis) or 'shade:0' to 'shade:1'. */
+  ramp?: { label: string; from: string; to: string; kind: 'ramp' | 'shade' }
   arrangement: 'rows' | 'columns'
   panels: Panel[]
   /** Of all panels with their axes, pixels; default: style.body, in a talk whatever is left of the slide. */

@@ -330,7 +330,7 @@ function legendTrace(entry: LegendEntry, { paint, style }: Drawing): { [name: st
 }
 
 function rampTrace(ramp: NonNullable<Plot['ramp']>, { paint, style }: Drawing): { [name: string]: Json } {
-  const colorscale = Array.from({ length: 11 }, (_, i) => [i / 10, paint(`ramp:${i / 10}`)])
+  const colorscale = Array.from({ length: 11 }, (_, i) => [i / 10, paint(`${ramp.kind}:${i / 10}`)])
   return {
     type: 'scatter',
     mode: 'markers',

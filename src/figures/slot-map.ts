@@ -96,7 +96,12 @@ export function slotPlot(
   return {
     notes: [],
     legend,
-    ramp: { label: style.size === 'column' ? 'prompt:' : 'prompt, by position:', from: '0', to: plainNumber(last) },
+    ramp: {
+      label: style.size === 'column' ? 'prompt:' : 'prompt, by position:',
+      from: '0',
+      to: plainNumber(last),
+      kind: 'ramp',
+    },
     arrangement: 'rows',
     panels: [panel],
     body: style.size === 'column' ? 210 : 320,

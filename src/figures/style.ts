@@ -86,8 +86,11 @@ export function styleOptions(name: string, given: unknown, own: readonly string[
 
 export const charWidth = (style: Style) => style.mono * MONO_ADVANCE
 
-/** Roles that colours have in figures; 'residual0' … 'residual4' repeat beyond five. 'ramp:0.25' is a place on cividis. */
-export type Color = Role | `residual${number}` | `tint${number}` | `ramp:${number}`
+/**
+ * Roles that colours have in figures; 'shade:0.25' is a quarter of the way from paper to the strongest blue, 'on:X' what text on X
+ * is set in. 'residual0' … 'residual4' repeat beyond five. 'ramp:0.25' is a place on cividis. */
+export type Color = Fill | `on:${Fill}`
+export type Fill = Role | `residual${number}` | `tint${number}` | `ramp:${number}` | `shade:${number}`
 export type Role = 'paper' | 'ink' | 'muted' | 'faint' | 'held' | 'recent' | 'dropped' | 'flip' | 'calm' | Part
 type Part = 'residual' | 'sink' | 'context' | 'queries' | 'bookkeeping' | 'spare'
 
@@ -125,21 +128,6 @@ const DARK: Record<Role, string> = {
   spare: '#5c5d66',
 }
 
-/** Cividis at eleven places, dark to light. */
-const CIVIDIS = [
-  [0, 34, 78],
-  [18, 53, 112],
-  [59, 73, 108],
-  [87, 93, 109],
-  [112, 113, 115],
-  [138, 134, 120],
-  [165, 156, 116],
-  [195, 179, 105],
-  [225, 204, 85],
-  [243, 219, 74],
-  [254, 232, 56],
-]
-
 const hex = (rgb: number[]) => `#${rgb.map((part) => Math.round(part).toString(16).padStart(2, '0')).join('')}`
 const channels = (color: string) => [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16))
 const mixed = (from: string, to: string, share: number) => {
@@ -147,19 +135,32 @@ const mixed = (from: string, to: string, share: number) => {
   return hex(a.map((part, i) => part + (b[i] - part) * share))
 }
 
+/** Cividis at eleven places, dark to light. */
+const CIVIDIS = '#00224e #123570 #3b496c #575d6d #707173 #8a8678 #a59c74 #c3b369 #e1cc55 #f3db4a #fee838'.split(' ')
+/** One hue, from the paper on, for shares where none of something must look like nothing. */
+const SHADES: Record<Theme, string[]> = {
+  light: ['#ffffff', '#b3d6ec', '#4f9fd0', '#0072B2', '#003f66'],
+  dark: ['#15161a', '#0f3c59', '#1c6a9b', '#3b9bd9', '#cde8fa'],
+}
+
+/** The colour at `share` (0 … 1) of the way along `stops`. */
+function along(stops: string[], share: number): string {
+  const at = Math.min(1, Math.max(0, share)) * (stops.length - 1)
+  const low = Math.min(stops.length - 2, Math.floor(at))
+  return mixed(stops[low], stops[low + 1], at - low)
+}
+
 export const RESIDUAL_HUES = HUES.length
 
 /** '#rrggbb' of a role in a theme. tintN: a pale residualN, as a background. */
 export function colorOf(color: Color, theme: Theme): string {
   const roles = theme === 'light' ? LIGHT : DARK
+  if (color.startsWith('on:')) return inkOn(colorOf(color.slice(3) as Fill, theme))
   if (color in roles) return roles[color as Role]
-  const [, kind, number] = /^(residual|tint|ramp:)(.+)$/.exec(color) ?? []
+  const [, kind, number] = /^(residual|tint|ramp:|shade:)(.+)$/.exec(color) ?? []
   const value = Number(number)
-  if (kind === 'ramp:') {
-    const at = Math.min(1, Math.max(0, value)) * (CIVIDIS.length - 1)
-    const low = Math.min(CIVIDIS.length - 2, Math.floor(at))
-    return mixed(hex(CIVIDIS[low]), hex(CIVIDIS[low + 1]), at - low)
-  }
+  if (kind === 'ramp:') return along(CIVIDIS, value)
+  if (kind === 'shade:') return along(SHADES[theme], value)
   const hue = HUES[value % HUES.length]
   return kind === 'tint' ? mixed(roles.paper, hue, theme === 'light' ? 0.3 : 0.38) : hue
 }

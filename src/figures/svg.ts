@@ -80,7 +80,7 @@ function ramp(canvas: Canvas, scale: NonNullable<Plot['ramp']>, at: LegendPlace,
       top: at.y - size * 0.75,
       bottom: at.y + size * 0.1,
     }
-    canvas.boxes([box], paint(`ramp:${i / (steps - 1)}`))
+    canvas.boxes([box], paint(`${scale.kind}:${i / (steps - 1)}`))
   }
   x += rampOf(style) + gap
   word(scale.to)
@@ -113,8 +113,10 @@ function drawPanel(canvas: Canvas, placed: PanelPlace, style: Style, paint: Pain
         0.75,
       )
   // Axes first: marks may stand on them, and optional labels must know where words are.
-  if (panel.title)
-    canvas.text(panel.title, area.left, area.top - text * 0.5, { size: text, bold: true, color: paint('ink') })
+  placed.title.forEach((line, i) => {
+    const y = area.top - text * (0.5 + LEADING * (placed.title.length - 1 - i))
+    canvas.text(line, area.left, y, { size: text, bold: true, color: paint('ink') })
+  })
   if (panel.x.ticks !== 'none') {
     canvas.line(
       [

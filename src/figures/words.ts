@@ -1,4 +1,5 @@
 /** Sentences that several figures share. */
+import { invalid } from '../expect.js'
 import type { RunData } from './data.js'
 import { counted, percent, plainNumber } from './scale.js'
 
@@ -16,3 +17,20 @@ export const subjectWords = (data: RunData) => `${shortModel(data.model)} · ${p
 
 /** The file's name without path and ending. */
 export const shortModel = (model: string) => model.replace(/^.*[\\/]/, '').replace(/\.(gguf|safetensors)$/i, '')
+
+/** 'a', 'a and b', 'a, b and c'. */
+export const listed = (words: readonly string[]) =>
+  words.length < 2 ? (words[0] ?? '') : `${words.slice(0, -1).join(', ')} and ${words[words.length - 1]}`
+
+/** What to call each of several runs: the user's words, else their own; equal ones are numbered. */
+export function labelsOf(given: unknown, own: readonly string[]): string[] {
+  if (given !== undefined) {
+    const right = Array.isArray(given) && given.every((label) => typeof label === 'string' && label.trim() !== '')
+    if (!right) throw invalid('labels', 'an array of words, one per run', given)
+    if (given.length !== own.length) throw invalid('labels', `${own.length} labels, one per run`, given)
+  }
+  const labels = (given as string[] | undefined) ?? own
+  return labels.map((label, i) =>
+    labels.indexOf(label) === i && labels.lastIndexOf(label) === i ? label : `${label} (${i + 1})`,
+  )
+}

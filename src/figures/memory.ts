@@ -1,0 +1,252 @@
+/** Memory by region: what the caches of one run or several take, in MiB, beside a full cache of the same tokens. */
+import { invalid, oneOf } from '../expect.js'
+import { REGIONS, type Region, type RunData } from './data.js'
+import { runData, type RunLike } from './fates.js'
+import { Figure } from './figure.js'
+import type { Boxes, Labels, LegendEntry, Panel, Plot, Points } from './plot.js'
+import { counted, percent, plainNumber, shortNumber } from './scale.js'
+import { styleOptions, type Style, type StyleOptions } from './style.js'
+import { bodyOf, rowsRoom } from './layout.js'
+import { textWidth } from './text.js'
+import { labelsOf, listed, shortModel } from './words.js'
+
+export interface MemoryOptions extends StyleOptions {
+  /** One per run; default: policy and slots. */
+  labels?: string[]
+  /** One bar per run (default), or one per layer and a panel per run. */
+  by?: 'run' | 'layer'
+}
+
+const MIB = 1024 * 1024
+const mib = (bytes: number) => `${shortNumber(bytes / MIB)} MiB`
+
+interface Held {
+  label: string
+  data: RunData
+  regions: { region: Region; bytes: number }[]
+}
+
+/**
+ * Bytes of the cache by region as allocated at the run's end (run.bytes), drawn in MiB (1,048,576 bytes), beside what keys and
+ * values of all tokens would take in a full cache of the same storage, and the most that the run ever held.
+ * Errors: 'invalid' for something else than runs.
+ */
+export function memory(runs: RunLike | readonly RunLike[], options: MemoryOptions = {}): Figure {
+  const style = styleOptions('memory', options, ['labels', 'by'])
+  const by = oneOf('by', options.by ?? 'run', ['run', 'layer'])
+  const all = ([runs].flat() as RunLike[]).map((run, i) => runData(`runs[${i}]`, run))
+  if (!all.length) throw invalid('runs', 'at least one run', all)
+  const labels = labelsOf(
+    options.labels,
+    all.map(({ policyName, resolved }) =>
+      resolved.budget ? `${policyName}, ${counted(resolved.budget, 'slot')}` : policyName,
+    ),
+  )
+  const held = all.map((data, i): Held => ({ label: labels[i], data, regions: regionsOf(data) }))
+  const words = wordsOf(held)
+  const said = { ...words, subject: subjectOf(held), notes: [], legend: legendOf(held, by === 'run') }
+  const plot = (chosen: Style): Plot => (by === 'run' ? runBars(held, said, chosen) : layerBars(held, said, chosen))
+  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: columnsOf(held), plot }, style)
+}
+
+function regionsOf(data: RunData): Held['regions'] {
+  const sums = new Map<Region, number>()
+  for (const { region, bytes } of data.bytes.parts) sums.set(region, (sums.get(region) ?? 0) + bytes)
+  return REGIONS.map((region) => ({ region, bytes: sums.get(region) ?? 0 })).filter(({ bytes }) => bytes > 0)
+}
+
+function columnsOf(held: Held[]) {
+  const rows = held.flatMap(({ label, data }) => data.bytes.parts.map((part) => ({ label, ...part })))
+  return {
+    run: rows.map((row) => row.label),
+    layer: rows.map((row) => row.layer),
+    kvHead: rows.map((row) => row.kvHead),
+    region: rows.map((row) => row.region),
+    bytes: rows.map((row) => row.bytes),
+  }
+}
+
+const shareWords = ({ bytes }: RunData) =>
+  bytes.fullCache > 0 ? `${percent(bytes.total / bytes.fullCache)} of a full cache` : 'nothing was read'
+
+function wordsOf(held: Held[]) {
+  const [first] = held
+  const parts = (one: Held) =>
+    listed(one.regions.map(({ region, bytes }) => `${region} ${mib(bytes)} (${percent(bytes / one.data.bytes.total)})`))
+  const peaks = held.map(({ data }) => data.bytes.peak)
+  if (held.length === 1)
+    return {
+      title: `${first.label}: ${mib(first.data.bytes.total)} of cache, ${shareWords(first.data)}`,
+      detail:
+        `A full cache's keys and values of the same ${counted(first.data.tokens.length, 'token')} would take ` +
+        `${mib(first.data.bytes.fullCache)}. Held are ${parts(first)}; the most at any time was ${mib(first.data.bytes.peak)}.`,
+    }
+  const sorted = [...held].sort((a, b) => a.data.bytes.total - b.data.bytes.total)
+  const [least, most] = [sorted[0], sorted[sorted.length - 1]]
+  return {
+    title: `The cache takes ${mib(least.data.bytes.total)} (${least.label}) to ${mib(most.data.bytes.total)} (${most.label})`,
+    detail:
+      `Beside keys and values of all tokens: ${listed(held.map(({ label, data }) => `${label} ${shareWords(data)}`))}. ` +
+      `The most at any time was ${mib(Math.min(...peaks))} to ${mib(Math.max(...peaks))}.`,
+  }
+}
+
+function subjectOf(held: Held[]): string {
+  const tokens = [...new Set(held.map(({ data }) => data.tokens.length))]
+  const { layers, kvHeads, model } = held[0].data
+  const seen =
+    tokens.length === 1
+      ? counted(tokens[0], 'token')
+      : `${plainNumber(Math.min(...tokens))} to ${counted(Math.max(...tokens), 'token')}`
+  return `${shortModel(model)} · ${counted(layers, 'layer')} × ${counted(kvHeads, 'kv head')} · ${seen} seen · MiB = 1,048,576 bytes, as allocated`
+}
+
+function legendOf(held: Held[], peak: boolean): LegendEntry[] {
+  const present = REGIONS.filter((region) => held.some((one) => one.regions.some((part) => part.region === region)))
+  const entries = present.map((region): LegendEntry => ({ label: region, swatch: 'box', color: region }))
+  entries.push({ label: 'full cache, keys and values', swatch: peak ? 'frame' : 'dash', color: 'muted' })
+  if (peak) entries.push({ label: 'most at any time', swatch: 'diamond', color: 'flip' })
+  return entries
+}
+
+const emptyBoxes = (region: Region): Boxes => ({
+  kind: 'boxes',
+  name: region,
+  color: region,
+  x0: [],
+  x1: [],
+  y0: [],
+  y1: [],
+  hover: [],
+})
+
+type Said = Pick<Plot, 'title' | 'detail' | 'subject' | 'notes' | 'legend'>
+
+/** Rows from the top: words, then the bar. Heights in units of a row. */
+function runBars(held: Held[], said: Said, style: Style): Plot {
+  const span = Math.max(...held.map(({ data }) => Math.max(data.bytes.total, data.bytes.fullCache, data.bytes.peak)))
+  const most = (span || MIB) / MIB
+  const inner = style.width - 2 * style.margin - style.small * 1.2
+  const stats = held.map(
+    ({ data }) => `${mib(data.bytes.total)}, ${shareWords(data)}; most ever ${mib(data.bytes.peak)}`,
+  )
+  const size = style.small
+  const wide = held.map(
+    ({ label }, i) => textWidth(label, { size, bold: true }) + textWidth(stats[i], { size }) + 2 * size,
+  )
+  const twoLines = Math.max(...wide) > inner
+  const words = size * (twoLines ? 2.8 : 1.5)
+  const axes: Panel = {
+    share: 1,
+    x: { label: 'cache, MiB', range: [0, most] },
+    y: { range: [held.length, 0], ticks: 'none' },
+    marks: [],
+  }
+  const { bar, row, room } = rowsFor(held.length, words, { ...said, arrangement: 'rows' }, axes, style)
+  const regions = REGIONS.map(emptyBoxes)
+  const frames: Boxes = { ...emptyBoxes('spare'), name: 'full cache', color: 'muted', outline: true }
+  const peaks: Points = {
+    kind: 'points',
+    name: 'most at any time',
+    color: 'flip',
+    shape: 'diamond',
+    x: [],
+    y: [],
+    hover: [],
+    diameter: bar * 0.42,
+  }
+  const names: Labels = { kind: 'labels', x: [], y: [], text: [], color: 'ink', anchor: 'start', bold: true }
+  const numbers: Labels = { kind: 'labels', x: [], y: [], text: [], color: 'ink', anchor: twoLines ? 'start' : 'end' }
+  held.forEach(({ label, data, regions: parts }, i) => {
+    const [top, bottom] = [(i * row + words) / row, (i * row + words + bar) / row]
+    let at = 0
+    for (const { region, bytes } of parts) {
+      const boxes = regions[REGIONS.indexOf(region)]
+      push(boxes, at / MIB, (at + bytes) / MIB, top, bottom)
+      boxes.hover!.push(`${label}\n${region}: ${mib(bytes)}, ${percent(bytes / data.bytes.total)} of this cache`)
+      at += bytes
+    }
+    push(frames, 0, data.bytes.fullCache / MIB, top, bottom)
+    frames.hover!.push(`${label}\nkeys and values in a full cache: ${mib(data.bytes.fullCache)}`)
+    peaks.x.push(data.bytes.peak / MIB)
+    peaks.y.push((top + bottom) / 2)
+    peaks.hover!.push(`${label}\nmost at any time: ${mib(data.bytes.peak)}`)
+    names.x.push(0)
+    names.y.push((i * row + size * 0.75) / row)
+    names.text.push(label)
+    numbers.x.push(twoLines ? 0 : most)
+    numbers.y.push((i * row + size * (twoLines ? 2.1 : 0.75)) / row)
+    numbers.text.push(stats[i])
+  })
+  axes.y.range = [room / row, 0]
+  axes.marks = [...regions.filter((boxes) => boxes.x0.length), frames, peaks, names, numbers]
+  return { ...said, arrangement: 'rows', panels: [axes], body: room + rowsRoom([axes], style) }
+}
+
+/** Heights in pixels: of a bar, of a row with its words, of all of them. A slide's rows share its height. */
+function rowsFor(rows: number, words: number, said: Omit<Plot, 'panels'>, axes: Panel, style: Style) {
+  const gap = style.text * 0.9
+  const bar = style.size === 'talk' ? 44 : style.size === 'wide' ? 22 : 16
+  const row = words + bar + gap
+  if (!style.height) return { bar, row, room: rows * row }
+  const room = bodyOf(said, style) - rowsRoom([axes], style)
+  const own = Math.min(row * 1.4, room / rows)
+  if (own - words - gap < 5)
+    throw invalid('runs', `at most ${Math.floor(room / (words + gap + 5))} runs on a slide`, rows, "use size 'wide'")
+  return { bar: own - words - gap, row: own, room }
+}
+
+function layerBars(held: Held[], said: Said, style: Style): Plot {
+  const { layers } = held[0].data
+  const layered = held.map(({ data, label }) => {
+    const sums = Array.from({ length: data.layers }, () => new Map<Region, number>())
+    for (const { layer, region, bytes } of data.bytes.parts)
+      sums[layer].set(region, (sums[layer].get(region) ?? 0) + bytes)
+    return { data, label, sums }
+  })
+  const total = (sums: Map<Region, number>) => [...sums.values()].reduce((a, b) => a + b, 0)
+  const most = Math.max(
+    ...layered.flatMap(({ data, sums }) => [data.bytes.fullCache / data.layers, ...sums.map(total)]),
+  )
+  const panels = layered.map(({ data, label, sums }, i): Panel => {
+    const regions = REGIONS.map(emptyBoxes)
+    sums.forEach((parts, layer) => {
+      let at = 0
+      for (const region of REGIONS) {
+        const bytes = parts.get(region) ?? 0
+        if (!bytes) continue
+        const boxes = regions[REGIONS.indexOf(region)]
+        push(boxes, layer - 0.4, layer + 0.4, at / MIB, (at + bytes) / MIB)
+        boxes.hover!.push(`${label}, layer ${layer}\n${region}: ${mib(bytes)}`)
+        at += bytes
+      }
+    })
+    const full = data.bytes.fullCache / data.layers / MIB
+    return {
+      title: `${label}: ${mib(data.bytes.total)}, ${shareWords(data)}`,
+      share: 1,
+      x: { label: i === held.length - 1 ? 'layer' : undefined, range: [-0.6, Math.max(layers, data.layers) - 0.4] },
+      y: { label: 'MiB', range: [0, (most / MIB) * 1.05 || 1], grid: true },
+      marks: [
+        ...regions.filter((boxes) => boxes.x0.length),
+        {
+          kind: 'line',
+          name: 'full cache',
+          color: 'muted',
+          dash: true,
+          x: [-0.6, data.layers - 0.4],
+          y: [full, full],
+          hover: [mib(full * MIB), mib(full * MIB)],
+        },
+      ],
+    }
+  })
+  return { ...said, arrangement: 'rows', panels, body: held.length * (style.size === 'column' ? 110 : 150) }
+}
+
+function push(boxes: Boxes, x0: number, x1: number, y0: number, y1: number): void {
+  boxes.x0.push(x0)
+  boxes.x1.push(x1)
+  boxes.y0.push(y0)
+  boxes.y1.push(y1)
+}
