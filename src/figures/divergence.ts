@@ -77,31 +77,34 @@ function columnsOf(compared: Compared[]) {
 }
 
 const flipWords = ({ flips, shadow }: Compared) =>
-  `${plainNumber(flips)} of ${plainNumber(shadow.tokens.length)} (${percent(flips / shadow.tokens.length)})`
+  `${plainNumber(flips)} of ${counted(shadow.tokens.length, 'token')} (${percent(flips / shadow.tokens.length)})`
 
 function wordsOf(compared: Compared[]) {
   const [first] = compared
   const several = compared.length > 1
+  const means = compared.map((one) => one.mean)
+  const [least, most] = [Math.min(...means), Math.max(...means)].map(shortNumber)
   const title = several
-    ? `Mean KL from the full cache: ${listed(compared.map((one) => `${shortNumber(one.mean)} nats (${one.label})`))}`
-    : `${first.label}: ${shortNumber(first.mean)} nats per token from the full cache`
+    ? `Mean KL from the full cache: ${least === most ? least : `${least} to ${most}`} nats per token`
+    : `${first.label}: mean KL from the full cache ${least} nats per token`
   let worst = { one: first, at: 0 }
   for (const one of compared)
     one.shadow.kl.forEach((kl, at) => {
       if (kl > worst.one.shadow.kl[worst.at]) worst = { one, at }
     })
   const token = worst.one.shadow.tokens[worst.at]
-  const most = worst.one.shadow.kl[worst.at]
-  const where = `“${visible(token.text).trim() || '␣'}” (generated token ${worst.at + 1}${several ? `, ${worst.one.label}` : ''})`
-  const flips = several
-    ? listed(compared.map((one) => `${flipWords(one)} tokens with ${one.label}`))
-    : `${flipWords(first)} tokens`
+  const largest = worst.one.shadow.kl[worst.at]
+  const word = visible(token.text).trim() || '␣'
+  const where = `“${word}”, generated token ${worst.at + 1}${several ? ` (${worst.one.label})` : ''}`
+  const flips = several ? listed(compared.map((one) => `${flipWords(one)} in ${one.label}`)) : flipWords(first)
   return {
     title,
     detail:
       `The likeliest next token changes at ${flips}. ` +
       (several ? '' : `Half of the tokens are at or below ${shortNumber(first.median)} nats. `) +
-      (most > 0 ? `The largest divergence is ${shortNumber(most)} nats at ${where}.` : 'No token diverges at all.'),
+      (largest > 0
+        ? `The largest divergence is ${shortNumber(largest)} nats, at ${where}.`
+        : 'No token diverges at all.'),
   }
 }
 
@@ -129,10 +132,14 @@ function picture(compared: Compared[], style: Style) {
     }
     const mean = Math.max(low, one.mean)
     return {
-      title: compared.length > 1 ? `${one.label}: ${flipWords(one)} changed` : undefined,
+      title:
+        compared.length > 1
+          ? `${one.label}: mean ${shortNumber(one.mean)} nats, ${plainNumber(one.flips)} changed`
+          : undefined,
       share: 1,
       x: {
         label: i === compared.length - 1 ? 'generated token, number' : undefined,
+        ticks: i === compared.length - 1 ? 'numbers' : [],
         range: [0.2, longest + 0.8],
       },
       y: { label: 'KL, nats', range: [low, high], scale: 'log', grid: true },
@@ -158,7 +165,7 @@ function picture(compared: Compared[], style: Style) {
       ],
     }
   })
-  const height = style.size === 'column' ? 92 : 125
+  const height = style.size === 'column' ? 96 : 128
   return {
     subject: `${shortModel(compared[0].shadow.model)} · the same ${counted(longest, 'token')} read under the policy and under the full cache`,
     notes: below

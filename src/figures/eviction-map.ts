@@ -288,7 +288,7 @@ function legendOf(data: RunData, lives: HeadLives, panels: Panel[]): LegendEntry
         entries.push({ label: `merged into slot ${slot}`, swatch: 'box', color: `residual${slot}` })
     else {
       const few = slots.slice(0, RESIDUAL_HUES)
-      const label = slots.length > RESIDUAL_HUES ? `… ${slots.length} slots (colours repeat)` : ''
+      const label = slots.length > RESIDUAL_HUES ? `(${slots.length} slots, colours repeat)` : ''
       few.forEach((slot, i) =>
         entries.push({
           label: i ? `${slot}${i === few.length - 1 ? ` ${label}`.trimEnd() : ''}` : `merged into slot ${slot}`,

@@ -36,10 +36,12 @@ export function excerpt(
   const { from, to } = range
   if (lineStarts(widths, from, to, columns).length <= lines) return [{ from, to, shown: true }]
   const usable = Math.max(3, lines - 2)
-  const count = { first: Math.max(1, Math.floor(usable * 0.27)), last: Math.max(1, Math.floor(usable * 0.4)) }
+  const count = { first: Math.max(1, Math.floor(usable * 0.25)), last: Math.max(1, Math.floor(usable * 0.3)) }
   const firstEnd = after(widths, from, to, columns, count.first)
   const lastStart = before(widths, firstEnd, to, columns, count.last)
-  const middle = densest(widths, weights, firstEnd, lastStart, columns, usable - count.first - count.last)
+  // What lies just before the end is often kept for its youth alone, so the middle is sought further up.
+  const until = firstEnd + Math.floor((lastStart - firstEnd) * 0.75)
+  const middle = densest(widths, weights, firstEnd, until, columns, usable - count.first - count.last)
   const cuts = [from, firstEnd, middle.from, middle.to, lastStart, to]
   const parts = cuts.slice(1).map((end, i): Part => ({ from: cuts[i], to: end, shown: i % 2 === 0 }))
   return joined(parts.filter((part) => part.to > part.from))

@@ -102,8 +102,8 @@ function legendPlaces(plot: Words, style: Style, top: number) {
 
 export function rampWidth(ramp: NonNullable<Plot['ramp']>, style: Style): number {
   const size = style.text
-  const words = [ramp.label, ramp.from, ramp.to].reduce((sum, word) => sum + textWidth(word, { size }), 0)
-  return words + rampOf(style) + 3 * swatchOf(style).gap
+  const words = [`${ramp.label} ${ramp.from}`, ramp.to].reduce((sum, word) => sum + textWidth(word, { size }), 0)
+  return words + rampOf(style) + 2 * swatchOf(style).gap
 }
 
 const titleLines = (panel: Panel, width: number, style: Style) =>
@@ -115,13 +115,15 @@ function titleRoom(panel: Panel, width: number, style: Style): number {
 }
 
 function bottomRoom(panel: Panel, style: Style): number {
-  const numbers = panel.x.ticks === 'none' ? 0 : TICK + style.small * 1.25
+  // An empty list is an axis without numbers, as on all but the last of panels above each other.
+  const bare = panel.x.ticks === 'none' || (Array.isArray(panel.x.ticks) && !panel.x.ticks.length)
+  const numbers = bare ? 0 : TICK + style.small * 1.25
   return numbers + (panel.x.label ? style.text * LEADING : 0)
 }
 
 /** Most numbers that stand on an axis without crowding. */
 const roomForX = (width: number, style: Style) => Math.max(2, Math.floor(width / (style.small * 5.5)))
-const roomForY = (height: number, style: Style) => Math.max(2, Math.floor(height / (style.small * 2.6)))
+const roomForY = (height: number, style: Style) => Math.max(3, Math.floor(height / (style.small * 2.1)))
 
 function leftRoom(panel: Panel, height: number, style: Style): number {
   const widths = ticksOf(panel.y, roomForY(height, style)).map((tick) => textWidth(tick.text, { size: style.small }))

@@ -83,11 +83,15 @@ function wordsOf(held: Held[]) {
     }
   const sorted = [...held].sort((a, b) => a.data.bytes.total - b.data.bytes.total)
   const [least, most] = [sorted[0], sorted[sorted.length - 1]]
+  const shares = held.map(
+    ({ label, data: { bytes } }) => `${label} ${bytes.fullCache ? percent(bytes.total / bytes.fullCache) : '–'}`,
+  )
+  const [low, high] = [Math.min(...peaks), Math.max(...peaks)].map(mib)
   return {
     title: `The cache takes ${mib(least.data.bytes.total)} (${least.label}) to ${mib(most.data.bytes.total)} (${most.label})`,
     detail:
-      `Beside keys and values of all tokens: ${listed(held.map(({ label, data }) => `${label} ${shareWords(data)}`))}. ` +
-      `The most at any time was ${mib(Math.min(...peaks))} to ${mib(Math.max(...peaks))}.`,
+      `Of what keys and values of all tokens would take in a full cache: ${listed(shares)}. ` +
+      `The most at any time was ${low === high ? low : `${low} to ${high}`}.`,
   }
 }
 
@@ -125,7 +129,7 @@ type Said = Pick<Plot, 'title' | 'detail' | 'subject' | 'notes' | 'legend'>
 /** Rows from the top: words, then the bar. Heights in units of a row. */
 function runBars(held: Held[], said: Said, style: Style): Plot {
   const span = Math.max(...held.map(({ data }) => Math.max(data.bytes.total, data.bytes.fullCache, data.bytes.peak)))
-  const most = (span || MIB) / MIB
+  const most = ((span || MIB) / MIB) * 1.03
   const inner = style.width - 2 * style.margin - style.small * 1.2
   const stats = held.map(
     ({ data }) => `${mib(data.bytes.total)}, ${shareWords(data)}; most ever ${mib(data.bytes.peak)}`,

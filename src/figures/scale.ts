@@ -62,7 +62,7 @@ function logTicks(low: number, high: number, most: number): Tick[] {
   const ticks: Tick[] = []
   for (let power = first; power <= last; power += every) {
     const at = Number(`1e${power}`)
-    ticks.push({ at, text: power < -4 ? `1e−${-power}` : plainNumber(at, Math.max(0, -power)) })
+    ticks.push({ at, text: power < -3 ? `1e−${-power}` : plainNumber(at, Math.max(0, -power)) })
   }
   return ticks
 }

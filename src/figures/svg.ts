@@ -70,8 +70,7 @@ function ramp(canvas: Canvas, scale: NonNullable<Plot['ramp']>, at: LegendPlace,
     canvas.text(text, x, at.y, { size, color: paint('ink') })
     x += textWidth(text, { size }) + gap
   }
-  word(scale.label)
-  word(scale.from)
+  word(`${scale.label} ${scale.from}`)
   const [steps, step] = [36, rampOf(style) / 36]
   for (let i = 0; i < steps; i++) {
     const box = {

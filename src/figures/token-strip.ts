@@ -148,7 +148,7 @@ function allHeads(data: RunData): Reading {
       ? ` Of the older ones “${visible(data.tokens[best].text).trim() || '␣'}” at ${plainNumber(best)} survives in most heads, ${plainNumber(counts.kept[best])} of ${heads}.`
       : ''
   return {
-    title: `On average ${percent(sum(counts.kept) / (heads * total))} of ${counted(total, 'token')} keep a slot of their own`,
+    title: `A kv head keeps ${percent(sum(counts.kept) / (heads * total))} of ${counted(total, 'token')} on their own, on average`,
     detail:
       `Of ${counted(total, 'token')}, ${plainNumber(everywhere)} are kept in all ${plainNumber(heads)} kv heads ` +
       `(${plainNumber(protectedNow)} of them recent and protected) and ${plainNumber(nowhere)} in none.${bestWords}`,
