@@ -107,11 +107,6 @@ export class Canvas {
     this.parts.push(`<text ${at} font-size="${px(size)}" fill="${color}"${looks}>${escaped(text)}</text>`)
   }
 
-  /** Whether a box is clear of every word so far, with `gap` pixels between. */
-  isFree(box: Box, gap: number): boolean {
-    return this.texts.every((text) => !overlaps(box, text, gap))
-  }
-
   svg(width: number, height: number, paper: string, title: string, description: string): string {
     const unit = (length: number) => `${px(length / 96)}in`
     return [

@@ -131,11 +131,6 @@ function leftRoom(panel: Panel, height: number, style: Style): number {
   return numbers + (panel.y.label ? style.text * LEADING + 1 : 0)
 }
 
-function rightRoom(panel: Panel, style: Style): number {
-  const aside = (panel.aside ?? []).map((line, i) => textWidth(line, { size: style.small, bold: i === 0 }))
-  return aside.length ? Math.max(...aside) + style.small * 0.8 : 0
-}
-
 /** What rows of panels take beside their areas: titles, numbers, labels, gaps. */
 export function rowsRoom(panels: Panel[], style: Style): number {
   const inner = style.width - 2 * style.margin
@@ -153,7 +148,7 @@ function rows(panels: Panel[], body: Box, style: Style): PanelPlace[] {
   const shares = panels.reduce((sum, panel) => sum + panel.share, 0)
   const heights = panels.map((panel) => (free * panel.share) / shares)
   const left = body.left + Math.max(...panels.map((panel, i) => leftRoom(panel, heights[i], style)))
-  const right = body.right - Math.max(endRoom(style), ...panels.map((panel) => rightRoom(panel, style)))
+  const right = body.right - endRoom(style)
   let y = body.top
   return panels.map((panel, i) => {
     const top = y + titleRoom(panel, inner, style)
@@ -167,17 +162,17 @@ function columns(panels: Panel[], body: Box, style: Style): PanelPlace[] {
   const each = ((style.width - 2 * style.margin) * 0.85) / panels.length
   const top = body.top + Math.max(...panels.map((panel) => titleRoom(panel, each, style)))
   const bottom = body.bottom - Math.max(...panels.map((panel) => bottomRoom(panel, style)))
-  const sides = panels.map((panel) => [leftRoom(panel, bottom - top, style), rightRoom(panel, style)])
+  const lefts = panels.map((panel) => leftRoom(panel, bottom - top, style))
   const gap = style.text * 1.2
   const end = endRoom(style)
-  const used = sides.reduce((sum, [left, right]) => sum + left + right, 0) + gap * (panels.length - 1) + end
+  const used = lefts.reduce((sum, left) => sum + left, 0) + gap * (panels.length - 1) + end
   const shares = panels.reduce((sum, panel) => sum + panel.share, 0)
   const free = body.right - body.left - used
   let x = body.left
   return panels.map((panel, i) => {
-    const left = x + sides[i][0]
+    const left = x + lefts[i]
     const right = left + (free * panel.share) / shares
-    x = right + sides[i][1] + gap
+    x = right + gap
     return placed(panel, { left, right, top, bottom }, style, gap / 2 - 1, each)
   })
 }

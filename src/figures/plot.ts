@@ -77,12 +77,6 @@ export interface Labels {
   mono?: boolean
   bold?: boolean
   strike?: boolean[]
-  /** Pixels to the right of x. */
-  offset?: number
-  /** Left out where it would cover another label or leave its panel. Default false. */
-  optional?: boolean
-  /** Widest allowed, data units of x; an optional label that is wider is left out. */
-  room?: number[]
 }
 
 export type Mark = Boxes | Points | Line | Labels
@@ -95,8 +89,6 @@ export interface Panel {
   x: Axis
   y: Axis
   marks: Mark[]
-  /** Words to the right of the panel, one line each; the first is bold. */
-  aside?: string[]
 }
 
 export interface LegendEntry {

@@ -41,10 +41,8 @@ export function plotlyOf(plot: Plot, style: Style): PlotlyFigure {
     const suffix = i ? String(i + 1) : ''
     axes[`xaxis${suffix}`] = { ...axis(panel.x, drawing), domain: places[i].x, anchor: `y${suffix}` }
     axes[`yaxis${suffix}`] = { ...axis(panel.y, drawing), domain: places[i].y, anchor: `x${suffix}` }
-    const area = (places[i].x[1] - places[i].x[0]) * width
     for (const mark of panel.marks)
-      for (const trace of traces(mark, panel, area, drawing))
-        data.push({ ...trace, xaxis: `x${suffix}`, yaxis: `y${suffix}` })
+      for (const trace of traces(mark, drawing)) data.push({ ...trace, xaxis: `x${suffix}`, yaxis: `y${suffix}` })
     annotations.push(...panelWords(panel, places[i], drawing))
   })
   for (const entry of plot.legend) data.push(legendTrace(entry, drawing))
@@ -74,7 +72,7 @@ export function plotlyOf(plot: Plot, style: Style): PlotlyFigure {
     plot_bgcolor: drawing.paint('paper'),
     margin: {
       l: Math.round(style.text * 5),
-      r: Math.round(style.text * 1.5 + asideWidth(plot, style)),
+      r: Math.round(style.text * 1.5),
       t: words.top,
       b: words.bottom,
     },
@@ -83,7 +81,10 @@ export function plotlyOf(plot: Plot, style: Style): PlotlyFigure {
     bargap: 0,
     hovermode: 'closest',
     showlegend: plot.legend.length > 0,
-    legend: {
+    hoverlabel: { align: 'left', font: { size: style.small } },
+  }
+  if (plot.legend.length)
+    layout.legend = {
       orientation: 'h',
       x: 0,
       xanchor: 'left',
@@ -93,9 +94,7 @@ export function plotlyOf(plot: Plot, style: Style): PlotlyFigure {
       itemclick: false,
       itemdoubleclick: false,
       font: { size: style.text },
-    },
-    hoverlabel: { align: 'left', font: { size: style.small } },
-  }
+    }
   // A page decides how wide a figure in it is; a column and a slide are as wide as they are.
   if (style.size !== 'wide') layout.width = width
   return { data, layout, config: { responsive: true, displaylogo: false } }
@@ -143,13 +142,6 @@ function wordsOf(plot: Plot, { style, width, paint }: Drawing) {
   }
 }
 
-function asideWidth(plot: Plot, style: Style): number {
-  const widths = plot.panels.flatMap((panel) =>
-    (panel.aside ?? []).map((line, i) => textWidth(line, { size: style.small, bold: i === 0 })),
-  )
-  return widths.length ? Math.max(...widths) : 0
-}
-
 interface Place {
   x: [number, number]
   y: [number, number]
@@ -174,29 +166,33 @@ function domains(plot: Plot, style: Style): Place[] {
 
 function axis(given: Axis, { style, paint }: Drawing): { [name: string]: Json } {
   const log = given.scale === 'log'
+  const range = given.range.map((value) => rounded(log ? Math.log10(value) : value))
+  const type = log ? 'log' : 'linear'
+  if (given.ticks === 'none' && !given.label) return { range, type, visible: false }
   const base: { [name: string]: Json } = {
-    range: given.range.map((value) => rounded(log ? Math.log10(value) : value)),
-    type: log ? 'log' : 'linear',
-    visible: given.ticks !== 'none' || given.label !== undefined,
+    range,
+    type,
     showgrid: given.grid ?? false,
-    gridcolor: paint('faint'),
     zeroline: false,
     showline: given.ticks !== 'none',
-    linecolor: paint('muted'),
     tickfont: { color: paint('muted'), size: style.small },
   }
+  if (given.grid) base.gridcolor = paint('faint')
   if (given.label) base.title = { text: plain(given.label), font: { size: style.text }, standoff: 6 }
-  if (given.ticks === 'none') base.showticklabels = false
-  else if (Array.isArray(given.ticks) || log) {
-    const ticks = ticksOf(given, 8)
-    base.tickvals = ticks.map((tick) => rounded(tick.at))
-    base.ticktext = ticks.map((tick) => plain(tick.text))
-    base.ticks = 'outside'
-  } else Object.assign(base, { ticks: 'outside', tickformat: ',' })
-  return base
+  if (given.ticks === 'none') return { ...base, showticklabels: false }
+  base.linecolor = paint('muted')
+  if (!Array.isArray(given.ticks) && !log) return { ...base, ticks: 'outside', tickformat: ',' }
+  const ticks = ticksOf(given, 8)
+  if (!ticks.length) return { ...base, showticklabels: false }
+  return {
+    ...base,
+    ticks: 'outside',
+    tickvals: ticks.map((tick) => rounded(tick.at)),
+    ticktext: ticks.map((tick) => plain(tick.text)),
+  }
 }
 
-function panelWords(panel: Panel, place: Place, { style, paint }: Drawing): Json[] {
+function panelWords(panel: Panel, place: Place, { style }: Drawing): Json[] {
   const words: Json[] = []
   const common = { xref: 'paper', yref: 'paper', showarrow: false, xanchor: 'left', align: 'left' }
   if (panel.title)
@@ -208,22 +204,10 @@ function panelWords(panel: Panel, place: Place, { style, paint }: Drawing): Json
       yanchor: 'bottom',
       font: { size: style.text },
     })
-  if (panel.aside?.length) {
-    const text = panel.aside.map((line, i) => (i ? plain(line) : `<b>${plain(line)}</b>`)).join('<br>')
-    words.push({
-      ...common,
-      text,
-      x: place.x[1],
-      y: place.y[1],
-      xshift: 6,
-      yanchor: 'top',
-      font: { size: style.small, color: paint('muted') },
-    })
-  }
   return words
 }
 
-function traces(mark: Mark, panel: Panel, areaWidth: number, drawing: Drawing): PlotlyFigure['data'] {
+function traces(mark: Mark, drawing: Drawing): PlotlyFigure['data'] {
   const { paint, style } = drawing
   const hover = (texts?: string[]): { [name: string]: Json } =>
     texts
@@ -231,7 +215,7 @@ function traces(mark: Mark, panel: Panel, areaWidth: number, drawing: Drawing): 
       : { hoverinfo: 'skip' }
   const common = { name: mark.kind === 'labels' ? 'labels' : mark.name, showlegend: false }
   if (mark.kind === 'boxes') return mark.x0.length ? [{ ...common, ...bars(mark, paint), ...hover(mark.hover) }] : []
-  if (mark.kind === 'labels') return labelTrace(mark, panel, areaWidth, drawing)
+  if (mark.kind === 'labels') return labelTrace(mark, drawing)
   const xy = { type: 'scatter', x: mark.x.map(rounded), y: mark.y.map(rounded) }
   if (!mark.x.length) return []
   if (mark.kind === 'line')
@@ -274,18 +258,12 @@ function bars(mark: Boxes, paint: Drawing['paint']): { [name: string]: Json } {
   }
 }
 
-function labelTrace(mark: Labels, panel: Panel, areaWidth: number, { style, paint }: Drawing): PlotlyFigure['data'] {
+function labelTrace(mark: Labels, { style, paint }: Drawing): PlotlyFigure['data'] {
   const size = mark.mono ? style.mono : style.small
-  const perUnit = areaWidth / Math.abs(panel.x.range[1] - panel.x.range[0])
-  const fits = (text: string, i: number) =>
-    !mark.optional ||
-    !mark.room ||
-    textWidth(text, { size, bold: mark.bold, mono: mark.mono }) <= mark.room[i] * perUnit
-  const shown = mark.text.map((text, i) => (fits(text, i) ? i : -1)).filter((i) => i >= 0)
-  if (!shown.length) return []
+  if (!mark.text.length) return []
   const side = { start: 'middle right', middle: 'middle center', end: 'middle left' }[mark.anchor]
-  const dressed = (i: number) => {
-    const text = plain(mark.text[i])
+  const dressed = (word: string, i: number) => {
+    const text = plain(word)
     const bold = mark.bold ? `<b>${text}</b>` : text
     return mark.strike?.[i] ? `<s>${bold}</s>` : bold
   }
@@ -297,14 +275,14 @@ function labelTrace(mark: Labels, panel: Panel, areaWidth: number, { style, pain
       showlegend: false,
       hoverinfo: 'skip',
       cliponaxis: false,
-      x: shown.map((i) => rounded(mark.x[i] + (mark.offset ?? 0) / perUnit)),
-      y: shown.map((i) => rounded(mark.y[i])),
-      text: shown.map(dressed),
+      x: mark.x.map(rounded),
+      y: mark.y.map(rounded),
+      text: mark.text.map(dressed),
       textposition: side,
       textfont: {
         size,
         family: mark.mono ? MONO : SANS,
-        color: mark.colors ? shown.map((i) => paint(mark.colors![i])) : paint(mark.color),
+        color: mark.colors ? mark.colors.map(paint) : paint(mark.color),
       },
     },
   ]

@@ -111,7 +111,6 @@ function drawPanel(canvas: Canvas, placed: PanelPlace, style: Style, paint: Pain
         paint('faint'),
         0.75,
       )
-  // Axes first: marks may stand on them, and optional labels must know where words are.
   placed.title.forEach((line, i) => {
     const y = area.top - text * (0.5 + LEADING * (placed.title.length - 1 - i))
     canvas.text(line, area.left, y, { size: text, bold: true, color: paint('ink') })
@@ -161,13 +160,6 @@ function drawPanel(canvas: Canvas, placed: PanelPlace, style: Style, paint: Pain
     const options = { size: text, color: paint('ink'), upright: true }
     canvas.text(panel.y.label, labelX - text * 0.32, (area.top + area.bottom) / 2, options)
   }
-  panel.aside?.forEach((line, i) =>
-    canvas.text(line, area.right + small * 0.6, area.top + small * (1 + i * 1.35), {
-      size: small,
-      bold: i === 0,
-      color: paint(i === 0 ? 'ink' : 'muted'),
-    }),
-  )
   for (const mark of panel.marks) drawMark(canvas, mark, { x, y, area, style, paint })
 }
 
@@ -211,7 +203,7 @@ function drawMark(canvas: Canvas, mark: Mark, where: Where): void {
   }
 }
 
-function drawLabels(canvas: Canvas, mark: Labels, { x, y, area, style, paint }: Where): void {
+function drawLabels(canvas: Canvas, mark: Labels, { x, y, style, paint }: Where): void {
   const size = mark.mono ? style.mono : style.small
   mark.text.forEach((text, i) => {
     const options: TextOptions = {
@@ -223,14 +215,7 @@ function drawLabels(canvas: Canvas, mark: Labels, { x, y, area, style, paint }: 
       strike: mark.strike?.[i],
       length: mark.mono ? columnsOf(text) * size * MONO_ADVANCE : undefined,
     }
-    const [left, base] = [x(mark.x[i]) + (mark.offset ?? 0), y(mark.y[i]) + size * 0.32]
-    if (mark.optional) {
-      const box = Canvas.boxOf(text, left, base, options)
-      const room = mark.room ? Math.abs(x(mark.room[i]) - x(0)) : Infinity
-      const inside =
-        box.left >= area.left && box.right <= area.right && box.top >= area.top && box.bottom <= area.bottom
-      if (!inside || box.right - box.left > room || !canvas.isFree(box, 2)) return
-    }
+    const [left, base] = [x(mark.x[i]), y(mark.y[i]) + size * 0.32]
     canvas.text(text, left, base, options)
   })
 }

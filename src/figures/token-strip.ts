@@ -186,7 +186,7 @@ function picture(data: RunData, reading: Reading, range: { from: number; to: num
     ramp: reading.ramp,
     arrangement: 'rows' as const,
   }
-  const bar = overview(data, reading, range, [], style)
+  const bar = overview(reading, range, [], style)
   const note = (parts: Part[]) => {
     const shown = parts.reduce((sum, part) => sum + (part.shown ? part.to - part.from : 0), 0)
     const all = range.to - range.from
@@ -215,7 +215,7 @@ function picture(data: RunData, reading: Reading, range: { from: number; to: num
   const text = spelt(data, reading, parts, texts, widths, whole, style)
   const elided = parts.length > 1
   text.panel.x.range = [0, columns]
-  const panels = elided ? [overview(data, reading, range, parts, style), text.panel] : [text.panel]
+  const panels = elided ? [overview(reading, range, parts, style), text.panel] : [text.panel]
   let room = text.lines * lineHeight
   if (style.height)
     room = bodyOf({ ...said, notes: note(parts) }, style) - rowsRoom(panels, style) - (elided ? barHeight : 0)
@@ -233,13 +233,7 @@ function cutTo(text: string, columns: number): string {
 }
 
 /** The whole range as one bar, with a bracket under what is spelt out. */
-function overview(
-  data: RunData,
-  reading: Reading,
-  range: { from: number; to: number },
-  parts: Part[],
-  style: Style,
-): Panel {
+function overview(reading: Reading, range: { from: number; to: number }, parts: Part[], style: Style): Panel {
   const boxes: Boxes = {
     kind: 'boxes',
     name: 'all tokens',
