@@ -128,7 +128,7 @@ class Source {
   double centre(int z, int g, int i) const {
     return static_cast<double>(centres_[static_cast<size_t>((z * config_.cache.kv_heads + g) * config_.cache.head_dim + i)]);
   }
-  const Config config_;
+  Config config_;
   Random random_;
   std::vector<float> centres_;
   int seen_ = 0;
