@@ -110,6 +110,8 @@ export interface Plot {
   /** A continuous scale in the legend: 'ramp:0' to 'ramp:1' (cividis) or 'shade:0' to 'shade:1'. */
   ramp?: { label: string; from: string; to: string; kind: 'ramp' | 'shade' }
   arrangement: 'rows' | 'columns'
+  /** Words are set in columns of letters, so the picture cannot stretch. */
+  monospaced?: boolean
   panels: Panel[]
   /** Of all panels with their axes, pixels; default: style.body, in a talk whatever is left of the slide. */
   body?: number

@@ -185,6 +185,7 @@ function picture(data: RunData, reading: Reading, range: { from: number; to: num
     legend: reading.legend,
     ramp: reading.ramp,
     arrangement: 'rows' as const,
+    monospaced: true,
   }
   const bar = overview(reading, range, [], style)
   const note = (parts: Part[]) => {
