@@ -141,6 +141,7 @@ function picture(compared: Compared[], style: Style) {
         label: i === compared.length - 1 ? 'generated token, number' : undefined,
         ticks: i === compared.length - 1 ? 'numbers' : [],
         range: [0.2, longest + 0.8],
+        whole: true,
       },
       y: { label: 'KL, nats', range: [low, high], scale: 'log', grid: true },
       marks: [

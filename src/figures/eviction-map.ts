@@ -113,10 +113,11 @@ function positionPlot(data: RunData, lives: HeadLives, style: Style) {
     const pixels = width / (to - from)
     const own = lives.fate.slice(from, to).filter((fate, at) => fate === 'kept' || lives.left[from + at] > 0).length
     const binned = from === 0 && own * Math.max(line, pixels) > DENSEST * width && pixels < 0.67
-    const x: Axis = { label: narrow ? 'position' : 'position in the text, tokens', range: [from, to] }
+    const x: Axis = { label: narrow ? 'position' : 'position in the text, tokens', range: [from, to], whole: true }
     const y: Axis = {
       label: i ? undefined : 'step (0 = prompt)',
       range: [data.steps + 1, 0],
+      whole: true,
       ticks: i ? 'none' : data.steps ? 'numbers' : [{ at: 0.5, text: '0' }],
     }
     if (binned) {

@@ -8,6 +8,8 @@ import type { Box } from './canvas.js'
 export const LEADING = 1.32
 /** Of a tick mark, and from it to its number. */
 export const TICK = 3
+/** Height of the numbers below an axis, with a little air above: a number beside the other axis may hang down there. */
+export const NUMBERS = 1.42
 
 export interface LegendPlace {
   x: number
@@ -117,7 +119,7 @@ function titleRoom(panel: Panel, width: number, style: Style): number {
 function bottomRoom(panel: Panel, style: Style): number {
   // An empty list is an axis without numbers, as on all but the last of panels above each other.
   const bare = panel.x.ticks === 'none' || (Array.isArray(panel.x.ticks) && !panel.x.ticks.length)
-  const numbers = bare ? 0 : TICK + style.small * 1.25
+  const numbers = bare ? 0 : TICK + style.small * NUMBERS
   return numbers + (panel.x.label ? style.text * LEADING : 0)
 }
 
@@ -159,21 +161,22 @@ function rows(panels: Panel[], body: Box, style: Style): PanelPlace[] {
 }
 
 function columns(panels: Panel[], body: Box, style: Style): PanelPlace[] {
-  const each = ((style.width - 2 * style.margin) * 0.85) / panels.length
-  const top = body.top + Math.max(...panels.map((panel) => titleRoom(panel, each, style)))
+  const shares = panels.reduce((sum, panel) => sum + panel.share, 0)
+  // Axes take some of the width; how much depends on heights, and these on the titles' lines, so it is taken to be much.
+  const titles = panels.map((panel) => ((body.right - body.left - style.text * 6) * panel.share) / shares)
+  const top = body.top + Math.max(...panels.map((panel, i) => titleRoom(panel, titles[i], style)))
   const bottom = body.bottom - Math.max(...panels.map((panel) => bottomRoom(panel, style)))
   const lefts = panels.map((panel) => leftRoom(panel, bottom - top, style))
   const gap = style.text * 1.2
   const end = endRoom(style)
   const used = lefts.reduce((sum, left) => sum + left, 0) + gap * (panels.length - 1) + end
-  const shares = panels.reduce((sum, panel) => sum + panel.share, 0)
   const free = body.right - body.left - used
   let x = body.left
   return panels.map((panel, i) => {
     const left = x + lefts[i]
     const right = left + (free * panel.share) / shares
     x = right + gap
-    return placed(panel, { left, right, top, bottom }, style, gap / 2 - 1, each)
+    return placed(panel, { left, right, top, bottom }, style, gap / 2 - 1, titles[i])
   })
 }
 

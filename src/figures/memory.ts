@@ -229,7 +229,11 @@ function layerBars(held: Held[], said: Said, style: Style): Plot {
     return {
       title: `${label}: ${mib(data.bytes.total)}, ${shareWords(data)}`,
       share: 1,
-      x: { label: i === held.length - 1 ? 'layer' : undefined, range: [-0.6, Math.max(layers, data.layers) - 0.4] },
+      x: {
+        label: i === held.length - 1 ? 'layer' : undefined,
+        range: [-0.6, Math.max(layers, data.layers) - 0.4],
+        whole: true,
+      },
       y: { label: 'MiB', range: [0, (most / MIB) * 1.05 || 1], grid: true },
       marks: [
         ...regions.filter((boxes) => boxes.x0.length),

@@ -18,6 +18,8 @@ export interface Axis {
   /** Default 'numbers': round ones are found. 'none': no axis at all. */
   ticks?: 'numbers' | 'none' | Tick[]
   grid?: boolean
+  /** Only whole numbers mean something. */
+  whole?: boolean
 }
 
 /** Boxes from (x0, y0) to (x1, y1). */

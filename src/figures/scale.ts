@@ -45,7 +45,8 @@ export function ticksOf(axis: Axis, most: number): Tick[] {
   if (Array.isArray(axis.ticks)) return axis.ticks
   const [low, high] = [Math.min(...axis.range), Math.max(...axis.range)]
   if (axis.scale === 'log') return logTicks(low, high, most)
-  const step = roundStep((high - low) / Math.max(1, most))
+  const least = roundStep((high - low) / Math.max(1, most))
+  const step = axis.whole ? Math.max(1, least) : least
   if (!(step > 0)) return [{ at: low, text: plainNumber(low, 2) }]
   const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9))
   const ticks: Tick[] = []

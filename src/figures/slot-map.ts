@@ -78,10 +78,11 @@ export function slotPlot(
   tokens.colors = read.map((stay) => `ramp:${Math.round((stay.position / last) * 200) / 200}` as const)
   const panel: Panel = {
     share: 1,
-    x: { label: regionWords(data, slots, style), range: [0, slots] },
+    x: { label: regionWords(data, slots, style), range: [0, slots], whole: true },
     y: {
       label: 'step (0 = prompt)',
       range: [data.steps + 1, 0],
+      whole: true,
       ticks: data.steps ? 'numbers' : [{ at: 0.5, text: '0' }],
     },
     marks: [

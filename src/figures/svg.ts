@@ -1,6 +1,16 @@
 /** Draws a plot as SVG: no browser, no fonts read, the same bytes for the same plot. */
 import { Canvas, type Box, type PlacedText, type TextOptions } from './canvas.js'
-import { LEADING, layoutOf, rampOf, swatchOf, TICK, type Layout, type LegendPlace, type PanelPlace } from './layout.js'
+import {
+  LEADING,
+  layoutOf,
+  NUMBERS,
+  rampOf,
+  swatchOf,
+  TICK,
+  type Layout,
+  type LegendPlace,
+  type PanelPlace,
+} from './layout.js'
 import type { Labels, LegendEntry, Mark, Plot } from './plot.js'
 import { place } from './scale.js'
 import { colorOf, type Color, type Style } from './style.js'
@@ -134,11 +144,11 @@ function drawPanel(canvas: Canvas, placed: PanelPlace, style: Style, paint: Pain
         0.75,
       )
       const options = { size: small, color: muted, anchor: 'middle' } as const
-      canvas.text(tick.text, x(tick.at), area.bottom + TICK + small, options)
+      canvas.text(tick.text, x(tick.at), area.bottom + TICK + small * (NUMBERS - 0.26), options)
     }
   }
   if (panel.x.label) {
-    const below = panel.x.ticks === 'none' ? 0 : TICK + small * 1.25
+    const below = panel.x.ticks === 'none' ? 0 : TICK + small * NUMBERS
     const options = { size: text, color: paint('ink'), anchor: 'middle' } as const
     canvas.text(panel.x.label, (area.left + area.right) / 2, area.bottom + below + text * 0.95, options)
   }

@@ -277,7 +277,11 @@ function overview(reading: Reading, range: { from: number; to: number }, parts: 
     }))
   return {
     share: 1,
-    x: { label: style.size === 'column' ? 'position' : 'position in the text, tokens', range: [range.from, range.to] },
+    x: {
+      label: style.size === 'column' ? 'position' : 'position in the text, tokens',
+      range: [range.from, range.to],
+      whole: true,
+    },
     y: { range: [1, 0], ticks: 'none' },
     marks: [boxes, ...brackets],
   }

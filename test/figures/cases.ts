@@ -1,0 +1,105 @@
+/** Every figure on ordinary and on awkward data, and seeded runs of any shape. */
+import fc from 'fast-check'
+import type { RunData } from '../../src/figures/data.js'
+import { divergence, evictionMap, memory, tokenStrip, type Figure } from '../../src/figures/index.js'
+import { runMade as runAfresh, shadowMade, type Made } from './synthetic.js'
+
+export const full = process.env.ZSLAB_TEST_SCALE === 'full'
+
+const made = new Map<string, RunData>()
+
+/** Runs are only read, and the large ones take a while. */
+export function runMade(options: Made = {}): RunData {
+  const key = JSON.stringify(options)
+  let data = made.get(key)
+  if (!data) made.set(key, (data = runAfresh(options)))
+  return data
+}
+
+/** A full-cache run: nothing ever leaves. */
+export function fullRun(options: Made = {}): RunData {
+  const tokens = (options.prompt ?? 3000) + (options.steps ?? 200)
+  const data = runMade({ ...options, budget: tokens + 1, policyName: 'full' })
+  return { ...data, resolved: { ...data.resolved, budget: 0, recent: 0, residual: 0, context: 0 } }
+}
+
+const NASTY = [
+  '',
+  ' ',
+  '\n',
+  '\r\n',
+  '\u0000',
+  '\ud83d',
+  '\ude00',
+  ']]>',
+  '<!--',
+  '&amp;',
+  '"',
+  '鯨'.repeat(90),
+  'x'.repeat(400),
+  '\u200b',
+  '__proto__',
+]
+
+export function nasty(data: RunData): RunData {
+  return { ...data, tokens: data.tokens.map((token, i) => ({ ...token, text: NASTY[i % NASTY.length] })) }
+}
+
+const small = { prompt: 60, budget: 24, recent: 12, residual: 2, steps: 30, layers: 2 }
+
+export const CASES: Record<string, () => Figure> = {
+  'eviction map': () => evictionMap(runMade()),
+  'eviction map, 20%': () => evictionMap(runMade({ budget: 600, recent: 300, residual: 6 }), { layer: 3, kvHead: 2 }),
+  'eviction map, dropping': () => evictionMap(runMade({ residual: 0 })),
+  'eviction map, many residual slots': () => evictionMap(runMade({ residual: 30 })),
+  'eviction map, small': () => evictionMap(runMade(small)),
+  'eviction map, nothing left': () => evictionMap(fullRun({ prompt: 40, steps: 5, layers: 2 })),
+  'eviction map, no steps': () => evictionMap(runMade({ ...small, steps: 0 })),
+  'eviction map, one token': () => evictionMap(fullRun({ prompt: 1, steps: 0, layers: 1, kvHeads: 1 })),
+  'eviction map by slot': () => evictionMap(runMade(), { by: 'slot' }),
+  'eviction map by slot, full cache': () => evictionMap(fullRun({ prompt: 40, steps: 5 }), { by: 'slot' }),
+  'token strip': () => tokenStrip(runMade()),
+  'token strip of a head': () => tokenStrip(runMade(), { layer: 15, kvHead: 1 }),
+  'token strip, many residual slots': () => tokenStrip(runMade({ residual: 30 }), { layer: 15 }),
+  'token strip, dropping': () => tokenStrip(runMade({ residual: 0 }), { layer: 15 }),
+  'token strip, small': () => tokenStrip(runMade(small), { layer: 1 }),
+  'token strip, nasty words': () => tokenStrip(nasty(runMade({ ...small, prompt: 300, trace: false })), { layer: 1 }),
+  'token strip, part': () => tokenStrip(runMade(), { from: 2000, to: 2100 }),
+  'token strip, one token': () => tokenStrip(fullRun({ prompt: 1, steps: 0, layers: 1, kvHeads: 1 })),
+  divergence: () => divergence([0.2, 0.1, 0.05].map((ratio) => shadowMade(ratio))),
+  'divergence of one run': () => divergence(shadowMade(0.1, 24)),
+  'divergence of none': () => divergence([shadowMade(1, 64), shadowMade(0.2, 64)], { labels: ['full', '20%'] }),
+  'divergence, one token': () => divergence(shadowMade(1, 1)),
+  memory: () =>
+    memory([
+      fullRun(),
+      runMade({ budget: 600, recent: 300, residual: 6 }),
+      runMade(),
+      runMade({ budget: 150, recent: 75 }),
+    ]),
+  'memory of one run': () => memory(runMade()),
+  'memory by layer': () => memory([runMade({ budget: 600, recent: 300, residual: 6 }), runMade()], { by: 'layer' }),
+  'memory, long labels': () =>
+    memory([runMade(small), runMade(small)], {
+      labels: ['a name as long as nobody needs it', 'another one, longer yet, for the same run'],
+    }),
+}
+
+/** Runs of any shape that the engine allows. */
+export const anyRun = fc
+  .record({
+    prompt: fc.integer({ min: 1, max: 90 }),
+    steps: fc.integer({ min: 0, max: 40 }),
+    residual: fc.integer({ min: 0, max: 7 }),
+    recent: fc.integer({ min: 1, max: 20 }),
+    context: fc.integer({ min: 1, max: 20 }),
+    layers: fc.integer({ min: 1, max: 3 }),
+    kvHeads: fc.integer({ min: 1, max: 3 }),
+    seed: fc.integer({ min: 0, max: 1 << 30 }),
+  })
+  // The synthetic policy starts compressed or stays below its budget.
+  .map(({ context, ...made }) => {
+    const budget = made.recent + made.residual + context
+    const steps = made.prompt > budget ? made.steps : 0
+    return { ...made, budget, steps }
+  })
