@@ -1,4 +1,5 @@
-// Which token leaves, where it goes and what becomes of it: spec 4 (a prompt), 5 (a step), 5a (underfull), 5c (init, history off).
+// Which token leaves, where it goes and what becomes of it: spec 4 (a prompt), 5 (a step), 5a (underfull), 5c (init,
+// history off).
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -11,17 +12,17 @@ namespace reference {
 namespace {
 constexpr double kUnit = 5.9604644775390625e-8;
 
-double norm(const std::vector<double> &x) {
+double norm(const std::vector<double>& x) {
   double sum = 0;
   for (double e : x) sum += e * e;
   return std::sqrt(sum);
 }
-double size(const std::vector<double> &x) {
+double size(const std::vector<double>& x) {
   double sum = 0;
   for (double e : x) sum += std::fabs(e);
   return sum;
 }
-double largest(const std::vector<double> &x) {
+double largest(const std::vector<double>& x) {
   double most = 0;
   for (double e : x) most = std::max(most, std::fabs(e));
   return most;
@@ -29,8 +30,8 @@ double largest(const std::vector<double> &x) {
 }  // namespace
 
 // The largest value, ties to the first in `ids` (which ascend); the guide may answer where float32 cannot tell.
-int Cache::decide(Choice choice, int64_t step, int layer, int kv_head, int64_t slot, int position, const std::vector<int> &ids,
-                  const std::vector<double> &values, const std::vector<double> &errors) {
+int Cache::decide(Choice choice, int64_t step, int layer, int kv_head, int64_t slot, int position,
+                  const std::vector<int>& ids, const std::vector<double>& values, const std::vector<double>& errors) {
   size_t best = 0, second = 0;
   for (size_t i = 1; i < ids.size(); ++i)
     if (values[i] > values[best]) best = i;
@@ -48,17 +49,18 @@ int Cache::decide(Choice choice, int64_t step, int layer, int kv_head, int64_t s
   const double bound = ids.size() > 1 ? errors[best] + errors[second] : 0;
   const int answer = guide({choice, step, layer, kv_head, slot, position, ids[best], margin, bound, near});
   if (std::find(near.begin(), near.end(), answer) == near.end())
-    throw std::runtime_error("answer " + std::to_string(answer) + " is not within rounding of " + std::to_string(ids[best]));
+    throw std::runtime_error("answer " + std::to_string(answer) + " is not within rounding of " +
+                             std::to_string(ids[best]));
   return answer;
 }
 
-void Cache::note(int64_t step, int layer, int kv_head, Action action, const Slot &about, int64_t slot, int64_t target,
+void Cache::note(int64_t step, int layer, int kv_head, Action action, const Slot& about, int64_t slot, int64_t target,
                  double similarity, double target_weight) {
-  events_.push_back({step, layer, kv_head, action, about.origins[0], slot, target, options_.history ? about.score : NAN, similarity,
-                     about.weight, target_weight});
+  events_.push_back({step, layer, kv_head, action, about.origins[0], slot, target, options_.history ? about.score : NAN,
+                     similarity, about.weight, target_weight});
 }
 
-double Cache::similarity(const Slot &a, const Slot &b, double *error) const {
+double Cache::similarity(const Slot& a, const Slot& b, double* error) const {
   double dot = 0, products = 0, squares = 0, differences = 0;
   for (size_t i = 0; i < a.key.size(); ++i) {
     const double product = a.key[i] * b.key[i], difference = a.key[i] - b.key[i];
@@ -84,7 +86,7 @@ double Cache::similarity(const Slot &a, const Slot &b, double *error) const {
 }
 
 // into <- mean by weight; the merged slot's own origins come first.
-void Cache::merge(Slot &into, const Slot &moved) const {
+void Cache::merge(Slot& into, const Slot& moved) const {
   const double weight = into.weight + moved.weight;
   into.key_error = (into.weight * into.key_error + moved.weight * moved.key_error) / weight +
                    2 * kUnit * std::max(largest(into.key), largest(moved.key));
@@ -103,7 +105,8 @@ void Cache::merge(Slot &into, const Slot &moved) const {
   into.origins.insert(into.origins.end(), moved.origins.begin(), moved.origins.end());
 }
 
-int Cache::target_of(int layer, int kv_head, const std::vector<Slot> &residual, const Slot &moved, int64_t step, double *best) {
+int Cache::target_of(int layer, int kv_head, const std::vector<Slot>& residual, const Slot& moved, int64_t step,
+                     double* best) {
   std::vector<int> ids;
   std::vector<double> values, errors;
   for (size_t j = 0; j < residual.size(); ++j) {
@@ -119,7 +122,8 @@ int Cache::target_of(int layer, int kv_head, const std::vector<Slot> &residual, 
 
 // Spec 4: `tokens` (more than budget, in order of position, all of weight 1) become the first compressed cache.
 void Cache::compress(int layer, int kv_head, std::vector<Slot> tokens, int64_t step) {
-  const size_t n = tokens.size(), sinks = static_cast<size_t>(resolved_.sink), keep = static_cast<size_t>(resolved_.context);
+  const size_t n = tokens.size(), sinks = static_cast<size_t>(resolved_.sink),
+               keep = static_cast<size_t>(resolved_.context);
   const size_t recent = static_cast<size_t>(resolved_.recent), merged = static_cast<size_t>(resolved_.residual);
   const bool on_arrival = step > 0;  // the last token was not in the cache yet, the others were
   std::vector<size_t> candidates;
@@ -150,7 +154,7 @@ void Cache::compress(int layer, int kv_head, std::vector<Slot> tokens, int64_t s
   }
 
   const auto was_in = [&](size_t t) { return on_arrival && t + 1 < n ? static_cast<int64_t>(t) : int64_t{-1}; };
-  Head &head = heads_[static_cast<size_t>(layer * shape_.kv_heads + kv_head)];
+  Head& head = heads_[static_cast<size_t>(layer * shape_.kv_heads + kv_head)];
   if (merged == 0) {
     for (size_t t : candidates) {
       note(step, layer, kv_head, Action::kDrop, tokens[t], was_in(t), -1, NAN, 0);
@@ -163,8 +167,9 @@ void Cache::compress(int layer, int kv_head, std::vector<Slot> tokens, int64_t s
       const size_t count = share + (j < longer ? 1 : 0);
       Slot slot = tokens[candidates[next]];
       for (size_t i = 1; i < count; ++i) {
-        const Slot &moved = tokens[candidates[next + i]];
-        note(step, layer, kv_head, Action::kMerge, moved, was_in(candidates[next + i]), static_cast<int64_t>(j), NAN, slot.weight);
+        const Slot& moved = tokens[candidates[next + i]];
+        note(step, layer, kv_head, Action::kMerge, moved, was_in(candidates[next + i]), static_cast<int64_t>(j), NAN,
+             slot.weight);
         merge(slot, moved);
       }
       next += count;
@@ -183,7 +188,7 @@ void Cache::compress(int layer, int kv_head, std::vector<Slot> tokens, int64_t s
     for (size_t t : candidates) {
       double alike;
       const int j = target_of(layer, kv_head, residual, tokens[t], step, &alike);
-      Slot &slot = residual[static_cast<size_t>(j)];
+      Slot& slot = residual[static_cast<size_t>(j)];
       note(step, layer, kv_head, Action::kMerge, tokens[t], was_in(t), j, alike, slot.weight);
       merge(slot, tokens[t]);
     }
@@ -202,7 +207,7 @@ void Cache::compress(int layer, int kv_head, std::vector<Slot> tokens, int64_t s
 
 // Steps 3 and 4 of spec 5 for a token whose attention is done.
 void Cache::enter(int layer, int kv_head, Slot token) {
-  Head &head = heads_[static_cast<size_t>(layer * shape_.kv_heads + kv_head)];
+  Head& head = heads_[static_cast<size_t>(layer * shape_.kv_heads + kv_head)];
   const int64_t step = steps_[static_cast<size_t>(layer)];
   if (options_.full || static_cast<int64_t>(head.slots.size()) < resolved_.budget) {
     note(step, layer, kv_head, Action::kAdmit, token, static_cast<int64_t>(head.slots.size()), -1, NAN, 0);
@@ -219,7 +224,7 @@ void Cache::enter(int layer, int kv_head, Slot token) {
 }
 
 void Cache::evict(int layer, int kv_head, Slot token) {
-  Head &head = heads_[static_cast<size_t>(layer * shape_.kv_heads + kv_head)];
+  Head& head = heads_[static_cast<size_t>(layer * shape_.kv_heads + kv_head)];
   const int64_t step = steps_[static_cast<size_t>(layer)];
   const int64_t first = resolved_.residual + resolved_.sink, last = resolved_.budget - resolved_.recent;
   int victim;
@@ -227,7 +232,7 @@ void Cache::evict(int layer, int kv_head, Slot token) {
     std::vector<int> ids;
     std::vector<double> values, errors;
     for (int64_t i = first; i <= last; ++i) {
-      const Slot &slot = head.slots[static_cast<size_t>(i)];
+      const Slot& slot = head.slots[static_cast<size_t>(i)];
       ids.push_back(static_cast<int>(i));
       values.push_back(-slot.score);
       errors.push_back(slot.score_error);
@@ -239,12 +244,12 @@ void Cache::evict(int layer, int kv_head, Slot token) {
       if (head.slots[static_cast<size_t>(i)].origins[0] < head.slots[static_cast<size_t>(victim)].origins[0])
         victim = static_cast<int>(i);
   }
-  Slot &place = head.slots[static_cast<size_t>(victim)];
+  Slot& place = head.slots[static_cast<size_t>(victim)];
   if (resolved_.residual > 0) {
     const std::vector<Slot> residual(head.slots.begin(), head.slots.begin() + resolved_.residual);
     double alike;
     const int target = target_of(layer, kv_head, residual, place, step, &alike);
-    Slot &into = head.slots[static_cast<size_t>(target)];
+    Slot& into = head.slots[static_cast<size_t>(target)];
     note(step, layer, kv_head, Action::kMerge, place, victim, target, alike, into.weight);
     merge(into, place);
   } else {
@@ -256,7 +261,7 @@ void Cache::evict(int layer, int kv_head, Slot token) {
     place = token;
     return;
   }
-  Slot &ring = head.slots[static_cast<size_t>(head.ring)];
+  Slot& ring = head.slots[static_cast<size_t>(head.ring)];
   note(step, layer, kv_head, Action::kLeave, ring, head.ring, victim, NAN, 0);
   place = ring;
   note(step, layer, kv_head, Action::kAdmit, token, head.ring, -1, NAN, 0);

@@ -8,7 +8,7 @@
 
 namespace reference {
 
-Resolved resolve(const Options &options, int64_t tokens) {
+Resolved resolve(const Options& options, int64_t tokens) {
   Resolved resolved;
   if (!options.history) {
     resolved.window = 0;
@@ -25,7 +25,9 @@ Resolved resolve(const Options &options, int64_t tokens) {
   }
   if (options.full) return resolved;
 
-  const auto share = [](double part, int64_t of) { return static_cast<int64_t>(std::trunc(part * static_cast<double>(of))); };
+  const auto share = [](double part, int64_t of) {
+    return static_cast<int64_t>(std::trunc(part * static_cast<double>(of)));
+  };
   const auto least = [](int64_t value, int64_t least) { return value < least ? least : value; };
 
   if (options.budget < 1) {

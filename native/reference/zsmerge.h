@@ -1,7 +1,8 @@
-// ZSMerge (arXiv 2503.10714) in double precision, written from the equations: one kv head, one row, one token at a time, nothing
-// shared and nothing clever. It judges the engine, so it uses nothing of the engine's. Every value that decides something carries a
-// bound of the error that float32 arithmetic may make in it; a decision whose best candidates lie closer than that is a question
-// that a Guide may answer (the engine's choice), and the reference goes on from the answer.
+// ZSMerge (arXiv 2503.10714) in double precision, written from the equations: one kv head, one row, one token at a
+// time, nothing shared and nothing clever. It judges the engine, so it uses nothing of the engine's. Every value that
+// decides something carries a bound of the error that float32 arithmetic may make in it; a decision whose best
+// candidates lie closer than that is a question that a Guide may answer (the engine's choice), and the reference goes
+// on from the answer.
 #ifndef ZSLAB_REFERENCE_ZSMERGE_H
 #define ZSLAB_REFERENCE_ZSMERGE_H
 
@@ -43,8 +44,9 @@ struct Resolved {
   int64_t budget = 0, recent = 0, residual = 0, sink = 0, context = 0, window = 0;
 };
 
-// Shares against `tokens`. Throws std::invalid_argument where budget > recent + residual + sink does not hold or recent is 0.
-Resolved resolve(const Options &options, int64_t tokens);
+// Shares against `tokens`. Throws std::invalid_argument where budget > recent + residual + sink does not hold or recent
+// is 0.
+Resolved resolve(const Options& options, int64_t tokens);
 
 // float32 as it is after a stay in `storage` (round to nearest, ties to even).
 double stored(float value, Storage storage);
@@ -67,29 +69,29 @@ struct Event {
   double score, similarity, weight, target_weight;
 };
 
-// A choice among candidates. kKeep: which token takes the context slot `slot` next (descending score). kSeed: which token of the
-// rest seeds a residual slot. kVictim: which slot leaves. kTarget: which residual slot takes in the token at `position`.
-// Candidates are positions for kKeep and kSeed, slots for kVictim and kTarget.
+// A choice among candidates. kKeep: which token takes the context slot `slot` next (descending score). kSeed: which
+// token of the rest seeds a residual slot. kVictim: which slot leaves. kTarget: which residual slot takes in the token
+// at `position`. Candidates are positions for kKeep and kSeed, slots for kVictim and kTarget.
 enum class Choice { kKeep, kSeed, kVictim, kTarget };
 
 struct Question {
   Choice choice;
   int64_t step;
   int layer, kv_head;
-  int64_t slot;      // kKeep: the slot to be filled; kSeed: how many were chosen before; else -1
-  int position;      // kTarget: the first origin of what is merged; else -1
-  int best;          // what double precision says, ties to the lowest slot (or position)
-  double margin;     // between best and runner-up; infinity with one candidate
-  double bound;      // what float32 may be off by in that difference
-  const std::vector<int> &near;  // every candidate within rounding of the best, the best included
+  int64_t slot;                  // kKeep: the slot to be filled; kSeed: how many were chosen before; else -1
+  int position;                  // kTarget: the first origin of what is merged; else -1
+  int best;                      // what double precision says, ties to the lowest slot (or position)
+  double margin;                 // between best and runner-up; infinity with one candidate
+  double bound;                  // what float32 may be off by in that difference
+  const std::vector<int>& near;  // every candidate within rounding of the best, the best included
 };
-using Guide = std::function<int(const Question &)>;  // returns one of `near`; anything else throws std::runtime_error
+using Guide = std::function<int(const Question&)>;  // returns one of `near`; anything else throws std::runtime_error
 
 // One kv head's cache.
 struct Head {
   std::vector<Slot> slots;  // residual, sink, context, recent once compressed; before, in order of position
   bool compressed = false;
-  int64_t ring = -1;  // slot that the next leaver comes from
+  int64_t ring = -1;   // slot that the next leaver comes from
   double dropped = 0;  // weight that left for good
 };
 
@@ -98,33 +100,37 @@ class Cache {
   Cache(Shape shape, Options options);
 
   // q [heads][tokens][head_dim], k, v [kv_heads][tokens][head_dim]; returns outputs like q. share_of 0 = tokens.
-  std::vector<double> prefill(int layer, const std::vector<float> &q, const std::vector<float> &k, const std::vector<float> &v,
-                              int64_t tokens, int64_t share_of = 0);
+  std::vector<double> prefill(int layer, const std::vector<float>& q, const std::vector<float>& k,
+                              const std::vector<float>& v, int64_t tokens, int64_t share_of = 0);
   // One chunk on a living cache; one token is a decode step.
-  std::vector<double> extend(int layer, const std::vector<float> &q, const std::vector<float> &k, const std::vector<float> &v,
-                             int64_t tokens);
+  std::vector<double> extend(int layer, const std::vector<float>& q, const std::vector<float>& k,
+                             const std::vector<float>& v, int64_t tokens);
 
-  const Head &head(int layer, int kv_head) const { return heads_[static_cast<size_t>(layer * shape_.kv_heads + kv_head)]; }
-  const Resolved &resolved() const { return resolved_; }
-  const std::vector<Event> &events() const { return events_; }
+  const Head& head(int layer, int kv_head) const {
+    return heads_[static_cast<size_t>(layer * shape_.kv_heads + kv_head)];
+  }
+  const Resolved& resolved() const { return resolved_; }
+  const std::vector<Event>& events() const { return events_; }
   int64_t seq_len(int layer) const { return seq_len_[static_cast<size_t>(layer)]; }
 
   Guide guide;  // empty = double precision decides
 
  private:
-  Slot make(const std::vector<float> &k, const std::vector<float> &v, int kv_head, int64_t row, int64_t tokens, int64_t position) const;
-  void attend(const std::vector<Slot> &old, const std::vector<Slot> &fresh, int64_t row, const float *query, double *out,
-              std::vector<double> &prob, std::vector<double> &error) const;
+  Slot make(const std::vector<float>& k, const std::vector<float>& v, int kv_head, int64_t row, int64_t tokens,
+            int64_t position) const;
+  void attend(const std::vector<Slot>& old, const std::vector<Slot>& fresh, int64_t row, const float* query,
+              double* out, std::vector<double>& prob, std::vector<double>& error) const;
   void enter(int layer, int kv_head, Slot token);
   void compress(int layer, int kv_head, std::vector<Slot> tokens, int64_t step);
   void evict(int layer, int kv_head, Slot token);
-  int target_of(int layer, int kv_head, const std::vector<Slot> &residual, const Slot &moved, int64_t step, double *similarity);
-  void merge(Slot &into, const Slot &moved) const;
-  int decide(Choice choice, int64_t step, int layer, int kv_head, int64_t slot, int position, const std::vector<int> &ids,
-             const std::vector<double> &values, const std::vector<double> &errors);
-  void note(int64_t step, int layer, int kv_head, Action action, const Slot &about, int64_t slot, int64_t target, double similarity,
-            double target_weight);
-  double similarity(const Slot &a, const Slot &b, double *error) const;
+  int target_of(int layer, int kv_head, const std::vector<Slot>& residual, const Slot& moved, int64_t step,
+                double* similarity);
+  void merge(Slot& into, const Slot& moved) const;
+  int decide(Choice choice, int64_t step, int layer, int kv_head, int64_t slot, int position,
+             const std::vector<int>& ids, const std::vector<double>& values, const std::vector<double>& errors);
+  void note(int64_t step, int layer, int kv_head, Action action, const Slot& about, int64_t slot, int64_t target,
+            double similarity, double target_weight);
+  double similarity(const Slot& a, const Slot& b, double* error) const;
   double rounding() const;
 
   Shape shape_;

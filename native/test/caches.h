@@ -12,16 +12,18 @@
 
 namespace test {
 
-inline void must(zs_status status, const char *what) {
+inline void must(zs_status status, const char* what) {
   if (status != ZS_OK) throw std::runtime_error(std::string(what) + ": " + zs_last_error());
 }
 
 struct Engine {
-  zs_engine *handle = nullptr;
-  explicit Engine(int threads = 1, zs_isa isa = ZS_ISA_BEST) { must(zs_engine_create(threads, isa, &handle), "engine"); }
+  zs_engine* handle = nullptr;
+  explicit Engine(int threads = 1, zs_isa isa = ZS_ISA_BEST) {
+    must(zs_engine_create(threads, isa, &handle), "engine");
+  }
   ~Engine() { zs_engine_destroy(handle); }
-  Engine(const Engine &) = delete;
-  Engine &operator=(const Engine &) = delete;
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
 };
 
 // What a layer holds, copied out. Equality is to the bit (NaN equals NaN).
@@ -35,53 +37,60 @@ struct State {
     return std::vector<int>(positions.begin() + offsets[at], positions.begin() + offsets[at + 1]);
   }
   int first_origin(int kv_head, int64_t slot) const {
-    return positions[static_cast<size_t>(offsets[static_cast<size_t>(kv_head) * static_cast<size_t>(layer.slots) + static_cast<size_t>(slot)])];
+    return positions[static_cast<size_t>(
+        offsets[static_cast<size_t>(kv_head) * static_cast<size_t>(layer.slots) + static_cast<size_t>(slot)])];
   }
 };
 template <class T>
-bool same_bits(const std::vector<T> &a, const std::vector<T> &b) {
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
   return a.size() == b.size() && (a.empty() || !std::memcmp(a.data(), b.data(), a.size() * sizeof(T)));
 }
-inline bool same_bits(const State &a, const State &b) {
+inline bool same_bits(const State& a, const State& b) {
   return a.layer.seq_len == b.layer.seq_len && a.layer.slots == b.layer.slots && a.layer.residual == b.layer.residual &&
-         a.layer.ring == b.layer.ring && same_bits(a.keys, b.keys) && same_bits(a.values, b.values) && same_bits(a.weights, b.weights) &&
-         same_bits(a.scores, b.scores) && same_bits(a.offsets, b.offsets) && same_bits(a.positions, b.positions);
+         a.layer.ring == b.layer.ring && same_bits(a.keys, b.keys) && same_bits(a.values, b.values) &&
+         same_bits(a.weights, b.weights) && same_bits(a.scores, b.scores) && same_bits(a.offsets, b.offsets) &&
+         same_bits(a.positions, b.positions);
 }
 
 struct Cache {
-  zs_cache *handle = nullptr;
+  zs_cache* handle = nullptr;
   zs_cache_config config{};
 
-  Cache(const Engine &engine, const zs_cache_config &config) : config(config) { must(zs_cache_create(engine.handle, &config, &handle), "create"); }
-  Cache(zs_cache *handle, const zs_cache_config &config) : handle(handle), config(config) {}
-  Cache(Cache &&other) noexcept : handle(other.handle), config(other.config) { other.handle = nullptr; }
+  Cache(const Engine& engine, const zs_cache_config& config) : config(config) {
+    must(zs_cache_create(engine.handle, &config, &handle), "create");
+  }
+  Cache(zs_cache* handle, const zs_cache_config& config) : handle(handle), config(config) {}
+  Cache(Cache&& other) noexcept : handle(other.handle), config(other.config) { other.handle = nullptr; }
   ~Cache() { zs_cache_destroy(handle); }
-  Cache(const Cache &) = delete;
-  Cache &operator=(const Cache &) = delete;
+  Cache(const Cache&) = delete;
+  Cache& operator=(const Cache&) = delete;
 
-  zs_view view(const std::vector<float> &x, int64_t tokens) const {
-    return {const_cast<float *>(x.data()), tokens * config.head_dim, config.head_dim};
+  zs_view view(const std::vector<float>& x, int64_t tokens) const {
+    return {const_cast<float*>(x.data()), tokens * config.head_dim, config.head_dim};
   }
-  zs_status try_prefill(int layer, const Inputs &in, int64_t tokens, int64_t share_of, std::vector<float> &out, zs_call *call = nullptr) {
+  zs_status try_prefill(int layer, const Inputs& in, int64_t tokens, int64_t share_of, std::vector<float>& out,
+                        zs_call* call = nullptr) {
     out.assign(in.q.size(), 0);
-    return zs_cache_prefill(handle, layer, view(in.q, tokens), view(in.k, tokens), view(in.v, tokens), tokens, share_of, view(out, tokens), call);
+    return zs_cache_prefill(handle, layer, view(in.q, tokens), view(in.k, tokens), view(in.v, tokens), tokens, share_of,
+                            view(out, tokens), call);
   }
-  zs_status try_extend(int layer, const Inputs &in, int64_t tokens, std::vector<float> &out, zs_call *call = nullptr) {
+  zs_status try_extend(int layer, const Inputs& in, int64_t tokens, std::vector<float>& out, zs_call* call = nullptr) {
     out.assign(in.q.size(), 0);
-    return zs_cache_extend(handle, layer, view(in.q, tokens), view(in.k, tokens), view(in.v, tokens), tokens, view(out, tokens), call);
+    return zs_cache_extend(handle, layer, view(in.q, tokens), view(in.k, tokens), view(in.v, tokens), tokens,
+                           view(out, tokens), call);
   }
-  std::vector<float> prefill(int layer, const Inputs &in, int64_t tokens, int64_t share_of = 0) {
+  std::vector<float> prefill(int layer, const Inputs& in, int64_t tokens, int64_t share_of = 0) {
     std::vector<float> out;
     must(try_prefill(layer, in, tokens, share_of, out), "prefill");
     return out;
   }
-  std::vector<float> extend(int layer, const Inputs &in, int64_t tokens) {
+  std::vector<float> extend(int layer, const Inputs& in, int64_t tokens) {
     std::vector<float> out;
     must(try_extend(layer, in, tokens, out), "extend");
     return out;
   }
   Cache fork() const {
-    zs_cache *copy = nullptr;
+    zs_cache* copy = nullptr;
     must(zs_cache_fork(handle, &copy), "fork");
     return Cache(copy, config);
   }
@@ -92,7 +101,8 @@ struct Cache {
     const size_t elements = slots * static_cast<size_t>(config.head_dim);
     s.keys.resize(elements), s.values.resize(elements), s.weights.resize(slots), s.scores.resize(slots);
     s.offsets.resize(slots + 1), s.positions.resize(static_cast<size_t>(s.layer.origins));
-    must(zs_cache_state(handle, layer, s.keys.data(), s.values.data(), s.weights.data(), s.scores.data(), s.offsets.data(), s.positions.data()),
+    must(zs_cache_state(handle, layer, s.keys.data(), s.values.data(), s.weights.data(), s.scores.data(),
+                        s.offsets.data(), s.positions.data()),
          "state");
     return s;
   }
@@ -112,17 +122,20 @@ struct Cache {
 struct ReferenceCache {
   reference::Cache cache;
   int kv_heads;
-  explicit ReferenceCache(const zs_cache_config &c) : cache(shape_of(c), options_of(c.policy, c.storage)), kv_heads(c.kv_heads) {}
-  std::vector<double> prefill(int layer, const Inputs &in, int64_t tokens, int64_t share_of = 0) {
+  explicit ReferenceCache(const zs_cache_config& c)
+      : cache(shape_of(c), options_of(c.policy, c.storage)), kv_heads(c.kv_heads) {}
+  std::vector<double> prefill(int layer, const Inputs& in, int64_t tokens, int64_t share_of = 0) {
     return cache.prefill(layer, in.q, in.k, in.v, tokens, share_of);
   }
-  std::vector<double> extend(int layer, const Inputs &in, int64_t tokens) { return cache.extend(layer, in.q, in.k, in.v, tokens); }
+  std::vector<double> extend(int layer, const Inputs& in, int64_t tokens) {
+    return cache.extend(layer, in.q, in.k, in.v, tokens);
+  }
   State state(int layer) const {
     State s;
     for (int g = 0; g < kv_heads; ++g) {
       s.layer.slots = static_cast<int32_t>(cache.head(layer, g).slots.size());
       s.layer.seq_len = cache.seq_len(layer);
-      for (const reference::Slot &slot : cache.head(layer, g).slots) {
+      for (const reference::Slot& slot : cache.head(layer, g).slots) {
         s.keys.insert(s.keys.end(), slot.key.begin(), slot.key.end());
         s.values.insert(s.values.end(), slot.value.begin(), slot.value.end());
         s.weights.push_back(static_cast<float>(slot.weight));
@@ -134,7 +147,7 @@ struct ReferenceCache {
     s.offsets.push_back(static_cast<int64_t>(s.positions.size()));
     return s;
   }
-  static reference::Shape shape_of(const zs_cache_config &c) {
+  static reference::Shape shape_of(const zs_cache_config& c) {
     reference::Shape s;
     s.layers = c.layers, s.heads = c.heads, s.kv_heads = c.kv_heads, s.head_dim = c.head_dim;
     return s;

@@ -14,14 +14,14 @@ namespace test {
 struct Tally {
   int64_t passed = 0, failed = 0;
 };
-inline Tally &tally() {
+inline Tally& tally() {
   static Tally it;
   return it;
 }
 
 // Counts a check; the first twenty failures are told.
-inline bool check(bool held, const char *format, ...) __attribute__((format(printf, 2, 3)));
-inline bool check(bool held, const char *format, ...) {
+inline bool check(bool held, const char* format, ...) __attribute__((format(printf, 2, 3)));
+inline bool check(bool held, const char* format, ...) {
   if (held) {
     ++tally().passed;
     return true;
@@ -38,15 +38,16 @@ inline bool check(bool held, const char *format, ...) {
 }
 
 // Last line of every program; its value is main's.
-inline int finish(const char *name) {
+inline int finish(const char* name) {
   if (tally().passed == 0) check(false, "%s made no check at all", name);
-  std::printf("%s: %lld passed, %lld failed\n", name, static_cast<long long>(tally().passed), static_cast<long long>(tally().failed));
+  std::printf("%s: %lld passed, %lld failed\n", name, static_cast<long long>(tally().passed),
+              static_cast<long long>(tally().failed));
   return tally().failed ? 1 : 0;
 }
 
 // How many random cases: ZSLAB_TEST_SCALE = full (everything), sanitizer (a few), else a sample.
 inline int cases(int full, int sample, int sanitizer) {
-  const char *scale = std::getenv("ZSLAB_TEST_SCALE");
+  const char* scale = std::getenv("ZSLAB_TEST_SCALE");
   if (scale && !std::strcmp(scale, "full")) return full;
   if (scale && !std::strcmp(scale, "sanitizer")) return sanitizer;
   return sample;
@@ -62,9 +63,11 @@ class Random {
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
     return z ^ (z >> 31);
   }
-  int upto(int low, int high) { return low + static_cast<int>(next() % static_cast<uint64_t>(high - low + 1)); }  // both ends in
-  double unit() { return static_cast<double>(next() >> 11) * 0x1p-53; }                                          // [0, 1)
-  float element() { return static_cast<float>(unit() * 2 - 1); }                                                 // [-1, 1)
+  int upto(int low, int high) {
+    return low + static_cast<int>(next() % static_cast<uint64_t>(high - low + 1));
+  }                                                                      // both ends in
+  double unit() { return static_cast<double>(next() >> 11) * 0x1p-53; }  // [0, 1)
+  float element() { return static_cast<float>(unit() * 2 - 1); }         // [-1, 1)
   bool one_in(int n) { return upto(1, n) == 1; }
   template <class T, size_t N>
   T of(const T (&choices)[N]) {

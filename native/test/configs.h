@@ -35,7 +35,7 @@ inline zs_policy count_policy(int budget, int recent, int residual) {
   return p;
 }
 
-inline reference::Options options_of(const zs_policy &p, int storage) {
+inline reference::Options options_of(const zs_policy& p, int storage) {
   reference::Options o;
   o.full = p.kind == ZS_POLICY_FULL;
   o.budget = p.budget, o.recent = p.recent, o.residual = p.residual;
@@ -73,16 +73,19 @@ struct Config {
     return s;
   }
   std::string text() const {
-    const zs_policy &p = cache.policy;
+    const zs_policy& p = cache.policy;
     char line[640];
     std::snprintf(line, sizeof line,
-                  "seed %llu: layers %d heads %d/%d dim %d storage %d kind %d budget %g recent %g residual %g sink %d least %d,%d,%d "
-                  "raise %d alpha %g decay %g history %d similarity %d merge %d init %d underfull %d window %d chunk %d share of %lld "
+                  "seed %llu: layers %d heads %d/%d dim %d storage %d kind %d budget %g recent %g residual %g sink %d "
+                  "least %d,%d,%d "
+                  "raise %d alpha %g decay %g history %d similarity %d merge %d init %d underfull %d window %d chunk "
+                  "%d share of %lld "
                   "calls",
-                  static_cast<unsigned long long>(seed), cache.layers, cache.heads, cache.kv_heads, cache.head_dim, cache.storage, p.kind,
-                  p.budget, p.recent, p.residual, p.sink, p.least_budget, p.least_recent, p.least_residual, p.raise_counts,
-                  static_cast<double>(p.alpha), static_cast<double>(p.decay), p.history, p.similarity, p.score_merge, p.init, p.underfull,
-                  p.window, p.chunk, static_cast<long long>(share_of));
+                  static_cast<unsigned long long>(seed), cache.layers, cache.heads, cache.kv_heads, cache.head_dim,
+                  cache.storage, p.kind, p.budget, p.recent, p.residual, p.sink, p.least_budget, p.least_recent,
+                  p.least_residual, p.raise_counts, static_cast<double>(p.alpha), static_cast<double>(p.decay),
+                  p.history, p.similarity, p.score_merge, p.init, p.underfull, p.window, p.chunk,
+                  static_cast<long long>(share_of));
     std::string all = line;
     for (size_t i = 0; i < calls.size() && i < 12; ++i) all += " " + std::to_string(calls[i]);
     return calls.size() > 12 ? all + " … (" + std::to_string(calls.size()) + " calls)" : all;
@@ -96,13 +99,14 @@ struct Inputs {
 // Keys in clusters, values even, queries that lean to one cluster for a while: scores and similarities that differ.
 class Source {
  public:
-  Source(const Config &config, int layer) : config_(config), random_(config.seed * 131 + static_cast<uint64_t>(layer)) {
+  Source(const Config& config, int layer) : config_(config), random_(config.seed * 131 + static_cast<uint64_t>(layer)) {
     centres_.resize(static_cast<size_t>(config.clusters * config.cache.kv_heads * config.cache.head_dim));
-    for (float &e : centres_) e = random_.element();
+    for (float& e : centres_) e = random_.element();
   }
   // The next `tokens` tokens: q [heads][tokens][head_dim], k, v [kv_heads][tokens][head_dim].
   Inputs next(int tokens) {
-    const int heads = config_.cache.heads, kv_heads = config_.cache.kv_heads, d = config_.cache.head_dim, group = heads / kv_heads;
+    const int heads = config_.cache.heads, kv_heads = config_.cache.kv_heads, d = config_.cache.head_dim,
+              group = heads / kv_heads;
     Inputs in;
     in.q.resize(static_cast<size_t>(heads * tokens * d));
     in.k.resize(static_cast<size_t>(kv_heads * tokens * d));
@@ -118,15 +122,16 @@ class Source {
         }
       for (int h = 0; h < heads; ++h)
         for (int i = 0; i < d; ++i)
-          in.q[static_cast<size_t>((h * tokens + t) * d + i)] =
-              static_cast<float>(calm * (static_cast<double>(random_.element()) + config_.gain * centre(focus, h / group, i)));
+          in.q[static_cast<size_t>((h * tokens + t) * d + i)] = static_cast<float>(
+              calm * (static_cast<double>(random_.element()) + config_.gain * centre(focus, h / group, i)));
     }
     return in;
   }
 
  private:
   double centre(int z, int g, int i) const {
-    return static_cast<double>(centres_[static_cast<size_t>((z * config_.cache.kv_heads + g) * config_.cache.head_dim + i)]);
+    return static_cast<double>(
+        centres_[static_cast<size_t>((z * config_.cache.kv_heads + g) * config_.cache.head_dim + i)]);
   }
   Config config_;
   Random random_;
@@ -134,7 +139,7 @@ class Source {
   int seen_ = 0;
 };
 
-inline void random_policy(Random &r, zs_policy &p, int &prompt, int64_t &share_of) {
+inline void random_policy(Random& r, zs_policy& p, int& prompt, int64_t& share_of) {
   p = fixed_policy();
   if (r.one_in(12)) p.kind = ZS_POLICY_FULL;
   const float alphas[] = {0, 0.5f, 0.6f, 1, 1, 1, 1.5f}, decays[] = {1, 0.98f, 0.98f, 0.95f, 0.9f, 0.5f};
@@ -161,7 +166,8 @@ inline void random_policy(Random &r, zs_policy &p, int &prompt, int64_t &share_o
     const int recent = r.one_in(4) ? r.upto(p.raise_counts ? 2 : 1, 2) : r.upto(2, std::max(2, prompt / 3));
     const int residual = r.one_in(4) ? p.raise_counts : r.upto(p.raise_counts, std::max(1, prompt / 8));
     const int least = recent + residual + p.sink + 1;
-    const int budgets[] = {least, least, least + 1, prompt - 1, prompt, prompt + 1, prompt + 5, prompt + r.upto(1, 40),
+    const int budgets[] = {least,      least,      least + 1,  prompt - 1,
+                           prompt,     prompt + 1, prompt + 5, prompt + r.upto(1, 40),
                            prompt / 2, prompt / 3, prompt / 5, prompt / 10};
     p.budget = std::max(least, r.of(budgets));
     p.recent = recent, p.residual = residual;
@@ -173,8 +179,9 @@ inline Config random_config(uint64_t seed, bool small = false) {
   Random r(seed);
   Config c;
   c.seed = seed;
-  const int dims[] = {2, 4, 6, 8, 10, 12, 14, 16, 18, 22, 24, 30, 32, 34, 40, 48, 50, 62, 64, 66, 80, 96, 112, 126, 128};
-  zs_cache_config &cache = c.cache;
+  const int dims[] = {2,  4,  6,  8,  10, 12, 14, 16, 18, 22,  24,  30, 32,
+                      34, 40, 48, 50, 62, 64, 66, 80, 96, 112, 126, 128};
+  zs_cache_config& cache = c.cache;
   cache.struct_bytes = sizeof cache;
   cache.layers = r.one_in(5) ? 2 : 1;
   cache.kv_heads = r.upto(1, 3);
@@ -189,7 +196,7 @@ inline Config random_config(uint64_t seed, bool small = false) {
     if (small && prompt > 60) continue;
     try {
       reference::resolve(options_of(cache.policy, cache.storage), c.share_of ? c.share_of : prompt);
-    } catch (const std::exception &) {
+    } catch (const std::exception&) {
       continue;  // a budget that does not fit: tested elsewhere
     }
     break;
@@ -197,7 +204,7 @@ inline Config random_config(uint64_t seed, bool small = false) {
   if (cache.head_dim > 128) cache.heads = cache.kv_heads, prompt = std::min(prompt, 60);
   try {  // the shorter prompt may resolve to nothing that fits
     reference::resolve(options_of(cache.policy, cache.storage), c.share_of ? c.share_of : prompt);
-  } catch (const std::exception &) {
+  } catch (const std::exception&) {
     c.share_of = 200;
     cache.policy.budget = std::max(cache.policy.budget, 0.9);
     cache.policy.recent = 4, cache.policy.residual = 1;

@@ -1,4 +1,5 @@
-// Every function of the C ABI with bad arguments: a status and a sentence, never a crash, and the object still works afterwards.
+// Every function of the C ABI with bad arguments: a status and a sentence, never a crash, and the object still works
+// afterwards.
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -12,10 +13,11 @@ using test::check;
 int refusals = 0;
 
 // Expects `status` (or any failure, -1) and a sentence that contains `word`.
-void refused(zs_status given, int status, const char *what, const char *word = "") {
+void refused(zs_status given, int status, const char* what, const char* word = "") {
   const std::string sentence = zs_last_error();
-  check(given != ZS_OK && (status < 0 || given == status) && sentence.size() >= 12 && sentence.find(word) != std::string::npos, "%s: status %d, \"%s\"", what, given,
-        sentence.c_str());
+  check(given != ZS_OK && (status < 0 || given == status) && sentence.size() >= 12 &&
+            sentence.find(word) != std::string::npos,
+        "%s: status %d, \"%s\"", what, given, sentence.c_str());
   ++refusals;
 }
 
@@ -29,10 +31,12 @@ zs_cache_config shape() {
 }
 
 void engines() {
-  zs_engine *engine = nullptr;
+  zs_engine* engine = nullptr;
   refused(zs_engine_create(1, ZS_ISA_BEST, nullptr), ZS_INVALID, "engine: no place for the result");
-  for (int threads : {-1, 257, INT32_MAX, INT32_MIN}) refused(zs_engine_create(threads, ZS_ISA_BEST, &engine), ZS_INVALID, "engine: threads", "threads");
-  for (int isa : {-2, 3, 99, INT32_MAX}) refused(zs_engine_create(1, static_cast<zs_isa>(isa), &engine), -1, "engine: isa");
+  for (int threads : {-1, 257, INT32_MAX, INT32_MIN})
+    refused(zs_engine_create(threads, ZS_ISA_BEST, &engine), ZS_INVALID, "engine: threads", "threads");
+  for (int isa : {-2, 3, 99, INT32_MAX})
+    refused(zs_engine_create(1, static_cast<zs_isa>(isa), &engine), -1, "engine: isa");
   zs_engine_destroy(nullptr);
   zs_cache_destroy(nullptr);
   zs_model_destroy(nullptr);
@@ -40,37 +44,41 @@ void engines() {
   check(zs_cache_peak_bytes(nullptr) <= 0 && zs_model_bytes(nullptr) <= 0, "bytes of nothing");
 }
 
-void each_policy(const std::function<void(const zs_policy &, const char *)> &bad) {
-  const auto with = [&](const char *name, const std::function<void(zs_policy &)> &change) {
+void each_policy(const std::function<void(const zs_policy&, const char*)>& bad) {
+  const auto with = [&](const char* name, const std::function<void(zs_policy&)>& change) {
     zs_policy p = shape().policy;
     change(p);
     bad(p, name);
   };
   const double nan = NAN, infinite = INFINITY;
-  with("struct_bytes", [](zs_policy &p) { p.struct_bytes -= 4; });
-  with("struct_bytes", [](zs_policy &p) { p.struct_bytes = 0; });
-  for (int kind : {-1, 2, 77, INT32_MAX}) with("kind", [=](zs_policy &p) { p.kind = kind; });
-  for (double x : {nan, infinite, -infinite, -1.0, 0.0, 1e300, 8.5}) with("budget", [=](zs_policy &p) { p.budget = x; });
-  for (double x : {nan, infinite, -infinite, -0.5, -1.0, 0.0, 1e300, 2.5, 8.0}) with("recent", [=](zs_policy &p) { p.recent = x; });
-  for (double x : {nan, infinite, -infinite, -0.5, -1.0, 1e300, 1.5, 6.0}) with("residual", [=](zs_policy &p) { p.residual = x; });
-  for (int x : {-1, 5, INT32_MAX, INT32_MIN}) with("sink", [=](zs_policy &p) { p.sink = x; });
+  with("struct_bytes", [](zs_policy& p) { p.struct_bytes -= 4; });
+  with("struct_bytes", [](zs_policy& p) { p.struct_bytes = 0; });
+  for (int kind : {-1, 2, 77, INT32_MAX}) with("kind", [=](zs_policy& p) { p.kind = kind; });
+  for (double x : {nan, infinite, -infinite, -1.0, 0.0, 1e300, 8.5})
+    with("budget", [=](zs_policy& p) { p.budget = x; });
+  for (double x : {nan, infinite, -infinite, -0.5, -1.0, 0.0, 1e300, 2.5, 8.0})
+    with("recent", [=](zs_policy& p) { p.recent = x; });
+  for (double x : {nan, infinite, -infinite, -0.5, -1.0, 1e300, 1.5, 6.0})
+    with("residual", [=](zs_policy& p) { p.residual = x; });
+  for (int x : {-1, 5, INT32_MAX, INT32_MIN}) with("sink", [=](zs_policy& p) { p.sink = x; });
   for (int x : {-1, INT32_MIN}) {
-    with("least_budget", [=](zs_policy &p) { p.least_budget = x; });
-    with("least_recent", [=](zs_policy &p) { p.least_recent = x; });
-    with("least_residual", [=](zs_policy &p) { p.least_residual = x; });
+    with("least_budget", [=](zs_policy& p) { p.least_budget = x; });
+    with("least_recent", [=](zs_policy& p) { p.least_recent = x; });
+    with("least_residual", [=](zs_policy& p) { p.least_residual = x; });
   }
-  for (int x : {-1, 2}) with("raise_counts", [=](zs_policy &p) { p.raise_counts = x; });
-  for (double x : {nan, infinite, -infinite}) with("alpha", [=](zs_policy &p) { p.alpha = static_cast<float>(x); });
-  for (double x : {nan, infinite, 0.0, -0.5, 1.0001, 2.0}) with("decay", [=](zs_policy &p) { p.decay = static_cast<float>(x); });
-  for (int x : {-1, 2}) with("history", [=](zs_policy &p) { p.history = x; });
-  for (int x : {-1, 3, INT32_MAX}) with("similarity", [=](zs_policy &p) { p.similarity = x; });
-  for (int x : {-1, 2}) with("score_merge", [=](zs_policy &p) { p.score_merge = x; });
-  for (int x : {-1, 2}) with("init", [=](zs_policy &p) { p.init = x; });
-  for (int x : {-1, 2}) with("underfull", [=](zs_policy &p) { p.underfull = x; });
-  for (int x : {-1, 1, 2, 3}) with("granularity", [=](zs_policy &p) { p.granularity = x; });
-  for (int x : {-1, 1, 2, 3}) with("aggregate", [=](zs_policy &p) { p.aggregate = x; });
-  for (int x : {-2, INT32_MIN}) with("window", [=](zs_policy &p) { p.window = x; });
-  for (int x : {0, -1, INT32_MIN}) with("chunk", [=](zs_policy &p) { p.chunk = x; });
+  for (int x : {-1, 2}) with("raise_counts", [=](zs_policy& p) { p.raise_counts = x; });
+  for (double x : {nan, infinite, -infinite}) with("alpha", [=](zs_policy& p) { p.alpha = static_cast<float>(x); });
+  for (double x : {nan, infinite, 0.0, -0.5, 1.0001, 2.0})
+    with("decay", [=](zs_policy& p) { p.decay = static_cast<float>(x); });
+  for (int x : {-1, 2}) with("history", [=](zs_policy& p) { p.history = x; });
+  for (int x : {-1, 3, INT32_MAX}) with("similarity", [=](zs_policy& p) { p.similarity = x; });
+  for (int x : {-1, 2}) with("score_merge", [=](zs_policy& p) { p.score_merge = x; });
+  for (int x : {-1, 2}) with("init", [=](zs_policy& p) { p.init = x; });
+  for (int x : {-1, 2}) with("underfull", [=](zs_policy& p) { p.underfull = x; });
+  for (int x : {-1, 1, 2, 3}) with("granularity", [=](zs_policy& p) { p.granularity = x; });
+  for (int x : {-1, 1, 2, 3}) with("aggregate", [=](zs_policy& p) { p.aggregate = x; });
+  for (int x : {-2, INT32_MIN}) with("window", [=](zs_policy& p) { p.window = x; });
+  for (int x : {0, -1, INT32_MIN}) with("chunk", [=](zs_policy& p) { p.chunk = x; });
 }
 
 void policies() {
@@ -78,17 +86,18 @@ void policies() {
   const zs_policy good = shape().policy;
   refused(zs_policy_resolve(nullptr, 10, &r), ZS_INVALID, "resolve: no policy");
   refused(zs_policy_resolve(&good, 10, nullptr), ZS_INVALID, "resolve: no place for the result");
-  for (int64_t tokens : {int64_t{0}, int64_t{-1}, INT64_MIN}) refused(zs_policy_resolve(&good, tokens, &r), ZS_INVALID, "resolve: tokens");
+  for (int64_t tokens : {int64_t{0}, int64_t{-1}, INT64_MIN})
+    refused(zs_policy_resolve(&good, tokens, &r), ZS_INVALID, "resolve: tokens");
   zs_policy share = test::fixed_policy();
   share.budget = 0.9;
   check(zs_policy_resolve(&share, INT64_MAX, &r) != ZS_OK || r.budget > 0, "a share of everything");
-  each_policy([&](const zs_policy &p, const char *name) { refused(zs_policy_resolve(&p, 10, &r), -1, name); });
+  each_policy([&](const zs_policy& p, const char* name) { refused(zs_policy_resolve(&p, 10, &r), -1, name); });
   check(zs_policy_resolve(&good, 10, &r) == ZS_OK && r.context == 5, "a good policy is refused: %s", zs_last_error());
 }
 
-void creation(const test::Engine &engine) {
-  zs_cache *cache = nullptr;
-  const auto with = [&](const char *name, int status, const std::function<void(zs_cache_config &)> &change) {
+void creation(const test::Engine& engine) {
+  zs_cache* cache = nullptr;
+  const auto with = [&](const char* name, int status, const std::function<void(zs_cache_config&)>& change) {
     zs_cache_config c = shape();
     change(c);
     refused(zs_cache_create(engine.handle, &c, &cache), status, name);
@@ -97,20 +106,23 @@ void creation(const test::Engine &engine) {
   refused(zs_cache_create(nullptr, &good, &cache), ZS_INVALID, "create: no engine");
   refused(zs_cache_create(engine.handle, nullptr, &cache), ZS_INVALID, "create: no configuration");
   refused(zs_cache_create(engine.handle, &good, nullptr), ZS_INVALID, "create: no place for the result");
-  for (int x : {0, -1, 8, INT32_MAX}) with("create: struct_bytes", ZS_INVALID, [=](zs_cache_config &c) { c.struct_bytes = x; });
+  for (int x : {0, -1, 8, INT32_MAX})
+    with("create: struct_bytes", ZS_INVALID, [=](zs_cache_config& c) { c.struct_bytes = x; });
   for (int x : {0, -1, INT32_MIN}) {
-    with("create: layers", ZS_INVALID, [=](zs_cache_config &c) { c.layers = x; });
-    with("create: heads", ZS_INVALID, [=](zs_cache_config &c) { c.heads = x; });
-    with("create: kv_heads", ZS_INVALID, [=](zs_cache_config &c) { c.kv_heads = x; });
+    with("create: layers", ZS_INVALID, [=](zs_cache_config& c) { c.layers = x; });
+    with("create: heads", ZS_INVALID, [=](zs_cache_config& c) { c.heads = x; });
+    with("create: kv_heads", ZS_INVALID, [=](zs_cache_config& c) { c.kv_heads = x; });
   }
-  with("create: heads not a multiple", ZS_INVALID, [](zs_cache_config &c) { c.heads = 5; });
-  for (int x : {0, -2, 1, 3, 7, 513, 514, INT32_MAX, INT32_MIN}) with("create: head_dim", ZS_INVALID, [=](zs_cache_config &c) { c.head_dim = x; });
-  for (int x : {-1, 3, INT32_MAX}) with("create: storage", ZS_INVALID, [=](zs_cache_config &c) { c.storage = x; });
-  for (int x : {-1, 2}) with("create: trace", ZS_INVALID, [=](zs_cache_config &c) { c.trace = x; });
-  with("create: keep_queries", ZS_INVALID, [](zs_cache_config &c) { c.keep_queries = -1; });
+  with("create: heads not a multiple", ZS_INVALID, [](zs_cache_config& c) { c.heads = 5; });
+  for (int x : {0, -2, 1, 3, 7, 513, 514, INT32_MAX, INT32_MIN})
+    with("create: head_dim", ZS_INVALID, [=](zs_cache_config& c) { c.head_dim = x; });
+  for (int x : {-1, 3, INT32_MAX}) with("create: storage", ZS_INVALID, [=](zs_cache_config& c) { c.storage = x; });
+  for (int x : {-1, 2}) with("create: trace", ZS_INVALID, [=](zs_cache_config& c) { c.trace = x; });
+  with("create: keep_queries", ZS_INVALID, [](zs_cache_config& c) { c.keep_queries = -1; });
   // More heads than memory holds: an error, at once.
-  with("create: everything huge", -1, [](zs_cache_config &c) { c.layers = c.heads = c.kv_heads = INT32_MAX, c.head_dim = 512; });
-  each_policy([&](const zs_policy &p, const char *name) {
+  with("create: everything huge", -1,
+       [](zs_cache_config& c) { c.layers = c.heads = c.kv_heads = INT32_MAX, c.head_dim = 512; });
+  each_policy([&](const zs_policy& p, const char* name) {
     zs_cache_config c = shape();
     c.policy = p;
     const zs_status status = zs_cache_create(engine.handle, &c, &cache);
@@ -124,14 +136,15 @@ void creation(const test::Engine &engine) {
   });
 }
 
-void calls(const test::Engine &engine) {
+void calls(const test::Engine& engine) {
   test::Cache cache(engine, shape());
   test::Config config;
   config.cache = shape(), config.seed = 5;
   test::Source source(config, 0);
   const test::Inputs in = source.next(12);
   std::vector<float> out(in.q.size());
-  const zs_view q = cache.view(in.q, 12), k = cache.view(in.k, 12), v = cache.view(in.v, 12), o = cache.view(out, 12), none{};
+  const zs_view q = cache.view(in.q, 12), k = cache.view(in.k, 12), v = cache.view(in.v, 12), o = cache.view(out, 12),
+                none{};
   const auto prefill = [&](int layer, zs_view q, zs_view k, zs_view v, int64_t tokens, int64_t of, zs_view o) {
     return zs_cache_prefill(cache.handle, layer, q, k, v, tokens, of, o, nullptr);
   };
@@ -143,12 +156,14 @@ void calls(const test::Engine &engine) {
   refused(zs_cache_prefill(nullptr, 0, q, k, v, 12, 0, o, nullptr), ZS_INVALID, "prefill: no cache");
   refused(zs_cache_extend(nullptr, 0, q, k, v, 1, o, nullptr), ZS_INVALID, "extend: no cache");
   refused(extend(0, q, k, v, 1, o), ZS_INVALID, "extend before the prompt");
-  for (int layer : {-1, 2, INT32_MAX, INT32_MIN}) refused(prefill(layer, q, k, v, 12, 0, o), ZS_INVALID, "prefill: layer", "layer");
+  for (int layer : {-1, 2, INT32_MAX, INT32_MIN})
+    refused(prefill(layer, q, k, v, 12, 0, o), ZS_INVALID, "prefill: layer", "layer");
   refused(prefill(0, none, k, v, 12, 0, o), ZS_INVALID, "prefill: no q");
   refused(prefill(0, q, none, v, 12, 0, o), ZS_INVALID, "prefill: no k");
   refused(prefill(0, q, k, none, 12, 0, o), ZS_INVALID, "prefill: no v");
   refused(prefill(0, q, k, v, 12, 0, none), ZS_INVALID, "prefill: no out");
-  for (int64_t tokens : {int64_t{0}, int64_t{-1}, INT64_MIN, INT64_MAX, int64_t{1} << 40}) refused(prefill(0, q, k, v, tokens, 0, o), -1, "prefill: tokens");
+  for (int64_t tokens : {int64_t{0}, int64_t{-1}, INT64_MIN, INT64_MAX, int64_t{1} << 40})
+    refused(prefill(0, q, k, v, tokens, 0, o), -1, "prefill: tokens");
   for (int64_t of : {int64_t{-1}, INT64_MIN}) refused(prefill(0, q, k, v, 12, of, o), ZS_INVALID, "prefill: share_of");
   check(cache.state(0).layer.slots == 0 && cache.receipt().admitted == 0, "refused prompts left something");
 
@@ -156,7 +171,8 @@ void calls(const test::Engine &engine) {
   const test::State state = cache.state(0);
   refused(prefill(0, q, k, v, 12, 0, o), ZS_INVALID, "a second prompt");
   refused(extend(1, q, k, v, 1, o), ZS_INVALID, "extend of a layer without a prompt");
-  for (int64_t tokens : {int64_t{0}, int64_t{-1}, INT64_MIN, int64_t{5}, INT64_MAX}) refused(extend(0, q, k, v, tokens, o), ZS_INVALID, "extend: tokens");
+  for (int64_t tokens : {int64_t{0}, int64_t{-1}, INT64_MIN, int64_t{5}, INT64_MAX})
+    refused(extend(0, q, k, v, tokens, o), ZS_INVALID, "extend: tokens");
   for (int layer : {-1, 2, INT32_MAX}) refused(extend(layer, q, k, v, 1, o), ZS_INVALID, "extend: layer", "layer");
   refused(extend(0, none, k, v, 1, o), ZS_INVALID, "extend: no q");
   refused(extend(0, q, none, v, 1, o), ZS_INVALID, "extend: no k");
@@ -164,15 +180,19 @@ void calls(const test::Engine &engine) {
   refused(extend(0, q, k, v, 1, none), ZS_INVALID, "extend: no out");
   check(test::same_bits(cache.state(0), state), "refused calls changed the cache");
 
-  zs_cache *copy = nullptr;
+  zs_cache* copy = nullptr;
   const zs_policy policy = shape().policy;
   refused(zs_cache_fork(nullptr, &copy), ZS_INVALID, "fork: no cache");
   refused(zs_cache_fork(cache.handle, nullptr), ZS_INVALID, "fork: no place for the result");
   refused(zs_cache_fork_policy(nullptr, &policy, 1, &copy, nullptr), ZS_INVALID, "fork_policy: no cache");
   refused(zs_cache_fork_policy(cache.handle, nullptr, 1, &copy, nullptr), ZS_INVALID, "fork_policy: no policy");
-  refused(zs_cache_fork_policy(cache.handle, &policy, 1, nullptr, nullptr), ZS_INVALID, "fork_policy: no place for the result");
-  refused(zs_cache_fork_policy(cache.handle, &policy, 1, &copy, nullptr), ZS_UNSUPPORTED, "fork_policy of a compressed cache");
-  each_policy([&](const zs_policy &p, const char *name) { refused(zs_cache_fork_policy(cache.handle, &p, 1, &copy, nullptr), -1, name); });
+  refused(zs_cache_fork_policy(cache.handle, &policy, 1, nullptr, nullptr), ZS_INVALID,
+          "fork_policy: no place for the result");
+  refused(zs_cache_fork_policy(cache.handle, &policy, 1, &copy, nullptr), ZS_UNSUPPORTED,
+          "fork_policy of a compressed cache");
+  each_policy([&](const zs_policy& p, const char* name) {
+    refused(zs_cache_fork_policy(cache.handle, &p, 1, &copy, nullptr), -1, name);
+  });
 
   zs_layer_state layer{};
   zs_events events{};
@@ -182,10 +202,13 @@ void calls(const test::Engine &engine) {
   refused(zs_cache_layer(cache.handle, 0, nullptr), ZS_INVALID, "layer: no place");
   for (int at : {-1, 2, INT32_MAX}) {
     refused(zs_cache_layer(cache.handle, at, &layer), ZS_INVALID, "layer: layer", "layer");
-    refused(zs_cache_state(cache.handle, at, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr), ZS_INVALID, "state: layer", "layer");
+    refused(zs_cache_state(cache.handle, at, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr), ZS_INVALID,
+            "state: layer", "layer");
   }
-  refused(zs_cache_state(nullptr, 0, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr), ZS_INVALID, "state: no cache");
-  check(zs_cache_state(cache.handle, 0, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr) == ZS_OK, "state: any pointer may be NULL");
+  refused(zs_cache_state(nullptr, 0, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr), ZS_INVALID,
+          "state: no cache");
+  check(zs_cache_state(cache.handle, 0, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr) == ZS_OK,
+        "state: any pointer may be NULL");
   refused(zs_cache_resolved(nullptr, &resolved), ZS_INVALID, "resolved: no cache");
   refused(zs_cache_resolved(cache.handle, nullptr), ZS_INVALID, "resolved: no place");
   refused(zs_cache_events(nullptr, &events), ZS_INVALID, "events: no cache");
@@ -194,11 +217,12 @@ void calls(const test::Engine &engine) {
   refused(zs_cache_receipt(cache.handle, nullptr), ZS_INVALID, "receipt: no place");
   refused(zs_cache_bytes(nullptr, bytes.data()), ZS_INVALID, "bytes: no cache");
   refused(zs_cache_bytes(cache.handle, nullptr), ZS_INVALID, "bytes: no place");
-  check(extend(0, q, k, v, 3, o) == ZS_OK && cache.state(0).layer.seq_len == 15, "after all refusals a good call works: %s", zs_last_error());
+  check(extend(0, q, k, v, 3, o) == ZS_OK && cache.state(0).layer.seq_len == 15,
+        "after all refusals a good call works: %s", zs_last_error());
 }
 
 // Not a number, infinities and huge values go through: the receipt says so, nothing is read out of bounds.
-void values(const test::Engine &engine) {
+void values(const test::Engine& engine) {
   const float bad[] = {NAN, INFINITY, -INFINITY, 3e38f, -3e38f, 1e-45f};
   for (float x : bad)
     for (int storage = 0; storage < 3; ++storage)
@@ -212,30 +236,35 @@ void values(const test::Engine &engine) {
           for (int call = 0; call < 4; ++call) {
             const int tokens = call ? call : 12;
             test::Inputs in = source.next(tokens);
-            std::vector<float> &into = where == 0 ? in.q : where == 1 ? in.k : in.v, out;
+            std::vector<float>&into = where == 0 ? in.q : where == 1 ? in.k : in.v, out;
             for (size_t i = 0; i < into.size(); i += call ? 1 : 3) into[i] = x;
-            check((call ? cache.try_extend(0, in, tokens, out) : cache.try_prefill(0, in, tokens, 0, out)) == ZS_OK, "%g is refused: %s", static_cast<double>(x),
-                  zs_last_error());
+            check((call ? cache.try_extend(0, in, tokens, out) : cache.try_prefill(0, in, tokens, 0, out)) == ZS_OK,
+                  "%g is refused: %s", static_cast<double>(x), zs_last_error());
           }
           const test::State state = cache.state(0);
-          check(state.layer.slots == 8 && state.layer.seq_len == 18, "%g: %d slots", static_cast<double>(x), state.layer.slots);
+          check(state.layer.slots == 8 && state.layer.seq_len == 18, "%g: %d slots", static_cast<double>(x),
+                state.layer.slots);
           const zs_receipt receipt = cache.receipt();
           bool finite = true;
-          for (const auto *column : {&state.keys, &state.values, &state.weights, &state.scores})
+          for (const auto* column : {&state.keys, &state.values, &state.weights, &state.scores})
             for (float e : *column) finite = finite && std::isfinite(e);
-          check(receipt.positions_once && receipt.budget_held && (receipt.finite != 0) == finite, "%g in %c: the receipt says finite %d, the state %d",
-                static_cast<double>(x), "qkv"[where], receipt.finite, finite);
+          check(receipt.positions_once && receipt.budget_held && (receipt.finite != 0) == finite,
+                "%g in %c: the receipt says finite %d, the state %d", static_cast<double>(x), "qkv"[where],
+                receipt.finite, finite);
         }
 }
 
-void models(const test::Engine &engine) {
-  zs_model *model = nullptr;
+void models(const test::Engine& engine) {
+  zs_model* model = nullptr;
   zs_model_config config{};
   config.struct_bytes = sizeof config;
-  config.layers = 1, config.heads = config.kv_heads = 1, config.head_dim = 4, config.hidden = 4, config.feed_forward = 4, config.vocabulary = 4;
+  config.layers = 1, config.heads = config.kv_heads = 1, config.head_dim = 4, config.hidden = 4,
+  config.feed_forward = 4, config.vocabulary = 4;
   config.context = 8, config.rope_dims = 4, config.rope_base = 10000, config.norm_eps = 1e-5f, config.tied_output = 1;
   zs_tensor tensor{"token_embd.weight", ZS_T_F32, 2, {4, 4}, 0, 64};
-  const auto load = [&](const char *path, const zs_model_config *c, const zs_tensor *t, int64_t n) { return zs_model_load(engine.handle, path, c, t, n, &model, nullptr); };
+  const auto load = [&](const char* path, const zs_model_config* c, const zs_tensor* t, int64_t n) {
+    return zs_model_load(engine.handle, path, c, t, n, &model, nullptr);
+  };
   refused(zs_model_load(nullptr, "x", &config, &tensor, 1, &model, nullptr), ZS_INVALID, "load: no engine");
   refused(zs_model_load(engine.handle, "x", &config, &tensor, 1, nullptr, nullptr), ZS_INVALID, "load: no place");
   refused(load(nullptr, &config, &tensor, 1), ZS_INVALID, "load: no path");
@@ -247,18 +276,27 @@ void models(const test::Engine &engine) {
   wrong.struct_bytes = 4;
   refused(load("x", &wrong, &tensor, 1), ZS_INVALID, "load: struct_bytes");
   for (int x : {0, -1, INT32_MIN}) {
-    for (int32_t zs_model_config::*field : {&zs_model_config::layers, &zs_model_config::heads, &zs_model_config::kv_heads, &zs_model_config::head_dim,
-                                            &zs_model_config::hidden, &zs_model_config::feed_forward, &zs_model_config::vocabulary, &zs_model_config::context}) {
+    for (int32_t zs_model_config::* field :
+         {&zs_model_config::layers, &zs_model_config::heads, &zs_model_config::kv_heads, &zs_model_config::head_dim,
+          &zs_model_config::hidden, &zs_model_config::feed_forward, &zs_model_config::vocabulary,
+          &zs_model_config::context}) {
       wrong = config;
       wrong.*field = x;
       refused(load("/dev/null", &wrong, &tensor, 1), -1, "load: a size");
     }
   }
-  const std::vector<std::function<void(zs_tensor &)>> changes = {
-      [](zs_tensor &t) { t.name = nullptr; }, [](zs_tensor &t) { t.type = 99; }, [](zs_tensor &t) { t.type = -1; }, [](zs_tensor &t) { t.dims = 0; },
-      [](zs_tensor &t) { t.dims = 3; },       [](zs_tensor &t) { t.offset = -1; }, [](zs_tensor &t) { t.offset = INT64_MAX; }, [](zs_tensor &t) { t.bytes = -1; },
-      [](zs_tensor &t) { t.bytes = INT64_MAX; }, [](zs_tensor &t) { t.shape[0] = -1; }, [](zs_tensor &t) { t.shape[1] = INT64_MAX; }};
-  for (const auto &change : changes) {
+  const std::vector<std::function<void(zs_tensor&)>> changes = {[](zs_tensor& t) { t.name = nullptr; },
+                                                                [](zs_tensor& t) { t.type = 99; },
+                                                                [](zs_tensor& t) { t.type = -1; },
+                                                                [](zs_tensor& t) { t.dims = 0; },
+                                                                [](zs_tensor& t) { t.dims = 3; },
+                                                                [](zs_tensor& t) { t.offset = -1; },
+                                                                [](zs_tensor& t) { t.offset = INT64_MAX; },
+                                                                [](zs_tensor& t) { t.bytes = -1; },
+                                                                [](zs_tensor& t) { t.bytes = INT64_MAX; },
+                                                                [](zs_tensor& t) { t.shape[0] = -1; },
+                                                                [](zs_tensor& t) { t.shape[1] = INT64_MAX; }};
+  for (const auto& change : changes) {
     zs_tensor bad = tensor;
     change(bad);
     refused(load("/dev/null", &config, &bad, 1), -1, "load: a tensor");
@@ -277,7 +315,7 @@ int main() {
     calls(engine);
     values(engine);
     models(engine);
-  } catch (const std::exception &e) {
+  } catch (const std::exception& e) {
     check(false, "%s", e.what());
   }
   std::printf("  %d refusals\n", refusals);

@@ -21,13 +21,13 @@ struct Json {
   std::vector<Json> items;
   std::map<std::string, Json> fields;
 
-  const Json &operator[](const char *name) const {
+  const Json& operator[](const char* name) const {
     const auto found = fields.find(name);
     if (found == fields.end()) throw std::runtime_error(std::string("the file has no field ") + name);
     return found->second;
   }
-  const Json &operator[](size_t i) const { return items.at(i); }
-  const Json &operator[](int i) const { return items.at(static_cast<size_t>(i)); }
+  const Json& operator[](size_t i) const { return items.at(i); }
+  const Json& operator[](int i) const { return items.at(static_cast<size_t>(i)); }
   int whole() const { return static_cast<int>(number); }
 
   // base64 of little-endian float32
@@ -36,8 +36,8 @@ struct Json {
     uint32_t bits = 0;
     int count = 0;
     for (char c : text) {
-      const char *table = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-      const char *at = c == '=' ? nullptr : std::strchr(table, c);
+      const char* table = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+      const char* at = c == '=' ? nullptr : std::strchr(table, c);
       if (!at) break;
       bits = bits << 6 | static_cast<uint32_t>(at - table);
       if ((count += 6) >= 8) bytes.push_back(static_cast<uint8_t>(bits >> (count -= 8)));
@@ -47,28 +47,28 @@ struct Json {
     return values;
   }
 
-  static Json read(const std::string &path) {
+  static Json read(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     if (!file) throw std::runtime_error("cannot read " + path);
     std::stringstream all;
     all << file.rdbuf();
     const std::string whole = all.str();
-    const char *p = whole.c_str();
+    const char* p = whole.c_str();
     return parse(p);
   }
 
  private:
-  static void blank(const char *&p) {
+  static void blank(const char*& p) {
     while (*p && std::isspace(static_cast<unsigned char>(*p))) ++p;
   }
-  static std::string quoted(const char *&p) {
-    const char *end = std::strchr(++p, '"');
+  static std::string quoted(const char*& p) {
+    const char* end = std::strchr(++p, '"');
     if (!end) throw std::runtime_error("a string has no end");
     std::string text(p, end);
     p = end + 1;
     return text;
   }
-  static Json parse(const char *&p) {
+  static Json parse(const char*& p) {
     Json value;
     blank(p);
     if (*p == '{' || *p == '[') {
@@ -95,7 +95,7 @@ struct Json {
       while (std::isalpha(static_cast<unsigned char>(*p))) value.text += *p++;
       value.number = value.text == "true";
     } else {
-      char *end;
+      char* end;
       value.number = std::strtod(p, &end);
       if (end == p) throw std::runtime_error("not JSON");
       p = end;

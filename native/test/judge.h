@@ -1,5 +1,5 @@
-// Runs one configuration on the engine and on the reference side by side. Where float32 cannot tell candidates apart the reference
-// follows the engine's choice, if that is one of them; everything else must agree.
+// Runs one configuration on the engine and on the reference side by side. Where float32 cannot tell candidates apart
+// the reference follows the engine's choice, if that is one of them; everything else must agree.
 #ifndef ZSLAB_TEST_JUDGE_H
 #define ZSLAB_TEST_JUDGE_H
 
@@ -11,14 +11,17 @@
 
 namespace test {
 
-constexpr double kTolerance = 1e-5;  // keys, values, outputs: absolute; scores and similarities: times max(1, |x|). test/tolerances.ts
+constexpr double kTolerance =
+    1e-5;  // keys, values, outputs: absolute; scores and similarities: times max(1, |x|). test/tolerances.ts
 
 struct Verdict {
-  int64_t decisions = 0, undecided = 0, followed = 0;  // made; within float32 rounding; of those, where the engine chose another
+  int64_t decisions = 0, undecided = 0,
+          followed = 0;  // made; within float32 rounding; of those, where the engine chose another
   int64_t events = 0;
-  bool given_up = false;  // an order within rounding in the middle of a chunk cannot be read back: the rest was not judged
+  bool given_up =
+      false;  // an order within rounding in the middle of a chunk cannot be read back: the rest was not judged
   double output = 0, element = 0, score = 0;  // largest differences
-  std::string fault;      // empty = agreed
+  std::string fault;                          // empty = agreed
 };
 
 struct Fault {
@@ -26,8 +29,8 @@ struct Fault {
 };
 struct GiveUp {};
 
-inline std::string told(const char *format, ...) __attribute__((format(printf, 1, 2)));
-inline std::string told(const char *format, ...) {
+inline std::string told(const char* format, ...) __attribute__((format(printf, 1, 2)));
+inline std::string told(const char* format, ...) {
   char text[400];
   va_list arguments;
   va_start(arguments, format);
@@ -38,20 +41,21 @@ inline std::string told(const char *format, ...) {
 
 class Judge {
  public:
-  Judge(const Engine &engine, const Config &config) : config_(config), cache_(engine, config.cache), reference_(config.cache) {
+  Judge(const Engine& engine, const Config& config)
+      : config_(config), cache_(engine, config.cache), reference_(config.cache) {
     for (int layer = 0; layer < config.cache.layers; ++layer) sources_.emplace_back(config, layer);
-    reference_.cache.guide = [this](const reference::Question &question) { return answer(question); };
+    reference_.cache.guide = [this](const reference::Question& question) { return answer(question); };
   }
 
   Verdict run() {
     try {
       for (size_t call = 0; call < config_.calls.size(); ++call)
         for (int layer = 0; layer < config_.cache.layers; ++layer) one_call(call, layer);
-    } catch (const Fault &fault) {
+    } catch (const Fault& fault) {
       verdict_.fault = fault.text;
-    } catch (const GiveUp &) {
+    } catch (const GiveUp&) {
       verdict_.given_up = true;
-    } catch (const std::exception &e) {
+    } catch (const std::exception& e) {
       verdict_.fault = where_ + e.what();
     }
     return verdict_;
@@ -67,7 +71,8 @@ class Judge {
     const auto out = call ? cache_.extend(layer, in, tokens) : cache_.prefill(layer, in, tokens, config_.share_of);
     state_ = cache_.state(layer);
     read_choices(before);
-    const auto expected = call ? reference_.extend(layer, in, tokens) : reference_.prefill(layer, in, tokens, config_.share_of);
+    const auto expected =
+        call ? reference_.extend(layer, in, tokens) : reference_.prefill(layer, in, tokens, config_.share_of);
     for (size_t i = 0; i < out.size(); ++i) verdict_.output = largest(verdict_.output, out[i], expected[i]);
     if (!(verdict_.output <= kTolerance)) throw Fault{where_ + told("an output is off by %g", verdict_.output)};
     same_resolved();
@@ -95,18 +100,22 @@ class Judge {
       for (int s = 0; s < state_.layer.residual; ++s) seeds_.insert({g, state_.first_origin(g, s)});
   }
 
-  int answer(const reference::Question &q) {
+  int answer(const reference::Question& q) {
     ++verdict_.decisions;
     if (q.near.size() > 1) ++verdict_.undecided;
     const auto is_near = [&](int id) { return std::find(q.near.begin(), q.near.end(), id) != q.near.end(); };
     int chosen = q.best;
     if (q.choice == reference::Choice::kVictim) {
       const auto found = victims_.find({q.kv_head, q.step});
-      if (found == victims_.end()) throw Fault{where_ + told("step %lld head %d: no victim, slot %d is due", static_cast<long long>(q.step), q.kv_head, q.best)};
+      if (found == victims_.end())
+        throw Fault{where_ + told("step %lld head %d: no victim, slot %d is due", static_cast<long long>(q.step),
+                                  q.kv_head, q.best)};
       chosen = found->second;
     } else if (q.choice == reference::Choice::kTarget) {
       const auto found = targets_.find({q.kv_head, q.step, q.position});
-      if (found == targets_.end()) throw Fault{where_ + told("step %lld head %d: position %d was not merged, slot %d is due", static_cast<long long>(q.step), q.kv_head, q.position, q.best)};
+      if (found == targets_.end())
+        throw Fault{where_ + told("step %lld head %d: position %d was not merged, slot %d is due",
+                                  static_cast<long long>(q.step), q.kv_head, q.position, q.best)};
       chosen = found->second;
     } else if (q.near.size() > 1 && q.choice == reference::Choice::kSeed) {
       if (!seeds_.count({q.kv_head, chosen}))
@@ -117,8 +126,11 @@ class Judge {
       chosen = state_.first_origin(q.kv_head, q.slot);
     }
     if (!is_near(chosen))
-      throw Fault{where_ + told("step %lld head %d: %s %d, but it is %d (margin %.3g, float32 rounding %.3g, %zu near)", static_cast<long long>(q.step),
-                                q.kv_head, q.choice == reference::Choice::kVictim ? "victim" : q.choice == reference::Choice::kTarget ? "target" : "kept",
+      throw Fault{where_ + told("step %lld head %d: %s %d, but it is %d (margin %.3g, float32 rounding %.3g, %zu near)",
+                                static_cast<long long>(q.step), q.kv_head,
+                                q.choice == reference::Choice::kVictim   ? "victim"
+                                : q.choice == reference::Choice::kTarget ? "target"
+                                                                         : "kept",
                                 chosen, q.best, q.margin, q.bound, q.near.size())};
     if (chosen != q.best) ++verdict_.followed;
     return chosen;
@@ -127,77 +139,99 @@ class Judge {
   void same_resolved() {
     zs_resolved r{};
     must(zs_cache_resolved(cache_.handle, &r), "resolved");
-    const reference::Resolved &e = reference_.cache.resolved();
+    const reference::Resolved& e = reference_.cache.resolved();
     const int64_t seen = config_.calls[0];
-    if (r.budget != e.budget || r.recent != e.recent || r.residual != e.residual || r.sink != e.sink || r.context != e.context ||
-        std::min<int64_t>(r.window, seen) != std::min(e.window, seen))
-      throw Fault{where_ + told("resolved to %d %d %d %d %d window %d, not %lld %lld %lld %lld %lld window %lld", r.budget, r.recent, r.residual, r.sink,
-                                r.context, r.window, static_cast<long long>(e.budget), static_cast<long long>(e.recent), static_cast<long long>(e.residual),
-                                static_cast<long long>(e.sink), static_cast<long long>(e.context), static_cast<long long>(e.window))};
+    if (r.budget != e.budget || r.recent != e.recent || r.residual != e.residual || r.sink != e.sink ||
+        r.context != e.context || std::min<int64_t>(r.window, seen) != std::min(e.window, seen))
+      throw Fault{where_ + told("resolved to %d %d %d %d %d window %d, not %lld %lld %lld %lld %lld window %lld",
+                                r.budget, r.recent, r.residual, r.sink, r.context, r.window,
+                                static_cast<long long>(e.budget), static_cast<long long>(e.recent),
+                                static_cast<long long>(e.residual), static_cast<long long>(e.sink),
+                                static_cast<long long>(e.context), static_cast<long long>(e.window))};
   }
 
   void same_state(int layer) {
     const int d = config_.cache.head_dim;
     const size_t slots = reference_.cache.head(layer, 0).slots.size();
-    const auto &first = reference_.cache.head(layer, 0);
+    const auto& first = reference_.cache.head(layer, 0);
     if (state_.layer.slots != static_cast<int>(slots) || state_.layer.seq_len != reference_.cache.seq_len(layer))
       throw Fault{where_ + told("%d slots, not %zu", state_.layer.slots, slots)};
-    if (state_.layer.residual != (first.compressed ? reference_.cache.resolved().residual : 0) || state_.layer.ring != (first.compressed ? first.ring : -1))
+    if (state_.layer.residual != (first.compressed ? reference_.cache.resolved().residual : 0) ||
+        state_.layer.ring != (first.compressed ? first.ring : -1))
       throw Fault{where_ + told("residual %d ring %d, not %lld %lld", state_.layer.residual, state_.layer.ring,
-                                static_cast<long long>(reference_.cache.resolved().residual), static_cast<long long>(first.ring))};
+                                static_cast<long long>(reference_.cache.resolved().residual),
+                                static_cast<long long>(first.ring))};
     for (int g = 0; g < config_.cache.kv_heads; ++g)
       for (size_t s = 0; s < slots; ++s) {
-        const reference::Slot &slot = reference_.cache.head(layer, g).slots[s];
+        const reference::Slot& slot = reference_.cache.head(layer, g).slots[s];
         const size_t at = static_cast<size_t>(g) * slots + s;
         if (state_.origins(g, static_cast<int64_t>(s)) != slot.origins)
-          throw Fault{where_ + told("head %d slot %zu stands for %d (%zu positions), not for %d (%zu)", g, s, state_.first_origin(g, static_cast<int64_t>(s)),
-                                    state_.origins(g, static_cast<int64_t>(s)).size(), slot.origins[0], slot.origins.size())};
+          throw Fault{where_ + told("head %d slot %zu stands for %d (%zu positions), not for %d (%zu)", g, s,
+                                    state_.first_origin(g, static_cast<int64_t>(s)),
+                                    state_.origins(g, static_cast<int64_t>(s)).size(), slot.origins[0],
+                                    slot.origins.size())};
         if (static_cast<double>(state_.weights[at]) != slot.weight)
-          throw Fault{where_ + told("head %d slot %zu: weight %g, not %g", g, s, static_cast<double>(state_.weights[at]), slot.weight)};
+          throw Fault{where_ + told("head %d slot %zu: weight %g, not %g", g, s,
+                                    static_cast<double>(state_.weights[at]), slot.weight)};
         for (int i = 0; i < d; ++i) {
           const size_t e = at * static_cast<size_t>(d) + static_cast<size_t>(i);
           verdict_.element = largest(verdict_.element, state_.keys[e], slot.key[static_cast<size_t>(i)]);
           verdict_.element = largest(verdict_.element, state_.values[e], slot.value[static_cast<size_t>(i)]);
         }
-        if (!(verdict_.element <= kTolerance)) throw Fault{where_ + told("head %d slot %zu: an element is off by %g", g, s, verdict_.element)};
+        if (!(verdict_.element <= kTolerance))
+          throw Fault{where_ + told("head %d slot %zu: an element is off by %g", g, s, verdict_.element)};
         if (!config_.cache.policy.history) continue;
         const double scale = std::max(1.0, std::fabs(slot.score));
-        verdict_.score = largest(verdict_.score, static_cast<float>(static_cast<double>(state_.scores[at]) / scale), slot.score / scale);
+        verdict_.score = largest(verdict_.score, static_cast<float>(static_cast<double>(state_.scores[at]) / scale),
+                                 slot.score / scale);
         if (!(verdict_.score <= kTolerance))
-          throw Fault{where_ + told("head %d slot %zu: score %.9g, not %.9g", g, s, static_cast<double>(state_.scores[at]), slot.score)};
+          throw Fault{where_ + told("head %d slot %zu: score %.9g, not %.9g", g, s,
+                                    static_cast<double>(state_.scores[at]), slot.score)};
       }
   }
 
   void same_events(int64_t from, size_t noted) {
     const zs_events e = cache_.events();
-    const auto &r = reference_.cache.events();
+    const auto& r = reference_.cache.events();
     std::vector<int64_t> given;
     std::vector<size_t> expected;
     for (int64_t i = from; i < e.count; ++i) given.push_back(i);
     for (size_t i = noted; i < r.size(); ++i) expected.push_back(i);
-    const auto key = [&](int64_t i) { return std::make_tuple(e.kv_head[i], int64_t{e.step[i]}, e.action[i], e.position[i]); };
-    const auto wanted = [&](size_t i) { return std::make_tuple(r[i].kv_head, r[i].step, static_cast<int>(r[i].action), r[i].position); };
+    const auto key = [&](int64_t i) {
+      return std::make_tuple(e.kv_head[i], int64_t{e.step[i]}, e.action[i], e.position[i]);
+    };
+    const auto wanted = [&](size_t i) {
+      return std::make_tuple(r[i].kv_head, r[i].step, static_cast<int>(r[i].action), r[i].position);
+    };
     std::stable_sort(given.begin(), given.end(), [&](int64_t a, int64_t b) { return key(a) < key(b); });
     std::stable_sort(expected.begin(), expected.end(), [&](size_t a, size_t b) { return wanted(a) < wanted(b); });
-    const auto name = [](int action) { return action == ZS_ADMIT ? "admit" : action == ZS_LEAVE ? "leave" : action == ZS_MERGE ? "merge" : "drop"; };
+    const auto name = [](int action) {
+      return action == ZS_ADMIT ? "admit" : action == ZS_LEAVE ? "leave" : action == ZS_MERGE ? "merge" : "drop";
+    };
     for (size_t n = 0; n < std::max(given.size(), expected.size()); ++n) {
       if (n >= given.size() || n >= expected.size() || key(given[n]) != wanted(expected[n])) {
         const bool extra = n >= expected.size() || (n < given.size() && key(given[n]) < wanted(expected[n]));
         if (extra)
-          throw Fault{where_ + told("event too many: step %d head %d %s of %d, slot %d target %d", e.step[given[n]], e.kv_head[given[n]],
-                                    name(e.action[given[n]]), e.position[given[n]], e.slot[given[n]], e.target[given[n]])};
-        const reference::Event &w = r[expected[n]];
-        throw Fault{where_ + told("event missing: step %lld head %d %s of %d, slot %lld target %lld", static_cast<long long>(w.step), w.kv_head,
-                                  name(static_cast<int>(w.action)), w.position, static_cast<long long>(w.slot), static_cast<long long>(w.target))};
+          throw Fault{where_ + told("event too many: step %d head %d %s of %d, slot %d target %d", e.step[given[n]],
+                                    e.kv_head[given[n]], name(e.action[given[n]]), e.position[given[n]],
+                                    e.slot[given[n]], e.target[given[n]])};
+        const reference::Event& w = r[expected[n]];
+        throw Fault{where_ + told("event missing: step %lld head %d %s of %d, slot %lld target %lld",
+                                  static_cast<long long>(w.step), w.kv_head, name(static_cast<int>(w.action)),
+                                  w.position, static_cast<long long>(w.slot), static_cast<long long>(w.target))};
       }
       const int64_t i = given[n];
-      const reference::Event &w = r[expected[n]];
-      if (e.slot[i] != w.slot || e.target[i] != w.target || !about(e.score[i], w.score) || !about(e.similarity[i], w.similarity) ||
-          static_cast<double>(e.weight[i]) != w.weight || static_cast<double>(e.target_weight[i]) != w.target_weight)
-        throw Fault{where_ + told("event step %d head %d %s of %d: slot %d target %d score %g similarity %g weights %g %g, not slot %lld target %lld "
-                                  "score %g similarity %g weights %g %g", e.step[i], e.kv_head[i], name(e.action[i]), e.position[i], e.slot[i], e.target[i],
-                                  static_cast<double>(e.score[i]), static_cast<double>(e.similarity[i]), static_cast<double>(e.weight[i]),
-                                  static_cast<double>(e.target_weight[i]), static_cast<long long>(w.slot), static_cast<long long>(w.target), w.score,
+      const reference::Event& w = r[expected[n]];
+      if (e.slot[i] != w.slot || e.target[i] != w.target || !about(e.score[i], w.score) ||
+          !about(e.similarity[i], w.similarity) || static_cast<double>(e.weight[i]) != w.weight ||
+          static_cast<double>(e.target_weight[i]) != w.target_weight)
+        throw Fault{where_ + told("event step %d head %d %s of %d: slot %d target %d score %g similarity %g weights %g "
+                                  "%g, not slot %lld target %lld "
+                                  "score %g similarity %g weights %g %g",
+                                  e.step[i], e.kv_head[i], name(e.action[i]), e.position[i], e.slot[i], e.target[i],
+                                  static_cast<double>(e.score[i]), static_cast<double>(e.similarity[i]),
+                                  static_cast<double>(e.weight[i]), static_cast<double>(e.target_weight[i]),
+                                  static_cast<long long>(w.slot), static_cast<long long>(w.target), w.score,
                                   w.similarity, w.weight, w.target_weight)};
       ++verdict_.events;
     }

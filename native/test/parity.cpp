@@ -13,17 +13,18 @@ struct Totals {
   double output = 0, element = 0, score = 0;
 };
 
-void add(Totals &all, const test::Config &config, const test::Verdict &v) {
+void add(Totals& all, const test::Config& config, const test::Verdict& v) {
   test::check(v.fault.empty(), "%s\n    %s", v.fault.c_str(), config.text().c_str());
   (config.ties ? all.tie_decisions : all.decisions) += v.decisions;
   (config.ties ? all.tie_undecided : all.undecided) += v.undecided;
   all.followed += v.followed, all.events += v.events, all.given_up += v.given_up;
-  all.output = std::max(all.output, v.output), all.element = std::max(all.element, v.element), all.score = std::max(all.score, v.score);
+  all.output = std::max(all.output, v.output), all.element = std::max(all.element, v.element),
+  all.score = std::max(all.score, v.score);
 }
 
 }  // namespace
 
-int main(int count, char **arguments) {
+int main(int count, char** arguments) {
   const uint64_t only = count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 0;
   const int cases = only ? 1 : test::cases(10000, 1000, 60);
   const bool small = test::cases(0, 0, 1) == 1;
@@ -40,7 +41,7 @@ int main(int count, char **arguments) {
         const std::lock_guard<std::mutex> lock(mutex);
         add(all, config, verdict);
       }
-    } catch (const std::exception &e) {
+    } catch (const std::exception& e) {
       const std::lock_guard<std::mutex> lock(mutex);
       test::check(false, "%s", e.what());
     }
@@ -50,15 +51,20 @@ int main(int count, char **arguments) {
   second.join();
 
   const double share = all.decisions ? 1 - static_cast<double>(all.undecided) / static_cast<double>(all.decisions) : 0;
-  std::printf("  %d configurations, %lld decisions, %.4f%% of them clear of float32 rounding (%lld of the others went another way); "
-              "%lld decisions in configurations made of ties, %lld within rounding; %lld events\n",
-              cases, static_cast<long long>(all.decisions), 100 * share, static_cast<long long>(all.followed), static_cast<long long>(all.tie_decisions),
-              static_cast<long long>(all.tie_undecided), static_cast<long long>(all.events));
-  std::printf("  largest differences: outputs %.2g, keys and values %.2g, scores %.2g; %lld configurations judged in part\n", all.output, all.element,
-              all.score, static_cast<long long>(all.given_up));
+  std::printf(
+      "  %d configurations, %lld decisions, %.4f%% of them clear of float32 rounding (%lld of the others went another "
+      "way); "
+      "%lld decisions in configurations made of ties, %lld within rounding; %lld events\n",
+      cases, static_cast<long long>(all.decisions), 100 * share, static_cast<long long>(all.followed),
+      static_cast<long long>(all.tie_decisions), static_cast<long long>(all.tie_undecided),
+      static_cast<long long>(all.events));
+  std::printf(
+      "  largest differences: outputs %.2g, keys and values %.2g, scores %.2g; %lld configurations judged in part\n",
+      all.output, all.element, all.score, static_cast<long long>(all.given_up));
   if (!only) {
     test::check(share >= 0.999, "only %.4f%% of the decisions are clear of float32 rounding", 100 * share);
-    test::check(all.given_up * 100 <= cases, "%lld configurations could not be judged to their end", static_cast<long long>(all.given_up));
+    test::check(all.given_up * 100 <= cases, "%lld configurations could not be judged to their end",
+                static_cast<long long>(all.given_up));
   }
   return test::finish("parity");
 }

@@ -6,15 +6,16 @@
 
 namespace test {
 
-inline bool resolves(const zs_policy &p, int64_t tokens, int64_t budget, int64_t recent, int64_t residual) {
+inline bool resolves(const zs_policy& p, int64_t tokens, int64_t budget, int64_t recent, int64_t residual) {
   const auto r = reference::resolve(options_of(p, ZS_F32), tokens);
-  return r.budget == budget && r.recent == recent && r.residual == residual && r.context == budget - recent - residual - p.sink;
+  return r.budget == budget && r.recent == recent && r.residual == residual &&
+         r.context == budget - recent - residual - p.sink;
 }
-inline bool refused(const zs_policy &p, int64_t tokens) {
+inline bool refused(const zs_policy& p, int64_t tokens) {
   try {
     reference::resolve(options_of(p, ZS_F32), tokens);
     return false;
-  } catch (const std::invalid_argument &) {
+  } catch (const std::invalid_argument&) {
     return true;
   }
 }
@@ -49,20 +50,24 @@ inline void resolving_by_hand() {
 }
 
 inline void storage_by_hand() {
-  using reference::stored;
   using reference::Storage;
+  using reference::stored;
   check(stored(1.0f / 3, Storage::kBfloat16) == 0.333984375, "1/3 in bfloat16");
   check(stored(1.0f / 3, Storage::kFloat16) == 0.333251953125, "1/3 in float16");
-  check(stored(1 + 0x1p-8f, Storage::kBfloat16) == 1 && stored(1 + 3 * 0x1p-8f, Storage::kBfloat16) == 1 + 0x1p-6, "bfloat16 ties go to even");
-  check(stored(1 + 0x1p-11f, Storage::kFloat16) == 1 && stored(1 + 3 * 0x1p-11f, Storage::kFloat16) == 1 + 0x1p-9, "float16 ties go to even");
-  check(stored(65519, Storage::kFloat16) == 65504 && std::isinf(stored(65520, Storage::kFloat16)), "float16 ends at 65504");
-  check(stored(0x1p-24f, Storage::kFloat16) == 0x1p-24 && stored(0x1p-25f, Storage::kFloat16) == 0, "float16 subnormals");
+  check(stored(1 + 0x1p-8f, Storage::kBfloat16) == 1 && stored(1 + 3 * 0x1p-8f, Storage::kBfloat16) == 1 + 0x1p-6,
+        "bfloat16 ties go to even");
+  check(stored(1 + 0x1p-11f, Storage::kFloat16) == 1 && stored(1 + 3 * 0x1p-11f, Storage::kFloat16) == 1 + 0x1p-9,
+        "float16 ties go to even");
+  check(stored(65519, Storage::kFloat16) == 65504 && std::isinf(stored(65520, Storage::kFloat16)),
+        "float16 ends at 65504");
+  check(stored(0x1p-24f, Storage::kFloat16) == 0x1p-24 && stored(0x1p-25f, Storage::kFloat16) == 0,
+        "float16 subnormals");
   check(stored(-0.1f, Storage::kFloat32) == static_cast<double>(-0.1f), "float32 stays");
 }
 
 struct Tiny {
   reference::Cache cache;
-  explicit Tiny(const zs_policy &p, int dim = 2) : cache(shape(dim), options_of(p, ZS_F32)) {}
+  explicit Tiny(const zs_policy& p, int dim = 2) : cache(shape(dim), options_of(p, ZS_F32)) {}
   static reference::Shape shape(int dim) {
     reference::Shape s;
     s.head_dim = dim;
@@ -70,7 +75,7 @@ struct Tiny {
   }
   std::string origins() const {
     std::string text;
-    for (const auto &slot : cache.head(0, 0).slots) {
+    for (const auto& slot : cache.head(0, 0).slots) {
       for (size_t i = 0; i < slot.origins.size(); ++i) text += (i ? "+" : " ") + std::to_string(slot.origins[i]);
     }
     return text.empty() ? text : text.substr(1);
@@ -85,7 +90,9 @@ inline void regions_by_hand() {
     for (int i = 0; i < steps; ++i) tiny.cache.extend(0, one, one, one, 1);
     return tiny.origins();
   };
-  const auto is = [](const std::string &given, const char *expected) { check(given == expected, "%s, not %s", given.c_str(), expected); };
+  const auto is = [](const std::string& given, const char* expected) {
+    check(given == expected, "%s, not %s", given.c_str(), expected);
+  };
   zs_policy streaming = count_policy(6, 2, 0);
   streaming.history = 0, streaming.sink = 2;
   is(run(streaming, 10, 0), "0 1 6 7 8 9");
@@ -125,34 +132,39 @@ inline void similarity_by_hand() {
   Tiny tiny(p);
   const std::vector<float> x = {1, 2, 3, 4, 8, 9, 7, 7, 7, 7};
   tiny.cache.prefill(0, x, x, x, 5);
-  const reference::Slot &slot = tiny.cache.head(0, 0).slots[0];
-  check(tiny.origins() == "0+1+2 3 4" && slot.weight == 3 && std::fabs(slot.key[0] - 4) < 1e-12 && std::fabs(slot.value[1] - 5) < 1e-12,
+  const reference::Slot& slot = tiny.cache.head(0, 0).slots[0];
+  check(tiny.origins() == "0+1+2 3 4" && slot.weight == 3 && std::fabs(slot.key[0] - 4) < 1e-12 &&
+            std::fabs(slot.value[1] - 5) < 1e-12,
         "a residual slot is the mean of its members");
 }
 
-inline double off(const State &a, const State &b) {
-  if (!same_bits(a.positions, b.positions) || !same_bits(a.offsets, b.offsets) || !same_bits(a.weights, b.weights)) return INFINITY;
+inline double off(const State& a, const State& b) {
+  if (!same_bits(a.positions, b.positions) || !same_bits(a.offsets, b.offsets) || !same_bits(a.weights, b.weights))
+    return INFINITY;
   double most = 0;
   for (size_t i = 0; i < a.keys.size(); ++i)
-    most = std::max({most, std::fabs(static_cast<double>(a.keys[i] - b.keys[i])), std::fabs(static_cast<double>(a.values[i] - b.values[i]))});
-  for (size_t i = 0; i < a.scores.size(); ++i) most = std::max(most, std::fabs(static_cast<double>(a.scores[i] - b.scores[i])));
+    most = std::max({most, std::fabs(static_cast<double>(a.keys[i] - b.keys[i])),
+                     std::fabs(static_cast<double>(a.values[i] - b.values[i]))});
+  for (size_t i = 0; i < a.scores.size(); ++i)
+    most = std::max(most, std::fabs(static_cast<double>(a.scores[i] - b.scores[i])));
   return most;
 }
 
-// Spec 5a: a prompt of B + 1 and a shorter one decoded to B + 1 end alike. Spec 5b: where nothing is compressed a chunk is the same
-// as having been in the prompt. Both need all rows at prefill.
+// Spec 5a: a prompt of B + 1 and a shorter one decoded to B + 1 end alike. Spec 5b: where nothing is compressed a chunk
+// is the same as having been in the prompt. Both need all rows at prefill.
 inline void equalities(uint64_t seed) {
   Random r(seed);
   Config config;
   config.seed = seed, config.gain = 1;
-  zs_cache_config &c = config.cache;
+  zs_cache_config& c = config.cache;
   c.layers = 1, c.kv_heads = 2, c.heads = 4, c.head_dim = 6;
   const int budget = r.upto(8, 30), prompt = r.upto(1, budget), tokens = budget + 1;
   c.policy = r.one_in(3) ? full_policy() : count_policy(budget, r.upto(1, 3), r.upto(0, 3));
-  c.policy.window = -1, c.policy.init = r.upto(0, 1), c.policy.similarity = r.upto(0, 2), c.policy.history = r.upto(0, 3) > 0;
+  c.policy.window = -1, c.policy.init = r.upto(0, 1), c.policy.similarity = r.upto(0, 2),
+  c.policy.history = r.upto(0, 3) > 0;
   const bool chunked = c.policy.kind == ZS_POLICY_FULL;
   const Inputs all = Source(config, 0).next(tokens);
-  const auto part = [&](const std::vector<float> &x, int heads, int from, int count) {
+  const auto part = [&](const std::vector<float>& x, int heads, int from, int count) {
     std::vector<float> rows;
     for (int h = 0; h < heads; ++h) {
       const auto p = x.begin() + (h * tokens + from) * c.head_dim;
@@ -160,7 +172,9 @@ inline void equalities(uint64_t seed) {
     }
     return rows;
   };
-  const auto cut = [&](int from, int count) { return Inputs{part(all.q, 4, from, count), part(all.k, 2, from, count), part(all.v, 2, from, count)}; };
+  const auto cut = [&](int from, int count) {
+    return Inputs{part(all.q, 4, from, count), part(all.k, 2, from, count), part(all.v, 2, from, count)};
+  };
   ReferenceCache whole(c), grown(c);
   whole.prefill(0, all, tokens);
   grown.prefill(0, cut(0, prompt), prompt);
@@ -169,8 +183,8 @@ inline void equalities(uint64_t seed) {
   } else {
     for (int t = prompt; t < tokens; ++t) grown.extend(0, cut(t, 1), 1);
   }
-  check(off(whole.state(0), grown.state(0)) <= 1e-6, "seed %llu: a prompt of %d and %d then %d more differ", static_cast<unsigned long long>(seed),
-        tokens, prompt, tokens - prompt);
+  check(off(whole.state(0), grown.state(0)) <= 1e-6, "seed %llu: a prompt of %d and %d then %d more differ",
+        static_cast<unsigned long long>(seed), tokens, prompt, tokens - prompt);
 }
 
 }  // namespace test

@@ -1,23 +1,24 @@
-// The reference alone: the golden runs, cases worked out by hand, and the theorem. What it says is then what the engine must do.
-// ZSLAB_GOLDEN names test/golden/zsmerge_reference.json (scripts/native-tests.mjs sets it).
+// The reference alone: the golden runs, cases worked out by hand, and the theorem. What it says is then what the engine
+// must do. ZSLAB_GOLDEN names test/golden/zsmerge_reference.json (scripts/native-tests.mjs sets it).
 #include "test/reference_by_hand.h"
 #include "test/reference_golden.h"
 #include "test/theorem.h"
 
 int main() {
-  const char *path = std::getenv("ZSLAB_GOLDEN");
+  const char* path = std::getenv("ZSLAB_GOLDEN");
   try {
     const test::Json golden = test::Json::read(path ? path : "test/golden/zsmerge_reference.json");
-    test::check(golden["cases"].items.size() == 8, "the golden file has %zu cases, not 8", golden["cases"].items.size());
-    for (const test::Json &c : golden["cases"].items) test::golden_case(c);
-  } catch (const std::exception &e) {
+    test::check(golden["cases"].items.size() == 8, "the golden file has %zu cases, not 8",
+                golden["cases"].items.size());
+    for (const test::Json& c : golden["cases"].items) test::golden_case(c);
+  } catch (const std::exception& e) {
     test::check(false, "%s", e.what());
   }
   test::resolving_by_hand();
   test::storage_by_hand();
   test::regions_by_hand();
   test::similarity_by_hand();
-  const auto make = [](const zs_cache_config &c) { return test::ReferenceCache(c); };
+  const auto make = [](const zs_cache_config& c) { return test::ReferenceCache(c); };
   const int cases = test::cases(1000, 300, 50);
   for (int i = 0; i < cases; ++i) {
     const uint64_t seed = static_cast<uint64_t>(i);

@@ -8,21 +8,22 @@
 
 namespace test {
 
-inline zs_cache_config theorem_shape(Random &r, int dim) {
+inline zs_cache_config theorem_shape(Random& r, int dim) {
   zs_cache_config c{};
   c.struct_bytes = sizeof c;
   c.layers = 1, c.kv_heads = r.upto(1, 2), c.heads = c.kv_heads * r.upto(1, 3), c.head_dim = dim;
   c.trace = 1;
   return c;
 }
-inline Source theorem_source(const zs_cache_config &c, uint64_t seed, double gain) {
+inline Source theorem_source(const zs_cache_config& c, uint64_t seed, double gain) {
   Config config;
   config.cache = c, config.seed = seed, config.gain = gain;
   return Source(config, 0);
 }
 
-// With values that are unit vectors by position the output is the list of probabilities: none of a token that stands alone may be
-// lower than under the full cache, at any step. `make(config)` gives a cache; slack is what rounding may take.
+// With values that are unit vectors by position the output is the list of probabilities: none of a token that stands
+// alone may be lower than under the full cache, at any step. `make(config)` gives a cache; slack is what rounding may
+// take.
 template <class Make>
 void theorem_1(Make make, uint64_t seed, double slack) {
   Random r(seed);
@@ -33,7 +34,8 @@ void theorem_1(Make make, uint64_t seed, double slack) {
   zs_policy p = count_policy(r.upto(residual + recent + 1, std::max(residual + recent + 1, n - 1)), recent, residual);
   const float alphas[] = {0, 0.3f, 0.6f, 1, 1};
   p.alpha = r.of(alphas);
-  p.similarity = r.upto(0, 2), p.score_merge = r.upto(0, 1), p.init = r.upto(0, 1), p.underfull = r.upto(0, 1), p.history = r.upto(0, 4) > 0;
+  p.similarity = r.upto(0, 2), p.score_merge = r.upto(0, 1), p.init = r.upto(0, 1), p.underfull = r.upto(0, 1),
+  p.history = r.upto(0, 4) > 0;
   c.policy = p;
   auto compressed = make(c);
   c.policy = full_policy();
@@ -45,7 +47,8 @@ void theorem_1(Make make, uint64_t seed, double slack) {
     Inputs in = source.next(tokens);
     for (int g = 0; g < c.kv_heads; ++g)
       for (int t = 0; t < tokens; ++t)
-        for (int i = 0; i < d; ++i) in.v[static_cast<size_t>((g * tokens + t) * d + i)] = i == position + t ? 1.0f : 0.0f;
+        for (int i = 0; i < d; ++i)
+          in.v[static_cast<size_t>((g * tokens + t) * d + i)] = i == position + t ? 1.0f : 0.0f;
     position += tokens;
     return in;
   };
@@ -69,8 +72,8 @@ void theorem_1(Make make, uint64_t seed, double slack) {
       }
     }
   }
-  check(asked > 0 && lowest >= -slack, "theorem 1, seed %llu (alpha %g): a probability fell by %g", static_cast<unsigned long long>(seed),
-        static_cast<double>(p.alpha), -lowest);
+  check(asked > 0 && lowest >= -slack, "theorem 1, seed %llu (alpha %g): a probability fell by %g",
+        static_cast<unsigned long long>(seed), static_cast<double>(p.alpha), -lowest);
 }
 
 // Groups of equal keys and values, alpha 1: the first output after the prompt is the full cache's.
@@ -79,7 +82,8 @@ void equal_groups(Make make, uint64_t seed, double slack) {
   Random r(seed);
   const int dims[] = {4, 8, 18, 64};
   zs_cache_config c = theorem_shape(r, r.of(dims));
-  const int n = r.upto(8, 90), d = c.head_dim, residual = r.upto(1, std::max(1, n / 6)), recent = r.upto(1, std::max(1, n / 4));
+  const int n = r.upto(8, 90), d = c.head_dim, residual = r.upto(1, std::max(1, n / 6)),
+            recent = r.upto(1, std::max(1, n / 4));
   zs_policy p = count_policy(r.upto(residual + recent + 1, std::max(residual + recent + 1, n - 1)), recent, residual);
   p.history = 0;  // so that it is known beforehand which tokens are merged: the oldest
   c.policy = p;
@@ -104,9 +108,11 @@ void equal_groups(Make make, uint64_t seed, double slack) {
   const Inputs step = source.next(1);
   const auto kept = compressed.extend(0, step, 1), all = full.extend(0, step, 1);
   double off = 0;
-  for (size_t i = 0; i < kept.size(); ++i) off = std::max(off, std::fabs(static_cast<double>(kept[i]) - static_cast<double>(all[i])));
+  for (size_t i = 0; i < kept.size(); ++i)
+    off = std::max(off, std::fabs(static_cast<double>(kept[i]) - static_cast<double>(all[i])));
   const State state = compressed.state(0);
-  check(state.layer.slots == static_cast<int>(p.budget), "equal groups, seed %llu: %d slots", static_cast<unsigned long long>(seed), state.layer.slots);
+  check(state.layer.slots == static_cast<int>(p.budget), "equal groups, seed %llu: %d slots",
+        static_cast<unsigned long long>(seed), state.layer.slots);
   check(off <= slack, "equal groups, seed %llu: off by %g", static_cast<unsigned long long>(seed), off);
 }
 
@@ -141,16 +147,20 @@ void no_compensation(Make make, uint64_t seed, double slack) {
       std::vector<double> sum(static_cast<size_t>(d));
       double total = 0;
       for (int s = 0; s <= slots; ++s) {
-        const float *key = s < slots ? &state.keys[static_cast<size_t>((g * slots + s) * d)] : &one.k[static_cast<size_t>(g * d)];
-        const float *value = s < slots ? &state.values[static_cast<size_t>((g * slots + s) * d)] : &one.v[static_cast<size_t>(g * d)];
+        const float* key =
+            s < slots ? &state.keys[static_cast<size_t>((g * slots + s) * d)] : &one.k[static_cast<size_t>(g * d)];
+        const float* value =
+            s < slots ? &state.values[static_cast<size_t>((g * slots + s) * d)] : &one.v[static_cast<size_t>(g * d)];
         double dot = 0;
-        for (int i = 0; i < d; ++i) dot += static_cast<double>(one.q[static_cast<size_t>(h * d + i)]) * static_cast<double>(key[i]);
+        for (int i = 0; i < d; ++i)
+          dot += static_cast<double>(one.q[static_cast<size_t>(h * d + i)]) * static_cast<double>(key[i]);
         const double power = std::exp(dot / std::sqrt(static_cast<double>(d)));
         total += power;
         for (int i = 0; i < d; ++i) sum[static_cast<size_t>(i)] += power * static_cast<double>(value[i]);
       }
       for (int i = 0; i < d; ++i)
-        off = std::max(off, std::fabs(sum[static_cast<size_t>(i)] / total - static_cast<double>(out[static_cast<size_t>(h * d + i)])));
+        off = std::max(off, std::fabs(sum[static_cast<size_t>(i)] / total -
+                                      static_cast<double>(out[static_cast<size_t>(h * d + i)])));
     }
   }
   check(off <= slack, "alpha 0, seed %llu: %g from plain attention", static_cast<unsigned long long>(seed), off);
