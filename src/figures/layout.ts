@@ -135,16 +135,20 @@ function leftRoom(panel: Panel, height: number, style: Style): number {
 
 /** What rows of panels take beside their areas: titles, numbers, labels, gaps. */
 export function rowsRoom(panels: Panel[], style: Style): number {
-  const inner = style.width - 2 * style.margin
-  const words = panels.reduce((sum, panel) => sum + titleRoom(panel, inner * 0.85, style) + bottomRoom(panel, style), 0)
+  const words = panels.reduce(
+    (sum, panel) => sum + titleRoom(panel, titleWidth(style), style) + bottomRoom(panel, style),
+    0,
+  )
   return words + rowGap(style) * (panels.length - 1)
 }
+/** For panels' titles: axes take some of the width; how much depends on what they say, so it is taken to be much. */
+const titleWidth = (style: Style) => style.width - 2 * style.margin - style.text * 6
 const rowGap = (style: Style) => style.text * 0.5
 /** Half of the last number on an x axis may stand out. */
 export const endRoom = (style: Style) => style.small * 1.2
 
 function rows(panels: Panel[], body: Box, style: Style): PanelPlace[] {
-  const inner = (style.width - 2 * style.margin) * 0.85
+  const inner = titleWidth(style)
   const gap = rowGap(style)
   const free = body.bottom - body.top - rowsRoom(panels, style)
   const shares = panels.reduce((sum, panel) => sum + panel.share, 0)
@@ -162,8 +166,7 @@ function rows(panels: Panel[], body: Box, style: Style): PanelPlace[] {
 
 function columns(panels: Panel[], body: Box, style: Style): PanelPlace[] {
   const shares = panels.reduce((sum, panel) => sum + panel.share, 0)
-  // Axes take some of the width; how much depends on heights, and these on the titles' lines, so it is taken to be much.
-  const titles = panels.map((panel) => ((body.right - body.left - style.text * 6) * panel.share) / shares)
+  const titles = panels.map((panel) => (titleWidth(style) * panel.share) / shares)
   const top = body.top + Math.max(...panels.map((panel, i) => titleRoom(panel, titles[i], style)))
   const bottom = body.bottom - Math.max(...panels.map((panel) => bottomRoom(panel, style)))
   const lefts = panels.map((panel) => leftRoom(panel, bottom - top, style))

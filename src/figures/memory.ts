@@ -7,7 +7,7 @@ import type { Boxes, Labels, LegendEntry, Panel, Plot, Points } from './plot.js'
 import { counted, percent, plainNumber, shortNumber } from './scale.js'
 import { styleOptions, type Style, type StyleOptions } from './style.js'
 import { bodyOf, rowsRoom } from './layout.js'
-import { textWidth } from './text.js'
+import { shortened, textWidth } from './text.js'
 import { labelsOf, listed, shortModel } from './words.js'
 
 export interface MemoryOptions extends StyleOptions {
@@ -131,10 +131,12 @@ function runBars(held: Held[], said: Said, style: Style): Plot {
   const span = Math.max(...held.map(({ data }) => Math.max(data.bytes.total, data.bytes.fullCache, data.bytes.peak)))
   const most = ((span || MIB) / MIB) * 1.03
   const inner = style.width - 2 * style.margin - style.small * 1.2
-  const stats = held.map(
+  const size = style.small
+  const long = held.map(
     ({ data }) => `${mib(data.bytes.total)}, ${shareWords(data)}; most ever ${mib(data.bytes.peak)}`,
   )
-  const size = style.small
+  const short = held.map(({ data }) => `${mib(data.bytes.total)}, ${shareWords(data)}`)
+  const stats = long.some((words) => textWidth(words, { size }) > inner) ? short : long
   const wide = held.map(
     ({ label }, i) => textWidth(label, { size, bold: true }) + textWidth(stats[i], { size }) + 2 * size,
   )
@@ -177,7 +179,7 @@ function runBars(held: Held[], said: Said, style: Style): Plot {
     peaks.hover!.push(`${label}\nmost at any time: ${mib(data.bytes.peak)}`)
     names.x.push(0)
     names.y.push((i * row + size * 0.75) / row)
-    names.text.push(label)
+    names.text.push(shortened(label, inner, { size, bold: true }))
     numbers.x.push(twoLines ? 0 : most)
     numbers.y.push((i * row + size * (twoLines ? 2.1 : 0.75)) / row)
     numbers.text.push(stats[i])

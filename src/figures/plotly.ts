@@ -170,7 +170,10 @@ function axis(given: Axis, ticks: Tick[], { style, paint }: Drawing): { [name: s
   base.linecolor = paint('muted')
   if (!ticks.length) return { ...base, showticklabels: false }
   base.tickfont = { color: paint('muted'), size: style.small }
-  if (!Array.isArray(given.ticks) && !log) return { ...base, ticks: 'outside', tickformat: ',' }
+  if (!Array.isArray(given.ticks) && !log) {
+    const few = given.whole && Math.abs(given.range[1] - given.range[0]) < 8
+    return { ...base, ticks: 'outside', tickformat: ',', ...(few ? { tick0: 0, dtick: 1 } : {}) }
+  }
   return {
     ...base,
     ticks: 'outside',
