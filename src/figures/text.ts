@@ -13,8 +13,8 @@ const ADVANCES = [
   556, 278, 556, 556, 222, 222, 500, 222, 833, 556, 556, 556, 556, 333, 500, 278, 556, 500, 722, 500, 500, 500, 334,
   260, 334, 584,
 ]
-/** Bold Helvetica is at most this much wider over a sentence; DejaVu Sans, the widest stand-in, is wider than Helvetica by ROOM. */
-const BOLD = 1.08
+/** DejaVu Sans, the widest stand-in, is wider than Helvetica by ROOM over a sentence, and its bold by BOLD again. */
+const BOLD = 1.13
 const ROOM = 1.13
 
 /** East Asian and pictographic characters take a full em or more in whatever font has them. */
@@ -30,6 +30,7 @@ export interface TextStyle {
 function advance(character: string, mono: boolean): number {
   if (WIDE.test(character)) return mono ? 2 * MONO_ADVANCE : 1.1
   if (mono) return MONO_ADVANCE
+  if (character === '−') return 0.75
   return (ADVANCES[character.charCodeAt(0) - 32] ?? 620) / 1000
 }
 
