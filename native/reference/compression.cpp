@@ -39,7 +39,9 @@ int Cache::decide(Choice choice, int64_t step, int layer, int kv_head, int64_t s
   std::vector<int> near;
   for (size_t i = 0; i < ids.size(); ++i) {
     const double gap = values[best] - values[i];
-    if (i == best || gap <= errors[best] + errors[i]) near.push_back(ids[i]);
+    const double rounding = errors[best] + errors[i];
+    // Without any error a tie is exact, and the first is right.
+    if (i == best || (rounding > 0 && gap <= rounding)) near.push_back(ids[i]);
     if (i != best && gap < margin) {
       margin = gap;
       second = i;

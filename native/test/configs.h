@@ -60,7 +60,8 @@ struct Config {
   std::vector<int> calls;  // tokens of the prompt, then of each chunk (1 = a decode step)
   double gain = 0, noise = 0.5;
   int clusters = 4;
-  bool ties = false;  // made so that scores or keys are often exactly equal
+  bool zeros = false;  // every fourth key or so is zero
+  bool ties = false;   // made so that scores or keys are often exactly equal
 
   int tokens() const {
     int sum = 0;
@@ -114,10 +115,12 @@ class Source {
     const double calm = std::min(1.0, 8 / std::sqrt(static_cast<double>(d)));
     for (int t = 0; t < tokens; ++t, ++seen_) {
       const int z = random_.upto(0, config_.clusters - 1), focus = seen_ / 7 % config_.clusters;
+      const double size = config_.zeros && random_.one_in(4) ? 0 : 1;
       for (int g = 0; g < kv_heads; ++g)
         for (int i = 0; i < d; ++i) {
           const size_t at = static_cast<size_t>((g * tokens + t) * d + i);
-          in.k[at] = static_cast<float>(centre(z, g, i) + config_.noise * static_cast<double>(random_.element()));
+          in.k[at] =
+              static_cast<float>(size * (centre(z, g, i) + config_.noise * static_cast<double>(random_.element())));
           in.v[at] = random_.element();
         }
       for (int h = 0; h < heads; ++h)
@@ -221,8 +224,10 @@ inline Config random_config(uint64_t seed, bool small = false) {
   }
   c.gain = r.one_in(3) ? 0 : 2 * r.unit();
   c.clusters = r.upto(1, 6);
+  c.zeros = r.one_in(12);
   c.ties = r.one_in(25);
   if (c.ties) c.noise = 0;
+  c.ties = c.ties || c.zeros;
   return c;
 }
 
