@@ -96,11 +96,13 @@ function wordsOf(compared: Compared[]) {
   const largest = worst.one.shadow.kl[worst.at]
   const word = visible(token.text).trim() || '␣'
   const where = `“${word}”, generated token ${worst.at + 1}${several ? ` (${worst.one.label})` : ''}`
-  const flips = several ? listed(compared.map((one) => `${flipWords(one)} in ${one.label}`)) : flipWords(first)
+  const flips = several
+    ? `: ${compared.map((one) => `${one.label}, ${flipWords(one)}`).join('; ')}`
+    : ` at ${flipWords(first)}`
   return {
     title,
     detail:
-      `The likeliest next token changes at ${flips}. ` +
+      `The likeliest next token changes${flips}. ` +
       (several ? '' : `Half of the tokens are at or below ${shortNumber(first.median)} nats. `) +
       (largest > 0
         ? `The largest divergence is ${shortNumber(largest)} nats, at ${where}.`

@@ -84,13 +84,13 @@ function wordsOf(held: Held[]) {
   const sorted = [...held].sort((a, b) => a.data.bytes.total - b.data.bytes.total)
   const [least, most] = [sorted[0], sorted[sorted.length - 1]]
   const shares = held.map(
-    ({ label, data: { bytes } }) => `${label} ${bytes.fullCache ? percent(bytes.total / bytes.fullCache) : '–'}`,
+    ({ label, data: { bytes } }) => `${label}: ${bytes.fullCache ? percent(bytes.total / bytes.fullCache) : '–'}`,
   )
   const [low, high] = [Math.min(...peaks), Math.max(...peaks)].map(mib)
   return {
     title: `The cache takes ${mib(least.data.bytes.total)} (${least.label}) to ${mib(most.data.bytes.total)} (${most.label})`,
     detail:
-      `Of what keys and values of all tokens would take in a full cache: ${listed(shares)}. ` +
+      `Shares of what keys and values of all tokens would take in a full cache – ${shares.join('; ')}. ` +
       `The most at any time was ${low === high ? low : `${low} to ${high}`}.`,
   }
 }

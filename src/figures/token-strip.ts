@@ -191,9 +191,10 @@ function picture(data: RunData, reading: Reading, range: { from: number; to: num
   const note = (parts: Part[]) => {
     const shown = parts.reduce((sum, part) => sum + (part.shown ? part.to - part.from : 0), 0)
     const all = range.to - range.from
-    return shown < all
-      ? [`${plainNumber(shown)} of ${counted(all, 'token')} spelt out (brackets); the bar shows all of them.`]
-      : []
+    if (shown === all) return []
+    const size = binSize(range, !!reading.ramp, style)
+    const per = size > 1 ? `, ${size} to a column${reading.ramp ? '' : '; one that is kept hides those beside it'}` : ''
+    return [`${plainNumber(shown)} of ${counted(all, 'token')} spelt out (brackets); the bar shows all of them${per}.`]
   }
   const barHeight = style.text * 1.6
   const shell: Panel = {
@@ -233,6 +234,12 @@ function cutTo(text: string, columns: number): string {
   return `${characters.join('')}…`
 }
 
+/** Tokens to a column of the bar, so that columns are wide enough to be seen. */
+function binSize(range: { from: number; to: number }, shaded: boolean, style: Style): number {
+  const columns = (style.width - 2 * style.margin) / (shaded ? 2 : 0.7)
+  return Math.max(1, Math.ceil((range.to - range.from) / columns))
+}
+
 /** The whole range as one bar, with a bracket under what is spelt out. */
 function overview(reading: Reading, range: { from: number; to: number }, parts: Part[], style: Style): Panel {
   const boxes: Boxes = {
@@ -246,10 +253,7 @@ function overview(reading: Reading, range: { from: number; to: number }, parts: 
     y1: [],
     hover: [],
   }
-  const size = Math.max(
-    1,
-    Math.ceil((range.to - range.from) / ((style.width - 2 * style.margin) / (reading.ramp ? 2 : 0.7))),
-  )
+  const size = binSize(range, !!reading.ramp, style)
   for (let start = range.from; start < range.to; start += size) {
     const end = Math.min(range.to, start + size)
     const color = reading.ramp ? meanShade(reading.weight, start, end) : commonest(reading, start, end)

@@ -150,7 +150,7 @@ describe('figures: numbers', function () {
           const total = bytes.reduce((a, b) => a + b, 0)
           assert.equal(total, data[i].bytes.total)
           assert.ok(summary.includes(`${shortNumber(total / 1048576)} MiB (${label})`), summary)
-          assert.ok(summary.includes(`${label} ${percent(total / data[i].bytes.fullCache)}`), summary)
+          assert.ok(summary.includes(`${label}: ${percent(total / data[i].bytes.fullCache)}`), summary)
         }
       }),
       runs,
