@@ -6,7 +6,7 @@ import { Figure } from './figure.js'
 import type { Panel, Plot } from './plot.js'
 import { counted, percent, plainNumber, shortNumber } from './scale.js'
 import { styleOptions, type Style, type StyleOptions } from './style.js'
-import { labelsOf, listed, shortModel } from './words.js'
+import { labelsOf, shortModel } from './words.js'
 
 export interface DivergenceOptions extends StyleOptions {
   /** One per run; default: the shadow's own label, or its policy's name. */

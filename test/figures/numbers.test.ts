@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { excerpt, lineStarts } from '../../src/figures/excerpt.js'
 import { byFate, candidateFrom, fatesAtEnd, livesOf, stepOf } from '../../src/figures/fates.js'
+import type { RunData } from '../../src/figures/data.js'
 import { divergence, evictionMap, memory, tokenStrip } from '../../src/figures/index.js'
 import { counted, percent, plainNumber, place, roundStep, shortNumber, ticksOf } from '../../src/figures/scale.js'
 import { staysOf } from '../../src/figures/slot-map.js'
@@ -15,6 +16,14 @@ const runs = { numRuns: full ? 5000 : 300, seed: 11 }
 const count = <T>(values: ArrayLike<T>, wanted: T) => Array.from(values).filter((value) => value === wanted).length
 /** The whole numbers of a sentence, in order. */
 const wholes = (text: string) => (text.match(/\d[\d,]*/g) ?? []).map((word) => Number(word.replace(/,/g, '')))
+
+/** Counted from the slots themselves: alone in one, sharing one, in none. */
+function counts(data: RunData, layer: number, kvHead: number) {
+  const sizes = data.origins[layer].kvHeads[kvHead].map((slot) => slot.length)
+  const kept = count(sizes, 1)
+  const merged = sizes.reduce((sum, size) => sum + (size > 1 ? size : 0), 0)
+  return { kept, merged, dropped: data.tokens.length - kept - merged }
+}
 
 describe('figures: numbers', function () {
   this.timeout(600_000)
@@ -30,7 +39,7 @@ describe('figures: numbers', function () {
         const kept = count(fates, 'kept')
         assert.ok(summary.includes(`${plainNumber(kept)} of ${counted(total, 'token')} keep`), summary)
         const [merged, dropped] = [count(fates, 'merged'), count(fates, 'dropped')]
-        assert.equal(kept + merged + dropped, total)
+        assert.deepEqual({ kept, merged, dropped }, counts(data, 0, made.kvHeads - 1))
         if (merged) assert.match(summary, new RegExp(`${merged} tokens? shares? `))
         if (dropped) assert.match(summary, new RegExp(`${dropped} (was|were) dropped`))
         const left = columns.left as (number | null)[]
@@ -113,6 +122,14 @@ describe('figures: numbers', function () {
         assert.ok(summary.includes(`and ${count(kept, 0)} in none`), summary)
         const one = tokenStrip(data, { layer: made.layers - 1 })
         const fates = one.columns.fate as string[]
+        assert.equal(count(fates, 'kept'), counts(data, made.layers - 1, 0).kept)
+        let everywhere = 0
+        for (let layer = 0; layer < made.layers; layer++)
+          for (let kvHead = 0; kvHead < made.kvHeads; kvHead++) everywhere += counts(data, layer, kvHead).kept
+        assert.equal(
+          kept.reduce((a, b) => a + b, 0),
+          everywhere,
+        )
         assert.ok(one.summary.includes(`keeps ${count(fates, 'kept')} of ${counted(total, 'token')}`), one.summary)
         if (count(fates, 'merged'))
           assert.ok(one.summary.includes(`; ${counted(count(fates, 'merged'), 'token')} went into`), one.summary)
@@ -160,10 +177,16 @@ describe('figures: numbers', function () {
   it('draws every byte of every region', () => {
     const data = runMade()
     const figure = memory(data)
-    const drawn = figure.plotly.data
-      .filter((trace) => trace.type === 'bar' && trace.name !== 'full cache')
-      .flatMap((trace) => trace.x as number[])
-      .reduce((a, b) => a + b, 0)
+    const bars = figure.plotly.data.filter((trace) => trace.type === 'bar' && trace.name !== 'full cache')
+    const [lengths, starts] = ['x', 'base'].map((name) => bars.flatMap((trace) => trace[name] as number[]))
+    const drawn = lengths.reduce((a, b) => a + b, 0)
+    starts.forEach((start, i) => {
+      const end = i ? starts[i - 1] + lengths[i - 1] : 0
+      assert.ok(
+        Math.abs(start - end) < 1e-5,
+        `${String(bars[i].name)} starts at ${start}, the one before ends at ${end}`,
+      )
+    })
     assert.ok(Math.abs(drawn * 1048576 - data.bytes.total) < 16, `${drawn}`)
   })
 
