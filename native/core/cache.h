@@ -1,0 +1,73 @@
+// A cache: its shape, its policy as resolved, and per layer the heads, the ring and the prompt's kept queries. The functions below do
+// the work; the C ABI and the model runner both call them.
+#ifndef ZSLAB_CORE_CACHE_H
+#define ZSLAB_CORE_CACHE_H
+
+#include <memory>
+#include <vector>
+
+#include "core/engine.h"
+#include "core/head.h"
+#include "core/tape.h"
+#include "zslab/zslab.h"
+
+namespace zs {
+
+// The last rows of a prompt's queries with their softmax statistics: enough to score the prompt again under another window.
+struct KeptQueries {
+  int64_t from = 0, rows = 0;     // rows [from, from + rows) of the prompt
+  Buffer q;                       // [heads][rows][d]
+  Buffer highest, inverse;        // [heads][rows]
+  int64_t bytes() const { return q.bytes() + highest.bytes() + inverse.bytes(); }
+};
+
+struct Layer {
+  std::vector<Head> heads;
+  std::shared_ptr<const KeptQueries> kept;  // until the layer's first token after its prompt
+  int64_t seq_len = 0;                      // tokens seen
+  int64_t step = 0;                         // tokens after the prompt
+  int32_t slots = 0, residual = 0;
+  int32_t ring = -1;  // slot that the next leaver comes from
+  bool over_budget = false;
+  int64_t bytes = 0;
+};
+
+}  // namespace zs
+
+struct zs_cache {
+  zs_engine *engine;
+  zs_cache_config config;
+  zs_resolved resolved{};
+  bool is_resolved = false;
+  std::vector<zs::Layer> layers;
+  zs::Tape tape;
+  int64_t peak_bytes = 0;
+
+  int32_t group() const { return config.heads / config.kv_heads; }
+  zs::Geometry geometry() const { return {config.head_dim, config.storage}; }
+  float scale() const;
+};
+
+namespace zs {
+
+// As zs_cache_prefill / zs_cache_extend, but they throw, and the caller holds engine->busy. `report`: write call->done.
+void cache_prefill(zs_cache &cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens, int64_t share_of, zs_view out,
+                   zs_call *call, bool report = false);
+void cache_extend(zs_cache &cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens, zs_view out, zs_call *call,
+                  bool report = false);
+
+// What must hold before tokens may come, as one sentence where it does not; the runner asks once for all layers.
+void cache_check_prefill(const zs_cache &cache, int32_t layer, int64_t tokens, int64_t share_of);
+void cache_check_extend(const zs_cache &cache, int32_t layer, int64_t tokens);
+
+// Makes room for one more token in every layer, so that the next cache_extend of one token cannot fail in any of them and may be done in
+// place. False: it may (a layer is about to be compressed); work on a fork and swap it in at the end.
+bool cache_reserve_step(zs_cache &cache);
+
+std::unique_ptr<zs_cache> cache_fork(const zs_cache &cache);
+void cache_swap(zs_cache &a, zs_cache &b) noexcept;
+inline const zs_cache_config &cache_config(const zs_cache &cache) { return cache.config; }
+inline int64_t cache_seq_len(const zs_cache &cache, int32_t layer) { return cache.layers[static_cast<size_t>(layer)].seq_len; }
+
+}  // namespace zs
+#endif

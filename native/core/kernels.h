@@ -1,0 +1,114 @@
+// What the core asks of a backend: attention over chunks of slots, column sums, and the upkeep of scores, as one table of functions.
+// The core never sees an instruction set; native/cpu has one table per set, and all of them give the same bits.
+//
+// Chunks: at most kChunk slots of one kv head. Keys lie in tiles of 16 slots: float32 and float16 [slots/16][d][16], bfloat16
+// [slots/16][d/2][16][2]; values in rows [slots][padded], padded = d rounded up to 16. The last tile may be partly filled.
+// Order of sums, on every backend: a logit is (even dims in one chain of fused multiply-adds + odd dims in another) * scale + bias;
+// a chunk's probabilities are summed lane by lane, then as a fixed tree; values are added slot by slot; chunks are merged in order.
+#ifndef ZSLAB_CORE_KERNELS_H
+#define ZSLAB_CORE_KERNELS_H
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "zslab/zslab.h"
+
+namespace zs {
+
+constexpr int kLane = 16;    // slots of a tile, dims of a vector
+constexpr int kChunk = 256;  // slots of a page: the unit of work and of merging
+inline int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
+
+struct KeyChunk {
+  const void *keys;
+  const void *values;
+  const float *bias;  // alpha ln w of each slot, padded to whole tiles; nullptr = none
+  int32_t slots;
+  int32_t storage;  // zs_storage
+};
+
+// One query row of each head of a group against one chunk.
+struct DecodeTask {
+  KeyChunk chunk;
+  const float *q;  // head g at q + g * q_stride
+  int64_t q_stride;
+  int32_t group, d;
+  float scale;
+  float *e;  // out: exp(logit - highest), head g at e + g * e_stride, whole tiles (0 beyond the slots)
+  int64_t e_stride;
+  float *highest, *sum;  // out [group]
+  float *out;            // out [group][padded]: sum of e * value
+};
+
+// Query rows of a prompt or turn: `rows` rows from `row` on, each over all chunks before first_causal and, of the chunks from there on
+// (which hold the rows' own tokens, row 0 first), the tokens up to itself. Online softmax, chunk by chunk.
+struct RowsTask {
+  const KeyChunk *chunks;
+  int32_t chunk_count, first_causal;
+  int64_t row;
+  int32_t rows;    // at most rows_per_unit(group)
+  const float *q;  // head g, row r at q + g * q_head + r * q_row (r counts from the first row of the prompt)
+  int64_t q_head, q_row;
+  int32_t group, d;
+  float scale;
+  float *out;
+  int64_t out_head, out_row;
+  float *highest, *inverse;  // out: of head g, row r at [g * stat_stride + r]: highest logit, 1 / sum of exp; nullptr = not wanted
+  int64_t stat_stride;
+  float *scratch;                 // rows_scratch floats
+  const volatile int32_t *abort;  // may be nullptr; seen between chunks, the output is then meaningless
+};
+
+// acc[slot] = decay * acc[slot] + sum over the group of p, for rows from..to-1 ascending; rows before `first` (the chunk's first slot
+// counted in rows; any number <= from where all slots are older) do not see the chunk.
+struct ColumnsTask {
+  KeyChunk chunk;
+  int64_t first;
+  bool causal;
+  int64_t from, to;
+  const float *q;
+  int64_t q_head, q_row;
+  int32_t group, d;
+  float scale;
+  const float *highest, *inverse;  // of head g, row r at [g * stat_stride + r]
+  int64_t stat_stride;
+  float decay;
+  float *acc;      // whole tiles
+  float *scratch;  // columns_scratch floats
+  const volatile int32_t *abort;
+};
+
+struct AttentionKernels {
+  void (*decode)(const DecodeTask &task);
+  // out[g] = sum over chunks of partial * exp(highest_c - highest) / l; factor[c * group + g] turns chunk c's e into probabilities.
+  void (*merge)(const float *highest, const float *sum, const float *partial, int32_t chunks, int32_t group, int32_t d,
+                float *factor, float *out, int64_t out_stride);
+  // score = decay * score + sum over the group of e * factor.
+  void (*scores)(const float *e, int64_t e_stride, const float *factor, int32_t group, int32_t slots, float decay, float *score);
+  // First index of the smallest value in [from, to); from where nothing is smaller than infinity.
+  int64_t (*smallest)(const float *values, int64_t from, int64_t to);
+  // Similarity of `key` [d] to each of `slots` float32 keys in tiles (zs_similarity; larger = more alike); out in whole tiles.
+  void (*similarity)(int32_t kind, const float *keys, int32_t slots, int32_t d, const float *key, float *out);
+  void (*rows)(const RowsTask &task);
+  void (*columns)(const ColumnsTask &task);
+};
+
+// Rows of one unit of work: fewer for large groups, so that a unit stays short.
+inline int32_t rows_per_unit(int32_t group) { return group >= 16 ? 4 : group >= 8 ? 8 : group >= 4 ? 16 : 32; }
+inline int64_t rows_scratch(int32_t group, int32_t d) {
+  const int64_t padded = round_up(d, kLane), rows = rows_per_unit(group);
+  return kChunk * (d + padded) + rows * kChunk + group * rows * (padded + 2) + kLane;
+}
+inline int64_t columns_scratch(int32_t d) { return kChunk * static_cast<int64_t>(d) + 8 * kChunk; }
+
+// Of native/cpu: the table of one instruction set (nullptr where this build has none), and what this CPU has.
+const AttentionKernels *attention_kernels(zs_isa isa);
+struct Cpu {
+  bool avx2, avx512;
+  std::vector<std::string> features;  // names worth printing, in a fixed order
+};
+Cpu detect_cpu();
+
+}  // namespace zs
+#endif
