@@ -1,7 +1,17 @@
 /** Eviction map: every token's life in one kv head's cache, step by step: who stays, who leaves when, and into which slot. */
 import { oneOf } from '../expect.js'
 import type { RunData } from './data.js'
-import { byFate, candidateFrom, headOf, livesOf, runData, visible, type HeadLives, type RunLike } from './fates.js'
+import {
+  byFate,
+  candidateFrom,
+  firstCompression,
+  headOf,
+  livesOf,
+  runData,
+  visible,
+  type HeadLives,
+  type RunLike,
+} from './fates.js'
 import { Figure } from './figure.js'
 import type { Axis, Boxes, LegendEntry, Panel, Plot, Points } from './plot.js'
 import { counted, percent, plainNumber } from './scale.js'
@@ -61,7 +71,8 @@ function wordsOf(data: RunData, lives: HeadLives, where: string): { title: strin
   const gone = data.tokens.map((token) => token.position).filter((position) => lives.left[position] >= 0)
   const later = gone.filter((position) => lives.left[position] >= 1)
   // A candidate for the first time at the very step that it leaves.
-  const atOnce = later.filter((position) => lives.left[position] === Math.max(1, candidateFrom(data, position)))
+  const first = Math.max(1, firstCompression(data))
+  const atOnce = later.filter((position) => lives.left[position] <= Math.max(first, candidateFrom(data, position)))
   const title = `${where[0].toUpperCase()}${where.slice(1)}: ${plainNumber(count.kept)} of ${counted(total, 'token')} keep a slot of their own`
   const steps = `After ${counted(data.steps, 'decode step')}`
   if (!gone.length) return { title, detail: `${steps} nothing was merged or dropped.` }

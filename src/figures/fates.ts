@@ -105,7 +105,12 @@ export function candidateFrom(data: RunData, position: number): number {
   return Math.max(0, position - data.promptTokens + data.resolved.recent + 1)
 }
 
-/** 'zsmerge, 300 slots per kv head (10% of the prompt's 3,000 tokens)' needs only these. */
+/** The first step at which anything can leave: 0 with the prompt, else when a token comes to a full cache; Infinity: never. */
+export function firstCompression({ promptTokens, resolved: { budget } }: RunData): number {
+  if (budget === 0) return Infinity
+  return promptTokens > budget ? 0 : budget - promptTokens + 1
+}
+
 export function byFate(fates: readonly Fate[]): Record<Fate, number> {
   const counts = { kept: 0, merged: 0, dropped: 0 }
   for (const fate of fates) counts[fate]++

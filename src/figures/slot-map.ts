@@ -1,6 +1,6 @@
 /** The eviction map by slots: who sits in which slot at which step, coloured by place in the text. */
 import { ACTION, type RunData } from './data.js'
-import { eventsOf, visible } from './fates.js'
+import { eventsOf, firstCompression, stepOf, visible } from './fates.js'
 import type { Boxes, Panel, Plot } from './plot.js'
 import { plainNumber } from './scale.js'
 import type { Style } from './style.js'
@@ -15,37 +15,81 @@ export interface Stay {
   merged: boolean
 }
 
-/** Every stay of a token in a slot, replayed from the events of one kv head, in order of slots and steps. */
+/**
+ * Every stay of a token in a slot of one kv head, in order of slots and steps. Read backwards from the slots at the end, since a
+ * compression says what leaves but not where the rest comes to lie.
+ */
 export function staysOf(data: RunData, layer: number, kvHead: number): Stay[] {
   const events = eventsOf(data, 'the eviction map')
-  const now = new Map<number, Stay>()
-  const done: Stay[] = []
-  const close = (slot: number, step: number) => {
+  const last = data.steps + 1
+  const compression = firstCompression(data)
+  const stays: Stay[] = []
+  const now = new Map<number, Omit<Stay, 'from'>>()
+  const hold = (slot: number, position: number, merged: boolean, to: number) =>
+    now.set(slot, { slot, position, merged, to })
+  const begins = (slot: number, from: number) => {
     const stay = now.get(slot)
     now.delete(slot)
-    if (stay && stay.from < step) done.push({ ...stay, to: step })
+    if (stay && from < stay.to) stays.push({ ...stay, from })
   }
-  const open = (slot: number, step: number, position: number, merged: boolean) => {
-    close(slot, step)
-    now.set(slot, { slot, from: step, to: step, position, merged })
+  const rows: number[] = []
+  for (let row = 0; row < events.count; row++)
+    if (events.layer[row] === layer && events.kvHead[row] === kvHead) rows.push(row)
+  const moved = new Set(rows.filter((row) => events.action[row] === ACTION.merge).map((row) => events.position[row]))
+  if (compression > data.steps) {
+    // Nothing ever left: tokens lie in the order in which they came.
+    for (const token of data.tokens)
+      stays.push({
+        slot: token.position,
+        from: stepOf(data, token.position),
+        to: last,
+        position: token.position,
+        merged: false,
+      })
+    return stays
   }
-  for (let row = 0; row < events.count; row++) {
-    if (events.layer[row] !== layer || events.kvHead[row] !== kvHead) continue
+  const slots = data.origins[layer].kvHeads[kvHead]
+  // The token that a residual slot began with never was merged into another.
+  const seeds = slots.map((members) => Array.from(members).find((position) => !moved.has(position)) ?? members[0])
+  slots.forEach((members, slot) => hold(slot, seeds[slot], members.length > 1, last))
+  for (const row of rows.reverse()) {
     const [step, slot, target, position] = [
       events.step[row],
       events.slot[row],
       events.target[row],
       events.position[row],
     ]
+    if (step <= compression) break
     const action = events.action[row]
-    if (slot >= 0 && action !== ACTION.admit && now.get(slot)?.position === position) close(slot, step)
-    if (action === ACTION.admit && slot >= 0) open(slot, step, position, false)
-    else if (action === ACTION.leave && target >= 0) open(target, step, position, false)
-    else if (action === ACTION.merge && !now.get(target)?.merged)
-      open(target, step, now.get(target)?.position ?? position, true)
+    if (action === ACTION.admit) begins(slot, step)
+    else if (action === ACTION.leave) {
+      begins(target, step)
+      hold(slot, position, false, step)
+    } else {
+      hold(slot, position, false, step)
+      if (action === ACTION.merge && events.targetWeight[row] === 1) {
+        begins(target, step)
+        hold(target, seeds[target], false, step)
+      }
+    }
   }
-  for (const slot of [...now.keys()]) close(slot, data.steps + 1)
-  return done.sort((a, b) => a.slot - b.slot || a.from - b.from)
+  for (const slot of [...now.keys()]) begins(slot, compression)
+  if (compression > 0)
+    for (let position = 0; position < data.resolved.budget; position++)
+      stays.push({ slot: position, from: stepOf(data, position), to: compression, position, merged: false })
+  return joined(stays.sort((a, b) => a.slot - b.slot || a.from - b.from))
+}
+
+/** A token that stays where it was through a compression has one stay. */
+function joined(stays: Stay[]): Stay[] {
+  const out: Stay[] = []
+  for (const stay of stays) {
+    const before = out[out.length - 1]
+    const same = before?.slot === stay.slot && before.to === stay.from && before.position === stay.position
+    if (same && before.merged === stay.merged) before.to = stay.to
+    else out.push({ ...stay })
+  }
+  return out
 }
 
 export function slotPlot(

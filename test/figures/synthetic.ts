@@ -19,6 +19,8 @@ export interface Made {
   seed?: number
   trace?: boolean
   policyName?: string
+  /** A cache that fills up while decoding takes its first tokens as residual slots (mode reference). */
+  firstTokens?: boolean
 }
 
 /** Uniform in [0, 1): mulberry32. */
@@ -47,23 +49,17 @@ export function tokensMade(count: number, prompt: number, seed: number): Token[]
   })
 }
 
-interface Head {
-  /** Slot → position; residual slots hold lists. */
-  slots: number[][]
-  scores: number[]
-}
-
 export function runMade(options: Made = {}): RunData {
   const { layers = 30, kvHeads = 3, prompt = 3000, steps = 200, budget = 300, recent = 150, residual = 3 } = options
-  const { seed = 1, trace = true, policyName = 'zsmerge' } = options
+  const { seed = 1, trace = true, policyName = 'zsmerge', firstTokens = false } = options
   const tokens = tokensMade(prompt + steps, prompt, seed)
   const rows: number[][] = []
   const origins: LayerOrigins[] = []
   for (let layer = 0; layer < layers; layer++) {
     const heads: number[][][] = []
     for (let kvHead = 0; kvHead < kvHeads; kvHead++)
-      heads.push(headMade(rows, layer, kvHead, { prompt, steps, budget, recent, residual, seed }, tokens))
-    origins.push({ kvHeads: heads, residual: prompt > budget ? residual : 0 })
+      heads.push(headMade(rows, layer, kvHead, { prompt, steps, budget, recent, residual, seed, firstTokens }, tokens))
+    origins.push({ kvHeads: heads, residual: prompt + steps > budget ? residual : 0 })
   }
   rows.sort((a, b) => a[0] - b[0])
   const column = (at: number) => Int32Array.from(rows, (row) => row[at])
@@ -97,96 +93,122 @@ export function runMade(options: Made = {}): RunData {
   }
 }
 
-type Shape = { prompt: number; steps: number; budget: number; recent: number; residual: number; seed: number }
+type Shape = Required<Pick<Made, 'prompt' | 'steps' | 'budget' | 'recent' | 'residual' | 'seed' | 'firstTokens'>>
 
-function headMade(rows: number[][], layer: number, kvHead: number, shape: Shape, tokens: Token[]): number[][] {
+function headMade(
+  rows: number[][],
+  layer: number,
+  kvHead: number,
+  shape: Shape,
+  tokens: Token[],
+  watch?: (slots: number[][]) => void,
+): number[][] {
   const { prompt, steps, budget, recent, residual } = shape
   const next = random(shape.seed * 7919 + layer * 101 + kvHead)
   const sharpness = 1 + 3 * next()
   // Rare words, the beginning and a few places attract attention.
   const places = Array.from({ length: 4 }, () => next() * prompt)
-  const score = (position: number) =>
-    (tokens[position].id / 60) * (0.2 + next()) ** sharpness +
-    (position < 4 ? 3 : 0) +
-    places.reduce((sum, at) => sum + 0.6 * Math.exp(-(((position - at) / 40) ** 2)), 0)
-  const event = (
-    step: number,
-    action: number,
-    position: number,
-    slot: number,
-    target: number,
-    s: number,
-    sim = NaN,
-    tw = 0,
-  ) => rows.push([step, layer, kvHead, action, position, slot, target, s, sim, 1, tw])
-  const head: Head = { slots: [], scores: [] }
-  if (prompt <= budget) {
+  const scores = tokens.map(
+    ({ id, position }) =>
+      (id / 60) * (0.2 + next()) ** sharpness +
+      (position < 4 ? 3 : 0) +
+      places.reduce((sum, at) => sum + 0.6 * Math.exp(-(((position - at) / 40) ** 2)), 0),
+  )
+  const note = (step: number, action: number, position: number, slot: number, target: number, sim = NaN, tw = 0) =>
+    rows.push([step, layer, kvHead, action, position, slot, target, scores[position], sim, 1, tw])
+  let slots: number[][] = []
+  const last = budget - recent
+
+  /** All tokens so far into `budget` slots; events in the engine's order: what leaves, then what enters. */
+  const compress = (step: number, seen: number) => {
+    const older = Array.from({ length: seen - recent }, (_, position) => position)
+    const kept = [...older].sort((a, b) => scores[b] - scores[a] || a - b).slice(0, budget - recent - residual)
+    const rest = older.filter((position) => !new Set(kept).has(position))
+    const wasIn = (position: number) => (step > 0 && position < seen - 1 ? position : -1)
+    const groups = Array.from({ length: residual }, (): number[] => [])
+    rest.forEach((position, i) => {
+      if (!residual) return note(step, ACTION.drop, position, wasIn(position), -1)
+      const group = groups[Math.floor((i * residual) / rest.length)]
+      if (group.length) note(step, ACTION.merge, position, wasIn(position), groups.indexOf(group), NaN, group.length)
+      group.push(position)
+    })
+    const newest = Array.from({ length: recent }, (_, i) => [seen - recent + i])
+    slots = [...groups, ...kept.map((position) => [position]), ...newest]
+    slots.forEach(([position], slot) => {
+      if (step === 0 || position === seen - 1) note(step, ACTION.admit, position, slot, -1)
+    })
+  }
+
+  if (prompt > budget) compress(0, prompt)
+  else
     for (let position = 0; position < prompt; position++) {
-      head.slots.push([position])
-      head.scores.push(score(position))
-      event(0, ACTION.admit, position, position, -1, head.scores[position])
+      note(0, ACTION.admit, position, position, -1)
+      slots.push([position])
     }
-    return head.slots
-  }
-  const context = budget - recent - residual
-  const scored = Array.from({ length: prompt - recent }, (_, position) => ({ position, s: score(position) }))
-  const kept = [...scored].sort((a, b) => b.s - a.s || a.position - b.position).slice(0, context)
-  const keptSet = new Set(kept.map((k) => k.position))
-  const rest = scored.filter((k) => !keptSet.has(k.position))
-  for (let r = 0; r < residual; r++) head.slots.push([])
-  head.scores.push(...Array.from({ length: residual }, () => 0))
-  rest.forEach(({ position, s }, i) => {
-    const target = residual ? Math.min(residual - 1, Math.floor((i * residual) / rest.length)) : -1
-    event(
-      0,
-      residual ? ACTION.merge : ACTION.drop,
-      position,
-      -1,
-      target,
-      s,
-      NaN,
-      residual ? head.slots[target].length : 0,
-    )
-    if (residual) head.slots[target].push(position)
-  })
-  for (const { position, s } of kept) {
-    event(0, ACTION.admit, position, head.slots.length, -1, s)
-    head.slots.push([position])
-    head.scores.push(s)
-  }
-  for (let position = prompt - recent; position < prompt; position++) {
-    event(0, ACTION.admit, position, head.slots.length, -1, score(position))
-    head.slots.push([position])
-    head.scores.push(score(position))
-  }
-  // Recent holds the newest, the oldest of it already a candidate at the context's end.
-  const first = budget - recent + 1
-  let ring = 0
-  for (let step = 1; step <= steps; step++) {
+  let [compressed, ring] = [prompt > budget, last + 1]
+  const take = (step: number) => {
+    const position = prompt + step - 1
+    if (slots.length < budget) {
+      note(step, ACTION.admit, position, slots.length, -1)
+      slots.push([position])
+      return
+    }
+    if (!compressed && !shape.firstTokens) {
+      compress(step, position + 1)
+      compressed = true
+      return
+    }
+    compressed = true
     let victim = residual
-    for (let slot = residual; slot < first; slot++) {
-      head.scores[slot] = 0.985 * head.scores[slot] + 0.02 * next() * (head.slots[slot][0] % 7 === 0 ? 2 : 1)
-      if (head.scores[slot] < head.scores[victim]) victim = slot
+    for (let slot = residual; slot <= last; slot++) {
+      scores[slots[slot][0]] = 0.985 * scores[slots[slot][0]] + 0.02 * next() * (slots[slot][0] % 7 === 0 ? 2 : 1)
+      if (scores[slots[slot][0]] < scores[slots[victim][0]]) victim = slot
     }
-    const leaving = head.slots[victim][0]
-    // The leaver is young: often its score is the least.
-    const usual = head.scores[residual + Math.floor(next() * (first - residual))]
+    const [leaving] = slots[victim]
     if (residual) {
       const target = next() < 0.5 ? residual - 1 : Math.floor(next() * residual)
-      event(step, ACTION.merge, leaving, victim, target, head.scores[victim], 20 * next(), head.slots[target].length)
-      head.slots[target].push(leaving)
-    } else event(step, ACTION.drop, leaving, victim, -1, head.scores[victim])
-    const place = recent > 1 ? first + (ring++ % (recent - 1)) : victim
-    if (recent > 1) {
-      event(step, ACTION.leave, head.slots[place][0], place, victim, head.scores[place])
-      head.slots[victim] = head.slots[place]
-      head.scores[victim] = next() < 0.3 ? 0 : usual * (0.6 + next())
+      note(step, ACTION.merge, leaving, victim, target, 20 * next(), slots[target].length)
+      slots[target].push(leaving)
+    } else note(step, ACTION.drop, leaving, victim, -1)
+    if (recent === 1) {
+      note(step, ACTION.admit, position, victim, -1)
+      slots[victim] = [position]
+      return
     }
-    head.slots[place] = [prompt + step - 1]
-    head.scores[place] = 0.5
-    event(step, ACTION.admit, prompt + step - 1, place, -1, 0.5)
+    const [leaver] = slots[ring]
+    note(step, ACTION.leave, leaver, ring, victim)
+    slots[victim] = [leaver]
+    // Young, so often the next to go.
+    const usual = scores[slots[residual + Math.floor(next() * (last + 1 - residual))][0]]
+    scores[leaver] = next() < 0.3 ? 0 : usual * (0.6 + next())
+    note(step, ACTION.admit, position, ring, -1)
+    slots[ring] = [position]
+    ring = ring + 1 < budget ? ring + 1 : last + 1
   }
-  return head.slots
+  watch?.(slots)
+  for (let step = 1; step <= steps; step++) {
+    take(step)
+    watch?.(slots)
+  }
+  return slots
+}
+
+/** The slots of layer 0, kv head 0 after the prompt and after every step, as they were while the run was made. */
+export function layoutsMade(options: Made): number[][][] {
+  const layouts: number[][][] = []
+  const {
+    prompt = 3000,
+    steps = 200,
+    budget = 300,
+    recent = 150,
+    residual = 3,
+    seed = 1,
+    firstTokens = false,
+  } = options
+  const shape = { prompt, steps, budget, recent, residual, seed, firstTokens }
+  const watch = (slots: number[][]) => layouts.push(slots.map((members) => [...members]))
+  headMade([], 0, 0, shape, tokensMade(prompt + steps, prompt, seed), watch)
+  return layouts
 }
 
 function bytesMade(
@@ -200,7 +222,7 @@ function bytesMade(
 ): RunData['bytes'] {
   const perSlot = 2 * 64 * 2
   const seen = prompt + steps
-  const act = prompt > budget
+  const act = seen > budget
   const parts: RunData['bytes']['parts'] = []
   for (let layer = 0; layer < layers; layer++)
     for (let kvHead = 0; kvHead < kvHeads; kvHead++) {
