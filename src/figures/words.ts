@@ -9,7 +9,8 @@ export function policyWords(data: RunData): string {
   if (budget === 0) return `${data.policyName}, every token kept`
   const share = data.promptTokens > 0 ? budget / data.promptTokens : 1
   const of = counted(data.promptTokens, 'prompt token')
-  const least = share <= 1 ? ` (${percent(share)} of ${of})` : ` (the prompt has ${of})`
+  const least =
+    share <= 1 ? ` (${percent(share)} of ${of})` : ` (the prompt has ${counted(data.promptTokens, 'token')})`
   return `${data.policyName} with ${plainNumber(budget)} slots per kv head${least}`
 }
 
