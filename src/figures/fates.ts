@@ -119,10 +119,10 @@ export function byFate(fates: readonly Fate[]): Record<Fate, number> {
 
 /** A token's text as it can stand on a line: line ends and tabs shown, never empty. */
 export function visible(text: string): string {
-  // eslint-disable-next-line no-control-regex
   const shown = text
     .replace(/\r\n|\r|\n/g, '⏎')
     .replace(/\t/g, '⇥')
+    // eslint-disable-next-line no-control-regex
     .replace(/[\u0000-\u001f\u007f]/g, '\ufffd')
   return shown === '' ? '∅' : shown
 }
