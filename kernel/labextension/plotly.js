@@ -1,0 +1,116 @@
+/** One plotly figure in a notebook's output: drawn once it is seen, as wide as its place, in the lab's colours where it has none. */
+import { Widget } from '@lumino/widgets'
+import { themed } from './theme.js'
+
+let loading
+
+/** plotly.js, once for all figures; a failed attempt (the server was away) is not the last one. */
+function plotly() {
+  loading ??= import('plotly.js-dist-min').then(
+    (module) => module.default ?? module,
+    (error) => {
+      loading = undefined
+      throw error
+    },
+  )
+  return loading
+}
+
+export class PlotlyWidget extends Widget {
+  constructor({ mimeType }) {
+    super()
+    this.mimeType = mimeType
+    this.node.dataset.mimeType = mimeType
+    this.node.classList.add('zslab-plotly')
+    this.node.style.overflowX = 'auto'
+    this.figure = undefined
+    this.drawn = false
+    this.work = Promise.resolve()
+    this.resized = new ResizeObserver(() => this.fit())
+    this.resized.observe(this.node)
+    this.recoloured = new MutationObserver(() => this.draw())
+    this.recoloured.observe(document.body, { attributes: true, attributeFilter: ['data-jp-theme-name'] })
+  }
+
+  /** Called by the lab with the output, and again whenever it is updated. */
+  renderModel(model) {
+    const figure = model.data[this.mimeType]
+    if (typeof figure !== 'object' || figure === null || !Array.isArray(figure.data ?? [])) {
+      this.figure = undefined
+      this.say('This output is not a plotly figure: expected an object with data and layout.')
+      return Promise.resolve()
+    }
+    this.figure = figure
+    return this.draw()
+  }
+
+  onAfterShow() {
+    this.fit()
+  }
+
+  onResize() {
+    this.fit()
+  }
+
+  dispose() {
+    if (this.isDisposed) return
+    this.resized.disconnect()
+    this.recoloured.disconnect()
+    void this.work.then(async () => {
+      if (this.drawn) (await plotly()).purge(this.node)
+    })
+    super.dispose()
+  }
+
+  /** Draws the figure after whatever is being drawn. */
+  draw() {
+    this.work = this.work.then(async () => {
+      try {
+        await this.drawNow()
+      } catch (error) {
+        this.drawn = false
+        this.say(`The figure could not be drawn: ${error.message}. Reload the page to try again.`)
+      }
+    })
+    return this.work
+  }
+
+  async drawNow() {
+    if (!this.figure || this.isDisposed) return
+    const Plotly = await plotly()
+    // Hidden tabs have no width: fit() comes back when there is one.
+    if (this.isDisposed || this.node.clientWidth === 0) return
+    if (!this.drawn) this.node.replaceChildren()
+    // A copy: plotly.js writes into what it draws, and the original is what the notebook saves.
+    const { data = [], layout = {}, config = {}, frames } = structuredClone(this.figure)
+    const sized = layout.width === undefined ? { ...layout, autosize: true } : layout
+    await Plotly.react(this.node, {
+      data,
+      layout: themed(sized, this.node),
+      config: { displaylogo: false, ...config, responsive: false },
+      ...(frames ? { frames } : {}),
+    })
+    this.drawn = true
+    this.width = this.node.clientWidth
+  }
+
+  /** Follows the width of its place. */
+  fit() {
+    const width = this.node.clientWidth
+    if (!this.figure || width === 0) return
+    if (!this.drawn) void this.draw()
+    else if (width !== this.width && this.figure.layout?.width === undefined) {
+      this.width = width
+      this.work = this.work.then(async () => {
+        if (!this.isDisposed && this.drawn) await (await plotly()).Plots.resize(this.node)
+      })
+    }
+  }
+
+  say(sentence) {
+    const line = document.createElement('div')
+    line.textContent = sentence
+    line.setAttribute('role', 'alert')
+    this.node.replaceChildren(line)
+  }
+}
