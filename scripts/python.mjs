@@ -1,6 +1,16 @@
 /** What the scripts take from Python's package index without root: a `.venv` in the project, oneDNN, CMake. */
 import { spawn, spawnSync } from 'node:child_process'
-import { accessSync, constants, existsSync, lstatSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 /** oneDNN 3.2 built with libgomp: library, headers and nothing else (newer wheels bring gigabytes). */
@@ -32,8 +42,11 @@ export async function venv(root) {
   return made.status === 0 ? undefined : 'python3 cannot make virtual environments (`apt-get install python3-venv`)'
 }
 
-/** Installs `packages` (pinned, without what they depend on) into `.venv`. Returns undefined, or why it could not. */
-export async function pip(root, packages) {
+/**
+ * Installs `packages` (pinned; with `dependencies` also what they depend on) into `.venv`. Returns undefined, or why it could
+ * not.
+ */
+export async function pip(root, packages, { dependencies = false } = {}) {
   const failed = await venv(root)
   if (failed) return failed
   const args = [
@@ -41,7 +54,7 @@ export async function pip(root, packages) {
     'pip',
     'install',
     '--quiet',
-    '--no-deps',
+    ...(dependencies ? [] : ['--no-deps']),
     '--no-input',
     '--disable-pip-version-check',
     '--retries',
@@ -53,6 +66,24 @@ export async function pip(root, packages) {
   if (done.status === 0) return undefined
   const line = done.text.split('\n').findLast((l) => l.startsWith('ERROR')) ?? 'pip failed'
   return line.replace(/^ERROR:\s*/, '').slice(0, 200)
+}
+
+/** Those of `packages` (`name==version`) that `.venv` does not hold in just that version. Starts no Python. */
+export function missing(root, packages) {
+  const lib = join(root, '.venv/lib')
+  const folders = existsSync(lib) ? readdirSync(lib).map((name) => join(lib, name, 'site-packages')) : []
+  return packages.filter((entry) => {
+    const [name, version] = entry.split('==')
+    const record = `${name.replace(/[-.]+/g, '_').toLowerCase()}-${version}.dist-info/RECORD`
+    return !folders.some((folder) => existsSync(join(folder, record)))
+  })
+}
+
+/** The version of Python in `.venv`, such as [3, 11]; undefined without one. */
+export function venvVersion(root) {
+  const file = join(root, '.venv/pyvenv.cfg')
+  const found = existsSync(file) && /^version\s*=\s*(\d+)\.(\d+)/m.exec(readFileSync(file, 'utf8'))
+  return found ? [Number(found[1]), Number(found[2])] : undefined
 }
 
 /** { path, version } of oneDNN in `.venv` (fetched where missing), or { reason, help }. */
@@ -84,7 +115,8 @@ function linkCopies(folder) {
     }
 }
 
-function output(command, args) {
+/** Runs `command` → { status, text of both streams }. */
+export function output(command, args) {
   return new Promise((resolve) => {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     let text = ''

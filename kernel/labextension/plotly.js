@@ -23,6 +23,8 @@ export class PlotlyWidget extends Widget {
     this.node.dataset.mimeType = mimeType
     this.node.classList.add('zslab-plotly')
     this.node.style.overflowX = 'auto'
+    this.place = document.createElement('div')
+    this.node.appendChild(this.place)
     this.figure = undefined
     this.drawn = false
     this.work = Promise.resolve()
@@ -37,8 +39,10 @@ export class PlotlyWidget extends Widget {
     const figure = model.data[this.mimeType]
     if (typeof figure !== 'object' || figure === null || !Array.isArray(figure.data ?? [])) {
       this.figure = undefined
-      this.say('This output is not a plotly figure: expected an object with data and layout.')
-      return Promise.resolve()
+      this.work = this.work.then(() =>
+        this.say('This output is not a plotly figure: expected an object with data and layout.'),
+      )
+      return this.work
     }
     this.figure = figure
     return this.draw()
@@ -56,9 +60,7 @@ export class PlotlyWidget extends Widget {
     if (this.isDisposed) return
     this.resized.disconnect()
     this.recoloured.disconnect()
-    void this.work.then(async () => {
-      if (this.drawn) (await plotly()).purge(this.node)
-    })
+    void this.work.then(() => this.clear())
     super.dispose()
   }
 
@@ -68,7 +70,6 @@ export class PlotlyWidget extends Widget {
       try {
         await this.drawNow()
       } catch (error) {
-        this.drawn = false
         this.say(`The figure could not be drawn: ${error.message}. Reload the page to try again.`)
       }
     })
@@ -78,39 +79,48 @@ export class PlotlyWidget extends Widget {
   async drawNow() {
     if (!this.figure || this.isDisposed) return
     const Plotly = await plotly()
+    this.purge = Plotly.purge
     // Hidden tabs have no width: fit() comes back when there is one.
     if (this.isDisposed || this.node.clientWidth === 0) return
-    if (!this.drawn) this.node.replaceChildren()
+    if (!this.drawn) this.place.replaceChildren()
     // A copy: plotly.js writes into what it draws, and the original is what the notebook saves.
     const { data = [], layout = {}, config = {}, frames } = structuredClone(this.figure)
     const sized = layout.width === undefined ? { ...layout, autosize: true } : layout
-    await Plotly.react(this.node, {
+    // A figure may name the width that its words need: narrower places scroll.
+    this.place.style.minWidth = Number(layout.meta?.minWidth) > 0 ? `${Number(layout.meta.minWidth)}px` : ''
+    await Plotly.react(this.place, {
       data,
       layout: themed(sized, this.node),
       config: { displaylogo: false, ...config, responsive: false },
       ...(frames ? { frames } : {}),
     })
     this.drawn = true
-    this.width = this.node.clientWidth
+    this.width = this.place.clientWidth
   }
 
   /** Follows the width of its place. */
   fit() {
-    const width = this.node.clientWidth
+    const width = this.place.clientWidth
     if (!this.figure || width === 0) return
     if (!this.drawn) void this.draw()
     else if (width !== this.width && this.figure.layout?.width === undefined) {
       this.width = width
       this.work = this.work.then(async () => {
-        if (!this.isDisposed && this.drawn) await (await plotly()).Plots.resize(this.node)
+        if (!this.isDisposed && this.drawn) await (await plotly()).Plots.resize(this.place)
       })
     }
   }
 
+  clear() {
+    if (this.drawn) this.purge(this.place)
+    this.drawn = false
+  }
+
   say(sentence) {
+    this.clear()
     const line = document.createElement('div')
     line.textContent = sentence
     line.setAttribute('role', 'alert')
-    this.node.replaceChildren(line)
+    this.place.replaceChildren(line)
   }
 }

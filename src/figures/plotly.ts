@@ -68,6 +68,7 @@ export function plotlyOf(plot: Plot, style: Style): PlotlyFigure {
     }
   // A page decides how wide a figure in it is; a column, a slide and columns of letters are as wide as they are.
   if (style.size !== 'wide' || plot.monospaced) layout.width = Math.round(width)
+  else layout.meta = { minWidth: Math.round(width) }
   return { data, layout, config: { responsive: true, displaylogo: false } }
 }
 

@@ -1,0 +1,68 @@
+/** Builds the lab extension (kernel/labextension → dist/labextension) when something of it changed. */
+import { createHash } from 'node:crypto'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { output } from './python.mjs'
+
+const SOURCE = 'kernel/labextension'
+const BUILT = 'dist/labextension'
+const BUILDER = 'node_modules/@jupyter/builder/lib/build-labextension.js'
+const CORE = 'node_modules/@jupyterlab/core-meta/core.package.json'
+const PARTS = ['@jupyter/builder', '@jupyterlab/core-meta', 'plotly.js-dist-min']
+
+/** Builds it where needed. Returns undefined, or why it could not. `say` gets one line if there is something to do. */
+export async function buildExtension(root, say) {
+  const target = join(root, BUILT)
+  if (!existsSync(join(root, SOURCE)) || !existsSync(join(root, BUILDER)))
+    return existsSync(join(target, 'package.json'))
+      ? undefined // an installed package brings it ready made
+      : '@jupyter/builder is not installed: run `npm ci` in the project (without --omit=dev)'
+  const stamp = fingerprint(root)
+  if (stampOf(target) === stamp) return undefined
+  say('building the lab extension that draws figures …')
+  const done = await output(process.execPath, [
+    join(root, BUILDER),
+    '--core-package-file',
+    join(root, CORE),
+    join(root, SOURCE),
+  ])
+  if (done.status !== 0)
+    return `the lab extension does not build:\n${done.text.trim().split('\n').slice(-15).join('\n')}`
+  writeFileSync(join(target, 'built.json'), JSON.stringify({ stamp }))
+  return undefined
+}
+
+/** Copies the built extension to where the JupyterLab of `prefix` looks for it, if another one is there. */
+export function installExtension(root, prefix) {
+  const source = join(root, BUILT)
+  const { name } = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'))
+  const target = join(prefix, 'share/jupyter/labextensions', name)
+  const stamp = stampOf(source)
+  if (stamp !== undefined && stampOf(target) === stamp) return
+  rmSync(target, { recursive: true, force: true })
+  mkdirSync(target, { recursive: true })
+  cpSync(source, target, { recursive: true })
+}
+
+function stampOf(folder) {
+  try {
+    return JSON.parse(readFileSync(join(folder, 'built.json'), 'utf8')).stamp
+  } catch {
+    return undefined
+  }
+}
+
+/** A hash over the sources and over the versions of what is built in and builds. */
+function fingerprint(root) {
+  const hash = createHash('sha256')
+  for (const name of readdirSync(join(root, SOURCE)).sort())
+    hash
+      .update(`${name}\0`)
+      .update(readFileSync(join(root, SOURCE, name)))
+      .update('\0')
+  for (const name of PARTS) {
+    const manifest = join(root, 'node_modules', name, 'package.json')
+    hash.update(`${name} ${existsSync(manifest) ? JSON.parse(readFileSync(manifest, 'utf8')).version : 'none'}\0`)
+  }
+  return hash.digest('hex')
+}

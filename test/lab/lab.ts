@@ -1,0 +1,139 @@
+/** A real JupyterLab with everything private to the test, and a browser that looks at it. */
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { chromium, type Browser, type Page } from 'playwright-core'
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const PYTHON = join(ROOT, '.venv/bin/python')
+const START_MS = 60_000
+const BROWSER = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+/** The project's own .venv with Jupyter, kernel and extension, as `npm start` makes it. */
+export function makeJupyter(): void {
+  const done = spawnSync(process.execPath, [join(ROOT, 'scripts/jupyter.mjs'), '--tests'], { encoding: 'utf8' })
+  if (done.status !== 0) throw new Error(`scripts/jupyter.mjs failed: ${done.stdout}${done.stderr}`)
+}
+
+export function openBrowser(executablePath: string): Promise<Browser> {
+  return chromium.launch({ executablePath, args: BROWSER })
+}
+
+export interface NotebookCell {
+  id: string
+  source: string
+  outputs?: unknown[]
+}
+
+/** A notebook of code cells for our kernel, as nbformat 4.5. */
+export function notebookOf(cells: NotebookCell[]): string {
+  const code = cells.map(({ id, source, outputs = [] }) => ({
+    id,
+    cell_type: 'code',
+    execution_count: outputs.length ? 1 : null,
+    metadata: {},
+    source,
+    outputs,
+  }))
+  const kernelspec = { name: 'zslab', display_name: 'TypeScript (zslab)', language: 'typescript' }
+  return JSON.stringify({ nbformat: 4, nbformat_minor: 5, metadata: { kernelspec }, cells: code })
+}
+
+export class Lab {
+  /** Requests of the browser that were not for this lab. */
+  readonly strangers: string[] = []
+
+  private constructor(
+    private readonly server: ChildProcess,
+    private readonly home: string,
+    readonly url: string,
+    readonly browser: Browser,
+  ) {}
+
+  /** Serves `files` (name → content). `settings` overrides those of the lab's extensions. */
+  static async start(browserPath: string, files: Record<string, string>): Promise<Lab> {
+    const home = mkdtempSync(join(tmpdir(), 'zslab-lab-'))
+    const folder = (name: string) => {
+      mkdirSync(join(home, name))
+      return join(home, name)
+    }
+    const notebooks = folder('notebooks')
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(notebooks, name), text)
+    const runtime = folder('runtime')
+    const env = {
+      ...process.env,
+      HOME: folder('home'),
+      JUPYTER_CONFIG_DIR: folder('config'),
+      JUPYTER_DATA_DIR: folder('data'),
+      JUPYTER_RUNTIME_DIR: runtime,
+      JUPYTERLAB_SETTINGS_DIR: folder('settings'),
+      JUPYTERLAB_WORKSPACES_DIR: folder('workspaces'),
+      IPYTHONDIR: folder('ipython'),
+    }
+    const words = ['-m', 'jupyterlab', '--no-browser', '--port=0', '--allow-root', '--IdentityProvider.token=']
+    const server = spawn(PYTHON, [...words, `--ServerApp.root_dir=${notebooks}`], {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let log = ''
+    for (const stream of [server.stdout, server.stderr]) stream.on('data', (chunk) => (log += chunk))
+    try {
+      const url = await addressIn(runtime, server, () => log)
+      return new Lab(server, home, url, await openBrowser(browserPath))
+    } catch (error) {
+      server.kill()
+      throw error
+    }
+  }
+
+  /** Opens the notebook `name` in a page of its own and waits until it can be used. */
+  async open(name: string): Promise<Page> {
+    const page = await this.browser.newPage({ viewport: { width: 1400, height: 1000 } })
+    page.on('request', (request) => {
+      const url = request.url()
+      if (!url.startsWith(this.url) && !/^(data|blob|about):/.test(url)) this.strangers.push(url)
+    })
+    await page.goto(`${this.url}lab/tree/${name}?reset`)
+    await page.locator('.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell').first().waitFor({ timeout: START_MS })
+    return page
+  }
+
+  /** What is on the disk now. */
+  saved(name: string): { cells: { outputs: { data?: Record<string, unknown> }[] }[] } {
+    return JSON.parse(readFileSync(join(this.home, 'notebooks', name), 'utf8')) as ReturnType<Lab['saved']>
+  }
+
+  async stop(): Promise<void> {
+    await this.browser.close()
+    const gone = new Promise((resolve) => this.server.once('close', resolve))
+    this.server.kill('SIGTERM')
+    const hard = setTimeout(() => this.server.kill('SIGKILL'), 10_000)
+    await gone
+    clearTimeout(hard)
+    rmSync(this.home, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+async function addressIn(runtime: string, server: ChildProcess, log: () => string): Promise<string> {
+  const until = Date.now() + START_MS
+  for (;;) {
+    const name = existsSync(runtime) && readdirSync(runtime).find((file) => /^jpserver-\d+\.json$/.test(file))
+    if (name) {
+      const text = readFileSync(join(runtime, name), 'utf8')
+      if (text.trimEnd().endsWith('}')) return (JSON.parse(text) as { url: string }).url
+    }
+    if (server.exitCode !== null || Date.now() > until) throw new Error(`JupyterLab did not start:\n${log()}`)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+}
