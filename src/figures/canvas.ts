@@ -15,7 +15,6 @@ export interface PlacedText extends Box {
 }
 
 // What XML 1.0 forbids, lone surrogates included: a token may be a piece of a character.
-// eslint-disable-next-line no-control-regex
 const FORBIDDEN = /[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu
 
 export const escaped = (text: string) =>

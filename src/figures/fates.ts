@@ -122,7 +122,6 @@ export function visible(text: string): string {
   const shown = text
     .replace(/\r\n|\r|\n/g, '⏎')
     .replace(/\t/g, '⇥')
-    // eslint-disable-next-line no-control-regex
     .replace(/[\u0000-\u001f\u007f]/g, '\ufffd')
   return shown === '' ? '∅' : shown
 }

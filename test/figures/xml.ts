@@ -7,7 +7,6 @@ export interface Element {
 }
 
 const NAME = /[A-Za-z_][\w:.-]*/y
-// eslint-disable-next-line no-control-regex
 const FORBIDDEN =
   /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/
 
