@@ -8,7 +8,7 @@
 
 namespace zs_addon {
 
-zs_policy PolicyOf(const Napi::Value &value) {
+zs_policy PolicyOf(const Napi::Value& value) {
   zs_policy policy{};
   Read(value.As<Napi::Object>(), kPolicy, &policy);
   policy.struct_bytes = sizeof policy;
@@ -17,7 +17,7 @@ zs_policy PolicyOf(const Napi::Value &value) {
 
 namespace {
 
-Napi::Value EngineCreate(const Napi::CallbackInfo &info) {
+Napi::Value EngineCreate(const Napi::CallbackInfo& info) {
   auto box = std::make_shared<EngineBox>();
   const auto threads = static_cast<int32_t>(Whole(info[0], 0, 256, "threads"));
   const auto isa = static_cast<zs_isa>(Whole(info[1], -1, 2, "isa"));
@@ -25,11 +25,11 @@ Napi::Value EngineCreate(const Napi::CallbackInfo &info) {
   return Wrap(info.Env(), box);
 }
 
-Napi::Value EngineDescribe(const Napi::CallbackInfo &info) {
+Napi::Value EngineDescribe(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), zs_engine_describe(Unwrap<EngineBox>(info[0])->engine));
 }
 
-Napi::Value PolicyResolve(const Napi::CallbackInfo &info) {
+Napi::Value PolicyResolve(const Napi::CallbackInfo& info) {
   const zs_policy policy = PolicyOf(info[0]);
   zs_resolved resolved;
   Check(info.Env(), zs_policy_resolve(&policy, Whole(info[1], 1, int64_t{1} << 31, "tokens"), &resolved));
@@ -37,8 +37,8 @@ Napi::Value PolicyResolve(const Napi::CallbackInfo &info) {
 }
 
 template <typename Box>
-void Dispose(const Napi::CallbackInfo &info) {
-  std::shared_ptr<Box> &box = Held<Box>(info[0]);
+void Dispose(const Napi::CallbackInfo& info) {
+  std::shared_ptr<Box>& box = Held<Box>(info[0]);
   if (box) Report(info.Env(), 0, &box->reported);
   box.reset();
 }
@@ -51,7 +51,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("cacheDispose", Napi::Function::New(env, Dispose<CacheBox>));
   exports.Set("modelDispose", Napi::Function::New(env, Dispose<ModelBox>));
   exports.Set("policyResolve", Napi::Function::New(env, PolicyResolve));
-  exports.Set("abortAll", Napi::Function::New(env, [](const Napi::CallbackInfo &) { AbortAll(); }));
+  exports.Set("abortAll", Napi::Function::New(env, [](const Napi::CallbackInfo&) { AbortAll(); }));
   RegisterCache(env, exports);
   RegisterModel(env, exports);
   return exports;

@@ -9,7 +9,7 @@ namespace {
 
 constexpr int64_t kMostTokens = int64_t{1} << 31;
 
-Napi::Value Create(const Napi::CallbackInfo &info) {
+Napi::Value Create(const Napi::CallbackInfo& info) {
   auto box = std::make_shared<CacheBox>();
   box->engine = Unwrap<EngineBox>(info[0]);
   Napi::Object config = info[1].As<Napi::Object>();
@@ -21,7 +21,7 @@ Napi::Value Create(const Napi::CallbackInfo &info) {
 }
 
 // The cache of info[0], which no call may be changing.
-std::shared_ptr<CacheBox> AtRest(const Napi::CallbackInfo &info) {
+std::shared_ptr<CacheBox> AtRest(const Napi::CallbackInfo& info) {
   auto box = Unwrap<CacheBox>(info[0]);
   if (box->calls > 0)
     throw Failed(info.Env(), ZS_INVALID,
@@ -29,7 +29,7 @@ std::shared_ptr<CacheBox> AtRest(const Napi::CallbackInfo &info) {
   return box;
 }
 
-Napi::Object CopyOf(const CacheBox &from, zs_cache *cache, Napi::Env env) {
+Napi::Object CopyOf(const CacheBox& from, zs_cache* cache, Napi::Env env) {
   auto copy = std::make_shared<CacheBox>();
   copy->engine = from.engine;
   copy->shape = from.shape;
@@ -37,10 +37,10 @@ Napi::Object CopyOf(const CacheBox &from, zs_cache *cache, Napi::Env env) {
   return Wrap(env, copy).As<Napi::Object>();
 }
 
-zs_view ViewOf(float *data, int64_t tokens, int64_t headDim) { return {data, tokens * headDim, headDim}; }
+zs_view ViewOf(float* data, int64_t tokens, int64_t headDim) { return {data, tokens * headDim, headDim}; }
 
 // (cache, layer, q, k, v, tokens, shareOf | -1 for a chunk, out, call)
-Napi::Value Attend(const Napi::CallbackInfo &info) {
+Napi::Value Attend(const Napi::CallbackInfo& info) {
   auto box = Unwrap<CacheBox>(info[0]);
   const int32_t layer = static_cast<int32_t>(Whole(info[1], 0, box->shape.layers - 1, "layer"));
   const int64_t tokens = Whole(info[5], 1, kMostTokens, "tokens");
@@ -53,11 +53,11 @@ Napi::Value Attend(const Napi::CallbackInfo &info) {
   const zs_view v = ViewOf(ArrayOf<Napi::Float32Array>(info[4], napi_float32_array, keys, "v").Data(), tokens, dim);
   const zs_view out =
       ViewOf(ArrayOf<Napi::Float32Array>(info[7], napi_float32_array, queries, "out").Data(), tokens, dim);
-  Job *job = new Job(info.Env(), box->engine, info[8]);
+  Job* job = new Job(info.Env(), box->engine, info[8]);
   for (size_t i : {2, 3, 4, 7}) job->Pin(info[i]);
   job->Uses(box);
   return job->Start(
-      [box, layer, q, k, v, out, tokens, shareOf](zs_call *call) {
+      [box, layer, q, k, v, out, tokens, shareOf](zs_call* call) {
         return shareOf < 0 ? zs_cache_extend(box->cache, layer, q, k, v, tokens, out, call)
                            : zs_cache_prefill(box->cache, layer, q, k, v, tokens, shareOf, out, call);
       },
@@ -65,31 +65,29 @@ Napi::Value Attend(const Napi::CallbackInfo &info) {
 }
 
 // (cache) -> Promise<cache>
-Napi::Value Fork(const Napi::CallbackInfo &info) {
+Napi::Value Fork(const Napi::CallbackInfo& info) {
   auto box = Unwrap<CacheBox>(info[0]);
-  auto made = std::make_shared<zs_cache *>(nullptr);
-  Job *job = new Job(info.Env(), box->engine, info.Env().Undefined());
+  auto made = std::make_shared<zs_cache*>(nullptr);
+  Job* job = new Job(info.Env(), box->engine, info.Env().Undefined());
   job->Uses(box);
-  return job->Start([box, made](zs_call *) { return zs_cache_fork(box->cache, made.get()); },
+  return job->Start([box, made](zs_call*) { return zs_cache_fork(box->cache, made.get()); },
                     [box, made](Napi::Env env) { return CopyOf(*box, *made, env); });
 }
 
 // (cache, policy, trace, call) -> Promise<cache>
-Napi::Value ForkPolicy(const Napi::CallbackInfo &info) {
+Napi::Value ForkPolicy(const Napi::CallbackInfo& info) {
   auto box = Unwrap<CacheBox>(info[0]);
   const zs_policy policy = PolicyOf(info[1]);
   const int32_t trace = info[2].ToBoolean() ? 1 : 0;
-  auto made = std::make_shared<zs_cache *>(nullptr);
-  Job *job = new Job(info.Env(), box->engine, info[3]);
+  auto made = std::make_shared<zs_cache*>(nullptr);
+  Job* job = new Job(info.Env(), box->engine, info[3]);
   job->Uses(box);
-  return job->Start(
-      [box, policy, trace, made](zs_call *call) {
-        return zs_cache_fork_policy(box->cache, &policy, trace, made.get(), call);
-      },
-      [box, made](Napi::Env env) { return CopyOf(*box, *made, env); });
+  return job->Start([box, policy, trace, made](
+                        zs_call* call) { return zs_cache_fork_policy(box->cache, &policy, trace, made.get(), call); },
+                    [box, made](Napi::Env env) { return CopyOf(*box, *made, env); });
 }
 
-Napi::Value Layer(const Napi::CallbackInfo &info) {
+Napi::Value Layer(const Napi::CallbackInfo& info) {
   auto box = AtRest(info);
   zs_layer_state state;
   Check(info.Env(), zs_cache_layer(box->cache, static_cast<int32_t>(Whole(info[1], 0, 1 << 20, "layer")), &state));
@@ -97,7 +95,7 @@ Napi::Value Layer(const Napi::CallbackInfo &info) {
 }
 
 // (cache, layer) -> { seqLen, slots, residual, ring, keys, values, weights, scores, originOffsets, originPositions }
-Napi::Value State(const Napi::CallbackInfo &info) {
+Napi::Value State(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   auto box = AtRest(info);
   const int32_t layer = static_cast<int32_t>(Whole(info[1], 0, 1 << 20, "layer"));
@@ -110,8 +108,8 @@ Napi::Value State(const Napi::CallbackInfo &info) {
   auto scores = Napi::Float32Array::New(env, slots);
   std::vector<int64_t> offsets(slots + 1, 0);
   auto positions = Napi::Int32Array::New(env, static_cast<size_t>(state.origins));
-  Check(env, zs_cache_state(box->cache, layer, keys.Data(), values.Data(), weights.Data(), scores.Data(), offsets.data(),
-                            positions.Data()));
+  Check(env, zs_cache_state(box->cache, layer, keys.Data(), values.Data(), weights.Data(), scores.Data(),
+                            offsets.data(), positions.Data()));
   auto starts = Napi::Int32Array::New(env, slots + 1);
   for (size_t i = 0; i <= slots; ++i) starts[i] = static_cast<int32_t>(offsets[i]);
   Napi::Object result = Write(env, kLayerState, &state);
@@ -125,7 +123,7 @@ Napi::Value State(const Napi::CallbackInfo &info) {
 }
 
 // (cache, layer) -> { seqLen, slots, residual, ring, originOffsets, originPositions }: State without keys and values
-Napi::Value Origins(const Napi::CallbackInfo &info) {
+Napi::Value Origins(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   auto box = AtRest(info);
   const int32_t layer = static_cast<int32_t>(Whole(info[1], 0, 1 << 20, "layer"));
@@ -143,14 +141,14 @@ Napi::Value Origins(const Napi::CallbackInfo &info) {
   return result;
 }
 
-Napi::Value Resolved(const Napi::CallbackInfo &info) {
+Napi::Value Resolved(const Napi::CallbackInfo& info) {
   auto box = AtRest(info);
   zs_resolved resolved;
   Check(info.Env(), zs_cache_resolved(box->cache, &resolved));
   return Write(info.Env(), kResolved, &resolved);
 }
 
-Napi::Value Receipt(const Napi::CallbackInfo &info) {
+Napi::Value Receipt(const Napi::CallbackInfo& info) {
   auto box = AtRest(info);
   zs_receipt receipt;
   Check(info.Env(), zs_cache_receipt(box->cache, &receipt));
@@ -158,7 +156,7 @@ Napi::Value Receipt(const Napi::CallbackInfo &info) {
 }
 
 // -> Float64Array [layers][kvHeads][regions]
-Napi::Value Bytes(const Napi::CallbackInfo &info) {
+Napi::Value Bytes(const Napi::CallbackInfo& info) {
   auto box = AtRest(info);
   std::vector<int64_t> bytes(static_cast<size_t>(box->shape.layers) * static_cast<size_t>(box->shape.kv_heads) *
                              ZS_REGIONS);
@@ -168,19 +166,19 @@ Napi::Value Bytes(const Napi::CallbackInfo &info) {
   return result;
 }
 
-Napi::Value PeakBytes(const Napi::CallbackInfo &info) {
+Napi::Value PeakBytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(zs_cache_peak_bytes(AtRest(info)->cache)));
 }
 
 template <typename Array, typename T>
-void Column(Napi::Object *object, const char *name, const T *data, size_t count) {
+void Column(Napi::Object* object, const char* name, const T* data, size_t count) {
   auto column = Array::New(object->Env(), count);
   if (count) std::copy(data, data + count, column.Data());
   object->Set(name, column);
 }
 
 // (cache, from) -> the columns of zs_events from event `from` on, copied, with `count` of all
-Napi::Value Events(const Napi::CallbackInfo &info) {
+Napi::Value Events(const Napi::CallbackInfo& info) {
   auto box = AtRest(info);
   zs_events events{};
   Check(info.Env(), zs_cache_events(box->cache, &events));

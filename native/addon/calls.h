@@ -12,18 +12,18 @@ void RegisterCache(Napi::Env env, Napi::Object exports);
 void RegisterModel(Napi::Env env, Napi::Object exports);
 
 // policy object -> zs_policy with struct_bytes set
-zs_policy PolicyOf(const Napi::Value &value);
+zs_policy PolicyOf(const Napi::Value& value);
 
 // A typed array argument, checked: at least `least` elements, of the type that T needs.
 template <typename Array>
-Array ArrayOf(const Napi::Value &value, napi_typedarray_type type, size_t least, const char *name) {
+Array ArrayOf(const Napi::Value& value, napi_typedarray_type type, size_t least, const char* name) {
   if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type ||
       value.As<Napi::TypedArray>().ElementLength() < least)
     throw Napi::TypeError::New(value.Env(), std::string(name) + " is not a typed array of the right type and length");
   return value.As<Array>();
 }
 
-inline int64_t Whole(const Napi::Value &value, int64_t least, int64_t most, const char *name) {
+inline int64_t Whole(const Napi::Value& value, int64_t least, int64_t most, const char* name) {
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1e300;
   if (!(number >= static_cast<double>(least) && number <= static_cast<double>(most)) ||
       number != static_cast<double>(static_cast<int64_t>(number)))

@@ -7,18 +7,18 @@
 namespace zs_addon {
 namespace {
 
-std::mutex &InFlightMutex() {
-  static auto *mutex = new std::mutex;  // never destroyed: calls may outlive static destructors at exit
+std::mutex& InFlightMutex() {
+  static auto* mutex = new std::mutex;  // never destroyed: calls may outlive static destructors at exit
   return *mutex;
 }
-std::set<Job *> &InFlight() {
-  static auto *jobs = new std::set<Job *>;
+std::set<Job*>& InFlight() {
+  static auto* jobs = new std::set<Job*>;
   return *jobs;
 }
 
 }  // namespace
 
-Napi::Error Failed(Napi::Env env, zs_status status, const std::string &message) {
+Napi::Error Failed(Napi::Env env, zs_status status, const std::string& message) {
   Napi::Error error = Napi::Error::New(env, message.empty() ? "the engine gave no reason" : message);
   error.Set("status", Napi::Number::New(env, status));
   return error;
@@ -28,17 +28,17 @@ void Check(Napi::Env env, zs_status status) {
   if (status != ZS_OK) throw Failed(env, status, zs_last_error());
 }
 
-void Report(Napi::Env env, int64_t bytes, int64_t *reported) {
+void Report(Napi::Env env, int64_t bytes, int64_t* reported) {
   if (bytes != *reported) Napi::MemoryManagement::AdjustExternalMemory(env, bytes - *reported);
   *reported = bytes;
 }
 
 EngineBox::~EngineBox() {
-  for (auto &destroy : afterwards) destroy();
+  for (auto& destroy : afterwards) destroy();
   zs_engine_destroy(engine);
 }
 
-void EngineBox::Enqueue(Job *job) {
+void EngineBox::Enqueue(Job* job) {
   waiting.push_back(job);
   if (!running) Next();
 }
@@ -47,7 +47,7 @@ void EngineBox::Next() {
   running = nullptr;
   std::vector<std::function<void()>> due;
   due.swap(afterwards);
-  for (auto &destroy : due) destroy();
+  for (auto& destroy : due) destroy();
   if (waiting.empty()) return;
   running = waiting.front();
   waiting.pop_front();
@@ -55,8 +55,10 @@ void EngineBox::Next() {
 }
 
 void EngineBox::WhenIdle(std::function<void()> destroy) {
-  if (running) afterwards.push_back(std::move(destroy));
-  else destroy();
+  if (running)
+    afterwards.push_back(std::move(destroy));
+  else
+    destroy();
 }
 
 CacheBox::~CacheBox() {
@@ -67,21 +69,21 @@ ModelBox::~ModelBox() {
   if (model) engine->WhenIdle([held = model] { zs_model_destroy(held); });
 }
 
-Job::Job(Napi::Env env, std::shared_ptr<EngineBox> engine, const Napi::Value &call)
+Job::Job(Napi::Env env, std::shared_ptr<EngineBox> engine, const Napi::Value& call)
     : Napi::AsyncWorker(env), deferred_(Napi::Promise::Deferred::New(env)), engine_(std::move(engine)) {
   if (call.IsUndefined()) return;
   if (!call.IsTypedArray() || call.As<Napi::TypedArray>().TypedArrayType() != napi_int32_array ||
       call.As<Napi::TypedArray>().ByteLength() != sizeof(zs_call))
     throw Napi::TypeError::New(env, "a call is an Int32Array over the bytes of a zs_call");
-  call_ = reinterpret_cast<zs_call *>(call.As<Napi::Int32Array>().Data());
+  call_ = reinterpret_cast<zs_call*>(call.As<Napi::Int32Array>().Data());
   Pin(call);
 }
 
-void Job::Pin(const Napi::Value &value) {
+void Job::Pin(const Napi::Value& value) {
   if (value.IsObject()) pinned_.push_back(Napi::Reference<Napi::Value>::New(value, 1));
 }
 
-void Job::Uses(const std::shared_ptr<CacheBox> &cache) {
+void Job::Uses(const std::shared_ptr<CacheBox>& cache) {
   cache_ = cache;
   ++cache_->calls;
 }
@@ -129,12 +131,12 @@ void Job::OnOK() {
   }
   try {
     deferred_.Resolve(finish_(Env()));
-  } catch (const Napi::Error &error) {
+  } catch (const Napi::Error& error) {
     deferred_.Reject(error.Value());
   }
 }
 
-void Job::OnError(const Napi::Error &error) {
+void Job::OnError(const Napi::Error& error) {
   Napi::HandleScope scope(Env());
   status_ = ZS_INTERNAL;
   Ended();
@@ -143,7 +145,7 @@ void Job::OnError(const Napi::Error &error) {
 
 void AbortAll() {
   std::lock_guard<std::mutex> lock(InFlightMutex());
-  for (Job *job : InFlight()) job->Abort();
+  for (Job* job : InFlight()) job->Abort();
 }
 
 }  // namespace zs_addon

@@ -15,21 +15,21 @@ namespace zs_addon {
 
 class Job : public Napi::AsyncWorker {
  public:
-  using Work = std::function<zs_status(zs_call *)>;
+  using Work = std::function<zs_status(zs_call*)>;
   using Finish = std::function<Napi::Value(Napi::Env)>;
 
   // `call` is an Int32Array over the bytes of a zs_call, or undefined.
-  Job(Napi::Env env, std::shared_ptr<EngineBox> engine, const Napi::Value &call);
+  Job(Napi::Env env, std::shared_ptr<EngineBox> engine, const Napi::Value& call);
   // Keeps `value` (and the memory of a typed array) until the call has ended.
-  void Pin(const Napi::Value &value);
-  void Uses(const std::shared_ptr<CacheBox> &cache);
+  void Pin(const Napi::Value& value);
+  void Uses(const std::shared_ptr<CacheBox>& cache);
   Napi::Promise Start(Work work, Finish finish);
   void Abort() { call_->abort = 1; }
 
  protected:
   void Execute() override;
   void OnOK() override;
-  void OnError(const Napi::Error &error) override;
+  void OnError(const Napi::Error& error) override;
 
  private:
   void Ended();
@@ -39,7 +39,7 @@ class Job : public Napi::AsyncWorker {
   std::shared_ptr<CacheBox> cache_;
   std::vector<Napi::Reference<Napi::Value>> pinned_;
   zs_call own_{};
-  zs_call *call_ = &own_;
+  zs_call* call_ = &own_;
   Work work_;
   Finish finish_;
   zs_status status_ = ZS_OK;

@@ -15,7 +15,7 @@ struct Loading {
 };
 
 // (engine, path, config, [{ name, type, shape, offset, bytes }], call) -> Promise<model>
-Napi::Value Load(const Napi::CallbackInfo &info) {
+Napi::Value Load(const Napi::CallbackInfo& info) {
   auto engine = Unwrap<EngineBox>(info[0]);
   auto loading = std::make_shared<Loading>();
   loading->path = info[1].As<Napi::String>().Utf8Value();
@@ -40,9 +40,9 @@ Napi::Value Load(const Napi::CallbackInfo &info) {
   auto box = std::make_shared<ModelBox>();
   box->engine = engine;
   box->shape = loading->config;
-  Job *job = new Job(info.Env(), engine, info[4]);
+  Job* job = new Job(info.Env(), engine, info[4]);
   return job->Start(
-      [box, loading](zs_call *call) {
+      [box, loading](zs_call* call) {
         return zs_model_load(box->engine->engine, loading->path.c_str(), &loading->config, loading->tensors.data(),
                              static_cast<int64_t>(loading->tensors.size()), &box->model, call);
       },
@@ -52,13 +52,13 @@ Napi::Value Load(const Napi::CallbackInfo &info) {
       });
 }
 
-Napi::Value Bytes(const Napi::CallbackInfo &info) {
+Napi::Value Bytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(zs_model_bytes(Unwrap<ModelBox>(info[0])->model)));
 }
 
 // (model, cache, { ids, shareOf, rows, logits, targets, logprobs }, call): ids and targets Int32Array, rows an array of row
 // numbers, logits Float32Array, logprobs Float64Array; rows with logits and targets with logprobs may be left out.
-Napi::Value Forward(const Napi::CallbackInfo &info) {
+Napi::Value Forward(const Napi::CallbackInfo& info) {
   auto model = Unwrap<ModelBox>(info[0]);
   auto cache = Unwrap<CacheBox>(info[1]);
   Napi::Object given = info[2].As<Napi::Object>();
@@ -82,19 +82,18 @@ Napi::Value Forward(const Napi::CallbackInfo &info) {
   }
   if (!targets.IsUndefined()) {
     forward->targets = ArrayOf<Napi::Int32Array>(targets, napi_int32_array, ids.ElementLength(), "targets").Data();
-    forward->logprobs = ArrayOf<Napi::Float64Array>(logprobs, napi_float64_array, ids.ElementLength(), "logprobs").Data();
+    forward->logprobs =
+        ArrayOf<Napi::Float64Array>(logprobs, napi_float64_array, ids.ElementLength(), "logprobs").Data();
   }
-  Job *job = new Job(info.Env(), model->engine, info[3]);
+  Job* job = new Job(info.Env(), model->engine, info[3]);
   job->Pin(ids);
   job->Pin(logits);
   job->Pin(targets);
   job->Pin(logprobs);
   job->Uses(cache);
-  return job->Start(
-      [model, cache, forward, rows](zs_call *call) {
-        return zs_model_forward(model->model, cache->cache, forward.get(), call);
-      },
-      [](Napi::Env env) { return env.Undefined(); });
+  return job->Start([model, cache, forward,
+                     rows](zs_call* call) { return zs_model_forward(model->model, cache->cache, forward.get(), call); },
+                    [](Napi::Env env) { return env.Undefined(); });
 }
 
 }  // namespace

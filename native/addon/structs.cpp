@@ -13,25 +13,32 @@ namespace {
 template <typename T>
 constexpr Type TypeOf() {
   using U = std::remove_cv_t<T>;
-  if constexpr (std::is_same_v<U, int32_t>) return Type::kInt32;
-  else if constexpr (std::is_same_v<U, int64_t>) return Type::kInt64;
-  else if constexpr (std::is_same_v<U, float>) return Type::kFloat;
+  if constexpr (std::is_same_v<U, int32_t>)
+    return Type::kInt32;
+  else if constexpr (std::is_same_v<U, int64_t>)
+    return Type::kInt64;
+  else if constexpr (std::is_same_v<U, float>)
+    return Type::kFloat;
   else {
     static_assert(std::is_same_v<U, double>, "a field type that JavaScript cannot fill");
     return Type::kDouble;
   }
 }
 
-const char *Name(Type type) {
+const char* Name(Type type) {
   switch (type) {
-    case Type::kInt32: return "int32";
-    case Type::kInt64: return "int64";
-    case Type::kFloat: return "float32";
-    default: return "float64";
+    case Type::kInt32:
+      return "int32";
+    case Type::kInt64:
+      return "int64";
+    case Type::kFloat:
+      return "float32";
+    default:
+      return "float64";
   }
 }
 
-[[noreturn]] void Wrong(Napi::Env env, const Table &table, const Field &field) {
+[[noreturn]] void Wrong(Napi::Env env, const Table& table, const Field& field) {
   throw Napi::TypeError::New(env, std::string(table.name) + "." + field.name + " is not a " + Name(field.type));
 }
 
@@ -41,17 +48,26 @@ const char *Name(Type type) {
 
 const Table kPolicy = {"zs_policy",
                        sizeof(zs_policy),
-                       {FIELD(zs_policy, kind, "kind"), FIELD(zs_policy, budget, "budget"),
-                        FIELD(zs_policy, recent, "recent"), FIELD(zs_policy, residual, "residual"),
-                        FIELD(zs_policy, sink, "sink"), FIELD(zs_policy, least_budget, "leastBudget"),
+                       {FIELD(zs_policy, kind, "kind"),
+                        FIELD(zs_policy, budget, "budget"),
+                        FIELD(zs_policy, recent, "recent"),
+                        FIELD(zs_policy, residual, "residual"),
+                        FIELD(zs_policy, sink, "sink"),
+                        FIELD(zs_policy, least_budget, "leastBudget"),
                         FIELD(zs_policy, least_recent, "leastRecent"),
                         FIELD(zs_policy, least_residual, "leastResidual"),
-                        FIELD(zs_policy, raise_counts, "raiseCounts"), FIELD(zs_policy, alpha, "alpha"),
-                        FIELD(zs_policy, decay, "decay"), FIELD(zs_policy, history, "history"),
-                        FIELD(zs_policy, similarity, "similarity"), FIELD(zs_policy, score_merge, "scoreMerge"),
-                        FIELD(zs_policy, init, "init"), FIELD(zs_policy, underfull, "underfull"),
-                        FIELD(zs_policy, granularity, "granularity"), FIELD(zs_policy, aggregate, "aggregate"),
-                        FIELD(zs_policy, window, "window"), FIELD(zs_policy, chunk, "chunk")}};
+                        FIELD(zs_policy, raise_counts, "raiseCounts"),
+                        FIELD(zs_policy, alpha, "alpha"),
+                        FIELD(zs_policy, decay, "decay"),
+                        FIELD(zs_policy, history, "history"),
+                        FIELD(zs_policy, similarity, "similarity"),
+                        FIELD(zs_policy, score_merge, "scoreMerge"),
+                        FIELD(zs_policy, init, "init"),
+                        FIELD(zs_policy, underfull, "underfull"),
+                        FIELD(zs_policy, granularity, "granularity"),
+                        FIELD(zs_policy, aggregate, "aggregate"),
+                        FIELD(zs_policy, window, "window"),
+                        FIELD(zs_policy, chunk, "chunk")}};
 
 const Table kResolved = {"zs_resolved",
                          sizeof(zs_resolved),
@@ -72,14 +88,14 @@ const Table kLayerState = {"zs_layer_state",
                             FIELD(zs_layer_state, residual, "residual"), FIELD(zs_layer_state, ring, "ring"),
                             FIELD(zs_layer_state, origins, "origins")}};
 
-const Table kReceipt = {"zs_receipt",
-                        sizeof(zs_receipt),
-                        {FIELD(zs_receipt, seq_len, "seqLen"), FIELD(zs_receipt, admitted, "admitted"),
-                         FIELD(zs_receipt, left, "left"), FIELD(zs_receipt, merged, "merged"),
-                         FIELD(zs_receipt, dropped, "dropped"), FIELD(zs_receipt, weights_sum, "weightsSum"),
-                         FIELD(zs_receipt, positions_once, "positionsOnce"),
-                         FIELD(zs_receipt, budget_held, "budgetHeld"), FIELD(zs_receipt, finite, "finite"),
-                         FIELD(zs_receipt, compressed, "compressed")}};
+const Table kReceipt = {
+    "zs_receipt",
+    sizeof(zs_receipt),
+    {FIELD(zs_receipt, seq_len, "seqLen"), FIELD(zs_receipt, admitted, "admitted"), FIELD(zs_receipt, left, "left"),
+     FIELD(zs_receipt, merged, "merged"), FIELD(zs_receipt, dropped, "dropped"),
+     FIELD(zs_receipt, weights_sum, "weightsSum"), FIELD(zs_receipt, positions_once, "positionsOnce"),
+     FIELD(zs_receipt, budget_held, "budgetHeld"), FIELD(zs_receipt, finite, "finite"),
+     FIELD(zs_receipt, compressed, "compressed")}};
 
 const Table kModelConfig = {
     "zs_model_config",
@@ -98,12 +114,12 @@ const Table kCall = {"zs_call",
 
 #undef FIELD
 
-void Read(const Napi::Object &object, const Table &table, void *out) {
-  for (const Field &field : table.fields) {
+void Read(const Napi::Object& object, const Table& table, void* out) {
+  for (const Field& field : table.fields) {
     Napi::Value value = object.Get(field.name);
     if (!value.IsNumber()) Wrong(object.Env(), table, field);
     const double number = value.As<Napi::Number>().DoubleValue();
-    char *at = static_cast<char *>(out) + field.offset;
+    char* at = static_cast<char*>(out) + field.offset;
     const bool whole = std::nearbyint(number) == number;
     switch (field.type) {
       case Type::kInt32: {
@@ -123,15 +139,17 @@ void Read(const Napi::Object &object, const Table &table, void *out) {
         std::memcpy(at, &v, sizeof v);
         break;
       }
-      case Type::kDouble: std::memcpy(at, &number, sizeof number); break;
+      case Type::kDouble:
+        std::memcpy(at, &number, sizeof number);
+        break;
     }
   }
 }
 
-Napi::Object Write(Napi::Env env, const Table &table, const void *in) {
+Napi::Object Write(Napi::Env env, const Table& table, const void* in) {
   Napi::Object object = Napi::Object::New(env);
-  for (const Field &field : table.fields) {
-    const char *at = static_cast<const char *>(in) + field.offset;
+  for (const Field& field : table.fields) {
+    const char* at = static_cast<const char*>(in) + field.offset;
     double number = 0;
     switch (field.type) {
       case Type::kInt32: {
@@ -152,20 +170,22 @@ Napi::Object Write(Napi::Env env, const Table &table, const void *in) {
         number = v;
         break;
       }
-      case Type::kDouble: std::memcpy(&number, at, sizeof number); break;
+      case Type::kDouble:
+        std::memcpy(&number, at, sizeof number);
+        break;
     }
     object.Set(field.name, number);
   }
   return object;
 }
 
-Napi::Value Describe(const Napi::CallbackInfo &info) {
+Napi::Value Describe(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  const Table *tables[] = {&kPolicy, &kResolved, &kCacheConfig, &kLayerState, &kReceipt, &kModelConfig, &kCall};
+  const Table* tables[] = {&kPolicy, &kResolved, &kCacheConfig, &kLayerState, &kReceipt, &kModelConfig, &kCall};
   Napi::Array structs = Napi::Array::New(env);
-  for (const Table *table : tables) {
+  for (const Table* table : tables) {
     Napi::Array fields = Napi::Array::New(env);
-    for (const Field &field : table->fields) {
+    for (const Field& field : table->fields) {
       Napi::Object one = Napi::Object::New(env);
       one.Set("name", field.name);
       one.Set("type", Name(field.type));

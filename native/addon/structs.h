@@ -15,13 +15,13 @@ namespace zs_addon {
 enum class Type { kInt32, kInt64, kFloat, kDouble };
 
 struct Field {
-  const char *name;  // in camel case, as JavaScript knows it
+  const char* name;  // in camel case, as JavaScript knows it
   Type type;
   size_t offset;
 };
 
 struct Table {
-  const char *name;
+  const char* name;
   size_t bytes;
   std::vector<Field> fields;
 };
@@ -29,10 +29,10 @@ struct Table {
 extern const Table kPolicy, kResolved, kCacheConfig, kLayerState, kReceipt, kModelConfig, kCall;
 
 // Fills the fields of `table` from `object`; throws a TypeError naming the field that is missing or of the wrong type.
-void Read(const Napi::Object &object, const Table &table, void *out);
-Napi::Object Write(Napi::Env env, const Table &table, const void *in);
+void Read(const Napi::Object& object, const Table& table, void* out);
+Napi::Object Write(Napi::Env env, const Table& table, const void* in);
 // { abi, structs: [{ name, bytes, fields: [{ name, type, offset }] }] }
-Napi::Value Describe(const Napi::CallbackInfo &info);
+Napi::Value Describe(const Napi::CallbackInfo& info);
 
 }  // namespace zs_addon
 #endif

@@ -65,7 +65,7 @@ class Random {
   }
   int upto(int low, int high) {
     return low + static_cast<int>(next() % static_cast<uint64_t>(high - low + 1));
-  }                                                                      // both ends in
+  }  // both ends in
   double unit() { return static_cast<double>(next() >> 11) * 0x1p-53; }  // [0, 1)
   float element() { return static_cast<float>(unit() * 2 - 1); }         // [-1, 1)
   bool one_in(int n) { return upto(1, n) == 1; }
