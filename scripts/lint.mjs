@@ -63,8 +63,8 @@ async function clangFormat() {
     ...(fix ? ['-i'] : ['--dry-run', '--Werror']),
     ...files,
   ])
-  const places = files.map((file) => `${text.split(`\n${file}:`).length - 1 + Number(text.startsWith(`${file}:`))}`)
-  const told = files.flatMap((file, i) => (places[i] === '0' ? [] : [`${file}: ${places[i]} places`]))
+  const places = (file) => text.split('\n').filter((line) => line.startsWith(`${file}:`)).length
+  const told = files.filter(places).map((file) => `${file}: ${places(file)} places`)
   return { status, text: told.length ? [...told, '`npm run lint -- --fix clang-format` mends them'].join('\n') : text }
 }
 
