@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { shown, ZslabError } from '../errors.js'
 import { projectRoot } from '../native/binding.js'
-import { program } from './scripts.js'
+import { program, script } from './scripts.js'
 
 const KERNEL = join(projectRoot, 'dist/kernel/main.js')
 const PYTHON = join(projectRoot, '.venv/bin/python')
@@ -36,8 +36,7 @@ export function runCommand(): Command {
     .action(async (notebook: string, options: { output?: string; timeout?: string }) => {
       const path = resolve(notebook)
       if (!existsSync(path)) throw new ZslabError('file', `there is no notebook ${shown(path)}: check the path`)
-      needJupyter()
-      await kernel(['install', '--prefix', join(projectRoot, '.venv')])
+      if (!(await prepared())) return
       const words = ['-c', RUNNER, path, resolve(options.output ?? notebook), options.timeout ?? '-1']
       await program(PYTHON, words, { ...process.env, JUPYTER_PATH: join(projectRoot, '.venv/share/jupyter') })
     })
@@ -49,16 +48,20 @@ export function labCommand(): Command {
     .argument('[words...]', 'passed on to jupyter lab')
     .allowUnknownOption()
     .action(async (words: string[]) => {
-      needJupyter()
-      await kernel(['install', '--prefix', join(projectRoot, '.venv')])
-      await program(PYTHON, ['-m', 'jupyterlab', ...words])
+      if (!(await prepared())) return
+      const notebooks = join(projectRoot, 'notebooks')
+      const atHome = process.cwd() === resolve(projectRoot) && existsSync(notebooks)
+      const first = atHome ? ['--LabApp.default_url=/lab/tree/notebooks'] : []
+      // In a container one often is root, which Jupyter refuses unless told; it listens to this machine only, with a token.
+      const asRoot = process.getuid?.() === 0 ? ['--allow-root'] : []
+      await program(PYTHON, ['-m', 'jupyterlab', ...first, ...asRoot, ...words])
     })
 }
 
-function needJupyter(): void {
-  const found = existsSync(join(projectRoot, '.venv/bin/jupyter-lab'))
-  if (!found)
-    throw new ZslabError('file', 'Jupyter is not in the project yet: run `npm start` once (it makes .venv), then again')
+/** Jupyter, kernel and extension are in .venv; false where they cannot be, which was then said. */
+async function prepared(): Promise<boolean> {
+  await script('scripts/jupyter.mjs', ['--quiet'])
+  return !process.exitCode
 }
 
 async function kernel(words: string[]): Promise<void> {
@@ -66,17 +69,18 @@ async function kernel(words: string[]): Promise<void> {
   await program(process.execPath, [KERNEL, ...words])
 }
 
-/** Writes the notebook also where a cell failed, so that the error can be seen in it. */
+/** Runs in the notebook's folder; writes the notebook also where a cell failed, so that the error can be seen in it. */
 const RUNNER = `
-import sys, nbformat
+import os, sys, nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 source, target, timeout = sys.argv[1:]
 notebook = nbformat.read(source, as_version=4)
 limit = float(timeout)
 failed = None
+folder = {'metadata': {'path': os.path.dirname(source)}}
 try:
-    NotebookClient(notebook, timeout=None if limit < 0 else limit).execute()
+    NotebookClient(notebook, timeout=None if limit < 0 else limit, resources=folder).execute()
 except CellExecutionError as error:
     failed = error
 except KeyboardInterrupt:

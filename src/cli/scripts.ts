@@ -24,7 +24,7 @@ export function benchCommand(): Command {
 }
 
 /** Runs a script of the project; its exit code becomes ours. */
-async function script(path: string, words: string[]): Promise<void> {
+export async function script(path: string, words: string[]): Promise<void> {
   const full = join(projectRoot, path)
   if (!existsSync(full))
     throw new ZslabError('unsupported', `this installation of zslab has no ${path}: use a clone of the repository`)
