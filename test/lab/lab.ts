@@ -61,7 +61,7 @@ export class Lab {
     readonly browser: Browser,
   ) {}
 
-  /** Serves `files` (name → content). `settings` overrides those of the lab's extensions. */
+  /** Serves `files` (name → content). */
   static async start(browserPath: string, files: Record<string, string>): Promise<Lab> {
     const home = mkdtempSync(join(tmpdir(), 'zslab-lab-'))
     const folder = (name: string) => {
@@ -97,8 +97,9 @@ export class Lab {
     }
   }
 
-  /** Opens the notebook `name` in a page of its own and waits until it can be used. */
+  /** Opens the notebook `name` in a fresh page (what was open is closed) and waits until it can be used. */
   async open(name: string): Promise<Page> {
+    for (const context of this.browser.contexts()) await context.close()
     const page = await this.browser.newPage({ viewport: { width: 1400, height: 1000 } })
     page.on('request', (request) => {
       const url = request.url()

@@ -1,0 +1,138 @@
+/** JupyterLab in a browser: our kernel runs cells, our extension draws figures, and a saved notebook shows them again. */
+import assert from 'node:assert/strict'
+import type { Page } from 'playwright-core'
+import { evictionMap } from '../../src/figures/index.js'
+import { browserFor } from '../left-out.js'
+import { runMade } from '../figures/synthetic.js'
+import { Lab, makeJupyter, notebookOf } from './lab.js'
+
+const browser = browserFor('JupyterLab with our kernel and extension (test/lab)')
+const WAIT_MS = 30_000
+
+const figure = evictionMap(runMade({ prompt: 60, budget: 24, recent: 12, residual: 2, steps: 30, layers: 2 }))
+const shown = (figure as unknown as Record<symbol, () => Record<string, unknown>>)[Symbol.for('Jupyter.display')]()
+const colourless = { data: [{ type: 'scatter', y: [1, 3, 2] }], layout: { title: { text: 'rising, falling' } } }
+
+const RUN = `console.log('printed ' + 6 * 7)\nconst sum: number = 1 + 2\nsum`
+const DRAW = `({ [Symbol.for('Jupyter.display')]: () => ({
+  'application/vnd.plotly.v1+json': ${JSON.stringify(colourless)},
+  'image/svg+xml': '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
+  'text/plain': 'a line that rises and falls' }) })`
+
+const FILES = {
+  'work.ipynb': notebookOf([
+    { id: 'run', source: RUN },
+    { id: 'draw', source: DRAW },
+    { id: 'loop', source: 'while (true) {}' },
+    { id: 'after', source: 'sum * 2' },
+  ]),
+  'saved.ipynb': notebookOf([
+    { id: 'figure', source: 'figure', outputs: [output(shown)] },
+    {
+      id: 'wrong',
+      source: 'wrong',
+      outputs: [output({ 'application/vnd.plotly.v1+json': { data: 3 }, 'text/plain': '?' })],
+    },
+  ]),
+}
+
+function output(data: Record<string, unknown>): unknown {
+  return { output_type: 'execute_result', execution_count: 1, data, metadata: {} }
+}
+
+if (browser)
+  describe('JupyterLab', function () {
+    this.timeout(180_000)
+    let lab: Lab
+    let page: Page
+
+    before(async () => {
+      makeJupyter()
+      lab = await Lab.start(browser, FILES)
+    })
+    after(() => lab?.stop())
+
+    const cell = (at: number) => page.locator('.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell').nth(at)
+    const outputOf = (at: number) => cell(at).locator('.jp-OutputArea-output')
+    const idle = () => page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').waitFor({ timeout: WAIT_MS })
+
+    async function run(at: number): Promise<void> {
+      await cell(at).locator('.cm-content').click()
+      await page.keyboard.press('Control+Enter')
+    }
+
+    async function textOf(at: number, which = 0): Promise<string> {
+      await outputOf(at).nth(which).waitFor({ timeout: WAIT_MS })
+      return (await outputOf(at).nth(which).innerText()).trim()
+    }
+
+    it('runs a TypeScript cell and shows what it printed and its value', async () => {
+      page = await lab.open('work.ipynb')
+      await idle()
+      await run(0)
+      assert.equal(await textOf(0), 'printed 42')
+      assert.equal(await textOf(0, 1), '3')
+    })
+
+    it('draws a plotly figure with the extension, not the svg beside it', async () => {
+      await run(1)
+      const place = cell(1).locator('.zslab-plotly[data-mime-type="application/vnd.plotly.v1+json"]')
+      await place.locator('.js-plotly-plot .main-svg').first().waitFor({ timeout: WAIT_MS })
+      assert.equal(await place.locator('.gtitle').textContent(), 'rising, falling')
+      assert.equal(await cell(1).locator('.jp-RenderedSVG').count(), 0)
+    })
+
+    it('interrupts an endless loop and goes on with what earlier cells made', async () => {
+      await run(2)
+      await page.locator('.jp-Notebook-ExecutionIndicator[data-status="busy"]').waitFor({ timeout: WAIT_MS })
+      await page.locator('.jp-NotebookPanel:not(.lm-mod-hidden) [data-jp-item-name="interrupt"]').click()
+      assert.match(await textOf(2), /interrupt/i)
+      await run(3)
+      assert.equal(await textOf(3), '6')
+    })
+
+    it('saves the figure and shows it again when the notebook is reopened', async () => {
+      await page.keyboard.press('Control+s')
+      await until(() => lab.saved('work.ipynb').cells[1].outputs.length > 0, 'the notebook is not saved')
+      const data = lab.saved('work.ipynb').cells[1].outputs[0].data!
+      assert.deepEqual(data['application/vnd.plotly.v1+json'], colourless, 'plotly.js wrote into the saved figure')
+      page = await lab.open('work.ipynb')
+      await cell(1).locator('.js-plotly-plot .main-svg').first().waitFor({ timeout: WAIT_MS })
+    })
+
+    it('draws the figures of a notebook that nobody trusts yet, and says what it cannot draw', async () => {
+      page = await lab.open('saved.ipynb')
+      await cell(0).locator('.js-plotly-plot .main-svg').first().waitFor({ timeout: WAIT_MS })
+      const words = await cell(0).locator('.annotation-text').allTextContents()
+      assert.ok(words.join(' ').includes('Layer 1, kv head 0'), words.join(' '))
+      assert.match(await textOf(1), /not a plotly figure/)
+    })
+
+    it('follows the width of its place, and the colours of the lab where the figure has none', async () => {
+      page = await lab.open('work.ipynb')
+      const plot = cell(1).locator('.js-plotly-plot .main-svg').first()
+      await plot.waitFor({ timeout: WAIT_MS })
+      const width = async () => (await plot.boundingBox())!.width
+      const before = await width()
+      await page.setViewportSize({ width: 1000, height: 1000 })
+      await until(async () => (await width()) < before - 100, 'the figure keeps its width')
+      const paper = () => plot.evaluate('svg => getComputedStyle(svg).backgroundColor')
+      assert.equal(await paper(), 'rgb(255, 255, 255)')
+      await page.locator('.lm-MenuBar-itemLabel', { hasText: 'Settings' }).click()
+      await page.locator('.lm-Menu-itemLabel', { hasText: /^Theme$/ }).click()
+      await page.locator('.lm-Menu-itemLabel', { hasText: /^JupyterLab Dark$/ }).click()
+      await until(async () => (await paper()) === 'rgb(17, 17, 17)', 'the figure keeps its colours')
+    })
+
+    it('asks nobody but the lab itself for anything', () => {
+      assert.deepEqual(lab.strangers, [])
+    })
+  })
+
+async function until(holds: () => boolean | Promise<boolean>, otherwise: string): Promise<void> {
+  const end = Date.now() + WAIT_MS
+  while (!(await holds())) {
+    if (Date.now() > end) assert.fail(otherwise)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+}
