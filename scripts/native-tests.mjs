@@ -1,6 +1,7 @@
 /**
  * Builds and runs the native tests (native/test/*.cpp, each a program of its own). One line per program; the last line is one JSON
- * object for other scripts: { nativeTests: { passed, failed, programs, broken, seconds } }. Exit status 1 if anything failed.
+ * object for other scripts: { nativeTests: { passed, failed, programs, broken, bad, seconds } }, where passed and failed count checks,
+ * broken lists programs that did not come to their end, bad these and those with failed checks. Exit status 1 if anything failed.
  *   (nothing)      the release build
  *   --sanitizers   the builds with address + undefined-behaviour and with thread sanitizers instead, on few cases
  *   --all          all three
@@ -33,7 +34,7 @@ const say = (line) => console.log(line)
 
 class Failure extends Error {}
 
-const total = { passed: 0, failed: 0, programs: 0, broken: [], seconds: 0 }
+const total = { passed: 0, failed: 0, programs: 0, broken: [], bad: [], seconds: 0 }
 const started = Date.now()
 try {
   const wrong = given.find((word) => word.startsWith('-') && !['--sanitizers', '--all', '--full'].includes(word))
@@ -55,7 +56,9 @@ try {
 } catch (error) {
   if (!(error instanceof Failure)) throw error
   console.error(`native tests: ${error.message}`)
+  total.programs += 1
   total.broken.push('build')
+  total.bad.push('build')
 }
 total.seconds = Math.round((Date.now() - started) / 1000)
 say(JSON.stringify({ nativeTests: total }))
@@ -156,6 +159,7 @@ async function runOne(variant, folder, name) {
       ? `exit status ${status}`
       : ''
   if (ended) total.broken.push(`${variant} ${name}`)
+  if (ended || counts?.[2] !== '0') total.bad.push(`${variant} ${name}`)
   const detail = text.split('\n').filter((line) => line && !line.startsWith(`${name}: `))
   const shown =
     ended || (counts && counts[2] !== '0')

