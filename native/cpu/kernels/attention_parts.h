@@ -1,0 +1,84 @@
+// What the attention kernels of one instruction set share: the dot product of a key tile, and probabilities. Included only by them.
+#ifndef ZSLAB_CPU_KERNELS_ATTENTION_PARTS_H
+#define ZSLAB_CPU_KERNELS_ATTENTION_PARTS_H
+
+#include <limits>
+
+#include "core/kernels.h"
+#include "cpu/lanes.h"
+
+namespace zs {
+namespace ZS_ISA {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr int64_t kAhead = 4096;  // bytes: how far ahead a stream of keys or values is fetched
+
+// How each storage type is read: pairs of dims of a key tile, and runs of a value row.
+struct F32 {
+  using Element = float;
+  static void pair(const Element *tile, int32_t i, Lanes &even, Lanes &odd) {
+    even = load(tile + (2 * i) * kLanes);
+    odd = load(tile + (2 * i + 1) * kLanes);
+  }
+  static Lanes row(const Element *p) { return load(p); }
+};
+struct F16 {
+  using Element = uint16_t;
+  static void pair(const Element *tile, int32_t i, Lanes &even, Lanes &odd) {
+    even = load_f16(tile + (2 * i) * kLanes);
+    odd = load_f16(tile + (2 * i + 1) * kLanes);
+  }
+  static Lanes row(const Element *p) { return load_f16(p); }
+};
+struct BF16 {
+  using Element = uint16_t;
+  static void pair(const Element *tile, int32_t i, Lanes &even, Lanes &odd) { load_bf16_pairs(tile + i * 2 * kLanes, even, odd); }
+  static Lanes row(const Element *p) { return load_bf16(p); }
+};
+
+// Calls f with the storage type of a chunk.
+template <class F>
+inline void with_storage(int32_t storage, F f) {
+  if (storage == ZS_F16) return f(F16{});
+  if (storage == ZS_BF16) return f(BF16{});
+  f(F32{});
+}
+
+// dots[r][t] = q_r · keys of tile t, for R rows and T tiles at once.
+template <class Storage, int R, int T>
+inline void dots(const typename Storage::Element *keys, int32_t d, const float *const *q, Lanes (*result)[T]) {
+  Lanes even[R][T], odd[R][T];
+  for (int r = 0; r < R; ++r)
+    for (int t = 0; t < T; ++t) even[r][t] = odd[r][t] = zero();
+  const int64_t tile = static_cast<int64_t>(d) * kLanes;
+  for (int32_t i = 0; i < d / 2; ++i) {
+    Lanes a[T], b[T];
+    for (int t = 0; t < T; ++t) {
+      Storage::pair(keys + t * tile, i, a[t], b[t]);
+      prefetch(reinterpret_cast<const char *>(keys + t * tile + 2 * i * kLanes) + kAhead);
+    }
+    for (int r = 0; r < R; ++r) {
+      const Lanes x = all(q[r][2 * i]), y = all(q[r][2 * i + 1]);
+      for (int t = 0; t < T; ++t) {
+        even[r][t] = fma(x, a[t], even[r][t]);
+        odd[r][t] = fma(y, b[t], odd[r][t]);
+      }
+    }
+  }
+  for (int r = 0; r < R; ++r)
+    for (int t = 0; t < T; ++t) result[r][t] = even[r][t] + odd[r][t];
+}
+
+// Lanes from `count` on become minus infinity.
+inline Lanes only(Lanes x, int64_t count) {
+  if (count >= kLanes) return x;
+  return pick(count <= 0 ? 0u : (1u << count) - 1u, x, all(-kInfinity));
+}
+
+void decode(const DecodeTask &task);
+void rows(const RowsTask &task);
+void columns(const ColumnsTask &task);
+
+}  // namespace ZS_ISA
+}  // namespace zs
+#endif

@@ -1,0 +1,109 @@
+// What follows a decode step: chunks merged, scores updated, the smallest found, similarities; and the table of all attention kernels.
+#include <cmath>
+
+#include "cpu/kernels/attention_parts.h"
+
+namespace zs {
+namespace ZS_ISA {
+namespace {
+
+void merge(const float *highest, const float *sums, const float *partial, int32_t chunks, int32_t group, int32_t d, float *factor,
+           float *out, int64_t out_stride) {
+  const int64_t padded = round_up(d, kLane);
+  for (int32_t g = 0; g < group; ++g) {
+    float top = -kInfinity, total = 0;
+    for (int32_t c = 0; c < chunks; ++c) top = highest[c * group + g] > top ? highest[c * group + g] : top;
+    for (int32_t c = 0; c < chunks; ++c) {
+      factor[c * group + g] = exp_one(highest[c * group + g] - top);
+      total += sums[c * group + g] * factor[c * group + g];
+    }
+    const float inverse = 1.0f / total;
+    for (int64_t at = 0; at < padded; at += kLanes) {
+      Lanes acc = zero();
+      for (int32_t c = 0; c < chunks; ++c)
+        acc = fma(all(factor[c * group + g]), load(partial + (static_cast<int64_t>(c) * group + g) * padded + at), acc);
+      acc = acc * all(inverse);
+      if (at + kLanes <= d)
+        store(out + g * out_stride + at, acc);
+      else
+        store_part(out + g * out_stride + at, acc, static_cast<int>(d - at));
+    }
+    for (int32_t c = 0; c < chunks; ++c) factor[c * group + g] *= inverse;
+  }
+}
+
+void scores(const float *e, int64_t e_stride, const float *factor, int32_t group, int32_t slots, float decay, float *score) {
+  for (int32_t i = 0; i < slots; i += kLanes) {
+    Lanes p = zero();
+    for (int32_t g = 0; g < group; ++g) p = fma(load(e + g * e_stride + i), all(factor[g]), p);
+    if (i + kLanes <= slots) {
+      store(score + i, fma(all(decay), load(score + i), p));
+    } else {
+      const int rest = slots - i;
+      store_part(score + i, fma(all(decay), load_part(score + i, rest, 0), p), rest);
+    }
+  }
+}
+
+int64_t smallest(const float *values, int64_t from, int64_t to) {
+  Lanes low = all(kInfinity);
+  int64_t i = from;
+  for (; i + kLanes <= to; i += kLanes) low = min(load(values + i), low);
+  if (i < to) low = min(load_part(values + i, static_cast<int>(to - i), kInfinity), low);
+  float lanes[kLanes];
+  store(lanes, low);
+  float least = kInfinity;
+  for (float x : lanes) least = x < least ? x : least;
+  const Lanes bound = all(least);
+  for (i = from; i + kLanes <= to; i += kLanes) {
+    // values not above the least are those that equal it; NaN compares false both ways, so it is asked as "not greater".
+    const Lanes x = load(values + i);
+    const uint32_t above = less(bound, x);
+    if (above == 0xffffu) continue;
+    for (int lane = 0; lane < kLanes; ++lane)
+      if (values[i + lane] == least) return i + lane;
+  }
+  for (; i < to; ++i)
+    if (values[i] == least) return i;
+  return from;
+}
+
+void similarity(int32_t kind, const float *keys, int32_t slots, int32_t d, const float *key, float *out) {
+  Lanes self = zero();
+  for (int32_t i = 0; i < d; ++i) self = fma(all(key[i]), all(key[i]), self);
+  float own[kLanes];
+  store(own, self);
+  for (int32_t slot = 0; slot < slots; slot += kLanes, keys += static_cast<int64_t>(d) * kLanes) {
+    Lanes even = zero(), odd = zero(), norm = zero();
+    if (kind == ZS_L2) {
+      for (int32_t i = 0; i < d; i += 2) {
+        const Lanes a = load(keys + i * kLanes) - all(key[i]), b = load(keys + (i + 1) * kLanes) - all(key[i + 1]);
+        even = fma(a, a, even);
+        odd = fma(b, b, odd);
+      }
+      store(out + slot, zero() - (even + odd));
+      continue;
+    }
+    const float *q[1] = {key};
+    Lanes dot[1][1];
+    dots<F32, 1, 1>(keys, d, q, dot);
+    store(out + slot, dot[0][0]);
+    if (kind != ZS_COSINE) continue;
+    for (int32_t i = 0; i < d; ++i) norm = fma(load(keys + i * kLanes), load(keys + i * kLanes), norm);
+    float norms[kLanes];
+    store(norms, norm);
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const float lengths = std::sqrt(norms[lane]) * std::sqrt(own[0]);
+      out[slot + lane] = lengths > 0 ? out[slot + lane] / lengths : -1.0f;
+    }
+  }
+}
+
+constexpr AttentionKernels kTable = {decode, merge, scores, smallest, similarity, rows, columns};
+
+}  // namespace
+
+const AttentionKernels *attention_kernels_table() { return &kTable; }
+
+}  // namespace ZS_ISA
+}  // namespace zs
