@@ -26,10 +26,14 @@ struct Layer {
   std::shared_ptr<const KeptQueries> kept;  // until the layer's first token after its prompt
   int64_t seq_len = 0;                      // tokens seen
   int64_t step = 0;                         // tokens after the prompt
-  int32_t slots = 0, residual = 0;
-  int32_t ring = -1;  // slot that the next leaver comes from
+  int32_t ring = -1;                        // slot that the next leaver comes from
+  bool compressed = false;
   bool over_budget = false;
   int64_t bytes = 0;
+
+  // The same for all heads of a layer.
+  int32_t slots() const { return heads[0].slots(); }
+  int32_t residual() const { return heads[0].residual.slots(); }
 };
 
 }  // namespace zs
@@ -39,13 +43,16 @@ struct zs_cache {
   zs_cache_config config;
   zs_resolved resolved{};
   bool is_resolved = false;
+  int64_t prompt = 0, share_of = 0;  // of the first prompt
   std::vector<zs::Layer> layers;
   zs::Tape tape;
+  std::vector<std::vector<zs::Event>> notes;  // of the call under way, by kv head
   int64_t peak_bytes = 0;
 
   int32_t group() const { return config.heads / config.kv_heads; }
   zs::Geometry geometry() const { return {config.head_dim, config.storage}; }
   float scale() const;
+  int64_t bytes() const;
 };
 
 namespace zs {

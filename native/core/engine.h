@@ -1,17 +1,30 @@
-// The engine: a thread pool, the kernels chosen for this CPU, and the sentence that says what it runs on.
+// The engine: a thread pool, the kernels chosen for this CPU, scratch memory, and the sentence that says what it runs on.
 #ifndef ZSLAB_CORE_ENGINE_H
 #define ZSLAB_CORE_ENGINE_H
 
+#include <atomic>
+#include <exception>
 #include <mutex>
 #include <string>
+#include <vector>
 
+#include "core/buffer.h"
 #include "core/pool.h"
 #include "zslab/zslab.h"
 
 namespace zs {
-struct AttentionKernels;  // native/cpu/attention.h
-struct LinearKernels;     // native/cpu/linear.h
+struct AttentionKernels;  // core/kernels.h
+struct LinearKernels;     // cpu/linear.h
+struct Upkeep;            // core/policy.h
 const char *library_name();  // native/model: "oneDNN 3.2.0" or "portable"
+
+// Memory that attention works in, kept from call to call.
+struct Workspace {
+  Workspace();
+  ~Workspace();
+  Buffer probs, statistics, partial, threads;
+  std::vector<Upkeep> upkeep;  // one per thread
+};
 }  // namespace zs
 
 struct zs_engine {
@@ -22,5 +35,23 @@ struct zs_engine {
   const zs::LinearKernels *linear;
   std::string description;
   std::mutex busy;  // one call at a time
+  zs::Workspace work;
+
+  // pool.run for units that may throw: the first exception comes out after all threads have stopped.
+  template <class F>
+  bool run(int64_t count, const zs_call *call, F &&f) {
+    std::exception_ptr failed;
+    std::atomic<bool> any{false};
+    const bool all = pool.run(count, call, [&](int64_t unit, int thread) {
+      if (any.load(std::memory_order_relaxed)) return;
+      try {
+        f(unit, thread);
+      } catch (...) {
+        if (!any.exchange(true)) failed = std::current_exception();
+      }
+    });
+    if (failed) std::rethrow_exception(failed);
+    return all;
+  }
 };
 #endif

@@ -1,0 +1,138 @@
+// The C ABI of caches: what is checked before anything runs, and the calls themselves.
+#include "core/cache.h"
+
+#include <cmath>
+
+#include "core/work.h"
+
+float zs_cache::scale() const { return static_cast<float>(1 / std::sqrt(static_cast<double>(config.head_dim))); }
+
+int64_t zs_cache::bytes() const {
+  int64_t all = 0;
+  for (const zs::Layer &layer : layers) all += layer.bytes;
+  return all;
+}
+
+namespace zs {
+namespace {
+
+constexpr int64_t kMostTokens = INT32_MAX - kChunk;
+constexpr int64_t kMostHeads = int64_t{1} << 24;  // layers x heads
+
+void check_layer(const zs_cache &cache, int32_t layer) {
+  if (layer < 0 || layer >= cache.config.layers) fail(ZS_INVALID, "layer is %d: expected 0 to %d", layer, cache.config.layers - 1);
+}
+
+void check_view(const zs_view &view, const char *name) {
+  if (!view.data) fail(ZS_INVALID, "%s.data is NULL: expected float32 [heads][tokens][head_dim]", name);
+}
+
+void in_range(const char *name, int64_t value, int64_t least, int64_t most) {
+  if (value < least || value > most)
+    fail(ZS_INVALID, "config.%s is %lld: expected %lld to %lld", name, static_cast<long long>(value), static_cast<long long>(least),
+         static_cast<long long>(most));
+}
+
+void check_config(const zs_cache_config &c) {
+  if (c.struct_bytes != static_cast<int32_t>(sizeof c))
+    fail(ZS_INVALID, "config.struct_bytes is %d, this library's zs_cache_config has %zu: compile against its header", c.struct_bytes,
+         sizeof c);
+  in_range("layers", c.layers, 1, INT32_MAX);
+  in_range("heads", c.heads, 1, INT32_MAX);
+  in_range("kv_heads", c.kv_heads, 1, INT32_MAX);
+  if (c.heads % c.kv_heads)
+    fail(ZS_INVALID, "config.heads is %d, kv_heads %d: expected a multiple, every kv head serves as many query heads", c.heads, c.kv_heads);
+  if (c.head_dim < 2 || c.head_dim > 512 || c.head_dim % 2)
+    fail(ZS_INVALID, "config.head_dim is %d: expected an even number from 2 to 512", c.head_dim);
+  if (static_cast<double>(c.layers) * c.heads > static_cast<double>(kMostHeads))
+    fail(ZS_INVALID, "config asks for %d layers of %d heads: expected at most %lld heads in all", c.layers, c.heads,
+         static_cast<long long>(kMostHeads));
+  in_range("storage", c.storage, ZS_F32, ZS_BF16);
+  in_range("trace", c.trace, 0, 1);
+  in_range("keep_queries", c.keep_queries, 0, INT32_MAX);
+  checked_policy(&c.policy);
+}
+
+}  // namespace
+
+void cache_check_prefill(const zs_cache &cache, int32_t layer, int64_t tokens, int64_t share_of) {
+  check_layer(cache, layer);
+  if (tokens < 1 || tokens > kMostTokens)
+    fail(ZS_INVALID, "tokens is %lld: expected 1 to %lld", static_cast<long long>(tokens), static_cast<long long>(kMostTokens));
+  if (share_of < 0) fail(ZS_INVALID, "share_of is %lld: expected a token count, or 0 for the prompt's own", static_cast<long long>(share_of));
+  const Layer &held = cache.layers[static_cast<size_t>(layer)];
+  if (held.seq_len > 0)
+    fail(ZS_INVALID, "layer %d has its prompt already (%lld tokens seen): extend it, or create another cache", layer,
+         static_cast<long long>(held.seq_len));
+  if (cache.is_resolved && cache.prompt != tokens)
+    fail(ZS_INVALID, "layer %d is given a prompt of %lld tokens, another layer had %lld: expected the same prompt for all layers", layer,
+         static_cast<long long>(tokens), static_cast<long long>(cache.prompt));
+}
+
+void cache_check_extend(const zs_cache &cache, int32_t layer, int64_t tokens) {
+  check_layer(cache, layer);
+  const Layer &held = cache.layers[static_cast<size_t>(layer)];
+  if (held.seq_len == 0) fail(ZS_INVALID, "layer %d has seen no prompt: prefill it first", layer);
+  if (tokens < 1 || tokens > cache.config.policy.chunk)
+    fail(ZS_INVALID, "tokens is %lld: expected 1 to %d, the policy's chunk: cut what comes into chunks", static_cast<long long>(tokens),
+         cache.config.policy.chunk);
+  if (held.seq_len + tokens > kMostTokens)
+    fail(ZS_INVALID, "%lld tokens after %lld: expected at most %lld in all", static_cast<long long>(tokens),
+         static_cast<long long>(held.seq_len), static_cast<long long>(kMostTokens));
+}
+
+}  // namespace zs
+
+extern "C" {
+
+zs_status zs_cache_create(zs_engine *engine, const zs_cache_config *config, zs_cache **out) {
+  return zs::guard([&] {
+    if (!engine) zs::fail(ZS_INVALID, "engine is NULL: expected one from zs_engine_create");
+    if (!config) zs::fail(ZS_INVALID, "config is NULL: expected a zs_cache_config");
+    if (!out) zs::fail(ZS_INVALID, "out is NULL: expected a place for the cache");
+    zs::check_config(*config);
+    auto cache = std::make_unique<zs_cache>();
+    cache->engine = engine;
+    cache->config = *config;
+    cache->layers.resize(static_cast<size_t>(config->layers));
+    for (zs::Layer &layer : cache->layers) layer.heads.assign(static_cast<size_t>(config->kv_heads), zs::Head(cache->geometry()));
+    *out = cache.release();
+  });
+}
+
+void zs_cache_destroy(zs_cache *cache) {
+  if (!cache) return;
+  const std::lock_guard<std::mutex> lock(cache->engine->busy);  // pages may be shared with a cache at work
+  delete cache;
+}
+
+zs_status zs_cache_prefill(zs_cache *cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens, int64_t share_of,
+                           zs_view out, zs_call *call) {
+  return zs::guard([&] {
+    if (!cache) zs::fail(ZS_INVALID, "cache is NULL: expected one from zs_cache_create");
+    const std::lock_guard<std::mutex> lock(cache->engine->busy);
+    zs::cache_check_prefill(*cache, layer, tokens, share_of);
+    zs::check_view(q, "q");
+    zs::check_view(k, "k");
+    zs::check_view(v, "v");
+    zs::check_view(out, "out");
+    zs::check_abort(call);
+    zs::cache_prefill(*cache, layer, q, k, v, tokens, share_of, out, call, true);
+  });
+}
+
+zs_status zs_cache_extend(zs_cache *cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens, zs_view out, zs_call *call) {
+  return zs::guard([&] {
+    if (!cache) zs::fail(ZS_INVALID, "cache is NULL: expected one from zs_cache_create");
+    const std::lock_guard<std::mutex> lock(cache->engine->busy);
+    zs::cache_check_extend(*cache, layer, tokens);
+    zs::check_view(q, "q");
+    zs::check_view(k, "k");
+    zs::check_view(v, "v");
+    zs::check_view(out, "out");
+    zs::check_abort(call);
+    zs::cache_extend(*cache, layer, q, k, v, tokens, out, call, true);
+  });
+}
+
+}  // extern "C"

@@ -1,0 +1,35 @@
+#include "core/tape.h"
+
+namespace zs {
+
+void Tape::reserve(int64_t more) {
+  const size_t wanted = step_.size() + static_cast<size_t>(more);
+  each([&](auto &column) {
+    if (wanted > column.capacity()) column.reserve(wanted + wanted / 2);
+  });
+}
+
+void Tape::append(const Event &e) {
+  step_.push_back(e.step);
+  layer_.push_back(e.layer);
+  kv_head_.push_back(e.kv_head);
+  action_.push_back(e.action);
+  position_.push_back(e.position);
+  slot_.push_back(e.slot);
+  target_.push_back(e.target);
+  score_.push_back(e.score);
+  similarity_.push_back(e.similarity);
+  weight_.push_back(e.weight);
+  target_weight_.push_back(e.target_weight);
+}
+
+void Tape::truncate(int64_t count) {
+  each([&](auto &column) { column.resize(static_cast<size_t>(count)); });
+}
+
+zs_events Tape::columns() const {
+  return {count(),       step_.data(),  layer_.data(),      kv_head_.data(), action_.data(),        position_.data(),
+          slot_.data(),  target_.data(), score_.data(),     similarity_.data(), weight_.data(),     target_weight_.data()};
+}
+
+}  // namespace zs
