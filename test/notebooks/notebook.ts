@@ -1,0 +1,43 @@
+/** Notebooks as the tests read them. */
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+export interface Output {
+  output_type: 'stream' | 'execute_result' | 'display_data' | 'error'
+  name?: string
+  text?: string | string[]
+  data?: Record<string, unknown>
+}
+
+export interface Cell {
+  id: string
+  cell_type: 'code' | 'markdown'
+  source: string | string[]
+  execution_count?: number | null
+  outputs?: Output[]
+}
+
+export interface Notebook {
+  nbformat: number
+  nbformat_minor: number
+  metadata: { kernelspec: { name: string; display_name: string; language: string } }
+  cells: Cell[]
+}
+
+export const readNotebook = (path: string) => JSON.parse(readFileSync(path, 'utf8')) as Notebook
+
+export const codeCells = (notebook: Notebook) => notebook.cells.filter((cell) => cell.cell_type === 'code')
+
+export const joined = (text: unknown) => (Array.isArray(text) ? text.join('') : String(text ?? ''))
+
+/** Everything that a cell printed. */
+export const printed = (cell: Cell) =>
+  (cell.outputs ?? [])
+    .filter((output) => output.output_type === 'stream')
+    .map((output) => joined(output.text))
+    .join('')
+
+/** The MIME bundle of a cell's value. */
+export const valueOf = (cell: Cell) => cell.outputs?.find((output) => output.output_type === 'execute_result')?.data
