@@ -1,0 +1,37 @@
+// Matrix products by a library (oneDNN) on the weights as they are packed; absent in a portable build.
+#ifndef ZSLAB_MODEL_LIBRARY_H
+#define ZSLAB_MODEL_LIBRARY_H
+
+#include <cstdint>
+#include <memory>
+
+#include "core/engine.h"
+
+namespace zs {
+
+// y [rows][tiles * 16] = x [rows][k] times packed tiles; rows of x lie side by side, those of y y_stride apart.
+struct BlockShape {
+  int64_t rows, k, tiles, y_stride;
+  bool operator<(const BlockShape &o) const {
+    if (rows != o.rows) return rows < o.rows;
+    if (k != o.k) return k < o.k;
+    if (tiles != o.tiles) return tiles < o.tiles;
+    return y_stride < o.y_stride;
+  }
+};
+
+class Library {
+ public:
+  class Plan;  // one shape, compiled
+  virtual ~Library() = default;
+  // nullptr where the library has no fast kernel for the shape on this CPU. Lives as long as the library; not for pool threads.
+  virtual const Plan *plan(const BlockShape &shape) = 0;
+  // On the calling thread alone: false if the library failed. `thread` is the pool's number of the calling thread.
+  virtual bool run(const Plan &plan, const void *x, const void *w, float *y, int thread) noexcept = 0;
+};
+
+// For bfloat16 weights (x then is bfloat16 too) or float32 ones; nullptr where this build, CPU or instruction set has none.
+std::unique_ptr<Library> make_library(const zs_engine &engine, bool bf16);
+
+}  // namespace zs
+#endif

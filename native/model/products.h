@@ -1,0 +1,64 @@
+// Matrix products of the runner: who computes them is decided by the row count alone, and work is cut into blocks that depend on
+// shapes alone, so that neither the thread count nor other rows show in a result.
+#ifndef ZSLAB_MODEL_PRODUCTS_H
+#define ZSLAB_MODEL_PRODUCTS_H
+
+#include <memory>
+#include <vector>
+
+#include "model/architecture.h"
+#include "model/library.h"
+#include "model/weights.h"
+
+namespace zs {
+
+constexpr int64_t kFewRows = 8;     // up to so many rows our own kernels: the same bits as row by row
+constexpr int64_t kExactRows = 24;  // rows of a block of our own kernels
+
+enum class Then {
+  kStore,     // y = W x
+  kAdd,       // y += W x
+  kActivate,  // y = activation(W x), half as wide
+};
+
+struct Product {
+  const Matrix *w;
+  const void *x;  // rows of w->k values side by side, zero beyond the inputs: bfloat16 where rounded(rows), else float32
+  int64_t rows;
+  Then then;
+  void *y;  // float32; for kActivate like x
+  int64_t y_stride;
+  bool exact = false;  // our own kernels on float32 rows, however many there are
+};
+
+class Products {
+ public:
+  // `matrices`: all that will be multiplied with many rows.
+  Products(zs_engine &engine, const Architecture &architecture, const std::vector<const Matrix *> &matrices);
+
+  bool rounded(int64_t rows) const { return library_ && bf16_ && rows > kFewRows; }
+  // Rows that x and (kStore) y must have room for.
+  static int64_t padded(int64_t rows) { return (rows + 15) / 16 * 16; }
+
+  // Throws Error: ZS_ABORTED, ZS_INTERNAL.
+  void run(const Product &product, const zs_call *call);
+
+ private:
+  struct Block {
+    int64_t row, rows, tile, tiles;
+  };
+  void own(const Product &product, const zs_call *call);
+  void by_library(const Product &product, const zs_call *call);
+  void own_block(const Product &product, const Block &block, int thread);
+  void finish(const Product &product, const Block &block, const float *values, int64_t stride, bool bf16) const;
+
+  zs_engine &engine_;
+  const LinearKernels &linear_;
+  decltype(LinearKernels::swiglu) activation_;
+  bool bf16_ = false;
+  std::unique_ptr<Library> library_;
+  std::vector<Buffer> scratch_;  // of each thread
+};
+
+}  // namespace zs
+#endif

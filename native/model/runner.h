@@ -1,0 +1,48 @@
+// The forward pass. It knows no architecture by name (model/architecture.h) and no instruction set.
+#ifndef ZSLAB_MODEL_RUNNER_H
+#define ZSLAB_MODEL_RUNNER_H
+
+#include <memory>
+#include <vector>
+
+#include "core/cache.h"
+#include "model/products.h"
+#include "model/weights.h"
+
+namespace zs {
+
+// Memory of one pass over `rows` tokens; zeros at first, so that what pads rows stays zero.
+struct Rows {
+  Rows(const zs_model_config &config, const Weights &weights, int64_t rows, int threads);
+
+  int64_t rows;         // of a chunk of the products
+  int64_t stride;       // of `hidden`
+  Buffer hidden;        // [tokens][stride]: the residual stream
+  Buffer qkv;           // [tokens][qkv.outputs()]
+  Buffer attended;      // [tokens][attention_output.k]
+  Buffer input;         // a chunk's input of a product: float32 or bfloat16
+  Buffer active;        // a chunk's activated rows: float32 or bfloat16
+  Buffer angles;        // [tokens][rope_dims / 2][2]
+  std::vector<Buffer> line;  // of each thread: one row before it is rounded
+};
+
+}  // namespace zs
+
+struct zs_model {
+  zs_engine *engine;
+  zs_model_config config;
+  const zs::Architecture *architecture;
+  zs::Weights weights;
+  std::unique_ptr<zs::Products> products;
+  std::unique_ptr<zs::Rows> few;  // kept for decode
+  zs::Buffer head_input, scores;  // kept for decode
+  std::vector<double> frequencies;
+};
+
+namespace zs {
+
+// As zs_model_forward, but it throws; the caller holds engine->busy.
+void model_forward(zs_model &model, zs_cache &cache, const zs_forward &forward, zs_call *call);
+
+}  // namespace zs
+#endif
