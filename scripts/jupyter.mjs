@@ -6,6 +6,7 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import lockfile from 'proper-lockfile'
 import { buildExtension, installExtension } from './labextension.mjs'
 import { missing, output, pip, venv, venvVersion } from './python.mjs'
 
@@ -31,33 +32,49 @@ export class JupyterFailure extends Error {}
 /** Makes all of it for the project at `root`. Throws a JupyterFailure. */
 export async function prepareJupyter(root, { tests = false, say = () => undefined } = {}) {
   const prefix = join(root, '.venv')
-  await packages(root, tests ? [...PACKAGES, ...TEST_PACKAGES] : PACKAGES, say)
-  await kernel(root, prefix)
-  const failed = await buildExtension(root, say)
-  if (failed) throw new JupyterFailure(failed)
-  installExtension(root, prefix)
-  cpSync(join(root, 'kernel/nbconvert'), join(prefix, 'share/jupyter/nbconvert/templates'), { recursive: true })
-  write(join(prefix, 'share/jupyter/lab/settings/overrides.json'), `${JSON.stringify(SETTINGS, null, 2)}\n`)
+  await python(root)
+  // Two commands at once (say `npm start` and `npm test`) take turns.
+  const release = await lockfile.lock(prefix, {
+    lockfilePath: join(prefix, 'zslab.lock'),
+    stale: 30_000,
+    retries: { retries: 600, factor: 1, minTimeout: 500 },
+  })
+  try {
+    await packages(root, tests ? [...PACKAGES, ...TEST_PACKAGES] : PACKAGES, say)
+    await kernel(root, prefix)
+    const failed = await buildExtension(root, say)
+    if (failed) throw new JupyterFailure(failed)
+    installExtension(root, prefix)
+    cpSync(join(root, 'kernel/nbconvert'), join(prefix, 'share/jupyter/nbconvert/templates'), { recursive: true })
+    write(join(prefix, 'share/jupyter/lab/settings/overrides.json'), `${JSON.stringify(SETTINGS, null, 2)}\n`)
+  } finally {
+    await release()
+  }
+}
+
+const AGAIN = 'then run the same command again'
+
+/** Makes .venv where there is none, of a Python that is new enough. */
+async function python(root) {
+  const failed = venvVersion(root) ? undefined : await venv(root)
+  if (failed)
+    throw new JupyterFailure(
+      `.venv could not be made: ${failed}; Jupyter needs Python ${OLDEST.join('.')} or newer with venv, ${AGAIN}`,
+    )
+  const version = venvVersion(root)
+  if (version[0] < OLDEST[0] || (version[0] === OLDEST[0] && version[1] < OLDEST[1]))
+    throw new JupyterFailure(
+      `.venv has Python ${version.join('.')}, but JupyterLab ${LAB} needs ${OLDEST.join('.')} or newer: install a newer python3, remove the folder .venv, ${AGAIN}`,
+    )
 }
 
 async function packages(root, wanted, say) {
-  const again = 'then run the same command again'
-  if (missing(root, wanted).length === 0) return
-  const failed = await venv(root)
-  if (failed)
-    throw new JupyterFailure(
-      `.venv could not be made: ${failed}; Jupyter needs Python ${OLDEST.join('.')} or newer with venv, ${again}`,
-    )
-  const version = venvVersion(root)
-  if (version && (version[0] < OLDEST[0] || (version[0] === OLDEST[0] && version[1] < OLDEST[1])))
-    throw new JupyterFailure(
-      `.venv has Python ${version.join('.')}, but JupyterLab ${LAB} needs ${OLDEST.join('.')} or newer: install a newer python3, remove the folder .venv, ${again}`,
-    )
   const todo = missing(root, wanted)
+  if (todo.length === 0) return
   say(`fetching ${todo.map((entry) => entry.replace('==', ' ')).join(', ')} into .venv (about half a minute) …`)
   const reason = await pip(root, todo, { dependencies: true })
   if (reason)
-    throw new JupyterFailure(`pip could not install Jupyter: ${reason}; connect to a Python package index, ${again}`)
+    throw new JupyterFailure(`pip could not install Jupyter: ${reason}; connect to a Python package index, ${AGAIN}`)
 }
 
 async function kernel(root, prefix) {
