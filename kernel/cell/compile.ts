@@ -56,6 +56,8 @@ export class Compiler {
   readonly ts: TypeScript
   readonly converter: Converter
   readonly isComplete: (code: string) => { completed: boolean; indent?: string }
+  /** What is known about a name, as text. */
+  readonly describe: (info: import('typescript').QuickInfo) => string
   private pass: Pass = { imports: [] }
 
   constructor(shipped: ShippedPackage) {
@@ -73,6 +75,15 @@ export class Compiler {
     cached.exports = ts
     this.converter = tslab.createConverter({ isJS: false, isBrowser: false })
     this.isComplete = tslab.isCompleteCode
+    const { printQuickInfo } = tslabRequire('./inspect.js') as typeof import('tslab/dist/inspect.js')
+    this.describe = printQuickInfo as unknown as Compiler['describe']
+  }
+
+  /** Whether `code` has no syntax errors. */
+  parses(code: string): boolean {
+    const { ScriptKind, ScriptTarget } = this.ts
+    const file = this.ts.createSourceFile('cell.ts', code, ScriptTarget.Latest, false, ScriptKind.TS)
+    return (file as unknown as { parseDiagnostics: unknown[] }).parseDiagnostics.length === 0
   }
 
   private readonly watchHost = (...args: unknown[]): unknown => {

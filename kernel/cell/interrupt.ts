@@ -12,6 +12,7 @@ export interface WatchdogData {
 
 export class Interrupts {
   private readonly state = new Int32Array(new SharedArrayBuffer(16))
+  private runs = 0
 
   /** `interrupted(ended)`: on the main thread; `ended` where running code was cut off and will never settle. */
   constructor(fd: number, interrupted: (ended: boolean) => void) {
@@ -25,8 +26,18 @@ export class Interrupts {
     worker.unref()
   }
 
-  /** Only while a cell runs may its code be cut off. */
-  set running(value: boolean) {
-    Atomics.store(this.state, STATE.running, value ? 1 : 0)
+  /** Only between `begin` and `end` may code be cut off; each run has its own number, so that none pays for another. */
+  begin(): void {
+    this.runs = (this.runs % 0x7fffffff) + 1
+    Atomics.store(this.state, STATE.running, this.runs)
+  }
+
+  end(): void {
+    Atomics.store(this.state, STATE.running, 0)
+  }
+
+  /** How many interrupts were asked for, those included that this thread has not heard of yet. */
+  get asked(): number {
+    return Atomics.load(this.state, STATE.asked)
   }
 }

@@ -51,8 +51,7 @@ export type ToCell =
   | ExecuteRequest
   | (Query & { id: number })
   | CommEvent
-  | { op: 'interrupt' }
-  | { op: 'input'; id: number; value: string }
+  | { op: 'input'; id: string; value: string }
   | { op: 'exit' }
 
 export type ExpressionResult = { status: 'ok'; data: Bundle; metadata: Bundle } | ({ status: 'error' } & ErrorContent)
@@ -65,7 +64,7 @@ export type FromCell =
   | { op: 'ready' }
   | { op: 'stream'; name: 'stdout' | 'stderr'; text: string }
   | { op: 'publish'; type: string; content: Bundle; metadata?: Bundle; buffers?: Uint8Array[] }
-  | { op: 'input'; id: number; prompt: string; password: boolean }
+  | { op: 'input'; id: string; prompt: string; password: boolean }
   | { op: 'executed'; id: number; result: ExecuteResult }
   | { op: 'answer'; id: number; value: unknown }
 

@@ -12,34 +12,31 @@ const state = new Int32Array(shared)
 const session = new Session()
 session.connectToMainThread()
 
-const FIRST_MS = 20
+const FIRST_MS = 50
 const NEXT_MS = 100
 let pressing = false
 
-/** Asks and ends until the interrupted cell is over. */
-function press(): void {
+/** Asks, and ends what does not answer, until the run that was interrupted is over. */
+function press(run = Atomics.load(state, STATE.running), after = FIRST_MS): void {
+  pressing = true
   const asked = Atomics.add(state, STATE.asked, 1) + 1
   parentPort!.postMessage(asked)
   const check = () => {
-    const answered = Atomics.load(state, STATE.answered) >= asked
-    const running = Atomics.load(state, STATE.running) === 1
-    if (!running) {
-      pressing = false
-      return
+    if (run === 0 || Atomics.load(state, STATE.running) !== run) pressing = false
+    else if (Atomics.load(state, STATE.answered) >= asked) press(run, NEXT_MS)
+    else {
+      Atomics.store(state, STATE.ended, 1)
+      session.post('Runtime.terminateExecution', () => undefined)
+      setTimeout(check, NEXT_MS)
     }
-    if (answered) return press()
-    Atomics.store(state, STATE.ended, 1)
-    session.post('Runtime.terminateExecution', () => undefined)
-    setTimeout(check, NEXT_MS)
   }
-  setTimeout(check, asked === 1 || !pressing ? FIRST_MS : NEXT_MS)
-  pressing = true
+  setTimeout(check, after)
 }
 
 const pipe = new Socket({ fd, readable: true, writable: false })
 pipe.on('data', () => {
   if (!pressing) press()
 })
-// The wire process is gone: nobody would ever read what a busy cell computes.
-pipe.on('close', () => process.kill(process.pid, 'SIGKILL'))
+// The wire process is gone: nobody would ever read what a busy cell computes, nor end what it started.
+pipe.on('close', () => process.kill(-process.pid, 'SIGKILL'))
 pipe.on('error', () => undefined)

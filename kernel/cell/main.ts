@@ -1,0 +1,115 @@
+/** The cell process: compiles and runs cells, and holds whatever they load. Started by the wire process, never by hand. */
+import { randomUUID } from 'node:crypto'
+import { Comms } from './comms.js'
+import { errorContent, Interrupted, mapStacks } from './errors.js'
+import { makeHost } from './host.js'
+import { Interrupts } from './interrupt.js'
+import { captureStreams } from './output.js'
+import { shippedPackage } from './package.js'
+import {
+  drainMark,
+  FRAMES_FD,
+  INTERRUPT_FD,
+  writeAll,
+  writeFrame,
+  type CommEvent,
+  type ExecuteRequest,
+  type FromCell,
+  type ToCell,
+} from './protocol.js'
+import { answer } from './queries.js'
+import { Runner } from './run.js'
+
+const [, , secret] = process.argv
+process.argv.length = 2
+process.execArgv.length = 0 // ours are no business of the processes that cells fork
+
+const streams = captureStreams((name, text) => writeFrame(FRAMES_FD, { op: 'stream', name, text }))
+const send = (frame: FromCell): void => {
+  streams.flush()
+  writeFrame(FRAMES_FD, frame)
+}
+
+const comms = new Comms(send)
+const runner = new Runner(shippedPackage(), send, () => interrupts)
+const interrupts = new Interrupts(INTERRUPT_FD, (ended) => runner.interrupt(ended))
+const inputs = new Map<string, (value: string) => void>()
+let mayAsk = false
+let current: Promise<void> = Promise.resolve()
+
+async function input(prompt: unknown = '', { password = false }: { password?: boolean } = {}): Promise<string> {
+  if (!mayAsk) throw new Error('this front end cannot ask for input: run the cell where a person can answer')
+  const id = randomUUID()
+  const answered = new Promise<string>((resolve) => inputs.set(id, resolve))
+  send({ op: 'input', id, prompt: String(prompt), password })
+  try {
+    return await runner.wait(answered)
+  } finally {
+    inputs.delete(id)
+  }
+}
+
+Object.defineProperty(globalThis, Symbol.for('Jupyter.host'), {
+  value: makeHost(comms, send, () => runner.signal, input),
+  configurable: true,
+})
+console.clear = () => send({ op: 'publish', type: 'clear_output', content: { wait: false } })
+
+/** What native code and child processes printed so far lies before this mark. */
+function drained(id: number): void {
+  streams.flush()
+  for (const fd of [1, 2]) {
+    try {
+      writeAll(fd, Buffer.from(drainMark(secret, id)))
+    } catch {
+      // A cell closed it: the wire process sees its end.
+    }
+  }
+}
+
+async function execute(request: ExecuteRequest): Promise<void> {
+  mayAsk = request.allowStdin
+  const result = await runner.execute(request)
+  mayAsk = false
+  drained(request.id)
+  send({ op: 'executed', id: request.id, result })
+}
+
+function query(request: Exclude<ToCell, ExecuteRequest | CommEvent | { op: 'input' | 'exit' }>): void {
+  let value: unknown
+  try {
+    value = answer(request, runner, comms)
+  } catch (error) {
+    report(error)
+  }
+  send({ op: 'answer', id: request.id, value })
+}
+
+function comm(event: CommEvent): void {
+  try {
+    comms.receive(event)
+  } catch (error) {
+    report(error)
+  }
+  drained(event.id)
+  send({ op: 'answer', id: event.id, value: null })
+}
+
+/** An error that no cell is there to show. */
+function report(error: unknown): void {
+  if (!(error instanceof Interrupted)) process.stderr.write(`${errorContent(error).traceback.join('\n')}\n`)
+}
+
+mapStacks()
+process.on('unhandledRejection', report)
+process.on('uncaughtException', report)
+process.on('exit', () => streams.flush())
+process.on('disconnect', () => process.exit())
+process.on('message', (message: ToCell) => {
+  if (message.op === 'input') inputs.get(message.id)?.(message.value)
+  else if (message.op === 'exit') process.exit()
+  else if (message.op === 'execute') current = current.then(() => execute(message))
+  else if (message.op === 'comm') comm(message)
+  else query(message)
+})
+send({ op: 'ready' })

@@ -1,0 +1,86 @@
+/** What a cell's code reaches as `__cell`: awaits that an interrupt ends, iterations likewise, `import()`. */
+import { Interrupted, passedAwait, type CellSource } from './errors.js'
+import type { CellScope } from './transform.js'
+
+type Stop = (error: Interrupted) => void
+
+/** The awaits that cells are in right now. */
+export class Waits {
+  private readonly stops = new Set<Stop>()
+
+  /** Settles as `value` does, or rejects when `interrupt` is called first. */
+  wait<T>(value: PromiseLike<T> | T, failed?: (error: unknown) => void): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const stop: Stop = (error) => reject(error)
+      this.stops.add(stop)
+      Promise.resolve(value).then(
+        (result) => {
+          this.stops.delete(stop)
+          resolve(result)
+        },
+        (error: unknown) => {
+          this.stops.delete(stop)
+          failed?.(error)
+          reject(error as Error)
+        },
+      )
+    })
+  }
+
+  /** Ends those that are pending now; later ones (of finally blocks) wait in peace until the next interrupt. */
+  interrupt(error: Interrupted): void {
+    const stops = [...this.stops]
+    this.stops.clear()
+    for (const stop of stops) stop(error)
+  }
+}
+
+/** The scope of one cell, or (`cell` undefined) of files beside the notebook. */
+export function scopeOf(
+  waits: Waits,
+  cell: CellSource | undefined,
+  load: (specifier: unknown) => Promise<unknown>,
+): CellScope {
+  const note = (line: number, column: number) =>
+    cell && ((error: unknown) => passedAwait(error, cell, line, column))
+  return {
+    wait: (value, line, column) => (isThenable(value) ? waits.wait(value, note(line, column)) : value),
+    each: (iterable, line, column) => eachOf(waits, iterable, note(line, column)),
+    import: load,
+  }
+}
+
+function eachOf(
+  waits: Waits,
+  iterable: AsyncIterable<unknown> | Iterable<unknown>,
+  failed?: (error: unknown) => void,
+): AsyncIterable<unknown> {
+  const make = (iterable as Partial<AsyncIterable<unknown>> | undefined)?.[Symbol.asyncIterator]
+  // Arrays of promises, and what is not iterable at all, are the language's business.
+  if (typeof make !== 'function') return iterable as AsyncIterable<unknown>
+  return {
+    [Symbol.asyncIterator]() {
+      const inner = make.call(iterable)
+      const finish = (value?: unknown) => inner.return!(value)
+      return {
+        next: async () => {
+          try {
+            return await waits.wait(inner.next(), failed)
+          } catch (error) {
+            // The language does not close an iterator whose `next` fails; this one did not fail, it was left.
+            if (error instanceof Interrupted && inner.return) void Promise.resolve(finish()).catch(() => undefined)
+            throw error
+          }
+        },
+        ...(inner.return && { return: (value?: unknown) => waits.wait(finish(value), failed) }),
+      }
+    },
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
+    typeof (value as { then?: unknown }).then === 'function'
+  )
+}

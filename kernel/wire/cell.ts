@@ -1,0 +1,224 @@
+/** The cell process as the wire process sees it: started, asked, interrupted, ended; started again when it dies. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { extname } from 'node:path'
+import type { Duplex, Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import {
+  FrameReader,
+  FRAMES_FD,
+  INTERRUPT_FD,
+  type CommEvent,
+  type ExecuteRequest,
+  type ExecuteResult,
+  type FromCell,
+  type Query,
+  type ToCell,
+} from '../cell/protocol.js'
+import { NativeText } from './native-text.js'
+
+type StreamName = 'stdout' | 'stderr'
+type Unnumbered<T> = T extends unknown ? Omit<T, 'id'> : never
+export type CellRequest = Unnumbered<ExecuteRequest | CommEvent> | Query
+
+export interface CellListener {
+  /** Everything that cells publish, in order. */
+  published(frame: Extract<FromCell, { op: 'stream' | 'publish' | 'input' }>): void
+  /** The process ended without being told to. */
+  died(reason: string): void
+}
+
+/** Rejects what was asked of a process that died. */
+export class CellDied extends Error {
+  override readonly name = 'CellProcessDied'
+}
+
+const EXIT_MS = 500 // for exit handlers of what cells loaded
+const DRAIN_MS = 1000 // a process that a cell started may hold the pipe without reading on
+const MAIN = fileURLToPath(new URL(`../cell/main${extname(import.meta.url)}`, import.meta.url))
+/** Without it, node ends itself when an interrupt unwinds the stack. */
+const FLAGS = ['--no-force-async-hooks-checks', '--no-warnings=ExperimentalWarning']
+
+interface Pending {
+  resolve(value: unknown): void
+  reject(error: Error): void
+}
+
+interface Process {
+  child: ChildProcess
+  texts: NativeText[]
+  pending: Map<number, Pending>
+  ready: boolean
+  /** Resolves when it is ready or dead. */
+  started: Promise<void>
+}
+
+export class Cell {
+  private current?: Process
+  private lastWords = ''
+  private requests = 0
+  private paused?: Promise<void>
+  private stopping = false
+
+  /** `congested`: undefined, or a promise of the moment when reading may go on. */
+  constructor(
+    private readonly listener: CellListener,
+    private readonly congested: () => Promise<void> | undefined,
+  ) {}
+
+  start(): void {
+    this.current ??= this.spawn()
+  }
+
+  /** Answers when the process has done what was asked and all that it printed until then was passed on. */
+  async ask<T = unknown>(request: CellRequest): Promise<T> {
+    this.start()
+    const asked = this.current!
+    await asked.started
+    if (this.current !== asked) throw new CellDied(`the process that runs cells could not start: ${this.lastWords}`)
+    const id = ++this.requests
+    return new Promise<T>((resolve, reject) => {
+      asked.pending.set(id, { resolve: resolve as Pending['resolve'], reject })
+      this.tell({ ...request, id } as ToCell)
+    })
+  }
+
+  execute(request: Unnumbered<ExecuteRequest>): Promise<ExecuteResult> {
+    return this.ask<ExecuteResult>(request)
+  }
+
+  answerInput(id: string, value: string): void {
+    this.tell({ op: 'input', id, value })
+  }
+
+  interrupt(): void {
+    if (this.current) pipe(this.current.child, INTERRUPT_FD).write('i')
+  }
+
+  /** Ends the process and all that it started. */
+  async stop(): Promise<void> {
+    this.stopping = true
+    const child = this.current?.child
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+    this.tell({ op: 'exit' })
+    const limit = setTimeout(() => kill(child), EXIT_MS)
+    await exited
+    clearTimeout(limit)
+    kill(child)
+  }
+
+  private tell(message: ToCell): void {
+    const { child } = this.current ?? {}
+    if (child?.connected) child.send(message, () => undefined) // where it fails, the process is dying: `exit` follows
+  }
+
+  private spawn(): Process {
+    const secret = randomUUID()
+    const child = spawn(process.execPath, [...process.execArgv, ...FLAGS, MAIN, secret], {
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc', 'pipe', 'pipe'],
+      serialization: 'advanced',
+      detached: true, // Ctrl-C in the kernel's terminal interrupts the cell; it must not end its process
+    })
+    let started: () => void = () => undefined
+    const made: Process = {
+      child,
+      texts: (['stdout', 'stderr'] as const).map((name) => this.readText(child[name] as Readable, name, secret)),
+      pending: new Map(),
+      ready: false,
+      started: new Promise((resolve) => (started = resolve)),
+    }
+    const frames = pipe(child, FRAMES_FD)
+    const reader = new FrameReader()
+    frames.on('data', (chunk: Buffer) => {
+      reader.push(chunk, (frame) => {
+        if (frame.op === 'ready') {
+          made.ready = true
+          this.lastWords = ''
+          started()
+        } else this.received(made, frame)
+      })
+      this.throttle(made)
+    })
+    const ended = new Promise<void>((resolve) => frames.once('close', resolve))
+    pipe(child, INTERRUPT_FD).on('error', () => undefined)
+    frames.on('error', () => undefined)
+    child.on('error', (error) => {
+      this.lastWords = error.message
+      if (child.pid === undefined) this.gone(made, error.message, started)
+    })
+    child.on('exit', (code, signal) => {
+      kill(child)
+      const limit = new Promise<void>((resolve) => setTimeout(resolve, DRAIN_MS).unref())
+      const texts = made.texts.map((text) => text.closed)
+      void Promise.race([Promise.all([ended, ...texts]), limit]).then(() => this.gone(made, why(code, signal), started))
+    })
+    return made
+  }
+
+  private readText(stream: Readable, name: StreamName, secret: string): NativeText {
+    return new NativeText(stream, secret, (text) => {
+      this.lastWords = (this.lastWords + text).slice(-2000)
+      this.listener.published({ op: 'stream', name, text })
+    })
+  }
+
+  private received(from: Process, frame: Exclude<FromCell, { op: 'ready' }>): void {
+    if (frame.op !== 'executed' && frame.op !== 'answer') return this.listener.published(frame)
+    const pending = from.pending.get(frame.id)
+    if (!pending) return
+    const value = frame.op === 'executed' ? frame.result : frame.value
+    const limit = new Promise<void>((resolve) => setTimeout(resolve, DRAIN_MS).unref())
+    // Questions print nothing.
+    const drained = from.texts.map((text) => (from.ready ? text.drained(frame.id) : undefined))
+    void Promise.race([Promise.all(drained), limit]).then(() => {
+      from.pending.delete(frame.id)
+      pending.resolve(value)
+    })
+  }
+
+  /** Stops reading while front ends are behind: the process then waits in its next write. */
+  private throttle(from: Process): void {
+    const wait = this.congested()
+    if (!wait || this.paused) return
+    const frames = pipe(from.child, FRAMES_FD)
+    const streams = [frames, from.child.stdout!, from.child.stderr!]
+    for (const stream of streams) stream.pause()
+    this.paused = wait.then(() => {
+      this.paused = undefined
+      for (const stream of streams) stream.resume()
+    })
+  }
+
+  private gone(dead: Process, reason: string, started: () => void): void {
+    if (this.current !== dead) return
+    this.current = undefined
+    const { ready, pending } = dead
+    if (!ready && this.lastWords === '') this.lastWords = reason
+    started()
+    for (const { reject } of pending.values()) reject(new CellDied(reason))
+    if (this.stopping) return
+    this.listener.died(reason)
+    if (ready) this.start() // one that never got ready is tried again when the next cell comes, not in a loop
+  }
+}
+
+function pipe(child: ChildProcess, fd: number): Duplex {
+  return (child.stdio as readonly unknown[])[fd] as Duplex
+}
+
+function why(code: number | null, signal: NodeJS.Signals | null): string {
+  if (signal === 'SIGKILL') return 'it was killed (SIGKILL), which the system does when memory runs out'
+  if (signal === 'SIGABRT') return 'it was aborted (SIGABRT), which node does when its heap is full'
+  if (signal) return `it was ended by ${signal}; native code that crashes ends so`
+  return `it ended itself with exit code ${code}`
+}
+
+function kill(child: ChildProcess): void {
+  if (child.pid === undefined) return
+  try {
+    process.kill(-child.pid, 'SIGKILL') // its whole group
+  } catch {
+    // nothing of it is left
+  }
+}
