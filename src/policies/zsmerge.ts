@@ -38,6 +38,7 @@ export const definition: PolicyDefinition = {
   },
   citation: `@misc{zsmerge,
   title = {{ZSMerge}: Zero-Shot {KV} Cache Compression for Memory-Efficient Long-Context {LLMs}},
+  author = {Liu, Xin and Wang, Xudong and Liu, Pei and Tang, Guoming},
   year = {2025},
   eprint = {2503.10714},
   archivePrefix = {arXiv}

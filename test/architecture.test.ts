@@ -1,0 +1,284 @@
+/**
+ * The rules of README's "Who may import whom", read from the sources: TypeScript imports, C++ includes, which package is used
+ * where, that policies are listed once on each side, that no file names a place on somebody's machine.
+ */
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { builtinModules } from 'node:module'
+import { dirname, extname, join, normalize } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+import { POLICIES } from '../src/policies/index.js'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const SKIPPED = /^(node_modules|build.*|dist|out|\.venv|\.git|\.ci\/cache|docs\/api|bench\/node_modules|shared)$/
+
+interface Import {
+  file: string
+  /** A path from the root for our own files, else the package's name; 'node' for node's modules. */
+  to: string
+  own: boolean
+  /** Nothing is left of it at run time. */
+  typeOnly: boolean
+  names: string[]
+}
+
+interface Rule {
+  from: RegExp
+  /** Own files that may be imported beside those that `from` matches. */
+  may: RegExp | undefined
+  why: string
+}
+
+const BASE = 'src/(errors|expect)\\.ts'
+const rule = (from: string, may: string[], why: string): Rule => ({
+  from: new RegExp(`^${from}`),
+  may: may.length ? new RegExp(`^(${may.join('|')})`) : undefined,
+  why,
+})
+
+/** The first that matches a file holds for it. */
+const TYPESCRIPT: Rule[] = [
+  rule('kernel/', [], 'the kernel is for anybody: it knows nothing of attention'),
+  rule('src/errors\\.ts', [], 'errors stand alone'),
+  rule('src/expect\\.ts', [BASE], 'checks need errors only'),
+  rule('src/native/', [BASE], 'the binding knows the addon, errors and checks'),
+  rule('src/model/', [BASE], 'files of models are read and checked without the engine'),
+  rule('src/(frames|frames-groups)\\.ts', [BASE, 'src/frames'], 'frames are the one door to danfojs'),
+  rule('src/(progress|sampling)\\.ts', [BASE], 'small and alone'),
+  rule('src/policies/', [BASE, 'src/native/'], 'a policy is options and a struct'),
+  rule(
+    'src/figures/',
+    [BASE, 'src/frames\\.ts', 'src/(trace|inspect|experiments)/'],
+    'figures draw data, whoever made it: no engine, no kernel',
+  ),
+  rule('src/cli/', ['src/', 'kernel/'], 'commands use everything'),
+  rule('src/index\\.ts', ['src/(?!cli/)'], 'the public surface'),
+  rule(
+    'src/(?!cli/|figures/|index\\.ts)',
+    [],
+    'what computes draws nothing and knows no command; figures reach it through the public surface',
+  ),
+  rule('bench/', ['src/', 'scripts/', 'test/models/'], 'benches measure the public surface'),
+  rule('test/', ['src/', 'kernel/', 'scripts/', 'notebooks/', 'bench/'], 'tests may look everywhere'),
+  rule('scripts/', ['src/', 'kernel/', 'test/'], 'scripts serve the project'),
+]
+
+const INCLUDES: Rule[] = [
+  rule('native/include/', [], 'the C ABI stands alone'),
+  rule('native/reference/', [], 'the judge knows nobody'),
+  rule('native/addon/', ['native/include/'], 'the addon unpacks, calls and wraps'),
+  rule('native/policies/', ['native/include/', 'native/core/(policy|error)\\.h'], 'policies fill in the hooks'),
+  rule(
+    'native/core/',
+    ['native/include/', 'native/policies/', 'native/cpu/[a-z]+\\.h'],
+    'the core reaches the kernels by their tables of functions',
+  ),
+  rule('native/cpu/', ['native/include/', 'native/core/kernels\\.h'], 'kernels know the table that they fill'),
+  rule('native/model/', ['native/include/', 'native/core/', 'native/cpu/linear\\.h'], 'the runner uses core and table'),
+  rule('native/test/', ['native/include/', 'native/reference/'], 'native tests use the C ABI, as users do'),
+  rule('native/bench/', ['native/(?!addon/)'], 'benches measure the parts'),
+]
+
+/** Who alone may use a package at run time. */
+const PACKAGES: Record<string, RegExp> = {
+  zeromq: /^(kernel\/wire|test)\//,
+  tslab: /^(kernel\/cell|test)\//,
+  'danfojs-node': /^(src\/frames(-groups)?\.ts|test\/)/,
+  commander: /^(src\/cli|kernel)\//,
+  'cli-progress': /^src\/progress\.ts/,
+  'playwright-core': /^test\//,
+}
+const HEADERS: Record<string, RegExp> = {
+  'napi.h': /^native\/addon\//,
+  'immintrin.h': /^native\/(cpu|bench)\//,
+  'oneapi/dnnl/dnnl.hpp': /^native\/(model|bench)\//,
+}
+
+/** All files below `folder`, as paths from the root. */
+function files(folder = ''): string[] {
+  return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name)
+    if (entry.isSymbolicLink() || SKIPPED.test(path) || entry.name === 'node_modules') return []
+    return entry.isDirectory() ? files(path) : [path]
+  })
+}
+
+const all = files().sort()
+
+function importsOf(file: string, text = readFileSync(join(ROOT, file), 'utf8')): Import[] {
+  const found: Import[] = []
+  const add = (specifier: string, typeOnly: boolean, names: string[] = []) => {
+    const own = specifier.startsWith('.')
+    const path = normalize(join(dirname(file), specifier)).replace(/\.js$/, '.ts')
+    const name = specifier
+      .split('/')
+      .slice(0, specifier.startsWith('@') ? 2 : 1)
+      .join('/')
+    const node = specifier.startsWith('node:') || builtinModules.includes(specifier)
+    found.push({ file, to: own ? path : node ? 'node' : name, own, typeOnly, names })
+  }
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier)) {
+      const bindings = node.importClause?.namedBindings
+      const elements = bindings && ts.isNamedImports(bindings) ? [...bindings.elements] : []
+      const typeOnly =
+        node.importClause !== undefined &&
+        (node.importClause.isTypeOnly ||
+          (!node.importClause.name && elements.length > 0 && elements.every((element) => element.isTypeOnly)))
+      const names = elements.filter((element) => !element.isTypeOnly).map((element) => element.name.text)
+      add(node.moduleSpecifier.text, typeOnly, names)
+    } else if (ts.isExportDeclaration(node) && node.moduleSpecifier && ts.isStringLiteral(node.moduleSpecifier))
+      add(node.moduleSpecifier.text, node.isTypeOnly)
+    else if (ts.isCallExpression(node) && node.arguments.length && ts.isStringLiteralLike(node.arguments[0])) {
+      const callee = node.expression.getText(source)
+      if (node.expression.kind === ts.SyntaxKind.ImportKeyword || callee === 'require' || callee === 'requireHere')
+        add(node.arguments[0].text, false)
+    } else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument))
+      if (ts.isStringLiteral(node.argument.literal)) add(node.argument.literal.text, true)
+    ts.forEachChild(node, visit)
+  }
+  const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true)
+  visit(source)
+  return found
+}
+
+function includesOf(file: string, text = readFileSync(join(ROOT, file), 'utf8')): Import[] {
+  return [...text.matchAll(/^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)/gm)].map(([, own, system]) => ({
+    file,
+    to: own === undefined ? system : join(own.startsWith('zslab/') ? 'native/include' : 'native', own),
+    own: own !== undefined,
+    typeOnly: false,
+    names: [],
+  }))
+}
+
+/** The imports that break the rules, as sentences. */
+function breaches(imports: Import[], rules: Rule[]): string[] {
+  return imports.flatMap(({ file, to, own }) => {
+    if (!own) return []
+    const holds = rules.find(({ from }) => from.test(file))
+    if (!holds) return [`${file} is in no group of README's "Who may import whom"`]
+    if (holds.from.test(to) || holds.may?.test(to)) return []
+    return [`${file} imports ${to}: ${holds.why}`]
+  })
+}
+
+const typescript = all.filter((file) => /\.ts$/.test(file) && !file.endsWith('.d.ts') && !file.startsWith('shims/'))
+const native = all.filter((file) => /^native\/.*\.(h|cpp|inc)$/.test(file))
+const imports = typescript.flatMap((file) => importsOf(file))
+const includes = native.flatMap((file) => includesOf(file))
+
+describe('architecture', () => {
+  it('finds the files it judges', () => {
+    assert.ok(typescript.length > 100 && imports.length > 300, `${typescript.length} files, ${imports.length} imports`)
+    assert.ok(native.length > 30 && includes.length > 100, `${native.length} files, ${includes.length} includes`)
+    for (const { file, to, own } of [...imports, ...includes])
+      if (own) assert.ok(exists(to), `${file} imports ${to}, which is not there`)
+  })
+
+  it('a breach is seen, however it is written', () => {
+    const judged = (file: string, text: string) => breaches(importsOf(file, text), TYPESCRIPT).length
+    assert.equal(judged('kernel/cell/x.ts', "import { load } from '../../src/index.js'"), 1)
+    assert.equal(judged('kernel/cell/x.ts', "const m = await import('../../src/index.js')"), 1)
+    assert.equal(judged('kernel/cell/x.ts', "export * from '../../src/index.js'"), 1)
+    assert.equal(judged('kernel/cell/x.ts', "let x: import('../../src/index.js').Model"), 1)
+    assert.equal(judged('kernel/cell/x.ts', "import { a } from './y.js'"), 0)
+    assert.equal(judged('src/figures/x.ts', "import type { Policy } from '../native/binding.js'"), 1)
+    assert.equal(judged('src/session.ts', "import './cli/main.js'"), 1)
+    assert.equal(judged('src/session.ts', "import { figure } from './figures/index.js'"), 1)
+    assert.equal(breaches(includesOf('native/reference/x.cpp', '#include "core/cache.h"'), INCLUDES).length, 1)
+    assert.equal(breaches(includesOf('native/core/x.cpp', ' # include "cpu/kernels/lanes.h"'), INCLUDES).length, 1)
+    assert.equal(breaches(includesOf('native/core/x.cpp', '#include "model/runner.h"'), INCLUDES).length, 1)
+  })
+
+  it('TypeScript imports keep to the table', () => assert.deepEqual(breaches(imports, TYPESCRIPT), []))
+
+  it('C++ includes keep to the table', () => assert.deepEqual(breaches(includes, INCLUDES), []))
+
+  it('commands do not call the addon', () => {
+    const callers = imports.filter(({ file, names }) => file.startsWith('src/cli/') && names.includes('native'))
+    assert.deepEqual(
+      callers.map(({ file }) => file),
+      [],
+    )
+  })
+
+  it('packages are used where they belong, and package.json has them', () => {
+    const { dependencies, devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Record<
+      string,
+      Record<string, string>
+    >
+    const wrong = imports.flatMap(({ file, to, own, typeOnly }) => {
+      if (own || to === 'node' || file.startsWith('bench/') || file.startsWith('notebooks/')) return []
+      const shipped = /^(src|kernel)\//.test(file)
+      const known = to in dependencies || to === 'zslab' || (!shipped && to in devDependencies)
+      if (!known) return [`${file}: package.json has no ${shipped ? 'dependency' : 'package'} ${to}`]
+      return typeOnly || !PACKAGES[to] || PACKAGES[to].test(file) ? [] : [`${file} may not use ${to}`]
+    })
+    assert.deepEqual(wrong, [])
+    const versions = Object.entries({ ...dependencies, ...devDependencies })
+    assert.deepEqual(
+      versions.filter(([, version]) => !/^(\d+\.\d+\.\d+|file:shims\/.*)$/.test(version)),
+      [],
+    )
+  })
+
+  it('what only some C++ may use stays there', () => {
+    const wrong = includes.filter(({ file, to, own }) => !own && HEADERS[to] && !HEADERS[to].test(file))
+    assert.deepEqual(
+      wrong.map(({ file, to }) => `${file} includes ${to}`),
+      [],
+    )
+  })
+
+  it('each kind of policy is one line, one header, one constant, and has a policy in src/policies', () => {
+    const list = readFileSync(join(ROOT, 'native/policies/policies.inc'), 'utf8')
+    const kinds = [...list.matchAll(/^ZS_POLICY\((\w+), (\w+)\)/gm)].map(([, constant, name]) => ({ constant, name }))
+    assert.ok(kinds.length > 0)
+    const header = readFileSync(join(ROOT, 'native/include/zslab/zslab.h'), 'utf8')
+    kinds.forEach(({ constant, name }, i) => {
+      assert.match(header, new RegExp(`\\b${constant} = ${i}\\b`))
+      assert.match(
+        readFileSync(join(ROOT, `native/policies/${name}.h`), 'utf8'),
+        new RegExp(`namespace ${name}\\b|${name}`),
+      )
+    })
+    const headers = all.filter((file) => /^native\/policies\/.*\.h$/.test(file))
+    assert.deepEqual(headers, kinds.map(({ name }) => `native/policies/${name}.h`).sort())
+    assert.deepEqual([...new Set(POLICIES.map(({ kind }) => kind))].sort(), kinds.map(({ name }) => name).sort())
+    // The judge knows every kind: a policy that keeps everything is an option of the reference's, the others are files.
+    const reference = readFileSync(join(ROOT, 'native/reference/zsmerge.h'), 'utf8')
+    for (const { name } of kinds)
+      assert.ok(exists(`native/reference/${name}.h`) || new RegExp(`\\bbool ${name}\\b`).test(reference), name)
+  })
+
+  it('each policy is a file of its own, listed once, with a citation', () => {
+    const own = all.filter((file) => /^src\/policies\/.*\.ts$/.test(file)).map((file) => file.slice(13, -3))
+    const shared = ['index', 'policy', 'schema']
+    const kebab = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+    const expected = POLICIES.map(({ name }) => (name === 'full' ? 'full-cache' : kebab(name)))
+    assert.deepEqual(own.filter((name) => !shared.includes(name)).sort(), expected.sort())
+    assert.equal(new Set(expected).size, expected.length)
+    const cited = readFileSync(join(ROOT, 'docs/methods.bib'), 'utf8')
+    assert.equal(cited, `${POLICIES.map(({ citation }) => citation).join('\n\n')}\n`)
+  })
+
+  it('no file names a place on somebody’s machine', () => {
+    const text = all.filter((file) => !['.gguf', '.png', '.ico', '.woff2'].includes(extname(file)))
+    // In parts, so that this file passes its own test.
+    const places = new RegExp(
+      `(^|[^\\w.])/(${['home', 'root', 'Users', 'work', 'mnt', 'workspace'].join('|')})/[\\w.-]+`,
+    )
+    const wrong = text.flatMap((file) =>
+      readFileSync(join(ROOT, file), 'utf8')
+        .split('\n')
+        .flatMap((line, i) => (places.test(line) ? [`${file}:${i + 1}: ${line.trim().slice(0, 100)}`] : [])),
+    )
+    assert.deepEqual(wrong, [])
+  })
+})
+
+function exists(path: string): boolean {
+  return ['', '.ts'].some((end) => statSync(join(ROOT, path + end), { throwIfNoEntry: false })?.isFile())
+}
