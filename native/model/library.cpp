@@ -109,7 +109,7 @@ class OneDnn : public Library {
       const auto packed = bf16_ ? memory::format_tag::BA16a16b2a : memory::format_tag::BA16a16b;
       const int64_t outputs = shape.tiles * kTile;
       const memory::desc x({shape.rows, shape.k}, type, memory::format_tag::ab), w({shape.k, outputs}, type, packed),
-          y({shape.rows, outputs}, memory::data_type::f32, memory::dims{shape.y_stride, 1});
+          y({shape.rows, outputs}, memory::data_type::f32, memory::format_tag::ab);
       dnnl::primitive_attr attributes;
       attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
       const dnnl::matmul::primitive_desc description(engine_, x, w, y, attributes);

@@ -9,14 +9,13 @@
 
 namespace zs {
 
-// y [rows][tiles * 16] = x [rows][k] times packed tiles; rows of x lie side by side, those of y y_stride apart.
+// y [rows][tiles * 16] = x [rows][k] times packed tiles.
 struct BlockShape {
-  int64_t rows, k, tiles, y_stride;
+  int64_t rows, k, tiles;
   bool operator<(const BlockShape &o) const {
     if (rows != o.rows) return rows < o.rows;
     if (k != o.k) return k < o.k;
-    if (tiles != o.tiles) return tiles < o.tiles;
-    return y_stride < o.y_stride;
+    return tiles < o.tiles;
   }
 };
 

@@ -36,7 +36,7 @@ Products::Products(zs_engine &engine, const Architecture &architecture, const st
   library_ = make_library(engine, bf16_);
   for (const Matrix *w : matrices) {
     const int64_t tiles = std::min(library_tiles(w->tiles), w->tiles);
-    if (library_ && !library_->plan({library_rows(w->k), w->k, tiles, tiles * kTile})) library_.reset();
+    if (library_ && !library_->plan({library_rows(w->k), w->k, tiles})) library_.reset();
   }
   const int64_t floats = std::max(kLibraryRows * kLibraryTiles, kExactRows * kOwnTiles) * kTile;
   for (int i = 0; i < engine.pool.threads(); ++i) scratch_.emplace_back(floats);
@@ -51,7 +51,9 @@ void Products::finish(const Product &p, const Block &b, const float *values, int
   const int64_t columns = b.tiles * kTile;
   for (int64_t r = 0; r < b.rows; ++r, values += stride) {
     const int64_t row = (b.row + r) * p.y_stride;
-    if (p.then == Then::kAdd) {
+    if (p.then == Then::kStore) {
+      std::copy_n(values, columns, static_cast<float *>(p.y) + row + b.tile * kTile);
+    } else if (p.then == Then::kAdd) {
       linear_.add(static_cast<float *>(p.y) + row + b.tile * kTile, values, columns);
     } else if (bf16) {
       alignas(64) float active[kLibraryTiles * kTile / 2];
@@ -105,7 +107,7 @@ void Products::by_library(const Product &p, const zs_call *call) {
   for (int last_row = 0; last_row < 2; ++last_row)
     for (int last_column = 0; last_column < 2; ++last_column) {
       const Block b = block_of(last_row ? row_blocks - 1 : 0, last_column ? columns - 1 : 0);
-      const BlockShape shape{padded(b.rows), w.k, b.tiles, p.then == Then::kStore ? p.y_stride : b.tiles * kTile};
+      const BlockShape shape{padded(b.rows), w.k, b.tiles};
       plans[last_row][last_column] = library_->plan(shape);
       if (!plans[last_row][last_column])
         fail(ZS_INTERNAL, "%s has no kernel for a product of %lld rows, %lld inputs and %lld outputs: build with `npm run build -- --portable`",
@@ -117,11 +119,10 @@ void Products::by_library(const Product &p, const zs_call *call) {
     const int64_t row_block = unit % row_blocks, column = unit / row_blocks;
     const Block b = block_of(row_block, column);
     const void *x = static_cast<const char *>(p.x) + static_cast<size_t>(b.row * w.k) * element;
-    const bool direct = p.then == Then::kStore;
-    float *y = direct ? static_cast<float *>(p.y) + b.row * p.y_stride + b.tile * kTile : scratch_[static_cast<size_t>(thread)].data();
+    float *y = scratch_[static_cast<size_t>(thread)].data();  // the library wants rows side by side
     if (!library_->run(*plans[row_block == row_blocks - 1][column == columns - 1], x, w.tile(b.tile), y, thread))
       failed.store(true, std::memory_order_relaxed);
-    else if (!direct)
+    else
       finish(p, b, y, b.tiles * kTile, bf16_);
   });
   if (failed) fail(ZS_INTERNAL, "%s failed in a matrix product: build with `npm run build -- --portable`", library_name());

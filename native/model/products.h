@@ -37,7 +37,7 @@ class Products {
   Products(zs_engine &engine, const Architecture &architecture, const std::vector<const Matrix *> &matrices);
 
   bool rounded(int64_t rows) const { return library_ && bf16_ && rows > kFewRows; }
-  // Rows that x and (kStore) y must have room for.
+  // Rows that x must have room for.
   static int64_t padded(int64_t rows) { return (rows + 15) / 16 * 16; }
 
   // Throws Error: ZS_ABORTED, ZS_INTERNAL.

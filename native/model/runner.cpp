@@ -220,8 +220,8 @@ Rows::Rows(const zs_model_config &config, const Weights &weights, int64_t tokens
   const LayerWeights &w = weights.layers[0];
   const int64_t all = Products::padded(tokens), chunk = Products::padded(rows);
   const int64_t widest = std::max({w.qkv.k, w.attention_output.k, w.gate_up.k});
-  hidden = zeros(all * stride);
-  qkv = zeros(all * w.qkv.outputs());
+  hidden = zeros(tokens * stride);
+  qkv = Buffer(tokens * w.qkv.outputs());
   attended = zeros(all * w.attention_output.k);
   input = zeros(chunk * widest);
   active = zeros(chunk * w.down.k);
