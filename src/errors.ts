@@ -25,9 +25,14 @@ export function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 60 ? value.slice(0, 57) + '…' : value)
   if (typeof value === 'number' || typeof value === 'boolean' || value == null) return String(value)
   if (typeof value === 'bigint') return `${value}n`
-  if (typeof value === 'function') return `a function`
-  if (ArrayBuffer.isView(value))
-    return `${value.constructor.name} of ${(value as unknown as { length: number }).length}`
+  if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`
+  if (ArrayBuffer.isView(value)) return `${className(value)} of ${'length' in value ? value.length : value.byteLength}`
   if (Array.isArray(value)) return `an array of ${value.length}`
-  return `an object (${(value as object).constructor?.name ?? 'Object'})`
+  return `an object (${className(value)})`
+}
+
+/** The name of `value`'s class, however odd the object. */
+function className(value: object): string {
+  const name: unknown = (value as { constructor?: { name?: unknown } }).constructor?.name
+  return typeof name === 'string' && /^[\w$]{1,60}$/.test(name) ? name : 'Object'
 }
