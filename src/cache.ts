@@ -28,7 +28,8 @@ const NAMES = ['layers', 'heads', 'kvHeads', 'headDim', 'policy', 'storage', 'tr
  * Errors: 'invalid' (a wrong option), 'unsupported', 'native', 'memory'.
  */
 export function createCache(options: CacheOptions): Cache {
-  checked('createCache', options ?? invalid('createCache', 'options', options), NAMES)
+  if (options === undefined) throw invalid('createCache', 'an object', options)
+  checked('createCache', options, NAMES)
   const shape = {
     layers: integer('layers', options.layers, 1, 1 << 16),
     heads: integer('heads', options.heads, 1, 1 << 16),

@@ -1,0 +1,237 @@
+/** createCache: what users do wrong is told in a sentence and leaves the cache as it was; forks and storages; a full life by chance. */
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import {
+  createCache,
+  evictOnly,
+  fullCache,
+  streaming,
+  zsmerge,
+  type Cache,
+  type CacheOptions,
+} from '../../src/index.js'
+import { ZslabError } from '../../src/errors.js'
+import { cases, draws } from './model/files.js'
+
+const SHAPE = { layers: 2, heads: 4, kvHeads: 2, headDim: 8 }
+const tight = () => zsmerge({ budget: 12, recent: 4, residual: 2 })
+const made = (options: Partial<CacheOptions> = {}) => createCache({ ...SHAPE, policy: tight(), threads: 2, ...options })
+
+/** q, k, v of `tokens` tokens, from a seed. */
+function inputs(seed: number, tokens: number, shape = SHAPE) {
+  const draw = draws(seed)
+  const array = (heads: number) =>
+    Float32Array.from({ length: heads * tokens * shape.headDim }, () => draw(2 ** 20) / 2 ** 19 - 1)
+  return { q: array(shape.heads), k: array(shape.kvHeads), v: array(shape.kvHeads) }
+}
+
+async function fill(cache: Cache, tokens: number, seed = 1): Promise<void> {
+  for (let layer = 0; layer < SHAPE.layers; layer++) {
+    const { q, k, v } = inputs(seed + layer, tokens)
+    await cache.prefill(layer, q, k, v)
+  }
+}
+
+describe('createCache', () => {
+  it('refuses wrong options, each in a sentence', () => {
+    const wrong: [unknown, RegExp][] = [
+      [undefined, /expected an object for createCache but received undefined/],
+      [null, /expected an object for createCache but received null/],
+      [{ layers: 0 }, /expected a whole number from 1 to 65536 for layers but received 0/],
+      [{ layers: '2' }, /for layers but received "2"/],
+      [{ heads: 3 }, /expected a multiple of kvHeads \(2\) for heads but received 3/],
+      [{ kvHeads: NaN }, /for kvHeads but received NaN/],
+      [{ headDim: 7 }, /expected an even number from 2 to 512 for headDim but received 7/],
+      [{ headDim: 514 }, /from 2 to 512 for headDim but received 514/],
+      [{ headdim: 8 }, /createCache has no option "headdim", did you mean 'headDim'\?/],
+      [{ n_head: 8 }, /createCache has no option "n_head"; it has: layers, heads, kvHeads/],
+      [{ policy: 'zsmerge' }, /expected a policy for policy but received "zsmerge": call it/],
+      [{ policy: zsmerge }, /received a function: call it, as in policy: zsmerge\(\)/],
+      [{ policy: { name: 'mine' } }, /expected a policy such as zsmerge/],
+      [{ policy: undefined }, /expected a policy such as/],
+      [{ storage: 'int8' }, /expected one of 'float32', 'float16', 'bfloat16' for storage but received "int8"/],
+      [{ trace: 1 }, /expected true or false for trace but received 1/],
+      [{ threads: 0 }, /expected a whole number from 1 to 256 for threads but received 0/],
+      [{ isa: 'sse9' }, /for isa but received "sse9"/],
+    ]
+    for (const [given, says] of wrong) {
+      const options = (
+        given && typeof given === 'object' ? { ...SHAPE, policy: tight(), ...given } : given
+      ) as CacheOptions
+      assert.throws(() => createCache(options), { code: 'invalid', message: says }, JSON.stringify(given))
+    }
+  })
+
+  it('refuses policies that contradict themselves, before and at the prompt', async () => {
+    for (const [make, says] of [
+      [() => zsmerge({ budget: NaN }), /budget but received NaN/],
+      [() => zsmerge({ budget: 0 }), /above 0 or a count of slots for budget but received 0/],
+      [() => zsmerge({ budget: 20.5 }), /whole count of slots for budget but received 20.5: use 20/],
+      [() => zsmerge({ decay: Infinity }), /decay but received Infinity/],
+      [() => zsmerge({ alpha: -1 }), /alpha but received -1/],
+      [() => zsmerge({ mode: 'fast' as 'fixed' }), /one of 'fixed', 'paper', 'reference' for mode but received "fast"/],
+      [() => zsmerge({ cache_budget: 20, budget: 30 } as object), /both cache_budget and budget/],
+      [() => zsmerge({ granularity: 'layer' as 'head' }), /not built yet/],
+      [() => streaming({ alpha: 1 } as object), /streaming has no option "alpha"/],
+      [() => evictOnly({ residual: 1 } as object), /has no option "residual"/],
+    ] as [() => unknown, RegExp][])
+      assert.throws(make, { name: 'ZslabError', message: says })
+    const cache = made({ policy: zsmerge({ budget: 4, recent: 4, residual: 2 }) })
+    const { q, k, v } = inputs(1, 30)
+    await assert.rejects(cache.prefill(0, q, k, v), (error: ZslabError) => {
+      assert.equal(error.code, 'invalid')
+      assert.match(error.message, /4/)
+      assert.match(error.message, /budget/)
+      return true
+    })
+    assert.equal(cache.state(0).seqLen, 0)
+  })
+
+  it('refuses arrays that do not fit, and is as it was', async () => {
+    const cache = made()
+    const { q, k, v } = inputs(1, 20)
+    const calls: [() => Promise<unknown>, RegExp][] = [
+      [
+        () => cache.prefill(0, q.subarray(8), k, v),
+        /Float32Array \[heads, tokens, headDim\] of 640 elements for q but received Float32Array of 632/,
+      ],
+      [() => cache.prefill(0, q, k, v.subarray(8)), /\[kvHeads, tokens, headDim\] of 320 elements for v/],
+      [() => cache.prefill(0, q, k.subarray(5), v), /a multiple of 16 elements for k but received Float32Array of 315/],
+      [() => cache.prefill(0, q, new Float32Array(0), v), /for k but received Float32Array of 0/],
+      [() => cache.prefill(0, q, [...k] as unknown as Float32Array, v), /for k but received an array of 320/],
+      [
+        () => cache.prefill(0, new Float64Array(q) as unknown as Float32Array, k, v),
+        /for q but received Float64Array of 640/,
+      ],
+      [() => cache.prefill(2, q, k, v), /whole number from 0 to 1 for layer but received 2/],
+      [() => cache.prefill(-1, q, k, v), /for layer but received -1/],
+      [() => cache.prefill(0, q, k, v, { shareOf: 3 }), /whole number ≥ 20 for shareOf but received 3/],
+      [() => cache.prefill(0, q, k, v, { abort: 1 } as object), /prefill options has no option "abort"/],
+      [() => cache.step(0, q.subarray(0, 32), k.subarray(0, 16), v.subarray(0, 16)), /prefill|prompt/],
+    ]
+    for (const [call, says] of calls) await assert.rejects(call, { code: 'invalid', message: says }, String(says))
+    assert.throws(() => cache.state(5), { code: 'invalid', message: /layer but received 5/ })
+    assert.equal(cache.resolved, undefined)
+    await fill(cache, 20)
+    const before = cache.state(0)
+    await assert.rejects(cache.prefill(0, q, k, v), { code: 'invalid' })
+    await assert.rejects(cache.step(0, q, k, v), { code: 'invalid', message: /q/ })
+    const long = inputs(3, 300)
+    await assert.rejects(cache.extend(0, long.q, long.k, long.v), {
+      code: 'invalid',
+      message: /a chunk of up to 256 tokens.*cut the 300 tokens/,
+    })
+    assert.deepEqual(cache.state(0), before)
+    assert.equal(cache.receipt().ok, true)
+  })
+
+  it('says in the receipt that there is a NaN', async () => {
+    const cache = made({ layers: 1 })
+    const { q, k, v } = inputs(1, 20)
+    v[3] = NaN
+    await cache.prefill(0, q, k, v)
+    const receipt = cache.receipt()
+    assert.deepEqual([receipt.ok, receipt.checks.finite], [false, false])
+    assert.match(receipt.notes.join(), /a NaN or an infinity/)
+  })
+
+  it('keeps its inputs apart from the caller’s arrays', async () => {
+    const [one, other] = [made(), made()]
+    const a = inputs(1, 20)
+    const kept = { q: a.q.slice(), k: a.k.slice(), v: a.v.slice() }
+    const running = one.prefill(0, a.q, a.k, a.v)
+    for (const array of [a.q, a.k, a.v]) array.fill(9)
+    assert.deepEqual(await running, await other.prefill(0, kept.q, kept.k, kept.v))
+  })
+
+  it('forks go on independently, to the bit', async () => {
+    const cache = made()
+    await fill(cache, 30)
+    const fork = await cache.fork()
+    const before = [cache.state(0), cache.state(1)]
+    const { q, k, v } = inputs(9, 1)
+    const out = await fork.step(0, q, k, v)
+    assert.deepEqual([cache.state(0), cache.state(1)], before)
+    assert.notDeepEqual(fork.state(0), before[0])
+    assert.deepEqual(await cache.step(0, q, k, v), out)
+    assert.deepEqual(cache.state(0), fork.state(0))
+    fork.dispose()
+    assert.throws(() => fork.state(0), { code: 'invalid', message: /this cache was disposed/ })
+    await assert.rejects(fork.step(0, q, k, v), { code: 'invalid', message: /this cache was disposed/ })
+    assert.equal(cache.state(0).seqLen, 31)
+    fork.dispose() // twice is fine
+  })
+
+  it('events are refused where none are kept, in words', async () => {
+    const cache = made({ trace: false })
+    await fill(cache, 30)
+    assert.throws(() => cache.events(), { code: 'invalid', message: /create it with trace: true/ })
+    assert.ok(cache.receipt().ok)
+  })
+
+  it('an abort stops the call, and the cache is as it was', async () => {
+    const shape = { layers: 1, heads: 8, kvHeads: 2, headDim: 64 }
+    const cache = createCache({ ...shape, policy: fullCache(), threads: 1, isa: 'generic' })
+    const { q, k, v } = inputs(1, 1500, shape)
+    await assert.rejects(cache.prefill(0, q, k, v, { signal: AbortSignal.abort() }), { name: 'AbortError' })
+    const stop = new AbortController()
+    const call = cache.prefill(0, q, k, v, { signal: stop.signal })
+    setImmediate(() => stop.abort(new Error('enough')))
+    await assert.rejects(call, { message: 'enough' })
+    assert.equal(cache.state(0).seqLen, 0)
+    await cache.prefill(0, q.slice(0, 8 * 64), k.slice(0, 2 * 64), v.slice(0, 2 * 64))
+    assert.equal(cache.state(0).seqLen, 1)
+  })
+
+  it('whatever is fed, the receipt holds and states have their shapes', async () => {
+    const policy = fc.oneof(
+      fc
+        .record({
+          budget: fc.integer({ min: 4, max: 24 }),
+          recent: fc.integer({ min: 1, max: 2 }),
+          residual: fc.integer({ min: 0, max: 1 }),
+        })
+        .map((o) => zsmerge(o)),
+      fc.constantFrom('fixed', 'paper', 'reference').map((mode) => zsmerge({ mode: mode as 'fixed', budget: 10 })),
+      fc.integer({ min: 6, max: 20 }).map((budget) => streaming({ budget })),
+      fc.integer({ min: 4, max: 20 }).map((budget) => evictOnly({ budget, recent: 2 })),
+      fc.constant(fullCache()),
+    )
+    const life = fc.record({
+      policy,
+      storage: fc.constantFrom('float32' as const, 'float16' as const, 'bfloat16' as const),
+      prompt: fc.integer({ min: 1, max: 40 }),
+      more: fc.array(fc.integer({ min: 1, max: 12 }), { maxLength: 5 }),
+    })
+    await fc.assert(
+      fc.asyncProperty(life, async ({ policy, storage, prompt, more }) => {
+        const cache = createCache({ ...SHAPE, policy, storage, threads: 1 })
+        await fill(cache, prompt)
+        let seqLen = prompt
+        for (const tokens of more) {
+          for (let layer = 0; layer < SHAPE.layers; layer++) {
+            const { q, k, v } = inputs(seqLen + layer, tokens)
+            await (tokens === 1 ? cache.step(layer, q, k, v) : cache.extend(layer, q, k, v))
+          }
+          seqLen += tokens
+        }
+        const receipt = cache.receipt()
+        assert.deepEqual([receipt.ok, receipt.seqLen], [true, seqLen], receipt.notes.join('; '))
+        const budget = cache.resolved!.budget || seqLen
+        for (let layer = 0; layer < SHAPE.layers; layer++) {
+          const { slots, keys, values, weights, scores, origins } = cache.state(layer)
+          assert.ok(slots <= Math.max(budget, 1) && slots > 0)
+          assert.deepEqual([keys.length, values.length], [2 * slots * 8, 2 * slots * 8])
+          assert.deepEqual([weights.length, scores.length], [2 * slots, 2 * slots])
+          origins.forEach((head, kvHead) =>
+            head.forEach((positions, slot) => assert.equal(positions.length, weights[kvHead * slots + slot])),
+          )
+        }
+        const { total, byRegion } = cache.bytes()
+        assert.ok(total > 0 && Object.values(byRegion).every((bytes) => bytes >= 0))
+        cache.dispose()
+      }),
+      { numRuns: cases(2_000, 200), seed: 4 },
+    )
+  })
+})
