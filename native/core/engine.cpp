@@ -21,8 +21,6 @@ zs_isa choose(zs_isa wanted, const Cpu &cpu) {
     return able && attention_kernels(isa) && linear_kernels(isa);
   };
   if (wanted == ZS_ISA_BEST) return has(ZS_ISA_AVX512) ? ZS_ISA_AVX512 : has(ZS_ISA_AVX2) ? ZS_ISA_AVX2 : ZS_ISA_GENERIC;
-  if (wanted != ZS_ISA_GENERIC && wanted != ZS_ISA_AVX2 && wanted != ZS_ISA_AVX512)
-    fail(ZS_INVALID, "isa is %d: expected -1 (the best), 0 (generic), 1 (AVX2) or 2 (AVX-512)", static_cast<int>(wanted));
   if (!has(wanted)) {
     std::string found;
     for (const std::string &feature : cpu.features) found += " " + feature;
@@ -65,12 +63,14 @@ zs_engine::zs_engine(int threads, zs_isa wanted)
 
 extern "C" {
 
-zs_status zs_engine_create(int32_t threads, zs_isa isa, zs_engine **out) {
+zs_status zs_engine_create(int32_t threads, int32_t isa, zs_engine **out) {
   return zs::guard([&] {
     if (!out) zs::fail(ZS_INVALID, "out is NULL: expected a place for the engine");
     if (threads < 0 || threads > 256)
       zs::fail(ZS_INVALID, "threads is %d: expected 1 to 256, or 0 for as many as this process may use", threads);
-    *out = new zs_engine(threads ? threads : zs::usable_cpus(), isa);
+    if (isa < ZS_ISA_BEST || isa > ZS_ISA_AVX512)
+      zs::fail(ZS_INVALID, "isa is %d: expected -1 (the best), 0 (generic), 1 (AVX2) or 2 (AVX-512)", isa);
+    *out = new zs_engine(threads ? threads : zs::usable_cpus(), static_cast<zs_isa>(isa));
   });
 }
 

@@ -38,7 +38,9 @@ zs_status guard(F f) noexcept {
   }
 }
 
-inline bool aborted(const zs_call *call) { return call && call->abort; }
+// The caller may write a zs_call from any thread at any moment.
+inline bool flagged(const volatile int32_t *abort) { return abort && __atomic_load_n(abort, __ATOMIC_RELAXED); }
+inline bool aborted(const zs_call *call) { return call && flagged(&call->abort); }
 inline void check_abort(const zs_call *call) {
   if (aborted(call)) throw Error{ZS_ABORTED, "stopped: the caller asked for it"};
 }

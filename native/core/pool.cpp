@@ -3,6 +3,8 @@
 
 #include <chrono>
 
+#include "core/error.h"
+
 namespace zs {
 namespace {
 constexpr auto kSpin = std::chrono::microseconds(60);    // longer than the gap between two kernels of a step
@@ -45,7 +47,7 @@ Pool::~Pool() {
 void Pool::drain(int thread) {
   const int64_t count = count_.load(std::memory_order_relaxed);
   for (;;) {
-    if (call_ && call_->abort) {
+    if (aborted(call_)) {
       cut_.store(true, std::memory_order_relaxed);
       return;
     }
@@ -73,7 +75,7 @@ void Pool::work(int thread) {
 }
 
 bool Pool::run_units(int64_t count, const zs_call *call, Unit unit, void *context) {
-  if (count <= 0) return !(call && call->abort);
+  if (count <= 0) return !aborted(call);
   call_ = call;
   unit_ = unit;
   context_ = context;

@@ -211,7 +211,7 @@ void aborted(const Engine& engine, uint64_t seed) {
     later = std::thread([&] {
       go = true;
       for (int i = 0, n = r.upto(0, 20000); i < n; ++i) std::atomic_signal_fence(std::memory_order_seq_cst);
-      call.abort = 1;
+      __atomic_store_n(&call.abort, 1, __ATOMIC_RELAXED);
     });
   while (in_time && !go) std::this_thread::yield();
   const zs_status status =

@@ -1,6 +1,7 @@
 // Blocks of query rows of a prompt or turn: online softmax chunk by chunk, no matrix of rows x keys ever exists.
 #include <cstring>
 
+#include "core/error.h"
 #include "cpu/kernels/attention_parts.h"
 
 namespace zs {
@@ -154,7 +155,7 @@ void rows(const RowsTask &task) {
     const float *keys = float_keys(chunk, task.d, static_cast<int32_t>(round_up(seen, kLane) / kLane), s.keys);
     const float *values = float_values(chunk, padded, seen, s.values);
     for (int32_t g = 0; g < task.group; ++g) {
-      if (task.abort && *task.abort) return;
+      if (flagged(task.abort)) return;
       int64_t visible[kRows];
       int32_t r = 0;
       const auto sees = [&](int32_t row) {
@@ -191,7 +192,7 @@ void columns(const ColumnsTask &task) {
   float *const logits = task.scratch + static_cast<int64_t>(kChunk) * task.d, *const sums = logits + kRows * kChunk;
   const int64_t from = task.causal && task.first > task.from ? task.first : task.from;
   for (int64_t row = from; row < task.to; row += kRows) {
-    if (task.abort && *task.abort) return;
+    if (flagged(task.abort)) return;
     const int count = task.to - row < kRows ? static_cast<int>(task.to - row) : kRows;
     int64_t visible[kRows];
     for (int r = 0; r < count; ++r) {

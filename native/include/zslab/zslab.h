@@ -6,7 +6,7 @@
  *  - Every function that can fail returns zs_status; on failure zs_last_error() (thread-local) holds the sentence: what was
  *    given, what was expected, what to do. Nothing throws across this boundary and nothing calls exit or abort.
  *  - Long calls take a zs_call (may be NULL): set `abort` to stop within 50 ms (status ZS_ABORTED, the object is left as it was
- *    before the call), read `done` / `total` for progress. Both may be touched from any thread.
+ *    before the call), read `done` / `total` for progress. Both may be touched from any thread, atomically.
  *  - Objects are not thread-safe by themselves; calls on one engine are queued by the engine.
  */
 #ifndef ZSLAB_H
@@ -55,8 +55,8 @@ typedef struct zs_engine zs_engine;
 
 typedef enum zs_isa { ZS_ISA_BEST = -1, ZS_ISA_GENERIC = 0, ZS_ISA_AVX2 = 1, ZS_ISA_AVX512 = 2 } zs_isa;
 
-/* threads: 1..256, 0 = the number of CPUs this process may use. isa: ZS_ISA_BEST or one the CPU has (else ZS_UNSUPPORTED). */
-ZS_API zs_status zs_engine_create(int32_t threads, zs_isa isa, zs_engine **out);
+/* threads: 1..256, 0 = the number of CPUs this process may use. isa (zs_isa): ZS_ISA_BEST or one the CPU has (else ZS_UNSUPPORTED). */
+ZS_API zs_status zs_engine_create(int32_t threads, int32_t isa, zs_engine **out);
 ZS_API void zs_engine_destroy(zs_engine *engine); /* NULL is fine; caches and models must be destroyed before */
 /* JSON, owned by the engine: {"isa","threads","cpuFeatures":[…],"library":"oneDNN 3.2.0"|"portable","abi":1} */
 ZS_API const char *zs_engine_describe(zs_engine *engine);
