@@ -1,0 +1,231 @@
+// The model runner: against a plain double-precision forward pass, the same bits for any thread count, unharmed caches after an abort.
+#include <dirent.h>
+
+#include <atomic>
+#include <thread>
+
+#include "test/tiny_model.h"
+
+namespace {
+
+using test::Cache;
+using test::check;
+using test::Engine;
+using test::even_sizes;
+using test::Model;
+using test::odd_sizes;
+using test::some_ids;
+using test::TinyModel;
+
+std::vector<zs_isa> instruction_sets() {
+  std::vector<zs_isa> found;
+  for (zs_isa isa : {ZS_ISA_GENERIC, ZS_ISA_AVX2, ZS_ISA_AVX512}) {
+    zs_engine* engine = nullptr;
+    if (zs_engine_create(1, isa, &engine) == ZS_OK) found.push_back(isa);
+    zs_engine_destroy(engine);
+  }
+  return found;
+}
+
+double worst(const std::vector<float>& given, const std::vector<std::vector<double>>& rows, size_t from) {
+  double most = 0;
+  const size_t width = rows[0].size();
+  for (size_t i = 0; i < given.size(); ++i) {
+    const double error = std::abs(static_cast<double>(given[i]) - rows[from + i / width][i % width]);
+    most = error <= most ? most : error;  // NaN stays
+  }
+  return most;
+}
+
+void against_doubles() {
+  for (const zs_model_config& shape : {even_sizes(), odd_sizes()})
+    for (uint64_t seed = 1; seed <= static_cast<uint64_t>(test::cases(8, 3, 1)); ++seed) {
+      const TinyModel tiny(shape, seed);
+      const std::vector<int32_t> ids = some_ids(tiny, 60, seed);
+      for (int32_t weights : {ZS_F32, ZS_BF16}) {
+        const auto judge = tiny.logits(ids, weights == ZS_BF16);
+        for (zs_isa isa : instruction_sets()) {
+          const Engine engine(2, isa);
+          const Model model(engine, tiny, weights);
+          // With many rows bfloat16 weights may meet inputs rounded to bfloat16.
+          const double near = 2e-4, many = weights == ZS_BF16 ? 0.1 : near;
+          for (int prompt : {1, 7, 8, 9, 37}) {
+            Cache cache(engine, tiny.cache_config());
+            size_t at = 0;
+            const auto feed = [&](int count, double limit) {
+              const std::vector<int32_t> part(ids.begin() + static_cast<long>(at),
+                                              ids.begin() + static_cast<long>(at) + count);
+              const double error = worst(model.forward(cache, part), judge, at);
+              check(error <= limit, "hidden %d, weights %d, isa %d, prompt %d: %d rows from %zu are off by %g",
+                    shape.hidden, weights, isa, prompt, count, at, error);
+              at += static_cast<size_t>(count);
+            };
+            const double after = prompt > 8 ? many : near;  // what came before is in the cache
+            feed(prompt, after);
+            feed(1, after);
+            feed(5, after);
+            feed(12, many);
+            feed(1, many);
+          }
+        }
+      }
+    }
+}
+
+// Prompt, chunk and steps under a policy that compresses; everything that comes out.
+std::vector<float> story(const Engine& engine, const TinyModel& tiny, int32_t weights,
+                         std::vector<test::State>* states) {
+  const Model model(engine, tiny, weights);
+  zs_cache_config config = tiny.cache_config(weights);
+  config.policy = test::count_policy(24, 8, 4);
+  config.policy.chunk = 32;
+  Cache cache(engine, config);
+  std::vector<float> all = model.forward(cache, some_ids(tiny, 200, 5));
+  for (int count : {1, 20, 6, 1, 1}) {
+    const std::vector<float> more = model.forward(cache, some_ids(tiny, count, static_cast<uint64_t>(count)));
+    all.insert(all.end(), more.begin(), more.end());
+  }
+  for (int layer = 0; layer < config.layers; ++layer) states->push_back(cache.state(layer));
+  return all;
+}
+
+void threads() {
+  for (const zs_model_config& shape : {even_sizes(), odd_sizes()})
+    for (int32_t weights : {ZS_F32, ZS_BF16}) {
+      const TinyModel tiny(shape, 11);
+      std::vector<test::State> expected;
+      const std::vector<float> alone = story(Engine(1), tiny, weights, &expected);
+      for (int count : {2, 4}) {
+        std::vector<test::State> states;
+        check(test::same_bits(story(Engine(count), tiny, weights, &states), alone),
+              "hidden %d, weights %d: logits differ with %d threads", shape.hidden, weights, count);
+        for (size_t i = 0; i < states.size(); ++i)
+          check(test::same_bits(states[i], expected[i]), "hidden %d, weights %d: layer %zu differs with %d threads",
+                shape.hidden, weights, i, count);
+      }
+    }
+}
+
+int threads_of_this_process() {
+  DIR* tasks = opendir("/proc/self/task");
+  int count = 0;
+  for (dirent* one = tasks ? readdir(tasks) : nullptr; one; one = readdir(tasks)) count += one->d_name[0] != '.';
+  if (tasks) closedir(tasks);
+  return count;
+}
+
+void no_threads_of_others() {
+  const TinyModel tiny(even_sizes(), 3);
+  const Engine engine(2);
+  const int before = threads_of_this_process();
+  for (int32_t weights : {ZS_F32, ZS_BF16}) {
+    const Model model(engine, tiny, weights);
+    Cache cache(engine, tiny.cache_config());
+    model.forward(cache, some_ids(tiny, 300, 1));
+  }
+  check(threads_of_this_process() == before, "%d threads became %d", before, threads_of_this_process());
+}
+
+void rows_and_targets() {
+  for (const zs_model_config& shape : {even_sizes(), odd_sizes()}) {
+    const TinyModel tiny(shape, 21);
+    const Engine engine(2);
+    const Model model(engine, tiny, ZS_F32);
+    const std::vector<int32_t> ids = some_ids(tiny, 60, 2);
+    const size_t width = static_cast<size_t>(shape.vocabulary);
+    Cache all(engine, tiny.cache_config()), few(engine, tiny.cache_config()), scored(engine, tiny.cache_config());
+    zs_call call{};
+    const std::vector<float> every = model.forward(all, ids, {}, &call);
+    check(call.done == 60 && call.total == 60, "progress ended at %d of %d", static_cast<int>(call.done),
+          static_cast<int>(call.total));
+    const std::vector<int64_t> rows{0, 13, 59};
+    const std::vector<float> some = model.forward(few, ids, rows);
+    for (size_t i = 0; i < rows.size(); ++i)
+      check(!std::memcmp(&some[i * width], &every[static_cast<size_t>(rows[i]) * width], width * sizeof(float)),
+            "row %d depends on the other rows asked for", static_cast<int>(rows[i]));
+    std::vector<int32_t> targets(ids.begin() + 1, ids.end());
+    targets.push_back(-1);
+    targets[17] = -1;
+    std::vector<double> logprobs(60, 99);
+    std::vector<float> logits(3 * width);
+    zs_forward f{};
+    f.struct_bytes = sizeof f, f.ids = ids.data(), f.tokens = 60, f.targets = targets.data(),
+    f.logprobs = logprobs.data();
+    f.rows = rows.data(), f.row_count = 3, f.logits = logits.data();
+    test::must(zs_model_forward(model.handle, scored.handle, &f, nullptr), "score");
+    check(test::same_bits(logits, some), "targets change logits");
+    for (size_t r = 0; r < 60; ++r) {
+      double sum = 0;
+      for (size_t i = 0; i < width; ++i) sum += std::exp(static_cast<double>(every[r * width + i]));
+      const double expected =
+          targets[r] < 0 ? 0 : static_cast<double>(every[r * width + static_cast<size_t>(targets[r])]) - std::log(sum);
+      check(std::abs(logprobs[r] - expected) <= 1e-5, "logprob of row %zu is %g, not %g", r, logprobs[r], expected);
+    }
+  }
+}
+
+void aborts() {
+  const TinyModel tiny(even_sizes(), 31);
+  const Engine engine(2);
+  const Model model(engine, tiny, ZS_F32);
+  const std::vector<int32_t> prompt = some_ids(tiny, 1500, 1), turn = some_ids(tiny, 60, 2), token{3};
+  Cache judge(engine, tiny.cache_config()), cache(engine, tiny.cache_config());
+  const std::vector<float> last = model.forward(judge, prompt, {1499});
+  std::vector<float> logits(112);
+  const int64_t row = 0;
+  const auto stopped = [&](const std::vector<int32_t>& ids, bool at_once) {
+    zs_call call{};
+    zs_forward f{};
+    f.struct_bytes = sizeof f, f.ids = ids.data(), f.tokens = static_cast<int64_t>(ids.size());
+    f.rows = &row, f.row_count = 1, f.logits = logits.data();
+    call.abort = at_once;
+    std::atomic<bool> over{false};
+    std::thread other([&] {
+      while (!over && !__atomic_load_n(&call.done, __ATOMIC_RELAXED)) std::this_thread::yield();
+      __atomic_store_n(&call.abort, 1, __ATOMIC_RELAXED);
+    });
+    const zs_status status = zs_model_forward(model.handle, cache.handle, &f, &call);
+    over = true;
+    other.join();
+    return status;
+  };
+  check(stopped(prompt, true) == ZS_ABORTED && cache.state(0).layer.slots == 0,
+        "a prompt stopped at once left something");
+  zs_status status = ZS_OK;
+  for (int attempt = 0; attempt < 50 && status == ZS_OK; ++attempt) {  // a busy machine may set the flag too late
+    Cache fresh(engine, tiny.cache_config());
+    std::swap(fresh.handle, cache.handle);
+    status = stopped(prompt, false);
+  }
+  check(status == ZS_ABORTED, "a prompt was never stopped on its way: status %d, %s", status, zs_last_error());
+  check(cache.state(0).layer.slots == 0 && cache.receipt().admitted == 0, "a stopped prompt left something");
+  check(test::same_bits(model.forward(cache, prompt, {1499}), last),
+        "after a stopped prompt the same prompt gives something else");
+  const test::State before = cache.state(1);
+  check(stopped(turn, true) == ZS_ABORTED && stopped(token, true) == ZS_ABORTED, "a turn or step was not stopped");
+  check(test::same_bits(cache.state(1), before), "a stopped turn changed the cache");
+  check(test::same_bits(model.forward(cache, turn), model.forward(judge, turn)), "a stopped turn changed what follows");
+  zs_call call{};
+  call.abort = 1;
+  zs_model* none = nullptr;
+  zs_model_config config = tiny.config;
+  check(zs_model_load(engine.handle, tiny.path.c_str(), &config, tiny.table.data(),
+                      static_cast<int64_t>(tiny.table.size()), &none, &call) == ZS_ABORTED &&
+            !none,
+        "loading was not stopped");
+}
+
+}  // namespace
+
+int main() {
+  try {
+    against_doubles();
+    threads();
+    no_threads_of_others();
+    rows_and_targets();
+    aborts();
+  } catch (const std::exception& e) {
+    check(false, "%s", e.what());
+  }
+  return test::finish("model");
+}

@@ -1,0 +1,189 @@
+// Models: every kind of wrong table, shape, file and argument is refused with a sentence, and what is there still works.
+#include <functional>
+#include <limits>
+
+#include "test/tiny_model.h"
+
+namespace {
+
+using test::Cache;
+using test::check;
+using test::Engine;
+using test::even_sizes;
+using test::Model;
+using test::some_ids;
+using test::TinyModel;
+
+void refused(zs_status given, int status, const char* what) {
+  const std::string sentence = zs_last_error();
+  check(given != ZS_OK && (status < 0 || given == status) && sentence.size() >= 12, "%s: status %d, \"%s\"", what,
+        given, sentence.c_str());
+}
+
+void hostile_tables() {
+  const Engine engine(2);
+  const TinyModel tiny(even_sizes(), 41);
+  const int64_t count = static_cast<int64_t>(tiny.table.size()), end = tiny.file_bytes(),
+                most = std::numeric_limits<int64_t>::max();
+  const auto load = [&](const zs_model_config& config, const std::vector<zs_tensor>& table, const char* path,
+                        zs_model** out) {
+    return zs_model_load(engine.handle, path, &config, table.data(), static_cast<int64_t>(table.size()), out, nullptr);
+  };
+  const auto bad = [&](const zs_model_config& config, const std::vector<zs_tensor>& table, const char* what,
+                       int status = -1) {
+    zs_model* out = nullptr;
+    refused(load(config, table, tiny.path.c_str(), &out), status, what);
+    zs_model_destroy(out);
+  };
+  using Change = std::function<void(zs_tensor&)>;
+  for (int64_t i = 0; i < count; ++i) {
+    const auto with = [&](const char* what, const Change& change) {
+      std::vector<zs_tensor> table = tiny.table;
+      change(table[static_cast<size_t>(i)]);
+      bad(tiny.config, table, what);
+    };
+    for (int64_t x :
+         {int64_t{-1}, end, end + 1, end - tiny.table[static_cast<size_t>(i)].bytes + 1, most, -most - 1, most - 3})
+      with("offset", [=](zs_tensor& t) { t.offset = x; });
+    for (int64_t x : {int64_t{0}, int64_t{-1}, most, -most - 1, tiny.table[static_cast<size_t>(i)].bytes - 1, end})
+      with("bytes", [=](zs_tensor& t) { t.bytes = x; });
+    for (int64_t x : {int64_t{0}, int64_t{-1}, int64_t{63}, int64_t{65}, int64_t{1} << 40, most, -most - 1}) {
+      with("inputs", [=](zs_tensor& t) { t.shape[0] = x; });
+      if (tiny.table[static_cast<size_t>(i)].dims == 2) with("rows", [=](zs_tensor& t) { t.shape[1] = x; });
+    }
+    for (int x : {0, 3, -1, 99}) with("dims", [=](zs_tensor& t) { t.dims = x; });
+    for (int x : {-1, 2, 4, 30, 999}) with("type", [=](zs_tensor& t) { t.type = x; });
+    with("another type", [](zs_tensor& t) { t.type = t.type == ZS_T_F32 ? ZS_T_F16 : ZS_T_F32; });
+    with("no name", [](zs_tensor& t) { t.name = nullptr; });
+    with("unknown name", [](zs_tensor& t) { t.name = "blk.2.attn_q.weight"; });
+    with("empty name", [](zs_tensor& t) { t.name = ""; });
+    std::vector<zs_tensor> table = tiny.table;
+    table.erase(table.begin() + static_cast<long>(i));
+    bad(tiny.config, table, "a missing tensor", ZS_INVALID);
+    table = tiny.table;
+    table.push_back(tiny.table[static_cast<size_t>(i)]);
+    bad(tiny.config, table, "a tensor twice", ZS_INVALID);
+  }
+  bad(tiny.config, {}, "no tensors", ZS_INVALID);
+
+  const auto sized = [&](const char* what, const std::function<void(zs_model_config&)>& change) {
+    zs_model_config config = tiny.config;
+    change(config);
+    bad(config, tiny.table, what);
+  };
+  for (int32_t x : {0, -1, 1, 3, 1000, INT32_MAX, INT32_MIN}) {
+    sized("layers", [=](zs_model_config& c) { c.layers = x; });
+    sized("heads", [=](zs_model_config& c) { c.heads = x; });
+    sized("kv_heads", [=](zs_model_config& c) { c.kv_heads = x; });
+    sized("head_dim", [=](zs_model_config& c) { c.head_dim = x; });
+    sized("hidden", [=](zs_model_config& c) { c.hidden = x; });
+    sized("feed_forward", [=](zs_model_config& c) { c.feed_forward = x; });
+    sized("vocabulary", [=](zs_model_config& c) { c.vocabulary = x; });
+    if (x != 1) sized("arch", [=](zs_model_config& c) { c.arch = x ? x : 7; });
+    sized("weights", [=](zs_model_config& c) { c.weights = x ? x : 9; });
+    sized("rope_dims", [=](zs_model_config& c) { c.rope_dims = x; });
+    if (x <= 0) sized("context", [=](zs_model_config& c) { c.context = x; });
+    if (x != 1) sized("tied_output", [=](zs_model_config& c) { c.tied_output = x ? x : 2; });
+    sized("struct_bytes", [=](zs_model_config& c) { c.struct_bytes = x; });
+  }
+  for (float x : {NAN, INFINITY, -INFINITY, -1.0f}) {
+    sized("rope_base", [=](zs_model_config& c) { c.rope_base = x; });
+    sized("norm_eps", [=](zs_model_config& c) { c.norm_eps = x; });
+  }
+  sized("rope_base", [](zs_model_config& c) { c.rope_base = 0; });
+  sized("own output", [](zs_model_config& c) { c.tied_output = 0; });
+
+  zs_model* out = nullptr;
+  refused(load(tiny.config, tiny.table, "/nowhere/at/all.gguf", &out), ZS_IO, "no file");
+  refused(load(tiny.config, tiny.table, "/tmp", &out), ZS_IO, "a folder");
+  refused(load(tiny.config, tiny.table, "/dev/zero", &out), ZS_IO, "a device");
+  refused(load(tiny.config, tiny.table, "/dev/null", &out), -1, "an empty file");
+  refused(zs_model_load(nullptr, tiny.path.c_str(), &tiny.config, tiny.table.data(), count, &out, nullptr), ZS_INVALID,
+          "no engine");
+  refused(zs_model_load(engine.handle, nullptr, &tiny.config, tiny.table.data(), count, &out, nullptr), ZS_INVALID,
+          "no path");
+  refused(zs_model_load(engine.handle, tiny.path.c_str(), nullptr, tiny.table.data(), count, &out, nullptr), ZS_INVALID,
+          "no config");
+  refused(zs_model_load(engine.handle, tiny.path.c_str(), &tiny.config, nullptr, count, &out, nullptr), ZS_INVALID,
+          "no table");
+  refused(zs_model_load(engine.handle, tiny.path.c_str(), &tiny.config, tiny.table.data(), -1, &out, nullptr),
+          ZS_INVALID, "a negative count");
+  refused(zs_model_load(engine.handle, tiny.path.c_str(), &tiny.config, tiny.table.data(), count, nullptr, nullptr),
+          ZS_INVALID, "no place");
+  check(load(tiny.config, tiny.table, tiny.path.c_str(), &out) == ZS_OK, "a good table is refused: %s",
+        zs_last_error());
+  check(zs_model_bytes(out) > 0, "a model without bytes");
+  zs_model_destroy(out);
+}
+
+void hostile_calls() {
+  zs_model_config shape = even_sizes();
+  shape.context = 50;
+  const TinyModel tiny(shape, 51);
+  const Engine engine(2), other(1);
+  const Model model(engine, tiny, ZS_F32);
+  Cache cache(engine, tiny.cache_config()), foreign(other, tiny.cache_config());
+  zs_cache_config narrow = tiny.cache_config();
+  narrow.heads = 2;
+  Cache wrong(engine, narrow);
+  const std::vector<int32_t> ids = some_ids(tiny, 50, 1);
+  const std::vector<int64_t> rows{0, 2, 5};
+  std::vector<float> logits(3 * 112);
+  std::vector<int32_t> targets(50, 1);
+  std::vector<double> logprobs(50);
+  zs_forward good{};
+  good.struct_bytes = sizeof good, good.ids = ids.data(), good.tokens = 40;
+  good.rows = rows.data(), good.row_count = 3, good.logits = logits.data();
+  good.targets = targets.data(), good.logprobs = logprobs.data();
+  const auto with = [&](const char* what, const std::function<void(zs_forward&)>& change) {
+    zs_forward f = good;
+    change(f);
+    refused(zs_model_forward(model.handle, cache.handle, &f, nullptr), ZS_INVALID, what);
+  };
+  const auto every_fault = [&] {
+    with("struct_bytes", [](zs_forward& f) { f.struct_bytes = 4; });
+    with("no ids", [](zs_forward& f) { f.ids = nullptr; });
+    for (int64_t x : {int64_t{0}, int64_t{-1}, int64_t{51}, std::numeric_limits<int64_t>::max(),
+                      std::numeric_limits<int64_t>::min()})
+      with("tokens", [=](zs_forward& f) { f.tokens = x; });
+    for (int64_t x : {int64_t{-1}, int64_t{41}, std::numeric_limits<int64_t>::max()})
+      with("row_count", [=](zs_forward& f) { f.row_count = x; });
+    with("no rows", [](zs_forward& f) { f.rows = nullptr; });
+    with("no logits", [](zs_forward& f) { f.logits = nullptr; });
+    with("no logprobs", [](zs_forward& f) { f.logprobs = nullptr; });
+    static const int64_t unordered[] = {2, 1, 3}, twice[] = {1, 1, 2}, beyond[] = {0, 1, 40}, negative[] = {-1, 0, 1};
+    for (const int64_t* x : {unordered, twice, beyond, negative}) with("rows", [=](zs_forward& f) { f.rows = x; });
+    for (int32_t x : {-1, 112, INT32_MAX, INT32_MIN}) {
+      std::vector<int32_t> wild = ids, aims = targets;
+      wild[39] = x, aims[39] = x == -1 ? -2 : x;
+      with("ids", [&](zs_forward& f) { f.ids = wild.data(); });
+      with("targets", [&](zs_forward& f) { f.targets = aims.data(); });
+    }
+  };
+  every_fault();
+  with("share_of", [](zs_forward& f) { f.share_of = -1; });
+  refused(zs_model_forward(nullptr, cache.handle, &good, nullptr), ZS_INVALID, "no model");
+  refused(zs_model_forward(model.handle, nullptr, &good, nullptr), ZS_INVALID, "no cache");
+  refused(zs_model_forward(model.handle, cache.handle, nullptr, nullptr), ZS_INVALID, "no call");
+  refused(zs_model_forward(model.handle, wrong.handle, &good, nullptr), ZS_INVALID, "a cache of another shape");
+  refused(zs_model_forward(model.handle, foreign.handle, &good, nullptr), ZS_INVALID, "a cache of another engine");
+  check(cache.state(0).layer.slots == 0, "refused calls left something");
+  check(zs_model_forward(model.handle, cache.handle, &good, nullptr) == ZS_OK, "a good call is refused: %s",
+        zs_last_error());
+  const test::State state = cache.state(1);
+  every_fault();
+  with("beyond the context", [](zs_forward& f) { f.tokens = 11, f.row_count = 0, f.targets = nullptr; });
+  check(test::same_bits(cache.state(1), state), "refused calls changed the cache");
+}
+
+}  // namespace
+
+int main() {
+  try {
+    hostile_tables();
+    hostile_calls();
+  } catch (const std::exception& e) {
+    check(false, "%s", e.what());
+  }
+  return test::finish("model_hostile");
+}
