@@ -1,0 +1,84 @@
+// What the benches share: medians with their spread, this machine's read bandwidth by several access patterns, and caches filled
+// without a prompt's n² (the only place outside core/ that looks into core/: the product has no hooks for benches).
+// Bench lines give every share its ceiling, measured in the same run and in turns with what is judged: the machine moves.
+#ifndef ZSLAB_BENCH_BENCH_H
+#define ZSLAB_BENCH_BENCH_H
+
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/cache.h"
+#include "core/pool.h"
+#include "zslab/zslab.h"
+
+namespace bench {
+
+// Tenth, half and ninetieth of a hundred.
+struct Spread {
+  double low, median, high;
+};
+Spread spread_of(std::vector<double> values);
+
+double seconds();  // of a steady clock
+
+// Throws std::runtime_error with zs_last_error() unless status is ZS_OK.
+void must(zs_status status, const char* what);
+
+// Threads reading memory far larger than the last-level cache, in the ways that have won on one machine or another.
+class Bandwidth {
+ public:
+  explicit Bandwidth(int64_t bytes);
+  ~Bandwidth();
+  Bandwidth(const Bandwidth&) = delete;
+  Bandwidth& operator=(const Bandwidth&) = delete;
+
+  static const std::vector<std::string>& patterns();
+  // GB/s (10⁹ bytes) of one pass over everything.
+  double pass(zs::Pool& pool, int pattern);
+
+ private:
+  int64_t bytes_;
+  char* data_;
+};
+
+struct Shape {
+  int32_t kv_heads, group, d;
+};
+
+struct Case {
+  Shape shape;
+  int32_t storage, slots, layers;
+  zs_policy policy;
+};
+
+zs_policy full_policy(bool history);
+zs_policy zsmerge_policy(int32_t budget);
+const char* storage_name(int32_t storage);
+int64_t slot_bytes(const Shape& shape, int32_t storage);
+
+// Layers so that all of them together hold at least `bytes`; at least two.
+int32_t layers_for(const Shape& shape, int32_t storage, int32_t slots, int64_t bytes);
+
+// A cache whose layers each hold `slots` tokens, as a prompt would have left them, and inputs for steps.
+class FilledCache {
+ public:
+  FilledCache(zs_engine* engine, const Case& c);
+  ~FilledCache() { zs_cache_destroy(cache_); }
+  FilledCache(const FilledCache&) = delete;
+  FilledCache& operator=(const FilledCache&) = delete;
+
+  // One step through every layer; returns its seconds.
+  double step();
+  // Bytes of keys and values that the last step read.
+  int64_t bytes_read() const;
+
+ private:
+  Case case_;
+  zs_cache* cache_ = nullptr;
+  std::vector<float> q_, k_, v_, out_;
+};
+
+}  // namespace bench
+#endif
