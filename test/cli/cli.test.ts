@@ -90,12 +90,7 @@ describe('cli', function () {
     >
     const ints = (name: string) => {
       const [from, to] = header[name].data_offsets
-      return new Int32Array(
-        bytes
-          .subarray(8 + length + from, 8 + length + to)
-          .slice()
-          .buffer.slice(0),
-      )
+      return new Int32Array(Uint8Array.from(bytes.subarray(8 + length + from, 8 + length + to)).buffer)
     }
     assert.equal(header['layers.0.keys'].shape[1], 24)
     assert.deepEqual([header['layers.0.weights'].dtype, header['layers.0.origins.offsets'].dtype], ['F32', 'I32'])

@@ -1,0 +1,54 @@
+/** `zslab doctor`: what is there and what is missing, in words and as JSON, with the command that adds it. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ownFolder } from '../model/files.js'
+
+const main = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url))
+
+interface Report {
+  version: string
+  ok: boolean
+  findings: { name: string; ok: boolean; needed: boolean; found: string; help: string }[]
+}
+
+describe('zslab doctor', () => {
+  const folder = ownFolder()
+  const doctor = (env: NodeJS.ProcessEnv, ...words: string[]) =>
+    spawnSync(process.execPath, ['--import=tsx', main, 'doctor', ...words], {
+      encoding: 'utf8',
+      env: { ...process.env, ZSLAB_CACHE: join(folder, 'cache'), ...env },
+    })
+
+  it('says the same in words and as JSON', () => {
+    const { status, stdout } = doctor({}, '--json')
+    const report = JSON.parse(stdout) as Report
+    assert.deepEqual([status, report.ok], [0, true])
+    const names = report.findings.map(({ name }) => name)
+    for (const name of ['platform', 'native part', 'matrix library', 'compiler', 'python3', 'browser', 'models'])
+      assert.ok(names.includes(name), name)
+    const lines = doctor({}).stdout.trimEnd().split('\n')
+    assert.equal(lines.length, report.findings.length)
+    report.findings.forEach(({ name, ok, needed, found, help }, i) => {
+      assert.ok(lines[i].startsWith(ok ? 'ok' : needed ? 'MISSING' : 'without'), lines[i])
+      for (const part of [name, found, help]) assert.ok(lines[i].includes(part), lines[i])
+    })
+  })
+
+  it('names what adds a missing program', () => {
+    const report = JSON.parse(doctor({ PATH: folder }, '--json').stdout) as Report
+    const help = (name: string) => report.findings.find((finding) => finding.name === name)!
+    for (const [name, says] of [
+      ['compiler', /apt-get install g\+\+/],
+      ['python3', /apt-get install python3-venv/],
+      ['browser', /apt-get install chromium/],
+      ['models', /fetched at first use/],
+    ] as [string, RegExp][]) {
+      assert.equal(help(name).ok, false, name)
+      assert.match(help(name).help, says)
+      assert.match(help(name).found, /none/)
+    }
+    assert.equal(report.ok, true, 'none of these is needed to run')
+  })
+})
