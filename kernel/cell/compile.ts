@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import { createRequire, SourceMap } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { Converter, Diagnostic } from 'tslab/dist/converter.js'
+import { writeShorthandsOut } from './shorthand.js'
 import { guardAwaits } from './transform.js'
 import { typeFiles, type ShippedPackage } from './package.js'
 
@@ -96,7 +97,8 @@ export class Compiler {
       typeRoots: nodeTypeRoots(ts.sys.getCurrentDirectory()),
       lib: ['lib.es2023.d.ts'],
     })
-    return (ts.createWatchCompilerHost as (...all: unknown[]) => unknown)(...args)
+    type Make = (...all: unknown[]) => Parameters<typeof writeShorthandsOut>[1]
+    return writeShorthandsOut(ts, (ts.createWatchCompilerHost as unknown as Make)(...args))
   }
 
   private readonly toCommonJs = (
