@@ -1,6 +1,6 @@
 /** The shadow of a run: the same tokens under the full cache, compared row by row. */
 import { basename } from 'node:path'
-import { options as checked } from '../expect.js'
+import { invalid, options as checked } from '../expect.js'
 import { ZslabError } from '../errors.js'
 import type { CallOptions } from '../native/call.js'
 import { fullCache } from '../policies/index.js'
@@ -31,14 +31,20 @@ export interface Shadow {
   policyLogprobs: Float64Array
 }
 
-export async function shadow(run: Run, options: CallOptions): Promise<Shadow> {
-  checked('shadow', options, ['signal', 'progress'])
+export interface ShadowOptions extends CallOptions {
+  /**
+   * A forkable session under the full cache that has read this run's prompt and nothing else, as the run's own session was forked
+   * from: the prompt is then not read again, with the same result.
+   */
+  from?: Session
+}
+
+export async function shadow(run: Run, options: ShadowOptions): Promise<Shadow> {
+  checked('shadow', options, ['signal', 'progress', 'from'])
   if (run.tokens.length === 0)
     throw new ZslabError('invalid', 'this run wrote no token, so there is nothing to compare: generate some first')
-  const { tokens, log, logStart, policy, storage, model } = run
-  // chunk decides how further turns are cut, so the full cache must read them alike.
-  const policies = [fullCache({ chunk: policy.native.chunk }), policy]
-  const [full, own] = policies.map((one) => Session.create(model, { policy: one, storage }))
+  const { tokens, log, logStart, policy, model } = run
+  if (options.from !== undefined) checkFrom(options.from, run)
   const call = { signal: interruptible(options.signal) }
   const result: Shadow = {
     model: basename(model.name),
@@ -55,10 +61,11 @@ export async function shadow(run: Run, options: CallOptions): Promise<Shadow> {
     fullLogprobs: new Float64Array(tokens.length),
     policyLogprobs: new Float64Array(tokens.length),
   }
+  const [full, own] = await bothRead(run, options.from, call)
   try {
     const last = logStart + tokens.length
     for (let entry = 0; entry < last; entry++) {
-      for (const part of cut(log[entry], policy.native.chunk)) {
+      for (const part of entry ? cut(log[entry], policy.native.chunk) : []) {
         await full.feedOnce(part, call, true)
         await own.feedOnce(part, call, true)
       }
@@ -73,6 +80,49 @@ export async function shadow(run: Run, options: CallOptions): Promise<Shadow> {
   result.flipCount = result.flips.filter(Boolean).length
   result.flipRate = result.flipCount / tokens.length
   return result
+}
+
+/** Sessions under the full cache and under the run's policy that have read its first prompt, once where that is possible. */
+async function bothRead(run: Run, from: Session | undefined, call: CallOptions): Promise<[Session, Session]> {
+  const { model, policy, storage } = run
+  const [prompt] = run.log
+  // chunk decides how further turns are cut, so the full cache must read them alike.
+  const whole = fullCache({ chunk: policy.native.chunk })
+  const started: Session[] = []
+  try {
+    if (from) {
+      started.push(
+        await (from.policy.native.chunk === policy.native.chunk ? from.fork() : from.fork({ policy: whole })),
+      )
+    } else {
+      started.push(Session.create(model, { policy: whole, storage, forkable: true }))
+      await started[0].feedOnce(prompt, call, true)
+    }
+    if (prompt.shareOf === prompt.ids.length) {
+      started.push(await (from ?? started[0]).underPolicy(policy, false, call))
+    } else {
+      started.push(Session.create(model, { policy, storage }))
+      await started[1].feedOnce(prompt, call, true)
+    }
+    return started as [Session, Session]
+  } catch (error) {
+    for (const session of started) session.dispose()
+    throw error
+  }
+}
+
+function checkFrom(from: unknown, run: Run): void {
+  const advice = 'give the session that was forked, or leave it out'
+  if (!(from instanceof Session)) throw invalid('from', 'a session', from, advice)
+  const { ids } = run.log[0]
+  const sameText =
+    from.log.length === 1 && from.seqLen === ids.length && ids.every((id, i) => from.log[0].ids[i] === id)
+  const fits = from.model === run.model && from.storage === run.storage && from.policy.native.kind === 0
+  if (!sameText || !fits || from.log[0].shareOf !== run.log[0].shareOf)
+    throw new ZslabError(
+      'invalid',
+      `from should be a session under the full cache that has read just this run's prompt of ${ids.length} tokens, but it is one under ${from.policy.name} that has read ${from.seqLen}: ${advice}`,
+    )
 }
 
 function compare(result: Shadow, at: number, full: Float32Array, own: Float32Array): void {

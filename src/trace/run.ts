@@ -2,13 +2,12 @@
 import { basename } from 'node:path'
 import { ZslabError } from '../errors.js'
 import type { LayerOriginsState, Resolved } from '../native/binding.js'
-import type { CallOptions } from '../native/call.js'
 import type { HeldCache } from '../native-cache.js'
 import type { Model } from '../load.js'
 import type { Policy } from '../policies/index.js'
 import type { Sampling } from '../sampling.js'
 import type { Fed, Session } from '../session.js'
-import { shadow, type Shadow } from '../inspect/shadow.js'
+import { shadow, type Shadow, type ShadowOptions } from '../inspect/shadow.js'
 import { regionParts, tokensOf, unpackedOrigins, type RunData, type RunToken } from './data.js'
 import { cardOf, type Card } from './card.js'
 import { displayOf } from './display.js'
@@ -122,10 +121,11 @@ export class Run {
   }
 
   /**
-   * The same tokens under the full cache: how far this run's distributions were from the full cache's, token by token. Reads
-   * everything twice (once under each policy), so it takes about as long as the run and one more without compression.
+   * The same tokens under the full cache: how far this run's distributions were from the full cache's, token by token. Takes
+   * about as long as the run and one more without compression; with `from`, a session that has read the prompt, the time of
+   * reading is saved.
    */
-  shadow(options: CallOptions = {}): Promise<Shadow> {
+  shadow(options: ShadowOptions = {}): Promise<Shadow> {
     return shadow(this, options)
   }
 

@@ -76,6 +76,22 @@ describe('session', function () {
     shadow.policyLogprobs.forEach((logprob, i) => assert.equal(logprob, run.logprobs[i]))
   })
 
+  it('a shadow from the session that was forked is the same, and refuses another', async () => {
+    const session = model.session({ forkable: true })
+    await session.prefill(TEXT)
+    const run = await (await session.fork({ policy: tight() })).generate(undefined, more)
+    const read = session.tokens
+    assert.deepEqual(await run.shadow({ from: session }), await run.shadow())
+    assert.deepEqual(session.tokens, read)
+    const other = model.session({ forkable: true })
+    await other.prefill(TEXT + '!')
+    await assert.rejects(
+      run.shadow({ from: other }),
+      /just this run's prompt of \d+ tokens, but it is one under full that has read \d+: give the session that was forked/,
+    )
+    await assert.rejects(run.shadow({ from: run as never }), /expected a session for from/)
+  })
+
   it('score is the chain of step by step log-probabilities', async () => {
     for (const policy of [fullCache(), tight()]) {
       const scored = await model.session({ policy }).score(TEXT)
