@@ -28,14 +28,21 @@ float *Head::chunk_scores(int32_t i) {
   return rest_scores.data() + static_cast<int64_t>(i - residual.chunks()) * kChunk;
 }
 
+namespace {
+template <class T>
+void grow(std::vector<T> &column, size_t size) {
+  if (size > column.capacity()) column.reserve(size + size / 16 + 16);  // one step's room is asked for again and again
+}
+}  // namespace
+
+void Head::make_room(int32_t slots) {
+  rest.reserve(slots);
+  grow(rest_scores, static_cast<size_t>(round_up(slots, kLane)));
+  grow(positions, static_cast<size_t>(slots));
+}
+
 void Head::reserve(int32_t more) {
-  const size_t wanted = static_cast<size_t>(rest.slots()) + static_cast<size_t>(more);
-  rest.reserve(static_cast<int32_t>(wanted));
-  const auto grow = [](auto &column, size_t size) {
-    if (size > column.capacity()) column.reserve(size + size / 2);
-  };
-  grow(rest_scores, static_cast<size_t>(round_up(static_cast<int64_t>(wanted), kLane)));
-  grow(positions, wanted);
+  make_room(rest.slots() + more);
   grow(links, links.size() + static_cast<size_t>(more));
 }
 

@@ -37,7 +37,9 @@ struct Head {
   KeyChunk chunk(int32_t i) const;
   float *chunk_scores(int32_t i);
 
-  // Room for `more` tokens after those in `rest`; throws std::bad_alloc and then nothing has changed.
+  // Memory for `slots` slots of the rest; throws std::bad_alloc, no content has then changed.
+  void make_room(int32_t slots);
+  // Room for `more` tokens after those in `rest`; throws as make_room.
   void reserve(int32_t more);
   // The token at `position` becomes the last slot of the rest; needs reserve() and an owned last page.
   void append(const float *key, const float *value, int32_t position);

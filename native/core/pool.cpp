@@ -1,4 +1,6 @@
 // Workers spin for a short while after a job (the next kernel of the same step comes within microseconds), then yield, then sleep.
+// A job ends when its units are done and those who joined have left: a worker that the system does not run at the moment never holds it
+// up, since the caller takes all units that nobody else takes. (Waiting for every worker cost a time slice a job on a busy machine.)
 #include "core/pool.h"
 
 #include <chrono>
@@ -60,17 +62,25 @@ void Pool::drain(int thread) {
 void Pool::work(int thread) {
   uint64_t seen = 0;
   for (;;) {
-    const auto changed = [&] { return job_.load(std::memory_order_acquire) != seen || stop_.load(std::memory_order_relaxed); };
-    if (!wait_briefly(changed)) {
+    const auto called = [&] {
+      const uint64_t gate = gate_.load(std::memory_order_relaxed);
+      return ((gate & 1) && gate != seen) || stop_.load(std::memory_order_relaxed);
+    };
+    if (!wait_briefly(called)) {
       std::unique_lock<std::mutex> lock(mutex_);
       ++sleeping_;
-      wake_.wait(lock, changed);
+      wake_.wait(lock, called);
       --sleeping_;
     }
     if (stop_) return;
-    seen = job_.load(std::memory_order_acquire);
-    drain(thread);
-    busy_.fetch_sub(1, std::memory_order_release);
+    // Either the caller sees this step inside, or the gate is seen closed here: both orders are total.
+    inside_.fetch_add(1, std::memory_order_seq_cst);
+    const uint64_t gate = gate_.load(std::memory_order_seq_cst);
+    if (gate & 1) {
+      seen = gate;
+      drain(thread);
+    }
+    inside_.fetch_sub(1, std::memory_order_release);
   }
 }
 
@@ -84,18 +94,17 @@ bool Pool::run_units(int64_t count, const zs_call *call, Unit unit, void *contex
   count_.store(count, std::memory_order_relaxed);
   const bool alone = workers_.empty() || count == 1;
   if (!alone) {
-    busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-    {
-      // The lock orders this store against a worker that is about to sleep; without it the wake-up could be lost.
-      std::lock_guard<std::mutex> lock(mutex_);
-      job_.fetch_add(1, std::memory_order_release);
-      if (sleeping_) wake_.notify_all();
-    }
+    // The lock orders this store against a worker that is about to sleep; without it the wake-up could be lost.
+    std::lock_guard<std::mutex> lock(mutex_);
+    gate_.fetch_add(1, std::memory_order_seq_cst);
+    if (sleeping_) wake_.notify_all();
   }
   drain(0);
-  if (!alone)
-    while (!wait_briefly([&] { return busy_.load(std::memory_order_acquire) == 0; })) {
+  if (!alone) {
+    gate_.fetch_add(1, std::memory_order_seq_cst);
+    while (!wait_briefly([&] { return inside_.load(std::memory_order_seq_cst) == 0; })) {
     }
+  }
   return !cut_.load(std::memory_order_relaxed);
 }
 

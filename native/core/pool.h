@@ -41,8 +41,8 @@ class Pool {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::atomic<int64_t> next_{0}, count_{0};
-  std::atomic<uint64_t> job_{0};  // odd steps never seen: one increment per job
-  std::atomic<int> busy_{0};
+  std::atomic<uint64_t> gate_{0};  // odd = a job is open to join; one step up when it opens, one when it closes
+  std::atomic<int> inside_{0};     // workers that are looking at the job or are at work on it
   std::atomic<bool> stop_{false}, cut_{false};
   int sleeping_ = 0;
   Unit unit_ = nullptr;

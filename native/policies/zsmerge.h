@@ -149,7 +149,7 @@ inline void compress(HeadWork &w) {
   made.links = old.links;
   made.counters = old.counters;
   made.make_residual(r.residual);
-  made.reserve(r.budget - r.residual + 1);
+  made.make_room(r.budget - r.residual + 1);
   HeadWork to = w;  // the same head, as it will be
   to.head = &made;
 
@@ -243,7 +243,7 @@ inline void start(HeadWork &w) {
   made.links = old.links;
   made.counters = old.counters;
   made.make_residual(r.residual);
-  made.reserve(r.budget - r.residual + 1);
+  made.make_room(r.budget - r.residual + 1);
   for (int32_t j = 0; j < r.residual; ++j) {
     old.rest.read(j, w.scratch->key.data(), w.scratch->value.data());
     made.seed(j, w.scratch->key.data(), w.scratch->value.data(), old.rest_scores[static_cast<size_t>(j)],

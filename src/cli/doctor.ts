@@ -33,7 +33,7 @@ export function doctorCommand(): Command {
 }
 
 const told = ({ ok, needed, name, found, help }: Finding) =>
-  `${ok ? 'ok     ' : needed ? 'MISSING' : 'without'}  ${name.padEnd(14)}${found}${help ? `; ${help}` : ''}`
+  `${ok ? 'ok     ' : needed ? 'MISSING' : 'without'}  ${name.padEnd(16)}${found}${help ? `; ${help}` : ''}`
 
 async function examine(): Promise<Finding[]> {
   return [
