@@ -80,7 +80,7 @@ limit = float(timeout)
 failed = None
 folder = {'metadata': {'path': os.path.dirname(source)}}
 try:
-    NotebookClient(notebook, timeout=None if limit < 0 else limit, resources=folder).execute()
+    NotebookClient(notebook, timeout=None if limit < 0 else limit, resources=folder, record_timing=False).execute()
 except CellExecutionError as error:
     failed = error
 except KeyboardInterrupt:

@@ -13,12 +13,15 @@ export function summary(run: Run): string[] {
   const speed = timings.stepMs.length
     ? `${timings.tokenMs.toFixed(1)} ms per token (median), ${timings.tokensPerSecond.toFixed(1)} tokens/s`
     : 'no decode step'
+  const reading = timings.prefillTokens
+    ? `prompt of ${timings.prefillTokens} tokens in ${timings.prefillMs.toFixed(0)} ms`
+    : 'nothing to read first'
   const share =
     bytes.fullCache > 0
       ? ` (${((100 * bytes.total) / bytes.fullCache).toFixed(0)}% of the full cache's keys and values, ${megabytes(bytes.fullCache)})`
       : ''
   return [
-    `${run.tokens.length} tokens, ended by ${run.stopped}; prompt of ${timings.prefillTokens} tokens in ${timings.prefillMs.toFixed(0)} ms; ${speed}`,
+    `${run.tokens.length} tokens, ended by ${run.stopped}; ${reading}; ${speed}`,
     `${policy.name}: ${megabytes(bytes.total)} in the cache${share}`,
     `receipt ${receipt.ok ? 'ok' : 'FAILED'}: ${receipt.notes.join('; ')}`,
   ]
