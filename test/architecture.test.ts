@@ -74,7 +74,11 @@ const INCLUDES: Rule[] = [
     ['native/include/', 'native/policies/', 'native/cpu/[a-z]+\\.h'],
     'the core reaches the kernels by their tables of functions',
   ),
-  rule('native/cpu/', ['native/include/', 'native/core/kernels\\.h'], 'kernels know the table that they fill'),
+  rule(
+    'native/cpu/',
+    ['native/include/', 'native/core/(kernels|error)\\.h'],
+    'kernels know the table that they fill and how failures are told',
+  ),
   rule('native/model/', ['native/include/', 'native/core/', 'native/cpu/linear\\.h'], 'the runner uses core and table'),
   rule('native/test/', ['native/include/', 'native/reference/'], 'native tests use the C ABI, as users do'),
   rule('native/bench/', ['native/(?!addon/)'], 'benches measure the parts'),
