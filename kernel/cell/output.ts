@@ -4,6 +4,8 @@ import { Writable } from 'node:stream'
 /** Prints at once what is older than this, and at most this long after it was printed. */
 export const COALESCE_MS = 50
 export const COALESCE_CHARS = 64 * 1024
+/** The most that one message carries: front ends refuse huge ones. */
+export const MESSAGE_CHARS = 1024 * 1024
 
 /** Collects small pieces of text of one stream and hands them on in larger ones. */
 export class Coalescer {
@@ -32,7 +34,12 @@ export class Coalescer {
     const text = this.pieces.join('')
     this.pieces = []
     this.chars = 0
-    this.emit(text)
+    for (let from = 0; from < text.length; ) {
+      let to = from + MESSAGE_CHARS
+      if (to < text.length && /[\uD800-\uDBFF]/.test(text[to - 1])) to-- // a pair of surrogates stays together
+      this.emit(text.slice(from, to))
+      from = to
+    }
   }
 }
 

@@ -149,6 +149,7 @@ export class Runner {
     })
     this.interrupts().end()
     this.running = undefined
+    await new Promise((resolve) => setImmediate(resolve)) // rejections that nobody handled are reported now, not in the next cell
     return outcome
   }
 }

@@ -9,12 +9,11 @@ import { STATE, type WatchdogData } from './interrupt.js'
 
 const { fd, state: shared } = workerData as WatchdogData
 const state = new Int32Array(shared)
-const session = new Session()
-session.connectToMainThread()
-
-const FIRST_MS = 50
+const FIRST_MS = 30
 const NEXT_MS = 100
 let pressing = false
+/** Connected while it is needed only: node waits for sessions when a cell ends the process. */
+let session: Session | undefined
 
 /** Asks, and ends what does not answer, until the run that was interrupted is over. */
 function press(run = Atomics.load(state, STATE.running), after = FIRST_MS): void {
@@ -22,15 +21,29 @@ function press(run = Atomics.load(state, STATE.running), after = FIRST_MS): void
   const asked = Atomics.add(state, STATE.asked, 1) + 1
   parentPort!.postMessage(asked)
   const check = () => {
-    if (run === 0 || Atomics.load(state, STATE.running) !== run) pressing = false
+    if (run === 0 || Atomics.load(state, STATE.running) !== run) release()
     else if (Atomics.load(state, STATE.answered) >= asked) press(run, NEXT_MS)
     else {
       Atomics.store(state, STATE.ended, 1)
-      session.post('Runtime.terminateExecution', () => undefined)
+      cutOff()
       setTimeout(check, NEXT_MS)
     }
   }
   setTimeout(check, after)
+}
+
+function cutOff(): void {
+  if (!session) {
+    session = new Session()
+    session.connectToMainThread()
+  }
+  session.post('Runtime.terminateExecution', () => undefined)
+}
+
+function release(): void {
+  pressing = false
+  session?.disconnect()
+  session = undefined
 }
 
 const pipe = new Socket({ fd, readable: true, writable: false })

@@ -1,0 +1,114 @@
+"""A Jupyter client for the tests: starts the kernel through jupyter_client, passes messages on as JSON lines, and checks
+each one that the kernel sends against the messaging specification.
+
+Lines in:  {"op": "send", "channel", "type", "content", "metadata", "buffers"} · {"op": "raw", "channel", "frames"} ·
+           {"op": "signal", "name"} · {"op": "restart"} · {"op": "stop"}      (buffers, frames: base64)
+Lines out: {"op": "started", "pid", "connection"} · {"op": "sent", "id"} · {"op": "message", ...} · {"op": "done"}
+"""
+import base64
+import json
+import os
+import signal
+import sys
+
+import zmq
+from jsonschema import ValidationError
+from jupyter_client import KernelManager
+from jupyter_kernel_test.msgspec_v5 import schema_fragments, validate_message
+
+CHANNELS = ["shell", "control", "stdin", "iopub"]
+
+
+def say(**line):
+    sys.stdout.write(json.dumps(line, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def complaint(message):
+    kind = message["header"]["msg_type"]
+    if kind in schema_fragments and not (message["content"].get("status") == "aborted"):
+        try:
+            validate_message(message, kind)
+        except (ValidationError, AssertionError) as error:
+            return f"{kind}: {error}"[:500]
+    return None
+
+
+def connect(manager):
+    client = manager.client()
+    client.session.check_pid = False
+    sockets = {name: getattr(client, f"{name}_channel").socket for name in CHANNELS}
+    say(op="started", pid=manager.provisioner.process.pid, connection=manager.get_connection_info())
+    return client, sockets
+
+
+def receive(client, channel, socket):
+    while True:
+        try:
+            _, message = client.session.recv(socket, mode=zmq.NOBLOCK)
+        except Exception as error:  # a wrongly signed message of the kernel
+            say(op="message", channel=channel, invalid=str(error), type="?", parent=None, content={}, metadata={}, buffers=[])
+            return
+        if message is None:
+            return
+        say(
+            op="message",
+            channel=channel,
+            type=message["header"]["msg_type"],
+            version=message["header"]["version"],
+            id=message["header"]["msg_id"],
+            parent=message["parent_header"].get("msg_id"),
+            content=message["content"],
+            metadata=message["metadata"],
+            buffers=[base64.b64encode(bytes(b)).decode() for b in message["buffers"]],
+            invalid=complaint(message),
+        )
+
+
+def main():
+    manager = KernelManager(kernel_name=sys.argv[1])
+    manager.start_kernel(cwd=sys.argv[2])
+    client, sockets = connect(manager)
+    rest = b""
+    while True:
+        poller = zmq.Poller()
+        poller.register(0, zmq.POLLIN)
+        for socket in sockets.values():
+            poller.register(socket, zmq.POLLIN)
+        ready = dict(poller.poll())
+        for name, socket in sockets.items():
+            if socket in ready:
+                receive(client, name, socket)
+        if 0 not in ready:
+            continue
+        chunk = os.read(0, 1 << 20)
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            order = json.loads(line)
+            op = order["op"]
+            if op == "send":
+                message = client.session.msg(order["type"], order["content"], metadata=order.get("metadata"))
+                if order.get("parent"):
+                    message["parent_header"] = {"msg_id": order["parent"]}
+                buffers = [base64.b64decode(b) for b in order.get("buffers", [])]
+                client.session.send(sockets[order["channel"]], message, buffers=buffers)
+                say(op="sent", id=message["header"]["msg_id"])
+            elif op == "raw":
+                sockets[order["channel"]].send_multipart([base64.b64decode(f) for f in order["frames"]])
+                say(op="done")
+            elif op == "signal":
+                os.kill(manager.provisioner.process.pid, getattr(signal, order["name"]))
+                say(op="done")
+            elif op == "alive":
+                say(op="done", alive=manager.is_alive())
+            elif op == "restart":
+                manager.restart_kernel()
+                client, sockets = connect(manager)
+                say(op="done")
+        if not chunk or any(json.loads(line)["op"] == "stop" for line in lines):
+            manager.shutdown_kernel()
+            say(op="done")
+            return
+
+
+main()
