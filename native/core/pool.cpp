@@ -3,6 +3,7 @@
 // up, since the caller takes all units that nobody else takes. (Waiting for every worker cost a time slice a job on a busy machine.)
 #include "core/pool.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "core/error.h"
@@ -11,6 +12,9 @@ namespace zs {
 namespace {
 constexpr auto kSpin = std::chrono::microseconds(60);    // longer than the gap between two kernels of a step
 constexpr auto kYield = std::chrono::microseconds(2000);  // lets others run on a busy machine without paying for a wake-up
+// Units are taken in runs, so that a thread reads on where it fetched ahead: a run is what is left by so many times the threads. Even
+// the first is a small part of all, and the last are single units.
+constexpr int64_t kShares = 4;
 
 inline void relax() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -47,15 +51,20 @@ Pool::~Pool() {
 }
 
 void Pool::drain(int thread) {
-  const int64_t count = count_.load(std::memory_order_relaxed);
+  const int64_t count = count_.load(std::memory_order_relaxed), shares = kShares * threads();
   for (;;) {
-    if (aborted(call_)) {
-      cut_.store(true, std::memory_order_relaxed);
-      return;
+    int64_t unit = next_.load(std::memory_order_relaxed), end;
+    do {
+      if (unit >= count) return;
+      end = unit + std::max<int64_t>(1, (count - unit) / shares);
+    } while (!next_.compare_exchange_weak(unit, end, std::memory_order_relaxed));
+    for (; unit < end; ++unit) {
+      if (aborted(call_)) {
+        cut_.store(true, std::memory_order_relaxed);
+        return;
+      }
+      unit_(context_, unit, thread);
     }
-    const int64_t unit = next_.fetch_add(1, std::memory_order_relaxed);
-    if (unit >= count) return;
-    unit_(context_, unit, thread);
   }
 }
 

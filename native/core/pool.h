@@ -1,4 +1,4 @@
-// The engine's own thread pool: hands out numbered units of work one by one. Which thread runs a unit never shows in a result, so
+// The engine's own thread pool: hands out numbered units of work in short runs. Which thread runs a unit never shows in a result, so
 // callers cut work into units whose content does not depend on the thread count.
 #ifndef ZSLAB_CORE_POOL_H
 #define ZSLAB_CORE_POOL_H

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/buffer.h"
 #include "core/half.h"
+#include "core/memory.h"
 
 namespace zs {
 namespace {
@@ -28,7 +28,7 @@ KeyChunk Segment::chunk(int32_t i, const float *bias) const {
 std::shared_ptr<Page> Segment::make(int32_t capacity) const {
   const int64_t bytes = capacity * geometry_.slot_bytes();
   auto page = std::make_shared<Page>();
-  page->memory = std::shared_ptr<void>(aligned_bytes(bytes), Freed{});
+  page->memory = page_memory(bytes);
   page->keys = static_cast<char *>(page->memory.get());
   page->values = page->keys + static_cast<int64_t>(capacity) * geometry_.d * geometry_.element();
   page->capacity = capacity;
@@ -40,7 +40,7 @@ void Segment::reserve(int32_t slots) {
   if (slots <= allocated_) return;
   if (pages_.empty()) {  // all at once, in one piece
     const int64_t whole = round_up(slots, kLane), bytes = whole * geometry_.slot_bytes();
-    std::shared_ptr<void> memory(aligned_bytes(bytes), Freed{});
+    const std::shared_ptr<void> memory = page_memory(bytes);
     std::memset(memory.get(), 0, static_cast<size_t>(bytes));
     std::vector<std::shared_ptr<Page>> pages;
     char *at = static_cast<char *>(memory.get());

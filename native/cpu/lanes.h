@@ -194,7 +194,8 @@ inline float largest(Lanes a) {
 #endif
 
 inline Lanes &operator+=(Lanes &a, Lanes b) { return a = a + b; }
-inline void prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
+// Into the second-level cache: its queue of misses is twice as long as the first's, and does not hold up what is computed meanwhile.
+inline void prefetch(const void *p) { __builtin_prefetch(p, 0, 2); }
 
 // First `count` lanes of p, `rest` elsewhere; reads nothing beyond p[count - 1].
 inline Lanes load_part(const float *p, int count, float rest) {

@@ -11,7 +11,7 @@ namespace zs {
 namespace ZS_ISA {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr int64_t kAhead = 4096;  // bytes: how far ahead a stream of keys or values is fetched
+constexpr int64_t kLine = 64;  // bytes of a cache line
 
 // How each storage type is read: pairs of dims of a key tile, and runs of a value row.
 struct F32 {
@@ -44,19 +44,19 @@ inline void with_storage(int32_t storage, F f) {
   f(F32{});
 }
 
-// dots[r][t] = q_r · keys of tile t, for R rows and T tiles at once.
-template <class Storage, int R, int T>
-inline void dots(const typename Storage::Element *keys, int32_t d, const float *const *q, Lanes (*result)[T]) {
+// dots[r][t] = q_r · keys of tile t, for R rows and T tiles at once. kStream: keys that go by once; while they are read as many bytes are
+// fetched from `ahead` on, in order.
+template <class Storage, int R, int T, bool kStream = false>
+inline void dots(const typename Storage::Element *keys, int32_t d, const float *const *q, Lanes (*result)[T], const char *ahead = nullptr) {
   Lanes even[R][T], odd[R][T];
   for (int r = 0; r < R; ++r)
     for (int t = 0; t < T; ++t) even[r][t] = odd[r][t] = zero();
   const int64_t tile = static_cast<int64_t>(d) * kLanes;
   for (int32_t i = 0; i < d / 2; ++i) {
     Lanes a[T], b[T];
-    for (int t = 0; t < T; ++t) {
-      Storage::pair(keys + t * tile, i, a[t], b[t]);
-      prefetch(reinterpret_cast<const char *>(keys + t * tile + 2 * i * kLanes) + kAhead);
-    }
+    for (int t = 0; t < T; ++t) Storage::pair(keys + t * tile, i, a[t], b[t]);
+    if (kStream)
+      for (size_t line = 0; line < T * sizeof(typename Storage::Element) / 2; ++line, ahead += kLine) prefetch(ahead);
     for (int r = 0; r < R; ++r) {
       const Lanes x = all(q[r][2 * i]), y = all(q[r][2 * i + 1]);
       for (int t = 0; t < T; ++t) {
