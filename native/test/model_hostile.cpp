@@ -37,14 +37,14 @@ void hostile_tables() {
   };
   using Change = std::function<void(zs_tensor&)>;
   for (int64_t i = 0; i < count; ++i) {
-    const auto with = [&](const char* what, const Change& change) {
+    const auto with = [&](const char* what, const Change& change, int status = -1) {
       std::vector<zs_tensor> table = tiny.table;
       change(table[static_cast<size_t>(i)]);
       bad(tiny.config, table, what);
     };
     for (int64_t x :
          {int64_t{-1}, end, end + 1, end - tiny.table[static_cast<size_t>(i)].bytes + 1, most, -most - 1, most - 3})
-      with("offset", [=](zs_tensor& t) { t.offset = x; });
+      with("offset", [=](zs_tensor& t) { t.offset = x; }, ZS_INVALID);
     for (int64_t x : {int64_t{0}, int64_t{-1}, most, -most - 1, tiny.table[static_cast<size_t>(i)].bytes - 1, end})
       with("bytes", [=](zs_tensor& t) { t.bytes = x; });
     for (int64_t x : {int64_t{0}, int64_t{-1}, int64_t{63}, int64_t{65}, int64_t{1} << 40, most, -most - 1}) {
