@@ -13,6 +13,8 @@ import type { Run } from '../trace/run.js'
 export interface Shadow {
   model: string
   policyName: string
+  /** Tells this run from others in one figure: 'zsmerge, 102 slots'. */
+  label: string
   promptTokens: number
   /** The run's generated tokens, one row each below. */
   tokens: RunToken[]
@@ -49,6 +51,7 @@ export async function shadow(run: Run, options: ShadowOptions): Promise<Shadow> 
   const result: Shadow = {
     model: basename(model.name),
     policyName: policy.name,
+    label: run.resolved?.budget ? `${policy.name}, ${run.resolved.budget} slots` : policy.name,
     promptTokens: log[0].ids.length,
     tokens: run.generatedTokens(),
     kl: new Float64Array(tokens.length),
