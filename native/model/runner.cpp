@@ -5,13 +5,14 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "model/progress.h"
 
 namespace zs {
 namespace {
 
-constexpr int64_t kChunkRows = 1024;              // rows of a chunk: bounds the memory of what lies between two products
-constexpr int64_t kStageRows = 16;                // rows of a unit of row-wise work
-constexpr int64_t kInPlace = int64_t{1} << 30;    // weights that one step reads in less than 50 ms
+constexpr int64_t kChunkRows = 1024;            // rows of a chunk: bounds the memory of what lies between two products
+constexpr int64_t kStageRows = 16;              // rows of a unit of row-wise work
+constexpr int64_t kInPlace = int64_t{1} << 30;  // weights that one step reads in less than 50 ms
 
 Buffer zeros(int64_t floats) {
   Buffer buffer(floats);
@@ -22,9 +23,18 @@ Buffer zeros(int64_t floats) {
 // One call on a cache that may be changed freely.
 class Pass {
  public:
-  Pass(zs_model &model, zs_cache &cache, const zs_forward &forward, bool prompt, Rows &rows, zs_call *stop, zs_call *report)
-      : model_(model), cache_(cache), forward_(forward), prompt_(prompt), r_(rows), stop_(stop), report_(report),
-        linear_(*model.engine->linear), norm_(linear_.*model.architecture->norm), tokens_(forward.tokens),
+  Pass(zs_model& model, zs_cache& cache, const zs_forward& forward, bool prompt, Rows& rows, zs_call* stop,
+       zs_call* report)
+      : model_(model),
+        cache_(cache),
+        forward_(forward),
+        prompt_(prompt),
+        r_(rows),
+        stop_(stop),
+        report_(report),
+        linear_(*model.engine->linear),
+        norm_(linear_.*model.architecture->norm),
+        tokens_(forward.tokens),
         first_(cache_seq_len(cache, 0)) {}
 
   void run() {
@@ -46,19 +56,20 @@ class Pass {
       for (int64_t row = 0; row < count; ++row) f(row, 0);
       return;
     }
-    const bool whole = model_.engine->pool.run((count + kStageRows - 1) / kStageRows, stop_, [&](int64_t unit, int thread) {
-      const int64_t end = std::min(count, (unit + 1) * kStageRows);
-      for (int64_t row = unit * kStageRows; row < end; ++row) f(row, thread);
-    });
+    const bool whole =
+        model_.engine->pool.run((count + kStageRows - 1) / kStageRows, stop_, [&](int64_t unit, int thread) {
+          const int64_t end = std::min(count, (unit + 1) * kStageRows);
+          for (int64_t row = unit * kStageRows; row < end; ++row) f(row, thread);
+        });
     if (!whole) check_abort(stop_);
   }
 
   void start() {
-    const zs_model_config &c = model_.config;
+    const zs_model_config& c = model_.config;
     const int64_t pairs = c.rope_dims / 2;
     each_row(tokens_, [&](int64_t row, int) {
       model_.weights.embed(forward_.ids[row], c.hidden, r_.hidden.data() + row * r_.stride);
-      float *angles = r_.angles.data() + row * pairs * 2;
+      float* angles = r_.angles.data() + row * pairs * 2;
       for (int64_t i = 0; i < pairs; ++i) {
         const double angle = static_cast<double>(first_ + row) * model_.frequencies[static_cast<size_t>(i)];
         angles[2 * i] = static_cast<float>(std::cos(angle));
@@ -69,39 +80,42 @@ class Pass {
 
   // Rows for a product with `w`: made by make(row, to) where to has `width` floats.
   template <class F>
-  void input(const Matrix &w, int64_t count, int64_t width, F make) {
+  void input(const Matrix& w, int64_t count, int64_t width, F make) {
     const bool rounded = model_.products->rounded(count);
     each_row(count, [&](int64_t row, int thread) {
-      float *line = rounded ? r_.line[static_cast<size_t>(thread)].data() : r_.input.data() + row * w.k;
+      float* line = rounded ? r_.line[static_cast<size_t>(thread)].data() : r_.input.data() + row * w.k;
       make(row, line);
       std::fill(line + width, line + w.k, 0.0f);
-      if (rounded) linear_.round_bf16(line, w.k, reinterpret_cast<uint16_t *>(r_.input.data()) + row * w.k);
+      if (rounded) linear_.round_bf16(line, w.k, reinterpret_cast<uint16_t*>(r_.input.data()) + row * w.k);
     });
   }
 
-  void normed(const Matrix &w, int64_t row, int64_t count, const float *weight) {
+  void normed(const Matrix& w, int64_t row, int64_t count, const float* weight) {
     const int64_t hidden = model_.config.hidden;
-    const float *x = r_.hidden.data() + row * r_.stride;
-    input(w, count, hidden, [&](int64_t i, float *to) { norm_(x + i * r_.stride, weight, hidden, model_.config.norm_eps, to); });
+    const float* x = r_.hidden.data() + row * r_.stride;
+    input(w, count, hidden,
+          [&](int64_t i, float* to) { norm_(x + i * r_.stride, weight, hidden, model_.config.norm_eps, to); });
   }
 
   void project(int32_t layer, int64_t row, int64_t count) {
-    const zs_model_config &c = model_.config;
-    const LayerWeights &w = model_.weights.layers[static_cast<size_t>(layer)];
+    const zs_model_config& c = model_.config;
+    const LayerWeights& w = model_.weights.layers[static_cast<size_t>(layer)];
     const int64_t stride = w.qkv.outputs(), pairs = c.rope_dims / 2;
-    float *qkv = r_.qkv.data() + row * stride;
+    float* qkv = r_.qkv.data() + row * stride;
     normed(w.qkv, row, count, w.attention_norm);
     model_.products->run({&w.qkv, r_.input.data(), count, Then::kStore, qkv, stride}, stop_);
     each_row(count, [&](int64_t i, int) {  // queries and keys lie side by side
-      (linear_.*model_.architecture->rotation)(qkv + i * stride, r_.angles.data() + (row + i) * pairs * 2, c.heads + c.kv_heads,
-                                               c.head_dim, pairs);
+      (linear_.*model_.architecture->rotation)(qkv + i * stride, r_.angles.data() + (row + i) * pairs * 2,
+                                               c.heads + c.kv_heads, c.head_dim, pairs);
     });
   }
 
   void attend(int32_t layer) {
-    const zs_model_config &c = model_.config;
-    const LayerWeights &w = model_.weights.layers[static_cast<size_t>(layer)];
-    const auto view = [&](int64_t head) { return zs_view{r_.qkv.data() + head * c.head_dim, c.head_dim, w.qkv.outputs()}; };
+    const zs_model_config& c = model_.config;
+    const LayerWeights& w = model_.weights.layers[static_cast<size_t>(layer)];
+    const auto view = [&](int64_t head) {
+      return zs_view{r_.qkv.data() + head * c.head_dim, c.head_dim, w.qkv.outputs()};
+    };
     const zs_view q = view(0), k = view(c.heads), v = view(c.heads + c.kv_heads);
     const zs_view out{r_.attended.data(), c.head_dim, w.attention_output.k};
     if (prompt_)
@@ -111,16 +125,15 @@ class Pass {
   }
 
   void feed_forward(int32_t layer, int64_t row, int64_t count) {
-    const zs_model_config &c = model_.config;
-    const LayerWeights &w = model_.weights.layers[static_cast<size_t>(layer)];
-    const float *attended = r_.attended.data() + row * w.attention_output.k;
-    float *hidden = r_.hidden.data() + row * r_.stride;
-    const void *x = attended;  // as it is, unless it has to be rounded
+    const zs_model_config& c = model_.config;
+    const LayerWeights& w = model_.weights.layers[static_cast<size_t>(layer)];
+    const float* attended = r_.attended.data() + row * w.attention_output.k;
+    float* hidden = r_.hidden.data() + row * r_.stride;
+    const void* x = attended;  // as it is, unless it has to be rounded
     if (model_.products->rounded(count)) {
       const int64_t width = static_cast<int64_t>(c.heads) * c.head_dim;
-      input(w.attention_output, count, width, [&](int64_t i, float *to) {
-        std::copy_n(attended + i * w.attention_output.k, width, to);
-      });
+      input(w.attention_output, count, width,
+            [&](int64_t i, float* to) { std::copy_n(attended + i * w.attention_output.k, width, to); });
       x = r_.input.data();
     }
     model_.products->run({&w.attention_output, x, count, Then::kAdd, hidden, r_.stride}, stop_);
@@ -129,23 +142,21 @@ class Pass {
     model_.products->run({&w.down, r_.active.data(), count, Then::kAdd, hidden, r_.stride}, stop_);
   }
 
-  void progress(int64_t halves) {
-    if (report_) report_->done = tokens_ * halves / (2 * model_.config.layers);
-  }
+  void progress(int64_t halves) { report(report_, tokens_ * halves / (2 * model_.config.layers), tokens_); }
 
-  zs_model &model_;
-  zs_cache &cache_;
-  const zs_forward &forward_;
+  zs_model& model_;
+  zs_cache& cache_;
+  const zs_forward& forward_;
   const bool prompt_;
-  Rows &r_;
+  Rows& r_;
   zs_call *stop_, *report_;
-  const LinearKernels &linear_;
+  const LinearKernels& linear_;
   decltype(LinearKernels::rms_norm) norm_;
   const int64_t tokens_, first_;
 };
 
 // The rows whose logits are needed, ascending.
-std::vector<int64_t> needed_rows(const zs_forward &f) {
+std::vector<int64_t> needed_rows(const zs_forward& f) {
   std::vector<int64_t> rows(f.rows, f.rows + f.row_count);
   if (f.targets)
     for (int64_t r = 0; r < f.tokens; ++r)
@@ -156,18 +167,18 @@ std::vector<int64_t> needed_rows(const zs_forward &f) {
 }
 
 // Logits and log-probabilities; always in float32 by our own kernels, so that a row's are the same whatever other rows are asked for.
-void head(zs_model &model, const zs_forward &f, const std::vector<int64_t> &needed, Rows &r, zs_call *stop) {
-  const zs_model_config &c = model.config;
-  const LinearKernels &linear = *model.engine->linear;
-  const Matrix &w = model.weights.output;
+void head(zs_model& model, const zs_forward& f, const std::vector<int64_t>& needed, Rows& r, zs_call* stop) {
+  const zs_model_config& c = model.config;
+  const LinearKernels& linear = *model.engine->linear;
+  const Matrix& w = model.weights.output;
   const int64_t count = static_cast<int64_t>(needed.size()), stride = w.outputs();
   if (f.targets) std::fill_n(f.logprobs, f.tokens, 0.0);
   for (int64_t from = 0, asked = 0; from < count; from += kExactRows) {
     const int64_t rows = std::min(kExactRows, count - from);
     for (int64_t i = 0; i < rows; ++i) {
-      float *to = model.head_input.data() + i * w.k;
-      (linear.*model.architecture->norm)(r.hidden.data() + needed[static_cast<size_t>(from + i)] * r.stride, model.weights.output_norm,
-                                         c.hidden, c.norm_eps, to);
+      float* to = model.head_input.data() + i * w.k;
+      (linear.*model.architecture->norm)(r.hidden.data() + needed[static_cast<size_t>(from + i)] * r.stride,
+                                         model.weights.output_norm, c.hidden, c.norm_eps, to);
       std::fill(to + c.hidden, to + w.k, 0.0f);
     }
     model.products->run({&w, model.head_input.data(), rows, Then::kStore, model.scores.data(), stride, true}, stop);
@@ -177,7 +188,7 @@ void head(zs_model &model, const zs_forward &f, const std::vector<int64_t> &need
     if (!f.targets) continue;
     const bool whole = model.engine->pool.run(rows, stop, [&](int64_t i, int) {
       const int64_t row = needed[static_cast<size_t>(from + i)];
-      const float *scores = model.scores.data() + i * stride;
+      const float* scores = model.scores.data() + i * stride;
       if (f.targets[row] >= 0)
         f.logprobs[row] = static_cast<double>(scores[f.targets[row]]) - linear.log_sum_exp(scores, c.vocabulary);
     });
@@ -185,39 +196,48 @@ void head(zs_model &model, const zs_forward &f, const std::vector<int64_t> &need
   }
 }
 
-void check_forward(const zs_model &model, const zs_cache &cache, const zs_forward &f) {
-  const zs_model_config &c = model.config;
-  const zs_cache_config &shape = cache_config(cache);
+void check_forward(const zs_model& model, const zs_cache& cache, const zs_forward& f) {
+  const zs_model_config& c = model.config;
+  const zs_cache_config& shape = cache_config(cache);
   const auto n = [](int64_t value) { return static_cast<long long>(value); };
-  if (cache.engine != model.engine) fail(ZS_INVALID, "the cache belongs to another engine than the model: make it on the model's engine");
-  if (shape.layers != c.layers || shape.heads != c.heads || shape.kv_heads != c.kv_heads || shape.head_dim != c.head_dim)
-    fail(ZS_INVALID, "the cache was made for %d layers, %d heads, %d kv heads, headDim %d; the model has %d, %d, %d, %d: make one of the model's shape",
+  if (cache.engine != model.engine)
+    fail(ZS_INVALID, "the cache belongs to another engine than the model: make it on the model's engine");
+  if (shape.layers != c.layers || shape.heads != c.heads || shape.kv_heads != c.kv_heads ||
+      shape.head_dim != c.head_dim)
+    fail(ZS_INVALID,
+         "the cache was made for %d layers, %d heads, %d kv heads, headDim %d; the model has %d, %d, %d, %d: make one "
+         "of the model's shape",
          shape.layers, shape.heads, shape.kv_heads, shape.head_dim, c.layers, c.heads, c.kv_heads, c.head_dim);
   if (f.tokens < 1) fail(ZS_INVALID, "tokens = %lld, expected at least one token id", n(f.tokens));
   if (!f.ids) fail(ZS_INVALID, "ids is missing, expected %lld token ids", n(f.tokens));
   const int64_t seen = cache_seq_len(cache, 0);
   if (f.tokens > c.context - seen)
-    fail(ZS_INVALID, "%lld tokens after %lld seen are more than the model's context of %d: give at most %lld, or start a new session",
+    fail(ZS_INVALID,
+         "%lld tokens after %lld seen are more than the model's context of %d: give at most %lld, or start a new "
+         "session",
          n(f.tokens), n(seen), c.context, n(std::max<int64_t>(0, c.context - seen)));
   for (int64_t i = 0; i < f.tokens; ++i)
     if (f.ids[i] < 0 || f.ids[i] >= c.vocabulary)
       fail(ZS_INVALID, "ids[%lld] = %d, expected a token id from 0 to %d", n(i), f.ids[i], c.vocabulary - 1);
   if (f.row_count < 0 || f.row_count > f.tokens || (f.row_count && (!f.rows || !f.logits)))
-    fail(ZS_INVALID, "row_count = %lld, expected 0 to %lld with rows and logits for as many", n(f.row_count), n(f.tokens));
+    fail(ZS_INVALID, "row_count = %lld, expected 0 to %lld with rows and logits for as many", n(f.row_count),
+         n(f.tokens));
   for (int64_t i = 0; i < f.row_count; ++i)
     if (f.rows[i] < 0 || f.rows[i] >= f.tokens || (i && f.rows[i] <= f.rows[i - 1]))
-      fail(ZS_INVALID, "rows[%lld] = %lld, expected ascending row numbers from 0 to %lld", n(i), n(f.rows[i]), n(f.tokens - 1));
+      fail(ZS_INVALID, "rows[%lld] = %lld, expected ascending row numbers from 0 to %lld", n(i), n(f.rows[i]),
+           n(f.tokens - 1));
   if (f.targets && !f.logprobs) fail(ZS_INVALID, "targets without a place for logprobs: give both or neither");
   for (int64_t i = 0; f.targets && i < f.tokens; ++i)
     if (f.targets[i] < -1 || f.targets[i] >= c.vocabulary)
-      fail(ZS_INVALID, "targets[%lld] = %d, expected a token id from 0 to %d, or -1 to skip the row", n(i), f.targets[i], c.vocabulary - 1);
+      fail(ZS_INVALID, "targets[%lld] = %d, expected a token id from 0 to %d, or -1 to skip the row", n(i),
+           f.targets[i], c.vocabulary - 1);
 }
 
 }  // namespace
 
-Rows::Rows(const zs_model_config &config, const Weights &weights, int64_t tokens, int threads)
+Rows::Rows(const zs_model_config& config, const Weights& weights, int64_t tokens, int threads)
     : rows(std::min(kChunkRows, tokens)), stride(weights.layers[0].qkv.k) {
-  const LayerWeights &w = weights.layers[0];
+  const LayerWeights& w = weights.layers[0];
   const int64_t all = Products::padded(tokens), chunk = Products::padded(rows);
   const int64_t widest = std::max({w.qkv.k, w.attention_output.k, w.gate_up.k});
   hidden = zeros(tokens * stride);
@@ -229,7 +249,7 @@ Rows::Rows(const zs_model_config &config, const Weights &weights, int64_t tokens
   for (int i = 0; i < threads; ++i) line.emplace_back(widest);
 }
 
-void model_forward(zs_model &model, zs_cache &cache, const zs_forward &forward, zs_call *call) {
+void model_forward(zs_model& model, zs_cache& cache, const zs_forward& forward, zs_call* call) {
   check_forward(model, cache, forward);
   const bool prompt = cache_seq_len(cache, 0) == 0;
   for (int32_t layer = 0; layer < model.config.layers; ++layer) {
@@ -238,7 +258,7 @@ void model_forward(zs_model &model, zs_cache &cache, const zs_forward &forward, 
     else
       cache_check_extend(cache, layer, forward.tokens);
   }
-  if (call) call->done = 0, call->total = forward.tokens;
+  report(call, 0, forward.tokens);
   check_abort(call);
 
   const std::vector<int64_t> needed = needed_rows(forward);
@@ -246,17 +266,18 @@ void model_forward(zs_model &model, zs_cache &cache, const zs_forward &forward, 
   model.head_input.need(most * model.weights.output.k);
   model.scores.need(most * model.weights.output.outputs());
   std::unique_ptr<Rows> many;
-  if (forward.tokens > kFewRows) many = std::make_unique<Rows>(model.config, model.weights, forward.tokens, model.engine->pool.threads());
-  Rows &rows = many ? *many : *model.few;
+  if (forward.tokens > kFewRows)
+    many = std::make_unique<Rows>(model.config, model.weights, forward.tokens, model.engine->pool.threads());
+  Rows& rows = many ? *many : *model.few;
 
   // In place nothing can fail and the step is short, so it is not stopped on the way; else a fork takes the changes.
   const bool in_place = !prompt && forward.tokens == 1 && model.weights.bytes <= kInPlace && cache_reserve_step(cache);
   std::unique_ptr<zs_cache> fork = in_place ? nullptr : cache_fork(cache);
-  zs_call *stop = in_place ? nullptr : call;
+  zs_call* stop = in_place ? nullptr : call;
   Pass(model, fork ? *fork : cache, forward, prompt, rows, stop, call).run();
   head(model, forward, needed, rows, stop);
   if (fork) cache_swap(cache, *fork);
-  if (call) call->done = forward.tokens;
+  report(call, forward.tokens, forward.tokens);
 }
 
 }  // namespace zs
