@@ -7,8 +7,8 @@ constexpr Architecture kArchitectures[] = {
 };
 }  // namespace
 
-const Architecture *find_architecture(int32_t number) {
-  for (const Architecture &one : kArchitectures)
+const Architecture* find_architecture(int32_t number) {
+  for (const Architecture& one : kArchitectures)
     if (one.number == number) return &one;
   return nullptr;
 }

@@ -29,7 +29,7 @@ constexpr int kParts = static_cast<int>(Part::kDown) + 1;
 inline bool per_layer(Part part) { return part >= Part::kAttentionNorm; }
 
 enum class Size { kNone, kHidden, kQueries, kKeys, kFeedForward, kVocabulary };
-inline int64_t size_of(Size size, const zs_model_config &config) {
+inline int64_t size_of(Size size, const zs_model_config& config) {
   switch (size) {
     case Size::kHidden:
       return config.hidden;
@@ -49,21 +49,21 @@ inline int64_t size_of(Size size, const zs_model_config &config) {
 
 struct TensorRule {
   Part part;
-  const char *name;
+  const char* name;
   Size inputs, outputs;
 };
 
 struct Architecture {
   int32_t number;
-  const char *name;
-  decltype(LinearKernels::rms_norm) LinearKernels::*norm;
-  decltype(LinearKernels::swiglu) LinearKernels::*activation;
-  decltype(LinearKernels::rope) LinearKernels::*rotation;
+  const char* name;
+  decltype(LinearKernels::rms_norm) LinearKernels::* norm;
+  decltype(LinearKernels::swiglu) LinearKernels::* activation;
+  decltype(LinearKernels::rope) LinearKernels::* rotation;
   TensorRule tensors[kParts];
 };
 
 // nullptr where this build does not know it.
-const Architecture *find_architecture(int32_t number);
+const Architecture* find_architecture(int32_t number);
 
 }  // namespace zs
 #endif

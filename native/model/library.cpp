@@ -32,22 +32,22 @@ class OneThread {
   ~OneThread() {
     if (before_ > 1) calls().set(before_);
   }
-  OneThread(const OneThread &) = delete;
-  OneThread &operator=(const OneThread &) = delete;
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
 
  private:
   struct Calls {
     int (*get)();
     void (*set)(int);
   };
-  static const Calls &calls() {
+  static const Calls& calls() {
     static const Calls found = [] {
-      const auto look = [](const char *name) {
-        if (void *here = dlsym(RTLD_DEFAULT, name)) return here;
-        for (const char *file : {"libgomp.so.1", "libiomp5.so", "libomp.so.5", "libomp.dylib"})
-          if (void *held = dlopen(file, RTLD_NOW | RTLD_NOLOAD))
-            if (void *there = dlsym(held, name)) return there;
-        return static_cast<void *>(nullptr);
+      const auto look = [](const char* name) {
+        if (void* here = dlsym(RTLD_DEFAULT, name)) return here;
+        for (const char* file : {"libgomp.so.1", "libiomp5.so", "libomp.so.5", "libomp.dylib"})
+          if (void* held = dlopen(file, RTLD_NOW | RTLD_NOLOAD))
+            if (void* there = dlsym(held, name)) return there;
+        return static_cast<void*>(nullptr);
       };
       return Calls{reinterpret_cast<int (*)()>(look("omp_get_max_threads")),
                    reinterpret_cast<void (*)(int)>(look("omp_set_num_threads"))};
@@ -57,7 +57,7 @@ class OneThread {
   int before_ = 0;
 };
 
-bool has(const Cpu &cpu, const char *feature) {
+bool has(const Cpu& cpu, const char* feature) {
   return std::find(cpu.features.begin(), cpu.features.end(), feature) != cpu.features.end();
 }
 
@@ -73,24 +73,25 @@ namespace {
 
 class OneDnn : public Library {
  public:
-  OneDnn(int threads, bool bf16) : bf16_(bf16), engine_(dnnl::engine::kind::cpu, 0), scratch_(static_cast<size_t>(threads)) {
+  OneDnn(int threads, bool bf16)
+      : bf16_(bf16), engine_(dnnl::engine::kind::cpu, 0), scratch_(static_cast<size_t>(threads)) {
     for (int i = 0; i < threads; ++i) streams_.emplace_back(engine_);
   }
 
-  const Plan *plan(const BlockShape &shape) override {
+  const Plan* plan(const BlockShape& shape) override {
     const auto it = plans_.find(shape);
     if (it != plans_.end()) return it->second.get();
     return plans_.emplace(shape, compile(shape)).first->second.get();
   }
 
-  bool run(const Plan &plan, const void *x, const void *w, float *y, int thread) noexcept override {
+  bool run(const Plan& plan, const void* x, const void* w, float* y, int thread) noexcept override {
     try {
       OneThread one;
       const size_t t = static_cast<size_t>(thread);
-      const auto &d = plan.description;
+      const auto& d = plan.description;
       plan.product.execute(streams_[t],
-                           {{DNNL_ARG_SRC, dnnl::memory(d.src_desc(), engine_, const_cast<void *>(x))},
-                            {DNNL_ARG_WEIGHTS, dnnl::memory(d.weights_desc(), engine_, const_cast<void *>(w))},
+                           {{DNNL_ARG_SRC, dnnl::memory(d.src_desc(), engine_, const_cast<void*>(x))},
+                            {DNNL_ARG_WEIGHTS, dnnl::memory(d.weights_desc(), engine_, const_cast<void*>(w))},
                             {DNNL_ARG_DST, dnnl::memory(d.dst_desc(), engine_, y)},
                             {DNNL_ARG_SCRATCHPAD, dnnl::memory(d.scratchpad_desc(), engine_, scratch_[t].data())}});
       streams_[t].wait();
@@ -101,7 +102,7 @@ class OneDnn : public Library {
   }
 
  private:
-  std::unique_ptr<Plan> compile(const BlockShape &shape) {
+  std::unique_ptr<Plan> compile(const BlockShape& shape) {
     using dnnl::memory;
     try {
       OneThread one;
@@ -113,11 +114,12 @@ class OneDnn : public Library {
       dnnl::primitive_attr attributes;
       attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
       const dnnl::matmul::primitive_desc description(engine_, x, w, y, attributes);
-      if (std::strncmp(description.impl_info_str(), "brg", 3) != 0) return nullptr;  // its plain loops are slower than ours
+      if (std::strncmp(description.impl_info_str(), "brg", 3) != 0)
+        return nullptr;  // its plain loops are slower than ours
       const int64_t need = static_cast<int64_t>(description.scratchpad_desc().get_size() + 3) / 4;
-      for (Buffer &scratch : scratch_) scratch.need(std::max<int64_t>(need, 16));
+      for (Buffer& scratch : scratch_) scratch.need(std::max<int64_t>(need, 16));
       return std::unique_ptr<Plan>(new Plan{description, dnnl::matmul(description)});
-    } catch (const dnnl::error &e) {
+    } catch (const dnnl::error& e) {
       if (e.status == dnnl_out_of_memory) throw std::bad_alloc();
       return nullptr;
     }
@@ -132,20 +134,21 @@ class OneDnn : public Library {
 
 }  // namespace
 
-std::unique_ptr<Library> make_library(const zs_engine &engine, bool bf16) {
+std::unique_ptr<Library> make_library(const zs_engine& engine, bool bf16) {
   const Cpu cpu = detect_cpu();
-  const bool fast = bf16 ? engine.isa == ZS_ISA_AVX512 && (has(cpu, "avx512bf16") || has(cpu, "amx-bf16")) : engine.isa != ZS_ISA_GENERIC;
+  const bool fast = bf16 ? engine.isa == ZS_ISA_AVX512 && (has(cpu, "avx512bf16") || has(cpu, "amx-bf16"))
+                         : engine.isa != ZS_ISA_GENERIC;
   if (!fast) return nullptr;
   try {
-    return std::make_unique<OneDnn>(const_cast<zs_engine &>(engine).pool.threads(), bf16);
-  } catch (const dnnl::error &) {
+    return std::make_unique<OneDnn>(const_cast<zs_engine&>(engine).pool.threads(), bf16);
+  } catch (const dnnl::error&) {
     return nullptr;
   }
 }
 
-const char *library_name() {
+const char* library_name() {
   static const std::string name = [] {
-    const dnnl::version_t *v = dnnl::version();
+    const dnnl::version_t* v = dnnl::version();
     return "oneDNN " + std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch);
   }();
   return name.c_str();
@@ -156,8 +159,8 @@ const char *library_name() {
 #else
 
 namespace zs {
-std::unique_ptr<Library> make_library(const zs_engine &, bool) { return nullptr; }
-const char *library_name() { return "portable"; }
+std::unique_ptr<Library> make_library(const zs_engine&, bool) { return nullptr; }
+const char* library_name() { return "portable"; }
 }  // namespace zs
 
 #endif

@@ -12,7 +12,7 @@ namespace zs {
 // y [rows][tiles * 16] = x [rows][k] times packed tiles.
 struct BlockShape {
   int64_t rows, k, tiles;
-  bool operator<(const BlockShape &o) const {
+  bool operator<(const BlockShape& o) const {
     if (rows != o.rows) return rows < o.rows;
     if (k != o.k) return k < o.k;
     return tiles < o.tiles;
@@ -24,13 +24,13 @@ class Library {
   class Plan;  // one shape, compiled
   virtual ~Library() = default;
   // nullptr where the library has no fast kernel for the shape on this CPU. Lives as long as the library; not for pool threads.
-  virtual const Plan *plan(const BlockShape &shape) = 0;
+  virtual const Plan* plan(const BlockShape& shape) = 0;
   // On the calling thread alone: false if the library failed. `thread` is the pool's number of the calling thread.
-  virtual bool run(const Plan &plan, const void *x, const void *w, float *y, int thread) noexcept = 0;
+  virtual bool run(const Plan& plan, const void* x, const void* w, float* y, int thread) noexcept = 0;
 };
 
 // For bfloat16 weights (x then is bfloat16 too) or float32 ones; nullptr where this build, CPU or instruction set has none.
-std::unique_ptr<Library> make_library(const zs_engine &engine, bool bf16);
+std::unique_ptr<Library> make_library(const zs_engine& engine, bool bf16);
 
 }  // namespace zs
 #endif

@@ -3,18 +3,18 @@
 
 namespace zs {
 namespace generic {
-const LinearKernels *linear_kernels_table();
+const LinearKernels* linear_kernels_table();
 }
 #if defined(__x86_64__)
 namespace avx2 {
-const LinearKernels *linear_kernels_table();
+const LinearKernels* linear_kernels_table();
 }
 namespace avx512 {
-const LinearKernels *linear_kernels_table();
+const LinearKernels* linear_kernels_table();
 }
 #endif
 
-const LinearKernels *linear_kernels(zs_isa isa) {
+const LinearKernels* linear_kernels(zs_isa isa) {
   switch (isa) {
     case ZS_ISA_GENERIC:
       return generic::linear_kernels_table();

@@ -8,18 +8,19 @@
 namespace zs {
 namespace {
 
-std::unique_ptr<zs_model> load(zs_engine &engine, const char *path, const zs_model_config &config, const zs_tensor *tensors,
-                               int64_t count, zs_call *call) {
+std::unique_ptr<zs_model> load(zs_engine& engine, const char* path, const zs_model_config& config,
+                               const zs_tensor* tensors, int64_t count, zs_call* call) {
   check_config(config);
-  const Architecture *architecture = find_architecture(config.arch);
-  if (!architecture) fail(ZS_UNSUPPORTED, "arch = %d is no architecture that this build knows: use a llama model (0)", config.arch);
+  const Architecture* architecture = find_architecture(config.arch);
+  if (!architecture)
+    fail(ZS_UNSUPPORTED, "arch = %d is no architecture that this build knows: use a llama model (0)", config.arch);
   const ModelFile file(path);
   const Tensors checked = check_tensors(config, *architecture, file, tensors, count);
   std::unique_ptr<zs_model> model(new zs_model{&engine, config, architecture, {}, nullptr, nullptr, {}, {}, {}});
   model->weights = load_weights(engine, config, checked, file, call);
-  const LayerWeights &w = model->weights.layers[0];
-  model->products = std::make_unique<Products>(engine, *architecture,
-                                               std::vector<const Matrix *>{&w.qkv, &w.attention_output, &w.gate_up, &w.down});
+  const LayerWeights& w = model->weights.layers[0];
+  model->products = std::make_unique<Products>(
+      engine, *architecture, std::vector<const Matrix*>{&w.qkv, &w.attention_output, &w.gate_up, &w.down});
   model->few = std::make_unique<Rows>(config, model->weights, kFewRows, engine.pool.threads());
   for (int32_t i = 0; i < config.rope_dims / 2; ++i)
     model->frequencies.push_back(std::pow(static_cast<double>(config.rope_base), -2.0 * i / config.rope_dims));
@@ -29,8 +30,8 @@ std::unique_ptr<zs_model> load(zs_engine &engine, const char *path, const zs_mod
 }  // namespace
 }  // namespace zs
 
-zs_status zs_model_load(zs_engine *engine, const char *path, const zs_model_config *config, const zs_tensor *tensors,
-                        int64_t tensor_count, zs_model **out, zs_call *call) {
+zs_status zs_model_load(zs_engine* engine, const char* path, const zs_model_config* config, const zs_tensor* tensors,
+                        int64_t tensor_count, zs_model** out, zs_call* call) {
   return zs::guard([&] {
     if (!out) zs::fail(ZS_INVALID, "zs_model_load: out is NULL, expected a place for the model");
     *out = nullptr;
@@ -40,17 +41,18 @@ zs_status zs_model_load(zs_engine *engine, const char *path, const zs_model_conf
       zs::fail(ZS_INVALID, "zs_model_config.struct_bytes = %d, expected %zu: compile against this version's zslab.h",
                config->struct_bytes, sizeof(zs_model_config));
     if (tensor_count < 0 || (tensor_count && !tensors))
-      zs::fail(ZS_INVALID, "zs_model_load: tensor_count = %lld, expected as many tensors", static_cast<long long>(tensor_count));
+      zs::fail(ZS_INVALID, "zs_model_load: tensor_count = %lld, expected as many tensors",
+               static_cast<long long>(tensor_count));
     std::lock_guard<std::mutex> lock(engine->busy);
     *out = zs::load(*engine, path, *config, tensors, tensor_count, call).release();
   });
 }
 
-void zs_model_destroy(zs_model *model) { delete model; }
+void zs_model_destroy(zs_model* model) { delete model; }
 
-int64_t zs_model_bytes(const zs_model *model) { return model ? model->weights.bytes : 0; }
+int64_t zs_model_bytes(const zs_model* model) { return model ? model->weights.bytes : 0; }
 
-zs_status zs_model_forward(zs_model *model, zs_cache *cache, const zs_forward *forward, zs_call *call) {
+zs_status zs_model_forward(zs_model* model, zs_cache* cache, const zs_forward* forward, zs_call* call) {
   return zs::guard([&] {
     if (!model || !cache || !forward)
       zs::fail(ZS_INVALID, "zs_model_forward: %s is NULL", !model ? "model" : !cache ? "cache" : "forward");

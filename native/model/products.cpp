@@ -8,9 +8,10 @@
 namespace zs {
 namespace {
 
-constexpr int64_t kLibraryTiles = 16;           // most tiles of a library block
-constexpr int64_t kLibraryRows = 128;           // most rows
-constexpr int64_t kOwnBytes = int64_t{1} << 16;  // weights of one of our own blocks with few rows: microseconds of reading
+constexpr int64_t kLibraryTiles = 16;  // most tiles of a library block
+constexpr int64_t kLibraryRows = 128;  // most rows
+constexpr int64_t kOwnBytes =
+    int64_t{1} << 16;  // weights of one of our own blocks with few rows: microseconds of reading
 constexpr int64_t kOwnTiles = 16, kManyTiles = 4;
 
 int64_t parts_of(int64_t whole, int64_t part) { return (whole + part - 1) / part; }
@@ -23,18 +24,18 @@ int64_t library_tiles(int64_t tiles) {
   return each + each % 2;
 }
 
-int64_t own_tiles(const Matrix &w, int64_t rows) {
+int64_t own_tiles(const Matrix& w, int64_t rows) {
   if (rows > kFewRows) return kManyTiles;
   return std::max<int64_t>(2, std::min(kOwnTiles, kOwnBytes / w.tile_bytes() / 2 * 2));
 }
 
 }  // namespace
 
-Products::Products(zs_engine &engine, const Architecture &architecture, const std::vector<const Matrix *> &matrices)
+Products::Products(zs_engine& engine, const Architecture& architecture, const std::vector<const Matrix*>& matrices)
     : engine_(engine), linear_(*engine.linear), activation_(linear_.*architecture.activation) {
   bf16_ = matrices[0]->bf16;
   library_ = make_library(engine, bf16_);
-  for (const Matrix *w : matrices) {
+  for (const Matrix* w : matrices) {
     const int64_t tiles = std::min(library_tiles(w->tiles), w->tiles);
     if (library_ && !library_->plan({library_rows(w->k), w->k, tiles})) library_.reset();
   }
@@ -42,48 +43,49 @@ Products::Products(zs_engine &engine, const Architecture &architecture, const st
   for (int i = 0; i < engine.pool.threads(); ++i) scratch_.emplace_back(floats);
 }
 
-void Products::run(const Product &product, const zs_call *call) {
+void Products::run(const Product& product, const zs_call* call) {
   if (product.rows <= kFewRows || product.exact || !library_) return own(product, call);
   by_library(product, call);
 }
 
-void Products::finish(const Product &p, const Block &b, const float *values, int64_t stride, bool bf16) const {
+void Products::finish(const Product& p, const Block& b, const float* values, int64_t stride, bool bf16) const {
   const int64_t columns = b.tiles * kTile;
   for (int64_t r = 0; r < b.rows; ++r, values += stride) {
     const int64_t row = (b.row + r) * p.y_stride;
     if (p.then == Then::kStore) {
-      std::copy_n(values, columns, static_cast<float *>(p.y) + row + b.tile * kTile);
+      std::copy_n(values, columns, static_cast<float*>(p.y) + row + b.tile * kTile);
     } else if (p.then == Then::kAdd) {
-      linear_.add(static_cast<float *>(p.y) + row + b.tile * kTile, values, columns);
+      linear_.add(static_cast<float*>(p.y) + row + b.tile * kTile, values, columns);
     } else if (bf16) {
       alignas(64) float active[kLibraryTiles * kTile / 2];
       activation_(values, b.tiles / 2, active);
-      linear_.round_bf16(active, columns / 2, static_cast<uint16_t *>(p.y) + row + b.tile / 2 * kTile);
+      linear_.round_bf16(active, columns / 2, static_cast<uint16_t*>(p.y) + row + b.tile / 2 * kTile);
     } else {
-      activation_(values, b.tiles / 2, static_cast<float *>(p.y) + row + b.tile / 2 * kTile);
+      activation_(values, b.tiles / 2, static_cast<float*>(p.y) + row + b.tile / 2 * kTile);
     }
   }
 }
 
-void Products::own_block(const Product &p, const Block &b, int thread) {
-  const Matrix &w = *p.w;
-  const float *x = static_cast<const float *>(p.x) + b.row * w.k;
+void Products::own_block(const Product& p, const Block& b, int thread) {
+  const Matrix& w = *p.w;
+  const float* x = static_cast<const float*>(p.x) + b.row * w.k;
   const bool direct = p.then == Then::kStore;
-  float *y = direct ? static_cast<float *>(p.y) + b.row * p.y_stride + b.tile * kTile : scratch_[static_cast<size_t>(thread)].data();
+  float* y = direct ? static_cast<float*>(p.y) + b.row * p.y_stride + b.tile * kTile
+                    : scratch_[static_cast<size_t>(thread)].data();
   const int64_t stride = direct ? p.y_stride : b.tiles * kTile;
-  const void *tile = w.tile(b.tile);
+  const void* tile = w.tile(b.tile);
   if (w.bf16 && b.rows == 1)
-    linear_.gemv_bf16(static_cast<const uint16_t *>(tile), x, w.k, b.tiles, y);
+    linear_.gemv_bf16(static_cast<const uint16_t*>(tile), x, w.k, b.tiles, y);
   else if (w.bf16)
-    linear_.gemm_bf16(static_cast<const uint16_t *>(tile), x, w.k, b.rows, w.k, b.tiles, y, stride);
+    linear_.gemm_bf16(static_cast<const uint16_t*>(tile), x, w.k, b.rows, w.k, b.tiles, y, stride);
   else if (b.rows == 1)
-    linear_.gemv_f32(static_cast<const float *>(tile), x, w.k, b.tiles, y);
+    linear_.gemv_f32(static_cast<const float*>(tile), x, w.k, b.tiles, y);
   else
-    linear_.gemm_f32(static_cast<const float *>(tile), x, w.k, b.rows, w.k, b.tiles, y, stride);
+    linear_.gemm_f32(static_cast<const float*>(tile), x, w.k, b.rows, w.k, b.tiles, y, stride);
   if (!direct) finish(p, b, y, stride, false);
 }
 
-void Products::own(const Product &p, const zs_call *call) {
+void Products::own(const Product& p, const zs_call* call) {
   const int64_t tiles = own_tiles(*p.w, p.rows), row_blocks = parts_of(p.rows, kExactRows);
   const bool whole = engine_.pool.run(row_blocks * parts_of(p.w->tiles, tiles), call, [&](int64_t unit, int thread) {
     Block b{};
@@ -94,8 +96,8 @@ void Products::own(const Product &p, const zs_call *call) {
   if (!whole) check_abort(call);
 }
 
-void Products::by_library(const Product &p, const zs_call *call) {
-  const Matrix &w = *p.w;
+void Products::by_library(const Product& p, const zs_call* call) {
+  const Matrix& w = *p.w;
   const int64_t rows = library_rows(w.k), tiles = library_tiles(w.tiles);
   const int64_t row_blocks = parts_of(p.rows, rows), columns = parts_of(w.tiles, tiles);
   const auto block_of = [&](int64_t row_block, int64_t column) {
@@ -103,29 +105,33 @@ void Products::by_library(const Product &p, const zs_call *call) {
                  std::min(tiles, w.tiles - column * tiles)};
   };
   // Only the last row block and the last column may differ in shape: at most four plans.
-  const Library::Plan *plans[2][2];
+  const Library::Plan* plans[2][2];
   for (int last_row = 0; last_row < 2; ++last_row)
     for (int last_column = 0; last_column < 2; ++last_column) {
       const Block b = block_of(last_row ? row_blocks - 1 : 0, last_column ? columns - 1 : 0);
       const BlockShape shape{padded(b.rows), w.k, b.tiles};
       plans[last_row][last_column] = library_->plan(shape);
       if (!plans[last_row][last_column])
-        fail(ZS_INTERNAL, "%s has no kernel for a product of %lld rows, %lld inputs and %lld outputs: build with `npm run build -- --portable`",
-             library_name(), static_cast<long long>(shape.rows), static_cast<long long>(w.k), static_cast<long long>(b.tiles * kTile));
+        fail(ZS_INTERNAL,
+             "%s has no kernel for a product of %lld rows, %lld inputs and %lld outputs: build with `npm run build -- "
+             "--portable`",
+             library_name(), static_cast<long long>(shape.rows), static_cast<long long>(w.k),
+             static_cast<long long>(b.tiles * kTile));
     }
   std::atomic<bool> failed{false};
   const size_t element = bf16_ ? 2 : 4;
   const bool whole = engine_.pool.run(row_blocks * columns, call, [&](int64_t unit, int thread) {
     const int64_t row_block = unit % row_blocks, column = unit / row_blocks;
     const Block b = block_of(row_block, column);
-    const void *x = static_cast<const char *>(p.x) + static_cast<size_t>(b.row * w.k) * element;
-    float *y = scratch_[static_cast<size_t>(thread)].data();  // the library wants rows side by side
+    const void* x = static_cast<const char*>(p.x) + static_cast<size_t>(b.row * w.k) * element;
+    float* y = scratch_[static_cast<size_t>(thread)].data();  // the library wants rows side by side
     if (!library_->run(*plans[row_block == row_blocks - 1][column == columns - 1], x, w.tile(b.tile), y, thread))
       failed.store(true, std::memory_order_relaxed);
     else
       finish(p, b, y, b.tiles * kTile, bf16_);
   });
-  if (failed) fail(ZS_INTERNAL, "%s failed in a matrix product: build with `npm run build -- --portable`", library_name());
+  if (failed)
+    fail(ZS_INTERNAL, "%s failed in a matrix product: build with `npm run build -- --portable`", library_name());
   if (!whole) check_abort(call);
 }
 

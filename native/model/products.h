@@ -22,11 +22,12 @@ enum class Then {
 };
 
 struct Product {
-  const Matrix *w;
-  const void *x;  // rows of w->k values side by side, zero beyond the inputs: bfloat16 where rounded(rows), else float32
+  const Matrix* w;
+  const void*
+      x;  // rows of w->k values side by side, zero beyond the inputs: bfloat16 where rounded(rows), else float32
   int64_t rows;
   Then then;
-  void *y;  // float32; for kActivate like x
+  void* y;  // float32; for kActivate like x
   int64_t y_stride;
   bool exact = false;  // our own kernels on float32 rows, however many there are
 };
@@ -34,26 +35,26 @@ struct Product {
 class Products {
  public:
   // `matrices`: all that will be multiplied with many rows.
-  Products(zs_engine &engine, const Architecture &architecture, const std::vector<const Matrix *> &matrices);
+  Products(zs_engine& engine, const Architecture& architecture, const std::vector<const Matrix*>& matrices);
 
   bool rounded(int64_t rows) const { return library_ && bf16_ && rows > kFewRows; }
   // Rows that x must have room for.
   static int64_t padded(int64_t rows) { return (rows + 15) / 16 * 16; }
 
   // Throws Error: ZS_ABORTED, ZS_INTERNAL.
-  void run(const Product &product, const zs_call *call);
+  void run(const Product& product, const zs_call* call);
 
  private:
   struct Block {
     int64_t row, rows, tile, tiles;
   };
-  void own(const Product &product, const zs_call *call);
-  void by_library(const Product &product, const zs_call *call);
-  void own_block(const Product &product, const Block &block, int thread);
-  void finish(const Product &product, const Block &block, const float *values, int64_t stride, bool bf16) const;
+  void own(const Product& product, const zs_call* call);
+  void by_library(const Product& product, const zs_call* call);
+  void own_block(const Product& product, const Block& block, int thread);
+  void finish(const Product& product, const Block& block, const float* values, int64_t stride, bool bf16) const;
 
-  zs_engine &engine_;
-  const LinearKernels &linear_;
+  zs_engine& engine_;
+  const LinearKernels& linear_;
   decltype(LinearKernels::swiglu) activation_;
   bool bf16_ = false;
   std::unique_ptr<Library> library_;

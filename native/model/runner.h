@@ -13,25 +13,25 @@ namespace zs {
 
 // Memory of one pass over `rows` tokens; zeros at first, so that what pads rows stays zero.
 struct Rows {
-  Rows(const zs_model_config &config, const Weights &weights, int64_t rows, int threads);
+  Rows(const zs_model_config& config, const Weights& weights, int64_t rows, int threads);
 
-  int64_t rows;         // of a chunk of the products
-  int64_t stride;       // of `hidden`
-  Buffer hidden;        // [tokens][stride]: the residual stream
-  Buffer qkv;           // [tokens][qkv.outputs()]
-  Buffer attended;      // [tokens][attention_output.k]
-  Buffer input;         // a chunk's input of a product: float32 or bfloat16
-  Buffer active;        // a chunk's activated rows: float32 or bfloat16
-  Buffer angles;        // [tokens][rope_dims / 2][2]
+  int64_t rows;              // of a chunk of the products
+  int64_t stride;            // of `hidden`
+  Buffer hidden;             // [tokens][stride]: the residual stream
+  Buffer qkv;                // [tokens][qkv.outputs()]
+  Buffer attended;           // [tokens][attention_output.k]
+  Buffer input;              // a chunk's input of a product: float32 or bfloat16
+  Buffer active;             // a chunk's activated rows: float32 or bfloat16
+  Buffer angles;             // [tokens][rope_dims / 2][2]
   std::vector<Buffer> line;  // of each thread: one row before it is rounded
 };
 
 }  // namespace zs
 
 struct zs_model {
-  zs_engine *engine;
+  zs_engine* engine;
   zs_model_config config;
-  const zs::Architecture *architecture;
+  const zs::Architecture* architecture;
   zs::Weights weights;
   std::unique_ptr<zs::Products> products;
   std::unique_ptr<zs::Rows> few;  // kept for decode
@@ -42,7 +42,7 @@ struct zs_model {
 namespace zs {
 
 // As zs_model_forward, but it throws; the caller holds engine->busy.
-void model_forward(zs_model &model, zs_cache &cache, const zs_forward &forward, zs_call *call);
+void model_forward(zs_model& model, zs_cache& cache, const zs_forward& forward, zs_call* call);
 
 }  // namespace zs
 #endif

@@ -18,11 +18,11 @@ namespace {
 constexpr int64_t kBlock = 32;  // values of one quantised block
 
 struct Type {
-  const char *name;
+  const char* name;
   int64_t values, bytes;  // of one block
 };
 
-const Type *type_of(int32_t number) {
+const Type* type_of(int32_t number) {
   static constexpr Type kF32{"F32", 1, 4}, kF16{"F16", 1, 2}, kQ4{"Q4_1", kBlock, 20}, kQ8{"Q8_0", kBlock, 34};
   switch (number) {
     case ZS_T_F32:
@@ -41,7 +41,7 @@ const Type *type_of(int32_t number) {
 struct Expected {
   int64_t inputs, rows;
   bool vector;
-  Tensor *place;
+  Tensor* place;
 };
 
 std::string shape_text(int32_t dims, int64_t inputs, int64_t rows) {
@@ -50,15 +50,18 @@ std::string shape_text(int32_t dims, int64_t inputs, int64_t rows) {
   return text + "]";
 }
 
-Tensor checked(const zs_tensor &given, const Expected &expected, const ModelFile &file) {
-  const char *name = given.name;
-  const Type *type = type_of(given.type);
+Tensor checked(const zs_tensor& given, const Expected& expected, const ModelFile& file) {
+  const char* name = given.name;
+  const Type* type = type_of(given.type);
   if (!type)
-    fail(ZS_UNSUPPORTED, "tensor \"%s\" has type %d: supported are F32 (0), F16 (1), Q4_1 (3) and Q8_0 (8); convert the model to one of them",
+    fail(ZS_UNSUPPORTED,
+         "tensor \"%s\" has type %d: supported are F32 (0), F16 (1), Q4_1 (3) and Q8_0 (8); convert the model to one "
+         "of them",
          name, given.type);
   const int32_t dims = expected.vector ? 1 : 2;
   if (given.dims != dims || given.shape[0] != expected.inputs || (dims == 2 && given.shape[1] != expected.rows))
-    fail(ZS_INVALID, "tensor \"%s\" has shape %s, expected %s from the model's sizes: the file is damaged or was converted wrongly",
+    fail(ZS_INVALID,
+         "tensor \"%s\" has shape %s, expected %s from the model's sizes: the file is damaged or was converted wrongly",
          name, shape_text(given.dims, given.shape[0], given.shape[1]).c_str(),
          shape_text(dims, expected.inputs, expected.rows).c_str());
   if (expected.inputs % type->values)
@@ -71,13 +74,15 @@ Tensor checked(const zs_tensor &given, const Expected &expected, const ModelFile
          static_cast<long long>(given.bytes), shape_text(dims, expected.inputs, expected.rows).c_str(), type->name,
          static_cast<long long>(bytes));
   if (given.offset < 0 || bytes > file.size() || given.offset > file.size() - bytes)
-    fail(ZS_INVALID, "tensor \"%s\" of %lld bytes at offset %lld reaches beyond the end of %s (%lld bytes): the file was cut off, fetch it again",
+    fail(ZS_INVALID,
+         "tensor \"%s\" of %lld bytes at offset %lld reaches beyond the end of %s (%lld bytes): the file was cut off, "
+         "fetch it again",
          name, static_cast<long long>(bytes), static_cast<long long>(given.offset), file.path().c_str(),
          static_cast<long long>(file.size()));
   return tensor;
 }
 
-void whole(const char *name, int64_t value, int64_t least, int64_t most) {
+void whole(const char* name, int64_t value, int64_t least, int64_t most) {
   if (value < least || value > most)
     fail(ZS_INVALID, "%s = %lld in the model's sizes, expected a whole number from %lld to %lld", name,
          static_cast<long long>(value), static_cast<long long>(least), static_cast<long long>(most));
@@ -85,7 +90,7 @@ void whole(const char *name, int64_t value, int64_t least, int64_t most) {
 
 }  // namespace
 
-ModelFile::ModelFile(const char *path) : path_(path) {
+ModelFile::ModelFile(const char* path) : path_(path) {
   fd_ = open(path, O_RDONLY | O_CLOEXEC);
   if (fd_ < 0) fail(ZS_IO, "cannot open the model file %s: %s", path, std::strerror(errno));
   struct stat info{};
@@ -98,8 +103,8 @@ ModelFile::ModelFile(const char *path) : path_(path) {
 
 ModelFile::~ModelFile() { close(fd_); }
 
-bool ModelFile::read(int64_t offset, int64_t bytes, void *to) const noexcept {
-  uint8_t *at = static_cast<uint8_t *>(to);
+bool ModelFile::read(int64_t offset, int64_t bytes, void* to) const noexcept {
+  uint8_t* at = static_cast<uint8_t*>(to);
   while (bytes > 0) {
     const ssize_t got = pread(fd_, at, static_cast<size_t>(bytes), static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
@@ -109,7 +114,7 @@ bool ModelFile::read(int64_t offset, int64_t bytes, void *to) const noexcept {
   return true;
 }
 
-void check_config(const zs_model_config &c) {
+void check_config(const zs_model_config& c) {
   whole("layers", c.layers, 1, 4096);
   whole("heads", c.heads, 1, 4096);
   whole("kv_heads", c.kv_heads, 1, 4096);
@@ -121,30 +126,34 @@ void check_config(const zs_model_config &c) {
   whole("rope_dims", c.rope_dims, 2, c.head_dim);
   whole("tied_output", c.tied_output, 0, 1);
   if (c.heads % c.kv_heads)
-    fail(ZS_INVALID, "heads = %d on kv_heads = %d in the model's sizes, expected heads divisible by kv_heads", c.heads, c.kv_heads);
+    fail(ZS_INVALID, "heads = %d on kv_heads = %d in the model's sizes, expected heads divisible by kv_heads", c.heads,
+         c.kv_heads);
   if (c.head_dim % 2 || c.rope_dims % 2)
-    fail(ZS_INVALID, "head_dim = %d and rope_dims = %d in the model's sizes, expected even numbers", c.head_dim, c.rope_dims);
+    fail(ZS_INVALID, "head_dim = %d and rope_dims = %d in the model's sizes, expected even numbers", c.head_dim,
+         c.rope_dims);
   if (!(c.rope_base > 0) || !std::isfinite(c.rope_base))
-    fail(ZS_INVALID, "rope_base = %g in the model's sizes, expected a finite number above 0", static_cast<double>(c.rope_base));
+    fail(ZS_INVALID, "rope_base = %g in the model's sizes, expected a finite number above 0",
+         static_cast<double>(c.rope_base));
   if (!(c.norm_eps >= 0) || !std::isfinite(c.norm_eps))
-    fail(ZS_INVALID, "norm_eps = %g in the model's sizes, expected a finite number of at least 0", static_cast<double>(c.norm_eps));
+    fail(ZS_INVALID, "norm_eps = %g in the model's sizes, expected a finite number of at least 0",
+         static_cast<double>(c.norm_eps));
   if (c.weights != ZS_F32 && c.weights != ZS_BF16)
     fail(ZS_INVALID, "weights = %d, expected float32 (0) or bfloat16 (2)", c.weights);
 }
 
-Tensors check_tensors(const zs_model_config &config, const Architecture &architecture, const ModelFile &file,
-                      const zs_tensor *given, int64_t count) {
+Tensors check_tensors(const zs_model_config& config, const Architecture& architecture, const ModelFile& file,
+                      const zs_tensor* given, int64_t count) {
   Tensors found;
   found.once.resize(kParts);
   found.layers.resize(static_cast<size_t>(kParts) * static_cast<size_t>(config.layers));
   std::unordered_map<std::string, Expected> expected;
-  for (const TensorRule &rule : architecture.tensors) {
+  for (const TensorRule& rule : architecture.tensors) {
     if (rule.part == Part::kOutput && config.tied_output) continue;
     Expected one{size_of(rule.inputs, config), size_of(rule.outputs, config), rule.outputs == Size::kNone, nullptr};
     for (int64_t layer = 0; layer < (per_layer(rule.part) ? config.layers : 1); ++layer) {
       std::string name = rule.name;
       if (per_layer(rule.part)) name = "blk." + std::to_string(layer) + "." + name;
-      auto &places = per_layer(rule.part) ? found.layers : found.once;
+      auto& places = per_layer(rule.part) ? found.layers : found.once;
       one.place = &places[static_cast<size_t>(layer * kParts + static_cast<int64_t>(rule.part))];
       expected.emplace(std::move(name), one);
     }
@@ -153,20 +162,22 @@ Tensors check_tensors(const zs_model_config &config, const Architecture &archite
     if (!given[i].name) fail(ZS_INVALID, "tensor %lld has no name", static_cast<long long>(i));
     const auto it = expected.find(given[i].name);
     if (it == expected.end())
-      fail(ZS_UNSUPPORTED, "the tensor \"%.100s\" is no part of a %s model of these sizes that zslab computes: use a plain %s model",
+      fail(ZS_UNSUPPORTED,
+           "the tensor \"%.100s\" is no part of a %s model of these sizes that zslab computes: use a plain %s model",
            given[i].name, architecture.name, architecture.name);
-    if (it->second.place->rows) fail(ZS_INVALID, "the tensor \"%s\" is there twice: the file is damaged", given[i].name);
+    if (it->second.place->rows)
+      fail(ZS_INVALID, "the tensor \"%s\" is there twice: the file is damaged", given[i].name);
     *it->second.place = checked(given[i], it->second, file);
   }
-  for (const auto &[name, one] : expected)
+  for (const auto& [name, one] : expected)
     if (!one.place->rows)
-      fail(ZS_INVALID, "the tensor \"%s\" of shape %s is missing: the file is damaged or was converted wrongly", name.c_str(),
-           shape_text(one.vector ? 1 : 2, one.inputs, one.rows).c_str());
+      fail(ZS_INVALID, "the tensor \"%s\" of shape %s is missing: the file is damaged or was converted wrongly",
+           name.c_str(), shape_text(one.vector ? 1 : 2, one.inputs, one.rows).c_str());
   return found;
 }
 
-void dequantize(int32_t type, const uint8_t *from, int64_t count, float *to) {
-  const auto half = [](const uint8_t *p) {
+void dequantize(int32_t type, const uint8_t* from, int64_t count, float* to) {
+  const auto half = [](const uint8_t* p) {
     uint16_t bits;
     std::memcpy(&bits, p, 2);
     return of_f16(bits);

@@ -12,13 +12,13 @@ namespace zs {
 // Reads by position, so that a file that shrinks meanwhile is an error and not a signal. Errors: ZS_IO.
 class ModelFile {
  public:
-  explicit ModelFile(const char *path);
+  explicit ModelFile(const char* path);
   ~ModelFile();
-  ModelFile(const ModelFile &) = delete;
-  ModelFile &operator=(const ModelFile &) = delete;
+  ModelFile(const ModelFile&) = delete;
+  ModelFile& operator=(const ModelFile&) = delete;
   int64_t size() const { return size_; }
-  const std::string &path() const { return path_; }
-  bool read(int64_t offset, int64_t bytes, void *to) const noexcept;  // false: the file no longer holds them
+  const std::string& path() const { return path_; }
+  bool read(int64_t offset, int64_t bytes, void* to) const noexcept;  // false: the file no longer holds them
 
  private:
   std::string path_;
@@ -35,22 +35,22 @@ struct Tensor {
 // By part; those of one layer in a row of their own.
 struct Tensors {
   std::vector<Tensor> once, layers;
-  const Tensor &at(Part part) const { return once[static_cast<size_t>(part)]; }
-  const Tensor &at(Part part, int64_t layer) const {
+  const Tensor& at(Part part) const { return once[static_cast<size_t>(part)]; }
+  const Tensor& at(Part part, int64_t layer) const {
     return layers[static_cast<size_t>(layer * kParts + static_cast<int64_t>(part))];
   }
 };
 
 // Errors: ZS_INVALID, ZS_UNSUPPORTED.
-void check_config(const zs_model_config &config);
+void check_config(const zs_model_config& config);
 
 // Every tensor of the architecture once, with the shape that `config` says, inside the file, and no other tensor.
-Tensors check_tensors(const zs_model_config &config, const Architecture &architecture, const ModelFile &file,
-                      const zs_tensor *tensors, int64_t count);
+Tensors check_tensors(const zs_model_config& config, const Architecture& architecture, const ModelFile& file,
+                      const zs_tensor* tensors, int64_t count);
 
 // `count` values (a whole number of blocks) of a row to float32: F32, F16, Q8_0 (32 bytes and a scale), Q4_1 (32 nibbles, a scale
 // and a least value).
-void dequantize(int32_t type, const uint8_t *from, int64_t count, float *to);
+void dequantize(int32_t type, const uint8_t* from, int64_t count, float* to);
 
 }  // namespace zs
 #endif

@@ -12,37 +12,38 @@
 namespace zs {
 
 struct Matrix {
-  void *data = nullptr;
+  void* data = nullptr;
   int64_t k = 0, tiles = 0;  // padded inputs; tiles of 16 outputs
   bool bf16 = false;
 
   int64_t outputs() const { return tiles * kTile; }  // padded
   int64_t tile_bytes() const { return k * kTile * (bf16 ? 2 : 4); }
-  const void *tile(int64_t i) const { return static_cast<const char *>(data) + i * tile_bytes(); }
+  const void* tile(int64_t i) const { return static_cast<const char*>(data) + i * tile_bytes(); }
 };
 
 struct LayerWeights {
   float *attention_norm = nullptr, *feed_forward_norm = nullptr;
-  Matrix qkv;                  // rows of query, key, value in turn
+  Matrix qkv;  // rows of query, key, value in turn
   Matrix attention_output;
-  Matrix gate_up;              // tiles in turn: 16 gate rows, 16 up rows
+  Matrix gate_up;  // tiles in turn: 16 gate rows, 16 up rows
   Matrix down;
 };
 
 struct Weights {
   Matrix embedding, output;  // one and the same where the output is tied
-  float *output_norm = nullptr;
+  float* output_norm = nullptr;
   std::vector<LayerWeights> layers;
   int64_t bytes = 0;
 
   // Row `id` of the embedding, `hidden` values.
-  void embed(int64_t id, int64_t hidden, float *to) const;
+  void embed(int64_t id, int64_t hidden, float* to) const;
 
   std::unique_ptr<void, Freed> memory;
 };
 
 // Reads, dequantises and packs everything. Errors: ZS_IO, ZS_ABORTED; std::bad_alloc.
-Weights load_weights(zs_engine &engine, const zs_model_config &config, const Tensors &tensors, const ModelFile &file, zs_call *call);
+Weights load_weights(zs_engine& engine, const zs_model_config& config, const Tensors& tensors, const ModelFile& file,
+                     zs_call* call);
 
 }  // namespace zs
 #endif
