@@ -53,31 +53,29 @@ interface Pass {
   inner?: string
 }
 
+interface Tslab {
+  ts: TypeScript
+  createConverter: typeof import('tslab/dist/converter.js').createConverter
+  isCompleteCode: typeof import('tslab/dist/converter.js').isCompleteCode
+  describe(info: import('typescript').QuickInfo): string
+}
+
 export class Compiler {
+  /** tslab is loaded once, with entry points that report to the compiler in use. */
+  private static tslab?: Tslab
+  private static pass: Pass = { imports: [] }
   readonly ts: TypeScript
   readonly converter: Converter
-  readonly isComplete: (code: string) => { completed: boolean; indent?: string }
+  readonly isComplete: Tslab['isCompleteCode']
   /** What is known about a name, as text. */
-  readonly describe: (info: import('typescript').QuickInfo) => string
-  private pass: Pass = { imports: [] }
+  readonly describe: Tslab['describe']
 
   constructor(shipped: ShippedPackage) {
-    const require = createRequire(import.meta.url)
-    const converterPath = require.resolve('tslab/dist/converter')
-    const tslabRequire = createRequire(converterPath)
-    const tsPath = tslabRequire.resolve('@tslab/typescript-for-tslab')
-    const ts = tslabRequire(tsPath) as TypeScript
-    this.ts = ts
-    typeFiles(ts, shipped)
-    // tslab's converter fixes its compiler options, so it is handed a TypeScript whose two entry points adjust them.
-    const cached = require.cache[tsPath]!
-    cached.exports = { ...ts, createWatchCompilerHost: this.watchHost, transpileModule: this.toCommonJs }
-    const tslab = tslabRequire(converterPath) as typeof import('tslab/dist/converter.js')
-    cached.exports = ts
+    const tslab = (Compiler.tslab ??= loadTslab(shipped, (pass) => (Compiler.pass = pass)))
+    this.ts = tslab.ts
     this.converter = tslab.createConverter({ isJS: false, isBrowser: false })
     this.isComplete = tslab.isCompleteCode
-    const { printQuickInfo } = tslabRequire('./inspect.js') as typeof import('tslab/dist/inspect.js')
-    this.describe = printQuickInfo as unknown as Compiler['describe']
+    this.describe = tslab.describe
   }
 
   /** Whether `code` has no syntax errors. */
@@ -87,42 +85,12 @@ export class Compiler {
     return (file as unknown as { parseDiagnostics: unknown[] }).parseDiagnostics.length === 0
   }
 
-  private readonly watchHost = (...args: unknown[]): unknown => {
-    const { ts } = this
-    Object.assign(args[1] as object, {
-      moduleResolution: ts.ModuleResolutionKind.Bundler, // reads `exports`, which tslab's Node10 does not
-      inlineSourceMap: true,
-      disableTopLevelAwait: false, // cells always run inside an async function
-      types: ['node'],
-      typeRoots: nodeTypeRoots(ts.sys.getCurrentDirectory()),
-      lib: ['lib.es2023.d.ts'],
-    })
-    type Make = (...all: unknown[]) => Parameters<typeof writeShorthandsOut>[1]
-    return writeShorthandsOut(ts, (ts.createWatchCompilerHost as unknown as Make)(...args))
-  }
-
-  private readonly toCommonJs = (
-    source: string,
-    options: import('typescript').TranspileOptions,
-  ): import('typescript').TranspileOutput => {
-    const { text, map } = splitInlineMap(source)
-    const pass: Pass = { imports: [], inner: map }
-    const output = this.ts.transpileModule(text, {
-      ...options,
-      compilerOptions: { ...options.compilerOptions, sourceMap: true },
-      transformers: { before: [guardAwaits(this.ts, pass.imports)] },
-    })
-    pass.outer = output.sourceMapText
-    this.pass = pass
-    return { ...output, outputText: output.outputText.replace(/\n?\/\/# sourceMappingURL=.*\s*$/, '\n') }
-  }
-
   /** Compiles `code`, given the declarations of the cells before it. */
   compile(declarations: string, code: string): CompileResult {
     const result = this.converter.convert(declarations, code)
     if (result.diagnostics.length > 0) return { ok: false, complaints: result.diagnostics.map(complaint) }
     // Side outputs pass through toCommonJs too; the cell's own is always the last.
-    const { imports, inner, outer } = this.pass
+    const { imports, inner, outer } = Compiler.pass
     const maps = [outer, inner].map((text) => text && new SourceMap(JSON.parse(text) as never))
     return {
       ok: true,
@@ -139,6 +107,77 @@ export class Compiler {
         },
       },
     }
+  }
+}
+
+/** tslab's converter fixes its compiler options, so it is handed a TypeScript whose two entry points adjust them. */
+function loadTslab(shipped: ShippedPackage, passed: (pass: Pass) => void): Tslab {
+  const require = createRequire(import.meta.url)
+  const converterPath = require.resolve('tslab/dist/converter')
+  const tslabRequire = createRequire(converterPath)
+  const tsPath = tslabRequire.resolve('@tslab/typescript-for-tslab')
+  const ts = tslabRequire(tsPath) as TypeScript
+  typeFiles(ts, shipped)
+  const cached = require.cache[tsPath]!
+  cached.exports = { ...ts, createWatchCompilerHost: watchHost(ts), transpileModule: toCommonJs(ts, passed) }
+  const { createConverter, isCompleteCode } = tslabRequire(converterPath) as Tslab
+  cached.exports = ts
+  const { printQuickInfo } = tslabRequire('./inspect.js') as typeof import('tslab/dist/inspect.js')
+  return { ts, createConverter, isCompleteCode, describe: printQuickInfo as unknown as Tslab['describe'] }
+}
+
+function watchHost(ts: TypeScript) {
+  return (...args: unknown[]): unknown => {
+    Object.assign(args[1] as object, {
+      moduleResolution: ts.ModuleResolutionKind.Bundler, // reads `exports`, which tslab's Node10 does not
+      inlineSourceMap: true,
+      disableTopLevelAwait: false, // cells always run inside an async function
+      types: ['node'],
+      typeRoots: nodeTypeRoots(ts.sys.getCurrentDirectory()),
+      lib: ['lib.es2023.d.ts'],
+    })
+    const host = (ts.createWatchCompilerHost as (...all: unknown[]) => unknown)(...args) as WatchTimers
+    return withOwnTimers(host)
+  }
+}
+
+interface WatchTimers {
+  setTimeout(callback: () => void, ms: number): unknown
+  clearTimeout(timer: unknown): void
+}
+
+/** tslab keeps one timer, the program's next update. TypeScript has a second one, for files that appear. */
+function withOwnTimers(host: WatchTimers): WatchTimers {
+  const { setTimeout: later, clearTimeout: forget } = host
+  const own = new Set<unknown>()
+  host.setTimeout = (callback, ms) => {
+    if (callback.name === 'updateProgramWithWatchStatus') return later(callback, ms)
+    const timer = setTimeout(() => {
+      own.delete(timer)
+      callback()
+    }, 0)
+    own.add(timer)
+    return timer
+  }
+  host.clearTimeout = (timer) => (own.delete(timer) ? clearTimeout(timer as NodeJS.Timeout) : forget(timer))
+  return host
+}
+
+function toCommonJs(ts: TypeScript, passed: (pass: Pass) => void) {
+  return (
+    source: string,
+    options: import('typescript').TranspileOptions,
+  ): import('typescript').TranspileOutput => {
+    const { text, map } = splitInlineMap(source)
+    const pass: Pass = { imports: [], inner: map }
+    const output = ts.transpileModule(text, {
+      ...options,
+      compilerOptions: { ...options.compilerOptions, sourceMap: true },
+      transformers: { before: [guardAwaits(ts, pass.imports)] },
+    })
+    pass.outer = output.sourceMapText
+    passed(pass)
+    return { ...output, outputText: output.outputText.replace(/\n?\/\/# sourceMappingURL=.*\s*$/, '\n') }
   }
 }
 

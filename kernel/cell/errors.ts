@@ -82,8 +82,17 @@ function placeOf(cell: CellSource, site: NodeJS.CallSite): Position | undefined 
 
 const FRAME = /\((Cell \[[^\]]*\]):(\d+):(\d+)\)$|at (?:async )?(Cell \[[^\]]*\]):(\d+):(\d+)$/
 
-/** What a notebook shows for a thrown value. */
+/** What a notebook shows for a thrown value, whatever its properties do when they are read. */
 export function errorContent(thrown: unknown): ErrorContent {
+  try {
+    return contentOf(thrown)
+  } catch (error) {
+    const evalue = `a thrown value that cannot be shown: reading it fails (${typeof error === 'object' ? headOf(error as Error) : String(error)})`
+    return { ename: 'Error', evalue, traceback: [`${red('Error')}: ${evalue}`] }
+  }
+}
+
+function contentOf(thrown: unknown): ErrorContent {
   if (!(thrown instanceof Error) && !isErrorLike(thrown)) {
     const evalue = typeof thrown === 'string' ? thrown : inspect(thrown)
     return { ename: thrown === null ? 'null' : typeof thrown, evalue, traceback: [`${red('Thrown')}: ${evalue}`] }

@@ -69,7 +69,9 @@ function drained(id: number): void {
 
 async function execute(request: ExecuteRequest): Promise<void> {
   mayAsk = request.allowStdin
-  const result = await runner.execute(request)
+  const result = await runner
+    .execute(request)
+    .catch((error: unknown) => ({ status: 'error' as const, ...errorContent(error) }))
   mayAsk = false
   drained(request.id)
   send({ op: 'executed', id: request.id, result })

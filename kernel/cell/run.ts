@@ -97,6 +97,7 @@ export class Runner {
     try {
       return this.compiler.compile(this.declarations, code)
     } catch (error) {
+      this.compiler.converter.close()
       this.compiler = new Compiler(this.shipped) // what the old one knows may be half done
       const { ename, evalue, traceback } = errorContent(error)
       const advice = 'the TypeScript compiler failed on this cell; it was started anew: write the cell differently'

@@ -40,6 +40,8 @@ const MAIN = fileURLToPath(new URL(`../cell/main${extname(import.meta.url)}`, im
 const FLAGS = ['--no-force-async-hooks-checks', '--no-warnings=ExperimentalWarning']
 
 interface Pending {
+  /** Whether it may print: what it printed is then passed on before its answer. */
+  prints: boolean
   resolve(value: unknown): void
   reject(error: Error): void
 }
@@ -78,7 +80,8 @@ export class Cell {
     if (this.current !== asked) throw new CellDied(`the process that runs cells could not start: ${this.lastWords}`)
     const id = ++this.requests
     return new Promise<T>((resolve, reject) => {
-      asked.pending.set(id, { resolve: resolve as Pending['resolve'], reject })
+      const prints = request.op === 'execute' || request.op === 'comm'
+      asked.pending.set(id, { prints, resolve: resolve as Pending['resolve'], reject })
       this.tell({ ...request, id } as ToCell)
     })
   }
@@ -168,9 +171,12 @@ export class Cell {
     const pending = from.pending.get(frame.id)
     if (!pending) return
     const value = frame.op === 'executed' ? frame.result : frame.value
+    if (!pending.prints) {
+      from.pending.delete(frame.id)
+      return pending.resolve(value)
+    }
     const limit = new Promise<void>((resolve) => setTimeout(resolve, DRAIN_MS).unref())
-    // Questions print nothing.
-    const drained = from.texts.map((text) => (from.ready ? text.drained(frame.id) : undefined))
+    const drained = from.texts.map((text) => text.drained(frame.id))
     void Promise.race([Promise.all(drained), limit]).then(() => {
       from.pending.delete(frame.id)
       pending.resolve(value)

@@ -47,7 +47,7 @@ export interface ExecuteOptions extends Json {
   user_expressions?: Json
 }
 
-const WAIT_MS = 60_000
+const WAIT_MS = 30_000
 
 /** Whether the kernel can be tested here; what keeps it from it is recorded. */
 export function testable(): boolean {
@@ -91,7 +91,7 @@ export class Kernel {
   static async start(): Promise<Kernel> {
     const kernel = new Kernel()
     await kernel.until(() => kernel.pid > 0, 'the kernel to start')
-    await kernel.ask('shell', 'kernel_info_request', {})
+    await kernel.until(() => kernel.messages.some((m) => m.type === 'iopub_welcome'), 'iopub_welcome')
     return kernel
   }
 
