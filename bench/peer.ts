@@ -1,0 +1,77 @@
+/** llama.cpp through node-llama-cpp (bench/package.json), as far as bench/model.ts needs it; typed here, since it may not be installed. */
+
+type Ids = number[]
+interface Sequence {
+  clearHistory(): Promise<void>
+  evaluateWithoutGeneratingNewTokens(ids: Ids): Promise<void>
+  evaluate(ids: Ids, options: object): AsyncGenerator<number, void, void>
+}
+interface LlamaContext {
+  getSequence(): Sequence
+  dispose(): Promise<void>
+}
+interface LlamaModel {
+  createContext(options: object): Promise<LlamaContext>
+  dispose(): Promise<void>
+}
+interface Library {
+  getLlama(options: object): Promise<{ loadModel(options: object): Promise<LlamaModel>; dispose(): Promise<void> }>
+}
+
+/** One context of llama.cpp that reads prompts and decodes greedily. */
+export interface Peer {
+  /** Reads `ids` from an empty cache → ms. */
+  prompt(ids: ArrayLike<number>): Promise<number>
+  /** Decodes `count` tokens → ms of each. The first after a pause also pays for what the pause did; leave it out. */
+  decode(count: number): Promise<number[]>
+  dispose(): Promise<void>
+}
+
+export interface Llama {
+  peer(contextSize: number, flashAttention: boolean): Promise<Peer>
+  dispose(): Promise<void>
+}
+
+/** Loads the model; throws where node-llama-cpp is not installed or does not run here. */
+export async function llama(modelPath: string, threads: number): Promise<Llama> {
+  const name = 'node-llama-cpp' // not a literal: the compiler need not find it
+  const { getLlama } = (await import(name)) as Library
+  const library = await getLlama({ gpu: false, build: 'never', maxThreads: threads, logLevel: 'error' })
+  const model = await library.loadModel({ modelPath, useMmap: false })
+  return {
+    peer: async (contextSize, flashAttention) =>
+      wrap(await model.createContext({ contextSize, batchSize: 512, threads, flashAttention })),
+    dispose: async () => {
+      await model.dispose()
+      await library.dispose()
+    },
+  }
+}
+
+function wrap(context: LlamaContext): Peer {
+  const sequence = context.getSequence()
+  let decoding: AsyncGenerator<number, void, void> | undefined
+  let last = 0
+  return {
+    async prompt(given) {
+      const ids = Array.from(given)
+      await sequence.clearHistory()
+      decoding = undefined
+      last = ids[ids.length - 1]
+      const from = performance.now()
+      await sequence.evaluateWithoutGeneratingNewTokens(ids)
+      return performance.now() - from
+    },
+    async decode(count) {
+      decoding ??= sequence.evaluate([last], { temperature: 0, yieldEogToken: true })
+      const ms: number[] = []
+      while (ms.length < count) {
+        const from = performance.now()
+        if ((await decoding.next()).done) throw new Error('llama.cpp stopped decoding')
+        ms.push(performance.now() - from)
+      }
+      return ms
+    },
+    dispose: () => context.dispose(),
+  }
+}
