@@ -78,11 +78,11 @@ export class Compiler {
     this.describe = tslab.describe
   }
 
-  /** Whether `code` has no syntax errors. */
-  parses(code: string): boolean {
+  /** Numbers of the syntax errors in `code`. */
+  syntaxErrors(code: string): number[] {
     const { ScriptKind, ScriptTarget } = this.ts
     const file = this.ts.createSourceFile('cell.ts', code, ScriptTarget.Latest, false, ScriptKind.TS)
-    return (file as unknown as { parseDiagnostics: unknown[] }).parseDiagnostics.length === 0
+    return (file as unknown as { parseDiagnostics: { code: number }[] }).parseDiagnostics.map((one) => one.code)
   }
 
   /** Compiles `code`, given the declarations of the cells before it. */

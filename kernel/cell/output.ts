@@ -53,20 +53,36 @@ export function captureStreams(emit: (name: StreamName, text: string) => void): 
     const coalescer = new Coalescer((text) => emit(name, text))
     coalescers.set(name, coalescer)
     const decoder = new TextDecoder()
-    const stream = new Writable({
-      decodeStrings: false,
-      write(chunk: string | Uint8Array, encoding, done) {
-        coalescers.get(other)?.flush()
-        const latin = encoding !== 'utf8' && typeof chunk === 'string' && encoding !== undefined
-        const bytes = latin ? Buffer.from(chunk, encoding) : chunk
-        coalescer.push(typeof bytes === 'string' ? bytes : decoder.decode(bytes, { stream: true }))
-        done()
-      },
-    })
+    const stream = new Writable()
+    // Not through the stream's own state: an interrupt may end the code in the middle of any write, and later ones must work.
+    stream.write = (chunk: string | Uint8Array, ...rest: unknown[]) => {
+      const encoding = rest.find((one) => typeof one === 'string') as BufferEncoding | undefined
+      const done = rest.find((one) => typeof one === 'function') as (() => void) | undefined
+      if (typeof chunk !== 'string' && !ArrayBuffer.isView(chunk))
+        throw new TypeError(`process.${name}.write expects a string or bytes but was given ${typeof chunk}`)
+      coalescers.get(other)?.flush()
+      const plain = typeof chunk === 'string' && (encoding === undefined || /^utf-?8$/i.test(encoding))
+      coalescer.push(plain ? chunk : decoder.decode(bytesOf(chunk, encoding), { stream: true }))
+      if (done) process.nextTick(done)
+      return true
+    }
+    // As the real ones, it cannot be closed.
+    stream.end = (...words: unknown[]) => {
+      const [chunk] = words
+      if (typeof chunk === 'string' || chunk instanceof Uint8Array) stream.write(chunk)
+      const done = words.find((one) => typeof one === 'function') as (() => void) | undefined
+      if (done) process.nextTick(done)
+      return stream
+    }
+    stream.destroy = () => stream
     // Not a terminal, but text that is shown as one would show it.
     Object.assign(stream, { fd: name === 'stdout' ? 1 : 2, isTTY: false, columns: 120, _type: 'pipe' })
     stream.on('error', () => undefined)
     Object.defineProperty(process, name, { value: stream, configurable: true, enumerable: true, writable: true })
   }
   return { flush: () => coalescers.forEach((coalescer) => coalescer.flush()) }
+}
+
+function bytesOf(chunk: string | Uint8Array, encoding?: BufferEncoding): Uint8Array {
+  return typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
 }

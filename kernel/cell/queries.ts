@@ -26,8 +26,13 @@ function complete(runner: Runner, code: string, cursor: number): Completion {
   return { matches: candidates, start, end }
 }
 
+/** TypeScript's numbers for a template and a comment that go on. */
+const OPEN = [1160, 1010]
+
 function completeness({ compiler }: Runner, code: string): Completeness {
-  if (compiler.parses(code)) return { status: 'complete', indent: '' }
+  const errors = compiler.syntaxErrors(code)
+  if (errors.length === 0) return { status: 'complete', indent: '' }
+  if (errors.some((one) => OPEN.includes(one))) return { status: 'incomplete', indent: '' }
   const { completed, indent = '' } = compiler.isComplete(code)
   return { status: completed ? 'invalid' : 'incomplete', indent }
 }
