@@ -164,10 +164,7 @@ function withOwnTimers(host: WatchTimers): WatchTimers {
 }
 
 function toCommonJs(ts: TypeScript, passed: (pass: Pass) => void) {
-  return (
-    source: string,
-    options: import('typescript').TranspileOptions,
-  ): import('typescript').TranspileOutput => {
+  return (source: string, options: import('typescript').TranspileOptions): import('typescript').TranspileOutput => {
     const { text, map } = splitInlineMap(source)
     const pass: Pass = { imports: [], inner: map }
     const output = ts.transpileModule(text, {

@@ -43,7 +43,8 @@ export function bundleOf(value: unknown, what: string): Bundle {
   for (const [type, data] of Object.entries(value)) {
     if (data === undefined) continue
     // Binary MIME types travel as base64.
-    bundle[type] = data instanceof Uint8Array ? Buffer.from(data).toString('base64') : plainData(data, `${what}, ${type}`)
+    bundle[type] =
+      data instanceof Uint8Array ? Buffer.from(data).toString('base64') : plainData(data, `${what}, ${type}`)
   }
   return bundle
 }

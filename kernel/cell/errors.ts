@@ -121,8 +121,10 @@ function withoutStack(error: Error): string[] {
   const own = Object.entries(error).filter(([name]) => !skipped.includes(name))
   if (own.length > 0) shown.push(inspect(Object.fromEntries(own), { depth: 2 }))
   if (error instanceof AggregateError)
-    for (const one of (error.errors as unknown[]).slice(0, 5)) shown.push(...errorContent(one).traceback.map((l) => `  ${l}`))
-  if (cause !== undefined && cause !== error) shown.push('caused by', ...errorContent(cause).traceback.map((l) => `  ${l}`))
+    for (const one of (error.errors as unknown[]).slice(0, 5))
+      shown.push(...errorContent(one).traceback.map((l) => `  ${l}`))
+  if (cause !== undefined && cause !== error)
+    shown.push('caused by', ...errorContent(cause).traceback.map((l) => `  ${l}`))
   return shown
 }
 

@@ -86,7 +86,9 @@ export class Modules {
   private sidePath(folder: string, specifier: string): string | undefined {
     if (!/^\.{0,2}\//.test(specifier)) return undefined
     const full = resolve(folder, specifier)
-    return [full, `${full}.js`, full.replace(/\.tsx?$/, '.js'), join(full, 'index.js')].find((p) => this.sideCode.has(p))
+    return [full, `${full}.js`, full.replace(/\.tsx?$/, '.js'), join(full, 'index.js')].find((p) =>
+      this.sideCode.has(p),
+    )
   }
 
   private side(path: string): Module {
@@ -96,10 +98,20 @@ export class Modules {
     module.filename = path
     this.sideModules.set(path, module)
     try {
-      const run = runInThisContext(`(function (exports, require, module, __filename, __dirname, ${SCOPE}) {${this.sideCode.get(path)}\n})`, {
-        filename: path,
-      }) as (...args: unknown[]) => void
-      run(module.exports, this.requireFor(dirname(path), createRequire(path)), module, path, dirname(path), this.sideScope)
+      const run = runInThisContext(
+        `(function (exports, require, module, __filename, __dirname, ${SCOPE}) {${this.sideCode.get(path)}\n})`,
+        {
+          filename: path,
+        },
+      ) as (...args: unknown[]) => void
+      run(
+        module.exports,
+        this.requireFor(dirname(path), createRequire(path)),
+        module,
+        path,
+        dirname(path),
+        this.sideScope,
+      )
     } catch (error) {
       this.sideModules.delete(path)
       throw error
@@ -145,7 +157,8 @@ function importEntry(from: string, specifier: string): string | undefined {
 }
 
 function subpath(exports: unknown, path: string): unknown {
-  if (typeof exports !== 'object' || exports === null || Array.isArray(exports)) return path === '.' ? exports : undefined
+  if (typeof exports !== 'object' || exports === null || Array.isArray(exports))
+    return path === '.' ? exports : undefined
   const table = exports as Exports
   if (!Object.keys(table).some((key) => key.startsWith('.'))) return path === '.' ? table : undefined
   if (path in table) return table[path]

@@ -34,7 +34,7 @@ export class Coalescer {
     const text = this.pieces.join('')
     this.pieces = []
     this.chars = 0
-    for (let from = 0; from < text.length; ) {
+    for (let from = 0; from < text.length;) {
       let to = from + MESSAGE_CHARS
       if (to < text.length && /[\uD800-\uDBFF]/.test(text[to - 1])) to-- // a pair of surrogates stays together
       this.emit(text.slice(from, to))

@@ -48,11 +48,7 @@ export interface CommEvent {
 }
 
 export type ToCell =
-  | ExecuteRequest
-  | (Query & { id: number })
-  | CommEvent
-  | { op: 'input'; id: string; value: string }
-  | { op: 'exit' }
+  ExecuteRequest | (Query & { id: number }) | CommEvent | { op: 'input'; id: string; value: string } | { op: 'exit' }
 
 export type ExpressionResult = { status: 'ok'; data: Bundle; metadata: Bundle } | ({ status: 'error' } & ErrorContent)
 

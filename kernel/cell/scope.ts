@@ -41,8 +41,7 @@ export function scopeOf(
   cell: CellSource | undefined,
   load: (specifier: unknown) => Promise<unknown>,
 ): CellScope {
-  const note = (line: number, column: number) =>
-    cell && ((error: unknown) => passedAwait(error, cell, line, column))
+  const note = (line: number, column: number) => cell && ((error: unknown) => passedAwait(error, cell, line, column))
   return {
     wait: (value, line, column) => (isThenable(value) ? waits.wait(value, note(line, column)) : value),
     each: (iterable, line, column) => eachOf(waits, iterable, note(line, column)),

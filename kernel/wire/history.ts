@@ -31,11 +31,7 @@ export class History {
       const given = JSON.stringify(how)
       throw new TypeError(`the request's hist_access_type is ${given}; expected "tail", "range" or "search"`)
     }
-    return select().map((entry) => [
-      SESSION,
-      entry.count,
-      output === true ? [entry.input, entry.output] : entry.input,
-    ])
+    return select().map((entry) => [SESSION, entry.count, output === true ? [entry.input, entry.output] : entry.input])
   }
 
   private range(start: unknown, stop: unknown): Entry[] {
@@ -63,6 +59,9 @@ function last(entries: Entry[], n: number | undefined): Entry[] {
 }
 
 function glob(pattern: string): RegExp {
-  const source = pattern.replace(/[\\^$.|+(){}[\]]/g, '\\$&').replaceAll('*', '[^]*').replaceAll('?', '[^]')
+  const source = pattern
+    .replace(/[\\^$.|+(){}[\]]/g, '\\$&')
+    .replaceAll('*', '[^]*')
+    .replaceAll('?', '[^]')
   return new RegExp(`^${source}$`)
 }

@@ -45,7 +45,9 @@ export class Codec {
     private readonly scheme = 'hmac-sha256',
   ) {
     if (scheme !== 'hmac-sha256')
-      throw new Error(`the connection file asks for signature scheme ${JSON.stringify(scheme)}: only hmac-sha256 is known`)
+      throw new Error(
+        `the connection file asks for signature scheme ${JSON.stringify(scheme)}: only hmac-sha256 is known`,
+      )
   }
 
   header(type: string): Header {

@@ -127,7 +127,9 @@ export class Kernel {
       }
       const timer = setTimeout(() => {
         stop()
-        const last = this.messages.slice(-8).map((m) => `${m.channel} ${m.type} ${JSON.stringify(m.content).slice(0, 200)}`)
+        const last = this.messages
+          .slice(-8)
+          .map((m) => `${m.channel} ${m.type} ${JSON.stringify(m.content).slice(0, 200)}`)
         reject(new Error(`waited in vain for ${what}; last messages:\n${last.join('\n')}\n${this.words}`))
       }, WAIT_MS)
       this.watchers.push(look)
@@ -150,7 +152,14 @@ export class Kernel {
   }
 
   begin(code: string, options: ExecuteOptions = {}): Promise<string> {
-    const content = { code, silent: false, store_history: true, user_expressions: {}, allow_stdin: false, stop_on_error: true }
+    const content = {
+      code,
+      silent: false,
+      store_history: true,
+      user_expressions: {},
+      allow_stdin: false,
+      stop_on_error: true,
+    }
     return this.send('shell', 'execute_request', { ...content, ...options })
   }
 

@@ -60,7 +60,10 @@ if (testable())
     })
 
     it('native work hears of an interrupt by host.signal, and only then', async () => {
-      const { stdout } = await interrupted(`${HOST}host.signal.addEventListener('abort', () => console.log('aborted')); await new Promise(() => {})`, 'message')
+      const { stdout } = await interrupted(
+        `${HOST}host.signal.addEventListener('abort', () => console.log('aborted')); await new Promise(() => {})`,
+        'message',
+      )
       assert.match(stdout, /aborted/)
       assert.equal(await value(`(globalThis as any)[Symbol.for('Jupyter.host')].signal.aborted`), 'false')
     })
@@ -73,13 +76,19 @@ if (testable())
 
     it('a question is interrupted while it waits for its answer', async () => {
       const id = await kernel.begin(`${HOST}await host.input('?')`, { allow_stdin: true })
-      await kernel.until(() => kernel.messages.some((m) => m.type === 'input_request' && m.parent === id), 'input_request')
+      await kernel.until(
+        () => kernel.messages.some((m) => m.type === 'input_request' && m.parent === id),
+        'input_request',
+      )
       await kernel.ask('control', 'interrupt_request', {})
       assert.equal((await kernel.finish(id)).error!.ename, 'Interrupted')
     })
 
     it('cells that wait behind an interrupted one are aborted', async () => {
-      const ids = [await kernel.begin(`process.stdout.write('go'); await new Promise(() => {})`), await kernel.begin('1')]
+      const ids = [
+        await kernel.begin(`process.stdout.write('go'); await new Promise(() => {})`),
+        await kernel.begin('1'),
+      ]
       await kernel.until(() => kernel.published(ids[0]).some((m) => m.type === 'stream'), 'the cell to run')
       await kernel.ask('control', 'interrupt_request', {})
       assert.equal((await kernel.finish(ids[1])).reply.content.status, 'aborted')
@@ -95,10 +104,18 @@ if (testable())
       })`)
       const open = await kernel.send('shell', 'comm_open', { comm_id: 'c1', target_name: 'echo', data: { hi: 1 } })
       await kernel.idle(open)
-      assert.deepEqual(kernel.published(open).find((m) => m.type === 'comm_msg')!.content, { comm_id: 'c1', data: { opened: { hi: 1 } } })
+      assert.deepEqual(kernel.published(open).find((m) => m.type === 'comm_msg')!.content, {
+        comm_id: 'c1',
+        data: { opened: { hi: 1 } },
+      })
       const { content } = await kernel.ask('shell', 'comm_info_request', { target_name: 'echo' })
       assert.deepEqual(content, { status: 'ok', comms: { c1: { target_name: 'echo' } } })
-      const said = await kernel.send('shell', 'comm_msg', { comm_id: 'c1', data: { n: 1 } }, { buffers: [base64(Buffer.from([1, 2, 3]))] })
+      const said = await kernel.send(
+        'shell',
+        'comm_msg',
+        { comm_id: 'c1', data: { n: 1 } },
+        { buffers: [base64(Buffer.from([1, 2, 3]))] },
+      )
       await kernel.idle(said)
       const answer = kernel.published(said).find((m) => m.type === 'comm_msg')!
       assert.deepEqual(answer.content.data, { n: 1, sum: 6 })
@@ -117,14 +134,18 @@ if (testable())
     })
 
     it('a comm handler that throws says so and the kernel goes on', async () => {
-      await kernel.execute(`(globalThis as any)[Symbol.for('Jupyter.host')].onComm('bad', () => { throw new Error('in a handler') })`)
+      await kernel.execute(
+        `(globalThis as any)[Symbol.for('Jupyter.host')].onComm('bad', () => { throw new Error('in a handler') })`,
+      )
       const open = await kernel.send('shell', 'comm_open', { comm_id: 'c3', target_name: 'bad', data: {} })
       await kernel.idle(open)
       assert.match(kernel.published(open).find((m) => m.type === 'stream')!.content.text as string, /in a handler/)
     })
 
     it('a cell opens a comm and closes it', async () => {
-      const { of } = await kernel.execute(`${HOST}const c = host.openComm('widget', { state: 1 }, { version: '2.1.0' }); c.close(); c.closed`)
+      const { of } = await kernel.execute(
+        `${HOST}const c = host.openComm('widget', { state: 1 }, { version: '2.1.0' }); c.close(); c.closed`,
+      )
       assert.equal(of('comm_open')[0].target_name, 'widget')
       assert.equal(of('comm_close')[0].comm_id, of('comm_open')[0].comm_id)
       assert.match((await kernel.execute('c.send({})')).error!.evalue as string, /closed: open another/)
@@ -143,7 +164,12 @@ if (testable())
     })
 
     it('code that goes on is told from code that is finished or wrong', async () => {
-      for (const [code, status] of [['1 + 1', 'complete'], ['function f() {', 'incomplete'], ['const = 5', 'invalid'], ['', 'complete']])
+      for (const [code, status] of [
+        ['1 + 1', 'complete'],
+        ['function f() {', 'incomplete'],
+        ['const = 5', 'invalid'],
+        ['', 'complete'],
+      ])
         assert.equal((await kernel.ask('shell', 'is_complete_request', { code })).content.status, status, code)
     })
 
@@ -155,16 +181,30 @@ if (testable())
     })
 
     it('inspection tells a type, and that nothing is known', async () => {
-      const { content } = await kernel.ask('shell', 'inspect_request', { code: 'survivor', cursor_pos: 3, detail_level: 0 })
+      const { content } = await kernel.ask('shell', 'inspect_request', {
+        code: 'survivor',
+        cursor_pos: 3,
+        detail_level: 0,
+      })
       assert.equal(content.found, true)
       assert.match(content.data['text/plain'] as string, /const survivor: 42|survivor: number/)
-      assert.equal((await kernel.ask('shell', 'inspect_request', { code: '   ', cursor_pos: 1, detail_level: 0 })).content.found, false)
+      assert.equal(
+        (await kernel.ask('shell', 'inspect_request', { code: '   ', cursor_pos: 1, detail_level: 0 })).content.found,
+        false,
+      )
     })
 
     // ---------------------------------------------------------------- hostile
 
     it('wrongly signed and malformed messages are dropped, the kernel goes on', async () => {
-      const header = { msg_id: 'evil', username: 'x', session: 's', date: new Date().toISOString(), msg_type: 'execute_request', version: '5.3' }
+      const header = {
+        msg_id: 'evil',
+        username: 'x',
+        session: 's',
+        date: new Date().toISOString(),
+        msg_type: 'execute_request',
+        version: '5.3',
+      }
       const parts = [header, {}, {}, { code: 'globalThis.evil = 1', silent: false }].map((part) => JSON.stringify(part))
       for (const frames of [
         ['<IDS|MSG>', '0'.repeat(64), ...parts],
@@ -174,7 +214,8 @@ if (testable())
         ['', '', ''],
         ['no delimiter', 'at all'],
       ])
-        for (const channel of ['shell', 'control', 'stdin']) await kernel.order({ op: 'raw', channel, frames: frames.map(base64) })
+        for (const channel of ['shell', 'control', 'stdin'])
+          await kernel.order({ op: 'raw', channel, frames: frames.map(base64) })
       assert.equal(await value('(globalThis as any).evil === undefined'), 'true')
       assert.ok(!kernel.messages.some((m) => m.parent === 'evil'))
     })
@@ -222,7 +263,9 @@ if (testable())
     })
 
     it('a restart forgets variables and ends what cells started', async () => {
-      await kernel.execute(`import { spawn } from 'node:child_process'\nconst child = spawn('sleep', ['1000']); const old = 1`)
+      await kernel.execute(
+        `import { spawn } from 'node:child_process'\nconst child = spawn('sleep', ['1000']); const old = 1`,
+      )
       const child = Number(await value('child.pid'))
       const before = kernel.pid
       kernel.messages.length = 0
@@ -230,7 +273,10 @@ if (testable())
       assert.notEqual(kernel.pid, before)
       await kernel.until(() => kernel.messages.some((m) => m.type === 'iopub_welcome'), 'iopub_welcome')
       assert.match((await kernel.execute('old')).error!.evalue as string, /old/)
-      assert.ok(!existsSync(`/proc/${child}`) || /State:\s+Z/.test(readFileSync(`/proc/${child}/status`, 'utf8')), 'its child runs on')
+      assert.ok(
+        !existsSync(`/proc/${child}`) || /State:\s+Z/.test(readFileSync(`/proc/${child}/status`, 'utf8')),
+        'its child runs on',
+      )
     })
 
     it('nothing of the kernel is left after a shutdown', async () => {
@@ -246,10 +292,13 @@ if (testable())
     it('a killed kernel takes its cells with it', async () => {
       const other = await Kernel.start()
       const cell = Number((await other.execute('process.pid')).result!.data['text/plain'])
-      const busy = await other.begin(`process.stdout.write('go'); await new Promise((r) => setTimeout(r, 60)); while (true) {}`)
+      const busy = await other.begin(
+        `process.stdout.write('go'); await new Promise((r) => setTimeout(r, 60)); while (true) {}`,
+      )
       await other.until(() => other.published(busy).some((m) => m.type === 'stream'), 'the cell to run')
       await other.order({ op: 'signal', name: 'SIGKILL' })
-      for (let i = 0; i < 100 && existsSync(`/proc/${cell}`); i++) await new Promise((resolve) => setTimeout(resolve, 50))
+      for (let i = 0; i < 100 && existsSync(`/proc/${cell}`); i++)
+        await new Promise((resolve) => setTimeout(resolve, 50))
       assert.ok(!existsSync(`/proc/${cell}`))
       await other.stop()
     })
@@ -257,13 +306,18 @@ if (testable())
     // ---------------------------------------------------------------- command line
 
     it('install writes a kernelspec with logos; wrong words are told', () => {
-      const run = (...words: string[]) => spawnSync(process.execPath, [MAIN, ...words], { encoding: 'utf8', env: { ...process.env, JUPYTER_DATA_DIR: join(kernel.folder, 'data') } })
+      const run = (...words: string[]) =>
+        spawnSync(process.execPath, [MAIN, ...words], {
+          encoding: 'utf8',
+          env: { ...process.env, JUPYTER_DATA_DIR: join(kernel.folder, 'data') },
+        })
       const folder = run('install', '--user').stdout.trim()
       assert.equal(folder, join(kernel.folder, 'data/kernels/zslab'))
       const spec = JSON.parse(readFileSync(join(folder, 'kernel.json'), 'utf8')) as Record<string, unknown>
       assert.deepEqual(spec.argv, [process.execPath, MAIN, 'start', '{connection_file}'])
       assert.equal(spec.interrupt_mode, 'message')
-      for (const logo of ['logo-32x32.png', 'logo-64x64.png', 'logo-svg.svg']) assert.ok(existsSync(join(folder, logo)), logo)
+      for (const logo of ['logo-32x32.png', 'logo-64x64.png', 'logo-svg.svg'])
+        assert.ok(existsSync(join(folder, logo)), logo)
       for (const [words, said] of [
         [['install', '--user', '--sys-prefix'], /exclude each other/],
         [['install', '--nonsense'], /nonsense/],

@@ -32,7 +32,9 @@ if (testable())
     })
 
     it('variables, functions, classes and types of earlier cells are known', async () => {
-      await kernel.execute('interface Point { x: number }\nclass Box<T> { constructor(readonly inside: T) {} }\nlet n = 1')
+      await kernel.execute(
+        'interface Point { x: number }\nclass Box<T> { constructor(readonly inside: T) {} }\nlet n = 1',
+      )
       await kernel.execute('const twice = (p: Point) => p.x * 2\nn += 10')
       assert.equal(plainOf((await kernel.execute('new Box(twice({ x: n })).inside')).result as never), '22')
       const { error } = await kernel.execute('twice({ y: 1 })')
@@ -43,7 +45,10 @@ if (testable())
 
     it('a variable that is declared again has its new type', async () => {
       await kernel.execute('const again = 1')
-      assert.equal((await kernel.execute("const again = 'one'\nagain.toUpperCase()")).result!.data['text/plain'], "'ONE'")
+      assert.equal(
+        (await kernel.execute("const again = 'one'\nagain.toUpperCase()")).result!.data['text/plain'],
+        "'ONE'",
+      )
     })
 
     it('a cell that fails leaves the variables of earlier cells alone', async () => {
@@ -104,7 +109,10 @@ if (testable())
 
     it('stdout and stderr keep their order', async () => {
       const { of, stderr } = await kernel.execute(`console.log('a'); console.error('b'); process.stdout.write('c')`)
-      assert.deepEqual(of('stream').map(({ name, text }) => `${name}:${text}`), ['stdout:a\n', 'stderr:b\n', 'stdout:c'])
+      assert.deepEqual(
+        of('stream').map(({ name, text }) => `${name}:${text}`),
+        ['stdout:a\n', 'stderr:b\n', 'stdout:c'],
+      )
       assert.equal(stderr, 'b\n')
     })
 
@@ -191,7 +199,9 @@ if (testable())
     })
 
     it('an error behind awaits names each cell that it came through', async () => {
-      const first = await kernel.execute(`async function late() {\n  await new Promise((r) => setTimeout(r, 1))\n  throw new Error('late')\n}`)
+      const first = await kernel.execute(
+        `async function late() {\n  await new Promise((r) => setTimeout(r, 1))\n  throw new Error('late')\n}`,
+      )
       const { error, reply } = await kernel.execute('\nawait late()')
       const shown = text(error!.traceback as string[])
       const label = (n: number) => `Cell \\[${n}\\]`
@@ -208,7 +218,11 @@ if (testable())
         ['throw { a: 1 }', 'object', '{ a: 1 }'],
         ['throw Object.create(null)', 'object', '[Object: null prototype] {}'],
         ['throw Symbol("s")', 'symbol', 'Symbol(s)'],
-        ['throw { get message() { throw 1 }, toString() { throw 2 } }', 'object', '{ message: [Getter], toString: [Function: toString] }'],
+        [
+          'throw { get message() { throw 1 }, toString() { throw 2 } }',
+          'object',
+          '{ message: [Getter], toString: [Function: toString] }',
+        ],
       ]) {
         const { error } = await kernel.execute(code)
         assert.equal(error?.ename, ename, code)
@@ -219,13 +233,17 @@ if (testable())
     it('errors that lie about themselves do not break the kernel', async () => {
       const code = `const e = new Error('x'); Object.defineProperty(e, 'stack', { get() { throw new Error('no stack') } }); throw e`
       assert.equal((await kernel.execute(code)).reply.content.status, 'error')
-      const named = await kernel.execute(`const f = new Error('y'); (f as any).name = { toString() { throw 1 } }; throw f`)
+      const named = await kernel.execute(
+        `const f = new Error('y'); (f as any).name = { toString() { throw 1 } }; throw f`,
+      )
       assert.equal(named.reply.content.status, 'error')
       assert.equal(plainOf((await kernel.execute('1')).result as never), '1')
     })
 
     it('causes and further errors are told', async () => {
-      const { error } = await kernel.execute(`throw new AggregateError([new Error('one')], 'all', { cause: new Error('root') })`)
+      const { error } = await kernel.execute(
+        `throw new AggregateError([new Error('one')], 'all', { cause: new Error('root') })`,
+      )
       assert.match(text(error!.traceback as string[]), /all[^]*one[^]*caused by[^]*root/)
     })
 
@@ -239,7 +257,9 @@ if (testable())
       const { stderr, reply } = await kernel.execute(`void Promise.reject(new Error('forgotten'))\nundefined`)
       assert.equal(reply.content.status, 'ok')
       assert.match(text([stderr]), /Error: forgotten[^]*Cell \[\d+\]:1:21/)
-      const timer = await kernel.execute(`setTimeout(() => { throw new Error('in a timer') }, 1); await new Promise((r) => setTimeout(r, 50))`)
+      const timer = await kernel.execute(
+        `setTimeout(() => { throw new Error('in a timer') }, 1); await new Promise((r) => setTimeout(r, 50))`,
+      )
       assert.match(text([timer.stderr]), /in a timer/)
     })
 
@@ -254,10 +274,16 @@ if (testable())
     it('silent: nothing is published, nothing is counted', async () => {
       const before = (await kernel.execute('1')).reply.content.execution_count
       const { published, reply } = await kernel.execute(`console.log('x')\n5`, { silent: true })
-      assert.deepEqual(published.map(({ type }) => type), ['status', 'status'])
+      assert.deepEqual(
+        published.map(({ type }) => type),
+        ['status', 'status'],
+      )
       assert.equal(reply.content.execution_count, before)
       const failed = await kernel.execute(`throw new Error('quiet')`, { silent: true })
-      assert.deepEqual(failed.published.map(({ type }) => type), ['status', 'status'])
+      assert.deepEqual(
+        failed.published.map(({ type }) => type),
+        ['status', 'status'],
+      )
       assert.equal(failed.reply.content.evalue, 'quiet')
     })
 
@@ -266,12 +292,19 @@ if (testable())
       const { result, reply } = await kernel.execute('"passing"', { store_history: false })
       assert.equal(plainOf(result as never), "'passing'")
       assert.equal(reply.content.execution_count, before)
-      const { content } = await kernel.ask('shell', 'history_request', { hist_access_type: 'tail', n: 1, output: true, raw: true })
+      const { content } = await kernel.ask('shell', 'history_request', {
+        hist_access_type: 'tail',
+        n: 1,
+        output: true,
+        raw: true,
+      })
       assert.deepEqual(content.history, [[1, before, ['"remembered"', "'remembered'"]]])
     })
 
     it('user_expressions are evaluated after the cell, each with its own error', async () => {
-      const { reply } = await kernel.execute('const base = 20', { user_expressions: { good: 'await Promise.resolve(base + 1)', bad: 'missing()' } })
+      const { reply } = await kernel.execute('const base = 20', {
+        user_expressions: { good: 'await Promise.resolve(base + 1)', bad: 'missing()' },
+      })
       assert.equal(plainOf(reply.content.user_expressions.good), '21')
       assert.equal(reply.content.user_expressions.good.status, 'ok')
       assert.equal(reply.content.user_expressions.bad.status, 'error')
@@ -284,13 +317,18 @@ if (testable())
       const [, second, third] = await Promise.all(ids.map((id) => kernel.finish(id)))
       for (const outcome of [second, third]) {
         assert.equal(outcome.reply.content.status, 'aborted')
-        assert.deepEqual(outcome.published.map(({ type }) => type), ['status', 'status'])
+        assert.deepEqual(
+          outcome.published.map(({ type }) => type),
+          ['status', 'status'],
+        )
       }
       assert.equal(plainOf((await kernel.execute('"later"')).result as never), "'later'")
     })
 
     it('stop_on_error false: cells that wait run', async () => {
-      const first = await kernel.begin(`await new Promise((r) => setTimeout(r, 100)); throw new Error('go on')`, { stop_on_error: false })
+      const first = await kernel.begin(`await new Promise((r) => setTimeout(r, 100)); throw new Error('go on')`, {
+        stop_on_error: false,
+      })
       const second = await kernel.begin('"second"')
       await kernel.finish(first)
       assert.equal(plainOf((await kernel.finish(second)).result as never), "'second'")
@@ -306,8 +344,13 @@ if (testable())
     // ---------------------------------------------------------------- input
 
     it('a cell asks for a line of text', async () => {
-      const id = await kernel.begin(`${HOST}'hello ' + (await host.input('Name?', { password: true }))`, { allow_stdin: true })
-      const asked = await kernel.until(() => kernel.messages.find((m) => m.type === 'input_request' && m.parent === id), 'input_request')
+      const id = await kernel.begin(`${HOST}'hello ' + (await host.input('Name?', { password: true }))`, {
+        allow_stdin: true,
+      })
+      const asked = await kernel.until(
+        () => kernel.messages.find((m) => m.type === 'input_request' && m.parent === id),
+        'input_request',
+      )
       assert.deepEqual(asked.content, { prompt: 'Name?', password: true })
       await kernel.send('stdin', 'input_reply', { value: 'too late' }, { parent: 'some-other-question' })
       await kernel.send('stdin', 'input_reply', { value: 'world' }, { parent: asked.id })

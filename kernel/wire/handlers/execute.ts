@@ -54,7 +54,8 @@ function replied({ expressions, payload }: Extract<ExecuteResult, { status: 'ok'
 
 function expressionsOf({ content }: Message): Record<string, string> {
   const given = content.user_expressions ?? {}
-  const wrong = () => new TypeError(`user_expressions is ${JSON.stringify(given)}; expected an object from names to code`)
+  const wrong = () =>
+    new TypeError(`user_expressions is ${JSON.stringify(given)}; expected an object from names to code`)
   if (typeof given !== 'object' || given === null || Array.isArray(given)) throw wrong()
   for (const code of Object.values(given)) if (typeof code !== 'string') throw wrong()
   return given as Record<string, string>

@@ -41,7 +41,8 @@ export interface Kernel {
 /** `content[name]` as a string; says what is wrong with it otherwise. */
 export function text(content: Json, name: string): string {
   const value = content[name]
-  if (typeof value !== 'string') throw new TypeError(`the request's ${name} is ${JSON.stringify(value)}; expected a string`)
+  if (typeof value !== 'string')
+    throw new TypeError(`the request's ${name} is ${JSON.stringify(value)}; expected a string`)
   return value
 }
 

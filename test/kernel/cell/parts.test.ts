@@ -1,0 +1,165 @@
+/** Parts of the cell process and of what it says to the wire process, without processes. */
+import assert from 'node:assert/strict'
+import { PassThrough } from 'node:stream'
+import { serialize } from 'node:v8'
+import { Comms } from '../../../kernel/cell/comms.js'
+import { bundleOf, show } from '../../../kernel/cell/display.js'
+import { errorContent, Interrupted } from '../../../kernel/cell/errors.js'
+import { Coalescer, COALESCE_CHARS, MESSAGE_CHARS } from '../../../kernel/cell/output.js'
+import { drainMark, FrameReader, type FromCell } from '../../../kernel/cell/protocol.js'
+import { scopeOf, Waits } from '../../../kernel/cell/scope.js'
+import { NativeText } from '../../../kernel/wire/native-text.js'
+
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+describe('cell: frames and text', () => {
+  it('frames are found wherever the stream is cut', () => {
+    const frames: FromCell[] = [
+      { op: 'ready' },
+      { op: 'stream', name: 'stdout', text: 'é'.repeat(300) },
+      { op: 'answer', id: 1, value: null },
+    ]
+    const bytes = Buffer.concat(
+      frames.map((frame) => {
+        const body = serialize(frame)
+        const head = Buffer.alloc(4)
+        head.writeUInt32LE(body.length)
+        return Buffer.concat([head, body])
+      }),
+    )
+    for (const size of [1, 2, 3, 5, 7, 100, bytes.length]) {
+      const reader = new FrameReader()
+      const found: FromCell[] = []
+      for (let at = 0; at < bytes.length; at += size)
+        reader.push(bytes.subarray(at, at + size), (frame) => found.push(frame))
+      assert.deepEqual(found, frames)
+    }
+  })
+
+  it('small pieces of text become large ones, huge ones are cut between characters', () => {
+    const emitted: string[] = []
+    const coalescer = new Coalescer((text) => emitted.push(text))
+    for (let i = 0; i < 100; i++) coalescer.push('ab')
+    coalescer.flush()
+    assert.deepEqual(emitted.splice(0), ['ab'.repeat(100)])
+    const huge = 'x' + '🙂'.repeat(MESSAGE_CHARS)
+    coalescer.push(huge)
+    assert.ok(huge.length > COALESCE_CHARS && emitted.length > 1)
+    for (const piece of emitted) assert.ok(piece.length <= MESSAGE_CHARS && piece.isWellFormed())
+    assert.equal(emitted.join(''), huge)
+  })
+
+  it('native text is passed on without marks, wherever they are cut, also text that looks like one', async () => {
+    const all = `one${drainMark('s', 1)}\u0000 two \u0000s three${drainMark('s', 2)}four`
+    for (let size = 1; size < 8; size++) {
+      let got = ''
+      const stream = new PassThrough()
+      const text = new NativeText(stream, 's', (piece) => (got += piece))
+      const bytes = Buffer.from(all)
+      for (let at = 0; at < bytes.length; at += size) stream.write(bytes.subarray(at, at + size))
+      await text.drained(2)
+      assert.equal(got, 'one\u0000 two \u0000s three')
+      stream.destroy()
+      await text.closed
+      assert.equal(got, 'one\u0000 two \u0000s threefour')
+      await text.drained(3)
+    }
+  })
+})
+
+describe('cell: awaits', () => {
+  const scope = (waits: Waits) => scopeOf(waits, undefined, (name) => Promise.resolve(name))
+
+  it('an interrupt ends those that are pending, and not those that begin after it', async () => {
+    const waits = new Waits()
+    const never = waits.wait(new Promise(() => undefined))
+    waits.interrupt(new Interrupted())
+    await assert.rejects(never, Interrupted)
+    assert.equal(await waits.wait(Promise.resolve(1)), 1)
+    assert.equal(scope(waits).wait(5, 0, 0), 5)
+  })
+
+  it('iterators are closed when a loop breaks, and when it is interrupted', async () => {
+    const closed: string[] = []
+    const source = (name: string, next: () => Promise<IteratorResult<number>>) => ({
+      [Symbol.asyncIterator]: () => ({
+        next,
+        return: async () => (closed.push(name), { done: true as const, value: 0 }),
+      }),
+    })
+    const waits = new Waits()
+    for await (const one of scope(waits).each(
+      source('broken', async () => ({ done: false, value: 1 })),
+      0,
+      0,
+    )) {
+      assert.equal(one, 1)
+      break
+    }
+    const loop = (async () => {
+      for await (const _ of scope(waits).each(
+        source('left', () => new Promise(() => undefined)),
+        0,
+        0,
+      ))
+        assert.fail()
+    })()
+    await turn()
+    waits.interrupt(new Interrupted())
+    await assert.rejects(loop, Interrupted)
+    assert.deepEqual(closed, ['broken', 'left'])
+  })
+})
+
+describe('cell: bundles, errors, comms', () => {
+  it('JSON stays JSON, bytes become base64, text/plain is always there', async () => {
+    const value = {
+      [Symbol.for('jupyter.mimebundle')]: () => [
+        { 'application/json': { a: [1] }, 'image/png': new Uint8Array([255]) },
+        { width: 5 },
+      ],
+    }
+    const shown = await show(value)
+    assert.deepEqual(shown.data['application/json'], { a: [1] })
+    assert.equal(shown.data['image/png'], '/w==')
+    assert.equal(typeof shown.data['text/plain'], 'string')
+    assert.deepEqual(shown.metadata, { width: 5 })
+    const ring: Record<string, unknown> = {}
+    ring.self = ring
+    assert.throws(
+      () => bundleOf({ 'application/json': ring }, 'a display'),
+      /a display, application\/json cannot be written as JSON/,
+    )
+    for (const wrong of [null, 5, 'x', []])
+      assert.throws(() => bundleOf(wrong, 'it'), /it should be an object from MIME types/)
+  })
+
+  it('values whose properties throw are shown all the same', () => {
+    const hostile = new Proxy(new Error('x'), {
+      get: () => {
+        throw new Error('no')
+      },
+    })
+    assert.match(errorContent(hostile).evalue, /cannot be shown/)
+    assert.equal(errorContent(undefined).evalue, 'undefined')
+  })
+
+  it('a closed comm is silent, unknown targets are answered', () => {
+    const sent: FromCell[] = []
+    const comms = new Comms((frame) => sent.push(frame))
+    const event = { op: 'comm' as const, id: 1, data: {}, metadata: {}, buffers: [] }
+    comms.receive({ ...event, kind: 'open', commId: 'a', target: 'none' })
+    assert.equal((sent[0] as { type: string }).type, 'comm_close')
+    const stop = comms.register('t', (comm) => comm.send({ hello: 1 }))
+    comms.receive({ ...event, kind: 'open', commId: 'b', target: 't' })
+    assert.deepEqual(comms.list('t'), { b: { target_name: 't' } })
+    comms.receive({ ...event, kind: 'close', commId: 'b' })
+    assert.deepEqual(comms.list(), {})
+    stop()
+    comms.receive({ ...event, kind: 'open', commId: 'c', target: 't' })
+    assert.deepEqual(
+      sent.map((frame) => (frame as { type: string }).type),
+      ['comm_close', 'comm_msg', 'comm_close'],
+    )
+  })
+})
