@@ -10,13 +10,13 @@
 namespace zs {
 
 struct Freed {
-  void operator()(void *p) const { std::free(p); }
+  void operator()(void* p) const { std::free(p); }
 };
 
 // 64-byte aligned; throws std::bad_alloc.
-inline void *aligned_bytes(int64_t bytes) {
+inline void* aligned_bytes(int64_t bytes) {
   const int64_t whole = (bytes + 63) / 64 * 64;
-  void *p = bytes < 0 || whole < bytes ? nullptr : std::aligned_alloc(64, static_cast<size_t>(whole ? whole : 64));
+  void* p = bytes < 0 || whole < bytes ? nullptr : std::aligned_alloc(64, static_cast<size_t>(whole ? whole : 64));
   if (!p) throw std::bad_alloc();
   return p;
 }
@@ -24,9 +24,9 @@ inline void *aligned_bytes(int64_t bytes) {
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(int64_t floats) : data_(static_cast<float *>(aligned_bytes(checked(floats)))), size_(floats) {}
-  float *data() { return data_.get(); }
-  const float *data() const { return data_.get(); }
+  explicit Buffer(int64_t floats) : data_(static_cast<float*>(aligned_bytes(checked(floats)))), size_(floats) {}
+  float* data() { return data_.get(); }
+  const float* data() const { return data_.get(); }
   int64_t size() const { return size_; }
   int64_t bytes() const { return size_ * 4; }
   // At least `floats` long afterwards; what it held is lost.

@@ -9,7 +9,7 @@ float zs_cache::scale() const { return static_cast<float>(1 / std::sqrt(static_c
 
 int64_t zs_cache::bytes() const {
   int64_t all = 0;
-  for (const zs::Layer &layer : layers) all += layer.bytes;
+  for (const zs::Layer& layer : layers) all += layer.bytes;
   return all;
 }
 
@@ -19,29 +19,31 @@ namespace {
 constexpr int64_t kMostTokens = INT32_MAX - kChunk;
 constexpr int64_t kMostHeads = int64_t{1} << 24;  // layers x heads
 
-void check_layer(const zs_cache &cache, int32_t layer) {
-  if (layer < 0 || layer >= cache.config.layers) fail(ZS_INVALID, "layer is %d: expected 0 to %d", layer, cache.config.layers - 1);
+void check_layer(const zs_cache& cache, int32_t layer) {
+  if (layer < 0 || layer >= cache.config.layers)
+    fail(ZS_INVALID, "layer is %d: expected 0 to %d", layer, cache.config.layers - 1);
 }
 
-void check_view(const zs_view &view, const char *name) {
+void check_view(const zs_view& view, const char* name) {
   if (!view.data) fail(ZS_INVALID, "%s.data is NULL: expected float32 [heads][tokens][head_dim]", name);
 }
 
-void in_range(const char *name, int64_t value, int64_t least, int64_t most) {
+void in_range(const char* name, int64_t value, int64_t least, int64_t most) {
   if (value < least || value > most)
-    fail(ZS_INVALID, "config.%s is %lld: expected %lld to %lld", name, static_cast<long long>(value), static_cast<long long>(least),
-         static_cast<long long>(most));
+    fail(ZS_INVALID, "config.%s is %lld: expected %lld to %lld", name, static_cast<long long>(value),
+         static_cast<long long>(least), static_cast<long long>(most));
 }
 
-void check_config(const zs_cache_config &c) {
+void check_config(const zs_cache_config& c) {
   if (c.struct_bytes != static_cast<int32_t>(sizeof c))
-    fail(ZS_INVALID, "config.struct_bytes is %d, this library's zs_cache_config has %zu: compile against its header", c.struct_bytes,
-         sizeof c);
+    fail(ZS_INVALID, "config.struct_bytes is %d, this library's zs_cache_config has %zu: compile against its header",
+         c.struct_bytes, sizeof c);
   in_range("layers", c.layers, 1, INT32_MAX);
   in_range("heads", c.heads, 1, INT32_MAX);
   in_range("kv_heads", c.kv_heads, 1, INT32_MAX);
   if (c.heads % c.kv_heads)
-    fail(ZS_INVALID, "config.heads is %d, kv_heads %d: expected a multiple, every kv head serves as many query heads", c.heads, c.kv_heads);
+    fail(ZS_INVALID, "config.heads is %d, kv_heads %d: expected a multiple, every kv head serves as many query heads",
+         c.heads, c.kv_heads);
   if (c.head_dim < 2 || c.head_dim > 512 || c.head_dim % 2)
     fail(ZS_INVALID, "config.head_dim is %d: expected an even number from 2 to 512", c.head_dim);
   if (static_cast<double>(c.layers) * c.heads > static_cast<double>(kMostHeads))
@@ -55,27 +57,31 @@ void check_config(const zs_cache_config &c) {
 
 }  // namespace
 
-void cache_check_prefill(const zs_cache &cache, int32_t layer, int64_t tokens, int64_t share_of) {
+void cache_check_prefill(const zs_cache& cache, int32_t layer, int64_t tokens, int64_t share_of) {
   check_layer(cache, layer);
   if (tokens < 1 || tokens > kMostTokens)
-    fail(ZS_INVALID, "tokens is %lld: expected 1 to %lld", static_cast<long long>(tokens), static_cast<long long>(kMostTokens));
-  if (share_of < 0) fail(ZS_INVALID, "share_of is %lld: expected a token count, or 0 for the prompt's own", static_cast<long long>(share_of));
-  const Layer &held = cache.layers[static_cast<size_t>(layer)];
+    fail(ZS_INVALID, "tokens is %lld: expected 1 to %lld", static_cast<long long>(tokens),
+         static_cast<long long>(kMostTokens));
+  if (share_of < 0)
+    fail(ZS_INVALID, "share_of is %lld: expected a token count, or 0 for the prompt's own",
+         static_cast<long long>(share_of));
+  const Layer& held = cache.layers[static_cast<size_t>(layer)];
   if (held.seq_len > 0)
     fail(ZS_INVALID, "layer %d has its prompt already (%lld tokens seen): extend it, or create another cache", layer,
          static_cast<long long>(held.seq_len));
   if (cache.is_resolved && cache.prompt != tokens)
-    fail(ZS_INVALID, "layer %d is given a prompt of %lld tokens, another layer had %lld: expected the same prompt for all layers", layer,
-         static_cast<long long>(tokens), static_cast<long long>(cache.prompt));
+    fail(ZS_INVALID,
+         "layer %d is given a prompt of %lld tokens, another layer had %lld: expected the same prompt for all layers",
+         layer, static_cast<long long>(tokens), static_cast<long long>(cache.prompt));
 }
 
-void cache_check_extend(const zs_cache &cache, int32_t layer, int64_t tokens) {
+void cache_check_extend(const zs_cache& cache, int32_t layer, int64_t tokens) {
   check_layer(cache, layer);
-  const Layer &held = cache.layers[static_cast<size_t>(layer)];
+  const Layer& held = cache.layers[static_cast<size_t>(layer)];
   if (held.seq_len == 0) fail(ZS_INVALID, "layer %d has seen no prompt: prefill it first", layer);
   if (tokens < 1 || tokens > cache.config.policy.chunk)
-    fail(ZS_INVALID, "tokens is %lld: expected 1 to %d, the policy's chunk: cut what comes into chunks", static_cast<long long>(tokens),
-         cache.config.policy.chunk);
+    fail(ZS_INVALID, "tokens is %lld: expected 1 to %d, the policy's chunk: cut what comes into chunks",
+         static_cast<long long>(tokens), cache.config.policy.chunk);
   if (held.seq_len + tokens > kMostTokens)
     fail(ZS_INVALID, "%lld tokens after %lld: expected at most %lld in all", static_cast<long long>(tokens),
          static_cast<long long>(held.seq_len), static_cast<long long>(kMostTokens));
@@ -85,7 +91,7 @@ void cache_check_extend(const zs_cache &cache, int32_t layer, int64_t tokens) {
 
 extern "C" {
 
-zs_status zs_cache_create(zs_engine *engine, const zs_cache_config *config, zs_cache **out) {
+zs_status zs_cache_create(zs_engine* engine, const zs_cache_config* config, zs_cache** out) {
   return zs::guard([&] {
     if (!engine) zs::fail(ZS_INVALID, "engine is NULL: expected one from zs_engine_create");
     if (!config) zs::fail(ZS_INVALID, "config is NULL: expected a zs_cache_config");
@@ -95,19 +101,20 @@ zs_status zs_cache_create(zs_engine *engine, const zs_cache_config *config, zs_c
     cache->engine = engine;
     cache->config = *config;
     cache->layers.resize(static_cast<size_t>(config->layers));
-    for (zs::Layer &layer : cache->layers) layer.heads.assign(static_cast<size_t>(config->kv_heads), zs::Head(cache->geometry()));
+    for (zs::Layer& layer : cache->layers)
+      layer.heads.assign(static_cast<size_t>(config->kv_heads), zs::Head(cache->geometry()));
     *out = cache.release();
   });
 }
 
-void zs_cache_destroy(zs_cache *cache) {
+void zs_cache_destroy(zs_cache* cache) {
   if (!cache) return;
   const std::lock_guard<std::mutex> lock(cache->engine->busy);  // pages may be shared with a cache at work
   delete cache;
 }
 
-zs_status zs_cache_prefill(zs_cache *cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens, int64_t share_of,
-                           zs_view out, zs_call *call) {
+zs_status zs_cache_prefill(zs_cache* cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens,
+                           int64_t share_of, zs_view out, zs_call* call) {
   return zs::guard([&] {
     if (!cache) zs::fail(ZS_INVALID, "cache is NULL: expected one from zs_cache_create");
     const std::lock_guard<std::mutex> lock(cache->engine->busy);
@@ -121,7 +128,8 @@ zs_status zs_cache_prefill(zs_cache *cache, int32_t layer, zs_view q, zs_view k,
   });
 }
 
-zs_status zs_cache_extend(zs_cache *cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens, zs_view out, zs_call *call) {
+zs_status zs_cache_extend(zs_cache* cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens, zs_view out,
+                          zs_call* call) {
   return zs::guard([&] {
     if (!cache) zs::fail(ZS_INVALID, "cache is NULL: expected one from zs_cache_create");
     const std::lock_guard<std::mutex> lock(cache->engine->busy);

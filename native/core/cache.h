@@ -15,9 +15,9 @@ namespace zs {
 
 // The last rows of a prompt's queries with their softmax statistics: enough to score the prompt again under another window.
 struct KeptQueries {
-  int64_t from = 0, rows = 0;     // rows [from, from + rows) of the prompt
-  Buffer q;                       // [heads][rows][d]
-  Buffer highest, inverse;        // [heads][rows]
+  int64_t from = 0, rows = 0;  // rows [from, from + rows) of the prompt
+  Buffer q;                    // [heads][rows][d]
+  Buffer highest, inverse;     // [heads][rows]
   int64_t bytes() const { return q.bytes() + highest.bytes() + inverse.bytes(); }
 };
 
@@ -39,7 +39,7 @@ struct Layer {
 }  // namespace zs
 
 struct zs_cache {
-  zs_engine *engine;
+  zs_engine* engine;
   zs_cache_config config;
   zs_resolved resolved{};
   bool is_resolved = false;
@@ -58,23 +58,25 @@ struct zs_cache {
 namespace zs {
 
 // As zs_cache_prefill / zs_cache_extend, but they throw, and the caller holds engine->busy. `report`: write call->done.
-void cache_prefill(zs_cache &cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens, int64_t share_of, zs_view out,
-                   zs_call *call, bool report = false);
-void cache_extend(zs_cache &cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens, zs_view out, zs_call *call,
-                  bool report = false);
+void cache_prefill(zs_cache& cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens, int64_t share_of,
+                   zs_view out, zs_call* call, bool report = false);
+void cache_extend(zs_cache& cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens, zs_view out,
+                  zs_call* call, bool report = false);
 
 // What must hold before tokens may come, as one sentence where it does not; the runner asks once for all layers.
-void cache_check_prefill(const zs_cache &cache, int32_t layer, int64_t tokens, int64_t share_of);
-void cache_check_extend(const zs_cache &cache, int32_t layer, int64_t tokens);
+void cache_check_prefill(const zs_cache& cache, int32_t layer, int64_t tokens, int64_t share_of);
+void cache_check_extend(const zs_cache& cache, int32_t layer, int64_t tokens);
 
 // Makes room for one more token in every layer, so that the next cache_extend of one token cannot fail in any of them and may be done in
 // place. False: it may (a layer is about to be compressed); work on a fork and swap it in at the end.
-bool cache_reserve_step(zs_cache &cache);
+bool cache_reserve_step(zs_cache& cache);
 
-std::unique_ptr<zs_cache> cache_fork(const zs_cache &cache);
-void cache_swap(zs_cache &a, zs_cache &b) noexcept;
-inline const zs_cache_config &cache_config(const zs_cache &cache) { return cache.config; }
-inline int64_t cache_seq_len(const zs_cache &cache, int32_t layer) { return cache.layers[static_cast<size_t>(layer)].seq_len; }
+std::unique_ptr<zs_cache> cache_fork(const zs_cache& cache);
+void cache_swap(zs_cache& a, zs_cache& b) noexcept;
+inline const zs_cache_config& cache_config(const zs_cache& cache) { return cache.config; }
+inline int64_t cache_seq_len(const zs_cache& cache, int32_t layer) {
+  return cache.layers[static_cast<size_t>(layer)].seq_len;
+}
 
 }  // namespace zs
 #endif

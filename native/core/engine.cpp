@@ -13,19 +13,20 @@
 namespace zs {
 namespace {
 
-const char *isa_name(zs_isa isa) { return isa == ZS_ISA_AVX512 ? "avx512" : isa == ZS_ISA_AVX2 ? "avx2" : "generic"; }
+const char* isa_name(zs_isa isa) { return isa == ZS_ISA_AVX512 ? "avx512" : isa == ZS_ISA_AVX2 ? "avx2" : "generic"; }
 
-zs_isa choose(zs_isa wanted, const Cpu &cpu) {
+zs_isa choose(zs_isa wanted, const Cpu& cpu) {
   const auto has = [&](zs_isa isa) {
     const bool able = isa == ZS_ISA_GENERIC || (isa == ZS_ISA_AVX2 && cpu.avx2) || (isa == ZS_ISA_AVX512 && cpu.avx512);
     return able && attention_kernels(isa) && linear_kernels(isa);
   };
-  if (wanted == ZS_ISA_BEST) return has(ZS_ISA_AVX512) ? ZS_ISA_AVX512 : has(ZS_ISA_AVX2) ? ZS_ISA_AVX2 : ZS_ISA_GENERIC;
+  if (wanted == ZS_ISA_BEST)
+    return has(ZS_ISA_AVX512) ? ZS_ISA_AVX512 : has(ZS_ISA_AVX2) ? ZS_ISA_AVX2 : ZS_ISA_GENERIC;
   if (!has(wanted)) {
     std::string found;
-    for (const std::string &feature : cpu.features) found += " " + feature;
-    fail(ZS_UNSUPPORTED, "this CPU or build cannot run the %s kernels (found:%s): use -1, the best it has", isa_name(wanted),
-         found.empty() ? " nothing of x86" : found.c_str());
+    for (const std::string& feature : cpu.features) found += " " + feature;
+    fail(ZS_UNSUPPORTED, "this CPU or build cannot run the %s kernels (found:%s): use -1, the best it has",
+         isa_name(wanted), found.empty() ? " nothing of x86" : found.c_str());
   }
   return wanted;
 }
@@ -55,15 +56,17 @@ zs_engine::zs_engine(int threads, zs_isa wanted)
       attention(zs::attention_kernels(isa)),
       linear(zs::linear_kernels(isa)) {
   std::string features;
-  for (const std::string &feature : zs::detect_cpu().features) features += (features.empty() ? "\"" : ",\"") + feature + "\"";
-  description = std::string("{\"isa\":\"") + zs::isa_name(isa) + "\",\"threads\":" + std::to_string(threads) + ",\"cpuFeatures\":[" +
-                features + "],\"library\":\"" + zs::library_name() + "\",\"abi\":" + std::to_string(ZS_ABI_VERSION) + "}";
+  for (const std::string& feature : zs::detect_cpu().features)
+    features += (features.empty() ? "\"" : ",\"") + feature + "\"";
+  description = std::string("{\"isa\":\"") + zs::isa_name(isa) + "\",\"threads\":" + std::to_string(threads) +
+                ",\"cpuFeatures\":[" + features + "],\"library\":\"" + zs::library_name() +
+                "\",\"abi\":" + std::to_string(ZS_ABI_VERSION) + "}";
   work.upkeep.resize(static_cast<size_t>(threads));
 }
 
 extern "C" {
 
-zs_status zs_engine_create(int32_t threads, int32_t isa, zs_engine **out) {
+zs_status zs_engine_create(int32_t threads, int32_t isa, zs_engine** out) {
   return zs::guard([&] {
     if (!out) zs::fail(ZS_INVALID, "out is NULL: expected a place for the engine");
     if (threads < 0 || threads > 256)
@@ -74,8 +77,8 @@ zs_status zs_engine_create(int32_t threads, int32_t isa, zs_engine **out) {
   });
 }
 
-void zs_engine_destroy(zs_engine *engine) { delete engine; }
+void zs_engine_destroy(zs_engine* engine) { delete engine; }
 
-const char *zs_engine_describe(zs_engine *engine) { return engine ? engine->description.c_str() : ""; }
+const char* zs_engine_describe(zs_engine* engine) { return engine ? engine->description.c_str() : ""; }
 
 }  // extern "C"

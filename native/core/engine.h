@@ -13,10 +13,10 @@
 #include "zslab/zslab.h"
 
 namespace zs {
-struct AttentionKernels;  // core/kernels.h
-struct LinearKernels;     // cpu/linear.h
-struct Upkeep;            // core/policy.h
-const char *library_name();  // native/model: "oneDNN 3.2.0" or "portable"
+struct AttentionKernels;     // core/kernels.h
+struct LinearKernels;        // cpu/linear.h
+struct Upkeep;               // core/policy.h
+const char* library_name();  // native/model: "oneDNN 3.2.0" or "portable"
 
 // Memory that attention works in, kept from call to call.
 struct Workspace {
@@ -31,15 +31,15 @@ struct zs_engine {
   zs_engine(int threads, zs_isa isa);
   zs::Pool pool;
   zs_isa isa;
-  const zs::AttentionKernels *attention;
-  const zs::LinearKernels *linear;
+  const zs::AttentionKernels* attention;
+  const zs::LinearKernels* linear;
   std::string description;
   std::mutex busy;  // one call at a time
   zs::Workspace work;
 
   // pool.run for units that may throw: the first exception comes out after all threads have stopped.
   template <class F>
-  bool run(int64_t count, const zs_call *call, F &&f) {
+  bool run(int64_t count, const zs_call* call, F&& f) {
     std::exception_ptr failed;
     std::atomic<bool> any{false};
     const bool all = pool.run(count, call, [&](int64_t unit, int thread) {

@@ -7,7 +7,7 @@ namespace {
 thread_local std::string last_error;
 }
 
-void set_last_error(const std::string &message) noexcept {
+void set_last_error(const std::string& message) noexcept {
   try {
     last_error = message;
   } catch (...) {
@@ -15,7 +15,7 @@ void set_last_error(const std::string &message) noexcept {
   }
 }
 
-void fail(zs_status status, const char *format, ...) {
+void fail(zs_status status, const char* format, ...) {
   char text[1024];
   va_list arguments;
   va_start(arguments, format);
@@ -26,4 +26,4 @@ void fail(zs_status status, const char *format, ...) {
 
 }  // namespace zs
 
-const char *zs_last_error(void) { return zs::last_error.c_str(); }
+const char* zs_last_error(void) { return zs::last_error.c_str(); }

@@ -16,9 +16,9 @@ struct Error {
 };
 
 // printf-style; the sentence says what was given, what was expected, what to do.
-[[noreturn]] void fail(zs_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+[[noreturn]] void fail(zs_status status, const char* format, ...) __attribute__((format(printf, 2, 3)));
 
-void set_last_error(const std::string &message) noexcept;
+void set_last_error(const std::string& message) noexcept;
 
 // Runs f and maps what it throws; the only place where exceptions meet the ABI.
 template <class F>
@@ -26,10 +26,10 @@ zs_status guard(F f) noexcept {
   try {
     f();
     return ZS_OK;
-  } catch (const Error &e) {
+  } catch (const Error& e) {
     set_last_error(e.message);
     return e.status;
-  } catch (const std::bad_alloc &) {
+  } catch (const std::bad_alloc&) {
     set_last_error("not enough memory for this call: use a smaller budget, fewer tokens or bfloat16 storage");
     return ZS_OUT_OF_MEMORY;
   } catch (...) {
@@ -39,9 +39,9 @@ zs_status guard(F f) noexcept {
 }
 
 // The caller may write a zs_call from any thread at any moment.
-inline bool flagged(const volatile int32_t *abort) { return abort && __atomic_load_n(abort, __ATOMIC_RELAXED); }
-inline bool aborted(const zs_call *call) { return call && flagged(&call->abort); }
-inline void check_abort(const zs_call *call) {
+inline bool flagged(const volatile int32_t* abort) { return abort && __atomic_load_n(abort, __ATOMIC_RELAXED); }
+inline bool aborted(const zs_call* call) { return call && flagged(&call->abort); }
+inline void check_abort(const zs_call* call) {
   if (aborted(call)) throw Error{ZS_ABORTED, "stopped: the caller asked for it"};
 }
 

@@ -21,11 +21,11 @@ struct Place {
 };
 
 // The last token of the rest has had its attention: it stays, or one leaves.
-void enter(const zs_cache &cache, HeadWork &work, Place &place) {
-  const PolicyHooks &hooks = hooks_of(cache.config.policy);
+void enter(const zs_cache& cache, HeadWork& work, Place& place) {
+  const PolicyHooks& hooks = hooks_of(cache.config.policy);
   work.step = ++place.step;
   work.ring = place.ring;
-  Head &head = *work.head;
+  Head& head = *work.head;
   const size_t last = static_cast<size_t>(head.rest.slots() - 1);
   if (!hooks.compress || head.slots() <= cache.resolved.budget) {
     work.note(ZS_ADMIT, head.positions[last], head.slots() - 1, -1, head.rest_scores[last], kNone, 1, 0);
@@ -41,13 +41,13 @@ void enter(const zs_cache &cache, HeadWork &work, Place &place) {
 }
 
 // True where the next token meets a full cache that never was compressed.
-bool fills_up(const zs_cache &cache, const Layer &layer) {
+bool fills_up(const zs_cache& cache, const Layer& layer) {
   return cache.resolved.budget && !layer.compressed && layer.slots() >= cache.resolved.budget;
 }
 
 // Room and pages of its own for one more token; throws std::bad_alloc.
-void reserve_token(Layer &layer) {
-  for (Head &head : layer.heads) {
+void reserve_token(Layer& layer) {
+  for (Head& head : layer.heads) {
     head.reserve(1);
     if (layer.compressed) {
       head.residual.own_all();
@@ -59,9 +59,9 @@ void reserve_token(Layer &layer) {
 }
 
 // Empty lists for the events of one call, with room for a step's; throws std::bad_alloc.
-void need_notes(zs_cache &cache) {
+void need_notes(zs_cache& cache) {
   cache.notes.resize(static_cast<size_t>(cache.config.kv_heads));
-  for (auto &head : cache.notes) {
+  for (auto& head : cache.notes) {
     head.clear();
     if (cache.config.trace) head.reserve(kStepEvents);
   }
@@ -71,16 +71,16 @@ struct StepMemory {
   int32_t chunks, group;
   int64_t padded;
   float *e, *highest, *sum, *factor, *partial;
-  float *probs(int64_t g, int32_t c) const { return e + (g * chunks + c) * group * kChunk; }
+  float* probs(int64_t g, int32_t c) const { return e + (g * chunks + c) * group * kChunk; }
   int64_t stat(int64_t g, int32_t c) const { return (g * chunks + c) * group; }
 };
 
 // May throw std::bad_alloc; for one token more than the layer holds.
-StepMemory step_memory(const zs_cache &cache, const Layer &layer) {
-  zs_engine &engine = *cache.engine;
+StepMemory step_memory(const zs_cache& cache, const Layer& layer) {
+  zs_engine& engine = *cache.engine;
   const int64_t kv_heads = cache.config.kv_heads;
   StepMemory m{};
-  const Head &head = layer.heads[0];
+  const Head& head = layer.heads[0];
   m.chunks = head.residual.chunks() + static_cast<int32_t>(round_up(head.rest.slots() + 1, kChunk) / kChunk);
   m.group = cache.group();
   m.padded = round_up(cache.config.head_dim, kLane);
@@ -98,12 +98,12 @@ StepMemory step_memory(const zs_cache &cache, const Layer &layer) {
 
 // One token through one layer that has room for it. Where no hook allocates (the layer does not fill up) only an abort can stop it; then
 // (false) nothing has changed.
-bool step(zs_cache &cache, int32_t index, Layer &layer, const StepMemory &m, zs_view q, zs_view k, zs_view v, zs_view out,
-          std::vector<std::vector<Event>> &events, const zs_call *call, const Progress &progress) {
-  zs_engine &engine = *cache.engine;
+bool step(zs_cache& cache, int32_t index, Layer& layer, const StepMemory& m, zs_view q, zs_view k, zs_view v,
+          zs_view out, std::vector<std::vector<Event>>& events, const zs_call* call, const Progress& progress) {
+  zs_engine& engine = *cache.engine;
   const int32_t d = cache.config.head_dim, group = m.group, chunks = m.chunks;
   const int64_t kv_heads = cache.config.kv_heads;
-  const AttentionKernels &kernels = *engine.attention;
+  const AttentionKernels& kernels = *engine.attention;
   const bool history = cache.config.policy.history != 0;
   const int32_t position = static_cast<int32_t>(layer.seq_len);
   for (int64_t g = 0; g < kv_heads; ++g)
@@ -127,15 +127,16 @@ bool step(zs_cache &cache, int32_t index, Layer &layer, const StepMemory &m, zs_
     kernels.decode(task);
   };
   const auto finish = [&](int64_t g, int thread) {
-    Head &head = layer.heads[static_cast<size_t>(g)];
+    Head& head = layer.heads[static_cast<size_t>(g)];
     const int64_t at = m.stat(g, 0);
     kernels.merge(m.highest + at, m.sum + at, m.partial + at * m.padded, chunks, group, d, m.factor + at,
                   out.data + g * group * out.head_stride, out.head_stride);
     if (history)
       for (int32_t c = 0; c < chunks; ++c)
-        kernels.scores(m.probs(g, c), kChunk, m.factor + m.stat(g, c), group, head.chunk(c).slots, cache.config.policy.decay,
-                       head.chunk_scores(c));
-    HeadWork work = work_on(cache, head, index, static_cast<int32_t>(g), thread, -1, 0, &events[static_cast<size_t>(g)]);
+        kernels.scores(m.probs(g, c), kChunk, m.factor + m.stat(g, c), group, head.chunk(c).slots,
+                       cache.config.policy.decay, head.chunk_scores(c));
+    HeadWork work =
+        work_on(cache, head, index, static_cast<int32_t>(g), thread, -1, 0, &events[static_cast<size_t>(g)]);
     Place place = start;
     enter(cache, work, place);
     if (g == 0) end = place;
@@ -158,7 +159,7 @@ bool step(zs_cache &cache, int32_t index, Layer &layer, const StepMemory &m, zs_
     if (all) engine.run(kv_heads, nullptr, finish);
   }
   if (!all) {
-    for (Head &head : layer.heads) {  // the token goes again
+    for (Head& head : layer.heads) {  // the token goes again
       head.rest.resize(head.rest.slots() - 1);
       head.positions.pop_back();
       head.links.pop_back();
@@ -175,9 +176,9 @@ bool step(zs_cache &cache, int32_t index, Layer &layer, const StepMemory &m, zs_
 }
 
 // Several tokens through one layer, on a copy.
-void chunk_of_tokens(zs_cache &cache, int32_t index, Layer &layer, zs_view q, zs_view k, zs_view v, int64_t tokens, zs_view out,
-                     std::vector<std::vector<Event>> &events, zs_call *call, bool report) {
-  zs_engine &engine = *cache.engine;
+void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs_view k, zs_view v, int64_t tokens,
+                     zs_view out, std::vector<std::vector<Event>>& events, zs_call* call, bool report) {
+  zs_engine& engine = *cache.engine;
   const int32_t d = cache.config.head_dim, group = cache.group(), n = static_cast<int32_t>(tokens);
   const int64_t kv_heads = cache.config.kv_heads;
   const bool history = cache.config.policy.history != 0;
@@ -189,14 +190,16 @@ void chunk_of_tokens(zs_cache &cache, int32_t index, Layer &layer, zs_view q, zs
   std::vector<Segment> fresh(static_cast<size_t>(kv_heads), Segment(cache.geometry()));
   std::vector<KeyChunk> pages;
   for (int64_t g = 0; g < kv_heads; ++g) {
-    Segment &own = fresh[static_cast<size_t>(g)];
+    Segment& own = fresh[static_cast<size_t>(g)];
     own.reserve(n);
     own.resize(n);
     for (int32_t from = 0; from < n; from += kChunk)
-      own.write_rows(k.data + g * k.head_stride + from * k.row_stride, k.row_stride, v.data + g * v.head_stride + from * v.row_stride,
-                     v.row_stride, from, n - from < kChunk ? n - from : kChunk);
+      own.write_rows(k.data + g * k.head_stride + from * k.row_stride, k.row_stride,
+                     v.data + g * v.head_stride + from * v.row_stride, v.row_stride, from,
+                     n - from < kChunk ? n - from : kChunk);
     for (int32_t c = 0; c < chunks; ++c)
-      pages.push_back(c < old_chunks ? layer.heads[static_cast<size_t>(g)].chunk(c) : own.chunk(c - old_chunks, nullptr));
+      pages.push_back(c < old_chunks ? layer.heads[static_cast<size_t>(g)].chunk(c)
+                                     : own.chunk(c - old_chunks, nullptr));
   }
 
   Buffer statistics(2 * static_cast<int64_t>(cache.config.heads) * tokens);
@@ -270,7 +273,7 @@ void chunk_of_tokens(zs_cache &cache, int32_t index, Layer &layer, zs_view q, zs
   Place end = start;
   all = engine.run(kv_heads, call, [&](int64_t g, int thread) {
     const size_t i = static_cast<size_t>(g);
-    Head &head = layer.heads[i];
+    Head& head = layer.heads[i];
     HeadWork work = work_on(cache, head, index, static_cast<int32_t>(g), thread, -1, 0, &events[i]);
     Place place = start;
     std::vector<float> key(static_cast<size_t>(d)), value(static_cast<size_t>(d));
@@ -303,12 +306,12 @@ void chunk_of_tokens(zs_cache &cache, int32_t index, Layer &layer, zs_view q, zs
 
 }  // namespace
 
-bool cache_reserve_step(zs_cache &cache) {
-  for (const Layer &layer : cache.layers)
+bool cache_reserve_step(zs_cache& cache) {
+  for (const Layer& layer : cache.layers)
     if (fills_up(cache, layer)) return false;
   need_upkeep(cache);
   need_notes(cache);
-  for (Layer &layer : cache.layers) {
+  for (Layer& layer : cache.layers) {
     reserve_token(layer);
     step_memory(cache, layer);
   }
@@ -316,13 +319,13 @@ bool cache_reserve_step(zs_cache &cache) {
   return true;
 }
 
-void cache_extend(zs_cache &cache, int32_t layer_index, zs_view q, zs_view k, zs_view v, int64_t tokens, zs_view out, zs_call *call,
-                  bool report) {
-  Layer &layer = cache.layers[static_cast<size_t>(layer_index)];
+void cache_extend(zs_cache& cache, int32_t layer_index, zs_view q, zs_view k, zs_view v, int64_t tokens, zs_view out,
+                  zs_call* call, bool report) {
+  Layer& layer = cache.layers[static_cast<size_t>(layer_index)];
   check_abort(call);
   need_upkeep(cache);
   need_notes(cache);
-  const auto one_token = [&](Layer &to) {
+  const auto one_token = [&](Layer& to) {
     reserve_token(to);
     const StepMemory memory = step_memory(cache, to);
     const Progress progress(call, report, cache.config.kv_heads);

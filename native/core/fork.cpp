@@ -3,13 +3,13 @@
 
 namespace zs {
 
-std::unique_ptr<zs_cache> cache_fork(const zs_cache &cache) {
+std::unique_ptr<zs_cache> cache_fork(const zs_cache& cache) {
   auto copy = std::make_unique<zs_cache>(cache);
   copy->peak_bytes = copy->bytes();
   return copy;
 }
 
-void cache_swap(zs_cache &a, zs_cache &b) noexcept {
+void cache_swap(zs_cache& a, zs_cache& b) noexcept {
   std::swap(a.layers, b.layers);
   std::swap(a.tape, b.tape);
   std::swap(a.notes, b.notes);
@@ -24,16 +24,17 @@ void cache_swap(zs_cache &a, zs_cache &b) noexcept {
 namespace {
 
 // Rows of a prompt that scores under `policy` come from; what two policies with equal decay and rows have in common.
-bool same_scores(const zs_policy &a, const zs_policy &b, int64_t tokens) {
+bool same_scores(const zs_policy& a, const zs_policy& b, int64_t tokens) {
   return a.history && b.history && a.decay == b.decay && window_of(a, tokens) == window_of(b, tokens);
 }
 
-void check_fork(const zs_cache &cache, const zs_policy &policy) {
-  for (const Layer &layer : cache.layers) {
+void check_fork(const zs_cache& cache, const zs_policy& policy) {
+  for (const Layer& layer : cache.layers) {
     if (layer.seq_len == 0)
       fail(ZS_INVALID, "a layer has seen no prompt: prefill every layer before forking under another policy");
     if (layer.step > 0)
-      fail(ZS_UNSUPPORTED, "%lld tokens came after the prompt, under the old policy: fork right after the prompt, or prefill again",
+      fail(ZS_UNSUPPORTED,
+           "%lld tokens came after the prompt, under the old policy: fork right after the prompt, or prefill again",
            static_cast<long long>(layer.step));
     if (layer.compressed)
       fail(ZS_UNSUPPORTED, "the prompt of %lld tokens was compressed to %d slots: fork a full cache, or prefill again",
@@ -42,7 +43,8 @@ void check_fork(const zs_cache &cache, const zs_policy &policy) {
     if (!policy.history || same_scores(cache.config.policy, policy, layer.seq_len)) continue;
     if (!layer.kept || layer.kept->rows < window)
       fail(ZS_UNSUPPORTED,
-           "scores under the new policy need the last %d rows of the prompt's queries, %lld are kept: create the cache with "
+           "scores under the new policy need the last %d rows of the prompt's queries, %lld are kept: create the cache "
+           "with "
            "keep_queries %d or more, or prefill again",
            window, static_cast<long long>(layer.kept ? layer.kept->rows : 0), window);
   }
@@ -50,8 +52,9 @@ void check_fork(const zs_cache &cache, const zs_policy &policy) {
 
 }  // namespace
 
-static std::unique_ptr<zs_cache> fork_policy(const zs_cache &cache, const zs_policy &policy, int32_t trace, zs_call *call) {
-  const PolicyHooks &hooks = checked_policy(&policy);
+static std::unique_ptr<zs_cache> fork_policy(const zs_cache& cache, const zs_policy& policy, int32_t trace,
+                                             zs_call* call) {
+  const PolicyHooks& hooks = checked_policy(&policy);
   check_fork(cache, policy);
   auto made = std::make_unique<zs_cache>();
   made->engine = cache.engine;
@@ -66,20 +69,22 @@ static std::unique_ptr<zs_cache> fork_policy(const zs_cache &cache, const zs_pol
   const int64_t kv_heads = cache.config.kv_heads;
   const int32_t chunks = cache.layers[0].heads[0].chunks();
   const bool again = policy.history && !same_scores(cache.config.policy, policy, cache.prompt);
-  const Progress progress(call, true, static_cast<int64_t>(cache.layers.size()) * kv_heads * (1 + (again ? chunks : 0)));
+  const Progress progress(call, true,
+                          static_cast<int64_t>(cache.layers.size()) * kv_heads * (1 + (again ? chunks : 0)));
   int32_t index = 0;
-  for (const Layer &from : cache.layers) {
+  for (const Layer& from : cache.layers) {
     check_abort(call);
     Layer layer = from;
-    for (Head &head : layer.heads) {
+    for (Head& head : layer.heads) {
       head.counters = {};
       if (!policy.history || again) std::fill(head.rest_scores.begin(), head.rest_scores.end(), 0.0f);
     }
     if (again) {
-      const KeptQueries &kept = *from.kept;
+      const KeptQueries& kept = *from.kept;
       const int64_t d = cache.config.head_dim, rows = kept.rows, first = kept.from;
       // Rows are counted from the prompt's start.
-      const ScoredRows scored{kept.q.data() - first * d, rows * d, d, kept.highest.data() - first, kept.inverse.data() - first, rows};
+      const ScoredRows scored{kept.q.data() - first * d,   rows * d, d, kept.highest.data() - first,
+                              kept.inverse.data() - first, rows};
       score_prompt(*made, layer.heads, scored, from.seq_len - made->resolved.window, from.seq_len, call, progress);
     }
     std::vector<std::vector<Event>> events(layer.heads.size());
@@ -96,7 +101,7 @@ static std::unique_ptr<zs_cache> fork_policy(const zs_cache &cache, const zs_pol
 
 extern "C" {
 
-zs_status zs_cache_fork(zs_cache *cache, zs_cache **out) {
+zs_status zs_cache_fork(zs_cache* cache, zs_cache** out) {
   return zs::guard([&] {
     if (!cache) zs::fail(ZS_INVALID, "cache is NULL: expected one from zs_cache_create");
     if (!out) zs::fail(ZS_INVALID, "out is NULL: expected a place for the fork");
@@ -105,7 +110,7 @@ zs_status zs_cache_fork(zs_cache *cache, zs_cache **out) {
   });
 }
 
-zs_status zs_cache_fork_policy(zs_cache *cache, const zs_policy *policy, int32_t trace, zs_cache **out, zs_call *call) {
+zs_status zs_cache_fork_policy(zs_cache* cache, const zs_policy* policy, int32_t trace, zs_cache** out, zs_call* call) {
   return zs::guard([&] {
     if (!cache) zs::fail(ZS_INVALID, "cache is NULL: expected one from zs_cache_create");
     if (!out) zs::fail(ZS_INVALID, "out is NULL: expected a place for the fork");

@@ -26,14 +26,15 @@ inline float of_bf16(uint16_t half) { return of_bits(static_cast<uint32_t>(half)
 
 inline uint16_t f16_of(float value) {
   const uint32_t bits = bits_of(value), sign = bits >> 16 & 0x8000u, size = bits & 0x7fffffffu;
-  if (size > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u);  // NaN
+  if (size > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u);   // NaN
   if (size >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00u);  // 65520 and above
   if (size < 0x38800000u)  // below 2^-14: adding 0.5 leaves multiples of 2^-24 in the low bits, rounded
     return static_cast<uint16_t>(sign | (bits_of(of_bits(size) + 0.5f) - 0x3f000000u));
   return static_cast<uint16_t>(sign | ((size - 0x38000000u + 0xfffu + (size >> 13 & 1u)) >> 13));
 }
 inline float of_f16(uint16_t half) {
-  const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16, exponent = half >> 10 & 31u, mantissa = half & 1023u;
+  const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16, exponent = half >> 10 & 31u,
+                 mantissa = half & 1023u;
   if (exponent == 31) return of_bits(sign | 0x7f800000u | mantissa << 13 | (mantissa ? 0x400000u : 0u));
   if (exponent) return of_bits(sign | (exponent + 112) << 23 | mantissa << 13);
   return of_bits(sign | bits_of(static_cast<float>(mantissa) * 5.9604644775390625e-8f));

@@ -23,14 +23,14 @@ KeyChunk Head::chunk(int32_t i) const {
   return rest.chunk(i - residual.chunks(), nullptr);
 }
 
-float *Head::chunk_scores(int32_t i) {
+float* Head::chunk_scores(int32_t i) {
   if (i < residual.chunks()) return residual_scores.data() + static_cast<int64_t>(i) * kChunk;
   return rest_scores.data() + static_cast<int64_t>(i - residual.chunks()) * kChunk;
 }
 
 namespace {
 template <class T>
-void grow(std::vector<T> &column, size_t size) {
+void grow(std::vector<T>& column, size_t size) {
   if (size > column.capacity()) column.reserve(size + size / 16 + 16);  // one step's room is asked for again and again
 }
 }  // namespace
@@ -46,7 +46,7 @@ void Head::reserve(int32_t more) {
   grow(links, links.size() + static_cast<size_t>(more));
 }
 
-void Head::append(const float *key, const float *value, int32_t position) {
+void Head::append(const float* key, const float* value, int32_t position) {
   const int32_t slot = rest.slots();
   rest.resize(slot + 1);
   rest.write(slot, key, value);
@@ -67,7 +67,7 @@ void Head::make_residual(int32_t count) {
   last.assign(static_cast<size_t>(count), kLinkEnd);
 }
 
-void Head::seed(int32_t slot, const float *key, const float *value, float score, int32_t position) {
+void Head::seed(int32_t slot, const float* key, const float* value, float score, int32_t position) {
   const size_t i = static_cast<size_t>(slot);
   residual.write(slot, key, value);
   residual_scores[i] = score;

@@ -21,9 +21,9 @@ constexpr int kChunk = 256;  // slots of a page: the unit of work and of merging
 inline int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
 struct KeyChunk {
-  const void *keys;
-  const void *values;
-  const float *bias;  // alpha ln w of each slot, padded to whole tiles; nullptr = none
+  const void* keys;
+  const void* values;
+  const float* bias;  // alpha ln w of each slot, padded to whole tiles; nullptr = none
   int32_t slots;
   int32_t storage;  // zs_storage
 };
@@ -31,33 +31,34 @@ struct KeyChunk {
 // One query row of each head of a group against one chunk.
 struct DecodeTask {
   KeyChunk chunk;
-  const float *q;  // head g at q + g * q_stride
+  const float* q;  // head g at q + g * q_stride
   int64_t q_stride;
   int32_t group, d;
   float scale;
-  float *e;  // out: exp(logit - highest), head g at e + g * e_stride, whole tiles (0 beyond the slots)
+  float* e;  // out: exp(logit - highest), head g at e + g * e_stride, whole tiles (0 beyond the slots)
   int64_t e_stride;
   float *highest, *sum;  // out [group]
-  float *out;            // out [group][padded]: sum of e * value
+  float* out;            // out [group][padded]: sum of e * value
 };
 
 // Query rows of a prompt or turn: `rows` rows from `row` on, each over all chunks before first_causal and, of the chunks from there on
 // (which hold the rows' own tokens, row 0 first), the tokens up to itself. Online softmax, chunk by chunk.
 struct RowsTask {
-  const KeyChunk *chunks;
+  const KeyChunk* chunks;
   int32_t chunk_count, first_causal;
   int64_t row;
   int32_t rows;    // at most rows_per_unit(group)
-  const float *q;  // head g, row r at q + g * q_head + r * q_row (r counts from the first row of the prompt)
+  const float* q;  // head g, row r at q + g * q_head + r * q_row (r counts from the first row of the prompt)
   int64_t q_head, q_row;
   int32_t group, d;
   float scale;
-  float *out;
+  float* out;
   int64_t out_head, out_row;
-  float *highest, *inverse;  // out: of head g, row r at [g * stat_stride + r]: highest logit, 1 / sum of exp; nullptr = not wanted
+  float *highest,
+      *inverse;  // out: of head g, row r at [g * stat_stride + r]: highest logit, 1 / sum of exp; nullptr = not wanted
   int64_t stat_stride;
-  float *scratch;                 // rows_scratch floats
-  const volatile int32_t *abort;  // may be nullptr; seen between chunks, the output is then meaningless
+  float* scratch;                 // rows_scratch floats
+  const volatile int32_t* abort;  // may be nullptr; seen between chunks, the output is then meaningless
 };
 
 // acc[slot] = decay * acc[slot] + sum over the group of p, for rows from..to-1 ascending; rows before `first` (the chunk's first slot
@@ -67,31 +68,32 @@ struct ColumnsTask {
   int64_t first;
   bool causal;
   int64_t from, to;
-  const float *q;
+  const float* q;
   int64_t q_head, q_row;
   int32_t group, d;
   float scale;
   const float *highest, *inverse;  // of head g, row r at [g * stat_stride + r]
   int64_t stat_stride;
   float decay;
-  float *acc;      // whole tiles
-  float *scratch;  // columns_scratch floats
-  const volatile int32_t *abort;
+  float* acc;      // whole tiles
+  float* scratch;  // columns_scratch floats
+  const volatile int32_t* abort;
 };
 
 struct AttentionKernels {
-  void (*decode)(const DecodeTask &task);
+  void (*decode)(const DecodeTask& task);
   // out[g] = sum over chunks of partial * exp(highest_c - highest) / l; factor[c * group + g] turns chunk c's e into probabilities.
-  void (*merge)(const float *highest, const float *sum, const float *partial, int32_t chunks, int32_t group, int32_t d,
-                float *factor, float *out, int64_t out_stride);
+  void (*merge)(const float* highest, const float* sum, const float* partial, int32_t chunks, int32_t group, int32_t d,
+                float* factor, float* out, int64_t out_stride);
   // score = decay * score + sum over the group of e * factor.
-  void (*scores)(const float *e, int64_t e_stride, const float *factor, int32_t group, int32_t slots, float decay, float *score);
+  void (*scores)(const float* e, int64_t e_stride, const float* factor, int32_t group, int32_t slots, float decay,
+                 float* score);
   // First index of the smallest value in [from, to); from where nothing is smaller than infinity.
-  int64_t (*smallest)(const float *values, int64_t from, int64_t to);
+  int64_t (*smallest)(const float* values, int64_t from, int64_t to);
   // Similarity of `key` [d] to each of `slots` float32 keys in tiles (zs_similarity; larger = more alike); out in whole tiles.
-  void (*similarity)(int32_t kind, const float *keys, int32_t slots, int32_t d, const float *key, float *out);
-  void (*rows)(const RowsTask &task);
-  void (*columns)(const ColumnsTask &task);
+  void (*similarity)(int32_t kind, const float* keys, int32_t slots, int32_t d, const float* key, float* out);
+  void (*rows)(const RowsTask& task);
+  void (*columns)(const ColumnsTask& task);
 };
 
 // Rows of one unit of work: fewer for large groups, so that a unit stays short.
@@ -103,7 +105,7 @@ inline int64_t rows_scratch(int32_t group, int32_t d) {
 inline int64_t columns_scratch(int32_t d) { return kChunk * static_cast<int64_t>(d) + 8 * kChunk; }
 
 // Of native/cpu: the table of one instruction set (nullptr where this build has none), and what this CPU has.
-const AttentionKernels *attention_kernels(zs_isa isa);
+const AttentionKernels* attention_kernels(zs_isa isa);
 struct Cpu {
   bool avx2, avx512;
   std::vector<std::string> features;  // names worth printing, in a fixed order

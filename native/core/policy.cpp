@@ -21,17 +21,18 @@ enum Order {
 #undef ZS_POLICY
   kPolicyCount
 };
-#define ZS_POLICY(KIND, NAME) static_assert(static_cast<int>(KIND) == static_cast<int>(kAt_##NAME), "policies.inc: order of " #NAME);
+#define ZS_POLICY(KIND, NAME) \
+  static_assert(static_cast<int>(KIND) == static_cast<int>(kAt_##NAME), "policies.inc: order of " #NAME);
 #include "policies/policies.inc"
 #undef ZS_POLICY
 
-void in_range(const char *name, int64_t value, int64_t least, int64_t most) {
+void in_range(const char* name, int64_t value, int64_t least, int64_t most) {
   if (value < least || value > most)
-    fail(ZS_INVALID, "policy.%s is %lld: expected %lld to %lld", name, static_cast<long long>(value), static_cast<long long>(least),
-         static_cast<long long>(most));
+    fail(ZS_INVALID, "policy.%s is %lld: expected %lld to %lld", name, static_cast<long long>(value),
+         static_cast<long long>(least), static_cast<long long>(most));
 }
 
-void is_share_or_count(const char *name, double value, bool zero) {
+void is_share_or_count(const char* name, double value, bool zero) {
   const bool fine = std::isfinite(value) && value >= 0 && (zero || value > 0) && value <= INT32_MAX &&
                     (value < 1 || value == std::trunc(value));
   if (!fine)
@@ -41,13 +42,13 @@ void is_share_or_count(const char *name, double value, bool zero) {
 
 }  // namespace
 
-const PolicyHooks &hooks_of(const zs_policy &policy) { return kPolicies[policy.kind]; }
+const PolicyHooks& hooks_of(const zs_policy& policy) { return kPolicies[policy.kind]; }
 
-const PolicyHooks &checked_policy(const zs_policy *p) {
+const PolicyHooks& checked_policy(const zs_policy* p) {
   if (!p) fail(ZS_INVALID, "policy is NULL: expected a zs_policy");
   if (p->struct_bytes != static_cast<int32_t>(sizeof(zs_policy)))
-    fail(ZS_INVALID, "policy.struct_bytes is %d, this library's zs_policy has %zu: compile against its header", p->struct_bytes,
-         sizeof(zs_policy));
+    fail(ZS_INVALID, "policy.struct_bytes is %d, this library's zs_policy has %zu: compile against its header",
+         p->struct_bytes, sizeof(zs_policy));
   in_range("kind", p->kind, 0, kPolicyCount - 1);
   in_range("history", p->history, 0, 1);
   if (!(p->decay > 0 && p->decay <= 1))
@@ -78,7 +79,7 @@ const PolicyHooks &checked_policy(const zs_policy *p) {
   return hooks_of(*p);
 }
 
-int32_t window_of(const zs_policy &policy, int64_t tokens) {
+int32_t window_of(const zs_policy& policy, int64_t tokens) {
   if (!policy.history) return 0;
   const int64_t most = tokens > INT32_MAX ? INT32_MAX : tokens;
   if (policy.window > 0) return static_cast<int32_t>(policy.window < most ? policy.window : most);
@@ -92,9 +93,9 @@ int32_t window_of(const zs_policy &policy, int64_t tokens) {
   return static_cast<int32_t>(rows);
 }
 
-void HeadWork::note(zs_action action, int32_t position, int32_t slot, int32_t target, float score, float similarity, float weight,
-                    float target_weight) const {
-  Counters &counters = head->counters;
+void HeadWork::note(zs_action action, int32_t position, int32_t slot, int32_t target, float score, float similarity,
+                    float weight, float target_weight) const {
+  Counters& counters = head->counters;
   switch (action) {
     case ZS_ADMIT:
       ++counters.admitted;
@@ -110,15 +111,15 @@ void HeadWork::note(zs_action action, int32_t position, int32_t slot, int32_t ta
       break;
   }
   if (!events) return;
-  events->push_back({static_cast<int32_t>(step), layer, kv_head, action, position, slot, target, history() ? score : kNone, similarity,
-                     weight, target_weight});
+  events->push_back({static_cast<int32_t>(step), layer, kv_head, action, position, slot, target,
+                     history() ? score : kNone, similarity, weight, target_weight});
 }
 
 }  // namespace zs
 
-extern "C" zs_status zs_policy_resolve(const zs_policy *policy, int64_t tokens, zs_resolved *out) {
+extern "C" zs_status zs_policy_resolve(const zs_policy* policy, int64_t tokens, zs_resolved* out) {
   return zs::guard([&] {
-    const zs::PolicyHooks &hooks = zs::checked_policy(policy);
+    const zs::PolicyHooks& hooks = zs::checked_policy(policy);
     if (!out) zs::fail(ZS_INVALID, "out is NULL: expected a zs_resolved to fill");
     if (tokens < 1) zs::fail(ZS_INVALID, "tokens is %lld: expected at least 1", static_cast<long long>(tokens));
     *out = hooks.resolve(*policy, tokens);

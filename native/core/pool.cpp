@@ -10,8 +10,9 @@
 
 namespace zs {
 namespace {
-constexpr auto kSpin = std::chrono::microseconds(60);    // longer than the gap between two kernels of a step
-constexpr auto kYield = std::chrono::microseconds(2000);  // lets others run on a busy machine without paying for a wake-up
+constexpr auto kSpin = std::chrono::microseconds(60);  // longer than the gap between two kernels of a step
+constexpr auto kYield =
+    std::chrono::microseconds(2000);  // lets others run on a busy machine without paying for a wake-up
 // Units are taken in runs, so that a thread reads on where it fetched ahead: a run is what is left by so many times the threads. Even
 // the first is a small part of all, and the last are single units.
 constexpr int64_t kShares = 4;
@@ -47,7 +48,7 @@ Pool::~Pool() {
     stop_ = true;
   }
   wake_.notify_all();
-  for (auto &worker : workers_) worker.join();
+  for (auto& worker : workers_) worker.join();
 }
 
 void Pool::drain(int thread) {
@@ -93,7 +94,7 @@ void Pool::work(int thread) {
   }
 }
 
-bool Pool::run_units(int64_t count, const zs_call *call, Unit unit, void *context) {
+bool Pool::run_units(int64_t count, const zs_call* call, Unit unit, void* context) {
   if (count <= 0) return !aborted(call);
   call_ = call;
   unit_ = unit;

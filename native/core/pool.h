@@ -18,22 +18,23 @@ class Pool {
  public:
   explicit Pool(int threads);
   ~Pool();
-  Pool(const Pool &) = delete;
-  Pool &operator=(const Pool &) = delete;
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
   // f(unit, thread) for every unit in [0, count), thread in [0, threads()). An abort is seen between units: true = all ran.
   // f must not throw and must not call run again.
   template <class F>
-  bool run(int64_t count, const zs_call *call, F &&f) {
-    return run_units(count, call, [](void *context, int64_t unit, int thread) { (*static_cast<F *>(context))(unit, thread); },
-                     const_cast<void *>(static_cast<const void *>(&f)));
+  bool run(int64_t count, const zs_call* call, F&& f) {
+    return run_units(
+        count, call, [](void* context, int64_t unit, int thread) { (*static_cast<F*>(context))(unit, thread); },
+        const_cast<void*>(static_cast<const void*>(&f)));
   }
 
  private:
-  using Unit = void (*)(void *context, int64_t unit, int thread);
-  bool run_units(int64_t count, const zs_call *call, Unit unit, void *context);
+  using Unit = void (*)(void* context, int64_t unit, int thread);
+  bool run_units(int64_t count, const zs_call* call, Unit unit, void* context);
   void work(int thread);
   void drain(int thread);
 
@@ -46,8 +47,8 @@ class Pool {
   std::atomic<bool> stop_{false}, cut_{false};
   int sleeping_ = 0;
   Unit unit_ = nullptr;
-  void *context_ = nullptr;
-  const zs_call *call_ = nullptr;
+  void* context_ = nullptr;
+  const zs_call* call_ = nullptr;
 };
 
 }  // namespace zs

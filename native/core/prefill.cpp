@@ -6,39 +6,39 @@
 
 namespace zs {
 
-void to_tape(zs_cache &cache, const std::vector<std::vector<Event>> &events) {
+void to_tape(zs_cache& cache, const std::vector<std::vector<Event>>& events) {
   int64_t count = 0;
-  for (const auto &head : events) count += static_cast<int64_t>(head.size());
+  for (const auto& head : events) count += static_cast<int64_t>(head.size());
   if (count == 0) return;
   cache.tape.reserve(count);
-  for (const auto &head : events)
-    for (const Event &event : head) cache.tape.append(event);
+  for (const auto& head : events)
+    for (const Event& event : head) cache.tape.append(event);
 }
 
-int64_t layer_bytes(const Layer &layer) {
+int64_t layer_bytes(const Layer& layer) {
   int64_t bytes = layer.kept ? layer.kept->bytes() : 0;
-  for (const Head &head : layer.heads)
+  for (const Head& head : layer.heads)
     bytes += head.residual.allocated() * head.residual.geometry().slot_bytes() +
              head.rest.allocated() * head.rest.geometry().slot_bytes() + head.bookkeeping_bytes();
   return bytes;
 }
 
-void count_bytes(zs_cache &cache, Layer &layer) {
+void count_bytes(zs_cache& cache, Layer& layer) {
   layer.bytes = layer_bytes(layer);
   const int64_t now = cache.bytes();
   if (now > cache.peak_bytes) cache.peak_bytes = now;
 }
 
-void score_prompt(zs_cache &cache, std::vector<Head> &heads, const ScoredRows &rows, int64_t from, int64_t to, zs_call *call,
-                  const Progress &progress) {
-  zs_engine &engine = *cache.engine;
+void score_prompt(zs_cache& cache, std::vector<Head>& heads, const ScoredRows& rows, int64_t from, int64_t to,
+                  zs_call* call, const Progress& progress) {
+  zs_engine& engine = *cache.engine;
   const int32_t group = cache.group(), d = cache.config.head_dim, chunks = heads[0].rest.chunks();
   const int64_t scratch = columns_scratch(d);
   engine.work.threads.need(scratch * engine.pool.threads());
   const bool all = engine.pool.run(static_cast<int64_t>(heads.size()) * chunks, call, [&](int64_t unit, int thread) {
     const int64_t g = unit / chunks;
     const int32_t c = static_cast<int32_t>(unit % chunks);
-    Head &head = heads[static_cast<size_t>(g)];
+    Head& head = heads[static_cast<size_t>(g)];
     ColumnsTask task{};
     task.chunk = head.rest.chunk(c, nullptr);
     task.first = static_cast<int64_t>(c) * kChunk;
@@ -65,9 +65,9 @@ void score_prompt(zs_cache &cache, std::vector<Head> &heads, const ScoredRows &r
   check_abort(call);
 }
 
-void finish_prompt(zs_cache &cache, int32_t layer, Layer &made, std::vector<std::vector<Event>> &events, zs_call *call,
-                   const Progress &progress) {
-  const PolicyHooks &hooks = hooks_of(cache.config.policy);
+void finish_prompt(zs_cache& cache, int32_t layer, Layer& made, std::vector<std::vector<Event>>& events, zs_call* call,
+                   const Progress& progress) {
+  const PolicyHooks& hooks = hooks_of(cache.config.policy);
   const bool compress = hooks.compress && made.seq_len > cache.resolved.budget;
   need_upkeep(cache);
   std::vector<int32_t> ring(made.heads.size(), -1);
@@ -78,9 +78,10 @@ void finish_prompt(zs_cache &cache, int32_t layer, Layer &made, std::vector<std:
       hooks.compress(work);
       ring[i] = work.ring;
     } else {
-      const Head &head = made.heads[i];
+      const Head& head = made.heads[i];
       for (int32_t slot = 0; slot < head.rest.slots(); ++slot)
-        work.note(ZS_ADMIT, head.positions[static_cast<size_t>(slot)], slot, -1, head.rest_scores[static_cast<size_t>(slot)], kNone, 1, 0);
+        work.note(ZS_ADMIT, head.positions[static_cast<size_t>(slot)], slot, -1,
+                  head.rest_scores[static_cast<size_t>(slot)], kNone, 1, 0);
     }
     progress.one();
   });
@@ -92,7 +93,8 @@ void finish_prompt(zs_cache &cache, int32_t layer, Layer &made, std::vector<std:
 
 namespace {
 
-std::shared_ptr<const KeptQueries> keep_queries(const zs_cache &cache, zs_view q, int64_t tokens, const float *highest, const float *inverse) {
+std::shared_ptr<const KeptQueries> keep_queries(const zs_cache& cache, zs_view q, int64_t tokens, const float* highest,
+                                                const float* inverse) {
   auto kept = std::make_shared<KeptQueries>();
   const int32_t heads = cache.config.heads, d = cache.config.head_dim;
   kept->rows = cache.config.keep_queries < tokens ? cache.config.keep_queries : tokens;
@@ -102,8 +104,8 @@ std::shared_ptr<const KeptQueries> keep_queries(const zs_cache &cache, zs_view q
   kept->inverse = Buffer(heads * kept->rows);
   for (int32_t h = 0; h < heads; ++h) {
     for (int64_t r = 0; r < kept->rows; ++r)
-      std::memcpy(kept->q.data() + (h * kept->rows + r) * d, q.data + h * q.head_stride + (kept->from + r) * q.row_stride,
-                  sizeof(float) * static_cast<size_t>(d));
+      std::memcpy(kept->q.data() + (h * kept->rows + r) * d,
+                  q.data + h * q.head_stride + (kept->from + r) * q.row_stride, sizeof(float) * static_cast<size_t>(d));
     const size_t bytes = sizeof(float) * static_cast<size_t>(kept->rows);
     std::memcpy(kept->highest.data() + h * kept->rows, highest + h * tokens + kept->from, bytes);
     std::memcpy(kept->inverse.data() + h * kept->rows, inverse + h * tokens + kept->from, bytes);
@@ -113,10 +115,11 @@ std::shared_ptr<const KeptQueries> keep_queries(const zs_cache &cache, zs_view q
 
 }  // namespace
 
-void cache_prefill(zs_cache &cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens, int64_t share_of, zs_view out,
-                   zs_call *call, bool report) {
-  zs_engine &engine = *cache.engine;
-  const int32_t heads = cache.config.heads, kv_heads = cache.config.kv_heads, d = cache.config.head_dim, group = cache.group();
+void cache_prefill(zs_cache& cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens, int64_t share_of,
+                   zs_view out, zs_call* call, bool report) {
+  zs_engine& engine = *cache.engine;
+  const int32_t heads = cache.config.heads, kv_heads = cache.config.kv_heads, d = cache.config.head_dim,
+                group = cache.group();
   const int32_t n = static_cast<int32_t>(tokens);
   const zs_resolved before = cache.resolved;
   const bool first = !cache.is_resolved;
@@ -126,8 +129,8 @@ void cache_prefill(zs_cache &cache, int32_t layer, zs_view q, zs_view k, zs_view
     cache.resolved.window = window_of(cache.config.policy, tokens);
   }
   struct Undo {
-    zs_cache &cache;
-    const zs_resolved &before;
+    zs_cache& cache;
+    const zs_resolved& before;
     bool armed = true;
     ~Undo() {
       if (armed) cache.resolved = before;
@@ -142,7 +145,7 @@ void cache_prefill(zs_cache &cache, int32_t layer, zs_view q, zs_view k, zs_view
   Layer made;
   made.seq_len = tokens;
   made.heads.assign(static_cast<size_t>(kv_heads), Head(cache.geometry()));
-  for (Head &head : made.heads) {
+  for (Head& head : made.heads) {
     head.reserve(n);
     head.rest.resize(n);
     head.rest_scores.assign(static_cast<size_t>(round_up(n, kLane)), 0.0f);
@@ -165,7 +168,7 @@ void cache_prefill(zs_cache &cache, int32_t layer, zs_view q, zs_view k, zs_view
   Buffer statistics(2 * static_cast<int64_t>(heads) * tokens);
   float *highest = statistics.data(), *inverse = highest + heads * tokens;
   std::vector<KeyChunk> pages;
-  for (const Head &head : made.heads)
+  for (const Head& head : made.heads)
     for (int32_t c = 0; c < chunks; ++c) pages.push_back(head.rest.chunk(c, nullptr));
   const int64_t scratch = rows_scratch(group, d);
   engine.work.threads.need(scratch * engine.pool.threads());
@@ -210,7 +213,7 @@ void cache_prefill(zs_cache &cache, int32_t layer, zs_view q, zs_view k, zs_view
   to_tape(cache, events);
 
   undo.armed = false;
-  Layer &held = cache.layers[static_cast<size_t>(layer)];
+  Layer& held = cache.layers[static_cast<size_t>(layer)];
   held = std::move(made);
   if (first) {
     cache.is_resolved = true;

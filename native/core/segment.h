@@ -32,27 +32,28 @@ class Segment {
   int32_t slots() const { return slots_; }
   // Slots beyond the former count hold whatever was written there before: write them first.
   void resize(int32_t slots) { slots_ = slots; }
-  const Geometry &geometry() const { return geometry_; }
+  const Geometry& geometry() const { return geometry_; }
   int32_t chunks() const { return static_cast<int32_t>(round_up(slots_, kChunk) / kChunk); }
-  KeyChunk chunk(int32_t i, const float *bias) const;
+  KeyChunk chunk(int32_t i, const float* bias) const;
   int64_t allocated() const { return allocated_; }  // slots that have memory
 
-  void reserve(int32_t slots);       // memory for so many; throws std::bad_alloc, the segment is then as it was
-  void own(int32_t page);            // the page may be written afterwards
+  void reserve(int32_t slots);  // memory for so many; throws std::bad_alloc, the segment is then as it was
+  void own(int32_t page);       // the page may be written afterwards
   void own_all();
   void own_slot(int32_t slot) { own(slot / kChunk); }
 
   // What follows needs owned pages (reading does not) and never throws.
-  void write(int32_t slot, const float *key, const float *value);
-  void read(int32_t slot, float *key, float *value) const;  // either may be nullptr
-  void copy(const Segment &from, int32_t source, int32_t target);  // same geometry; may be *this
+  void write(int32_t slot, const float* key, const float* value);
+  void read(int32_t slot, float* key, float* value) const;         // either may be nullptr
+  void copy(const Segment& from, int32_t source, int32_t target);  // same geometry; may be *this
   // Rows [first, first + count) of a token array into slots [first, …); `count` within one page.
-  void write_rows(const float *keys, int64_t key_stride, const float *values, int64_t value_stride, int32_t first, int32_t count);
+  void write_rows(const float* keys, int64_t key_stride, const float* values, int64_t value_stride, int32_t first,
+                  int32_t count);
   bool finite() const;  // no NaN or infinity in any slot
 
  private:
-  void write_key(Page &page, int32_t at, const float *key);
-  void write_value(Page &page, int32_t at, const float *value);
+  void write_key(Page& page, int32_t at, const float* key);
+  void write_value(Page& page, int32_t at, const float* value);
   std::shared_ptr<Page> make(int32_t capacity) const;
 
   Geometry geometry_;

@@ -4,12 +4,12 @@ namespace zs {
 
 void Tape::reserve(int64_t more) {
   const size_t wanted = step_.size() + static_cast<size_t>(more);
-  each([&](auto &column) {
+  each([&](auto& column) {
     if (wanted > column.capacity()) column.reserve(wanted + wanted / 2);
   });
 }
 
-void Tape::append(const Event &e) {
+void Tape::append(const Event& e) {
   step_.push_back(e.step);
   layer_.push_back(e.layer);
   kv_head_.push_back(e.kv_head);
@@ -24,12 +24,12 @@ void Tape::append(const Event &e) {
 }
 
 void Tape::truncate(int64_t count) {
-  each([&](auto &column) { column.resize(static_cast<size_t>(count)); });
+  each([&](auto& column) { column.resize(static_cast<size_t>(count)); });
 }
 
 zs_events Tape::columns() const {
-  return {count(),       step_.data(),  layer_.data(),      kv_head_.data(), action_.data(),        position_.data(),
-          slot_.data(),  target_.data(), score_.data(),     similarity_.data(), weight_.data(),     target_weight_.data()};
+  return {count(),      step_.data(),   layer_.data(), kv_head_.data(),    action_.data(), position_.data(),
+          slot_.data(), target_.data(), score_.data(), similarity_.data(), weight_.data(), target_weight_.data()};
 }
 
 }  // namespace zs

@@ -22,7 +22,7 @@ class Tape {
   int64_t count() const { return static_cast<int64_t>(step_.size()); }
   // Room for `more` events, so that append cannot fail; throws std::bad_alloc.
   void reserve(int64_t more);
-  void append(const Event &event);
+  void append(const Event& event);
   void truncate(int64_t count);
   zs_events columns() const;
   int64_t bytes() const { return static_cast<int64_t>(step_.capacity()) * 44; }
@@ -30,8 +30,8 @@ class Tape {
  private:
   template <class F>
   void each(F f) {
-    for (auto *column : {&step_, &layer_, &kv_head_, &action_, &position_, &slot_, &target_}) f(*column);
-    for (auto *column : {&score_, &similarity_, &weight_, &target_weight_}) f(*column);
+    for (auto* column : {&step_, &layer_, &kv_head_, &action_, &position_, &slot_, &target_}) f(*column);
+    for (auto* column : {&score_, &similarity_, &weight_, &target_weight_}) f(*column);
   }
   std::vector<int32_t> step_, layer_, kv_head_, action_, position_, slot_, target_;
   std::vector<float> score_, similarity_, weight_, target_weight_;

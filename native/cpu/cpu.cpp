@@ -3,18 +3,18 @@
 
 namespace zs {
 namespace generic {
-const AttentionKernels *attention_kernels_table();
+const AttentionKernels* attention_kernels_table();
 }
 #if defined(__x86_64__)
 namespace avx2 {
-const AttentionKernels *attention_kernels_table();
+const AttentionKernels* attention_kernels_table();
 }
 namespace avx512 {
-const AttentionKernels *attention_kernels_table();
+const AttentionKernels* attention_kernels_table();
 }
 #endif
 
-const AttentionKernels *attention_kernels(zs_isa isa) {
+const AttentionKernels* attention_kernels(zs_isa isa) {
   switch (isa) {
     case ZS_ISA_GENERIC:
       return generic::attention_kernels_table();
@@ -33,7 +33,7 @@ Cpu detect_cpu() {
   Cpu cpu{};
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  const auto note = [&](bool has, const char *name) {
+  const auto note = [&](bool has, const char* name) {
     if (has) cpu.features.push_back(name);
     return has;
   };
@@ -43,8 +43,10 @@ Cpu detect_cpu() {
   f16c = note(__builtin_cpu_supports("f16c"), "f16c");
 #endif
   cpu.avx2 = avx2 && fma && f16c;
-  const bool f = note(__builtin_cpu_supports("avx512f"), "avx512f"), bw = note(__builtin_cpu_supports("avx512bw"), "avx512bw");
-  const bool dq = note(__builtin_cpu_supports("avx512dq"), "avx512dq"), vl = note(__builtin_cpu_supports("avx512vl"), "avx512vl");
+  const bool f = note(__builtin_cpu_supports("avx512f"), "avx512f"),
+             bw = note(__builtin_cpu_supports("avx512bw"), "avx512bw");
+  const bool dq = note(__builtin_cpu_supports("avx512dq"), "avx512dq"),
+             vl = note(__builtin_cpu_supports("avx512vl"), "avx512vl");
   cpu.avx512 = cpu.avx2 && f && bw && dq && vl;
 #if defined(__GNUC__) && !defined(__clang__)
   note(__builtin_cpu_supports("avx512vnni"), "avx512vnni");

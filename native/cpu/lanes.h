@@ -34,8 +34,8 @@ struct Lanes {
 };
 inline Lanes zero() { return {_mm512_setzero_ps()}; }
 inline Lanes all(float x) { return {_mm512_set1_ps(x)}; }
-inline Lanes load(const float *p) { return {_mm512_loadu_ps(p)}; }
-inline void store(float *p, Lanes a) { _mm512_storeu_ps(p, a.v); }
+inline Lanes load(const float* p) { return {_mm512_loadu_ps(p)}; }
+inline void store(float* p, Lanes a) { _mm512_storeu_ps(p, a.v); }
 inline Lanes fma(Lanes a, Lanes b, Lanes c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 inline Lanes operator+(Lanes a, Lanes b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline Lanes operator-(Lanes a, Lanes b) { return {_mm512_sub_ps(a.v, b.v)}; }
@@ -45,20 +45,23 @@ inline Lanes max(Lanes a, Lanes b) { return {_mm512_max_ps(a.v, b.v)}; }  // b w
 inline Lanes min(Lanes a, Lanes b) { return {_mm512_min_ps(a.v, b.v)}; }
 // bit i set = a[i] < b[i]
 inline uint32_t less(Lanes a, Lanes b) { return _mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ); }
-inline Lanes pick(uint32_t mask, Lanes yes, Lanes no) { return {_mm512_mask_blend_ps(static_cast<__mmask16>(mask), no.v, yes.v)}; }
+inline Lanes pick(uint32_t mask, Lanes yes, Lanes no) {
+  return {_mm512_mask_blend_ps(static_cast<__mmask16>(mask), no.v, yes.v)};
+}
 // 2^n for the integer that `shifted` carries in its low mantissa bits (see exp_lanes).
 inline Lanes exponent_of(Lanes shifted) {
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_castps_si512(shifted.v), _mm512_set1_epi32(127)), 23))};
-}
-inline Lanes load_f16(const uint16_t *p) {
-  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p)))};
-}
-inline Lanes load_bf16(const uint16_t *p) {
   return {_mm512_castsi512_ps(
-      _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p))), 16))};
+      _mm512_slli_epi32(_mm512_add_epi32(_mm512_castps_si512(shifted.v), _mm512_set1_epi32(127)), 23))};
+}
+inline Lanes load_f16(const uint16_t* p) {
+  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
+inline Lanes load_bf16(const uint16_t* p) {
+  return {_mm512_castsi512_ps(
+      _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16))};
 }
 // 16 pairs: even and odd elements of 32 consecutive bf16.
-inline void load_bf16_pairs(const uint16_t *p, Lanes &even, Lanes &odd) {
+inline void load_bf16_pairs(const uint16_t* p, Lanes& even, Lanes& odd) {
   const __m512i x = _mm512_loadu_si512(p);
   even.v = _mm512_castsi512_ps(_mm512_slli_epi32(x, 16));
   odd.v = _mm512_castsi512_ps(_mm512_and_si512(x, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
@@ -84,8 +87,8 @@ struct Lanes {
 };
 inline Lanes zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
 inline Lanes all(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
-inline Lanes load(const float *p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
-inline void store(float *p, Lanes x) {
+inline Lanes load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+inline void store(float* p, Lanes x) {
   _mm256_storeu_ps(p, x.a);
   _mm256_storeu_ps(p + 8, x.b);
 }
@@ -103,24 +106,28 @@ inline uint32_t less(Lanes x, Lanes y) {
 inline Lanes pick(uint32_t mask, Lanes yes, Lanes no) {
   const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
   const __m256i low = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(static_cast<int>(mask & 255)), bit), bit);
-  const __m256i high = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(static_cast<int>(mask >> 8 & 255)), bit), bit);
-  return {_mm256_blendv_ps(no.a, yes.a, _mm256_castsi256_ps(low)), _mm256_blendv_ps(no.b, yes.b, _mm256_castsi256_ps(high))};
+  const __m256i high =
+      _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(static_cast<int>(mask >> 8 & 255)), bit), bit);
+  return {_mm256_blendv_ps(no.a, yes.a, _mm256_castsi256_ps(low)),
+          _mm256_blendv_ps(no.b, yes.b, _mm256_castsi256_ps(high))};
 }
 inline __m256 exponent_half(__m256 shifted) {
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_castps_si256(shifted), _mm256_set1_epi32(127)), 23));
+  return _mm256_castsi256_ps(
+      _mm256_slli_epi32(_mm256_add_epi32(_mm256_castps_si256(shifted), _mm256_set1_epi32(127)), 23));
 }
 inline Lanes exponent_of(Lanes shifted) { return {exponent_half(shifted.a), exponent_half(shifted.b)}; }
-inline Lanes load_f16(const uint16_t *p) {
-  return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p))),
-          _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p + 8)))};
+inline Lanes load_f16(const uint16_t* p) {
+  return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
+          _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8)))};
 }
-inline __m256 widen_bf16(const uint16_t *p) {
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p))), 16));
+inline __m256 widen_bf16(const uint16_t* p) {
+  return _mm256_castsi256_ps(
+      _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), 16));
 }
-inline Lanes load_bf16(const uint16_t *p) { return {widen_bf16(p), widen_bf16(p + 8)}; }
-inline void load_bf16_pairs(const uint16_t *p, Lanes &even, Lanes &odd) {
-  const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(p));
-  const __m256i y = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(p + 16));
+inline Lanes load_bf16(const uint16_t* p) { return {widen_bf16(p), widen_bf16(p + 8)}; }
+inline void load_bf16_pairs(const uint16_t* p, Lanes& even, Lanes& odd) {
+  const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  const __m256i y = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 16));
   const __m256i high = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
   even = {_mm256_castsi256_ps(_mm256_slli_epi32(x, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(y, 16))};
   odd = {_mm256_castsi256_ps(_mm256_and_si256(x, high)), _mm256_castsi256_ps(_mm256_and_si256(y, high))};
@@ -143,14 +150,14 @@ inline float largest(Lanes x) {
 struct Lanes {
   float x[kLanes];
 };
-#define ZS_EACH(expression)                    \
-  Lanes r;                                     \
+#define ZS_EACH(expression)                               \
+  Lanes r;                                                \
   for (int i = 0; i < kLanes; ++i) r.x[i] = (expression); \
   return r
 inline Lanes zero() { return Lanes{}; }
 inline Lanes all(float value) { ZS_EACH(value); }
-inline Lanes load(const float *p) { ZS_EACH(p[i]); }
-inline void store(float *p, Lanes a) { std::memcpy(p, a.x, sizeof a.x); }
+inline Lanes load(const float* p) { ZS_EACH(p[i]); }
+inline void store(float* p, Lanes a) { std::memcpy(p, a.x, sizeof a.x); }
 inline Lanes fma(Lanes a, Lanes b, Lanes c) { ZS_EACH(std::fma(a.x[i], b.x[i], c.x[i])); }
 inline Lanes operator+(Lanes a, Lanes b) { ZS_EACH(a.x[i] + b.x[i]); }
 inline Lanes operator-(Lanes a, Lanes b) { ZS_EACH(a.x[i] - b.x[i]); }
@@ -167,13 +174,14 @@ inline Lanes pick(uint32_t mask, Lanes yes, Lanes no) { ZS_EACH(mask >> i & 1 ? 
 inline Lanes exponent_of(Lanes shifted) { ZS_EACH(bits_to_float((float_to_bits(shifted.x[i]) + 127u) << 23)); }
 inline float widen_f16(uint16_t h) {
   const uint32_t sign = static_cast<uint32_t>(h & 0x8000) << 16, exponent = h >> 10 & 31, mantissa = h & 1023;
-  if (exponent == 31) return bits_to_float(sign | 0x7f800000u | mantissa << 13 | (mantissa ? 0x400000u : 0));  // NaNs turn quiet
+  if (exponent == 31)
+    return bits_to_float(sign | 0x7f800000u | mantissa << 13 | (mantissa ? 0x400000u : 0));  // NaNs turn quiet
   if (exponent) return bits_to_float(sign | (exponent + 112) << 23 | mantissa << 13);
   return bits_to_float(sign | float_to_bits(static_cast<float>(mantissa) * 5.9604644775390625e-8f));
 }
-inline Lanes load_f16(const uint16_t *p) { ZS_EACH(widen_f16(p[i])); }
-inline Lanes load_bf16(const uint16_t *p) { ZS_EACH(bits_to_float(static_cast<uint32_t>(p[i]) << 16)); }
-inline void load_bf16_pairs(const uint16_t *p, Lanes &even, Lanes &odd) {
+inline Lanes load_f16(const uint16_t* p) { ZS_EACH(widen_f16(p[i])); }
+inline Lanes load_bf16(const uint16_t* p) { ZS_EACH(bits_to_float(static_cast<uint32_t>(p[i]) << 16)); }
+inline void load_bf16_pairs(const uint16_t* p, Lanes& even, Lanes& odd) {
   for (int i = 0; i < kLanes; ++i) {
     even.x[i] = bits_to_float(static_cast<uint32_t>(p[2 * i]) << 16);
     odd.x[i] = bits_to_float(static_cast<uint32_t>(p[2 * i + 1]) << 16);
@@ -193,17 +201,17 @@ inline float largest(Lanes a) {
 
 #endif
 
-inline Lanes &operator+=(Lanes &a, Lanes b) { return a = a + b; }
+inline Lanes& operator+=(Lanes& a, Lanes b) { return a = a + b; }
 // Into the second-level cache: its queue of misses is twice as long as the first's, and does not hold up what is computed meanwhile.
-inline void prefetch(const void *p) { __builtin_prefetch(p, 0, 2); }
+inline void prefetch(const void* p) { __builtin_prefetch(p, 0, 2); }
 
 // First `count` lanes of p, `rest` elsewhere; reads nothing beyond p[count - 1].
-inline Lanes load_part(const float *p, int count, float rest) {
+inline Lanes load_part(const float* p, int count, float rest) {
   float x[kLanes];
   for (int i = 0; i < kLanes; ++i) x[i] = i < count ? p[i] : rest;
   return load(x);
 }
-inline void store_part(float *p, Lanes a, int count) {
+inline void store_part(float* p, Lanes a, int count) {
   float x[kLanes];
   store(x, a);
   std::memcpy(p, x, sizeof(float) * static_cast<size_t>(count));

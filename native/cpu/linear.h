@@ -12,32 +12,32 @@
 
 namespace zs {
 
-constexpr int64_t kTile = 16;        // outputs of one packed tile
-constexpr int64_t kInputStep = 32;   // inputs are padded to a multiple of this
+constexpr int64_t kTile = 16;       // outputs of one packed tile
+constexpr int64_t kInputStep = 32;  // inputs are padded to a multiple of this
 
 struct LinearKernels {
   // y[tiles * 16] = W x; x [k] float32.
-  void (*gemv_bf16)(const uint16_t *w, const float *x, int64_t k, int64_t tiles, float *y);
-  void (*gemv_f32)(const float *w, const float *x, int64_t k, int64_t tiles, float *y);
+  void (*gemv_bf16)(const uint16_t* w, const float* x, int64_t k, int64_t tiles, float* y);
+  void (*gemv_f32)(const float* w, const float* x, int64_t k, int64_t tiles, float* y);
   // y[r * y_stride + j] = (W x_r)[j] for j < tiles * 16, x_r = x + r * x_stride: the same bits as `rows` calls of gemv.
-  void (*gemm_bf16)(const uint16_t *w, const float *x, int64_t x_stride, int64_t rows, int64_t k, int64_t tiles, float *y,
-                    int64_t y_stride);
-  void (*gemm_f32)(const float *w, const float *x, int64_t x_stride, int64_t rows, int64_t k, int64_t tiles, float *y,
+  void (*gemm_bf16)(const uint16_t* w, const float* x, int64_t x_stride, int64_t rows, int64_t k, int64_t tiles,
+                    float* y, int64_t y_stride);
+  void (*gemm_f32)(const float* w, const float* x, int64_t x_stride, int64_t rows, int64_t k, int64_t tiles, float* y,
                    int64_t y_stride);
   // y = x / sqrt(mean(x^2) + eps) * w; y may be x.
-  void (*rms_norm)(const float *x, const float *w, int64_t n, float eps, float *y);
+  void (*rms_norm)(const float* x, const float* w, int64_t n, float eps, float* y);
   // Rotates pairs (x[2i], x[2i + 1]) of each head by angles [pairs][2] = cos, sin; heads lie head_dim apart.
-  void (*rope)(float *x, const float *angles, int64_t heads, int64_t head_dim, int64_t pairs);
+  void (*rope)(float* x, const float* angles, int64_t heads, int64_t head_dim, int64_t pairs);
   // Input: tiles in turn, 16 gate values then 16 up values; y[tiles * 16] = gate / (1 + exp(-gate)) * up.
-  void (*swiglu)(const float *gate_up, int64_t tiles, float *y);
-  void (*add)(float *x, const float *y, int64_t n);  // x += y
-  void (*round_bf16)(const float *x, int64_t n, uint16_t *y);  // nearest even; NaN stays NaN
+  void (*swiglu)(const float* gate_up, int64_t tiles, float* y);
+  void (*add)(float* x, const float* y, int64_t n);            // x += y
+  void (*round_bf16)(const float* x, int64_t n, uint16_t* y);  // nearest even; NaN stays NaN
   // ln(sum exp(x)) with a double sum of float32 exponentials; -inf and NaN as the formula gives them.
-  double (*log_sum_exp)(const float *x, int64_t n);
+  double (*log_sum_exp)(const float* x, int64_t n);
 };
 
 // The table for one instruction set; nullptr where this build has none.
-const LinearKernels *linear_kernels(zs_isa isa);
+const LinearKernels* linear_kernels(zs_isa isa);
 
 // Nearest even; NaN stays NaN.
 inline uint16_t to_bf16(float value) {

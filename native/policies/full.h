@@ -7,7 +7,7 @@
 namespace zs {
 namespace full {
 
-inline zs_resolved resolve(const zs_policy &policy, int64_t tokens) {
+inline zs_resolved resolve(const zs_policy& policy, int64_t tokens) {
   zs_resolved resolved{};
   resolved.window = window_of(policy, tokens);
   return resolved;

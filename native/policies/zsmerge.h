@@ -17,29 +17,36 @@ namespace zsmerge {
 
 // ---- shares to slots (1, 5a)
 
-inline zs_resolved resolve(const zs_policy &p, int64_t tokens) {
-  const auto share = [](double part, int64_t of) { return static_cast<int64_t>(std::trunc(part * static_cast<double>(of))); };
-  int64_t budget = p.budget < 1 ? std::max<int64_t>(share(p.budget, tokens), p.least_budget) : static_cast<int64_t>(p.budget);
+inline zs_resolved resolve(const zs_policy& p, int64_t tokens) {
+  const auto share = [](double part, int64_t of) {
+    return static_cast<int64_t>(std::trunc(part * static_cast<double>(of)));
+  };
+  int64_t budget =
+      p.budget < 1 ? std::max<int64_t>(share(p.budget, tokens), p.least_budget) : static_cast<int64_t>(p.budget);
   const bool recent_share = p.recent < 1, residual_share = p.residual > 0 && p.residual < 1;
   int64_t recent = recent_share ? share(p.recent, budget) : static_cast<int64_t>(p.recent);
   if (recent_share || p.raise_counts) recent = std::max<int64_t>(recent, p.least_recent);
   int64_t residual = residual_share ? share(p.residual, budget - recent) : static_cast<int64_t>(p.residual);
   if (residual_share || p.raise_counts) residual = std::max<int64_t>(residual, p.least_residual);
   if (budget > INT32_MAX)
-    fail(ZS_INVALID, "budget %g of %lld tokens is %lld slots: expected at most %d", p.budget, static_cast<long long>(tokens),
-         static_cast<long long>(budget), INT32_MAX);
+    fail(ZS_INVALID, "budget %g of %lld tokens is %lld slots: expected at most %d", p.budget,
+         static_cast<long long>(tokens), static_cast<long long>(budget), INT32_MAX);
   if (recent < 1)
-    fail(ZS_INVALID, "recent %g of %lld slots is 0: expected at least 1, the new token itself", p.recent, static_cast<long long>(budget));
+    fail(ZS_INVALID, "recent %g of %lld slots is 0: expected at least 1, the new token itself", p.recent,
+         static_cast<long long>(budget));
   const int64_t least = recent + residual + p.sink;
   if (budget <= least) {
     char given[96];
     if (p.budget < 1)
-      std::snprintf(given, sizeof given, "budget %g of %lld tokens is %lld slots", p.budget, static_cast<long long>(tokens),
-                    static_cast<long long>(budget));
+      std::snprintf(given, sizeof given, "budget %g of %lld tokens is %lld slots", p.budget,
+                    static_cast<long long>(tokens), static_cast<long long>(budget));
     else
       std::snprintf(given, sizeof given, "budget is %lld slots", static_cast<long long>(budget));
-    fail(ZS_INVALID, "%s; more than recent (%lld) + residual (%lld) + sink (%d) is needed: raise budget to at least %lld or lower the others",
-         given, static_cast<long long>(recent), static_cast<long long>(residual), p.sink, static_cast<long long>(least + 1));
+    fail(ZS_INVALID,
+         "%s; more than recent (%lld) + residual (%lld) + sink (%d) is needed: raise budget to at least %lld or lower "
+         "the others",
+         given, static_cast<long long>(recent), static_cast<long long>(residual), p.sink,
+         static_cast<long long>(least + 1));
   }
   zs_resolved resolved{};
   resolved.budget = static_cast<int32_t>(budget);
@@ -53,37 +60,39 @@ inline zs_resolved resolve(const zs_policy &p, int64_t tokens) {
 
 // ---- merging
 
-inline float merged_score(const zs_policy &p, float into, float moved) {
+inline float merged_score(const zs_policy& p, float into, float moved) {
   return p.score_merge == ZS_MERGE_SUM ? into + moved : moved > into ? moved : into;
 }
 
 // One token (weight 1) into residual slot `target`: the mean by weight of keys and values, in double so that the order of a long chain
 // hardly shows.
-inline void merge_token(const HeadWork &w, int32_t target, const float *key, const float *value, float score, int32_t position) {
-  Head &head = *w.head;
+inline void merge_token(const HeadWork& w, int32_t target, const float* key, const float* value, float score,
+                        int32_t position) {
+  Head& head = *w.head;
   const int32_t d = head.residual.geometry().d;
   float own_key[512], own_value[512];
   head.residual.read(target, own_key, own_value);
   const double weight = static_cast<double>(head.weights[static_cast<size_t>(target)]), inverse = 1 / (weight + 1);
   for (int32_t i = 0; i < d; ++i) {
     own_key[i] = static_cast<float>((weight * static_cast<double>(own_key[i]) + static_cast<double>(key[i])) * inverse);
-    own_value[i] = static_cast<float>((weight * static_cast<double>(own_value[i]) + static_cast<double>(value[i])) * inverse);
+    own_value[i] =
+        static_cast<float>((weight * static_cast<double>(own_value[i]) + static_cast<double>(value[i])) * inverse);
   }
   head.residual.write(target, own_key, own_value);
-  float &own = head.residual_scores[static_cast<size_t>(target)];
+  float& own = head.residual_scores[static_cast<size_t>(target)];
   own = merged_score(*w.policy, own, score);
   head.set_weight(target, weight + 1, w.policy->alpha);
   head.chain(target, position);
 }
 
 // The residual slot whose key is most like `key`, and how much.
-inline int32_t target_of(const HeadWork &w, const float *key, float *similarity) {
-  const Segment &residual = w.head->residual;
-  float *alike = w.scratch->similarities.data();
+inline int32_t target_of(const HeadWork& w, const float* key, float* similarity) {
+  const Segment& residual = w.head->residual;
+  float* alike = w.scratch->similarities.data();
   for (int32_t c = 0; c < residual.chunks(); ++c) {
     const KeyChunk chunk = residual.chunk(c, nullptr);
-    w.kernels->similarity(w.policy->similarity, static_cast<const float *>(chunk.keys), chunk.slots, residual.geometry().d, key,
-                          alike + static_cast<int64_t>(c) * kChunk);
+    w.kernels->similarity(w.policy->similarity, static_cast<const float*>(chunk.keys), chunk.slots,
+                          residual.geometry().d, key, alike + static_cast<int64_t>(c) * kChunk);
   }
   int32_t best = 0;
   for (int32_t j = 1; j < residual.slots(); ++j)
@@ -100,7 +109,7 @@ struct Split {
 
 // Descending scores, equal ones by position.
 struct Higher {
-  const float *score;
+  const float* score;
   float key(int32_t t) const { return score[t] == score[t] ? score[t] : -std::numeric_limits<float>::infinity(); }
   bool operator()(int32_t a, int32_t b) const {
     const float x = key(a), y = key(b);
@@ -109,7 +118,7 @@ struct Higher {
 };
 
 // Takes the `count` best out of `from` (ascending): returns them in order, `from` keeps the others, ascending.
-inline std::vector<int32_t> take_best(std::vector<int32_t> &from, int32_t count, const float *scores) {
+inline std::vector<int32_t> take_best(std::vector<int32_t>& from, int32_t count, const float* scores) {
   std::vector<int32_t> order = from;
   const auto middle = order.begin() + count;
   std::nth_element(order.begin(), middle, order.end(), Higher{scores});
@@ -120,8 +129,8 @@ inline std::vector<int32_t> take_best(std::vector<int32_t> &from, int32_t count,
   return order;
 }
 
-inline Split split(const HeadWork &w) {
-  const zs_resolved &r = *w.resolved;
+inline Split split(const HeadWork& w) {
+  const zs_resolved& r = *w.resolved;
   const int32_t n = w.head->rest.slots();
   Split s;
   for (int32_t t = r.sink; t < n - r.recent; ++t) s.rest.push_back(t);
@@ -134,9 +143,9 @@ inline Split split(const HeadWork &w) {
   return s;
 }
 
-inline void compress(HeadWork &w) {
-  const Head &old = *w.head;
-  const zs_resolved &r = *w.resolved;
+inline void compress(HeadWork& w) {
+  const Head& old = *w.head;
+  const zs_resolved& r = *w.resolved;
   const int32_t n = old.rest.slots(), d = old.rest.geometry().d;
   const bool arrival = w.step > 0;
   Split s = split(w);
@@ -233,12 +242,12 @@ inline void compress(HeadWork &w) {
 
 // ---- one token too many (5)
 
-inline bool compress_underfull(const zs_policy &p) { return p.underfull == ZS_UNDERFULL_COMPRESS; }
+inline bool compress_underfull(const zs_policy& p) { return p.underfull == ZS_UNDERFULL_COMPRESS; }
 
 // underfull: first-tokens. The first slots become the residual ones.
-inline void start(HeadWork &w) {
-  const Head &old = *w.head;
-  const zs_resolved &r = *w.resolved;
+inline void start(HeadWork& w) {
+  const Head& old = *w.head;
+  const zs_resolved& r = *w.resolved;
   Head made(old.rest.geometry());
   made.links = old.links;
   made.counters = old.counters;
@@ -261,10 +270,11 @@ inline void start(HeadWork &w) {
   w.ring = r.recent > 1 ? r.budget - r.recent + 1 : -1;
 }
 
-inline void evict(HeadWork &w) {
-  Head &head = *w.head;
-  const zs_resolved &r = *w.resolved;
-  const int32_t from = r.sink, to = r.budget - r.recent - r.residual + 1;  // candidates among the rest: context and the ring's eldest
+inline void evict(HeadWork& w) {
+  Head& head = *w.head;
+  const zs_resolved& r = *w.resolved;
+  const int32_t from = r.sink,
+                to = r.budget - r.recent - r.residual + 1;  // candidates among the rest: context and the ring's eldest
   int32_t victim = from;
   if (w.history()) {
     victim = static_cast<int32_t>(w.kernels->smallest(head.rest_scores.data(), from, to));
@@ -300,8 +310,8 @@ inline void evict(HeadWork &w) {
     move(place, victim);
     w.ring = w.ring + 1 < r.budget ? w.ring + 1 : r.budget - r.recent + 1;
   }
-  w.note(ZS_ADMIT, head.positions[static_cast<size_t>(last)], r.residual + place, -1, head.rest_scores[static_cast<size_t>(last)],
-         kNone, 1, 0);
+  w.note(ZS_ADMIT, head.positions[static_cast<size_t>(last)], r.residual + place, -1,
+         head.rest_scores[static_cast<size_t>(last)], kNone, 1, 0);
   move(last, place);
   head.rest.resize(last);
   head.positions.pop_back();

@@ -35,8 +35,7 @@ void engines() {
   refused(zs_engine_create(1, ZS_ISA_BEST, nullptr), ZS_INVALID, "engine: no place for the result");
   for (int threads : {-1, 257, INT32_MAX, INT32_MIN})
     refused(zs_engine_create(threads, ZS_ISA_BEST, &engine), ZS_INVALID, "engine: threads", "threads");
-  for (int isa : {-2, 3, 99, INT32_MAX})
-    refused(zs_engine_create(1, isa, &engine), -1, "engine: isa");
+  for (int isa : {-2, 3, 99, INT32_MAX}) refused(zs_engine_create(1, isa, &engine), -1, "engine: isa");
   zs_engine_destroy(nullptr);
   zs_cache_destroy(nullptr);
   zs_model_destroy(nullptr);

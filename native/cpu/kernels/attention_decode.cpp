@@ -13,7 +13,8 @@ constexpr int kRegisters = 32;
 #else
 constexpr int kRegisters = 8;  // of 16 lanes
 #endif
-constexpr int32_t kValueSlots = 32;  // slots whose values stay in the first-level cache while vector after vector of dims is summed
+constexpr int32_t kValueSlots =
+    32;  // slots whose values stay in the first-level cache while vector after vector of dims is summed
 
 // Tiles read side by side: enough chains to hide the latency of a fused multiply-add, two accumulators each.
 constexpr int tiles_at_once(int heads) { return kRegisters < 32 ? (heads == 1 ? 2 : 1) : heads == 1 ? 4 : 2; }
@@ -23,17 +24,18 @@ constexpr int vectors_at_once(int heads) { return kRegisters < 32 ? (heads > 2 ?
 // Bytes between what is read and what is fetched: two runs of tiles.
 template <class Storage, int G>
 int64_t distance(int32_t d) {
-  return 2 * tiles_at_once(G) * static_cast<int64_t>(d) * kLanes * static_cast<int64_t>(sizeof(typename Storage::Element));
+  return 2 * tiles_at_once(G) * static_cast<int64_t>(d) * kLanes *
+         static_cast<int64_t>(sizeof(typename Storage::Element));
 }
 
 // Logits of G heads into e; highest[g] = the largest.
 template <class Storage, int G>
-void logits(const DecodeTask &task, const float *const *q, float *const *e, float *highest) {
+void logits(const DecodeTask& task, const float* const* q, float* const* e, float* highest) {
   constexpr int T = tiles_at_once(G);
-  const auto *keys = static_cast<const typename Storage::Element *>(task.chunk.keys);
+  const auto* keys = static_cast<const typename Storage::Element*>(task.chunk.keys);
   const int64_t tile = static_cast<int64_t>(task.d) * kLanes;
   const int32_t slots = task.chunk.slots, tiles = static_cast<int32_t>(round_up(slots, kLane) / kLane);
-  const char *const ahead = static_cast<const char *>(task.chunk.keys) + distance<Storage, G>(task.d);
+  const char* const ahead = static_cast<const char*>(task.chunk.keys) + distance<Storage, G>(task.d);
   const int64_t tile_bytes = tile * static_cast<int64_t>(sizeof *keys);
   const Lanes scale = all(task.scale);
   Lanes top[G];
@@ -62,15 +64,15 @@ void logits(const DecodeTask &task, const float *const *q, float *const *e, floa
 
 // out[g] += e[g][slot] * value row, for G heads, slots [from, to) and C vectors of dims from `at` on.
 template <class Storage, int G, int C>
-void values(const typename Storage::Element *row, int64_t padded, int32_t from, int32_t to, const float *const *e, float *const *out,
-            int64_t at, int64_t ahead) {
+void values(const typename Storage::Element* row, int64_t padded, int32_t from, int32_t to, const float* const* e,
+            float* const* out, int64_t at, int64_t ahead) {
   Lanes acc[G][C];
   for (int g = 0; g < G; ++g)
     for (int c = 0; c < C; ++c) acc[g][c] = load(out[g] + at + c * kLanes);
   row += from * padded + at;
   for (int32_t slot = from; slot < to; ++slot, row += padded) {
     for (int c = 0; c < C; c += static_cast<int>(kLine / (kLanes * static_cast<int64_t>(sizeof *row))))
-      prefetch(reinterpret_cast<const char *>(row + c * kLanes) + ahead);
+      prefetch(reinterpret_cast<const char*>(row + c * kLanes) + ahead);
     Lanes v[C];
     for (int c = 0; c < C; ++c) v[c] = Storage::row(row + c * kLanes);
     for (int g = 0; g < G; ++g) {
@@ -83,9 +85,9 @@ void values(const typename Storage::Element *row, int64_t padded, int32_t from, 
 }
 
 template <class Storage, int G>
-void heads(const DecodeTask &task, int32_t first) {
+void heads(const DecodeTask& task, int32_t first) {
   const int64_t padded = round_up(task.d, kLane);
-  const float *q[G];
+  const float* q[G];
   float *e[G], *out[G];
   for (int g = 0; g < G; ++g) {
     q[g] = task.q + (first + g) * task.q_stride;
@@ -107,18 +109,19 @@ void heads(const DecodeTask &task, int32_t first) {
   for (int g = 0; g < G; ++g)
     for (int64_t at = 0; at < padded; at += kLanes) store(out[g] + at, zero());
   constexpr int C = vectors_at_once(G);
-  const auto *rows = static_cast<const typename Storage::Element *>(task.chunk.values);
+  const auto* rows = static_cast<const typename Storage::Element*>(task.chunk.values);
   const int64_t ahead = distance<Storage, G>(task.d);
   for (int32_t from = 0; from < task.chunk.slots; from += kValueSlots) {
     const int32_t to = from + kValueSlots < task.chunk.slots ? from + kValueSlots : task.chunk.slots;
     int64_t at = 0;
-    for (; at + C * kLanes <= padded; at += C * kLanes) values<Storage, G, C>(rows, padded, from, to, e, out, at, ahead);
+    for (; at + C * kLanes <= padded; at += C * kLanes)
+      values<Storage, G, C>(rows, padded, from, to, e, out, at, ahead);
     for (; at < padded; at += kLanes) values<Storage, G, 1>(rows, padded, from, to, e, out, at, ahead);
   }
 }
 
 template <class Storage>
-void all_heads(const DecodeTask &task) {
+void all_heads(const DecodeTask& task) {
   int32_t g = 0;
   for (; g + 4 <= task.group; g += 4) heads<Storage, 4>(task, g);
   switch (task.group - g) {
@@ -133,7 +136,7 @@ void all_heads(const DecodeTask &task) {
 
 }  // namespace
 
-void decode(const DecodeTask &task) {
+void decode(const DecodeTask& task) {
   with_storage(task.chunk.storage, [&](auto storage) { all_heads<decltype(storage)>(task); });
 }
 

@@ -16,24 +16,26 @@ constexpr int64_t kLine = 64;  // bytes of a cache line
 // How each storage type is read: pairs of dims of a key tile, and runs of a value row.
 struct F32 {
   using Element = float;
-  static void pair(const Element *tile, int32_t i, Lanes &even, Lanes &odd) {
+  static void pair(const Element* tile, int32_t i, Lanes& even, Lanes& odd) {
     even = load(tile + (2 * i) * kLanes);
     odd = load(tile + (2 * i + 1) * kLanes);
   }
-  static Lanes row(const Element *p) { return load(p); }
+  static Lanes row(const Element* p) { return load(p); }
 };
 struct F16 {
   using Element = uint16_t;
-  static void pair(const Element *tile, int32_t i, Lanes &even, Lanes &odd) {
+  static void pair(const Element* tile, int32_t i, Lanes& even, Lanes& odd) {
     even = load_f16(tile + (2 * i) * kLanes);
     odd = load_f16(tile + (2 * i + 1) * kLanes);
   }
-  static Lanes row(const Element *p) { return load_f16(p); }
+  static Lanes row(const Element* p) { return load_f16(p); }
 };
 struct BF16 {
   using Element = uint16_t;
-  static void pair(const Element *tile, int32_t i, Lanes &even, Lanes &odd) { load_bf16_pairs(tile + i * 2 * kLanes, even, odd); }
-  static Lanes row(const Element *p) { return load_bf16(p); }
+  static void pair(const Element* tile, int32_t i, Lanes& even, Lanes& odd) {
+    load_bf16_pairs(tile + i * 2 * kLanes, even, odd);
+  }
+  static Lanes row(const Element* p) { return load_bf16(p); }
 };
 
 // Calls f with the storage type of a chunk.
@@ -47,7 +49,8 @@ inline void with_storage(int32_t storage, F f) {
 // dots[r][t] = q_r · keys of tile t, for R rows and T tiles at once. kStream: keys that go by once; while they are read as many bytes are
 // fetched from `ahead` on, in order.
 template <class Storage, int R, int T, bool kStream = false>
-inline void dots(const typename Storage::Element *keys, int32_t d, const float *const *q, Lanes (*result)[T], const char *ahead = nullptr) {
+inline void dots(const typename Storage::Element* keys, int32_t d, const float* const* q, Lanes (*result)[T],
+                 const char* ahead = nullptr) {
   Lanes even[R][T], odd[R][T];
   for (int r = 0; r < R; ++r)
     for (int t = 0; t < T; ++t) even[r][t] = odd[r][t] = zero();
@@ -75,9 +78,9 @@ inline Lanes only(Lanes x, int64_t count) {
   return pick(count <= 0 ? 0u : (1u << count) - 1u, x, all(-kInfinity));
 }
 
-void decode(const DecodeTask &task);
-void rows(const RowsTask &task);
-void columns(const ColumnsTask &task);
+void decode(const DecodeTask& task);
+void rows(const RowsTask& task);
+void columns(const ColumnsTask& task);
 
 }  // namespace ZS_ISA
 }  // namespace zs

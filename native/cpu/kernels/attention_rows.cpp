@@ -15,9 +15,9 @@ constexpr int kRows = 2, kTiles = 1;  // 8 of 16
 #endif
 
 // Keys of a chunk as float32 tiles [tile][d][16]: the chunk's own, or widened into `into`.
-const float *float_keys(const KeyChunk &chunk, int32_t d, int32_t tiles, float *into) {
-  if (chunk.storage == ZS_F32) return static_cast<const float *>(chunk.keys);
-  const auto *keys = static_cast<const uint16_t *>(chunk.keys);
+const float* float_keys(const KeyChunk& chunk, int32_t d, int32_t tiles, float* into) {
+  if (chunk.storage == ZS_F32) return static_cast<const float*>(chunk.keys);
+  const auto* keys = static_cast<const uint16_t*>(chunk.keys);
   for (int32_t t = 0; t < tiles; ++t)
     for (int32_t i = 0; i < d / 2; ++i) {
       const int64_t tile = static_cast<int64_t>(t) * d * kLanes;
@@ -32,9 +32,9 @@ const float *float_keys(const KeyChunk &chunk, int32_t d, int32_t tiles, float *
   return into;
 }
 
-const float *float_values(const KeyChunk &chunk, int64_t padded, int64_t slots, float *into) {
-  if (chunk.storage == ZS_F32) return static_cast<const float *>(chunk.values);
-  const auto *values = static_cast<const uint16_t *>(chunk.values);
+const float* float_values(const KeyChunk& chunk, int64_t padded, int64_t slots, float* into) {
+  if (chunk.storage == ZS_F32) return static_cast<const float*>(chunk.values);
+  const auto* values = static_cast<const uint16_t*>(chunk.values);
   for (int64_t i = 0; i < slots * padded; i += kLanes)
     store(into + i, chunk.storage == ZS_F16 ? load_f16(values + i) : load_bf16(values + i));
   return into;
@@ -42,8 +42,8 @@ const float *float_values(const KeyChunk &chunk, int64_t padded, int64_t slots, 
 
 // logits[r][slot] of R rows; visible[r] slots count, the rest of the tiles gets minus infinity.
 template <int R, int T>
-void logits_block(const float *keys, int32_t d, int32_t t, const float *const *q, Lanes scale, const float *bias,
-                  const int64_t *visible, float *const *logits) {
+void logits_block(const float* keys, int32_t d, int32_t t, const float* const* q, Lanes scale, const float* bias,
+                  const int64_t* visible, float* const* logits) {
   Lanes result[R][T];
   dots<F32, R, T>(keys + static_cast<int64_t>(t) * d * kLanes, d, q, result);
   for (int r = 0; r < R; ++r)
@@ -56,8 +56,8 @@ void logits_block(const float *keys, int32_t d, int32_t t, const float *const *q
 }
 
 template <int R>
-void logits_rows(const float *keys, int32_t d, int32_t tiles, const float *const *q, float scale, const float *bias,
-                 const int64_t *visible, float *const *logits) {
+void logits_rows(const float* keys, int32_t d, int32_t tiles, const float* const* q, float scale, const float* bias,
+                 const int64_t* visible, float* const* logits) {
   int32_t t = 0;
   for (; t + kTiles <= tiles; t += kTiles) logits_block<R, kTiles>(keys, d, t, q, all(scale), bias, visible, logits);
   for (; t < tiles; ++t) logits_block<R, 1>(keys, d, t, q, all(scale), bias, visible, logits);
@@ -65,12 +65,12 @@ void logits_rows(const float *keys, int32_t d, int32_t tiles, const float *const
 
 // out[r] = out[r] * rescale[r] + sum of e[r][slot] * value rows.
 template <int R, int C>
-void values_block(const float *values, int64_t padded, int64_t at, int64_t slots, const float *const *e, const float *rescale,
-                  float *const *out) {
+void values_block(const float* values, int64_t padded, int64_t at, int64_t slots, const float* const* e,
+                  const float* rescale, float* const* out) {
   Lanes acc[R][C];
   for (int r = 0; r < R; ++r)
     for (int c = 0; c < C; ++c) acc[r][c] = load(out[r] + at + c * kLanes) * all(rescale[r]);
-  const float *row = values + at;
+  const float* row = values + at;
   for (int64_t slot = 0; slot < slots; ++slot, row += padded) {
     Lanes v[C];
     for (int c = 0; c < C; ++c) v[c] = load(row + c * kLanes);
@@ -84,8 +84,8 @@ void values_block(const float *values, int64_t padded, int64_t at, int64_t slots
 }
 
 template <int R>
-void values_rows(const float *values, int64_t padded, int64_t slots, const float *const *e, const float *rescale,
-                 float *const *out) {
+void values_rows(const float* values, int64_t padded, int64_t slots, const float* const* e, const float* rescale,
+                 float* const* out) {
   constexpr int C = kRows == 4 ? 4 : 2;
   int64_t at = 0;
   for (; at + C * kLanes <= padded; at += C * kLanes) values_block<R, C>(values, padded, at, slots, e, rescale, out);
@@ -98,10 +98,10 @@ struct Scratch {
 
 // R rows of one head against one chunk; `first` is the row within the unit, visible[r] how many of the chunk's slots row r sees.
 template <int R>
-void head_rows(const RowsTask &task, const Scratch &s, const KeyChunk &chunk, const float *keys, const float *values, int32_t g,
-               int32_t first, const int64_t *visible) {
+void head_rows(const RowsTask& task, const Scratch& s, const KeyChunk& chunk, const float* keys, const float* values,
+               int32_t g, int32_t first, const int64_t* visible) {
   const int64_t padded = round_up(task.d, kLane);
-  const float *q[R];
+  const float* q[R];
   float *e[R], *out[R], rescale[R];
   for (int r = 0; r < R; ++r) {
     q[r] = task.q + g * task.q_head + (task.row + first + r) * task.q_row;
@@ -131,7 +131,7 @@ void head_rows(const RowsTask &task, const Scratch &s, const KeyChunk &chunk, co
 
 }  // namespace
 
-void rows(const RowsTask &task) {
+void rows(const RowsTask& task) {
   const int64_t padded = round_up(task.d, kLane), count = static_cast<int64_t>(task.group) * task.rows;
   Scratch s;
   s.keys = task.scratch;
@@ -147,13 +147,13 @@ void rows(const RowsTask &task) {
   }
   int64_t start = 0;  // first of the rows' own tokens in this chunk
   for (int32_t c = 0; c < task.chunk_count; ++c) {
-    const KeyChunk &chunk = task.chunks[c];
+    const KeyChunk& chunk = task.chunks[c];
     const bool causal = c >= task.first_causal;
     const int64_t last = task.row + task.rows - 1;
     if (causal && start > last) break;
     const int64_t seen = causal && last - start + 1 < chunk.slots ? last - start + 1 : chunk.slots;
-    const float *keys = float_keys(chunk, task.d, static_cast<int32_t>(round_up(seen, kLane) / kLane), s.keys);
-    const float *values = float_values(chunk, padded, seen, s.values);
+    const float* keys = float_keys(chunk, task.d, static_cast<int32_t>(round_up(seen, kLane) / kLane), s.keys);
+    const float* values = float_values(chunk, padded, seen, s.values);
     for (int32_t g = 0; g < task.group; ++g) {
       if (flagged(task.abort)) return;
       int64_t visible[kRows];
@@ -178,7 +178,7 @@ void rows(const RowsTask &task) {
     for (int32_t r = 0; r < task.rows; ++r) {
       const int64_t i = static_cast<int64_t>(g) * task.rows + r;
       const float inverse = 1.0f / s.sum[i];
-      float *out = task.out + g * task.out_head + (task.row + r) * task.out_row;
+      float* out = task.out + g * task.out_head + (task.row + r) * task.out_row;
       for (int32_t x = 0; x < task.d; ++x) out[x] = s.out[i * padded + x] * inverse;
       if (!task.highest) continue;
       task.highest[g * task.stat_stride + task.row + r] = s.highest[i];
@@ -186,9 +186,9 @@ void rows(const RowsTask &task) {
     }
 }
 
-void columns(const ColumnsTask &task) {
+void columns(const ColumnsTask& task) {
   const int32_t tiles = static_cast<int32_t>(round_up(task.chunk.slots, kLane) / kLane);
-  const float *keys = float_keys(task.chunk, task.d, tiles, task.scratch);
+  const float* keys = float_keys(task.chunk, task.d, tiles, task.scratch);
   float *const logits = task.scratch + static_cast<int64_t>(kChunk) * task.d, *const sums = logits + kRows * kChunk;
   const int64_t from = task.causal && task.first > task.from ? task.first : task.from;
   for (int64_t row = from; row < task.to; row += kRows) {
@@ -201,8 +201,8 @@ void columns(const ColumnsTask &task) {
     }
     for (int i = 0; i < count * kChunk; ++i) sums[i] = 0;
     for (int32_t g = 0; g < task.group; ++g) {
-      const float *q[kRows];
-      float *e[kRows];
+      const float* q[kRows];
+      float* e[kRows];
       for (int r = 0; r < kRows; ++r) {
         q[r] = task.q + g * task.q_head + (row + (r < count ? r : 0)) * task.q_row;
         e[r] = logits + r * kChunk;
@@ -210,19 +210,20 @@ void columns(const ColumnsTask &task) {
       if (count == kRows)
         logits_rows<kRows>(keys, task.d, tiles, q, task.scale, task.chunk.bias, visible, e);
       else
-        for (int r = 0; r < count; ++r) logits_rows<1>(keys, task.d, tiles, q + r, task.scale, task.chunk.bias, visible + r, e + r);
+        for (int r = 0; r < count; ++r)
+          logits_rows<1>(keys, task.d, tiles, q + r, task.scale, task.chunk.bias, visible + r, e + r);
       for (int r = 0; r < count; ++r) {
         const Lanes highest = all(task.highest[g * task.stat_stride + row + r]);
         const Lanes inverse = all(task.inverse[g * task.stat_stride + row + r]);
         for (int32_t t = 0; t < tiles; ++t) {
-          float *total = sums + r * kChunk + t * kLanes;
+          float* total = sums + r * kChunk + t * kLanes;
           store(total, fma(exp_lanes(load(e[r] + t * kLanes) - highest), inverse, load(total)));
         }
       }
     }
     for (int r = 0; r < count; ++r)
       for (int32_t t = 0; t < tiles; ++t) {
-        float *acc = task.acc + t * kLanes;
+        float* acc = task.acc + t * kLanes;
         store(acc, fma(all(task.decay), load(acc), load(sums + r * kChunk + t * kLanes)));
       }
   }

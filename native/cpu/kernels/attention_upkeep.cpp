@@ -7,8 +7,8 @@ namespace zs {
 namespace ZS_ISA {
 namespace {
 
-void merge(const float *highest, const float *sums, const float *partial, int32_t chunks, int32_t group, int32_t d, float *factor,
-           float *out, int64_t out_stride) {
+void merge(const float* highest, const float* sums, const float* partial, int32_t chunks, int32_t group, int32_t d,
+           float* factor, float* out, int64_t out_stride) {
   const int64_t padded = round_up(d, kLane);
   for (int32_t g = 0; g < group; ++g) {
     float top = -kInfinity, total = 0;
@@ -32,7 +32,8 @@ void merge(const float *highest, const float *sums, const float *partial, int32_
   }
 }
 
-void scores(const float *e, int64_t e_stride, const float *factor, int32_t group, int32_t slots, float decay, float *score) {
+void scores(const float* e, int64_t e_stride, const float* factor, int32_t group, int32_t slots, float decay,
+            float* score) {
   for (int32_t i = 0; i < slots; i += kLanes) {
     Lanes p = zero();
     for (int32_t g = 0; g < group; ++g) p = fma(load(e + g * e_stride + i), all(factor[g]), p);
@@ -45,7 +46,7 @@ void scores(const float *e, int64_t e_stride, const float *factor, int32_t group
   }
 }
 
-int64_t smallest(const float *values, int64_t from, int64_t to) {
+int64_t smallest(const float* values, int64_t from, int64_t to) {
   Lanes low = all(kInfinity);
   int64_t i = from;
   for (; i + kLanes <= to; i += kLanes) low = min(load(values + i), low);
@@ -68,7 +69,7 @@ int64_t smallest(const float *values, int64_t from, int64_t to) {
   return from;
 }
 
-void similarity(int32_t kind, const float *keys, int32_t slots, int32_t d, const float *key, float *out) {
+void similarity(int32_t kind, const float* keys, int32_t slots, int32_t d, const float* key, float* out) {
   Lanes self = zero();
   for (int32_t i = 0; i < d; ++i) self = fma(all(key[i]), all(key[i]), self);
   float own[kLanes];
@@ -84,7 +85,7 @@ void similarity(int32_t kind, const float *keys, int32_t slots, int32_t d, const
       store(out + slot, zero() - (even + odd));
       continue;
     }
-    const float *q[1] = {key};
+    const float* q[1] = {key};
     Lanes dot[1][1];
     dots<F32, 1, 1>(keys, d, q, dot);
     store(out + slot, dot[0][0]);
@@ -103,7 +104,7 @@ constexpr AttentionKernels kTable = {decode, merge, scores, smallest, similarity
 
 }  // namespace
 
-const AttentionKernels *attention_kernels_table() { return &kTable; }
+const AttentionKernels* attention_kernels_table() { return &kTable; }
 
 }  // namespace ZS_ISA
 }  // namespace zs

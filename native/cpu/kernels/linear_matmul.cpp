@@ -7,24 +7,27 @@ namespace zs {
 namespace ZS_ISA {
 namespace {
 
-constexpr int64_t kAhead = 4096;  // bytes that the prefetch runs ahead: short rows never wake the hardware's own prefetcher
+constexpr int64_t kAhead =
+    4096;  // bytes that the prefetch runs ahead: short rows never wake the hardware's own prefetcher
 
 // The two lanes of weights that belong to inputs 2p and 2p + 1 of one tile.
-inline void load_pair(const uint16_t *w, int64_t pair, Lanes &even, Lanes &odd) { load_bf16_pairs(w + pair * 32, even, odd); }
-inline void load_pair(const float *w, int64_t pair, Lanes &even, Lanes &odd) {
+inline void load_pair(const uint16_t* w, int64_t pair, Lanes& even, Lanes& odd) {
+  load_bf16_pairs(w + pair * 32, even, odd);
+}
+inline void load_pair(const float* w, int64_t pair, Lanes& even, Lanes& odd) {
   even = load(w + pair * 32);
   odd = load(w + pair * 32 + 16);
 }
 
 template <int kTiles, class W>
-void vector_tiles(const W *w, const float *x, int64_t k, float *y) {
+void vector_tiles(const W* w, const float* x, int64_t k, float* y) {
   Lanes even[kTiles], odd[kTiles];
   for (int t = 0; t < kTiles; ++t) even[t] = odd[t] = zero();
   for (int64_t pair = 0; pair < k / 2; ++pair) {
     const Lanes x0 = all(x[2 * pair]), x1 = all(x[2 * pair + 1]);
     for (int t = 0; t < kTiles; ++t) {
-      const W *tile = w + t * k * kTile;
-      const char *next = reinterpret_cast<const char *>(tile + pair * 32) + kAhead;
+      const W* tile = w + t * k * kTile;
+      const char* next = reinterpret_cast<const char*>(tile + pair * 32) + kAhead;
       prefetch(next);
       if (sizeof(W) == 4) prefetch(next + 64);
       Lanes w0, w1;
@@ -37,7 +40,7 @@ void vector_tiles(const W *w, const float *x, int64_t k, float *y) {
 }
 
 template <class W>
-void gemv(const W *w, const float *x, int64_t k, int64_t tiles, float *y) {
+void gemv(const W* w, const float* x, int64_t k, int64_t tiles, float* y) {
   int64_t t = 0;
   for (; t + 2 <= tiles; t += 2) vector_tiles<2>(w + t * k * kTile, x, k, y + t * kTile);
   if (t < tiles) vector_tiles<1>(w + t * k * kTile, x, k, y + t * kTile);
@@ -53,7 +56,7 @@ constexpr int kRows = 1, kWide = 1;
 #endif
 
 template <int kR, int kT, class W>
-void block(const W *w, const float *x, int64_t x_stride, int64_t k, float *y, int64_t y_stride) {
+void block(const W* w, const float* x, int64_t x_stride, int64_t k, float* y, int64_t y_stride) {
   Lanes even[kR][kT], odd[kR][kT];
   for (int r = 0; r < kR; ++r)
     for (int t = 0; t < kT; ++t) even[r][t] = odd[r][t] = zero();
@@ -73,14 +76,15 @@ void block(const W *w, const float *x, int64_t x_stride, int64_t k, float *y, in
 }
 
 template <int kT, class W>
-void strip(const W *w, const float *x, int64_t x_stride, int64_t rows, int64_t k, float *y, int64_t y_stride) {
+void strip(const W* w, const float* x, int64_t x_stride, int64_t rows, int64_t k, float* y, int64_t y_stride) {
   int64_t r = 0;
   for (; r + kRows <= rows; r += kRows) block<kRows, kT>(w, x + r * x_stride, x_stride, k, y + r * y_stride, y_stride);
   for (; r < rows; ++r) block<1, kT>(w, x + r * x_stride, x_stride, k, y + r * y_stride, y_stride);
 }
 
 template <class W>
-void gemm(const W *w, const float *x, int64_t x_stride, int64_t rows, int64_t k, int64_t tiles, float *y, int64_t y_stride) {
+void gemm(const W* w, const float* x, int64_t x_stride, int64_t rows, int64_t k, int64_t tiles, float* y,
+          int64_t y_stride) {
   int64_t t = 0;
   for (; t + kWide <= tiles; t += kWide) strip<kWide>(w + t * k * kTile, x, x_stride, rows, k, y + t * kTile, y_stride);
   for (; t < tiles; ++t) strip<1>(w + t * k * kTile, x, x_stride, rows, k, y + t * kTile, y_stride);
@@ -88,13 +92,13 @@ void gemm(const W *w, const float *x, int64_t x_stride, int64_t rows, int64_t k,
 
 }  // namespace
 
-void gemv_bf16(const uint16_t *w, const float *x, int64_t k, int64_t tiles, float *y) { gemv(w, x, k, tiles, y); }
-void gemv_f32(const float *w, const float *x, int64_t k, int64_t tiles, float *y) { gemv(w, x, k, tiles, y); }
-void gemm_bf16(const uint16_t *w, const float *x, int64_t x_stride, int64_t rows, int64_t k, int64_t tiles, float *y,
+void gemv_bf16(const uint16_t* w, const float* x, int64_t k, int64_t tiles, float* y) { gemv(w, x, k, tiles, y); }
+void gemv_f32(const float* w, const float* x, int64_t k, int64_t tiles, float* y) { gemv(w, x, k, tiles, y); }
+void gemm_bf16(const uint16_t* w, const float* x, int64_t x_stride, int64_t rows, int64_t k, int64_t tiles, float* y,
                int64_t y_stride) {
   gemm(w, x, x_stride, rows, k, tiles, y, y_stride);
 }
-void gemm_f32(const float *w, const float *x, int64_t x_stride, int64_t rows, int64_t k, int64_t tiles, float *y,
+void gemm_f32(const float* w, const float* x, int64_t x_stride, int64_t rows, int64_t k, int64_t tiles, float* y,
               int64_t y_stride) {
   gemm(w, x, x_stride, rows, k, tiles, y, y_stride);
 }

@@ -8,13 +8,13 @@
 namespace zs {
 namespace ZS_ISA {
 
-void gemv_bf16(const uint16_t *w, const float *x, int64_t k, int64_t tiles, float *y);
-void gemv_f32(const float *w, const float *x, int64_t k, int64_t tiles, float *y);
-void gemm_bf16(const uint16_t *w, const float *x, int64_t x_stride, int64_t rows, int64_t k, int64_t tiles, float *y,
+void gemv_bf16(const uint16_t* w, const float* x, int64_t k, int64_t tiles, float* y);
+void gemv_f32(const float* w, const float* x, int64_t k, int64_t tiles, float* y);
+void gemm_bf16(const uint16_t* w, const float* x, int64_t x_stride, int64_t rows, int64_t k, int64_t tiles, float* y,
                int64_t y_stride);
-void gemm_f32(const float *w, const float *x, int64_t x_stride, int64_t rows, int64_t k, int64_t tiles, float *y,
+void gemm_f32(const float* w, const float* x, int64_t x_stride, int64_t rows, int64_t k, int64_t tiles, float* y,
               int64_t y_stride);
-const LinearKernels *linear_kernels_table();
+const LinearKernels* linear_kernels_table();
 
 }  // namespace ZS_ISA
 }  // namespace zs

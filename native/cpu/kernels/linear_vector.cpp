@@ -7,7 +7,7 @@ namespace zs {
 namespace ZS_ISA {
 namespace {
 
-void rms_norm(const float *x, const float *w, int64_t n, float eps, float *y) {
+void rms_norm(const float* x, const float* w, int64_t n, float eps, float* y) {
   Lanes squares[2] = {zero(), zero()};
   int64_t i = 0;
   for (; i + 32 <= n; i += 32)
@@ -28,7 +28,7 @@ void rms_norm(const float *x, const float *w, int64_t n, float eps, float *y) {
   }
 }
 
-void rope(float *x, const float *angles, int64_t heads, int64_t head_dim, int64_t pairs) {
+void rope(float* x, const float* angles, int64_t heads, int64_t head_dim, int64_t pairs) {
   for (int64_t h = 0; h < heads; ++h, x += head_dim)
     for (int64_t i = 0; i < pairs; ++i) {
       const float a = x[2 * i], b = x[2 * i + 1], c = angles[2 * i], s = angles[2 * i + 1];
@@ -37,18 +37,18 @@ void rope(float *x, const float *angles, int64_t heads, int64_t head_dim, int64_
     }
 }
 
-void swiglu(const float *gate_up, int64_t tiles, float *y) {
+void swiglu(const float* gate_up, int64_t tiles, float* y) {
   for (int64_t t = 0; t < tiles; ++t, gate_up += 2 * kLanes, y += kLanes) {
     const Lanes gate = load(gate_up), up = load(gate_up + kLanes);
     store(y, gate / (all(1.0f) + exp_lanes(zero() - gate)) * up);
   }
 }
 
-void add(float *x, const float *y, int64_t n) {
+void add(float* x, const float* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) x[i] += y[i];
 }
 
-void round_bf16(const float *x, int64_t n, uint16_t *y) {
+void round_bf16(const float* x, int64_t n, uint16_t* y) {
   for (int64_t i = 0; i < n; ++i) {
     const uint32_t bits = float_to_bits(x[i]);
     const uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16, quiet = bits >> 16 | 0x40u;
@@ -56,7 +56,7 @@ void round_bf16(const float *x, int64_t n, uint16_t *y) {
   }
 }
 
-double log_sum_exp(const float *x, int64_t n) {
+double log_sum_exp(const float* x, int64_t n) {
   float highest = x[0];
   for (int64_t i = 1; i < n; ++i) highest = x[i] > highest ? x[i] : highest;
   double total[kLanes] = {};
@@ -71,11 +71,12 @@ double log_sum_exp(const float *x, int64_t n) {
   return static_cast<double>(highest) + std::log(total[0]);
 }
 
-constexpr LinearKernels kTable = {gemv_bf16, gemv_f32, gemm_bf16, gemm_f32, rms_norm, rope, swiglu, add, round_bf16, log_sum_exp};
+constexpr LinearKernels kTable = {gemv_bf16, gemv_f32, gemm_bf16, gemm_f32,   rms_norm,
+                                  rope,      swiglu,   add,       round_bf16, log_sum_exp};
 
 }  // namespace
 
-const LinearKernels *linear_kernels_table() { return &kTable; }
+const LinearKernels* linear_kernels_table() { return &kTable; }
 
 }  // namespace ZS_ISA
 }  // namespace zs

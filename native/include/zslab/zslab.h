@@ -29,16 +29,16 @@ extern "C" {
 
 typedef enum zs_status {
   ZS_OK = 0,
-  ZS_INVALID = 1,       /* a bad argument; the message says which */
+  ZS_INVALID = 1, /* a bad argument; the message says which */
   ZS_OUT_OF_MEMORY = 2,
   ZS_ABORTED = 3,
   ZS_IO = 4,
-  ZS_UNSUPPORTED = 5,   /* a later version may; the message says what to use instead */
+  ZS_UNSUPPORTED = 5, /* a later version may; the message says what to use instead */
   ZS_INTERNAL = 6
 } zs_status;
 
 /* The sentence of this thread's last failure; "" when there was none. Valid until the thread's next failing call. */
-ZS_API const char *zs_last_error(void);
+ZS_API const char* zs_last_error(void);
 
 /* ------------------------------------------------------------------ calls */
 
@@ -56,10 +56,10 @@ typedef struct zs_engine zs_engine;
 typedef enum zs_isa { ZS_ISA_BEST = -1, ZS_ISA_GENERIC = 0, ZS_ISA_AVX2 = 1, ZS_ISA_AVX512 = 2 } zs_isa;
 
 /* threads: 1..256, 0 = the number of CPUs this process may use. isa (zs_isa): ZS_ISA_BEST or one the CPU has (else ZS_UNSUPPORTED). */
-ZS_API zs_status zs_engine_create(int32_t threads, int32_t isa, zs_engine **out);
-ZS_API void zs_engine_destroy(zs_engine *engine); /* NULL is fine; caches and models must be destroyed before */
+ZS_API zs_status zs_engine_create(int32_t threads, int32_t isa, zs_engine** out);
+ZS_API void zs_engine_destroy(zs_engine* engine); /* NULL is fine; caches and models must be destroyed before */
 /* JSON, owned by the engine: {"isa","threads","cpuFeatures":[…],"library":"oneDNN 3.2.0"|"portable","abi":1} */
-ZS_API const char *zs_engine_describe(zs_engine *engine);
+ZS_API const char* zs_engine_describe(zs_engine* engine);
 
 /* ------------------------------------------------------------------ policies */
 
@@ -68,8 +68,10 @@ typedef enum zs_similarity { ZS_DOT = 0, ZS_L2 = 1, ZS_COSINE = 2 } zs_similarit
 typedef enum zs_score_merge { ZS_MERGE_MAX = 0, ZS_MERGE_SUM = 1 } zs_score_merge;
 typedef enum zs_init { ZS_INIT_POSITION = 0, ZS_INIT_SIMILARITY = 1 } zs_init;
 typedef enum zs_underfull { ZS_UNDERFULL_COMPRESS = 0, ZS_UNDERFULL_FIRST_TOKENS = 1 } zs_underfull;
-typedef enum zs_granularity { ZS_PER_HEAD = 0, ZS_PER_LAYER = 1, ZS_PER_MODEL = 2 } zs_granularity; /* only head so far */
-typedef enum zs_aggregate { ZS_MEAN = 0, ZS_SCORE = 1, ZS_MEDOID = 2 } zs_aggregate;                /* only mean so far */
+/* So far only per head. */
+typedef enum zs_granularity { ZS_PER_HEAD = 0, ZS_PER_LAYER = 1, ZS_PER_MODEL = 2 } zs_granularity;
+/* So far only the mean. */
+typedef enum zs_aggregate { ZS_MEAN = 0, ZS_SCORE = 1, ZS_MEDOID = 2 } zs_aggregate;
 
 /* Which family of hooks runs; see native/policies/policies.inc, the list. */
 typedef enum zs_policy_kind { ZS_POLICY_FULL = 0, ZS_POLICY_ZSMERGE = 1 } zs_policy_kind;
@@ -81,15 +83,15 @@ typedef enum zs_policy_kind { ZS_POLICY_FULL = 0, ZS_POLICY_ZSMERGE = 1 } zs_pol
  * ZS_POLICY_FULL reads only decay/window/history/chunk (they decide what a fork can reuse); the rest is ignored.
  */
 typedef struct zs_policy {
-  int32_t struct_bytes;   /* sizeof(zs_policy), checked */
-  int32_t kind;           /* zs_policy_kind */
-  double budget;          /* slots per kv head, or share of the first prompt's tokens */
-  double recent;          /* slots, or share of budget: the newest tokens, never candidates (the incoming one included) */
-  double residual;        /* slots, or share of budget - recent: merged slots; 0 = none */
-  int32_t sink;           /* first tokens that never leave (slots between residual and context); 0 = none */
-  int32_t least_budget;   /* least slots that a budget share resolves to; 0 = no least (16 | none) */
-  int32_t least_recent;   /* recent is raised to this: a share in fixed/paper gives at least 1, reference at least 2 */
-  int32_t least_residual; /* a share > 0 gives at least 1 (fixed, paper); reference raises 0 to 1 as well, see raise_counts */
+  int32_t struct_bytes; /* sizeof(zs_policy), checked */
+  int32_t kind;         /* zs_policy_kind */
+  double budget;        /* slots per kv head, or share of the first prompt's tokens */
+  double recent;        /* slots, or share of budget: the newest tokens, never candidates (the incoming one included) */
+  double residual;      /* slots, or share of budget - recent: merged slots; 0 = none */
+  int32_t sink;         /* first tokens that never leave (slots between residual and context); 0 = none */
+  int32_t least_budget; /* least slots that a budget share resolves to; 0 = no least (16 | none) */
+  int32_t least_recent; /* recent is raised to this: a share in fixed/paper gives at least 1, reference at least 2 */
+  int32_t least_residual; /* 1: a share > 0 gives at least 1; reference raises 0 too, see raise_counts */
   int32_t raise_counts;   /* 1 = counts are raised to the least values too (mode reference); 0 = only shares are */
   float alpha;            /* compensation: logit += alpha * ln(weight) */
   float decay;            /* lambda in (0, 1] */
@@ -100,7 +102,7 @@ typedef struct zs_policy {
   int32_t underfull;      /* zs_underfull */
   int32_t granularity;    /* zs_granularity */
   int32_t aggregate;      /* zs_aggregate */
-  int32_t window;         /* prefill rows whose probabilities count: > 0 a count, 0 = smallest W with decay^W < 1e-7, -1 = all */
+  int32_t window;         /* prefill rows that count: > 0 so many, 0 = smallest W with decay^W < 1e-7, -1 = all */
   int32_t chunk;          /* tokens per chunk of a further turn (spec 5b), >= 1 */
 } zs_policy;
 
@@ -109,12 +111,12 @@ typedef struct zs_resolved {
   int32_t recent;   /* newest tokens protected, the incoming one included */
   int32_t residual; /* merged slots */
   int32_t sink;
-  int32_t context;  /* budget - recent - residual - sink */
-  int32_t window;   /* rows used at prefill; 0 when history is off */
+  int32_t context; /* budget - recent - residual - sink */
+  int32_t window;  /* rows used at prefill; 0 when history is off */
 } zs_resolved;
 
 /* Resolves shares against `tokens` (the first prompt's length); checks budget > recent + residual + sink. */
-ZS_API zs_status zs_policy_resolve(const zs_policy *policy, int64_t tokens, zs_resolved *out);
+ZS_API zs_status zs_policy_resolve(const zs_policy* policy, int64_t tokens, zs_resolved* out);
 
 /* ------------------------------------------------------------------ caches */
 
@@ -125,19 +127,19 @@ typedef struct zs_cache_config {
   int32_t layers, heads, kv_heads, head_dim; /* heads divisible by kv_heads; head_dim a multiple of 2, 2..512 */
   int32_t storage;                           /* zs_storage of keys and values; residual slots are always float32 */
   int32_t trace;                             /* 1 = keep events (zs_cache_events) */
-  int32_t keep_queries;                      /* rows of prefill queries kept (float32) so that a fork may choose another policy; 0 = none */
+  int32_t keep_queries; /* prefill rows whose queries are kept for zs_cache_fork_policy; 0 = none */
   zs_policy policy;
 } zs_cache_config;
 
-ZS_API zs_status zs_cache_create(zs_engine *engine, const zs_cache_config *config, zs_cache **out);
-ZS_API void zs_cache_destroy(zs_cache *cache);
+ZS_API zs_status zs_cache_create(zs_engine* engine, const zs_cache_config* config, zs_cache** out);
+ZS_API void zs_cache_destroy(zs_cache* cache);
 
 /*
  * A view of [heads][rows][head_dim] float32: element (h, r, i) is data[h * head_stride + r * row_stride + i].
  * API order [heads, tokens, headDim]: head_stride = tokens * head_dim, row_stride = head_dim.
  */
 typedef struct zs_view {
-  float *data;
+  float* data;
   int64_t head_stride, row_stride;
 } zs_view;
 
@@ -146,36 +148,37 @@ typedef struct zs_view {
  * q [heads][tokens][head_dim] (keys and queries already rotated), k, v [kv_heads][tokens][head_dim], out like q.
  * share_of: token count that shares refer to; 0 = `tokens`. Every layer gets exactly one prefill, in any order.
  */
-ZS_API zs_status zs_cache_prefill(zs_cache *cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens,
-                                  int64_t share_of, zs_view out, zs_call *call);
+ZS_API zs_status zs_cache_prefill(zs_cache* cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens,
+                                  int64_t share_of, zs_view out, zs_call* call);
 /* One chunk of 1..chunk tokens on a living cache (spec 5, 5b); tokens = 1 is a decode step. A cache that never saw a prompt is refused. */
-ZS_API zs_status zs_cache_extend(zs_cache *cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens, zs_view out,
-                                 zs_call *call);
+ZS_API zs_status zs_cache_extend(zs_cache* cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens,
+                                 zs_view out, zs_call* call);
 
 /* A copy that shares pages until either writes. Same policy, same state, to the bit. */
-ZS_API zs_status zs_cache_fork(zs_cache *cache, zs_cache **out);
+ZS_API zs_status zs_cache_fork(zs_cache* cache, zs_cache** out);
 /*
  * The same prompt under another policy: valid after a prefill (and nothing else) of an uncompressed cache whose kept queries
  * reach back `window` rows of the new policy; bit-equal to prefilling under that policy. Else ZS_UNSUPPORTED (prefill again).
  */
-ZS_API zs_status zs_cache_fork_policy(zs_cache *cache, const zs_policy *policy, int32_t trace, zs_cache **out, zs_call *call);
+ZS_API zs_status zs_cache_fork_policy(zs_cache* cache, const zs_policy* policy, int32_t trace, zs_cache** out,
+                                      zs_call* call);
 
 typedef struct zs_layer_state {
-  int64_t seq_len;   /* tokens seen */
-  int32_t slots;     /* slots in use, the same for every kv head of a layer so far */
-  int32_t residual;  /* merged slots at the front: 0 until first compressed */
-  int32_t ring;      /* slot the next leaver comes from; -1 = no ring yet */
-  int64_t origins;   /* positions held by all kv heads' origins together */
+  int64_t seq_len;  /* tokens seen */
+  int32_t slots;    /* slots in use, the same for every kv head of a layer so far */
+  int32_t residual; /* merged slots at the front: 0 until first compressed */
+  int32_t ring;     /* slot the next leaver comes from; -1 = no ring yet */
+  int64_t origins;  /* positions held by all kv heads' origins together */
 } zs_layer_state;
 
-ZS_API zs_status zs_cache_layer(const zs_cache *cache, int32_t layer, zs_layer_state *out);
+ZS_API zs_status zs_cache_layer(const zs_cache* cache, int32_t layer, zs_layer_state* out);
 /*
  * keys, values [kv_heads][slots][head_dim] float32; weights, scores [kv_heads][slots] float32; origin_offsets
  * [kv_heads * slots + 1]; origin_positions [origins]. Any pointer may be NULL. Slot order: residual, sink, context, recent.
  */
-ZS_API zs_status zs_cache_state(const zs_cache *cache, int32_t layer, float *keys, float *values, float *weights, float *scores,
-                                int64_t *origin_offsets, int32_t *origin_positions);
-ZS_API zs_status zs_cache_resolved(const zs_cache *cache, zs_resolved *out); /* after the first prefill */
+ZS_API zs_status zs_cache_state(const zs_cache* cache, int32_t layer, float* keys, float* values, float* weights,
+                                float* scores, int64_t* origin_offsets, int32_t* origin_positions);
+ZS_API zs_status zs_cache_resolved(const zs_cache* cache, zs_resolved* out); /* after the first prefill */
 
 /* ---- events */
 
@@ -188,71 +191,85 @@ typedef enum zs_action { ZS_ADMIT = 0, ZS_LEAVE = 1, ZS_MERGE = 2, ZS_DROP = 3 }
  */
 typedef struct zs_events {
   int64_t count;
-  const int32_t *step;       /* 0 = prefill, then one per decoded token; every token of a further chunk has its own step */
-  const int32_t *layer;
-  const int32_t *kv_head;
-  const int32_t *action;     /* zs_action */
-  const int32_t *position;   /* of the token that the event is about (of a merged slot: its first origin) */
-  const int32_t *slot;       /* -1 = none: a prompt token that never had a slot */
-  const int32_t *target;     /* -1 = none */
-  const float *score;        /* the token's score at that moment; NaN with history off */
-  const float *similarity;   /* merge: as the policy measures it (l2: minus the squared distance); NaN elsewhere and for init position */
-  const float *weight;       /* of the token that the event is about, before */
-  const float *target_weight;/* merge: of the target, before; else 0 */
+  const int32_t* step; /* 0 = prefill, then one per decoded token; every token of a further chunk has its own step */
+  const int32_t* layer;
+  const int32_t* kv_head;
+  const int32_t* action;   /* zs_action */
+  const int32_t* position; /* of the token that the event is about (of a merged slot: its first origin) */
+  const int32_t* slot;     /* -1 = none: a prompt token that never had a slot */
+  const int32_t* target;   /* -1 = none */
+  const float* score;      /* the token's score at that moment; NaN with history off */
+  const float* similarity; /* merge: as measured (l2: minus the squared distance); NaN elsewhere, init position too */
+  const float* weight;     /* of the token that the event is about, before */
+  const float* target_weight; /* merge: of the target, before; else 0 */
 } zs_events;
 
-ZS_API zs_status zs_cache_events(zs_cache *cache, zs_events *out); /* count 0 without trace */
+ZS_API zs_status zs_cache_events(zs_cache* cache, zs_events* out); /* count 0 without trace */
 
 /* ---- what held */
 
 typedef struct zs_receipt {
   int64_t seq_len;
   int64_t admitted, left, merged, dropped; /* over all layers and kv heads, counted with or without trace */
-  int32_t weights_sum;   /* 1 = in every head weights + dropped == tokens seen */
-  int32_t positions_once;/* 1 = every position is in exactly one slot or was dropped */
-  int32_t budget_held;   /* 1 = slots <= budget everywhere, always */
-  int32_t finite;        /* 1 = no NaN or infinity in keys, values, weights, scores */
-  int32_t compressed;    /* 1 = the policy acted; 0 = it had no reason to (fewer tokens than budget) */
+  int32_t weights_sum;                     /* 1 = in every head weights + dropped == tokens seen */
+  int32_t positions_once;                  /* 1 = every position is in exactly one slot or was dropped */
+  int32_t budget_held;                     /* 1 = slots <= budget everywhere, always */
+  int32_t finite;                          /* 1 = no NaN or infinity in keys, values, weights, scores */
+  int32_t compressed; /* 1 = the policy acted; 0 = it had no reason to (fewer tokens than budget) */
 } zs_receipt;
 
-ZS_API zs_status zs_cache_receipt(const zs_cache *cache, zs_receipt *out);
+ZS_API zs_status zs_cache_receipt(const zs_cache* cache, zs_receipt* out);
 
-typedef enum zs_region { ZS_RESIDUAL = 0, ZS_SINK = 1, ZS_CONTEXT = 2, ZS_RECENT = 3, ZS_QUERIES = 4, ZS_BOOKKEEPING = 5, ZS_SPARE = 6, ZS_REGIONS = 7 } zs_region;
+typedef enum zs_region {
+  ZS_RESIDUAL = 0,
+  ZS_SINK = 1,
+  ZS_CONTEXT = 2,
+  ZS_RECENT = 3,
+  ZS_QUERIES = 4,
+  ZS_BOOKKEEPING = 5,
+  ZS_SPARE = 6,
+  ZS_REGIONS = 7
+} zs_region;
 /* Bytes by [layers][kv_heads][ZS_REGIONS], as allocated (spare = allocated, no slot in it yet). Pages shared with a fork count in both. */
-ZS_API zs_status zs_cache_bytes(const zs_cache *cache, int64_t *out);
-ZS_API int64_t zs_cache_peak_bytes(const zs_cache *cache);
+ZS_API zs_status zs_cache_bytes(const zs_cache* cache, int64_t* out);
+ZS_API int64_t zs_cache_peak_bytes(const zs_cache* cache);
 
 /* ------------------------------------------------------------------ models */
 
 typedef struct zs_model zs_model;
 
-typedef enum zs_tensor_type { ZS_T_F32 = 0, ZS_T_F16 = 1, ZS_T_Q4_1 = 3, ZS_T_Q8_0 = 8 } zs_tensor_type; /* GGUF's own numbers */
+typedef enum zs_tensor_type {
+  ZS_T_F32 = 0,
+  ZS_T_F16 = 1,
+  ZS_T_Q4_1 = 3,
+  ZS_T_Q8_0 = 8
+} zs_tensor_type;                                   /* GGUF's own numbers */
 typedef enum zs_arch { ZS_ARCH_LLAMA = 0 } zs_arch; /* see native/model/architectures.inc, the list */
 
 typedef struct zs_tensor {
-  const char *name;  /* GGUF name: token_embd.weight, blk.0.attn_q.weight, … */
-  int32_t type;      /* zs_tensor_type */
-  int32_t dims;      /* 1 or 2 */
-  int64_t shape[2];  /* GGUF order: shape[0] is the fast one (inputs), shape[1] the rows (outputs) */
-  int64_t offset;    /* bytes from the file's start */
-  int64_t bytes;     /* must be what type and shape say, and lie within the file */
+  const char* name; /* GGUF name: token_embd.weight, blk.0.attn_q.weight, … */
+  int32_t type;     /* zs_tensor_type */
+  int32_t dims;     /* 1 or 2 */
+  int64_t shape[2]; /* GGUF order: shape[0] is the fast one (inputs), shape[1] the rows (outputs) */
+  int64_t offset;   /* bytes from the file's start */
+  int64_t bytes;    /* must be what type and shape say, and lie within the file */
 } zs_tensor;
 
 typedef struct zs_model_config {
   int32_t struct_bytes;
   int32_t arch; /* zs_arch */
   int32_t layers, heads, kv_heads, head_dim, hidden, feed_forward, vocabulary, context;
-  int32_t rope_dims;   /* rotated part of head_dim */
+  int32_t rope_dims; /* rotated part of head_dim */
   float rope_base;
   float norm_eps;
   int32_t tied_output; /* 1 = no output.weight: the embedding is the output head */
   int32_t weights;     /* zs_storage: ZS_F32 or ZS_BF16 */
 } zs_model_config;
 
-ZS_API zs_status zs_model_load(zs_engine *engine, const char *path, const zs_model_config *config, const zs_tensor *tensors,
-                               int64_t tensor_count, zs_model **out, zs_call *call);
-ZS_API void zs_model_destroy(zs_model *model);
-ZS_API int64_t zs_model_bytes(const zs_model *model); /* weights as held in memory */
+ZS_API zs_status zs_model_load(zs_engine* engine, const char* path, const zs_model_config* config,
+                               const zs_tensor* tensors, int64_t tensor_count, zs_model** out, zs_call* call);
+ZS_API void zs_model_destroy(zs_model* model);
+ZS_API int64_t zs_model_bytes(const zs_model* model); /* weights as held in memory */
 
 /*
  * Runs `tokens` token ids through every layer on `cache` (made for this model's shape): the first call is the prompt, later calls
@@ -263,17 +280,17 @@ ZS_API int64_t zs_model_bytes(const zs_model *model); /* weights as held in memo
  */
 typedef struct zs_forward {
   int32_t struct_bytes;
-  const int32_t *ids;
+  const int32_t* ids;
   int64_t tokens;
   int64_t share_of;
-  const int64_t *rows;
+  const int64_t* rows;
   int64_t row_count;
-  float *logits;
-  const int32_t *targets;
-  double *logprobs;
+  float* logits;
+  const int32_t* targets;
+  double* logprobs;
 } zs_forward;
 
-ZS_API zs_status zs_model_forward(zs_model *model, zs_cache *cache, const zs_forward *forward, zs_call *call);
+ZS_API zs_status zs_model_forward(zs_model* model, zs_cache* cache, const zs_forward* forward, zs_call* call);
 
 #ifdef __cplusplus
 }
