@@ -21,17 +21,19 @@
 namespace zs {
 namespace {
 
-constexpr int64_t kUnit = 4096;                    // what pieces are rounded up to
-constexpr int64_t kHuge = int64_t{1} << 21;        // a huge page
-constexpr int64_t kBlock = int64_t{64} << 20;      // address space of a block; only what is touched is resident
+constexpr int64_t kUnit = 4096;                // what pieces are rounded up to
+constexpr int64_t kHuge = int64_t{1} << 21;    // a huge page
+constexpr int64_t kBlock = int64_t{64} << 20;  // address space of a block; only what is touched is resident
 constexpr int64_t kUnits = kBlock / kUnit, kHugeUnits = kHuge / kUnit;
 
-char *map_huge(int64_t bytes) {
+char* map_huge(int64_t bytes) {
   const int64_t whole = bytes + kHuge;
-  void *got = mmap(nullptr, static_cast<size_t>(whole), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* got = mmap(nullptr, static_cast<size_t>(whole), PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (got == MAP_FAILED) throw std::bad_alloc();
-  char *const start = static_cast<char *>(got);
-  const int64_t before = (kHuge - static_cast<int64_t>(reinterpret_cast<uintptr_t>(start) % kHuge)) % kHuge, after = kHuge - before;
+  char* const start = static_cast<char*>(got);
+  const int64_t before = (kHuge - static_cast<int64_t>(reinterpret_cast<uintptr_t>(start) % kHuge)) % kHuge,
+                after = kHuge - before;
   if (before) munmap(start, static_cast<size_t>(before));
   if (after) munmap(start + before + bytes, static_cast<size_t>(after));
   madvise(start + before, static_cast<size_t>(bytes), MADV_HUGEPAGE);  // faster where granted, right where not
@@ -43,8 +45,8 @@ struct Block {
   ~Block() {
     if (base) munmap(base, static_cast<size_t>(kBlock));
   }
-  Block(const Block &) = delete;
-  Block &operator=(const Block &) = delete;
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
 
   bool is_used(int64_t unit) const { return used[unit / 64] >> (unit % 64) & 1; }
   void mark(int64_t from, int64_t count, bool taken) {
@@ -73,21 +75,22 @@ struct Block {
   void give_back(int64_t from, int64_t count) {
     for (int64_t huge = from / kHugeUnits; huge <= (from + count - 1) / kHugeUnits; ++huge) {
       bool empty = true;
-      for (int64_t word = huge * kHugeUnits / 64; empty && word < (huge + 1) * kHugeUnits / 64; ++word) empty = used[word] == 0;
+      for (int64_t word = huge * kHugeUnits / 64; empty && word < (huge + 1) * kHugeUnits / 64; ++word)
+        empty = used[word] == 0;
       if (empty) madvise(base + huge * kHuge, static_cast<size_t>(kHuge), MADV_DONTNEED);
     }
   }
 
-  char *base = nullptr;
+  char* base = nullptr;
   int64_t held = 0;
   uint64_t used[kUnits / 64] = {};
 };
 
 class Blocks {
  public:
-  char *take(int64_t units) {
+  char* take(int64_t units) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    for (auto &block : blocks_) {
+    for (auto& block : blocks_) {
       if (kUnits - block->held < units) continue;
       const int64_t at = block->find(units);
       if (at >= 0) return taken(*block, at, units);
@@ -98,9 +101,9 @@ class Blocks {
     blocks_.push_back(std::move(made));
     return taken(*blocks_.back(), 0, units);
   }
-  void free(char *p, int64_t units) noexcept {
+  void free(char* p, int64_t units) noexcept {
     const std::lock_guard<std::mutex> lock(mutex_);
-    for (auto &block : blocks_) {
+    for (auto& block : blocks_) {
       if (p < block->base || p >= block->base + kBlock) continue;
       const int64_t at = (p - block->base) / kUnit;
       block->mark(at, units, false);
@@ -115,7 +118,7 @@ class Blocks {
   }
 
  private:
-  static char *taken(Block &block, int64_t at, int64_t units) {
+  static char* taken(Block& block, int64_t at, int64_t units) {
     block.mark(at, units, true);
     return block.base + at * kUnit;
   }
@@ -123,8 +126,8 @@ class Blocks {
   std::vector<std::unique_ptr<Block>> blocks_;
 };
 
-Blocks &blocks() {
-  static Blocks *const all = new Blocks;  // outlives whoever frees late
+Blocks& blocks() {
+  static Blocks* const all = new Blocks;  // outlives whoever frees late
   return *all;
 }
 
@@ -135,9 +138,9 @@ std::shared_ptr<void> page_memory(int64_t bytes) {
   const int64_t units = bytes ? (bytes + kUnit - 1) / kUnit : 1;
   if (units > kUnits / 2) {
     const int64_t whole = units * kUnit;
-    return std::shared_ptr<void>(map_huge(whole), [whole](void *p) { munmap(p, static_cast<size_t>(whole)); });
+    return std::shared_ptr<void>(map_huge(whole), [whole](void* p) { munmap(p, static_cast<size_t>(whole)); });
   }
-  return std::shared_ptr<void>(blocks().take(units), [units](void *p) { blocks().free(static_cast<char *>(p), units); });
+  return std::shared_ptr<void>(blocks().take(units), [units](void* p) { blocks().free(static_cast<char*>(p), units); });
 }
 
 }  // namespace zs
