@@ -136,22 +136,20 @@ function watchHost(ts: TypeScript) {
       typeRoots: nodeTypeRoots(ts.sys.getCurrentDirectory()),
       lib: ['lib.es2023.d.ts'],
     })
-    const host = (ts.createWatchCompilerHost as (...all: unknown[]) => unknown)(...args) as WatchTimers
+    type Make = (...all: unknown[]) => WatchHost
+    const host = writeShorthandsOut(ts, (ts.createWatchCompilerHost as unknown as Make)(...args))
     return withOwnTimers(host)
   }
 }
 
-interface WatchTimers {
-  setTimeout(callback: () => void, ms: number): unknown
-  clearTimeout(timer: unknown): void
-}
+type WatchHost = Parameters<typeof writeShorthandsOut>[1]
 
 /** tslab keeps one timer, the program's next update. TypeScript has a second one, for files that appear. */
-function withOwnTimers(host: WatchTimers): WatchTimers {
+function withOwnTimers(host: WatchHost): WatchHost {
   const { setTimeout: later, clearTimeout: forget } = host
   const own = new Set<unknown>()
   host.setTimeout = (callback, ms) => {
-    if (callback.name === 'updateProgramWithWatchStatus') return later(callback, ms)
+    if (callback.name === 'updateProgramWithWatchStatus') return later?.(callback, ms)
     const timer = setTimeout(() => {
       own.delete(timer)
       callback()
@@ -159,7 +157,7 @@ function withOwnTimers(host: WatchTimers): WatchTimers {
     own.add(timer)
     return timer
   }
-  host.clearTimeout = (timer) => (own.delete(timer) ? clearTimeout(timer as NodeJS.Timeout) : forget(timer))
+  host.clearTimeout = (timer) => (own.delete(timer) ? clearTimeout(timer as NodeJS.Timeout) : forget?.(timer))
   return host
 }
 

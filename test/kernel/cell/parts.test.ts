@@ -45,7 +45,8 @@ describe('cell: frames and text', () => {
     const huge = 'x' + '🙂'.repeat(MESSAGE_CHARS)
     coalescer.push(huge)
     assert.ok(huge.length > COALESCE_CHARS && emitted.length > 1)
-    for (const piece of emitted) assert.ok(piece.length <= MESSAGE_CHARS && piece.isWellFormed())
+    for (const piece of emitted)
+      assert.ok(piece.length <= MESSAGE_CHARS && !/^[\uDC00-\uDFFF]|[\uD800-\uDBFF]$/.test(piece))
     assert.equal(emitted.join(''), huge)
   })
 
@@ -88,21 +89,22 @@ describe('cell: awaits', () => {
       }),
     })
     const waits = new Waits()
+    let seen = 0
     for await (const one of scope(waits).each(
       source('broken', async () => ({ done: false, value: 1 })),
       0,
       0,
     )) {
-      assert.equal(one, 1)
-      break
+      seen += one as number
+      if (seen === 2) break
     }
     const loop = (async () => {
-      for await (const _ of scope(waits).each(
+      for await (const one of scope(waits).each(
         source('left', () => new Promise(() => undefined)),
         0,
         0,
       ))
-        assert.fail()
+        assert.fail(String(one))
     })()
     await turn()
     waits.interrupt(new Interrupted())

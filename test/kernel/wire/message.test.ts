@@ -12,7 +12,7 @@ describe('wire: messages', () => {
   it('what is packed is unpacked, identities and buffers included', () => {
     const made = codec.make('x_request', { é: ['🙂'] }, undefined, {
       identities: [Buffer.from('me')],
-      buffers: [new Float32Array([1, 2])],
+      buffers: [new Uint8Array(new Float32Array([1, 2]).buffer)],
     })
     const back = codec.unpack(codec.pack(made))!
     assert.deepEqual(back.content, { é: ['🙂'] })
