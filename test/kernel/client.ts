@@ -102,6 +102,11 @@ export class Kernel {
     this.watchers.forEach((check) => check())
   }
 
+  /** The front end dies without a word. */
+  killClient(): void {
+    this.driver.kill('SIGKILL')
+  }
+
   /** What the kernel and the driver wrote on stderr. */
   get stderr(): string {
     return this.words
@@ -202,7 +207,7 @@ export class Kernel {
   }
 
   async stop(): Promise<void> {
-    if (this.driver.exitCode === null) {
+    if (this.driver.exitCode === null && this.driver.signalCode === null) {
       const closed = new Promise((resolve) => this.driver.once('exit', resolve))
       this.driver.stdin!.write(`${JSON.stringify({ op: 'stop' })}\n`)
       await closed

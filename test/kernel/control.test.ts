@@ -303,6 +303,16 @@ if (testable())
       await other.stop()
     })
 
+    it('a kernel whose front end is killed ends, and its cells with it', async () => {
+      const other = await Kernel.start()
+      const cell = Number((await other.execute('process.pid')).result!.data['text/plain'])
+      other.killClient()
+      const alive = () => [other.pid, cell].filter((pid) => existsSync(`/proc/${pid}`))
+      for (let i = 0; i < 200 && alive().length > 0; i++) await new Promise((resolve) => setTimeout(resolve, 50))
+      assert.deepEqual(alive(), [])
+      await other.stop()
+    })
+
     // ---------------------------------------------------------------- command line
 
     it('install writes a kernelspec with logos; wrong words are told', () => {
