@@ -97,6 +97,11 @@ export function csvOf(columns: Columns, given: CsvOptions = {}): string {
 export const missing = (cell: Cell) =>
   cell === null || cell === undefined || (typeof cell === 'number' && Number.isNaN(cell))
 const shownCell = (cell: Cell) => (missing(cell) ? '' : String(cell))
+/** For reading: fractions with five significant digits; whole numbers and words as they are. */
+const readableCell = (cell: Cell) =>
+  typeof cell === 'number' && !Number.isInteger(cell) && Number.isFinite(cell)
+    ? String(Number(cell.toPrecision(5)))
+    : shownCell(cell)
 
 /** What a frame holds now, by column. */
 function columnsOf(table: DataFrame): Record<string, Cell[]> {
@@ -153,7 +158,7 @@ function display(columns: Record<string, Cell[]>): Record<string, string> {
   const names = Object.keys(columns)
   const rows = names.length ? columns[names[0]].length : 0
   const shown = Array.from({ length: Math.min(rows, ROWS_SHOWN) }, (_, row) =>
-    names.map((n) => shownCell(columns[n][row])),
+    names.map((n) => readableCell(columns[n][row])),
   )
   const size = `${rows} rows × ${names.length} columns${rows > ROWS_SHOWN ? `, the first ${ROWS_SHOWN} shown` : ''}`
   const line = (cells: string[], tag: string) =>

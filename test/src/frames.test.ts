@@ -29,6 +29,12 @@ describe('frames', () => {
     assert.ok(shown['text/html'].includes('<td>&lt;b&gt;</td>'))
     assert.equal(shown['text/plain'], 't\n<b>\n1 rows × 1 columns')
   })
+  it('shows fractions with five digits and whole numbers whole, and writes both in full', () => {
+    const table = frame({ a: [0.018078243359923363, 1234567, 2.5] })
+    const shown = (table as never as Record<symbol, () => Record<string, string>>)[Symbol.for('Jupyter.display')]()
+    assert.equal(shown['text/plain'], 'a\n0.018078\n1234567\n2.5\n3 rows × 1 columns')
+    assert.equal(table.toCSV(), 'a\n0.018078243359923363\n1234567\n2.5\n')
+  })
   it('has frames without rows', () => {
     const none = frame({ a: [], g: new Int32Array(0) })
     assert.deepEqual(none.shape, [0, 2])
