@@ -6,6 +6,7 @@ import { native, type EventColumns, type Resolved } from './native/binding.js'
 import { withCall, type CallOptions } from './native/call.js'
 import { engineOf, STORAGES, type EngineOptions, type Storage } from './native/engine.js'
 import { policyOf, resolve, type Policy } from './policies/index.js'
+import { interruptible } from './progress.js'
 import type { CacheBytes, CacheShape, Receipt } from './trace/receipt.js'
 
 export interface CacheOptions extends CacheShape, EngineOptions {
@@ -172,7 +173,7 @@ export class Cache {
     const handle = this.held.native
     // Copies: the caller may change or transfer its arrays while the engine reads.
     const out = new Float32Array(q.length)
-    await withCall({ signal: options.signal, progress: options.progress }, (call) =>
+    await withCall({ signal: interruptible(options.signal), progress: options.progress }, (call) =>
       native().cacheAttend(handle, layer, q.slice(), k.slice(), v.slice(), tokens, shareOf, out, call),
     )
     return out

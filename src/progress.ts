@@ -1,5 +1,6 @@
 /** Progress of long work: a bar on stderr in a terminal, a display in a notebook, nothing elsewhere. */
 import { SingleBar } from 'cli-progress'
+import type { CallOptions, Progress } from './native/call.js'
 
 /** What the kernel offers libraries; absent outside notebooks. */
 export interface Host {
@@ -24,8 +25,23 @@ export function interruptible(signal: AbortSignal | undefined): AbortSignal | un
 
 export interface Bar {
   update(done: number, total: number, doing?: string): void
-  /** Removes the bar. */
+  /** Ends the bar: gone from a terminal, one line of what was done in a notebook. */
   stop(): void
+}
+
+/** Runs `work` with the user's signal or the cell's interrupt, and with a bar unless the user takes the counts. */
+export async function withBar<T>(
+  doing: string,
+  options: CallOptions,
+  work: (call: CallOptions) => Promise<T>,
+): Promise<T> {
+  const drawn = bar(doing, options.progress === undefined)
+  const progress = options.progress ?? (({ done, total }: Progress) => drawn.update(done, total))
+  try {
+    return await work({ signal: interruptible(options.signal), progress })
+  } finally {
+    drawn.stop()
+  }
 }
 
 const SILENT: Bar = { update: () => undefined, stop: () => undefined }
@@ -68,6 +84,7 @@ function notebookBar(notebook: Host, first: string): Bar {
   const started = Date.now()
   let last = 0
   let shown = false
+  let words = ''
   const show = (text: string) => {
     const bundle = { 'text/plain': text }
     if (shown) notebook.update(displayId, bundle)
@@ -76,6 +93,7 @@ function notebookBar(notebook: Host, first: string): Bar {
   }
   return {
     update(done, total, doing = first) {
+      words = `${doing} ${done}${total > done ? `/${total}` : ''}`
       const now = Date.now()
       if (now - started < WAIT_MS || now - last < NOTEBOOK_MS) return
       last = now
@@ -84,7 +102,7 @@ function notebookBar(notebook: Host, first: string): Bar {
       show(`${doing} ${'█'.repeat(filled)}${'░'.repeat(30 - filled)} ${done}/${total || '?'}`)
     },
     stop: () => {
-      if (shown) show('')
+      if (shown) show(`${words}, ${((Date.now() - started) / 1000).toFixed(1)} s`)
     },
   }
 }

@@ -8,6 +8,7 @@ import { native } from './native/binding.js'
 import { withCall, type CallOptions } from './native/call.js'
 import { STORAGES, type Storage } from './native/engine.js'
 import { fullCache, policyOf, resolve, type Policy } from './policies/index.js'
+import { interruptible, withBar } from './progress.js'
 import { score, type Score, type ScoreOptions } from './generate/score.js'
 import type { CacheBytes, Receipt } from './trace/receipt.js'
 
@@ -126,7 +127,7 @@ export class Session {
           'invalid',
           `this session has read ${this.seqLen} tokens already: use append() for a further turn, or a new session`,
         )
-      await this.feed(this.idsOf(textOrIds), options)
+      await withBar('reading', options, (call) => this.feed(this.idsOf(textOrIds), call))
       return this.lastLogits().slice()
     })
   }
@@ -136,7 +137,7 @@ export class Session {
     checked('step options', options, ['signal', 'progress'])
     return this.exclusively(async () => {
       if (!this.seqLen) throw new ZslabError('invalid', 'the session is empty: prefill a prompt before the first step')
-      await this.feed(this.idsOf([id]), options)
+      await this.feed(this.idsOf([id]), { ...options, signal: interruptible(options.signal) })
       return this.lastLogits().slice()
     })
   }
@@ -145,7 +146,7 @@ export class Session {
   append(textOrIds: TextOrIds, options: CallOptions = {}): Promise<Float32Array> {
     checked('append options', options, ['signal', 'progress'])
     return this.exclusively(async () => {
-      await this.feed(this.idsOf(textOrIds), options)
+      await withBar('reading', options, (call) => this.feed(this.idsOf(textOrIds), call))
       return this.lastLogits().slice()
     })
   }
@@ -163,7 +164,9 @@ export class Session {
    * min(n, budget) tokens are the prompt (shares refer to all n), the rest is fed `chunk` by `chunk` (default 1: a step each).
    */
   score(textOrIds: TextOrIds, options: ScoreOptions = {}): Promise<Score> {
-    return this.exclusively(() => score(this, this.idsOf(textOrIds), options))
+    return this.exclusively(() =>
+      withBar('scoring', options, (call) => score(this, this.idsOf(textOrIds), { ...options, ...call })),
+    )
   }
 
   /** The session as it is now, to come back to with restore(). */
@@ -206,8 +209,7 @@ export class Session {
     const trace = options.trace === undefined ? this.trace : flag('trace', options.trace)
     return this.exclusively(async () => {
       if (policy === undefined && trace === this.trace) return this.copied()
-      const call = { signal: options.signal, progress: options.progress }
-      return this.underPolicy(policy ?? this.policy, trace, call)
+      return withBar('compressing', options, (call) => this.underPolicy(policy ?? this.policy, trace, call))
     })
   }
 
@@ -292,6 +294,7 @@ export class Session {
           options.progress &&
           (({ done }: { done: number }) => options.progress?.({ done: at + Math.min(done, part.length), total }))
         await this.feedOnce({ ids: part, shareOf: 0 }, { signal: options.signal, progress }, at + chunk >= total)
+        options.progress?.({ done: Math.min(at + chunk, total), total })
       }
     }
   }

@@ -1,7 +1,6 @@
 /** `npx zslab score`: log-probabilities and perplexity of a text under a cache policy. */
 import { Command } from 'commander'
 import type { Storage } from '../native/engine.js'
-import { bar } from '../progress.js'
 import {
   EXIT,
   interruptSignal,
@@ -35,11 +34,8 @@ async function run(options: Record<string, unknown>): Promise<void> {
   const { signal, done } = interruptSignal()
   const model = await loadFrom(options, signal)
   const session = model.session({ policy, storage: options.storage as Storage | undefined })
-  const drawn = bar('scoring')
   try {
-    const progress = (p: { done: number; total: number }) => drawn.update(p.done, p.total)
-    const result = await session.score(prompt.ids ?? prompt.text!, { chunk: options.feed as number, signal, progress })
-    drawn.stop()
+    const result = await session.score(prompt.ids ?? prompt.text!, { chunk: options.feed as number, signal })
     if (options.json) print(json(result))
     else {
       print(`perplexity ${result.perplexity.toFixed(4)} over ${result.scored} tokens`)
@@ -47,7 +43,6 @@ async function run(options: Record<string, unknown>): Promise<void> {
     }
     if (!result.receipt.ok) process.exitCode = EXIT.failure
   } finally {
-    drawn.stop()
     done()
     session.dispose()
     model.dispose()

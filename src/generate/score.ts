@@ -41,6 +41,7 @@ export async function score(session: Session, ids: Int32Array, options: ScoreOpt
     const call = { signal: options.signal, progress }
     const found = await session.feedOnce({ ids: ids.slice(from, to), shareOf }, call, to === total, targetsOf(from, to))
     for (let i = from; i < to && i + 1 < total; i++) logprobs[i + 1] = found![i - from]
+    options.progress?.({ done: to, total })
   }
   let at = 0
   if (fresh) {

@@ -4,7 +4,7 @@ import { invalid, options as checked } from '../expect.js'
 import { ZslabError } from '../errors.js'
 import type { CallOptions } from '../native/call.js'
 import { fullCache } from '../policies/index.js'
-import { interruptible } from '../progress.js'
+import { withBar } from '../progress.js'
 import { argmax, klDivergence, logProb } from '../sampling.js'
 import { cut, Session } from '../session.js'
 import type { RunToken } from '../trace/data.js'
@@ -43,11 +43,15 @@ export interface ShadowOptions extends CallOptions {
 
 export async function shadow(run: Run, options: ShadowOptions): Promise<Shadow> {
   checked('shadow', options, ['signal', 'progress', 'from'])
+  return withBar('comparing', options, (call) => compared(run, options.from, call))
+}
+
+async function compared(run: Run, from: Session | undefined, options: CallOptions): Promise<Shadow> {
   if (run.tokens.length === 0)
     throw new ZslabError('invalid', 'this run wrote no token, so there is nothing to compare: generate some first')
   const { tokens, log, logStart, policy, model } = run
-  if (options.from !== undefined) checkFrom(options.from, run)
-  const call = { signal: interruptible(options.signal) }
+  if (from !== undefined) checkFrom(from, run)
+  const call = { signal: options.signal }
   const result: Shadow = {
     model: basename(model.name),
     policyName: policy.name,
@@ -64,7 +68,7 @@ export async function shadow(run: Run, options: ShadowOptions): Promise<Shadow> 
     fullLogprobs: new Float64Array(tokens.length),
     policyLogprobs: new Float64Array(tokens.length),
   }
-  const [full, own] = await bothRead(run, options.from, call)
+  const [full, own] = await bothRead(run, from, call)
   try {
     const last = logStart + tokens.length
     for (let entry = 0; entry < last; entry++) {

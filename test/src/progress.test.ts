@@ -36,7 +36,7 @@ describe('progress', () => {
     assert.equal(host(), known)
   })
 
-  it('short work shows nothing, long work one display that is updated and then emptied', () => {
+  it('short work shows nothing, long work one display that is updated and ends as one line', () => {
     globals[HOST] = notebook()
     const short = bar('loading')
     short.update(1, 2)
@@ -55,7 +55,7 @@ describe('progress', () => {
       shown.map((one) =>
         one.text.replace(/[█░]+/g, (cells) => `[${[...cells].filter((c) => c === '█').length}/${cells.length}]`),
       ),
-      ['loading [0/30] 0/4', 'reading [15/30] 2/4', 'loading [0/30] 9/?', ''],
+      ['loading [0/30] 0/4', 'reading [15/30] 2/4', 'loading [0/30] 9/?', 'loading 9, 1.5 s'],
     )
     assert.deepEqual(
       shown.map((one) => one.update),

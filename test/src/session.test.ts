@@ -124,6 +124,26 @@ describe('session', function () {
     assert.ok(run.receipt.ok)
   })
 
+  it('the interrupt of a notebook cell ends whatever runs, and the session is as it was', async () => {
+    const HOST = Symbol.for('Jupyter.host')
+    const globals = globalThis as Record<symbol, unknown>
+    const session = model.session({ policy: tight() })
+    const cell = new AbortController()
+    globals[HOST] = { version: 1, display: () => undefined, update: () => undefined, signal: cell.signal }
+    try {
+      cell.abort()
+      await assert.rejects(session.prefill(TEXT), { name: 'AbortError' })
+      assert.equal(session.seqLen, 0)
+      await assert.rejects(session.score(TEXT), { name: 'AbortError' })
+      await assert.rejects(model.session().append(TEXT), { name: 'AbortError' })
+    } finally {
+      delete globals[HOST]
+    }
+    await session.prefill(TEXT)
+    assert.ok(session.seqLen > 0)
+    session.dispose()
+  })
+
   it('says what is wrong', async () => {
     const says = (work: PromiseLike<unknown>, expected: RegExp) => assert.rejects(Promise.resolve(work), expected)
     await says(model.session().generate(''), /the prompt is empty/)
