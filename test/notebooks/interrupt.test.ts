@@ -1,0 +1,41 @@
+/** A cell that is inside the native engine: interrupted by message and by signal, its objects as they were, the next cell runs. */
+import assert from 'node:assert/strict'
+import { build, Kernel, testable } from '../kernel/client.js'
+
+// About 4 · 10¹³ operations: nobody waits for its end.
+const LONG = `
+const long = (n: number) => new Float32Array(8 * n * 64)
+await cache.prefill(0, long(100_000), long(100_000), long(100_000))`
+
+if (testable())
+  describe('notebooks: native work is interrupted', function () {
+    this.timeout(120_000)
+    let kernel: Kernel
+    before(async () => {
+      build()
+      kernel = await Kernel.start()
+      const made = await kernel.execute(
+        `import { createCache, zsmerge } from 'zslab'
+         const cache = createCache({ layers: 1, heads: 8, kvHeads: 8, headDim: 64, policy: zsmerge({ budget: 64 }) })`,
+      )
+      assert.equal(made.reply.content.status, 'ok', JSON.stringify(made.error))
+    })
+    after(() => kernel.stop())
+
+    for (const how of ['message', 'signal'])
+      it(`by ${how}`, async () => {
+        const id = await kernel.begin(`console.log('go');${LONG}`)
+        await kernel.until(() => kernel.published(id).some((m) => m.type === 'stream'), 'the cell to run')
+        await new Promise((resolve) => setTimeout(resolve, 500)) // the arrays are made, the engine is at work
+        if (how === 'signal') await kernel.order({ op: 'signal', name: 'SIGINT' })
+        else await kernel.ask('control', 'interrupt_request', {})
+        const { reply, error } = await kernel.finish(id)
+        assert.equal(reply.content.status, 'error')
+        assert.match(String(error!.ename), /Interrupted|AbortError/)
+        const after = await kernel.execute(
+          `const small = (n: number) => new Float32Array(8 * n * 64).fill(0.5)
+           await cache.fork().then((one) => one.prefill(0, small(100), small(100), small(100))).then((out) => out.length)`,
+        )
+        assert.equal(after.result?.data['text/plain'], String(8 * 100 * 64), JSON.stringify(after.error))
+      })
+  })
