@@ -34,8 +34,9 @@ export async function withBar<T>(
   doing: string,
   options: CallOptions,
   work: (call: CallOptions) => Promise<T>,
+  unit = 'tokens',
 ): Promise<T> {
-  const drawn = bar(doing, options.progress === undefined)
+  const drawn = bar(doing, options.progress === undefined, unit)
   const progress = options.progress ?? (({ done, total }: Progress) => drawn.update(done, total))
   try {
     return await work({ signal: interruptible(options.signal), progress })
@@ -49,11 +50,11 @@ const WAIT_MS = 400 // what ends sooner shows nothing
 const NOTEBOOK_MS = 200
 let displays = 0
 
-/** A bar for one piece of work. `wanted` false, or neither terminal nor notebook: silent. */
-export function bar(doing: string, wanted = true): Bar {
+/** A bar for one piece of work, counting `unit`. `wanted` false, or neither terminal nor notebook: silent. */
+export function bar(doing: string, wanted = true, unit = ''): Bar {
   if (!wanted) return SILENT
   const notebook = host()
-  if (notebook) return notebookBar(notebook, doing)
+  if (notebook) return notebookBar(notebook, doing, unit)
   return process.stderr.isTTY ? terminalBar(doing) : SILENT
 }
 
@@ -79,7 +80,7 @@ function terminalBar(first: string): Bar {
   }
 }
 
-function notebookBar(notebook: Host, first: string): Bar {
+function notebookBar(notebook: Host, first: string, unit: string): Bar {
   const displayId = `zslab-progress-${process.pid}-${++displays}`
   const started = Date.now()
   let last = 0
@@ -93,7 +94,7 @@ function notebookBar(notebook: Host, first: string): Bar {
   }
   return {
     update(done, total, doing = first) {
-      words = `${doing} ${done}${total > done ? `/${total}` : ''}`
+      words = unit ? `${doing} ${done}${total > done ? `/${total}` : ''} ${unit}` : doing
       const now = Date.now()
       if (now - started < WAIT_MS || now - last < NOTEBOOK_MS) return
       last = now

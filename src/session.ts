@@ -209,7 +209,7 @@ export class Session {
     const trace = options.trace === undefined ? this.trace : flag('trace', options.trace)
     return this.exclusively(async () => {
       if (policy === undefined && trace === this.trace) return this.copied()
-      return withBar('compressing', options, (call) => this.underPolicy(policy ?? this.policy, trace, call))
+      return withBar('compressing', options, (call) => this.underPolicy(policy ?? this.policy, trace, call), '')
     })
   }
 

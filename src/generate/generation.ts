@@ -122,7 +122,7 @@ export class Generation implements PromiseLike<Run>, AsyncIterable<Token> {
       session.checkLength(ids.length && ids.length + (session.current.unfed === undefined ? 0 : 1))
     const { tokenizer } = session.model
     const output = new OutputText(tokenizer.stream({ skipSpecial: true }), settings.stops)
-    const drawn = bar('reading', settings.progress === undefined || settings.progress === true)
+    const drawn = bar('reading', settings.progress === undefined || settings.progress === true, 'tokens')
     const report = (stage: 'prefill' | 'decode', done: number, total: number) => {
       if (typeof settings.progress === 'function') settings.progress({ stage, done, total })
       else drawn.update(done, total, stage === 'prefill' ? 'reading' : 'writing')

@@ -28,7 +28,9 @@ export async function withCall<T>(options: CallOptions, start: (call: Int32Array
     ? setInterval(() => progress({ done: Number(counters[0]), total: Number(counters[1]) }), PROGRESS_MS)
     : undefined
   try {
-    return await start(call)
+    const result = await start(call)
+    if (counters[1] > 0n) progress?.({ done: Number(counters[0]), total: Number(counters[1]) })
+    return result
   } catch (error) {
     if (signal?.aborted) signal.throwIfAborted()
     throw error

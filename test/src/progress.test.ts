@@ -42,7 +42,7 @@ describe('progress', () => {
     short.update(1, 2)
     short.stop()
     assert.equal(shown.length, 0)
-    const long = bar('loading')
+    const long = bar('loading', true, 'tokens')
     now += 500
     long.update(0, 4)
     long.update(1, 4) // too soon after the last one
@@ -55,7 +55,7 @@ describe('progress', () => {
       shown.map((one) =>
         one.text.replace(/[█░]+/g, (cells) => `[${[...cells].filter((c) => c === '█').length}/${cells.length}]`),
       ),
-      ['loading [0/30] 0/4', 'reading [15/30] 2/4', 'loading [0/30] 9/?', 'loading 9, 1.5 s'],
+      ['loading [0/30] 0/4', 'reading [15/30] 2/4', 'loading [0/30] 9/?', 'loading 9 tokens, 1.5 s'],
     )
     assert.deepEqual(
       shown.map((one) => one.update),
