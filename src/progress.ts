@@ -1,6 +1,5 @@
 /** Progress of long work: a bar on stderr in a terminal, a display in a notebook, nothing elsewhere. */
 import { SingleBar } from 'cli-progress'
-import type { CallOptions, Progress } from './native/call.js'
 
 /** What the kernel offers libraries; absent outside notebooks. */
 export interface Host {
@@ -27,22 +26,6 @@ export interface Bar {
   update(done: number, total: number, doing?: string): void
   /** Ends the bar: gone from a terminal, one line of what was done in a notebook. */
   stop(): void
-}
-
-/** Runs `work` with the user's signal or the cell's interrupt, and with a bar unless the user takes the counts. */
-export async function withBar<T>(
-  doing: string,
-  options: CallOptions,
-  work: (call: CallOptions) => Promise<T>,
-  unit = 'tokens',
-): Promise<T> {
-  const drawn = bar(doing, options.progress === undefined, unit)
-  const progress = options.progress ?? (({ done, total }: Progress) => drawn.update(done, total))
-  try {
-    return await work({ signal: interruptible(options.signal), progress })
-  } finally {
-    drawn.stop()
-  }
 }
 
 const SILENT: Bar = { update: () => undefined, stop: () => undefined }
