@@ -51,8 +51,10 @@ int main(int count, char** words) {
     bench::must(zs_engine_create(0, ZS_ISA_BEST, &engine), "engine");
     std::printf("decode attention, %s\n", zs_engine_describe(engine));
     zs_engine_destroy(engine);
-    std::printf("%d rounds in turns; medians (10th–90th of a hundred); GB = 10^9 bytes; working set >= %lld MiB\n\n",
-                rounds, static_cast<long long>(kWorkingSet >> 20));
+    std::printf(
+        "%d rounds in turns; medians (10th–90th of a hundred); GB = 10^9 bytes; working set >= %lld MiB\n"
+        "one thread: its CPU time; more: wall time\n\n",
+        rounds, static_cast<long long>(kWorkingSet >> 20));
     std::printf(" slots  storage   dim  heads  threads  ms/layer     GB/s  ceiling  (its pattern)   share %%\n");
     bench::Bandwidth memory(kWorkingSet);
     for (const bench::Shape& shape : {bench::Shape{3, 3, 64}, bench::Shape{8, 4, 128}})

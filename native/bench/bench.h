@@ -21,7 +21,8 @@ struct Spread {
 };
 Spread spread_of(std::vector<double> values);
 
-double seconds();  // of a steady clock
+// Of a steady clock; where one thread works alone, of its own CPU time, which neighbours on a shared machine do not lengthen.
+double seconds(int threads);
 
 // Throws std::runtime_error with zs_last_error() unless status is ZS_OK.
 void must(zs_status status, const char* what);
@@ -71,6 +72,7 @@ class FilledCache {
 
   // One step through every layer; returns its seconds.
   double step();
+  int threads() const { return cache_->engine->pool.threads(); }
   // Bytes of keys and values that the last step read.
   int64_t bytes_read() const;
 

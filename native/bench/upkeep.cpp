@@ -44,7 +44,10 @@ int main(int count, char** words) {
     const int rounds = count > 1 ? std::atoi(words[1]) : 25;
     if (rounds < 1) throw std::runtime_error("upkeep [rounds]: rounds must be a number of at least 1");
     std::printf("ZSMerge's upkeep beside the plain attention step at %d slots\n", kSlots);
-    std::printf("%d rounds in turns; medians (10th–90th of a hundred); %% of the plain step\n\n", rounds);
+    std::printf(
+        "%d rounds in turns; medians (10th–90th of a hundred); %% of the plain step\n"
+        "one thread: its CPU time; more: wall time\n\n",
+        rounds);
     std::printf("storage   dim  heads  threads  layers  plain ms/layer  scores only %%   scores, victim, merge %%\n");
     for (const bench::Shape& shape : {bench::Shape{3, 3, 64}, bench::Shape{8, 4, 128}})
       for (int32_t storage : {ZS_F32, ZS_BF16, ZS_F16})
