@@ -1,13 +1,8 @@
 /** Values as MIME bundles: those that know how to show themselves, and the text that stands for any other. */
 import { inspect } from 'node:util'
-import type { Bundle } from './protocol.js'
+import type { Bundle, Shown } from './protocol.js'
 
 const DISPLAYS = [Symbol.for('Jupyter.display'), Symbol.for('jupyter.mimebundle')]
-
-export interface Shown {
-  data: Bundle
-  metadata: Bundle
-}
 
 /** The bundle of `value`; always with text/plain. Rejects with what the value's own display function throws. */
 export function show(value: unknown): Shown | Promise<Shown> {

@@ -2,7 +2,7 @@
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
-import type { Compiled, Complaint, Position } from './compile.js'
+import type { Position } from '../compiler/protocol.js'
 import type { ErrorContent } from './protocol.js'
 
 /** What a cell is known by while its functions may still run. */
@@ -12,7 +12,8 @@ export interface CellSource {
   /** What users read: "Cell [3]". */
   label: string
   source: string
-  position: Compiled['position']
+  /** Where a place in the code as it runs (or, with `before`, in the converter's JavaScript) stands in the cell. */
+  position(line: number, column: number, before?: boolean): Position | undefined
 }
 
 /** Raised inside a cell that the user interrupts. */
@@ -144,7 +145,8 @@ function excerptOf(frames: readonly string[]): string[] {
   return []
 }
 
-function excerpt(source: string, at: Position, end?: Position): string[] {
+/** A line of `source` with carets below the place. */
+export function excerpt(source: string, at: Position, end?: Position): string[] {
   const lines = source.split('\n')
   const text = lines[at.line]
   if (text === undefined) return []
@@ -157,20 +159,6 @@ function excerpt(source: string, at: Position, end?: Position): string[] {
   return [`  ${number} | ${shown}`, `  ${gutter} | ${pad}${red('^'.repeat(Math.min(width, 160 - pad.length)))}`]
 }
 
-/** What the compiler complains about, as one error. */
-export function complaintContent(complaints: readonly Complaint[], source: string, label: string): ErrorContent {
-  const [first] = complaints
-  const where = (c: Complaint) => `${c.file ?? label}:${c.start.line + 1}:${c.start.column + 1}`
-  const evalue = `${where(first)} - ${first.message}`
-  const shown = complaints.slice(0, 10)
-  const traceback = shown.flatMap((c) => [
-    `${red('TypeScript')} ${where(c)} - ${c.message}`,
-    ...(c.file === undefined ? excerpt(source, c.start, c.end) : []),
-  ])
-  if (complaints.length > shown.length) traceback.push(`… and ${complaints.length - shown.length} more`)
-  return { ename: 'TypeScriptError', evalue, traceback: traceback.flatMap((line) => line.split('\n')) }
-}
-
-function red(text: string): string {
+export function red(text: string): string {
   return `\u001b[31m${text}\u001b[39m`
 }

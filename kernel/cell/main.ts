@@ -1,4 +1,4 @@
-/** The cell process: compiles and runs cells, and holds whatever they load. Started by the wire process, never by hand. */
+/** The cell process: runs cells, and holds whatever they load. Started by the wire process, never by hand. */
 import { randomUUID } from 'node:crypto'
 import { Comms } from './comms.js'
 import { errorContent, Interrupted, mapStacks } from './errors.js'
@@ -17,28 +17,32 @@ import {
   type FromCell,
   type ToCell,
 } from './protocol.js'
-import { answer } from './queries.js'
 import { Runner } from './run.js'
+import { currentTurn, forgetCutOff, inTurn } from './turn.js'
 
 const [, , secret] = process.argv
 process.argv.length = 2
 process.execArgv.length = 0 // ours are no business of the processes that cells fork
 
-const streams = captureStreams((name, text) => writeFrame(FRAMES_FD, { op: 'stream', name, text }))
+const owner = () => currentTurn()?.id
+const streams = captureStreams((name, text, from) => writeFrame(FRAMES_FD, { op: 'stream', name, text, from }), owner)
 const send = (frame: FromCell): void => {
   streams.flush()
+  if (frame.op === 'publish' || frame.op === 'input') frame.from ??= owner()
   writeFrame(FRAMES_FD, frame)
 }
 
 const comms = new Comms(send)
-const runner = new Runner(shippedPackage(), send, () => interrupts)
-const interrupts = new Interrupts(INTERRUPT_FD, (ended) => runner.interrupt(ended))
+const runner: Runner = new Runner(shippedPackage(), send, () => interrupts)
+const interrupts: Interrupts = new Interrupts(INTERRUPT_FD, (ended) => {
+  if (ended) forgetCutOff()
+  runner.interrupt(ended)
+})
 const inputs = new Map<string, (value: string) => void>()
-let mayAsk = false
-let current: Promise<void> = Promise.resolve()
 
 async function input(prompt: unknown = '', { password = false }: { password?: boolean } = {}): Promise<string> {
-  if (!mayAsk) throw new Error('this front end cannot ask for input: run the cell where a person can answer')
+  if (!currentTurn()?.allowStdin)
+    throw new Error('this front end cannot ask for input: run the cell where a person can answer')
   const id = randomUUID()
   const answered = new Promise<string>((resolve) => inputs.set(id, resolve))
   send({ op: 'input', id, prompt: String(prompt), password })
@@ -68,30 +72,18 @@ function drained(id: number): void {
 }
 
 async function execute(request: ExecuteRequest): Promise<void> {
-  mayAsk = request.allowStdin
   const result = await runner
     .execute(request)
     .catch((error: unknown) => ({ status: 'error' as const, ...errorContent(error) }))
-  mayAsk = false
   drained(request.id)
   send({ op: 'executed', id: request.id, result })
 }
 
-function query(request: Exclude<ToCell, ExecuteRequest | CommEvent | { op: 'input' | 'exit' }>): void {
-  let value: unknown
-  try {
-    value = answer(request, runner, comms)
-  } catch (error) {
-    report(error)
-  }
-  send({ op: 'answer', id: request.id, value })
-}
-
 function comm(event: CommEvent): void {
   try {
-    comms.receive(event)
+    inTurn({ id: event.id, allowStdin: false }, () => comms.receive(event))
   } catch (error) {
-    report(error)
+    inTurn({ id: event.id, allowStdin: false }, () => report(error))
   }
   drained(event.id)
   send({ op: 'answer', id: event.id, value: null })
@@ -110,8 +102,8 @@ process.on('disconnect', () => process.exit())
 process.on('message', (message: ToCell) => {
   if (message.op === 'input') inputs.get(message.id)?.(message.value)
   else if (message.op === 'exit') process.exit()
-  else if (message.op === 'execute') current = current.then(() => execute(message))
+  else if (message.op === 'execute') void execute(message)
   else if (message.op === 'comm') comm(message)
-  else query(message)
+  else send({ op: 'answer', id: message.id, value: comms.list(message.target) })
 })
 send({ op: 'ready' })

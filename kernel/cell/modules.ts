@@ -5,7 +5,7 @@ import { dirname, extname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { runInThisContext } from 'node:vm'
 import type { ShippedPackage } from './package.js'
-import { SCOPE, type CellScope } from './transform.js'
+import { SCOPE, type CellScope } from '../compiler/transform.js'
 
 type Exports = Record<string, unknown>
 

@@ -45,12 +45,19 @@ export class Coalescer {
 
 export type StreamName = 'stdout' | 'stderr'
 
-/** Replaces the process's two output streams. `flush` before anything else is sent, so that the order stays. */
-export function captureStreams(emit: (name: StreamName, text: string) => void): { flush(): void } {
+/**
+ * Replaces the process's two output streams. `flush` before anything else is sent, so that the order stays.
+ * `owner`: the request whose code is printing; what different ones print is never in one message.
+ */
+export function captureStreams(
+  emit: (name: StreamName, text: string, owner: number | undefined) => void,
+  owner: () => number | undefined,
+): { flush(): void } {
+  let printing: number | undefined
   const coalescers = new Map<StreamName, Coalescer>()
   for (const name of ['stdout', 'stderr'] as const) {
     const other = name === 'stdout' ? 'stderr' : 'stdout'
-    const coalescer = new Coalescer((text) => emit(name, text))
+    const coalescer = new Coalescer((text) => emit(name, text, printing))
     coalescers.set(name, coalescer)
     const decoder = new TextDecoder()
     const stream = new Writable()
@@ -60,7 +67,12 @@ export function captureStreams(emit: (name: StreamName, text: string) => void): 
       const done = rest.find((one) => typeof one === 'function') as (() => void) | undefined
       if (typeof chunk !== 'string' && !ArrayBuffer.isView(chunk))
         throw new TypeError(`process.${name}.write expects a string or bytes but was given ${typeof chunk}`)
-      coalescers.get(other)?.flush()
+      const now = owner()
+      if (now !== printing) {
+        coalescer.flush()
+        coalescers.get(other)?.flush()
+        printing = now
+      } else coalescers.get(other)?.flush()
       const plain = typeof chunk === 'string' && (encoding === undefined || /^utf-?8$/i.test(encoding))
       coalescer.push(plain ? chunk : decoder.decode(bytesOf(chunk, encoding), { stream: true }))
       if (done) process.nextTick(done)

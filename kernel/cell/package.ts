@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { TypeScript } from './compile.js'
+import type { TypeScript } from '../compiler/compile.js'
 
 export interface ShippedPackage {
   name: string

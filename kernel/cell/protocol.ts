@@ -5,6 +5,7 @@
  */
 import { writeSync } from 'node:fs'
 import { deserialize, serialize } from 'node:v8'
+import type { Compiled } from '../compiler/protocol.js'
 
 /** File descriptors of the cell process beyond the standard ones and IPC (3). */
 export const FRAMES_FD = 4
@@ -21,20 +22,20 @@ export type Bundle = Record<string, unknown>
 export interface ExecuteRequest {
   op: 'execute'
   id: number
-  code: string
-  /** Execution count shown to the user. */
-  count: number
-  silent: boolean
+  /** The cell as the compiler made it, and as it was written. */
+  compiled: Omit<Compiled, 'declarations'>
+  source: string
+  /** What users read in errors: "Cell [3]". */
+  label: string
   allowStdin: boolean
-  /** user_expressions: evaluated after the cell, by name. */
-  expressions: Record<string, string>
+  /** The execution count under which the value of the last expression is published; absent: the value is the answer. */
+  count?: number
 }
 
-export type Query =
-  | { op: 'complete'; code: string; cursor: number }
-  | { op: 'inspect'; code: string; cursor: number }
-  | { op: 'isComplete'; code: string }
-  | { op: 'commInfo'; target?: string }
+export interface Query {
+  op: 'commInfo'
+  target?: string
+}
 
 export interface CommEvent {
   op: 'comm'
@@ -50,17 +51,20 @@ export interface CommEvent {
 export type ToCell =
   ExecuteRequest | (Query & { id: number }) | CommEvent | { op: 'input'; id: string; value: string } | { op: 'exit' }
 
-export type ExpressionResult = { status: 'ok'; data: Bundle; metadata: Bundle } | ({ status: 'error' } & ErrorContent)
+export interface Shown {
+  data: Bundle
+  metadata: Bundle
+}
 
-export type ExecuteResult =
-  | { status: 'ok'; expressions: Record<string, ExpressionResult>; payload: Bundle[] }
-  | ({ status: 'error' } & ErrorContent)
+/** `shown`: the value of the last expression, where it was asked for and is not undefined. */
+export type ExecuteResult = { status: 'ok'; shown?: Shown } | ({ status: 'error' } & ErrorContent)
 
+/** `from`: the request whose code caused it, however long ago; absent where nobody knows (native code, child processes). */
 export type FromCell =
   | { op: 'ready' }
-  | { op: 'stream'; name: 'stdout' | 'stderr'; text: string }
-  | { op: 'publish'; type: string; content: Bundle; metadata?: Bundle; buffers?: Uint8Array[] }
-  | { op: 'input'; id: string; prompt: string; password: boolean }
+  | { op: 'stream'; name: 'stdout' | 'stderr'; text: string; from?: number }
+  | { op: 'publish'; type: string; content: Bundle; metadata?: Bundle; buffers?: Uint8Array[]; from?: number }
+  | { op: 'input'; id: string; prompt: string; password: boolean; from?: number }
   | { op: 'executed'; id: number; result: ExecuteResult }
   | { op: 'answer'; id: number; value: unknown }
 

@@ -1,6 +1,6 @@
 /** What a cell's code reaches as `__cell`: awaits that an interrupt ends, iterations likewise, `import()`. */
 import { Interrupted, passedAwait, type CellSource } from './errors.js'
-import type { CellScope } from './transform.js'
+import type { CellScope } from '../compiler/transform.js'
 
 type Stop = (error: Interrupted) => void
 

@@ -5,7 +5,7 @@
 import { Session } from 'node:inspector'
 import { Socket } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
-import { STATE, type WatchdogData } from './interrupt.js'
+import { STATE, type Ask, type WatchdogData } from './interrupt.js'
 
 const { fd, state: shared } = workerData as WatchdogData
 const state = new Int32Array(shared)
@@ -19,7 +19,7 @@ let session: Session | undefined
 function press(run = Atomics.load(state, STATE.running), after = FIRST_MS): void {
   pressing = true
   const asked = Atomics.add(state, STATE.asked, 1) + 1
-  parentPort!.postMessage(asked)
+  parentPort!.postMessage({ asked, run } satisfies Ask)
   const check = () => {
     if (run === 0 || Atomics.load(state, STATE.running) !== run) release()
     else if (Atomics.load(state, STATE.answered) >= asked) press(run, NEXT_MS)

@@ -15,17 +15,27 @@ import {
   type Query,
   type ToCell,
 } from '../cell/protocol.js'
+import type { Message } from './message.js'
 import { NativeText } from './native-text.js'
 
 type StreamName = 'stdout' | 'stderr'
 type Unnumbered<T> = T extends unknown ? Omit<T, 'id'> : never
 export type CellRequest = Unnumbered<ExecuteRequest | CommEvent> | Query
 
+/** The request that something was asked for, and what became of it. */
+export interface Origin {
+  request: Message
+  /** What it publishes is dropped. */
+  quiet: boolean
+  /** text/plain of what it showed as its result. */
+  result?: string
+}
+
 export interface CellListener {
-  /** Everything that cells publish, in order. */
-  published(frame: Extract<FromCell, { op: 'stream' | 'publish' | 'input' }>): void
-  /** The process ended without being told to. */
-  died(reason: string): void
+  /** Everything that cells publish, in order; `origin`: whose code did, however long ago, where that is known. */
+  published(frame: Extract<FromCell, { op: 'stream' | 'publish' | 'input' }>, origin?: Origin): void
+  /** The process ended: what cells declared is gone. */
+  died(told: string): void
 }
 
 /** Rejects what was asked of a process that died. */
@@ -34,6 +44,8 @@ export class CellDied extends Error {
 }
 
 const EXIT_MS = 500 // for exit handlers of what cells loaded
+/** How many requests back it is known whose late output is whose. */
+const ORIGINS = 10_000
 const DRAIN_MS = 1000 // a process that a cell started may hold the pipe without reading on
 const MAIN = fileURLToPath(new URL(`../cell/main${extname(import.meta.url)}`, import.meta.url))
 /** Without it, node ends itself when an interrupt unwinds the stack. */
@@ -59,6 +71,7 @@ export class Cell {
   private current?: Process
   private lastWords = ''
   private requests = 0
+  private readonly origins = new Map<number, Origin>()
   private paused?: Promise<void>
   private stopping = false
 
@@ -73,12 +86,13 @@ export class Cell {
   }
 
   /** Answers when the process has done what was asked and all that it printed until then was passed on. */
-  async ask<T = unknown>(request: CellRequest): Promise<T> {
+  async ask<T = unknown>(request: CellRequest, origin?: Origin): Promise<T> {
     this.start()
     const asked = this.current!
     await asked.started
     if (this.current !== asked) throw new CellDied(`the process that runs cells could not start: ${this.lastWords}`)
     const id = ++this.requests
+    if (origin) this.remember(id, origin)
     return new Promise<T>((resolve, reject) => {
       const prints = request.op === 'execute' || request.op === 'comm'
       asked.pending.set(id, { prints, resolve: resolve as Pending['resolve'], reject })
@@ -86,8 +100,15 @@ export class Cell {
     })
   }
 
-  execute(request: Unnumbered<ExecuteRequest>): Promise<ExecuteResult> {
-    return this.ask<ExecuteResult>(request)
+  execute(request: Unnumbered<ExecuteRequest>, origin: Origin): Promise<ExecuteResult> {
+    return this.ask<ExecuteResult>(request, origin)
+  }
+
+  private remember(id: number, origin: Origin): void {
+    this.origins.set(id, origin)
+    if (this.origins.size <= ORIGINS) return
+    const [oldest] = this.origins.keys()
+    this.origins.delete(oldest)
   }
 
   answerInput(id: string, value: string): void {
@@ -167,7 +188,8 @@ export class Cell {
   }
 
   private received(from: Process, frame: Exclude<FromCell, { op: 'ready' }>): void {
-    if (frame.op !== 'executed' && frame.op !== 'answer') return this.listener.published(frame)
+    if (frame.op !== 'executed' && frame.op !== 'answer')
+      return this.listener.published(frame, frame.from === undefined ? undefined : this.origins.get(frame.from))
     const pending = from.pending.get(frame.id)
     if (!pending) return
     const value = frame.op === 'executed' ? frame.result : frame.value
@@ -202,9 +224,10 @@ export class Cell {
     const { ready, pending } = dead
     if (!ready && this.lastWords === '') this.lastWords = reason
     started()
-    for (const { reject } of pending.values()) reject(new CellDied(reason))
+    const told = `${reason}; state was lost, the cell process was started again`
+    this.listener.died(told)
+    for (const { reject } of pending.values()) reject(new CellDied(told))
     if (this.stopping) return
-    this.listener.died(reason)
     if (ready) this.start() // one that never got ready is tried again when the next cell comes, not in a loop
   }
 }
@@ -214,10 +237,12 @@ function pipe(child: ChildProcess, fd: number): Duplex {
 }
 
 function why(code: number | null, signal: NodeJS.Signals | null): string {
-  if (signal === 'SIGKILL') return 'it was killed (SIGKILL), which the system does when memory runs out'
-  if (signal === 'SIGABRT') return 'it was aborted (SIGABRT), which node does when its heap is full'
-  if (signal) return `it was ended by ${signal}; native code that crashes ends so`
-  return `it ended itself with exit code ${code}`
+  const how = {
+    SIGKILL: 'was killed (SIGKILL), as the system does when memory runs out',
+    SIGABRT: 'was aborted (SIGABRT), as node does when its heap is full',
+  }[signal as string]
+  if (signal) return `the cell process ${how ?? `was ended by ${signal}, as crashes of native code are`}`
+  return `the cell process ended itself with exit code ${code}`
 }
 
 function kill(child: ChildProcess): void {

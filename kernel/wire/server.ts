@@ -1,38 +1,41 @@
 /** The kernel: takes messages in, one after another on each channel, hands them to their handlers, says busy and idle around them. */
 import type { FromCell } from '../cell/protocol.js'
-import { Cell } from './cell.js'
+import { Cell, type Origin } from './cell.js'
+import { CompilerThread } from './compiler.js'
 import type { Connection } from './connection.js'
 import { handlerOf } from './handlers/index.js'
 import type { ErrorReply, Handler, Kernel, Reply } from './handlers/handler.js'
 import { History } from './history.js'
-import type { Header, Json, Message } from './message.js'
+import type { Json, Message } from './message.js'
+import { Shells } from './shells.js'
 import { Sockets, type Channel } from './sockets.js'
-
-type Parent = Header | Record<string, never>
 
 export class Server implements Kernel {
   readonly history = new History()
   readonly cell: Cell
+  readonly compiler = new CompilerThread()
+  readonly subshells = new Shells((message) => this.handle('shell', message))
   executionCount = 0
+  interrupts = 0
+  deaths = 0
+  private stopping = false
   private readonly sockets: Sockets
-  private readonly shell: Message[] = []
-  private working = false
-  /** What cells publish belongs to the last request that reached them. */
-  private running?: Message
-  private parent: Parent = {}
-  private quiet = false
+  /** The requests that cells work on, the last one last. */
+  private readonly running: Origin[] = []
+  /** The last one of them, also after it ended: what is printed and nobody knows by whom belongs to it. */
+  private last?: Origin
   /** Requests that came before an error was seen: answered with "aborted". */
   private readonly doomed = new WeakSet<Message>()
-  private input?: { id: string; request: string }
-  /** text/plain of what the running cell shows as its result. */
-  result?: string
+  /** Questions to the user that wait for an answer: id of the input_request → id in the cell process. */
+  private readonly inputs = new Map<string, string>()
 
   constructor(
     connection: Connection,
     private readonly closed: () => void,
   ) {
-    this.cell = new Cell({ published: (frame) => this.published(frame), died: (reason) => this.died(reason) }, () =>
-      this.sockets.congested ? this.sockets.drained() : undefined,
+    this.cell = new Cell(
+      { published: (frame, origin) => this.published(frame, origin), died: (reason) => this.died(reason) },
+      () => (this.sockets.congested ? this.sockets.drained() : undefined),
     )
     this.sockets = new Sockets(connection, {
       received: (channel, message) => this.received(channel, message),
@@ -44,17 +47,20 @@ export class Server implements Kernel {
   }
 
   async start(): Promise<void> {
-    await this.sockets.open()
+    this.compiler.start()
     this.cell.start()
+    await this.sockets.open()
     this.sockets.publish('status', { execution_state: 'starting' })
   }
 
   interrupt(): void {
+    this.interrupts++
     this.cell.interrupt()
   }
 
   async shutdown(): Promise<void> {
-    await this.cell.stop()
+    this.stopping = true
+    await Promise.all([this.cell.stop(), this.compiler.stop()])
     await this.sockets.close()
     this.closed()
   }
@@ -63,43 +69,39 @@ export class Server implements Kernel {
     this.sockets.publish(type, content, request.header)
   }
 
-  /** From now on what cells publish belongs to `request`; quiet: is not published at all. */
-  enter(request: Message, quiet: boolean): void {
-    this.running = request
-    this.parent = request.header
-    this.quiet = quiet
-    this.result = undefined
+  enter(request: Message, quiet: boolean): Origin {
+    const origin: Origin = { request, quiet }
+    this.running.push(origin)
+    this.last = origin
+    return origin
   }
 
-  leave(): void {
-    this.running = undefined
-    this.quiet = false
+  leave(origin: Origin): void {
+    this.running.splice(this.running.indexOf(origin), 1)
   }
 
-  async abortQueued(): Promise<void> {
+  async abortQueued(request: Message): Promise<void> {
     // What was sent before the error was seen may still be in the socket.
     for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
-    for (const message of this.shell) if (message.header.msg_type === 'execute_request') this.doomed.add(message)
+    for (const message of this.subshells.behind(request))
+      if (message.header.msg_type === 'execute_request') this.doomed.add(message)
   }
 
   private received(channel: Channel, message: Message): void {
     if (channel === 'stdin') return this.answered(message)
     if (channel === 'control') return void this.handle(channel, message)
-    this.shell.push(message)
-    if (!this.working) void this.work()
+    try {
+      this.subshells.push(message)
+    } catch (error) {
+      void this.handle(channel, message, failure('UnknownSubshell', (error as Error).message))
+    }
   }
 
-  private async work(): Promise<void> {
-    this.working = true
-    for (let next = this.shell.shift(); next; next = this.shell.shift()) await this.handle('shell', next)
-    this.working = false
-  }
-
-  private async handle(channel: Channel, request: Message): Promise<void> {
+  private async handle(channel: Channel, request: Message, refusal?: ErrorReply): Promise<void> {
     const { header } = request
     const handler = handlerOf(header.msg_type)
     this.sockets.publish('status', { execution_state: 'busy' }, header)
-    const reply = await this.replyTo(handler, request)
+    const reply = refusal ?? (await this.replyTo(handler, request))
     if (handler?.reply !== undefined || !handler) {
       const type = handler?.reply ?? header.msg_type.replace(/(_request)?$/, '_reply')
       this.sockets.reply(channel, request, type, reply ?? {})
@@ -120,38 +122,43 @@ export class Server implements Kernel {
     }
   }
 
-  private published(frame: Extract<FromCell, { op: 'stream' | 'publish' | 'input' }>): void {
-    if (frame.op === 'input') return this.ask(frame)
+  private published(frame: Extract<FromCell, { op: 'stream' | 'publish' | 'input' }>, known?: Origin): void {
+    const origin = known ?? this.running.at(-1) ?? this.last
+    const parent = origin?.request.header ?? {}
+    if (frame.op === 'input') return origin && this.ask(frame, origin)
     if (frame.op === 'stream') {
-      if (!this.quiet) this.sockets.publish('stream', { name: frame.name, text: frame.text }, this.parent)
+      if (!origin?.quiet) this.sockets.publish('stream', { name: frame.name, text: frame.text }, parent)
       return
     }
     const { type, content, metadata, buffers } = frame
-    if (this.quiet && !type.startsWith('comm_')) return
-    if (type === 'execute_result') this.result = String((content.data as Json)['text/plain'])
-    this.sockets.publish(type, content, this.parent, { metadata, buffers })
+    if (origin?.quiet && !type.startsWith('comm_')) return
+    if (type === 'execute_result' && origin) origin.result = String((content.data as Json)['text/plain'])
+    this.sockets.publish(type, content, parent, { metadata, buffers })
   }
 
-  private ask({ id, prompt, password }: Extract<FromCell, { op: 'input' }>): void {
-    if (!this.running) return
-    const { identities, header } = this.running
+  private ask({ id, prompt, password }: Extract<FromCell, { op: 'input' }>, { request }: Origin): void {
+    const { identities, header } = request
     const message = this.sockets.codec.make('input_request', { prompt, password }, header, { identities })
-    this.input = { id, request: message.header.msg_id }
+    this.inputs.set(message.header.msg_id, id)
     this.sockets.send('stdin', message)
   }
 
   private answered({ header, parent_header: parent, content }: Message): void {
-    if (header.msg_type !== 'input_reply' || !this.input) return
-    // An answer to an earlier question comes too late.
-    if (parent.msg_id !== undefined && parent.msg_id !== this.input.request) return
-    this.cell.answerInput(this.input.id, String(content.value ?? ''))
-    this.input = undefined
+    if (header.msg_type !== 'input_reply') return
+    // Some front ends name no question: they mean the last one. An answer to an earlier question comes too late.
+    const asked = parent.msg_id ?? [...this.inputs.keys()].at(-1)
+    const input = asked === undefined ? undefined : this.inputs.get(asked)
+    if (asked === undefined || input === undefined) return
+    this.inputs.delete(asked)
+    this.cell.answerInput(input, String(content.value ?? ''))
   }
 
-  private died(reason: string): void {
-    if (this.running) return // the request that ran is answered with the reason
-    const text = `the process that runs cells ended: ${reason}. Its variables are lost; a new one was started.\n`
-    this.sockets.publish('stream', { name: 'stderr', text }, this.parent)
+  private died(told: string): void {
+    this.deaths++
+    this.compiler.forget()
+    this.inputs.clear()
+    if (this.running.length > 0 || this.stopping) return // the request that ran is answered with the reason
+    this.sockets.publish('stream', { name: 'stderr', text: `${told}\n` }, this.last?.request.header)
   }
 }
 

@@ -78,8 +78,9 @@ export class Kernel {
   private watchers: (() => void)[] = []
   private words = ''
 
-  private constructor() {
-    const env = { ...process.env, JUPYTER_PATH: join(this.folder, 'share/jupyter'), JUPYTER_RUNTIME_DIR: this.folder }
+  private constructor(more: Record<string, string>) {
+    const ours = { JUPYTER_PATH: join(this.folder, 'share/jupyter'), JUPYTER_RUNTIME_DIR: this.folder }
+    const env = { ...process.env, ...ours, ...more }
     const script = fileURLToPath(new URL('driver.py', import.meta.url))
     const installed = spawnSync(process.execPath, [MAIN, 'install', '--prefix', this.folder], { encoding: 'utf8' })
     if (installed.status !== 0) throw new Error(installed.stderr)
@@ -88,8 +89,9 @@ export class Kernel {
     createInterface({ input: this.driver.stdout! }).on('line', (line) => this.heard(JSON.parse(line) as Json))
   }
 
-  static async start(): Promise<Kernel> {
-    const kernel = new Kernel()
+  /** `environment`: more variables for the kernel. */
+  static async start(environment: Record<string, string> = {}): Promise<Kernel> {
+    const kernel = new Kernel(environment)
     await kernel.until(() => kernel.pid > 0, 'the kernel to start')
     await kernel.until(() => kernel.messages.some((m) => m.type === 'iopub_welcome'), 'iopub_welcome')
     return kernel

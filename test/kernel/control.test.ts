@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { build, Kernel, MAIN, testable } from './client.js'
+import { build, Kernel, MAIN, testable, type Message } from './client.js'
 
 const HOST = `const host = (globalThis as any)[Symbol.for('Jupyter.host')]\n`
 const base64 = (text: string | Buffer) => Buffer.from(text).toString('base64')
@@ -71,6 +71,7 @@ if (testable())
     it('an interrupt while nothing runs changes nothing', async () => {
       await kernel.ask('control', 'interrupt_request', {})
       await kernel.order({ op: 'signal', name: 'SIGINT' })
+      await new Promise((resolve) => setTimeout(resolve, 200)) // else it may reach the next cell
       assert.equal(await value('survivor'), '42')
     })
 
@@ -159,7 +160,7 @@ if (testable())
         assert.equal(content.status, 'ok')
         assert.equal(content.language_info.name, 'typescript')
         assert.match(content.protocol_version as string, /^5\./)
-        assert.deepEqual(content.supported_features, [])
+        assert.deepEqual(content.supported_features, ['kernel subshells'])
       }
     })
 
@@ -228,7 +229,8 @@ if (testable())
         ['complete_request', { cursor_pos: 1 }],
         ['inspect_request', { code: null }],
         ['history_request', { hist_access_type: 'all' }],
-        ['create_subshell_request', {}],
+        ['delete_subshell_request', {}],
+        ['delete_subshell_request', { subshell_id: 'none' }],
         ['no_such_request', {}],
       ] as const) {
         const reply = await kernel.ask('shell', type, content)
@@ -247,7 +249,7 @@ if (testable())
     it('a cell that ends its process is told so; the next cell runs in a new one', async () => {
       const { error, stdout } = await kernel.execute(`console.log('last words'); process.exit(3)`)
       assert.equal(error!.ename, 'CellProcessDied')
-      assert.match(error!.evalue as string, /exit code 3.*variables are lost/)
+      assert.match(error!.evalue as string, /exit code 3; state was lost, the cell process was started again/)
       assert.equal(stdout, 'last words\n')
       assert.match((await kernel.execute('survivor')).error!.evalue as string, /survivor/)
       const crash = await kernel.execute(`process.kill(process.pid, 'SIGSEGV'); await new Promise(() => {})`)
@@ -255,10 +257,121 @@ if (testable())
       assert.equal(await value('1 + 1'), '2')
     })
 
+    for (const [how, code, said] of [
+      ['aborts', 'process.abort()', /aborted \(SIGABRT\)/],
+      ['is killed', `process.kill(process.pid, 'SIGKILL')`, /killed \(SIGKILL\)/],
+      ['overflows its native stack', `process.kill(process.pid, 'SIGSEGV'); await new Promise(() => {})`, /SIGSEGV/],
+    ] as const)
+      it(`a cell process that ${how} is told, what waits is aborted, the next cell runs`, async () => {
+        await kernel.execute('const lost = 1')
+        const ids = [await kernel.begin(code), await kernel.begin('"waits"')]
+        const [{ error, reply }, waiting] = [await kernel.finish(ids[0]), await kernel.finish(ids[1])]
+        assert.equal(reply.content.status, 'error')
+        assert.match(error!.evalue as string, said)
+        assert.match(error!.evalue as string, /state was lost, the cell process was started again/)
+        assert.equal(waiting.reply.content.status, 'aborted')
+        assert.match((await kernel.execute('lost')).error!.evalue as string, /Cannot find name 'lost'/)
+        assert.equal(await value('1 + 1'), '2')
+      })
+
+    it('a cell process that exhausts its heap is told, the next cell runs', async () => {
+      const other = await Kernel.start({ NODE_OPTIONS: '--max-old-space-size=300' })
+      const { error } = await other.execute(
+        'const all: number[][] = []\nfor (;;) all.push(new Array(100_000).fill(1.5))',
+      )
+      assert.match(error!.evalue as string, /SIGABRT|SIGTRAP|SIGSEGV/)
+      assert.match(error!.evalue as string, /state was lost, the cell process was started again/)
+      assert.equal((await other.execute('1 + 1')).result!.data['text/plain'], '2')
+      await other.stop()
+    })
+
+    it('questions about code and heartbeats are answered while a cell is busy', async () => {
+      await kernel.execute('const known = { alpha: 1, beta: 2 }')
+      const busy = await kernel.begin(
+        `process.stdout.write('go'); const until = Date.now() + 100_000; while (Date.now() < until) {}`,
+      )
+      await kernel.until(() => kernel.published(busy).some((m) => m.type === 'execute_input'), 'the cell to run')
+      const { subshell_id } = (await kernel.ask('control', 'create_subshell_request', {})).content
+      const there = { subshell: subshell_id as string }
+      const code = 'const fresh = { gamma: known.alpha }; fresh.'
+      const asked = await kernel.ask('shell', 'complete_request', { code, cursor_pos: code.length }, there)
+      assert.ok((asked.content.matches as string[]).includes('gamma'))
+      const types = asked.content.metadata._jupyter_types_experimental as { text: string; type: string }[]
+      assert.equal(types.find(({ text }) => text === 'gamma')!.type, 'property')
+      const about = await kernel.ask(
+        'shell',
+        'inspect_request',
+        { code: 'known', cursor_pos: 2, detail_level: 0 },
+        there,
+      )
+      assert.match(about.content.data['text/plain'] as string, /alpha: number/)
+      assert.match(about.content.data['text/markdown'] as string, /^```typescript/)
+      assert.equal(
+        (await kernel.ask('shell', 'is_complete_request', { code: 'f(' }, there)).content.status,
+        'incomplete',
+      )
+      assert.equal((await kernel.order({ op: 'beat' })).answered, true)
+      assert.ok(!kernel.messages.some((m) => m.channel === 'shell' && m.parent === busy), 'the cell ended too early')
+      const { subshell_id: all } = (await kernel.ask('control', 'list_subshell_request', {})).content
+      assert.deepEqual(all, [subshell_id])
+      assert.equal((await kernel.ask('control', 'delete_subshell_request', { subshell_id })).content.status, 'ok')
+      assert.equal((await kernel.ask('shell', 'kernel_info_request', {}, there)).content.status, 'error')
+      await kernel.ask('control', 'interrupt_request', {})
+      assert.equal((await kernel.finish(busy)).error!.ename, 'Interrupted')
+    })
+
+    it('a cell of a subshell runs beside one that waits, each with its own output', async () => {
+      const { subshell_id } = (await kernel.ask('control', 'create_subshell_request', {})).content
+      const waits = await kernel.begin(
+        `let release = () => {}; console.log('waits'); await new Promise<void>((r) => { (globalThis as any).go = r }); console.log('goes on')\n"main"`,
+      )
+      await kernel.until(() => kernel.published(waits).some((m) => m.type === 'stream'), 'the cell to run')
+      const beside = await kernel.finish(
+        await kernel.send(
+          'shell',
+          'execute_request',
+          { code: `console.log('beside'); const side = 5; (globalThis as any).go(); side` },
+          { subshell: subshell_id },
+        ),
+      )
+      assert.equal(beside.stdout, 'beside\n')
+      assert.equal(beside.result!.data['text/plain'], '5')
+      const main = await kernel.finish(waits)
+      assert.equal(main.stdout, 'waits\ngoes on\n')
+      assert.equal(main.result!.data['text/plain'], "'main'")
+      assert.equal(await value('side + 1'), '6')
+    })
+
+    it('what timers print and throw after their cell ended belongs to that cell', async () => {
+      const first = await kernel.execute(
+        `setTimeout(() => console.log('late'), 300); setTimeout(() => { throw new Error('late throw') }, 310); setTimeout(() => void Promise.reject(new Error('late rejection')), 320)\nconst tick = setInterval(() => process.stdout.write('.'), 50)\nundefined`,
+      )
+      const second = await kernel.execute(
+        `await new Promise((r) => setTimeout(r, 600)); clearInterval(tick); console.log('own')`,
+      )
+      assert.equal(second.stdout, 'own\n')
+      assert.equal(second.stderr, '')
+      const of = (name: string) =>
+        kernel
+          .published(first.id)
+          .filter((m) => m.type === 'stream' && m.content.name === name)
+          .map((m) => m.content.text as string)
+          .join('')
+      assert.match(of('stdout'), /^\.+late\n\.+$/)
+      assert.match(of('stderr'), /late throw[^]*late rejection/)
+    })
+
+    it('after an interrupt output still goes to its own cell', async () => {
+      const { id } = await interrupted('while (true) {}', 'message')
+      const { stdout } = await kernel.execute(`await new Promise((r) => setTimeout(r, 5)); console.log('mine')`)
+      assert.equal(stdout, 'mine\n')
+      assert.ok(!kernel.published(id).some((m) => m.type === 'stream' && /mine/.test(m.content.text as string)))
+    })
+
     it('a process that ends between cells is told on stderr', async () => {
       const { id } = await kernel.execute('setTimeout(() => process.exit(1), 20)\nundefined')
-      const told = await kernel.until(() => kernel.published(id).find((m) => m.type === 'stream'), 'word of it')
-      assert.match(told.content.text as string, /exit code 1/)
+      const told = (m: Message) => m.type === 'stream' && /exit code 1; state was lost/.test(m.content.text as string)
+      await kernel.until(() => kernel.published(id).find(told), 'word of it')
       assert.equal(await value('3'), '3')
     })
 

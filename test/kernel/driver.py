@@ -2,7 +2,7 @@
 each one that the kernel sends against the messaging specification.
 
 Lines in:  {"op": "send", "channel", "type", "content", "metadata", "buffers"} · {"op": "raw", "channel", "frames"} ·
-           {"op": "signal", "name"} · {"op": "restart"} · {"op": "stop"}      (buffers, frames: base64)
+           {"op": "beat"} · {"op": "signal", "name"} · {"op": "restart"} · {"op": "stop"}      (buffers, frames: base64)
 Lines out: {"op": "started", "pid", "connection"} · {"op": "sent", "id"} · {"op": "message", ...} · {"op": "done"}
 """
 import base64
@@ -92,9 +92,18 @@ def main():
                 message = client.session.msg(order["type"], order["content"], metadata=order.get("metadata"))
                 if order.get("parent"):
                     message["parent_header"] = {"msg_id": order["parent"]}
+                if order.get("subshell"):
+                    message["header"]["subshell_id"] = order["subshell"]
                 buffers = [base64.b64decode(b) for b in order.get("buffers", [])]
                 client.session.send(sockets[order["channel"]], message, buffers=buffers)
                 say(op="sent", id=message["header"]["msg_id"])
+            elif op == "beat":
+                heart = zmq.Context.instance().socket(zmq.REQ)
+                heart.linger = 0
+                heart.connect(manager._make_url("hb"))
+                heart.send(b"beat")
+                say(op="done", answered=bool(heart.poll(5000)) and heart.recv() == b"beat")
+                heart.close()
             elif op == "raw":
                 sockets[order["channel"]].send_multipart([base64.b64decode(f) for f in order["frames"]])
                 say(op="done")

@@ -1,6 +1,6 @@
 /** Shorthand properties in cells mean the variables of earlier cells too, which tslab's own kernel leaves undefined. */
 import assert from 'node:assert/strict'
-import { Compiler } from '../../kernel/cell/compile.js'
+import { Compiler } from '../../kernel/compiler/compile.js'
 import { shippedPackage } from '../../kernel/cell/package.js'
 import { ROOT } from '../notebooks/notebook.js'
 

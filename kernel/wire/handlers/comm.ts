@@ -10,11 +10,14 @@ function comm(type: string, kind: CommEvent['kind']): Handler {
       const { content, metadata, buffers } = request
       const target = kind === 'open' ? text(content, 'target_name') : undefined
       const data = (content.data ?? {}) as Json
-      kernel.enter(request, false)
+      const origin = kernel.enter(request, false)
       try {
-        await kernel.cell.ask({ op: 'comm', kind, commId: text(content, 'comm_id'), target, data, metadata, buffers })
+        await kernel.cell.ask(
+          { op: 'comm', kind, commId: text(content, 'comm_id'), target, data, metadata, buffers },
+          origin,
+        )
       } finally {
-        kernel.leave()
+        kernel.leave(origin)
       }
     },
   }

@@ -1,16 +1,22 @@
-/** complete_request: names that fit at the cursor. */
-import type { Completion } from '../../cell/queries.js'
+/** complete_request: names that fit at the cursor, with what they are. Code is never run for it. */
 import { cursorOf, pointsTo, text, type Handler } from './handler.js'
 
 export const complete: Handler = {
   type: 'complete_request',
   reply: 'complete_reply',
-  async handle({ content }, kernel) {
+  async handle({ content }, { compiler }) {
     const code = text(content, 'code')
     const cursor = cursorOf(content, code)
-    const found = await kernel.cell.ask<Completion | undefined>({ op: 'complete', code, cursor })
-    const { matches, start, end } = found ?? { matches: [], start: cursor, end: cursor }
+    const { declarations } = compiler
+    const { matches, start, end } = await compiler.ask('complete', { declarations, code, cursor })
     const [cursor_start, cursor_end] = [start, end].map((at) => pointsTo(code, at))
-    return { status: 'ok', matches, cursor_start, cursor_end, metadata: {} }
+    const types = matches.map(({ text, type }) => ({ text, type, start: cursor_start, end: cursor_end }))
+    return {
+      status: 'ok',
+      matches: matches.map((one) => one.text),
+      cursor_start,
+      cursor_end,
+      metadata: { _jupyter_types_experimental: types },
+    }
   },
 }

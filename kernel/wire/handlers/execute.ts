@@ -1,8 +1,13 @@
-/** execute_request: runs a cell. */
-import type { ExecuteResult } from '../../cell/protocol.js'
-import { CellDied } from '../cell.js'
-import type { Message } from '../message.js'
-import { text, type Handler, type Kernel, type Reply } from './handler.js'
+/** execute_request: compiles a cell and runs it. */
+import { Interrupted, errorContent } from '../../cell/errors.js'
+import type { Bundle, ErrorContent, ExecuteResult, Shown } from '../../cell/protocol.js'
+import type { Compiled } from '../../compiler/protocol.js'
+import { CellDied, type Origin } from '../cell.js'
+import type { Json, Message } from '../message.js'
+import { text, type Handler, type Kernel } from './handler.js'
+
+type Failed = { status: 'error' } & ErrorContent
+type Succeeded = { status: 'ok'; shown?: Shown }
 
 export const execute: Handler = {
   type: 'execute_request',
@@ -10,46 +15,107 @@ export const execute: Handler = {
   async handle(request, kernel) {
     const { content } = request
     const code = text(content, 'code')
+    const expressions = expressionsOf(request)
     const silent = content.silent === true
     const stored = !silent && content.store_history !== false
     const count = kernel.executionCount + (stored ? 1 : 0)
     kernel.executionCount = count
     if (!silent) kernel.publish(request, 'execute_input', { code, execution_count: count })
     const entry = stored ? kernel.history.add(count, code) : undefined
-    kernel.enter(request, silent)
+    const origin = kernel.enter(request, silent)
     try {
-      const result = await run(kernel, {
-        op: 'execute',
-        code,
-        count,
-        silent,
-        allowStdin: content.allow_stdin === true,
-        expressions: expressionsOf(request),
-      })
-      if (result.status === 'ok') return { ...replied(result), execution_count: count }
+      const cell = new CellRun(kernel, origin, `Cell [${count}]`, content.allow_stdin === true)
+      const [source, name] = question(code)
+      const result = await cell.run(source, silent ? undefined : count)
+      if (result.status === 'ok') {
+        const user_expressions: Json = {}
+        for (const [key, expression] of Object.entries(expressions))
+          user_expressions[key] = await cell.evaluate(expression, key)
+        const payload = name === undefined ? [] : [await page(kernel, name)]
+        return { status: 'ok', execution_count: count, user_expressions, payload }
+      }
       const { ename, evalue, traceback } = result
       if (!silent) kernel.publish(request, 'error', { ename, evalue, traceback })
-      if (content.stop_on_error !== false) await kernel.abortQueued()
+      if (content.stop_on_error !== false) await kernel.abortQueued(request)
       return { status: 'error', execution_count: count, ename, evalue, traceback, user_expressions: {}, payload: [] }
     } finally {
-      entry?.close(kernel.result)
-      kernel.leave()
+      entry?.close(origin.result)
+      kernel.leave(origin)
     }
   },
 }
 
-async function run(kernel: Kernel, request: Parameters<Kernel['cell']['execute']>[0]): Promise<ExecuteResult> {
-  try {
-    return await kernel.cell.execute(request)
-  } catch (error) {
-    if (!(error instanceof CellDied)) throw error
-    const evalue = `the process that ran this cell ended: ${error.message}. Its variables are lost; a new one was started.`
-    return { status: 'error', ename: error.name, evalue, traceback: [`${error.name}: ${evalue}`] }
+class CellRun {
+  constructor(
+    private readonly kernel: Kernel,
+    private readonly origin: Origin,
+    private readonly label: string,
+    private readonly allowStdin: boolean,
+  ) {}
+
+  /** Runs `source`; what it declares is known to later cells if it succeeds. `count`: under which its result is shown. */
+  async run(source: string, count?: number): Promise<Failed | Succeeded> {
+    const { compiler } = this.kernel
+    const compiled = await this.compile(source, this.label)
+    if ('status' in compiled) return compiled
+    const { declarations } = compiler
+    const result = await this.execute(compiled, source, this.label, count)
+    if (result.status !== 'ok') return result
+    if (compiler.declarations === declarations) compiler.declarations = compiled.declarations
+    else {
+      const again = await compiler.compile(source, this.label) // a cell of another subshell declared something meanwhile
+      if (again.ok) compiler.declarations = again.compiled.declarations
+    }
+    return result
+  }
+
+  async evaluate(expression: string, name: string): Promise<Json> {
+    const source = `(${expression}\n)`
+    const label = `${this.label} ${name}`
+    const compiled = await this.compile(source, label)
+    if ('status' in compiled) return { ...compiled }
+    const result = await this.execute(compiled, source, label)
+    if (result.status === 'error') return { ...result }
+    return { status: 'ok', ...(result.shown ?? { data: { 'text/plain': 'undefined' }, metadata: {} }) }
+  }
+
+  private async compile(source: string, label: string): Promise<Failed | Compiled> {
+    const { kernel } = this
+    for (;;) {
+      const { interrupts, deaths } = kernel
+      const answer = await kernel.compiler.compile(source, label)
+      if (kernel.interrupts !== interrupts) return { status: 'error', ...errorContent(new Interrupted()) }
+      if (kernel.deaths !== deaths) continue // it was compiled against variables that are gone
+      return answer.ok ? answer.compiled : { status: 'error', ...answer.error }
+    }
+  }
+
+  private async execute(compiled: Compiled, source: string, label: string, count?: number): Promise<ExecuteResult> {
+    const { kernel, origin, allowStdin } = this
+    const made = kernel.compiler.forCell(compiled)
+    try {
+      return await kernel.cell.execute({ op: 'execute', compiled: made, source, label, allowStdin, count }, origin)
+    } catch (error) {
+      if (!(error instanceof CellDied)) throw error
+      const { name, message } = error
+      return { status: 'error', ename: name, evalue: message, traceback: [`${name}: ${message}`] }
+    }
   }
 }
 
-function replied({ expressions, payload }: Extract<ExecuteResult, { status: 'ok' }>): Reply {
-  return { status: 'ok', user_expressions: expressions, payload }
+/** `name?` at the end of a cell asks for the pager. */
+function question(code: string): [source: string, name?: string] {
+  const found = /(?:^|\n)\s*([\p{ID_Start}$_][\p{ID_Continue}$.]*)\?\s*$/u.exec(code)
+  return found ? [code.slice(0, found.index), found[1]] : [code]
+}
+
+async function page({ compiler }: Kernel, name: string): Promise<Bundle> {
+  const { declarations } = compiler
+  const about = await compiler.ask('inspect', { declarations, code: name, cursor: name.length, detail: 1 })
+  const data = about
+    ? { 'text/plain': about.plain, 'text/markdown': about.markdown }
+    : { 'text/plain': `nothing is known about ${name}` }
+  return { source: 'page', start: 0, data }
 }
 
 function expressionsOf({ content }: Message): Record<string, string> {

@@ -1,7 +1,9 @@
 /** What a handler of one message type is, and what it may use of the kernel. */
-import type { Cell } from '../cell.js'
+import type { Cell, Origin } from '../cell.js'
+import type { CompilerThread } from '../compiler.js'
 import type { History } from '../history.js'
 import type { Json, Message } from '../message.js'
+import type { Shells } from '../shells.js'
 
 export interface ErrorReply extends Json {
   status: 'error'
@@ -24,16 +26,19 @@ export interface Handler {
 
 export interface Kernel {
   readonly cell: Cell
+  readonly compiler: CompilerThread
   readonly history: History
+  readonly subshells: Pick<Shells, 'create' | 'delete' | 'list'>
   executionCount: number
-  /** text/plain of what the cell that ran last showed as its result. */
-  readonly result?: string
+  /** How often it was interrupted, and how often the cell process died. */
+  readonly interrupts: number
+  readonly deaths: number
   publish(request: Message, type: string, content: Json): void
-  /** Between `enter` and `leave` what the cell process publishes belongs to `request`; quiet: is dropped. */
-  enter(request: Message, quiet: boolean): void
-  leave(): void
-  /** The execute requests that wait are answered with "aborted". */
-  abortQueued(): Promise<void>
+  /** Between `enter` and `leave` what cells publish belongs to `request` where nobody knows better; quiet: is dropped. */
+  enter(request: Message, quiet: boolean): Origin
+  leave(origin: Origin): void
+  /** The execute requests that wait behind `request` are answered with "aborted". */
+  abortQueued(request: Message): Promise<void>
   interrupt(): void
   shutdown(): Promise<void>
 }

@@ -10,6 +10,7 @@ import { interrupt } from './interrupt.js'
 import { isComplete } from './is-complete.js'
 import { kernelInfo } from './kernel-info.js'
 import { shutdown } from './shutdown.js'
+import { createSubshell, deleteSubshell, listSubshells } from './subshell.js'
 
 const HANDLERS: readonly Handler[] = [
   kernelInfo,
@@ -24,6 +25,9 @@ const HANDLERS: readonly Handler[] = [
   commClose,
   interrupt,
   shutdown,
+  createSubshell,
+  deleteSubshell,
+  listSubshells,
 ]
 
 const byType = new Map(HANDLERS.map((handler) => [handler.type, handler]))

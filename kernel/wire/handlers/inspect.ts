@@ -4,10 +4,12 @@ import { cursorOf, text, type Handler } from './handler.js'
 export const inspect: Handler = {
   type: 'inspect_request',
   reply: 'inspect_reply',
-  async handle({ content }, kernel) {
+  async handle({ content }, { compiler }) {
     const code = text(content, 'code')
-    const about = await kernel.cell.ask<string | null>({ op: 'inspect', code, cursor: cursorOf(content, code) })
-    const data = about ? { 'text/plain': about } : {}
-    return { status: 'ok', found: Boolean(about), data, metadata: {} }
+    const { declarations } = compiler
+    const detail = content.detail_level === 1 ? 1 : 0
+    const about = await compiler.ask('inspect', { declarations, code, cursor: cursorOf(content, code), detail })
+    const data = about ? { 'text/plain': about.plain, 'text/markdown': about.markdown } : {}
+    return { status: 'ok', found: about !== undefined, data, metadata: {} }
   },
 }

@@ -1,12 +1,11 @@
 /** is_complete_request: whether a console should run the code or let the user write on. */
-import type { Completeness } from '../../cell/queries.js'
 import { text, type Handler } from './handler.js'
 
 export const isComplete: Handler = {
   type: 'is_complete_request',
   reply: 'is_complete_reply',
-  async handle({ content }, kernel) {
-    const { status, indent } = await kernel.cell.ask<Completeness>({ op: 'isComplete', code: text(content, 'code') })
+  async handle({ content }, { compiler }) {
+    const { status, indent } = await compiler.ask('isComplete', { code: text(content, 'code') })
     return status === 'incomplete' ? { status, indent } : { status }
   },
 }

@@ -37,7 +37,7 @@ function make(): Reply {
       { text: 'Node.js', url: 'https://nodejs.org/docs/latest/api/' },
     ],
     debugger: false,
-    supported_features: [],
+    supported_features: ['kernel subshells'],
   }
 }
 

@@ -3,33 +3,13 @@
  * and a second pass of our own that makes awaits interruptible and keeps source maps.
  */
 import { existsSync } from 'node:fs'
-import { createRequire, SourceMap } from 'node:module'
+import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { Converter, Diagnostic } from 'tslab/dist/converter.js'
 import { writeShorthandsOut } from './shorthand.js'
 import { guardAwaits } from './transform.js'
-import { typeFiles, type ShippedPackage } from './package.js'
-
-export interface Compiled {
-  /** CommonJS body of an async function (exports, require, …); undefined where there is nothing to run. */
-  code: string
-  /** Declarations that the next cell sees if this one succeeds. */
-  declarations: string
-  /** Name under which the last expression's value is exported. */
-  lastExpression?: string
-  /** Static imports, in order. */
-  imports: string[]
-  /** .ts and .js files beside the notebook that the cell imports, compiled. */
-  sideOutputs: { path: string; data: string }[]
-  /** Where a place in the code as it runs (or, with `before`, in the converter's JavaScript) stands in the cell. */
-  position(line: number, column: number, before?: boolean): Position | undefined
-}
-
-/** Zero-based. */
-export interface Position {
-  line: number
-  column: number
-}
+import { typeFiles, type ShippedPackage } from '../cell/package.js'
+import type { Compiled, Maps, Position } from './protocol.js'
 
 export interface Complaint {
   message: string
@@ -44,20 +24,14 @@ export type CompileResult = { ok: true; compiled: Compiled } | { ok: false; comp
 // The compiler API of tslab's own TypeScript has the types of ours for all that is used here.
 export type TypeScript = typeof import('typescript')
 
-const PREFIX_LINES = 1 // the converter puts `export {};` before each cell
-
-interface Pass {
+interface Pass extends Maps {
   imports: string[]
-  /** CommonJS → the converter's JavaScript → the cell. */
-  outer?: string
-  inner?: string
 }
 
 interface Tslab {
   ts: TypeScript
   createConverter: typeof import('tslab/dist/converter.js').createConverter
   isCompleteCode: typeof import('tslab/dist/converter.js').isCompleteCode
-  describe(info: import('typescript').QuickInfo): string
 }
 
 export class Compiler {
@@ -67,15 +41,12 @@ export class Compiler {
   readonly ts: TypeScript
   readonly converter: Converter
   readonly isComplete: Tslab['isCompleteCode']
-  /** What is known about a name, as text. */
-  readonly describe: Tslab['describe']
 
   constructor(shipped: ShippedPackage) {
     const tslab = (Compiler.tslab ??= loadTslab(shipped, (pass) => (Compiler.pass = pass)))
     this.ts = tslab.ts
     this.converter = tslab.createConverter({ isJS: false, isBrowser: false })
     this.isComplete = tslab.isCompleteCode
-    this.describe = tslab.describe
   }
 
   /** Numbers of the syntax errors in `code`. */
@@ -91,7 +62,6 @@ export class Compiler {
     if (result.diagnostics.length > 0) return { ok: false, complaints: result.diagnostics.map(complaint) }
     // Side outputs pass through toCommonJs too; the cell's own is always the last.
     const { imports, inner, outer } = Compiler.pass
-    const maps = [outer, inner].map((text) => text && new SourceMap(JSON.parse(text) as never))
     return {
       ok: true,
       compiled: {
@@ -100,13 +70,13 @@ export class Compiler {
         lastExpression: result.lastExpressionVar,
         imports,
         sideOutputs: result.sideOutputs ?? [],
-        position: (line, column, before = false) => {
-          let at: Position | undefined = { line, column }
-          for (const map of before ? maps.slice(1) : maps) if (at && map) at = original(map, at)
-          return at && { line: at.line - PREFIX_LINES, column: at.column }
-        },
+        maps: { inner, outer },
       },
     }
+  }
+
+  close(): void {
+    this.converter.close()
   }
 }
 
@@ -122,8 +92,7 @@ function loadTslab(shipped: ShippedPackage, passed: (pass: Pass) => void): Tslab
   cached.exports = { ...ts, createWatchCompilerHost: watchHost(ts), transpileModule: toCommonJs(ts, passed) }
   const { createConverter, isCompleteCode } = tslabRequire(converterPath) as Tslab
   cached.exports = ts
-  const { printQuickInfo } = tslabRequire('./inspect.js') as typeof import('tslab/dist/inspect.js')
-  return { ts, createConverter, isCompleteCode, describe: printQuickInfo as unknown as Tslab['describe'] }
+  return { ts, createConverter, isCompleteCode }
 }
 
 function watchHost(ts: TypeScript) {
@@ -174,11 +143,6 @@ function toCommonJs(ts: TypeScript, passed: (pass: Pass) => void) {
     passed(pass)
     return { ...output, outputText: output.outputText.replace(/\n?\/\/# sourceMappingURL=.*\s*$/, '\n') }
   }
-}
-
-function original(map: SourceMap, { line, column }: Position): Position | undefined {
-  const entry = map.findEntry(line, column) as Partial<{ originalLine: number; originalColumn: number }>
-  return entry.originalLine === undefined ? undefined : { line: entry.originalLine, column: entry.originalColumn ?? 0 }
 }
 
 function splitInlineMap(source: string): { text: string; map?: string } {

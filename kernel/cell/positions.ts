@@ -1,0 +1,24 @@
+/** Places in the JavaScript of a cell → places in the cell, through its source maps; read only when an error needs them. */
+import { SourceMap } from 'node:module'
+import type { Maps, Position } from '../compiler/protocol.js'
+
+const PREFIX_LINES = 1 // the converter puts `export {};` before each cell
+
+/** `before`: the place is one of the converter's JavaScript, not of the code as it runs. */
+export function positions({
+  outer,
+  inner,
+}: Maps): (line: number, column: number, before?: boolean) => Position | undefined {
+  let read: (SourceMap | undefined)[] | undefined
+  return (line, column, before = false) => {
+    read ??= [outer, inner].map((text) => (text === undefined ? undefined : new SourceMap(JSON.parse(text) as never)))
+    let at: Position | undefined = { line, column }
+    for (const map of before ? read.slice(1) : read) if (at && map) at = original(map, at)
+    return at && { line: at.line - PREFIX_LINES, column: at.column }
+  }
+}
+
+function original(map: SourceMap, { line, column }: Position): Position | undefined {
+  const entry = map.findEntry(line, column) as Partial<{ originalLine: number; originalColumn: number }>
+  return entry.originalLine === undefined ? undefined : { line: entry.originalLine, column: entry.originalColumn ?? 0 }
+}

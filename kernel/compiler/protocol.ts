@@ -1,0 +1,66 @@
+/** What the wire process asks the compiler's thread, and what it answers. Positions count UTF-16 units. */
+import type { ErrorContent } from '../cell/protocol.js'
+
+/** Zero-based. */
+export interface Position {
+  line: number
+  column: number
+}
+
+/** Source maps of one cell, as JSON: CommonJS → the converter's JavaScript → the cell. */
+export interface Maps {
+  outer?: string
+  inner?: string
+}
+
+export interface SideFile {
+  path: string
+  data: string
+}
+
+export interface Compiled {
+  /** CommonJS body of an async function (exports, require, …). */
+  code: string
+  /** Declarations that the next cell sees if this one succeeds. */
+  declarations: string
+  /** Name under which the last expression's value is exported. */
+  lastExpression?: string
+  /** Static imports, in order. */
+  imports: string[]
+  /** .ts and .js files beside the notebook that the cell imports, compiled; each once, and again when it has changed. */
+  sideOutputs: SideFile[]
+  maps: Maps
+}
+
+export interface Completion {
+  matches: { text: string; type: string }[]
+  start: number
+  end: number
+}
+
+export interface Inspection {
+  plain: string
+  markdown: string
+}
+
+export interface Completeness {
+  status: 'complete' | 'incomplete' | 'invalid'
+  indent: string
+}
+
+export type CompileAnswer = { ok: true; compiled: Compiled } | { ok: false; error: ErrorContent }
+
+/** `declarations`: what the cells before declared. */
+export interface Questions {
+  compile: { asked: { declarations: string; code: string; label: string }; answered: CompileAnswer }
+  complete: { asked: { declarations: string; code: string; cursor: number }; answered: Completion }
+  inspect: {
+    asked: { declarations: string; code: string; cursor: number; detail: number }
+    answered: Inspection | undefined
+  }
+  isComplete: { asked: { code: string }; answered: Completeness }
+}
+
+export type ToCompiler = { [Op in keyof Questions]: { id: number; op: Op } & Questions[Op]['asked'] }[keyof Questions]
+
+export type FromCompiler = { id: number; value: unknown } | { id: number; error: ErrorContent } | { ready: true }

@@ -1,0 +1,63 @@
+/** The queues of shell messages: the main shell's, and one for each subshell. Each works on one message at a time. */
+import { randomUUID } from 'node:crypto'
+import type { Message } from './message.js'
+
+interface Queue {
+  waiting: Message[]
+  working: boolean
+}
+
+export class Shells {
+  private readonly main: Queue = { waiting: [], working: false }
+  private readonly subs = new Map<string, Queue>()
+
+  /** `handle`: answers one message; must not reject. */
+  constructor(private readonly handle: (message: Message) => Promise<void>) {}
+
+  create(): string {
+    const id = randomUUID()
+    this.subs.set(id, { waiting: [], working: false })
+    return id
+  }
+
+  /** What waits in it is still answered. */
+  delete(id: string): void {
+    if (!this.subs.delete(id)) throw unknown(id)
+  }
+
+  list(): string[] {
+    return [...this.subs.keys()]
+  }
+
+  /** Throws where the message names a subshell that there is not. */
+  push(message: Message): void {
+    const queue = this.of(message)
+    queue.waiting.push(message)
+    if (!queue.working) void this.work(queue)
+  }
+
+  /** What waits behind `message` in its own queue. */
+  behind(message: Message): readonly Message[] {
+    return this.of(message).waiting
+  }
+
+  private of({ header }: Message): Queue {
+    const { subshell_id: id } = header
+    if (id === undefined || id === null) return this.main
+    const found = this.subs.get(id)
+    if (!found) throw unknown(id)
+    return found
+  }
+
+  private async work(queue: Queue): Promise<void> {
+    queue.working = true
+    for (let next = queue.waiting.shift(); next; next = queue.waiting.shift()) await this.handle(next)
+    queue.working = false
+  }
+}
+
+function unknown(id: unknown): Error {
+  return new Error(
+    `there is no subshell ${JSON.stringify(id)}: it was deleted, or never created by create_subshell_request`,
+  )
+}
