@@ -1,16 +1,28 @@
 /** Values as MIME bundles: those that know how to show themselves, and the text that stands for any other. */
 import { inspect } from 'node:util'
 import type { Bundle, Shown } from './protocol.js'
+import { shapeOf } from './shapes.js'
 
 const DISPLAYS = [Symbol.for('Jupyter.display'), Symbol.for('jupyter.mimebundle')]
 
 /** The bundle of `value`; always with text/plain. Rejects with what the value's own display function throws. */
 export function show(value: unknown): Shown | Promise<Shown> {
   const own = ownDisplay(value)
-  if (!own) return { data: { 'text/plain': plain(value) }, metadata: {} }
+  if (!own) return { data: shapeData(value), metadata: {} }
   const made = own()
   if (isThenable(made)) return Promise.resolve(made).then((bundle) => finish(value, bundle))
   return finish(value, made)
+}
+
+/** Reading a value's properties may throw: then it is shown as text, as any other. */
+function shapeData(value: unknown): Bundle {
+  try {
+    const data = shapeOf(value)
+    if (data) return bundleOf(data, 'a value')
+  } catch {
+    // a proxy, or a getter that fails
+  }
+  return { 'text/plain': plain(value) }
 }
 
 function ownDisplay(value: unknown): (() => unknown) | undefined {

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { Comms } from './comms.js'
 import { errorContent, Interrupted, mapStacks } from './errors.js'
+import { defineGlobals, tslabModule } from './globals.js'
 import { makeHost } from './host.js'
 import { Interrupts } from './interrupt.js'
 import { captureStreams } from './output.js'
@@ -53,11 +54,10 @@ async function input(prompt: unknown = '', { password = false }: { password?: bo
   }
 }
 
-Object.defineProperty(globalThis, Symbol.for('Jupyter.host'), {
-  value: makeHost(comms, send, () => runner.signal, input),
-  configurable: true,
-})
-console.clear = () => send({ op: 'publish', type: 'clear_output', content: { wait: false } })
+const host = makeHost(comms, send, () => runner.signal, input)
+Object.defineProperty(globalThis, Symbol.for('Jupyter.host'), { value: host, configurable: true })
+defineGlobals(host, send)
+runner.provide('tslab', () => tslabModule(() => host))
 
 /** What native code and child processes printed so far lies before this mark. */
 function drained(id: number): void {

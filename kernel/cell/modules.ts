@@ -12,6 +12,7 @@ type Exports = Record<string, unknown>
 export class Modules {
   private readonly require: NodeJS.Require
   private readonly loaded = new Map<string, Exports>()
+  private readonly provided = new Map<string, () => Exports>()
   private readonly sideCode = new Map<string, string>()
   private readonly sideModules = new Map<string, Module>()
   /** Names that differ between the package and the notebook's folder are decided on the disk: a real package wins. */
@@ -26,6 +27,16 @@ export class Modules {
     this.shipsItself = !existsSync(join(folder, 'node_modules', shipped.name))
   }
 
+  /** What `specifier` loads where the notebook's folder has no such package. */
+  provide(specifier: string, make: () => Exports): void {
+    if (existsSync(join(this.folder, 'node_modules', specifier))) return
+    this.provided.set(specifier, () => {
+      const found = this.loaded.get(specifier) ?? make()
+      this.loaded.set(specifier, found)
+      return found
+    })
+  }
+
   /** New code of files beside the notebook: they load again at their next import. */
   updateSides(files: readonly { path: string; data: string }[]): void {
     for (const { path, data } of files) {
@@ -37,7 +48,7 @@ export class Modules {
   /** Loads the ES modules among `specifiers`, so that `requireFor` finds them without waiting. */
   async preload(specifiers: readonly string[]): Promise<void> {
     for (const specifier of specifiers) {
-      if (this.loaded.has(specifier) || this.sidePath(this.folder, specifier)) continue
+      if (this.loaded.has(specifier) || this.provided.has(specifier) || this.sidePath(this.folder, specifier)) continue
       const target = this.esModule(specifier)
       if (target) this.loaded.set(specifier, interoperable((await import(target)) as Exports))
     }
@@ -48,7 +59,7 @@ export class Modules {
     return (specifier) => {
       const side = this.sidePath(folder, specifier)
       if (side) return this.side(side).exports
-      const found = this.loaded.get(specifier)
+      const found = this.loaded.get(specifier) ?? this.provided.get(specifier)?.()
       if (found) return found
       const target = this.esModule(specifier, require)
       // Files beside the notebook reach ES modules through node's own require of them (node ≥ 20.19).
@@ -61,6 +72,8 @@ export class Modules {
     const name = String(specifier)
     const side = this.sidePath(this.folder, name)
     if (side) return interoperable(this.side(side).exports as Exports)
+    const provided = this.provided.get(name)
+    if (provided) return provided()
     if (isBuiltin(name) || /^(data|file|node):/.test(name)) return import(name)
     return import(this.esModule(name) ?? pathToFileURL(this.require.resolve(name)).href)
   }

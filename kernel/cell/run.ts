@@ -36,6 +36,11 @@ export class Runner {
     this.modules = new Modules(process.cwd(), shipped, scopeOf(this.waits, undefined, load))
   }
 
+  /** What `specifier` imports, unless the notebook's folder has a package of that name. */
+  provide(specifier: string, make: () => Exports): void {
+    this.modules.provide(specifier, make)
+  }
+
   /** Aborted when the cell that asks is interrupted. */
   get signal(): AbortSignal {
     return currentTurn()?.controller?.signal ?? NEVER

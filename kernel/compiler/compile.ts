@@ -89,20 +89,20 @@ function loadTslab(shipped: ShippedPackage, passed: (pass: Pass) => void): Tslab
   const ts = tslabRequire(tsPath) as TypeScript
   typeFiles(ts, shipped)
   const cached = require.cache[tsPath]!
-  cached.exports = { ...ts, createWatchCompilerHost: watchHost(ts), transpileModule: toCommonJs(ts, passed) }
+  cached.exports = { ...ts, createWatchCompilerHost: watchHost(ts, shipped), transpileModule: toCommonJs(ts, passed) }
   const { createConverter, isCompleteCode } = tslabRequire(converterPath) as Tslab
   cached.exports = ts
   return { ts, createConverter, isCompleteCode }
 }
 
-function watchHost(ts: TypeScript) {
+function watchHost(ts: TypeScript, shipped: ShippedPackage) {
   return (...args: unknown[]): unknown => {
     Object.assign(args[1] as object, {
       moduleResolution: ts.ModuleResolutionKind.Bundler, // reads `exports`, which tslab's Node10 does not
       inlineSourceMap: true,
       disableTopLevelAwait: false, // cells always run inside an async function
-      types: ['node'],
-      typeRoots: nodeTypeRoots(ts.sys.getCurrentDirectory()),
+      types: ['node', 'cell-globals'],
+      typeRoots: [...nodeTypeRoots(ts.sys.getCurrentDirectory()), join(shipped.root, 'kernel/types')],
       lib: ['lib.es2023.d.ts'],
     })
     type Make = (...all: unknown[]) => WatchHost

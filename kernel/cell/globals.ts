@@ -1,0 +1,78 @@
+/** `display`, `clearOutput`, `progress` and `input` in cells (typed in kernel/types), and the module that cells get as `tslab`. */
+import { randomUUID } from 'node:crypto'
+import { createRequire } from 'node:module'
+import { show } from './display.js'
+import type { Host } from './host.js'
+import { makeProgress } from './progress.js'
+import type { Bundle, FromCell } from './protocol.js'
+
+/** Helper's name → MIME type, as in tslab. */
+const TYPES = {
+  javascript: 'text/javascript',
+  html: 'text/html',
+  markdown: 'text/markdown',
+  latex: 'text/latex',
+  svg: 'image/svg+xml',
+  png: 'image/png',
+  jpeg: 'image/jpeg',
+  gif: 'image/gif',
+  pdf: 'application/pdf',
+  text: 'text/plain',
+} as const
+
+type Helpers<Result> = Record<keyof typeof TYPES, (data: string | Uint8Array) => Result>
+
+function helpers<Result>(raw: (type: string, data: string | Uint8Array) => Result): Helpers<Result> {
+  const made = Object.entries(TYPES).map(([name, type]) => [
+    name,
+    (data: unknown) => {
+      if (typeof data !== 'string' && !(data instanceof Uint8Array))
+        throw new TypeError(`display.${name} expects a string or bytes but was given ${typeof data}`)
+      return raw(type, data)
+    },
+  ])
+  return Object.fromEntries(made) as Helpers<Result>
+}
+
+export function defineGlobals(host: Host, send: (frame: FromCell) => void): void {
+  const display = Object.assign(
+    async (value: unknown) => {
+      const { data, metadata } = await show(value)
+      return host.display(data, { metadata })
+    },
+    helpers((type, data) => host.display({ [type]: data })),
+    {
+      update: async (id: string, value: unknown) => {
+        const { data, metadata } = await show(value)
+        host.update(id, data, metadata)
+      },
+      bundle: (data: Bundle, metadata?: Bundle) => host.display(data, { metadata }),
+    },
+  )
+  const clearOutput = ({ wait = false }: { wait?: boolean } = {}) =>
+    send({ op: 'publish', type: 'clear_output', content: { wait: Boolean(wait) } })
+  const all = { display, clearOutput, progress: makeProgress(host), input: host.input }
+  for (const [name, value] of Object.entries(all))
+    Object.defineProperty(globalThis, name, { value, configurable: true, writable: true })
+  console.clear = () => clearOutput()
+}
+
+/** What notebooks written for tslab import from it; the real one would load a compiler. */
+export function tslabModule(host: () => Host): Record<string, unknown> {
+  const make = (id?: string) => {
+    let shown = false
+    const raw = (type: string, data: string | Uint8Array) => {
+      if (id !== undefined && shown) host().update(id, { [type]: data })
+      else host().display({ [type]: data }, { displayId: id })
+      shown = true
+    }
+    return { ...helpers(raw), raw }
+  }
+  const { version } = createRequire(import.meta.url)('tslab/package.json') as { version: string }
+  return {
+    __esModule: true,
+    versions: { tslab: version, node: process.version },
+    display: make(),
+    newDisplay: () => make(randomUUID()),
+  }
+}

@@ -1,0 +1,127 @@
+/** Progress bars: a display that changes at most ten times a second and ends as one static line, as saved notebooks should hold. */
+import type { Host } from './host.js'
+
+/** Front ends redraw whole outputs: more often would cost more than the work. */
+const EVERY_MS = 100
+const WIDTH = 30
+
+export interface ProgressOptions {
+  label?: string
+  total?: number
+}
+
+export interface Bar {
+  step(steps?: number): void
+  end(): void
+}
+
+export function makeProgress(host: Host) {
+  const bar = (options?: ProgressOptions) => new ProgressBar(host, options)
+  const progress = (items: Iterable<unknown> | AsyncIterable<unknown>, options: ProgressOptions = {}) => {
+    if (isAsync(items)) return asynchronous(items, bar(options))
+    if (typeof (items as Partial<Iterable<unknown>> | undefined)?.[Symbol.iterator] !== 'function')
+      throw new TypeError('progress() expects something that for … of can walk through, such as an array')
+    return synchronous(items, bar({ ...options, total: options.total ?? sizeOf(items) }))
+  }
+  return Object.assign(progress, { bar })
+}
+
+function* synchronous(items: Iterable<unknown>, bar: Bar): Generator<unknown, void, undefined> {
+  try {
+    for (const item of items) {
+      yield item
+      bar.step()
+    }
+  } finally {
+    bar.end()
+  }
+}
+
+async function* asynchronous(items: AsyncIterable<unknown>, bar: Bar): AsyncGenerator<unknown, void, undefined> {
+  try {
+    for await (const item of items) {
+      yield item
+      bar.step()
+    }
+  } finally {
+    bar.end()
+  }
+}
+
+class ProgressBar implements Bar {
+  private readonly label: string
+  private readonly total?: number
+  private readonly began = performance.now()
+  private readonly id: string
+  private done = 0
+  private drawn = performance.now()
+  private ended = false
+
+  constructor(
+    private readonly host: Host,
+    { label = '', total }: ProgressOptions = {},
+  ) {
+    if (total !== undefined && !(total >= 0))
+      throw new RangeError(`progress: total is ${total}; expected 0 or more steps`)
+    this.label = label === '' ? '' : `${label}: `
+    this.total = total
+    this.id = host.display({ 'text/plain': this.text() })
+  }
+
+  step(steps = 1): void {
+    this.done += steps
+    const now = performance.now()
+    if (this.ended || now - this.drawn < EVERY_MS) return
+    this.drawn = now
+    this.host.update(this.id, { 'text/plain': this.text() })
+  }
+
+  end(): void {
+    if (this.ended) return
+    this.ended = true
+    const { label, done } = this
+    const count = this.total === undefined ? String(done) : `${done}/${this.total}`
+    const text = `${label}${count} in ${duration(this.seconds())}${this.rate()}`
+    this.host.update(this.id, { 'text/plain': text })
+  }
+
+  private seconds(): number {
+    return (performance.now() - this.began) / 1000
+  }
+
+  private rate(): string {
+    const seconds = this.seconds()
+    if (this.done === 0 || seconds === 0) return ''
+    const rate = this.done / seconds
+    return rate >= 1 ? ` (${short(rate)}/s)` : ` (${short(1 / rate)} s each)`
+  }
+
+  private text(): string {
+    const { label, done, total } = this
+    if (total === undefined) return `${label}${done}${this.rate()}`
+    const share = total === 0 ? 1 : Math.min(1, done / total)
+    const full = Math.round(share * WIDTH)
+    const left = done === 0 ? '' : `, ${duration((this.seconds() / done) * Math.max(0, total - done))} left`
+    return `${label}${'█'.repeat(full)}${'░'.repeat(WIDTH - full)} ${done}/${total}${this.rate()}${left}`
+  }
+}
+
+function short(value: number): string {
+  return value >= 100 ? String(Math.round(value)) : value.toPrecision(2)
+}
+
+function duration(seconds: number): string {
+  if (seconds < 60) return `${seconds.toFixed(1)} s`
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}
+
+function isAsync(items: unknown): items is AsyncIterable<unknown> {
+  return typeof (items as Partial<AsyncIterable<unknown>> | undefined)?.[Symbol.asyncIterator] === 'function'
+}
+
+function sizeOf(items: unknown): number | undefined {
+  const { length, size } = items as { length?: unknown; size?: unknown }
+  return [length, size].find((one): one is number => typeof one === 'number')
+}
