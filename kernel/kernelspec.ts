@@ -49,7 +49,8 @@ function dataFolder({ user, prefix, sysPrefix }: Where): string {
   return sysPrefix ? join(pythonPrefix(), 'share/jupyter') : userFolder()
 }
 
-function userFolder(): string {
+/** Jupyter's data folder of this user. */
+export function userFolder(): string {
   const { JUPYTER_DATA_DIR, XDG_DATA_HOME } = process.env
   if (JUPYTER_DATA_DIR) return JUPYTER_DATA_DIR
   if (process.platform === 'darwin') return join(homedir(), 'Library/Jupyter')

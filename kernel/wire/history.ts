@@ -1,67 +1,116 @@
-/** What was run in this session, in memory, as history_request asks for it. */
+/**
+ * What was run, in this session and in earlier ones, of all kernels of this user: asked for by history_request. The database
+ * lives in a thread of its own, because a disk may be slow and heartbeats must not be.
+ */
+import { extname, join } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { userFolder } from '../kernelspec.js'
+import { shippedPackage } from '../cell/package.js'
 import type { Json } from './message.js'
 
 /** Session, line, and the input or [input, output]. */
 export type Line = [number, number, string | [string, string | null]]
 
-const SESSION = 1
-
-interface Entry {
-  count: number
+export interface Entry {
+  line: number
   input: string
   output: string | null
 }
 
+export type Asked =
+  | { how: 'tail'; n?: number }
+  | { how: 'range'; session: number; start: number; stop?: number }
+  | { how: 'search'; pattern: string; unique: boolean; n?: number }
+
+export type ToHistory =
+  | { op: 'add'; id: number; entry: Entry }
+  | ({ op: 'find'; id: number; output: boolean } & Asked)
+  | { op: 'end'; id: number }
+
+export type FromHistory = { id: number; lines: Line[] } | { id: number; error: string }
+
+const MAIN = new URL(`./history-worker${extname(import.meta.url)}`, import.meta.url)
+const END_MS = 1000
+
+/** Where the history is kept: ZSLAB_HISTORY names another file, or `none` for this session's memory only. */
+export function historyFile(): string {
+  return process.env.ZSLAB_HISTORY || join(userFolder(), shippedPackage().name, 'history.sqlite')
+}
+
 export class History {
-  private readonly entries: Entry[] = []
+  private worker?: Worker
+  private readonly pending = new Map<number, { resolve(lines: Line[]): void; reject(error: Error): void }>()
+  private asked = 0
+
+  constructor(private readonly file = historyFile()) {}
 
   /** A cell that begins to run; it is part of the history once it is closed. */
-  add(count: number, input: string): { close(output?: string): void } {
-    return { close: (output) => void this.entries.push({ count, input, output: output ?? null }) }
+  add(line: number, input: string): { close(output?: string): void } {
+    return {
+      close: (output) => {
+        const entry: Entry = { line, input, output: output ?? null }
+        this.ask((id) => ({ op: 'add', id, entry })).catch((error: Error) =>
+          console.error(`a cell is missing from the history: ${error.message}`),
+        )
+      },
+    }
   }
 
   /** `content` of a history_request. */
-  find(content: Json): Line[] {
-    const { hist_access_type: how, output, session } = content
-    const n = typeof content.n === 'number' ? content.n : undefined
-    const select = (): Entry[] => {
-      if (how === 'tail') return last(this.entries, n)
-      if (how === 'range') return isOurs(session) ? this.range(content.start, content.stop) : []
-      if (how === 'search') return last(this.search(content.pattern, content.unique === true), n)
-      const given = JSON.stringify(how)
-      throw new TypeError(`the request's hist_access_type is ${given}; expected "tail", "range" or "search"`)
+  async find(content: Json): Promise<Line[]> {
+    const output = content.output === true
+    const asked = questionOf(content)
+    return this.ask((id) => ({ op: 'find', id, output, ...asked }))
+  }
+
+  /** Writes what waits. */
+  async stop(): Promise<void> {
+    if (!this.worker) return
+    const limit = new Promise<void>((resolve) => setTimeout(resolve, END_MS).unref())
+    await Promise.race([this.ask((id) => ({ op: 'end', id })).catch(() => undefined), limit])
+    await this.worker.terminate()
+  }
+
+  private ask(make: (id: number) => ToHistory): Promise<Line[]> {
+    const worker = (this.worker ??= this.spawn())
+    const id = ++this.asked
+    return new Promise((resolve, reject) => {
+      this.pending.set(id, { resolve, reject })
+      worker.postMessage(make(id))
+    })
+  }
+
+  private spawn(): Worker {
+    const worker = new Worker(MAIN, { workerData: this.file, stdout: true, stderr: true })
+    worker.on('message', (message: FromHistory) => {
+      const pending = this.pending.get(message.id)
+      this.pending.delete(message.id)
+      if ('error' in message) pending?.reject(new Error(message.error))
+      else pending?.resolve(message.lines)
+    })
+    worker.on('error', (error) => {
+      if (this.worker === worker) this.worker = undefined
+      for (const { reject } of this.pending.values()) reject(error)
+      this.pending.clear()
+    })
+    return worker
+  }
+}
+
+function questionOf({ hist_access_type: how, session, start, stop, pattern, unique, n }: Json): Asked {
+  const limit = typeof n === 'number' ? n : undefined
+  if (how === 'tail') return { how, n: limit }
+  if (how === 'search')
+    return { how, pattern: typeof pattern === 'string' ? pattern : '*', unique: unique === true, n: limit }
+  if (how === 'range') {
+    const number = (value: unknown, otherwise: number) => (typeof value === 'number' ? value : otherwise)
+    return {
+      how,
+      session: number(session, 0),
+      start: number(start, 0),
+      stop: typeof stop === 'number' ? stop : undefined,
     }
-    return select().map((entry) => [SESSION, entry.count, output === true ? [entry.input, entry.output] : entry.input])
   }
-
-  private range(start: unknown, stop: unknown): Entry[] {
-    const from = typeof start === 'number' ? start : 0
-    const to = typeof stop === 'number' ? stop : Infinity
-    return this.entries.filter(({ count }) => count >= from && count < to)
-  }
-
-  private search(pattern: unknown, unique: boolean): Entry[] {
-    const matches = glob(typeof pattern === 'string' ? pattern : '*')
-    const found = this.entries.filter(({ input }) => matches.test(input))
-    if (!unique) return found
-    const latest = new Map(found.map((entry) => [entry.input, entry]))
-    return found.filter((entry) => latest.get(entry.input) === entry)
-  }
-}
-
-/** 0 and negative numbers count sessions from the current one back; there is only this one. */
-function isOurs(session: unknown): boolean {
-  return session === undefined || session === 0 || session === SESSION
-}
-
-function last(entries: Entry[], n: number | undefined): Entry[] {
-  return n === undefined ? entries.slice() : n <= 0 ? [] : entries.slice(-n)
-}
-
-function glob(pattern: string): RegExp {
-  const source = pattern
-    .replace(/[\\^$.|+(){}[\]]/g, '\\$&')
-    .replaceAll('*', '[^]*')
-    .replaceAll('?', '[^]')
-  return new RegExp(`^${source}$`)
+  const given = JSON.stringify(how)
+  throw new TypeError(`the request's hist_access_type is ${given}; expected "tail", "range" or "search"`)
 }

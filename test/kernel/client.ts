@@ -79,7 +79,11 @@ export class Kernel {
   private words = ''
 
   private constructor(more: Record<string, string>) {
-    const ours = { JUPYTER_PATH: join(this.folder, 'share/jupyter'), JUPYTER_RUNTIME_DIR: this.folder }
+    const ours = {
+      JUPYTER_PATH: join(this.folder, 'share/jupyter'),
+      JUPYTER_RUNTIME_DIR: this.folder,
+      ZSLAB_HISTORY: join(this.folder, 'history.sqlite'),
+    }
     const env = { ...process.env, ...ours, ...more }
     const script = fileURLToPath(new URL('driver.py', import.meta.url))
     const installed = spawnSync(process.execPath, [MAIN, 'install', '--prefix', this.folder], { encoding: 'utf8' })

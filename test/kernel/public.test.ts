@@ -17,7 +17,12 @@ if (testable())
       try {
         const made = spawnSync(process.execPath, [MAIN, 'install', '--prefix', folder], { encoding: 'utf8' })
         assert.equal(made.status, 0, made.stderr)
-        const env = { ...process.env, JUPYTER_PATH: join(folder, 'share/jupyter'), JUPYTER_RUNTIME_DIR: folder }
+        const env = {
+          ...process.env,
+          JUPYTER_PATH: join(folder, 'share/jupyter'),
+          JUPYTER_RUNTIME_DIR: folder,
+          ZSLAB_HISTORY: join(folder, 'history.sqlite'),
+        }
         const script = fileURLToPath(new URL('kernel_tests.py', import.meta.url))
         const { status, stderr } = spawnSync(PYTHON, [script, 'zslab'], { encoding: 'utf8', env, cwd: folder })
         assert.equal(status, 0, stderr)

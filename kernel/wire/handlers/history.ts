@@ -1,8 +1,8 @@
-/** history_request: what was run in this session. */
+/** history_request: what was run, in this session and before. */
 import type { Handler } from './handler.js'
 
 export const history: Handler = {
   type: 'history_request',
   reply: 'history_reply',
-  handle: ({ content }, kernel) => ({ status: 'ok', history: kernel.history.find(content) }),
+  handle: async ({ content }, kernel) => ({ status: 'ok', history: await kernel.history.find(content) }),
 }

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { checkConnection, readConnection } from '../../../kernel/wire/connection.js'
 import { cursorOf, pointsTo } from '../../../kernel/wire/handlers/handler.js'
-import { History } from '../../../kernel/wire/history.js'
 import { Codec } from '../../../kernel/wire/message.js'
 import { SendQueue } from '../../../kernel/wire/queue.js'
 
@@ -112,21 +111,7 @@ describe('wire: send queue', () => {
   })
 })
 
-describe('wire: history and cursors', () => {
-  it('tail, range, search and unique', () => {
-    const history = new History()
-    ;['a = 1', 'b(2)', 'a = 1'].forEach((code, i) => history.add(i + 1, code).close(String(i)))
-    const lines = (content: object) => history.find(content as never).map(([, count]) => count)
-    assert.deepEqual(lines({ hist_access_type: 'tail', n: 2 }), [2, 3])
-    assert.deepEqual(lines({ hist_access_type: 'tail', n: 0 }), [])
-    assert.deepEqual(lines({ hist_access_type: 'range', session: 0, start: 2, stop: 3 }), [2])
-    assert.deepEqual(lines({ hist_access_type: 'range', session: -1, start: 0 }), [])
-    assert.deepEqual(lines({ hist_access_type: 'search', pattern: 'a*' }), [1, 3])
-    assert.deepEqual(lines({ hist_access_type: 'search', pattern: 'a*', unique: true }), [3])
-    assert.deepEqual(lines({ hist_access_type: 'search', pattern: 'b(?)' }), [2])
-    assert.deepEqual(history.find({ hist_access_type: 'tail', n: 1, output: true }), [[1, 3, ['a = 1', '2']]])
-  })
-
+describe('wire: cursors', () => {
   it('cursors count code points, whatever is asked', () => {
     const code = 'a🙂b'
     assert.equal(cursorOf({ cursor_pos: 2 }, code), 3)
