@@ -1,8 +1,9 @@
 /**
  * The whole model beside llama.cpp: ours with bfloat16 weights and cache, theirs an F16 file of the same shape (made here) with an
- * F16 cache, with and without flash attention; two threads. Decode at four depths, ZSMerge at 10% of the deepest, a prompt of 1k
- * tokens. Blocks of tokens take turns; a ratio is of one turn, the faster of their two settings over ours. Medians, 10th-90th of a hundred.
- *   npx tsx bench/model.ts [turns = 12] [deepest = 8k: 128 | 1k | 4k | 8k]
+ * F16 cache, with and without flash attention; two threads (or one, timed by its CPU time). Decode at four depths, ZSMerge at 10% of
+ * the deepest, a prompt of 1k tokens. Blocks of tokens take turns; a ratio is of one turn, the faster of their two settings over
+ * ours. Medians, 10th-90th of a hundred.
+ *   npx tsx bench/model.ts [turns = 12] [depths = 128,1k,4k,8k] [threads = 2]
  */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
@@ -11,9 +12,8 @@ import { createRequire } from 'node:module'
 import { load, zsmerge, type Model, type Policy, type Session } from '../src/index.js'
 import { projectRoot } from '../src/native/binding.js'
 import { makeBenchModel } from '../scripts/make-bench-model.js'
-import { llama, type Llama, type Peer } from './peer.js'
+import { clock, llama, type Llama, type Peer } from './peer.js'
 
-const THREADS = 2
 const NAME = 'smollm2-135m'
 /** Tokens of a turn; the first, which pays for the pause before it, is left out. */
 const BLOCK = 7
@@ -63,16 +63,16 @@ class Ours {
     const { policy } = this.session
     this.session.dispose()
     this.session = this.model.session({ policy })
-    const from = performance.now()
+    const from = clock(THREADS)
     this.next = best(await this.session.prefill(ids))
-    return performance.now() - from
+    return clock(THREADS) - from
   }
   async decode(count: number): Promise<number[]> {
     const ms: number[] = []
     while (ms.length < count) {
-      const from = performance.now()
+      const from = clock(THREADS)
       this.next = best(await this.session.step(this.next))
-      ms.push(performance.now() - from)
+      ms.push(clock(THREADS) - from)
     }
     return ms
   }
@@ -87,13 +87,12 @@ function best(logits: Float32Array): number {
   return at
 }
 
-const [turnsGiven = '12', deepest = '8k'] = process.argv.slice(2)
-const turns = Number(turnsGiven)
-if (!(turns >= 1) || !(deepest in DEPTHS)) {
-  console.error('usage: npx tsx bench/model.ts [turns = 12] [deepest = 128 | 1k | 4k | 8k]')
+const [turnsGiven = '12', depthsGiven = '128,1k,4k,8k', threadsGiven = '2'] = process.argv.slice(2)
+const [turns, THREADS, depths] = [Number(turnsGiven), Number(threadsGiven), depthsGiven.split(',')]
+if (!(turns >= 1) || !(THREADS >= 1) || !depths.every((name) => name in DEPTHS)) {
+  console.error(`usage: npx tsx bench/model.ts [turns = 12] [depths = ${Object.keys(DEPTHS).join(',')}] [threads = 2]`)
   process.exit(2)
 }
-const depths = Object.keys(DEPTHS).slice(0, Object.keys(DEPTHS).indexOf(deepest) + 1)
 
 const model = await load(NAME, { threads: THREADS, weights: 'bfloat16', progress: false })
 const { context } = model.description
@@ -101,27 +100,20 @@ const spare = turns * BLOCK + 2
 const ids = text(model, context)
 const peer = await startPeer()
 console.log(
-  `${NAME}, ${THREADS} threads, ${JSON.stringify(model.engine.info)}; ${turns} turns of ${BLOCK - 1} tokens; load ${loadavg()[0].toFixed(1)}`,
+  `${NAME}, ${THREADS === 1 ? 'one thread (CPU time)' : `${THREADS} threads`}, ${JSON.stringify(model.engine.info)}; ${turns} turns of ${BLOCK - 1} tokens; load ${loadavg()[0].toFixed(1)}`,
 )
 console.log('\ndecode                 ours ms/token   theirs: flash on, off (ms/token)          theirs ÷ ours')
-for (const name of depths) {
+for (const [i, name] of depths.entries()) {
   const depth = Math.min(DEPTHS[name], context - spare)
-  const ours = Ours.of(model)
+  const ours = new Map([[`full cache at ${name}`, Ours.of(model)]])
+  if (i === depths.length - 1) ours.set(`ZSMerge 10% at ${name}`, Ours.of(model, zsmerge({ budget: 0.1 })))
   const theirs = peer ? [await peer.peer(depth + spare, true), await peer.peer(depth + spare, false)] : []
-  for (const one of [ours, ...theirs]) await one.prompt(ids.subarray(0, depth))
-  await compare(`full cache at ${name}`, ours, theirs)
-  ours.dispose()
-  if (name === deepest) {
-    const merged = Ours.of(model, zsmerge({ budget: 0.1 }))
-    await merged.prompt(ids.subarray(0, depth))
-    // Their caches have grown by what was decoded: read the prompt again.
-    for (const one of theirs) await one.prompt(ids.subarray(0, depth))
-    await compare(`ZSMerge 10% at ${name}`, merged, theirs)
-    merged.dispose()
-  }
+  for (const one of [...ours.values(), ...theirs]) await one.prompt(ids.subarray(0, depth))
+  await compare(ours, theirs)
+  for (const one of ours.values()) one.dispose()
   for (const one of theirs) await one.dispose()
 }
-await prompts(depths.includes('1k') ? DEPTHS['1k'] : DEPTHS['128'])
+await prompts(DEPTHS['1k'])
 await peer?.dispose()
 model.dispose()
 
@@ -140,18 +132,18 @@ async function startPeer(): Promise<Llama | undefined> {
   }
 }
 
-async function compare(what: string, ours: Ours, theirs: Peer[]): Promise<void> {
-  const mine: number[] = []
+async function compare(ours: Map<string, Ours>, theirs: Peer[]): Promise<void> {
+  const mine = new Map([...ours.keys()].map((what) => [what, [] as number[]]))
   const other: number[][] = theirs.map(() => [])
   const block = async (one: Ours | Peer) => {
     await pause()
     return median((await one.decode(BLOCK)).slice(1))
   }
   for (let turn = 0; turn < turns; ++turn) {
-    mine.push(await block(ours))
+    for (const [what, one] of ours) mine.get(what)!.push(await block(one))
     for (const [i, one] of theirs.entries()) other[i].push(await block(one))
   }
-  report(what, mine, other, 2)
+  for (const [what, ms] of mine) report(what, ms, other, 2)
 }
 
 async function prompts(tokens: number): Promise<void> {

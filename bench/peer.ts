@@ -32,6 +32,16 @@ export interface Llama {
   dispose(): Promise<void>
 }
 
+/**
+ * ms: wall time; with one thread the process's own CPU time, which neighbours on a shared machine do not lengthen (a peer whose
+ * threads wait for each other loses far more to them than its share of the machine).
+ */
+export function clock(threads: number): number {
+  if (threads > 1) return performance.now()
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
+
 /** Loads the model; throws where node-llama-cpp is not installed or does not run here. */
 export async function llama(modelPath: string, threads: number): Promise<Llama> {
   const name = 'node-llama-cpp' // not a literal: the compiler need not find it
@@ -40,7 +50,7 @@ export async function llama(modelPath: string, threads: number): Promise<Llama> 
   const model = await library.loadModel({ modelPath, useMmap: false })
   return {
     peer: async (contextSize, flashAttention) =>
-      wrap(await model.createContext({ contextSize, batchSize: 512, threads, flashAttention })),
+      wrap(await model.createContext({ contextSize, batchSize: 512, threads, flashAttention }), threads),
     dispose: async () => {
       await model.dispose()
       await library.dispose()
@@ -48,7 +58,7 @@ export async function llama(modelPath: string, threads: number): Promise<Llama> 
   }
 }
 
-function wrap(context: LlamaContext): Peer {
+function wrap(context: LlamaContext, threads: number): Peer {
   const sequence = context.getSequence()
   let decoding: AsyncGenerator<number, void, void> | undefined
   let last = 0
@@ -58,17 +68,17 @@ function wrap(context: LlamaContext): Peer {
       await sequence.clearHistory()
       decoding = undefined
       last = ids[ids.length - 1]
-      const from = performance.now()
+      const from = clock(threads)
       await sequence.evaluateWithoutGeneratingNewTokens(ids)
-      return performance.now() - from
+      return clock(threads) - from
     },
     async decode(count) {
       decoding ??= sequence.evaluate([last], { temperature: 0, yieldEogToken: true })
       const ms: number[] = []
       while (ms.length < count) {
-        const from = performance.now()
+        const from = clock(threads)
         if ((await decoding.next()).done) throw new Error('llama.cpp stopped decoding')
-        ms.push(performance.now() - from)
+        ms.push(clock(threads) - from)
       }
       return ms
     },
