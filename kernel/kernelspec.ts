@@ -1,6 +1,6 @@
 /** The kernelspec by which Jupyter finds this kernel: kernel.json and logos, written to where Jupyter looks. */
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { shippedPackage } from './cell/package.js'
@@ -21,6 +21,24 @@ export function kernelJson(main: string, name: string): object {
     kernel_protocol_version: '5.5.0',
     metadata: { debugger: false },
   }
+}
+
+/** Takes the kernelspec and the lab extension away again → the folders that were removed. */
+export function uninstallKernelspec(where: Where): string[] {
+  const { name, root } = shippedPackage()
+  const data = dataFolder(where)
+  const extension = JSON.parse(readFileSync(join(root, 'kernel/labextension/package.json'), 'utf8')) as { name: string }
+  const folders = [join(data, 'kernels', name), join(data, 'labextensions', extension.name)].filter((folder) =>
+    existsSync(folder),
+  )
+  for (const folder of folders) {
+    try {
+      rmSync(folder, { recursive: true })
+    } catch (error) {
+      throw new Error(`${folder} cannot be removed (${(error as Error).message}): remove it by hand`)
+    }
+  }
+  return folders
 }
 
 /** Writes the kernelspec; returns its folder. Does not touch what is as it should be already. */

@@ -1,20 +1,22 @@
 /** The kernel's program: `install` makes it known to Jupyter, `start` is what Jupyter calls with a connection file. */
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { installKernelspec } from './kernelspec.js'
+import { installKernelspec, uninstallKernelspec } from './kernelspec.js'
 
 const USAGE = `usage: main.js install [--user | --prefix DIR | --sys-prefix]
+       main.js uninstall [--user | --prefix DIR | --sys-prefix]
        main.js start CONNECTION_FILE`
 
 async function main(words: string[]): Promise<void> {
   const [command, ...rest] = words
-  if (command === 'install') {
+  if (command === 'install' || command === 'uninstall') {
     const { values } = parseArgs({
       args: rest,
       options: { user: { type: 'boolean' }, prefix: { type: 'string' }, 'sys-prefix': { type: 'boolean' } },
     })
     const where = { user: values.user, prefix: values.prefix, sysPrefix: values['sys-prefix'] }
-    console.log(installKernelspec(where, fileURLToPath(import.meta.url)))
+    if (command === 'install') console.log(installKernelspec(where, fileURLToPath(import.meta.url)))
+    else console.log(uninstallKernelspec(where).join('\n') || 'nothing of the kernel was there')
   } else if (command === 'start') {
     const { positionals } = parseArgs({ args: rest, allowPositionals: true })
     if (positionals.length !== 1) throw new Error(`start takes one connection file but was given ${positionals.length}`)

@@ -1,17 +1,20 @@
 /** Text that cells print: process.stdout, process.stderr and console lead to the wire process, coalesced, in order. */
 import { Writable } from 'node:stream'
 
-/** Prints at once what is older than this, and at most this long after it was printed. */
+/** Text waits at most this long for more. */
 export const COALESCE_MS = 50
 export const COALESCE_CHARS = 64 * 1024
 /** The most that one message carries: front ends refuse huge ones. */
 export const MESSAGE_CHARS = 1024 * 1024
 
-/** Collects small pieces of text of one stream and hands them on in larger ones. */
+/**
+ * Collects small pieces of text of one stream and hands them on in larger ones. The first piece after a pause leaves at once: code
+ * that prints and then keeps the thread busy lets no timer fire.
+ */
 export class Coalescer {
   private pieces: string[] = []
   private chars = 0
-  private first = 0
+  private last = -Infinity
   private timer?: NodeJS.Timeout
 
   constructor(private readonly emit: (text: string) => void) {}
@@ -19,11 +22,9 @@ export class Coalescer {
   push(text: string): void {
     if (text === '') return
     const now = performance.now()
-    if (this.pieces.length === 0) this.first = now
     this.pieces.push(text)
     this.chars += text.length
-    // The age is checked here as well: no timer fires while a cell runs a loop without awaits.
-    if (this.chars >= COALESCE_CHARS || now - this.first >= COALESCE_MS) this.flush()
+    if (this.chars >= COALESCE_CHARS || now - this.last >= COALESCE_MS) this.flush()
     else this.timer ??= setTimeout(() => this.flush(), COALESCE_MS).unref()
   }
 
@@ -31,6 +32,7 @@ export class Coalescer {
     clearTimeout(this.timer)
     this.timer = undefined
     if (this.pieces.length === 0) return
+    this.last = performance.now()
     const text = this.pieces.join('')
     this.pieces = []
     this.chars = 0

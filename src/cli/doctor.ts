@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { Command } from 'commander'
+import { findInstalls, type Install } from '../../kernel/installs.js'
 import { cacheFolder, cacheList } from '../model/index.js'
 import { projectRoot } from '../native/binding.js'
 import { engineOf } from '../native/engine.js'
@@ -43,6 +44,7 @@ async function examine(): Promise<Finding[]> {
     tool('compiler', ['c++', 'g++', 'clang++'], false, 'only for building: `apt-get install g++`'),
     python(),
     jupyter(),
+    kernels(),
     tool(
       'browser',
       ['chromium', 'chromium-browser', 'google-chrome'],
@@ -121,6 +123,31 @@ function jupyter(): Finding {
     found: ok ? 'in .venv' : 'none',
     help: ok ? '' : '`npm start` installs it into the project',
   }
+}
+
+/** Kernelspecs that Jupyter sees: none is broken, none hides another copy of zslab. */
+function kernels(): Finding {
+  const installs = findInstalls([join(projectRoot, '.venv/share/jupyter')])
+  const broken = installs.filter((one) => one.broken !== undefined)
+  const hidden = installs.filter((one) => one.main !== installs[0].main)
+  const base = { name: 'kernel', needed: false }
+  const remove = ({ folder, from }: Install) =>
+    `\`npx zslab uninstall ${from ? `--prefix ${from}` : '--user'}\`, or delete ${folder}`
+  if (broken.length > 0) {
+    const found = broken.map(({ folder, broken }) => `${folder}: ${broken}`).join('; ')
+    return {
+      ...base,
+      ok: false,
+      found,
+      help: `write it anew with \`npx zslab install\`, or ${remove(broken[0])}`,
+    }
+  }
+  if (hidden.length > 0) {
+    const found = `installed twice: ${installs.map(({ folder, main }) => `${folder} starts ${main}`).join('; ')}`
+    return { ...base, ok: false, found, help: `Jupyter takes the first; remove one: ${remove(hidden[0])}` }
+  }
+  const found = installs.map(({ folder }) => folder).join(', ') || 'not known to Jupyter'
+  return { ...base, ok: installs.length > 0, found, help: installs.length > 0 ? '' : 'run `npx zslab install`' }
 }
 
 async function models(): Promise<Finding> {

@@ -1,4 +1,4 @@
-/** `npx zslab install | run | lab`: the kernel's own installer, a notebook run headless, JupyterLab of the project. */
+/** `npx zslab install | uninstall | run | lab`: the kernel's own installer, a notebook run headless, JupyterLab of the project. */
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Command } from 'commander'
@@ -10,8 +10,16 @@ const KERNEL = join(projectRoot, 'dist/kernel/main.js')
 const PYTHON = join(projectRoot, '.venv/bin/python')
 
 export function installCommand(): Command {
-  return new Command('install')
-    .description('make the TypeScript kernel known to Jupyter')
+  return placed('install', 'make the TypeScript kernel known to Jupyter')
+}
+
+export function uninstallCommand(): Command {
+  return placed('uninstall', 'take the TypeScript kernel and its lab extension out of Jupyter')
+}
+
+function placed(name: string, description: string): Command {
+  return new Command(name)
+    .description(description)
     .option('--user', 'for this user (default)')
     .option('--prefix <folder>', 'into <folder>/share/jupyter')
     .option('--sys-prefix', "into the active Python environment's folder")
@@ -19,11 +27,7 @@ export function installCommand(): Command {
       const where = [options.user && '--user', options.sysPrefix && '--sys-prefix'].filter(
         (word) => typeof word === 'string',
       )
-      return kernel([
-        'install',
-        ...where,
-        ...(options.prefix === undefined ? [] : ['--prefix', resolve(options.prefix)]),
-      ])
+      return kernel([name, ...where, ...(options.prefix === undefined ? [] : ['--prefix', resolve(options.prefix)])])
     })
 }
 

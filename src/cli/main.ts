@@ -9,7 +9,7 @@ import { cacheCommand } from './cache.js'
 import { EXIT, note, UsageError } from './common.js'
 import { doctorCommand } from './doctor.js'
 import { generateCommand } from './generate.js'
-import { installCommand, labCommand, runCommand } from './jupyter.js'
+import { installCommand, labCommand, runCommand, uninstallCommand } from './jupyter.js'
 import { policiesCommand } from './policies.js'
 import { benchCommand, buildCommand } from './scripts.js'
 import { scoreCommand } from './score.js'
@@ -27,6 +27,7 @@ export function program(): Command {
     cacheCommand(),
     doctorCommand(),
     installCommand(),
+    uninstallCommand(),
     runCommand(),
     labCommand(),
     benchCommand(),

@@ -1,7 +1,7 @@
 /** Interrupts, comms, questions, deaths and hostile messages through the real kernel. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build, Kernel, MAIN, testable, type Message } from './client.js'
 
@@ -441,6 +441,13 @@ if (testable())
       assert.equal(spec.interrupt_mode, 'message')
       for (const logo of ['logo-32x32.png', 'logo-64x64.png', 'logo-svg.svg'])
         assert.ok(existsSync(join(folder, logo)), logo)
+      mkdirSync(join(kernel.folder, 'data/labextensions/zslab-jupyterlab'), { recursive: true })
+      assert.equal(
+        run('uninstall', '--user').stdout,
+        `${folder}\n${join(kernel.folder, 'data/labextensions/zslab-jupyterlab')}\n`,
+      )
+      assert.ok(!existsSync(folder))
+      assert.equal(run('uninstall', '--user').stdout, 'nothing of the kernel was there\n')
       for (const [words, said] of [
         [['install', '--user', '--sys-prefix'], /exclude each other/],
         [['install', '--nonsense'], /nonsense/],

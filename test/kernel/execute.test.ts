@@ -123,6 +123,13 @@ if (testable())
       await kernel.finish(id)
     })
 
+    it('what a cell prints before it keeps its thread busy is seen at once', async () => {
+      const id = await kernel.begin(`console.log('first'); while (true) {}`)
+      await kernel.until(() => kernel.published(id).find((m) => m.type === 'stream'), 'the stream')
+      await kernel.ask('control', 'interrupt_request', {})
+      assert.equal((await kernel.finish(id)).error!.ename, 'Interrupted')
+    })
+
     it('what child processes print arrives too', async () => {
       const code = `import { execFileSync } from 'node:child_process'
         execFileSync('sh', ['-c', 'echo from a child; echo trouble >&2'], { stdio: 'inherit' })

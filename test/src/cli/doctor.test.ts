@@ -1,6 +1,7 @@
 /** `zslab doctor`: what is there and what is missing, in words and as JSON, with the command that adds it. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ownFolder } from '../model/files.js'
@@ -34,6 +35,27 @@ describe('zslab doctor', () => {
       assert.ok(lines[i].startsWith(ok ? 'ok' : needed ? 'MISSING' : 'without'), lines[i])
       for (const part of [name, found, help]) assert.ok(lines[i].includes(part), lines[i])
     })
+  })
+
+  it('finds a kernel that cannot start, and one that hides another', () => {
+    const spec = (place: string, main: string) => {
+      const kernel = join(folder, place, 'share/jupyter/kernels/zslab')
+      mkdirSync(kernel, { recursive: true })
+      writeFileSync(join(kernel, 'kernel.json'), JSON.stringify({ argv: [process.execPath, main, 'start'] }))
+      return join(folder, place, 'share/jupyter')
+    }
+    const kernel = (...places: string[]) => {
+      const env = { JUPYTER_PATH: places.join(':'), JUPYTER_DATA_DIR: join(folder, 'none') }
+      const report = JSON.parse(doctor(env, '--json').stdout) as Report
+      return report.findings.find(({ name }) => name === 'kernel')!
+    }
+    const broken = kernel(spec('a', '/no/such/main.js'))
+    assert.equal(broken.ok, false)
+    assert.match(broken.found, /\/no\/such\/main\.js, which is not there/)
+    assert.match(broken.help, new RegExp(`npx zslab uninstall --prefix ${join(folder, 'a')}`))
+    const twice = kernel(spec('b', main), spec('c', fileURLToPath(import.meta.url)))
+    assert.equal(twice.ok, false)
+    assert.match(twice.found, /installed twice/)
   })
 
   it('names what adds a missing program', () => {

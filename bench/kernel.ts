@@ -1,0 +1,109 @@
+/**
+ * The TypeScript kernel beside ipykernel and tslab, in one run: start to the first cell's idle, a cell `1`, a 60-line cell,
+ * completion, 20,000 printed lines, interrupts. bench/kernel.py asks through jupyter_client; docs/kernel.md holds the table.
+ *   npx tsx bench/kernel.ts [starts = 5] [cells = 100]
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { loadavg, tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const PYTHON = join(ROOT, '.venv/bin/python')
+const [starts = '5', cells = '100'] = process.argv.slice(2)
+
+interface Spread {
+  median: number
+  p95: number
+  n: number
+}
+
+interface Result {
+  start: Spread | null
+  short: Spread | null
+  long: Spread | null
+  later: Spread | null
+  complete: Spread | null
+  lines: number
+  linesMs: number | null
+  loop: number | null
+  wait: number | null
+}
+
+const ROWS: [string, (result: Result) => string][] = [
+  ['start to the first cell’s idle, ms', ({ start }) => spread(start)],
+  ['cell `1`, ms', ({ short }) => spread(short)],
+  ['60-line cell, warm, ms', ({ long }) => spread(long)],
+  ['cell `1` after these, ms', ({ later }) => spread(later)],
+  ['completion, ms', ({ complete }) => spread(complete)],
+  [
+    '20,000 printed lines',
+    ({ lines, linesMs }) => `${lines} lines, ${linesMs === null ? 'never idle' : `${linesMs.toFixed(0)} ms`}`,
+  ],
+  ['interrupt of a synchronous loop, ms', ({ loop }) => (loop === null ? 'no answer' : loop.toFixed(0))],
+  ['interrupt of a pending await, ms', ({ wait }) => (wait === null ? 'no answer' : wait.toFixed(0))],
+]
+
+function spread(of: Spread | null): string {
+  return of ? `${of.median.toFixed(1)} (p95 ${of.p95.toFixed(1)}, n ${of.n})` : 'no answer'
+}
+
+function main(): void {
+  if (!existsSync(PYTHON)) throw new Error('Jupyter is not here: `npm start` installs it into .venv')
+  const folder = mkdtempSync(join(tmpdir(), 'bench-kernel-'))
+  try {
+    const kernels = install(folder)
+    const results = kernels.map(([name, dialect]) => [name, measure(folder, name, dialect)] as const)
+    const line = (cells: string[]) => `| ${cells.join(' | ')} |`
+    console.log(line(['', ...results.map(([name]) => name)]))
+    console.log(line(['---', ...results.map(() => '---')]))
+    for (const [title, of] of ROWS) console.log(line([title, ...results.map(([, one]) => (one ? of(one) : 'failed'))]))
+    console.log(
+      `\nload ${loadavg()[0].toFixed(1)} at the end; Node ${process.versions.node}, ${process.platform} ${process.arch}`,
+    )
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Kernelspecs in a folder of their own → names and dialects. */
+function install(folder: string): [name: string, dialect: string][] {
+  const main = join(ROOT, 'dist/kernel/main.js')
+  const own = spawnSync(process.execPath, [main, 'install', '--prefix', folder], { encoding: 'utf8' })
+  if (own.status !== 0) throw new Error(own.stderr)
+  const tslab = join(dirname(createRequire(import.meta.url).resolve('tslab/package.json')), 'bin/tslab')
+  spec(folder, 'bench-tslab', [process.execPath, tslab, 'kernel', '--config-path={connection_file}'], 'typescript')
+  spec(folder, 'bench-ipykernel', [PYTHON, '-m', 'ipykernel_launcher', '-f', '{connection_file}'], 'python')
+  return [
+    ['zslab', 'typescript'],
+    ['bench-ipykernel', 'python'],
+    ['bench-tslab', 'typescript'],
+  ]
+}
+
+function spec(folder: string, name: string, argv: string[], language: string): void {
+  const place = join(folder, 'share/jupyter/kernels', name)
+  mkdirSync(place, { recursive: true })
+  writeFileSync(join(place, 'kernel.json'), JSON.stringify({ argv, display_name: name, language }))
+}
+
+function measure(folder: string, name: string, dialect: string): Result | undefined {
+  const env = {
+    ...process.env,
+    JUPYTER_PATH: join(folder, 'share/jupyter'),
+    JUPYTER_RUNTIME_DIR: folder,
+    IPYTHONDIR: join(folder, 'ipython'),
+    ZSLAB_HISTORY: join(folder, 'history.sqlite'),
+  }
+  const script = join(ROOT, 'bench/kernel.py')
+  const words = [script, name, dialect, starts, cells]
+  const { status, stdout, stderr } = spawnSync(PYTHON, words, { encoding: 'utf8', cwd: ROOT, env })
+  const last = stdout.trim().split('\n').at(-1) ?? ''
+  if (status === 0) return JSON.parse(last) as Result
+  console.log(`${name} failed:\n${stderr.split('\n').slice(-8).join('\n')}`)
+  return undefined
+}
+
+main()
