@@ -28,6 +28,12 @@ export class Coalescer {
     else this.timer ??= setTimeout(() => this.flush(), COALESCE_MS).unref()
   }
 
+  /** Hands on what there is; the next piece leaves at once again. */
+  rest(): void {
+    this.flush()
+    this.last = -Infinity
+  }
+
   flush(): void {
     clearTimeout(this.timer)
     this.timer = undefined
@@ -94,7 +100,7 @@ export function captureStreams(
     stream.on('error', () => undefined)
     Object.defineProperty(process, name, { value: stream, configurable: true, enumerable: true, writable: true })
   }
-  return { flush: () => coalescers.forEach((coalescer) => coalescer.flush()) }
+  return { flush: () => coalescers.forEach((coalescer) => coalescer.rest()) }
 }
 
 function bytesOf(chunk: string | Uint8Array, encoding?: BufferEncoding): Uint8Array {

@@ -1,7 +1,7 @@
 /** The kernel: takes messages in, one after another on each channel, hands them to their handlers, says busy and idle around them. */
 import type { FromCell } from '../cell/protocol.js'
 import { Cell, type Origin } from './cell.js'
-import { CompilerThread } from './compiler.js'
+import type { CompilerThread } from './compiler.js'
 import type { Connection } from './connection.js'
 import { handlerOf } from './handlers/index.js'
 import type { ErrorReply, Handler, Kernel, Reply } from './handlers/handler.js'
@@ -13,7 +13,6 @@ import { Sockets, type Channel } from './sockets.js'
 export class Server implements Kernel {
   readonly history = new History()
   readonly cell: Cell
-  readonly compiler = new CompilerThread()
   readonly subshells = new Shells((message) => this.handle('shell', message))
   executionCount = 0
   interrupts = 0
@@ -31,6 +30,7 @@ export class Server implements Kernel {
 
   constructor(
     connection: Connection,
+    readonly compiler: CompilerThread,
     private readonly closed: () => void,
   ) {
     this.cell = new Cell(
@@ -47,7 +47,6 @@ export class Server implements Kernel {
   }
 
   async start(): Promise<void> {
-    this.compiler.start()
     this.cell.start()
     await this.sockets.open()
     this.sockets.publish('status', { execution_state: 'starting' })

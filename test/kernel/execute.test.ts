@@ -124,7 +124,11 @@ if (testable())
     })
 
     it('what a cell prints before it keeps its thread busy is seen at once', async () => {
-      const id = await kernel.begin(`console.log('first'); while (true) {}`)
+      const ids = [
+        await kernel.begin(`console.log('before')`),
+        await kernel.begin(`console.log('first'); while (true) {}`),
+      ]
+      const id = ids[1]
       await kernel.until(() => kernel.published(id).find((m) => m.type === 'stream'), 'the stream')
       await kernel.ask('control', 'interrupt_request', {})
       assert.equal((await kernel.finish(id)).error!.ename, 'Interrupted')
