@@ -95,6 +95,15 @@ if (testable())
       assert.equal((await kernel.finish(ids[1])).reply.content.status, 'aborted')
     })
 
+    it('cells interrupted in quick succession all hear of it', async () => {
+      for (let i = 0; i < 8; i++) {
+        const id = await kernel.begin(`process.stdout.write('go'); await new Promise(() => {})`)
+        await kernel.until(() => kernel.published(id).some((m) => m.type === 'stream'), 'the cell to run')
+        await kernel.ask('control', 'interrupt_request', {})
+        assert.equal((await kernel.finish(id)).error!.ename, 'Interrupted')
+      }
+    })
+
     // ---------------------------------------------------------------- comms
 
     it('a comm opened by the front end is answered, with binary buffers, and listed until it is closed', async () => {
