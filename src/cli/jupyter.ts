@@ -84,7 +84,9 @@ limit = float(timeout)
 failed = None
 folder = {'metadata': {'path': os.path.dirname(source)}}
 try:
-    NotebookClient(notebook, timeout=None if limit < 0 else limit, resources=folder, record_timing=False).execute()
+    client = NotebookClient(notebook, timeout=None if limit < 0 else limit, resources=folder, record_timing=False)
+    client.coalesce_streams = True
+    client.execute()
 except CellExecutionError as error:
     failed = error
 except KeyboardInterrupt:

@@ -35,7 +35,7 @@ describe('npm start', function () {
   after(() => rmSync(out, { recursive: true, force: true }))
 
   it('reads a chapter of at least 3,000 tokens whose answer is far from the question', () => {
-    const [, tokens, reason] = /(\d+) tokens; the reason is told at token (\d+)/.exec(printed(cells.prompt)) ?? []
+    const [, tokens, reason] = /(\d+) tokens\nthe reason is told at token (\d+)/.exec(printed(cells.prompt)) ?? []
     assert.ok(Number(tokens) >= 3000, printed(cells.prompt))
     assert.ok(Number(reason) < Number(tokens) / 2)
   })
