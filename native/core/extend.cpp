@@ -46,16 +46,18 @@ bool fills_up(const zs_cache& cache, const Layer& layer) {
 }
 
 // Room and pages of its own for one more token; throws std::bad_alloc.
-void reserve_token(Layer& layer) {
-  for (Head& head : layer.heads) {
-    head.reserve(1);
-    if (layer.compressed) {
-      head.residual.own_all();
-      head.rest.own_all();
-    } else {
-      head.rest.own_slot(head.rest.slots());
-    }
+void reserve_token(Head& head, bool compressed) {
+  head.reserve(1);
+  if (compressed) {  // any slot may be written
+    head.residual.own_all();
+    head.rest.own_all();
+  } else {
+    head.rest.own_slot(head.rest.slots());
   }
+}
+
+void reserve_token(Layer& layer) {
+  for (Head& head : layer.heads) reserve_token(head, layer.compressed);
 }
 
 // Empty lists for the events of one call, with room for a step's; throws std::bad_alloc.
@@ -279,13 +281,7 @@ void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs
     std::vector<float> key(static_cast<size_t>(d)), value(static_cast<size_t>(d));
     for (int32_t t = 0; t < n; ++t) {
       if (aborted(call)) return;
-      head.reserve(1);
-      if (place.compressed) {
-        head.residual.own_all();
-        head.rest.own_all();
-      } else {
-        head.rest.own_slot(head.rest.slots());
-      }
+      reserve_token(head, place.compressed);
       fresh[i].read(t, key.data(), value.data());
       head.append(key.data(), value.data(), static_cast<int32_t>(layer.seq_len + t));
       head.rest_scores[static_cast<size_t>(head.rest.slots() - 1)] = fresh_scores[static_cast<size_t>(g * whole + t)];
