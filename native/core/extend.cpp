@@ -185,8 +185,8 @@ void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs
   const int64_t kv_heads = cache.config.kv_heads;
   const bool history = cache.config.policy.history != 0;
   const int32_t old_chunks = layer.heads[0].chunks(), fresh_chunks = static_cast<int32_t>(round_up(n, kChunk) / kChunk);
-  const int32_t chunks = old_chunks + fresh_chunks, unit_rows = rows_per_unit(group);
-  const int64_t blocks = round_up(n, unit_rows) / unit_rows;
+  const int32_t chunks = old_chunks + fresh_chunks;
+  const int64_t blocks = row_blocks(cache, tokens);
   const Progress progress(call, report, kv_heads * (blocks + (history ? chunks : 0) + 1));
 
   std::vector<Segment> fresh(static_cast<size_t>(kv_heads), Segment(cache.geometry()));
@@ -206,40 +206,15 @@ void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs
 
   Buffer statistics(2 * static_cast<int64_t>(cache.config.heads) * tokens);
   float *highest = statistics.data(), *inverse = highest + cache.config.heads * tokens;
-  const int64_t row_scratch = rows_scratch(group, d), column_scratch = columns_scratch(d);
-  const int64_t scratch = row_scratch > column_scratch ? row_scratch : column_scratch;
-  engine.work.threads.need(scratch * engine.pool.threads());
-  bool all = engine.pool.run(kv_heads * blocks, call, [&](int64_t unit, int thread) {
-    const int64_t g = unit % kv_heads, block = blocks - 1 - unit / kv_heads;
-    RowsTask task{};
-    task.chunks = pages.data() + g * chunks;
-    task.first_causal = old_chunks;
-    task.row = block * unit_rows;
-    task.rows = static_cast<int32_t>(tokens - task.row < unit_rows ? tokens - task.row : unit_rows);
-    task.chunk_count = old_chunks + static_cast<int32_t>((task.row + task.rows - 1) / kChunk + 1);
-    task.q = q.data + g * group * q.head_stride;
-    task.q_head = q.head_stride;
-    task.q_row = q.row_stride;
-    task.group = group;
-    task.d = d;
-    task.scale = cache.scale();
-    task.out = out.data + g * group * out.head_stride;
-    task.out_head = out.head_stride;
-    task.out_row = out.row_stride;
-    task.highest = highest + g * group * tokens;
-    task.inverse = inverse + g * group * tokens;
-    task.stat_stride = tokens;
-    task.scratch = engine.work.threads.data() + thread * scratch;
-    task.abort = abort_flag(call);
-    engine.attention->rows(task);
-    progress.one();
-  });
-  if (!all) check_abort(call);
+  attend_rows(cache, pages, old_chunks, q, tokens, out, highest, inverse, call, progress);
 
   // Scores of old slots and of the chunk's own tokens.
   const int64_t whole = round_up(n, kLane);
   std::vector<float> fresh_scores(static_cast<size_t>(kv_heads * whole), 0.0f);
+  bool all = true;
   if (history) {
+    const int64_t scratch = columns_scratch(d);
+    engine.work.threads.need(scratch * engine.pool.threads());
     all = engine.pool.run(kv_heads * chunks, call, [&](int64_t unit, int thread) {
       const int64_t g = unit / chunks;
       const int32_t c = static_cast<int32_t>(unit % chunks), own = c - old_chunks;

@@ -29,6 +29,48 @@ void count_bytes(zs_cache& cache, Layer& layer) {
   if (now > cache.peak_bytes) cache.peak_bytes = now;
 }
 
+int64_t row_blocks(const zs_cache& cache, int64_t tokens) {
+  const int32_t unit_rows = rows_per_unit(cache.group());
+  return round_up(tokens, unit_rows) / unit_rows;
+}
+
+void attend_rows(zs_cache& cache, const std::vector<KeyChunk>& pages, int32_t first_causal, zs_view q, int64_t tokens,
+                 zs_view out, float* highest, float* inverse, zs_call* call, const Progress& progress) {
+  zs_engine& engine = *cache.engine;
+  const int32_t group = cache.group(), d = cache.config.head_dim, unit_rows = rows_per_unit(group);
+  const int64_t kv_heads = cache.config.kv_heads, blocks = row_blocks(cache, tokens);
+  const int64_t chunks = static_cast<int64_t>(pages.size()) / kv_heads, scratch = rows_scratch(group, d);
+  engine.work.threads.need(scratch * engine.pool.threads());
+  const bool all = engine.pool.run(kv_heads * blocks, call, [&](int64_t unit, int thread) {
+    // The last rows see most slots: they go first, so that no thread is left with a long one.
+    const int64_t g = unit % kv_heads, block = blocks - 1 - unit / kv_heads;
+    RowsTask task{};
+    task.chunks = pages.data() + g * chunks;
+    task.first_causal = first_causal;
+    task.row = block * unit_rows;
+    task.rows = static_cast<int32_t>(tokens - task.row < unit_rows ? tokens - task.row : unit_rows);
+    task.chunk_count = first_causal + static_cast<int32_t>((task.row + task.rows - 1) / kChunk + 1);
+    task.q = q.data + g * group * q.head_stride;
+    task.q_head = q.head_stride;
+    task.q_row = q.row_stride;
+    task.group = group;
+    task.d = d;
+    task.scale = cache.scale();
+    task.out = out.data + g * group * out.head_stride;
+    task.out_head = out.head_stride;
+    task.out_row = out.row_stride;
+    task.highest = highest + g * group * tokens;
+    task.inverse = inverse + g * group * tokens;
+    task.stat_stride = tokens;
+    task.scratch = engine.work.threads.data() + thread * scratch;
+    task.abort = abort_flag(call);
+    engine.attention->rows(task);
+    progress.one();
+  });
+  if (!all) check_abort(call);
+  check_abort(call);
+}
+
 void score_prompt(zs_cache& cache, std::vector<Head>& heads, const ScoredRows& rows, int64_t from, int64_t to,
                   zs_call* call, const Progress& progress) {
   zs_engine& engine = *cache.engine;
@@ -118,8 +160,7 @@ std::shared_ptr<const KeptQueries> keep_queries(const zs_cache& cache, zs_view q
 void cache_prefill(zs_cache& cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens, int64_t share_of,
                    zs_view out, zs_call* call, bool report) {
   zs_engine& engine = *cache.engine;
-  const int32_t heads = cache.config.heads, kv_heads = cache.config.kv_heads, d = cache.config.head_dim,
-                group = cache.group();
+  const int32_t heads = cache.config.heads, kv_heads = cache.config.kv_heads;
   const int32_t n = static_cast<int32_t>(tokens);
   const zs_resolved before = cache.resolved;
   const bool first = !cache.is_resolved;
@@ -137,8 +178,8 @@ void cache_prefill(zs_cache& cache, int32_t layer, zs_view q, zs_view k, zs_view
     }
   } undo{cache, before};
 
-  const int32_t chunks = static_cast<int32_t>(round_up(n, kChunk) / kChunk), unit_rows = rows_per_unit(group);
-  const int64_t blocks = round_up(n, unit_rows) / unit_rows;
+  const int32_t chunks = static_cast<int32_t>(round_up(n, kChunk) / kChunk);
+  const int64_t blocks = row_blocks(cache, tokens);
   const bool history = cache.config.policy.history != 0;
   const Progress progress(call, report, kv_heads * (chunks + blocks + (history ? chunks : 0) + 1));
 
@@ -170,35 +211,7 @@ void cache_prefill(zs_cache& cache, int32_t layer, zs_view q, zs_view k, zs_view
   std::vector<KeyChunk> pages;
   for (const Head& head : made.heads)
     for (int32_t c = 0; c < chunks; ++c) pages.push_back(head.rest.chunk(c, nullptr));
-  const int64_t scratch = rows_scratch(group, d);
-  engine.work.threads.need(scratch * engine.pool.threads());
-  all = engine.pool.run(kv_heads * blocks, call, [&](int64_t unit, int thread) {
-    // The last rows see most slots: they go first, so that no thread is left with a long one.
-    const int64_t g = unit % kv_heads, block = blocks - 1 - unit / kv_heads;
-    RowsTask task{};
-    task.chunks = pages.data() + g * chunks;
-    task.row = block * unit_rows;
-    task.rows = static_cast<int32_t>(tokens - task.row < unit_rows ? tokens - task.row : unit_rows);
-    task.chunk_count = static_cast<int32_t>((task.row + task.rows - 1) / kChunk + 1);
-    task.q = q.data + g * group * q.head_stride;
-    task.q_head = q.head_stride;
-    task.q_row = q.row_stride;
-    task.group = group;
-    task.d = d;
-    task.scale = cache.scale();
-    task.out = out.data + g * group * out.head_stride;
-    task.out_head = out.head_stride;
-    task.out_row = out.row_stride;
-    task.highest = highest + g * group * tokens;
-    task.inverse = inverse + g * group * tokens;
-    task.stat_stride = tokens;
-    task.scratch = engine.work.threads.data() + thread * scratch;
-    task.abort = abort_flag(call);
-    engine.attention->rows(task);
-    progress.one();
-  });
-  if (!all) check_abort(call);
-  check_abort(call);
+  attend_rows(cache, pages, 0, q, tokens, out, highest, inverse, call, progress);
 
   if (history) {
     const ScoredRows rows{q.data, q.head_stride, q.row_stride, highest, inverse, tokens};

@@ -66,6 +66,12 @@ struct ScoredRows {
   int64_t stat_stride;
 };
 
+// Units of row_blocks(tokens) per kv head: the rows of a prompt or chunk over `pages` ([kv_heads][chunks], those from first_causal on hold the
+// rows' own tokens), and of every row [heads][tokens] its highest logit and 1 / sum of exp.
+int64_t row_blocks(const zs_cache& cache, int64_t tokens);
+void attend_rows(zs_cache& cache, const std::vector<KeyChunk>& pages, int32_t first_causal, zs_view q, int64_t tokens,
+                 zs_view out, float* highest, float* inverse, zs_call* call, const Progress& progress);
+
 // Scores of a prompt: for each head and chunk the decayed column sums of rows [from, to).
 void score_prompt(zs_cache& cache, std::vector<Head>& heads, const ScoredRows& rows, int64_t from, int64_t to,
                   zs_call* call, const Progress& progress);
