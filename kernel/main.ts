@@ -56,5 +56,5 @@ function endWithParent(ended: () => void): void {
 
 main(process.argv.slice(2)).catch((error: Error) => {
   console.error(error.message)
-  process.exitCode = 2
+  process.exit(2) // threads and the cell process may have begun
 })

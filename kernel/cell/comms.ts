@@ -1,5 +1,6 @@
 /** Comms: two-way messages between a library in a cell and the front end, by target name and id. */
 import { randomUUID } from 'node:crypto'
+import { bundleOf } from './display.js'
 import type { Bundle, CommEvent, FromCell } from './protocol.js'
 
 export type CommHandler = (data: Bundle, buffers: Uint8Array[], metadata: Bundle) => void
@@ -43,10 +44,8 @@ export class Comms {
   }
 
   list(target?: string): Record<string, { target_name: string }> {
-    const found: Record<string, { target_name: string }> = {}
-    for (const { comm } of this.entries.values())
-      if (target === undefined || comm.target === target) found[comm.id] = { target_name: comm.target }
-    return found
+    const found = [...this.entries.values()].filter(({ comm }) => target === undefined || comm.target === target)
+    return Object.fromEntries(found.map(({ comm }) => [comm.id, { target_name: comm.target }]))
   }
 
   /** A message of the front end. */
@@ -93,6 +92,8 @@ export class Comms {
   }
 
   private publish(type: string, content: Bundle, metadata: Bundle, buffers: Uint8Array[]): void {
-    this.send({ op: 'publish', type, content, metadata, buffers })
+    const data = bundleOf(content.data, 'the data of a comm message')
+    const described = bundleOf(metadata, 'the metadata of a comm message')
+    this.send({ op: 'publish', type, content: { ...content, data }, metadata: described, buffers })
   }
 }

@@ -73,9 +73,14 @@ export function drainMark(secret: string, id: number): string {
   return `\u0000${secret}:${id}\u0000`
 }
 
+/** Text that strays into the pipe reads as the length of a larger one. */
+const FRAME_BYTES = 512 * 1024 * 1024
+
 /** Writes one frame (length, then the serialized value); blocks while the wire process is behind. */
 export function writeFrame(fd: number, value: FromCell): void {
   const body = serialize(value)
+  if (body.byteLength > FRAME_BYTES)
+    throw new RangeError(`a cell cannot send ${body.byteLength} bytes at once: the most is ${FRAME_BYTES}`)
   const frame = Buffer.allocUnsafe(4 + body.byteLength)
   frame.writeUInt32LE(body.byteLength)
   body.copy(frame, 4)
@@ -105,6 +110,7 @@ export class FrameReader {
       if (this.bytes < 4) return
       if (this.chunks[0].byteLength < 4) this.join()
       const length = this.chunks[0].readUInt32LE()
+      if (length > FRAME_BYTES) throw new RangeError(`no frame has ${length} bytes`)
       if (this.bytes < 4 + length) return
       this.join()
       const all = this.chunks[0]

@@ -24,7 +24,7 @@ export type CellRequest = Unnumbered<ExecuteRequest | CommEvent> | Query
 
 /** The request that something was asked for, and what became of it. */
 export interface Origin {
-  request: Message
+  request: Pick<Message, 'identities' | 'header'>
   /** What it publishes is dropped. */
   quiet: boolean
   /** text/plain of what it showed as its result. */
@@ -63,6 +63,8 @@ interface Process {
   texts: NativeText[]
   pending: Map<number, Pending>
   ready: boolean
+  /** Why it was ended, where we know better than the system. */
+  reason?: string
   /** Resolves when it is ready or dead. */
   started: Promise<void>
 }
@@ -95,8 +97,8 @@ export class Cell {
     if (origin) this.remember(id, origin)
     return new Promise<T>((resolve, reject) => {
       const prints = request.op === 'execute' || request.op === 'comm'
-      asked.pending.set(id, { prints, resolve: resolve as Pending['resolve'], reject })
       this.tell({ ...request, id } as ToCell)
+      asked.pending.set(id, { prints, resolve: resolve as Pending['resolve'], reject })
     })
   }
 
@@ -154,16 +156,24 @@ export class Cell {
     }
     const frames = pipe(child, FRAMES_FD)
     const reader = new FrameReader()
+    const heard = (frame: FromCell) => {
+      if (frame.op === 'ready') {
+        made.ready = true
+        this.lastWords = ''
+        started()
+      } else this.received(made, frame)
+    }
     frames.on('data', (chunk: Buffer) => {
-      reader.push(chunk, (frame) => {
-        if (frame.op === 'ready') {
-          made.ready = true
-          this.lastWords = ''
-          started()
-        } else this.received(made, frame)
-      })
+      try {
+        reader.push(chunk, heard)
+      } catch {
+        made.reason = `code of a cell wrote into the kernel's own file, number ${FRAMES_FD}`
+        frames.destroy() // nothing that follows can be read
+        kill(child)
+      }
       this.throttle(made)
     })
+    for (const stream of [child.stdout!, child.stderr!]) stream.on('data', () => this.throttle(made))
     const ended = new Promise<void>((resolve) => frames.once('close', resolve))
     pipe(child, INTERRUPT_FD).on('error', () => undefined)
     frames.on('error', () => undefined)
@@ -173,9 +183,8 @@ export class Cell {
     })
     child.on('exit', (code, signal) => {
       kill(child)
-      const limit = new Promise<void>((resolve) => setTimeout(resolve, DRAIN_MS).unref())
       const texts = made.texts.map((text) => text.closed)
-      void Promise.race([Promise.all([ended, ...texts]), limit]).then(() => this.gone(made, why(code, signal), started))
+      void this.drained([ended, ...texts]).then(() => this.gone(made, made.reason ?? why(code, signal), started))
     })
     return made
   }
@@ -197,12 +206,21 @@ export class Cell {
       from.pending.delete(frame.id)
       return pending.resolve(value)
     }
-    const limit = new Promise<void>((resolve) => setTimeout(resolve, DRAIN_MS).unref())
-    const drained = from.texts.map((text) => text.drained(frame.id))
-    void Promise.race([Promise.all(drained), limit]).then(() => {
+    void this.drained(from.texts.map((text) => text.drained(frame.id))).then(() => {
       from.pending.delete(frame.id)
       pending.resolve(value)
     })
+  }
+
+  /** Resolves when `all` have, or nothing can be expected any more. */
+  private async drained(all: Promise<void>[]): Promise<void> {
+    let waits = true
+    const done = Promise.all(all).then(() => (waits = false))
+    while (waits) {
+      const { paused } = this
+      await Promise.race([done, paused ?? new Promise<void>((resolve) => setTimeout(resolve, DRAIN_MS).unref())])
+      if (!paused && !this.paused) return
+    }
   }
 
   /** Stops reading while front ends are behind: the process then waits in its next write. */

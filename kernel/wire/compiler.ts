@@ -7,6 +7,9 @@ import type { Compiled, FromCompiler, Questions, SideFile } from '../compiler/pr
 
 const MAIN = new URL(`../compiler/worker${extname(import.meta.url)}`, import.meta.url)
 
+/** How long an interrupt waits for an answer: a new thread takes longer to start than cells take to compile. */
+const GRACE_MS = 1000
+
 interface Pending {
   resolve(value: never): void
   reject(error: Error): void
@@ -21,6 +24,7 @@ export class CompilerThread {
   /** Types of what the cells that succeeded declared. */
   declarations = ''
   private worker?: Worker
+  private ready = false
   private readonly pending = new Map<number, Pending>()
   private questions = 0
   /** Compiled files beside the notebook: all, and those that the cell process does not have yet. */
@@ -64,6 +68,19 @@ export class CompilerThread {
     for (const path of this.sides.keys()) this.unsent.add(path)
   }
 
+  /** What it works on too long is given up: its thread ends. */
+  interrupt(): void {
+    const { worker, ready } = this
+    const asked = [...this.pending.keys()]
+    if (!worker || !ready || asked.length === 0) return
+    const giveUp = () => {
+      if (!asked.some((id) => this.pending.has(id))) return
+      this.ended(worker, 'it was interrupted')
+      void worker.terminate()
+    }
+    setTimeout(giveUp, GRACE_MS).unref()
+  }
+
   async stop(): Promise<void> {
     const { worker } = this
     this.worker = undefined
@@ -71,11 +88,12 @@ export class CompilerThread {
   }
 
   private spawn(): Worker {
+    this.ready = false
     const worker = new Worker(MAIN, { stdout: true, stderr: true })
     // Not through process.stdout: node would make that non-blocking for whoever shares it with us.
     for (const stream of [worker.stdout, worker.stderr]) stream.on('data', (chunk: Buffer) => writeSync(2, chunk))
     worker.on('message', (message: FromCompiler) => {
-      if ('ready' in message) return
+      if ('ready' in message) return void (this.ready = true)
       const pending = this.pending.get(message.id)
       this.pending.delete(message.id)
       if ('error' in message) pending?.reject(failed(message.error))

@@ -1,5 +1,5 @@
 /** The connection file that Jupyter writes for a kernel: read and checked. */
-import { readFileSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 
 export interface Connection {
   transport: 'tcp' | 'ipc'
@@ -13,30 +13,52 @@ export interface Connection {
   signature_scheme: string
 }
 
+/** Rights of the group and of everybody else. */
+const OTHERS = 0o066
+
 const PORTS = ['shell_port', 'control_port', 'stdin_port', 'iopub_port', 'hb_port'] as const
 
-export function readConnection(path: string): Connection {
-  let value: Partial<Connection>
+/** `warn` is told where others than the user may read the file, and with it the key that lets them run code. */
+export function readConnection(path: string, warn: (line: string) => void = console.error): Connection {
+  let value: unknown
   try {
-    value = JSON.parse(readFileSync(path, 'utf8')) as Partial<Connection>
+    const file = openSync(path, 'r')
+    try {
+      const { mode } = fstatSync(file)
+      if ((mode & OTHERS) !== 0)
+        warn(`other users may open the connection file ${path} and so run code in this kernel: chmod 600 ${path}`)
+      value = JSON.parse(readFileSync(file, 'utf8'))
+    } finally {
+      closeSync(file)
+    }
   } catch (error) {
     throw new Error(`cannot read the connection file ${JSON.stringify(path)}: ${(error as Error).message}`)
   }
-  return checkConnection(value)
+  return checkConnection(value as Partial<Connection>)
 }
 
 export function checkConnection(value: Partial<Connection>): Connection {
+  const wrong = (name: string, given: unknown, expected: string) =>
+    new Error(`the connection file has ${name} ${JSON.stringify(given)}; expected ${expected}`)
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new Error(`the connection file holds ${JSON.stringify(value)?.slice(0, 80)}; expected a JSON object`)
   const { transport = 'tcp', ip, key = '', signature_scheme = 'hmac-sha256' } = value
-  if (transport !== 'tcp' && transport !== 'ipc')
-    throw new Error(`the connection file has transport ${JSON.stringify(transport)}; expected "tcp" or "ipc"`)
-  if (typeof ip !== 'string') throw new Error('the connection file has no "ip"')
-  for (const name of PORTS)
-    if (!Number.isInteger(value[name]))
-      throw new Error(`the connection file has ${name} ${JSON.stringify(value[name])}; expected a port number`)
+  if (transport !== 'tcp' && transport !== 'ipc') throw wrong('transport', transport, '"tcp" or "ipc"')
+  if (typeof ip !== 'string' || ip === '')
+    throw wrong('ip', ip, transport === 'tcp' ? 'the address to listen at' : 'the beginning of socket paths')
+  for (const name of PORTS) {
+    const port: unknown = value[name]
+    if (!Number.isInteger(port) || (port as number) < 1 || (port as number) > 65535)
+      throw wrong(name, port, 'a port number')
+  }
+  if (typeof key !== 'string') throw wrong('key', key, 'a string')
+  if (signature_scheme !== 'hmac-sha256') throw wrong('signature_scheme', signature_scheme, '"hmac-sha256"')
   return { ...(value as Connection), transport, ip, key, signature_scheme }
 }
 
 export function address(connection: Connection, port: (typeof PORTS)[number]): string {
   const { transport, ip } = connection
-  return transport === 'ipc' ? `ipc://${ip}-${connection[port]}` : `tcp://${ip}:${connection[port]}`
+  if (transport === 'ipc') return `ipc://${ip}-${connection[port]}`
+  const host = ip.includes(':') && !ip.startsWith('[') ? `[${ip}]` : ip
+  return `tcp://${host}:${connection[port]}`
 }

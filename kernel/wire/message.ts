@@ -1,4 +1,5 @@
 /** Jupyter messages on the wire: their shape, HMAC signatures, frames in and out. No sockets here. */
+import { isUtf8 } from 'node:buffer'
 import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto'
 import { userInfo } from 'node:os'
 
@@ -27,6 +28,10 @@ export interface Message<Content = Json> {
 }
 
 const DELIMITER = Buffer.from('<IDS|MSG>')
+/** Identities and header travel back with everything that a message leads to. */
+const ENVELOPE_BYTES = 16 * 1024
+/** Deeper JSON would end the stack of whoever writes it again or passes it on. */
+const DEPTH = 500
 const username = (() => {
   try {
     return userInfo().username
@@ -92,32 +97,57 @@ export class Codec {
     return [...message.identities, DELIMITER, Buffer.from(this.sign(parts)), ...parts, ...buffers]
   }
 
-  /** The message in `frames`, or undefined where they are malformed or wrongly signed: such messages are dropped. */
-  unpack(frames: readonly Buffer[]): Message | undefined {
+  /** The message in `frames`; undefined, and `refused` is told why, where they are malformed or wrongly signed. */
+  unpack(frames: readonly Buffer[], refused: (why: string) => void = () => undefined): Message | undefined {
     const at = frames.findIndex((frame) => frame.equals(DELIMITER))
-    if (at < 0 || frames.length < at + 6) return undefined
     const parts = frames.slice(at + 2, at + 6)
+    const no = (why: string) => void refused(why)
+    if (at < 0) return no('it has no <IDS|MSG> delimiter')
+    if (parts.length < 4) return no(`${parts.length} of its four parts are there`)
+    const identities = frames.slice(0, at)
+    const envelope = [...identities, parts[0]].reduce((bytes, part) => bytes + part.byteLength, at)
+    if (envelope > ENVELOPE_BYTES) return no(`its header and identities are larger than ${ENVELOPE_BYTES} bytes`)
     const expected = Buffer.from(this.sign(parts))
     const given = frames[at + 1]
-    if (expected.length !== given.length || !timingSafeEqual(expected, given)) return undefined
+    if (expected.length !== given.length || !timingSafeEqual(expected, given)) return no('its signature is wrong')
     try {
-      const [header, parent, metadata, content] = parts.map((part) => JSON.parse(part.toString('utf8')) as unknown)
-      if (!isObject(header) || !isObject(parent) || !isObject(metadata) || !isObject(content)) return undefined
-      if (typeof header.msg_type !== 'string' || typeof header.msg_id !== 'string') return undefined
+      const [header, parent, metadata, content] = parts.map(parse)
+      if (typeof header.msg_type !== 'string' || typeof header.msg_id !== 'string')
+        return no('its header has no msg_type or no msg_id')
       return {
-        identities: frames.slice(0, at),
-        header: header as unknown as Header,
-        parent_header: parent as unknown as Header,
+        identities,
+        header: scalars(header) as unknown as Header,
+        parent_header: scalars(parent) as unknown as Header,
         metadata,
         content,
         buffers: frames.slice(at + 6),
       }
-    } catch {
-      return undefined
+    } catch (error) {
+      return no((error as Error).message)
     }
   }
 }
 
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+function parse(part: Buffer): Json {
+  if (!isUtf8(part)) throw new Error('one of its parts is not UTF-8')
+  let value: unknown
+  try {
+    value = JSON.parse(part.toString())
+  } catch {
+    throw new Error('one of its parts is not JSON') // what it is instead may be long, and binary
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new Error('one of its parts is no JSON object')
+  if (isDeeper(value, DEPTH)) throw new Error(`it is nested more than ${DEPTH} levels deep`)
+  return value as Json
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((one) => isDeeper(one, levels - 1))
+}
+
+/** What headers consist of; anything else in them is let go. */
+function scalars(header: Json): Json {
+  return Object.fromEntries(Object.entries(header).filter(([, value]) => typeof value !== 'object' || value === null))
 }

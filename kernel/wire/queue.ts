@@ -79,7 +79,7 @@ export class SendQueue {
   }
 }
 
-function sizeOf(parts: readonly Buffer[]): number {
+export function sizeOf(parts: readonly Buffer[]): number {
   let bytes = 256 // what an empty message costs
   for (const part of parts) bytes += part.byteLength
   return bytes

@@ -54,6 +54,7 @@ export class Server implements Kernel {
 
   interrupt(): void {
     this.interrupts++
+    this.compiler.interrupt()
     this.cell.interrupt()
   }
 
@@ -69,7 +70,8 @@ export class Server implements Kernel {
   }
 
   enter(request: Message, quiet: boolean): Origin {
-    const origin: Origin = { request, quiet }
+    const { identities, header } = request
+    const origin: Origin = { request: { identities, header }, quiet } // not its content: origins are kept for long
     this.running.push(origin)
     this.last = origin
     return origin
@@ -86,14 +88,16 @@ export class Server implements Kernel {
       if (message.header.msg_type === 'execute_request') this.doomed.add(message)
   }
 
-  private received(channel: Channel, message: Message): void {
+  private async received(channel: Channel, message: Message): Promise<void> {
     if (channel === 'stdin') return this.answered(message)
-    if (channel === 'control') return void this.handle(channel, message)
+    if (channel === 'control') return this.handle(channel, message)
+    let handled: Promise<void>
     try {
-      this.subshells.push(message)
+      handled = this.subshells.push(message)
     } catch (error) {
-      void this.handle(channel, message, failure('UnknownSubshell', (error as Error).message))
+      return this.handle(channel, message, failure('UnknownSubshell', (error as Error).message))
     }
+    return handled
   }
 
   private async handle(channel: Channel, request: Message, refusal?: ErrorReply): Promise<void> {
@@ -103,8 +107,12 @@ export class Server implements Kernel {
     const reply = refusal ?? (await this.replyTo(handler, request))
     if (handler?.reply !== undefined || !handler) {
       const type = handler?.reply ?? header.msg_type.replace(/(_request)?$/, '_reply')
-      this.sockets.reply(channel, request, type, reply ?? {})
-    }
+      try {
+        this.sockets.reply(channel, request, type, reply ?? {})
+      } catch (error) {
+        this.sockets.reply(channel, request, type, failureOf(error))
+      }
+    } else if (reply?.status === 'error') this.sockets.dropped(`a ${header.msg_type}`, String(reply.evalue))
     this.sockets.publish('status', { execution_state: 'idle' }, header)
     await handler?.after?.(request, this)
   }
@@ -116,8 +124,7 @@ export class Server implements Kernel {
     try {
       return (await handler.handle(request, this)) ?? undefined
     } catch (error) {
-      const { name, message } = error as Error
-      return failure(name, message)
+      return failureOf(error)
     }
   }
 
@@ -132,7 +139,12 @@ export class Server implements Kernel {
     const { type, content, metadata, buffers } = frame
     if (origin?.quiet && !type.startsWith('comm_')) return
     if (type === 'execute_result' && origin) origin.result = String((content.data as Json)['text/plain'])
-    this.sockets.publish(type, content, parent, { metadata, buffers })
+    try {
+      this.sockets.publish(type, content, parent, { metadata, buffers })
+    } catch (error) {
+      const text = `a ${type} could not be sent: ${(error as Error).message}\n`
+      this.sockets.publish('stream', { name: 'stderr', text }, parent)
+    }
   }
 
   private ask({ id, prompt, password }: Extract<FromCell, { op: 'input' }>, { request }: Origin): void {
@@ -149,7 +161,7 @@ export class Server implements Kernel {
     const input = asked === undefined ? undefined : this.inputs.get(asked)
     if (asked === undefined || input === undefined) return
     this.inputs.delete(asked)
-    this.cell.answerInput(input, String(content.value ?? ''))
+    this.cell.answerInput(input, typeof content.value === 'string' ? content.value : '')
   }
 
   private died(told: string): void {
@@ -163,4 +175,9 @@ export class Server implements Kernel {
 
 export function failure(ename: string, evalue: string): ErrorReply {
   return { status: 'error', ename, evalue, traceback: [`${ename}: ${evalue}`] }
+}
+
+function failureOf(error: unknown): ErrorReply {
+  const { name, message } = error as Error
+  return failure(name, message)
 }

@@ -3,9 +3,11 @@ import { randomUUID } from 'node:crypto'
 import type { Message } from './message.js'
 
 interface Queue {
-  waiting: Message[]
+  waiting: { message: Message; done(): void }[]
   working: boolean
 }
+
+const MOST = 1000
 
 export class Shells {
   private readonly main: Queue = { waiting: [], working: false }
@@ -15,6 +17,7 @@ export class Shells {
   constructor(private readonly handle: (message: Message) => Promise<void>) {}
 
   create(): string {
+    if (this.subs.size >= MOST) throw new Error(`this kernel has ${MOST} subshells: delete_subshell_request ends one`)
     const id = randomUUID()
     this.subs.set(id, { waiting: [], working: false })
     return id
@@ -29,16 +32,17 @@ export class Shells {
     return [...this.subs.keys()]
   }
 
-  /** Throws where the message names a subshell that there is not. */
-  push(message: Message): void {
+  /** Resolves when the message has been handled. Throws where it names a subshell that there is not. */
+  push(message: Message): Promise<void> {
     const queue = this.of(message)
-    queue.waiting.push(message)
+    const handled = new Promise<void>((done) => queue.waiting.push({ message, done }))
     if (!queue.working) void this.work(queue)
+    return handled
   }
 
   /** What waits behind `message` in its own queue. */
   behind(message: Message): readonly Message[] {
-    return this.of(message).waiting
+    return this.of(message).waiting.map((one) => one.message)
   }
 
   private of({ header }: Message): Queue {
@@ -51,7 +55,10 @@ export class Shells {
 
   private async work(queue: Queue): Promise<void> {
     queue.working = true
-    for (let next = queue.waiting.shift(); next; next = queue.waiting.shift()) await this.handle(next)
+    for (let next = queue.waiting.shift(); next; next = queue.waiting.shift()) {
+      await this.handle(next.message)
+      next.done()
+    }
     queue.working = false
   }
 }

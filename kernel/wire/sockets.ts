@@ -1,14 +1,16 @@
-/** The five sockets of a kernel: bound, read in loops, written through one queue each. */
-import { Publisher, Reply, Router, XPublisher } from 'zeromq'
+/** The five sockets of a kernel: bound, read in loops, written through one queue each. What cannot be read is dropped and told. */
+import { Reply, Router } from 'zeromq'
 import { address, type Connection } from './connection.js'
+import { Drops } from './drops.js'
 import { Codec, type Header, type Json, type Message } from './message.js'
-import { SendQueue } from './queue.js'
+import { PatientPublisher } from './publisher.js'
+import { SendQueue, sizeOf, type Sender } from './queue.js'
 
 export type Channel = 'shell' | 'control' | 'stdin'
 
 export interface Listener {
-  /** One message of a channel, signature verified. */
-  received(channel: Channel, message: Message): void
+  /** One message of a channel, signature verified; resolves when it is done with. */
+  received(channel: Channel, message: Message): Promise<void>
   /** A socket failed for good. */
   failed(error: Error): void
 }
@@ -16,40 +18,68 @@ export interface Listener {
 const CHANNELS = ['shell', 'control', 'stdin'] as const
 const LINGER_MS = 1000 // what is still on its way when the kernel closes
 const SUBSCRIBE = 1
+/** Larger frames end the connection that they come from: they fit no string. */
+const FRAME_BYTES = 256 * 1024 * 1024
+/** The same for subscriptions and heartbeats. */
+const SMALL_FRAME_BYTES = 4096
+/** Answers that may wait for one front end. */
+const ANSWERS = 10_000
+/** Requests that are read but not done with: front ends wait when there are more. */
+const REQUEST_BYTES = 64 * 1024 * 1024
 
 export class Sockets {
   readonly codec: Codec
   private readonly routers: Record<Channel, Router>
-  private readonly iopub: XPublisher
-  private readonly heartbeat = new Reply({ linger: 0 })
+  private readonly iopub: PatientPublisher
+  private readonly heartbeat: Reply
   private readonly queues: Record<Channel | 'iopub', SendQueue>
+  private readonly drops: Drops
   private closing = false
+  private waiting = 0
+  private readMore?: () => void
 
   constructor(
     private readonly connection: Connection,
     private readonly listener: Listener,
+    { patience, log }: { patience?: number; log?: (line: string) => void } = {},
   ) {
     this.codec = new Codec(connection.key, connection.signature_scheme)
-    // A router drops what exceeds its high-water mark, so it has none; replies are few.
-    const router = () => new Router({ linger: LINGER_MS, sendHighWaterMark: 0, receiveHighWaterMark: 0 })
+    this.drops = new Drops(log)
+    const ipv6 = connection.ip.includes(':')
+    const router = () =>
+      new Router({
+        linger: LINGER_MS,
+        maxMessageSize: FRAME_BYTES,
+        sendHighWaterMark: ANSWERS,
+        sendTimeout: 0,
+        mandatory: true, // else what exceeds the mark is dropped without a word
+        ipv6,
+      })
     this.routers = { shell: router(), control: router(), stdin: router() }
-    // noDrop: a slow reader makes `send` wait (and, through the queue, the cell) instead of losing output.
-    this.iopub = new XPublisher({ linger: LINGER_MS, noDrop: true, verbosity: 'allSubs' })
-    const failed = (error: Error) => this.fail(error)
+    const small = { maxMessageSize: SMALL_FRAME_BYTES, ipv6 }
+    this.heartbeat = new Reply({ linger: 0, ...small })
+    const passedOver = () => this.drops.count('output', 'a front end does not read; it misses all until it reads again')
+    this.iopub = new PatientPublisher({ linger: LINGER_MS, ...small }, passedOver, patience)
+    const queue = (sender: Sender) => new SendQueue(sender, (error) => this.fail(error))
     this.queues = {
-      shell: new SendQueue(this.routers.shell, failed),
-      control: new SendQueue(this.routers.control, failed),
-      stdin: new SendQueue(this.routers.stdin, failed),
-      iopub: new SendQueue(this.iopub as unknown as Publisher, failed),
+      shell: queue(this.answerer('shell')),
+      control: queue(this.answerer('control')),
+      stdin: queue(this.answerer('stdin')),
+      iopub: queue(this.iopub),
     }
   }
 
   async open(): Promise<void> {
-    const at = (port: Parameters<typeof address>[1]) => address(this.connection, port)
+    const bind = (socket: Router | Reply | PatientPublisher['socket'], port: Parameters<typeof address>[1]) => {
+      const at = address(this.connection, port)
+      return socket.bind(at).catch((error: Error) => {
+        throw new Error(`cannot listen at ${at}, which the connection file names as ${port}: ${error.message}`)
+      })
+    }
     await Promise.all([
-      ...CHANNELS.map((channel) => this.routers[channel].bind(at(`${channel}_port`))),
-      this.iopub.bind(at('iopub_port')),
-      this.heartbeat.bind(at('hb_port')),
+      ...CHANNELS.map((channel) => bind(this.routers[channel], `${channel}_port`)),
+      bind(this.iopub.socket, 'iopub_port'),
+      bind(this.heartbeat, 'hb_port'),
     ])
     for (const channel of CHANNELS) void this.read(channel).catch((error: Error) => this.fail(error))
     void this.welcome().catch((error: Error) => this.fail(error))
@@ -57,24 +87,56 @@ export class Sockets {
   }
 
   private async read(channel: Channel): Promise<void> {
+    const refused = (why: string) => this.drops.count(`a message on ${channel}`, why)
     for await (const frames of this.routers[channel]) {
-      const message = this.codec.unpack(frames as Buffer[])
-      if (message) this.listener.received(channel, message)
+      const message = this.codec.unpack(frames as Buffer[], refused)
+      if (!message) continue
+      const bytes = sizeOf(frames as Buffer[])
+      this.waiting += bytes
+      const done = () => {
+        this.waiting -= bytes
+        if (this.waiting <= REQUEST_BYTES) this.readMore?.()
+      }
+      this.listener.received(channel, message).then(done, (error: Error) => {
+        refused(error.message)
+        done()
+      })
+      if (channel === 'shell') await this.room() // the others must be heard whatever waits
     }
+  }
+
+  /** Readers of iopub and requests that were read earlier come first. */
+  private async room(): Promise<void> {
+    if (this.waiting > REQUEST_BYTES) await new Promise<void>((resolve) => (this.readMore = resolve))
+    if (this.congested) await this.drained()
   }
 
   /** Whoever subscribes is told so: from then on nothing published is missed (JEP 65). */
   private async welcome(): Promise<void> {
-    for await (const [frame] of this.iopub) {
+    for await (const [frame] of this.iopub.socket) {
       if (frame[0] !== SUBSCRIBE) continue
       const topic = frame.subarray(1)
       const message = this.codec.make('iopub_welcome', { subscription: topic.toString() }, {}, { identities: [topic] })
       this.queues.iopub.push(this.codec.pack(message))
+      if (this.congested) await this.drained()
     }
   }
 
   private async beat(): Promise<void> {
     for await (const frames of this.heartbeat) await this.heartbeat.send(frames)
+  }
+
+  private answerer(channel: Channel): Sender {
+    const send = async (parts: Buffer[]) => {
+      try {
+        await this.routers[channel].send(parts)
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException
+        if (code === 'EAGAIN') this.drops.count(`an answer on ${channel}`, `a front end reads none: ${ANSWERS} wait`)
+        else if (code !== 'EHOSTUNREACH') throw error // it is gone
+      }
+    }
+    return { send }
   }
 
   private fail(error: Error): void {
@@ -101,6 +163,11 @@ export class Sockets {
     this.queues.iopub.push(this.codec.pack(this.codec.make(type, content, parent, { ...more, identities: topic })))
   }
 
+  /** Tells of what leads to nothing. */
+  dropped(what: string, why: string): void {
+    this.drops.count(what, why)
+  }
+
   /** Readers of iopub are behind: pause whoever publishes. */
   get congested(): boolean {
     return this.queues.iopub.full
@@ -118,6 +185,7 @@ export class Sockets {
     const limit = new Promise<void>((resolve) => setTimeout(resolve, LINGER_MS).unref())
     await Promise.race([Promise.all(all), limit])
     for (const queue of Object.values(this.queues)) queue.close()
-    for (const socket of [...Object.values(this.routers), this.iopub, this.heartbeat]) socket.close()
+    this.drops.sum()
+    for (const socket of [...Object.values(this.routers), this.iopub.socket, this.heartbeat]) socket.close()
   }
 }

@@ -4,7 +4,7 @@ import type { Bundle, ErrorContent, ExecuteResult, Shown } from '../../cell/prot
 import type { Compiled } from '../../compiler/protocol.js'
 import { CellDied, type Origin } from '../cell.js'
 import type { Json, Message } from '../message.js'
-import { text, type Handler, type Kernel } from './handler.js'
+import { shortened, text, type Handler, type Kernel } from './handler.js'
 
 type Failed = { status: 'error' } & ErrorContent
 type Succeeded = { status: 'ok'; shown?: Shown }
@@ -28,9 +28,10 @@ export const execute: Handler = {
       const [source, name] = question(code)
       const result = await cell.run(source, silent ? undefined : count)
       if (result.status === 'ok') {
-        const user_expressions: Json = {}
+        const evaluated: [name: string, value: Json][] = []
         for (const [key, expression] of Object.entries(expressions))
-          user_expressions[key] = await cell.evaluate(expression, key)
+          evaluated.push([key, await cell.evaluate(expression, key)])
+        const user_expressions = Object.fromEntries(evaluated) // a name may be __proto__
         const payload = name === undefined ? [] : [await page(kernel, name)]
         return { status: 'ok', execution_count: count, user_expressions, payload }
       }
@@ -46,12 +47,17 @@ export const execute: Handler = {
 }
 
 class CellRun {
+  /** One that comes later ends all of it. */
+  private readonly interrupts: number
+
   constructor(
     private readonly kernel: Kernel,
     private readonly origin: Origin,
     private readonly label: string,
     private readonly allowStdin: boolean,
-  ) {}
+  ) {
+    this.interrupts = kernel.interrupts
+  }
 
   /** Runs `source`; what it declares is known to later cells if it succeeds. `count`: under which its result is shown. */
   async run(source: string, count?: number): Promise<Failed | Succeeded> {
@@ -82,9 +88,11 @@ class CellRun {
   private async compile(source: string, label: string): Promise<Failed | Compiled> {
     const { kernel } = this
     for (;;) {
-      const { interrupts, deaths } = kernel
-      const answer = await kernel.compiler.compile(source, label)
+      const { interrupts } = this
+      const { deaths } = kernel
+      const answer = await kernel.compiler.compile(source, label).catch((error: Error) => error)
       if (kernel.interrupts !== interrupts) return { status: 'error', ...errorContent(new Interrupted()) }
+      if (answer instanceof Error) return told(answer)
       if (kernel.deaths !== deaths) continue // it was compiled against variables that are gone
       return answer.ok ? answer.compiled : { status: 'error', ...answer.error }
     }
@@ -97,16 +105,22 @@ class CellRun {
       return await kernel.cell.execute({ op: 'execute', compiled: made, source, label, allowStdin, count }, origin)
     } catch (error) {
       if (!(error instanceof CellDied)) throw error
-      const { name, message } = error
-      return { status: 'error', ename: name, evalue: message, traceback: [`${name}: ${message}`] }
+      return told(error)
     }
   }
 }
 
-/** `name?` at the end of a cell asks for the pager. */
+/** An error of the kernel, whose stack is no business of the user. */
+function told({ name, message }: Error): Failed {
+  return { status: 'error', ename: name, evalue: message, traceback: [`${name}: ${message}`] }
+}
+
+/** `name?` at the end of a cell asks for the pager. Looks at its last line only: cells may be long. */
 function question(code: string): [source: string, name?: string] {
-  const found = /(?:^|\n)\s*([\p{ID_Start}$_][\p{ID_Continue}$.]*)\?\s*$/u.exec(code)
-  return found ? [code.slice(0, found.index), found[1]] : [code]
+  const cell = code.trimEnd()
+  const start = cell.lastIndexOf('\n') + 1
+  const found = /^([\p{ID_Start}$_][\p{ID_Continue}$.]*)\?$/u.exec(cell.slice(start).trimStart())
+  return found ? [cell.slice(0, start), found[1]] : [code]
 }
 
 async function page({ compiler }: Kernel, name: string): Promise<Bundle> {
@@ -120,8 +134,7 @@ async function page({ compiler }: Kernel, name: string): Promise<Bundle> {
 
 function expressionsOf({ content }: Message): Record<string, string> {
   const given = content.user_expressions ?? {}
-  const wrong = () =>
-    new TypeError(`user_expressions is ${JSON.stringify(given)}; expected an object from names to code`)
+  const wrong = () => new TypeError(`user_expressions is ${shortened(given)}; expected an object from names to code`)
   if (typeof given !== 'object' || given === null || Array.isArray(given)) throw wrong()
   for (const code of Object.values(given)) if (typeof code !== 'string') throw wrong()
   return given as Record<string, string>

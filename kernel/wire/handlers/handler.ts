@@ -46,19 +46,31 @@ export interface Kernel {
 /** `content[name]` as a string; says what is wrong with it otherwise. */
 export function text(content: Json, name: string): string {
   const value = content[name]
-  if (typeof value !== 'string')
-    throw new TypeError(`the request's ${name} is ${JSON.stringify(value)}; expected a string`)
+  if (typeof value !== 'string') throw new TypeError(`the request's ${name} is ${shortened(value)}; expected a string`)
   return value
+}
+
+/** `value` as JSON that fits into a sentence. */
+export function shortened(value: unknown): string {
+  const json = JSON.stringify(value) ?? 'missing'
+  return json.length > 80 ? `${json.slice(0, 80)}…` : json
 }
 
 /** A request's cursor (in code points) in UTF-16 units; at the end where it is absent. */
 export function cursorOf(content: Json, code: string): number {
-  const points = Array.from(code)
-  const at = typeof content.cursor_pos === 'number' ? content.cursor_pos : points.length
-  return points.slice(0, Math.max(0, at)).join('').length
+  const points = typeof content.cursor_pos === 'number' ? content.cursor_pos : code.length
+  let at = 0
+  for (let passed = 1; passed <= points && at < code.length; passed++) at += unitsAt(code, at)
+  return at
 }
 
 /** A place of `code` in UTF-16 units, in code points. */
 export function pointsTo(code: string, at: number): number {
-  return Array.from(code.slice(0, at)).length
+  let points = 0
+  for (let unit = 0; unit < at && unit < code.length; points++) unit += unitsAt(code, unit)
+  return points
+}
+
+function unitsAt(code: string, at: number): number {
+  return code.codePointAt(at)! > 0xffff ? 2 : 1
 }

@@ -1,9 +1,12 @@
 /** Messages, connection files, send queues, history: the wire's parts without sockets. */
 import assert from 'node:assert/strict'
-import { checkConnection, readConnection } from '../../../kernel/wire/connection.js'
+import { chmodSync } from 'node:fs'
+import { address, checkConnection, readConnection } from '../../../kernel/wire/connection.js'
 import { cursorOf, pointsTo } from '../../../kernel/wire/handlers/handler.js'
 import { Codec } from '../../../kernel/wire/message.js'
+import { Drops } from '../../../kernel/wire/drops.js'
 import { SendQueue } from '../../../kernel/wire/queue.js'
+import { ownFolder, written } from '../../src/model/files.js'
 
 describe('wire: messages', () => {
   const codec = new Codec('secret')
@@ -44,8 +47,27 @@ describe('wire: messages', () => {
       [header, '{}', '{}', '5'],
       ['{"msg_id":"1"}', '{}', '{}', '{}'],
       ['{"msg_id":1,"msg_type":"t"}', '{}', '{}', '{}'],
-    ])
-      assert.equal(open.unpack(frames(...parts)), undefined, parts.join(' '))
+      [header, '{}', '{}', `{"a":${'['.repeat(1000)}${']'.repeat(1000)}}`],
+      [`{"msg_id":"${'1'.repeat(20_000)}","msg_type":"t"}`, '{}', '{}', '{}'],
+    ]) {
+      const whys: string[] = []
+      assert.equal(
+        open.unpack(frames(...parts), (why) => whys.push(why)),
+        undefined,
+        parts.join(' ').slice(0, 99),
+      )
+      assert.equal(whys.length, 1)
+    }
+    const binary = [...frames(header, '{}', '{}'), Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])]
+    assert.equal(open.unpack(binary), undefined)
+  })
+
+  it('headers are kept as they are, but for what is nested in them', () => {
+    const open = new Codec('')
+    const header = { msg_id: '1', msg_type: 't', subshell_id: null, session: 's', more: 1, __proto: 'x' }
+    const frames = [JSON.stringify({ ...header, deep: { a: [1] }, list: [] }), '{}', '{}', '{}']
+    const message = open.unpack(['<IDS|MSG>', '', ...frames].map((part) => Buffer.from(part)))!
+    assert.deepEqual(message.header, header)
   })
 
   it('an unknown signature scheme is refused in words', () => {
@@ -54,14 +76,67 @@ describe('wire: messages', () => {
 })
 
 describe('wire: connection files', () => {
+  const folder = ownFolder()
   const good = { ip: '127.0.0.1', shell_port: 1, control_port: 2, stdin_port: 3, iopub_port: 4, hb_port: 5, key: 'k' }
 
   it('what is missing or wrong is named', () => {
     assert.equal(checkConnection(good).transport, 'tcp')
-    assert.throws(() => checkConnection({ ...good, hb_port: undefined }), /hb_port undefined; expected a port number/)
-    assert.throws(() => checkConnection({ ...good, transport: 'udp' as never }), /transport "udp"/)
-    assert.throws(() => checkConnection({ ...good, ip: undefined }), /no "ip"/)
+    const wrong: [change: object, told: RegExp][] = [
+      [{ hb_port: undefined }, /hb_port undefined; expected a port number/],
+      [{ shell_port: 0 }, /shell_port 0; expected a port number/],
+      [{ iopub_port: '5' }, /iopub_port "5"; expected a port number/],
+      [{ transport: 'udp' }, /transport "udp"; expected "tcp" or "ipc"/],
+      [{ ip: undefined }, /ip undefined; expected the address to listen at/],
+      [{ key: 5 }, /key 5; expected a string/],
+      [{ signature_scheme: 'hmac-md5' }, /signature_scheme "hmac-md5"; expected "hmac-sha256"/],
+    ]
+    for (const [change, told] of wrong) assert.throws(() => checkConnection({ ...good, ...change }), told)
+    for (const value of [null, [], 'text'])
+      assert.throws(() => checkConnection(value as never), /expected a JSON object/)
     assert.throws(() => readConnection('/no/such/file'), /cannot read the connection file/)
+  })
+
+  it('addresses of both kinds and socket paths are written as zeromq reads them', () => {
+    assert.equal(address(checkConnection(good), 'shell_port'), 'tcp://127.0.0.1:1')
+    assert.equal(address(checkConnection({ ...good, ip: '::1' }), 'hb_port'), 'tcp://[::1]:5')
+    assert.equal(address(checkConnection({ ...good, ip: '/tmp/k', transport: 'ipc' }), 'hb_port'), 'ipc:///tmp/k-5')
+  })
+
+  it('a file that others may read or write is told, with what to do', () => {
+    const path = written(folder, 'connection.json', Buffer.from(JSON.stringify(good)))
+    for (const [mode, told] of [
+      [0o600, 0],
+      [0o700, 0],
+      [0o640, 1],
+      [0o602, 1],
+      [0o644, 1],
+    ]) {
+      chmodSync(path, mode)
+      const lines: string[] = []
+      assert.equal(readConnection(path, (line) => lines.push(line)).key, 'k')
+      assert.equal(lines.length, told, mode.toString(8))
+      if (told) assert.ok(lines[0].includes(`chmod 600 ${path}`))
+    }
+  })
+})
+
+describe('wire: drops', () => {
+  it('each has its line; of a flood the first have, the rest is counted', () => {
+    const lines: string[] = []
+    const drops = new Drops((line) => lines.push(line))
+    for (let i = 0; i < 5000; i++) drops.count('a message on shell', i % 2 ? 'its signature is wrong' : 'it is empty')
+    assert.equal(lines.length, 10)
+    assert.equal(lines[0], 'a message on shell was dropped: it is empty')
+    drops.sum()
+    assert.equal(
+      lines[10],
+      'more was dropped: 2495 × a message on shell: it is empty; 2495 × a message on shell: its signature is wrong',
+    )
+    drops.sum()
+    assert.equal(lines.length, 11)
+    drops.count('a message on shell', 'it is empty')
+    assert.equal(lines.length, 12)
+    drops.sum()
   })
 })
 
