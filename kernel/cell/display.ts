@@ -70,8 +70,26 @@ function plainData(value: unknown, what: string): unknown {
   }
 }
 
+/** What node keeps on promises and timers to know whose they are. */
+const BOOKKEEPING = ['async_id_symbol', 'trigger_async_id_symbol', 'kResourceStore']
+
+function hideBookkeeping(value: object): void {
+  for (const key of Object.getOwnPropertySymbols(value))
+    if (BOOKKEEPING.includes(key.description!)) Object.defineProperty(value, key, { enumerable: false })
+}
+
+/** Promises look as they do where nobody follows them. Call once per process. */
+export function hidePromiseBookkeeping(): void {
+  const value = function (this: object) {
+    hideBookkeeping(this)
+    return this
+  }
+  Reflect.defineProperty(Promise.prototype, inspect.custom, { value, configurable: true, writable: true })
+}
+
 export function plain(value: unknown): string {
   try {
+    if (typeof value === 'object' && value !== null) hideBookkeeping(value)
     return inspect(value, { depth: 4, maxArrayLength: 100, maxStringLength: 10_000, breakLength: 100 })
   } catch (error) {
     return `[a value that cannot be shown: ${String((error as Error)?.message ?? error)}]`

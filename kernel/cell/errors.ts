@@ -9,7 +9,7 @@ import type { ErrorContent } from './protocol.js'
 export interface CellSource {
   /** File name in V8's frames. */
   file: string
-  /** What users read: "Cell [3]". */
+  /** What users read: "Cell [3]", or the name of a file beside the notebook. */
   label: string
   source: string
   /** Where a place in the code as it runs (or, with `before`, in the converter's JavaScript) stands in the cell. */
@@ -25,12 +25,14 @@ export class Interrupted extends Error {
 }
 
 const cells = new Map<string, CellSource>()
+const labels = new Map<string, CellSource>()
 const awaits = new WeakMap<object, { cell: CellSource; line: number; column: number }[]>()
 const KERNEL = dirname(dirname(fileURLToPath(import.meta.url)))
 const HEADER_LINES = 1 // the line that opens the function around a cell's code
 
 export function remember(cell: CellSource): void {
   cells.set(cell.file, cell)
+  labels.set(cell.label, cell)
 }
 
 /** `error` came out of an await at this place of `cell`. */
@@ -63,7 +65,7 @@ function frame(site: NodeJS.CallSite): string | undefined {
   const cell = cells.get(file)
   if (!cell) {
     const path = file.startsWith('file:') ? fileURLToPath(file) : file
-    const internal = path.startsWith(KERNEL) || /^node:(vm|internal\/(process|timers|modules))/.test(path)
+    const internal = path.startsWith(KERNEL) || path.startsWith('node:')
     return internal || (file === '' && !site.isNative()) ? undefined : `    at ${String(site)}`
   }
   const at = placeOf(cell, site)
@@ -81,7 +83,7 @@ function placeOf(cell: CellSource, site: NodeJS.CallSite): Position | undefined 
   return cell.position(line, (site.getColumnNumber() ?? 1) - 1)
 }
 
-const FRAME = /\((Cell \[[^\]]*\]):(\d+):(\d+)\)$|at (?:async )?(Cell \[[^\]]*\]):(\d+):(\d+)$/
+const FRAME = /(?:\(|at (?:async )?)([^()]+):(\d+):(\d+)\)?$/
 
 /** What a notebook shows for a thrown value, whatever its properties do when they are read. */
 export function errorContent(thrown: unknown): ErrorContent {
@@ -100,9 +102,9 @@ function contentOf(thrown: unknown): ErrorContent {
   }
   const error = thrown as Error
   const ename = String(error.name || error.constructor?.name || 'Error')
-  const evalue = String(error.message ?? '')
+  const evalue = asWritten(String(error.message ?? ''))
   const stack = typeof error.stack === 'string' ? error.stack : ''
-  const frames = stack.split('\n').filter((line) => /^\s+at /.test(line))
+  const frames = [...unreadable(error, stack), ...stack.split('\n').filter((line) => /^\s+at /.test(line))]
   for (const { cell, line, column } of awaits.get(error) ?? []) {
     const at = cell.position(line, column, true)
     const text = `    at async ${cell.label}:${(at?.line ?? 0) + 1}:${(at?.column ?? 0) + 1}`
@@ -112,6 +114,21 @@ function contentOf(thrown: unknown): ErrorContent {
   const details = withoutStack(error)
   const lines = [`${red(ename)}${evalue ? `: ${evalue}` : ''}`, ...excerptOf(frames), ...frames, ...details]
   return { ename, evalue, traceback: lines.flatMap((line) => line.split('\n')) }
+}
+
+/** V8 quotes a cell's code as it runs: `exports.f`, `(0 , node_path_1.f)`. */
+function asWritten(message: string): string {
+  if (!/^[^'"]* is not (a function|a constructor|iterable|async iterable)\b/.test(message)) return message
+  return message.replace(/\(0 , ([^()]*)\)/g, '$1').replace(/^(exports|[\w$]+_\d+)\.(default\.)?/, '')
+}
+
+/** Where V8 cannot read the code of a cell: it says so above the stack only. */
+function unreadable(error: Error, stack: string): string[] {
+  if (!(error instanceof SyntaxError)) return []
+  const [, file, line, before] = /^(.*):(\d+)\n.*\n( *)\^/.exec(stack) ?? []
+  const cell = cells.get(file)
+  const at = cell?.position(+line - 1 - HEADER_LINES, before.length)
+  return at ? [`    at ${cell!.label}:${at.line + 1}:${at.column + 1}`] : []
 }
 
 /** Own properties and the cause, as util.inspect shows them below a stack. */
@@ -136,27 +153,22 @@ function isErrorLike(value: unknown): boolean {
 /** The line of the first frame that lies in a cell, with a caret below the column. */
 function excerptOf(frames: readonly string[]): string[] {
   for (const text of frames) {
-    const found = FRAME.exec(text)
-    if (!found) continue
-    const label = found[1] ?? found[4]
-    const cell = [...cells.values()].findLast((one) => one.label === label)
-    return cell ? excerpt(cell.source, { line: +(found[2] ?? found[5]) - 1, column: +(found[3] ?? found[6]) - 1 }) : []
+    const [, label, line, column] = FRAME.exec(text) ?? []
+    const cell = labels.get(label)
+    if (cell) return excerpt(cell.source, { line: +line - 1, column: +column - 1 })
   }
   return []
 }
 
-/** A line of `source` with carets below the place. */
-export function excerpt(source: string, at: Position, end?: Position): string[] {
-  const lines = source.split('\n')
-  const text = lines[at.line]
+/** A line of `source` with a caret below the place. */
+function excerpt(source: string, at: Position): string[] {
+  const text = source.split(/\r\n|[\n\r\u2028\u2029]/)[at.line]
   if (text === undefined) return []
   const number = String(at.line + 1)
-  const width = end && end.line === at.line ? Math.max(1, end.column - at.column) : 1
   const from = Math.max(0, at.column - 100) // a minified line would fill the screen
   const gutter = ' '.repeat(number.length)
-  const shown = text.slice(from, from + 160)
   const pad = text.slice(from, at.column).replace(/[^\t]/g, ' ')
-  return [`  ${number} | ${shown}`, `  ${gutter} | ${pad}${red('^'.repeat(Math.min(width, 160 - pad.length)))}`]
+  return [`  ${number} | ${text.slice(from, from + 160)}`, `  ${gutter} | ${pad}${red('^')}`]
 }
 
 export function red(text: string): string {

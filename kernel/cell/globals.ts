@@ -34,19 +34,33 @@ function helpers<Result>(raw: (type: string, data: string | Uint8Array) => Resul
   return Object.fromEntries(made) as Helpers<Result>
 }
 
+const said = new WeakSet<object>()
+let lastId: string | undefined
+
+/** Whether `value` is what a display just answered: a cell that ends with one has nothing more to show. */
+export function isDisplayed(value: unknown): boolean {
+  return typeof value === 'object' && value !== null ? said.has(value) : value !== undefined && value === lastId
+}
+
 export function defineGlobals(host: Host, send: (frame: FromCell) => void): void {
+  const answer = (data: Bundle, metadata?: Bundle) => (lastId = host.display(data, { metadata }))
   const display = Object.assign(
-    async (value: unknown) => {
-      const { data, metadata } = await show(value)
-      return host.display(data, { metadata })
+    (value: unknown) => {
+      const shown = async () => {
+        const { data, metadata } = await show(value)
+        return answer(data, metadata)
+      }
+      const id = shown()
+      said.add(id)
+      return id
     },
-    helpers((type, data) => host.display({ [type]: data })),
+    helpers((type, data) => answer({ [type]: data })),
     {
       update: async (id: string, value: unknown) => {
         const { data, metadata } = await show(value)
         host.update(id, data, metadata)
       },
-      bundle: (data: Bundle, metadata?: Bundle) => host.display(data, { metadata }),
+      bundle: answer,
     },
   )
   const clearOutput = ({ wait = false }: { wait?: boolean } = {}) =>

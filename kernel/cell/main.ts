@@ -1,6 +1,7 @@
 /** The cell process: runs cells, and holds whatever they load. Started by the wire process, never by hand. */
 import { randomUUID } from 'node:crypto'
 import { Comms } from './comms.js'
+import { hidePromiseBookkeeping } from './display.js'
 import { errorContent, Interrupted, mapStacks } from './errors.js'
 import { defineGlobals, tslabModule } from './globals.js'
 import { makeHost } from './host.js'
@@ -95,6 +96,7 @@ function report(error: unknown): void {
 }
 
 mapStacks()
+hidePromiseBookkeeping()
 process.on('unhandledRejection', report)
 process.on('uncaughtException', report)
 process.on('exit', () => streams.flush())

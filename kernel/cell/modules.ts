@@ -1,135 +1,217 @@
 /** What `import` and `require` find in a cell: the shipped package, the notebook folder's packages and files, node's own. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import Module, { createRequire, isBuiltin } from 'node:module'
-import { dirname, extname, join, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { dirname, join, relative, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { runInThisContext } from 'node:vm'
-import type { ShippedPackage } from './package.js'
+import type { SideFile } from '../compiler/protocol.js'
 import { SCOPE, type CellScope } from '../compiler/transform.js'
+import { remember, type CellSource } from './errors.js'
+import type { ShippedPackage } from './package.js'
+import { positions } from './positions.js'
+import { isEsModule, locate, packageName } from './resolve.js'
 
 type Exports = Record<string, unknown>
 
+/** How code in one file reaches others. */
+export interface Home extends Pick<CellScope, 'import' | 'meta'> {
+  require: NodeJS.Require
+}
+
 export class Modules {
-  private readonly require: NodeJS.Require
+  /** ES modules by their URL. */
   private readonly loaded = new Map<string, Exports>()
   private readonly provided = new Map<string, () => Exports>()
-  private readonly sideCode = new Map<string, string>()
+  private readonly sides = new Map<string, SideFile>()
   private readonly sideModules = new Map<string, Module>()
+  /** A file beside the notebook → those that import it. */
+  private readonly importers = new Map<string, Set<string>>()
+  /** Local files that are loaded by node: when they changed, and how often that was seen. */
+  private readonly local = new Map<string, { changed: number; times: number }>()
   /** Names that differ between the package and the notebook's folder are decided on the disk: a real package wins. */
   private readonly shipsItself: boolean
 
   constructor(
     private readonly folder: string,
     private readonly shipped: ShippedPackage,
-    private readonly sideScope: CellScope,
+    private readonly scopeOf: (source: CellSource, home: Home) => CellScope,
   ) {
-    this.require = createRequire(join(folder, 'cell.js'))
     this.shipsItself = !existsSync(join(folder, 'node_modules', shipped.name))
   }
 
   /** What `specifier` loads where the notebook's folder has no such package. */
   provide(specifier: string, make: () => Exports): void {
     if (existsSync(join(this.folder, 'node_modules', specifier))) return
-    this.provided.set(specifier, () => {
-      const found = this.loaded.get(specifier) ?? make()
-      this.loaded.set(specifier, found)
-      return found
+    let made: Exports | undefined
+    this.provided.set(specifier, () => (made ??= make()))
+  }
+
+  /** New code of files beside the notebook: they, and what imports them, load again at their next import. */
+  updateSides(files: readonly SideFile[]): void {
+    const forget = (path: string) => {
+      if (this.sideModules.delete(path)) this.importers.get(path)?.forEach(forget)
+    }
+    for (const side of files) {
+      this.sides.set(side.path, side)
+      forget(side.path)
+    }
+  }
+
+  /** For the file at `path`, which need not exist. */
+  home(path = join(this.folder, 'cell.ts')): Home {
+    const native = createRequire(path)
+    const { resolve, cache, extensions, main } = native
+    const require = Object.assign((specifier: string) => this.require(specifier, path, native), {
+      resolve,
+      cache,
+      extensions,
+      main,
     })
-  }
-
-  /** New code of files beside the notebook: they load again at their next import. */
-  updateSides(files: readonly { path: string; data: string }[]): void {
-    for (const { path, data } of files) {
-      this.sideCode.set(path, data)
-      this.sideModules.delete(path)
+    const url = pathToFileURL(path).href
+    const findUrl = (specifier: string) => {
+      if (isBuiltin(specifier)) return specifier.startsWith('node:') ? specifier : `node:${specifier}`
+      return this.esModule(specifier, path, native) ?? pathToFileURL(resolve(specifier)).href
     }
+    const meta = { url, filename: path, dirname: dirname(path), resolve: findUrl }
+    return { require, import: (specifier) => this.import(String(specifier), path, native), meta }
   }
 
-  /** Loads the ES modules among `specifiers`, so that `requireFor` finds them without waiting. */
-  async preload(specifiers: readonly string[]): Promise<void> {
+  /** Loads what `require` would not find without waiting: ES modules, and files beside the notebook that may await. */
+  async preload(specifiers: readonly string[], from = join(this.folder, 'cell.ts')): Promise<void> {
+    const native = createRequire(from)
     for (const specifier of specifiers) {
-      if (this.loaded.has(specifier) || this.provided.has(specifier) || this.sidePath(this.folder, specifier)) continue
-      const target = this.esModule(specifier)
-      if (target) this.loaded.set(specifier, interoperable((await import(target)) as Exports))
+      const side = this.sidePath(dirname(from), specifier)
+      if (side) await this.preloadSide(side)
+      else if (!this.provided.has(specifier)) {
+        const url = this.esModule(specifier, from, native)
+        if (url && !this.loaded.has(url)) this.loaded.set(url, interoperable((await import(url)) as Exports))
+      }
     }
   }
 
-  /** `require` for code in `folder`. */
-  requireFor(folder = this.folder, require = this.require): (specifier: string) => unknown {
-    return (specifier) => {
-      const side = this.sidePath(folder, specifier)
-      if (side) return this.side(side).exports
-      const found = this.loaded.get(specifier) ?? this.provided.get(specifier)?.()
-      if (found) return found
-      const target = this.esModule(specifier, require)
-      // Files beside the notebook reach ES modules through node's own require of them (node ≥ 20.19).
-      return target ? interoperable(require(fileOf(target)) as Exports) : require(specifier)
+  private require(specifier: string, from: string, native: NodeJS.Require): unknown {
+    const side = this.sidePath(dirname(from), specifier)
+    if (side) {
+      this.importers.set(side, (this.importers.get(side) ?? new Set()).add(from.replace(/\.tsx?$/, '.js')))
+      return this.side(side).exports
     }
-  }
-
-  /** `import()` in a cell: a module namespace, as in any ES module. */
-  async import(specifier: unknown): Promise<unknown> {
-    const name = String(specifier)
-    const side = this.sidePath(this.folder, name)
-    if (side) return interoperable(this.side(side).exports as Exports)
-    const provided = this.provided.get(name)
+    const provided = this.provided.get(specifier)
     if (provided) return provided()
-    if (isBuiltin(name) || /^(data|file|node):/.test(name)) return import(name)
-    return import(this.esModule(name) ?? pathToFileURL(this.require.resolve(name)).href)
+    const url = this.esModule(specifier, from, native)
+    if (!url) return this.advised(specifier, () => native(specifier))
+    // A `require` that no static import announced reaches ES modules through node's own (node ≥ 20.19).
+    return this.loaded.get(url) ?? interoperable(native(fileURLToPath(url)) as Exports)
+  }
+
+  /** `import()`: a module namespace, as in any ES module. */
+  private async import(specifier: string, from: string, native: NodeJS.Require): Promise<unknown> {
+    const side = this.sidePath(dirname(from), specifier)
+    if (side) {
+      await this.preloadSide(side)
+      return interoperable(this.side(side).exports as Exports)
+    }
+    const provided = this.provided.get(specifier)
+    if (provided) return provided()
+    if (isBuiltin(specifier) || /^(data|file|node):/.test(specifier)) return import(specifier)
+    const url = this.esModule(specifier, from, native)
+    if (url) return import(url)
+    const path = this.advised(specifier, () => native.resolve(specifier))
+    if (!/\.(json|node)$/.test(path)) return import(this.urlOf(path))
+    const value = native(path) as unknown
+    return { ...(typeof value === 'object' && value), default: value }
+  }
+
+  /** What node says about a package that is not there, and what to do. */
+  private advised<T>(specifier: string, find: () => T): T {
+    try {
+      return find()
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      const [said, missing] = /^Cannot find module '([^']*)'/.exec(message) ?? []
+      if (code !== 'MODULE_NOT_FOUND' || missing !== specifier) throw error
+      const name = packageName(specifier)
+      const advice = name ? `: npm install ${name} (in ${this.folder})` : ` from ${this.folder}`
+      throw Object.assign(new Error(`${said}${advice}`), { code })
+    }
   }
 
   /** The URL of an ES module, or undefined where `require` is the right way in. */
-  private esModule(specifier: string, require = this.require): string | undefined {
+  private esModule(specifier: string, from: string, native: NodeJS.Require): string | undefined {
     if (this.shipsItself && specifier === this.shipped.name) return pathToFileURL(this.shipped.module).href
     if (isBuiltin(specifier)) return undefined
     if (/^(data|file):/.test(specifier)) return specifier
-    let path: string
-    try {
-      path = require.resolve(specifier)
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      if (code !== 'ERR_PACKAGE_PATH_NOT_EXPORTED') return undefined // `require` says what is wrong
-      const found = importEntry(this.folder, specifier) // a package for `import` only
-      if (!found) throw error
-      path = found
-    }
-    return isEsModule(path) ? pathToFileURL(path).href : undefined
+    const path = locate(dirname(from), specifier, native)
+    if (path === undefined) return undefined // `require` says what is wrong
+    const url = this.urlOf(path)
+    return isEsModule(path) ? url : undefined
   }
 
+  /** The URL of a file; another one when a local file has changed, and then `require` loads it anew too. */
+  private urlOf(path: string): string {
+    const url = pathToFileURL(path).href
+    if (path.includes('/node_modules/') || path.endsWith('.node')) return url
+    const changed = statSync(path).mtimeMs
+    const known = this.local.get(path) ?? { changed, times: 0 }
+    const times = known.times + (known.changed === changed ? 0 : 1)
+    this.local.set(path, { changed, times })
+    if (times > known.times) delete Module.createRequire(path).cache[path]
+    return times === 0 ? url : `${url}?changed=${times}`
+  }
+
+  // ---------------------------------------------------------------- files beside the notebook
+
   private sidePath(folder: string, specifier: string): string | undefined {
-    if (!/^\.{0,2}\//.test(specifier)) return undefined
+    if (!/^\.{0,2}\//.test(specifier) && !/^\.\.?$/.test(specifier)) return undefined
     const full = resolve(folder, specifier)
-    return [full, `${full}.js`, full.replace(/\.tsx?$/, '.js'), join(full, 'index.js')].find((p) =>
-      this.sideCode.has(p),
-    )
+    return [full, `${full}.js`, full.replace(/\.tsx?$/, '.js'), join(full, 'index.js')].find((p) => this.sides.has(p))
   }
 
   private side(path: string): Module {
     const found = this.sideModules.get(path)
     if (found) return found
-    const module = new Module(path)
-    module.filename = path
-    this.sideModules.set(path, module)
+    const [module, body] = this.begin(path)
     try {
-      const run = runInThisContext(
-        `(function (exports, require, module, __filename, __dirname, ${SCOPE}) {${this.sideCode.get(path)}\n})`,
-        {
-          filename: path,
-        },
-      ) as (...args: unknown[]) => void
-      run(
-        module.exports,
-        this.requireFor(dirname(path), createRequire(path)),
-        module,
-        path,
-        dirname(path),
-        this.sideScope,
-      )
+      body('function')
     } catch (error) {
       this.sideModules.delete(path)
       throw error
     }
     return module
+  }
+
+  private async preloadSide(path: string): Promise<void> {
+    if (this.sideModules.has(path)) return // or is being loaded: a circle
+    const { imports, source } = this.sides.get(path)!
+    const [, body] = this.begin(path)
+    try {
+      await this.preload(imports, source)
+      await body('async function')
+    } catch (error) {
+      this.sideModules.delete(path)
+      throw error
+    }
+  }
+
+  private begin(path: string): [Module, (kind: string) => unknown] {
+    const { data, source, maps } = this.sides.get(path)!
+    const label = relative(this.folder, source)
+    const about: CellSource = {
+      file: path,
+      label,
+      source: readFileSync(source, 'utf8'),
+      position: positions(maps, 0),
+    }
+    remember(about)
+    const module = new Module(path)
+    module.filename = path
+    this.sideModules.set(path, module)
+    const home = this.home(source)
+    const run = (kind: string) => {
+      const text = `(${kind} (exports, require, module, __filename, __dirname, ${SCOPE}) {\n${data}\n})`
+      const body = runInThisContext(text, { filename: path }) as (...args: unknown[]) => unknown
+      return body(module.exports, home.require, module, source, dirname(source), this.scopeOf(about, home))
+    }
+    return [module, run]
   }
 }
 
@@ -141,61 +223,4 @@ function interoperable(namespace: Exports): Exports {
   for (const name of Object.keys(namespace))
     Object.defineProperty(exports, name, { enumerable: true, get: () => namespace[name] })
   return exports
-}
-
-function isEsModule(path: string): boolean {
-  const extension = extname(path)
-  if (extension === '.mjs') return true
-  if (extension !== '.js') return false
-  for (let folder = dirname(path); ; folder = dirname(folder)) {
-    const manifest = join(folder, 'package.json')
-    if (existsSync(manifest)) return (JSON.parse(readFileSync(manifest, 'utf8')) as { type?: string }).type === 'module'
-    if (dirname(folder) === folder) return false
-  }
-}
-
-/** The file that `import` finds for a package which `require` may not load. */
-function importEntry(from: string, specifier: string): string | undefined {
-  const [, name, rest] = /^((?:@[^/]+\/)?[^/]+)(\/.*)?$/.exec(specifier) ?? []
-  if (!name) return undefined
-  for (let folder = from; ; folder = dirname(folder)) {
-    const root = join(folder, 'node_modules', name)
-    if (existsSync(join(root, 'package.json'))) {
-      const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { exports?: unknown }
-      const target = condition(subpath(exports, `.${rest ?? ''}`))
-      return target === undefined ? undefined : join(root, target)
-    }
-    if (dirname(folder) === folder) return undefined
-  }
-}
-
-function subpath(exports: unknown, path: string): unknown {
-  if (typeof exports !== 'object' || exports === null || Array.isArray(exports))
-    return path === '.' ? exports : undefined
-  const table = exports as Exports
-  if (!Object.keys(table).some((key) => key.startsWith('.'))) return path === '.' ? table : undefined
-  if (path in table) return table[path]
-  for (const [pattern, target] of Object.entries(table)) {
-    const [before, after, more] = pattern.split('*')
-    if (after === undefined || more !== undefined || !path.startsWith(before) || !path.endsWith(after)) continue
-    const entry = condition(target)
-    if (entry) return entry.replaceAll('*', path.slice(before.length, path.length - after.length))
-  }
-  return undefined
-}
-
-function condition(target: unknown): string | undefined {
-  if (typeof target === 'string') return target
-  if (Array.isArray(target)) return target.map(condition).find((found) => found !== undefined)
-  if (typeof target !== 'object' || target === null) return undefined
-  for (const [name, value] of Object.entries(target))
-    if (['node', 'import', 'module-sync', 'default'].includes(name)) {
-      const found = condition(value)
-      if (found) return found
-    }
-  return undefined
-}
-
-function fileOf(url: string): string {
-  return url.startsWith('file:') ? decodeURIComponent(new URL(url).pathname) : url
 }

@@ -5,16 +5,15 @@ import type { Maps, Position } from '../compiler/protocol.js'
 const PREFIX_LINES = 1 // the converter puts `export {};` before each cell
 
 /** `before`: the place is one of the converter's JavaScript, not of the code as it runs. */
-export function positions({
-  outer,
-  inner,
-}: Maps): (line: number, column: number, before?: boolean) => Position | undefined {
+export type Find = (line: number, column: number, before?: boolean) => Position | undefined
+
+export function positions({ outer, inner }: Maps, prefixLines = PREFIX_LINES): Find {
   let read: (SourceMap | undefined)[] | undefined
   return (line, column, before = false) => {
     read ??= [outer, inner].map((text) => (text === undefined ? undefined : new SourceMap(JSON.parse(text) as never)))
     let at: Position | undefined = { line, column }
     for (const map of before ? read.slice(1) : read) if (at && map) at = original(map, at)
-    return at && { line: at.line - PREFIX_LINES, column: at.column }
+    return at && { line: at.line - prefixLines, column: at.column }
   }
 }
 

@@ -1,7 +1,9 @@
 /** Runs compiled cells: load what they import, run, show the last value; and ends them on interrupts. */
+import { join } from 'node:path'
 import { runInThisContext } from 'node:vm'
 import { SCOPE, type CellScope } from '../compiler/transform.js'
 import { show } from './display.js'
+import { isDisplayed } from './globals.js'
 import { errorContent, Interrupted, remember, type CellSource } from './errors.js'
 import type { Interrupts } from './interrupt.js'
 import { Modules } from './modules.js'
@@ -12,7 +14,8 @@ import { scopeOf, Waits } from './scope.js'
 import { currentTurn, inTurn, type Turn } from './turn.js'
 
 type Exports = Record<string, unknown>
-type Body = (exports: Exports, require: unknown, scope: CellScope) => Promise<void>
+type Body = () => Promise<void>
+type Make = (exports: Exports, require: unknown, scope: CellScope, file: string, folder: string) => Body
 type Outcome = { shown?: Shown } | { error: unknown }
 
 /** Microtask queues are lost when code is cut off, so the cell gets this long to settle by itself. */
@@ -32,8 +35,7 @@ export class Runner {
     private readonly send: (frame: FromCell) => void,
     private readonly interrupts: () => Interrupts,
   ) {
-    const load = (specifier: unknown) => this.modules.import(specifier)
-    this.modules = new Modules(process.cwd(), shipped, scopeOf(this.waits, undefined, load))
+    this.modules = new Modules(process.cwd(), shipped, (source, home) => scopeOf(this.waits, source, home))
   }
 
   /** What `specifier` imports, unless the notebook's folder has a package of that name. */
@@ -73,19 +75,22 @@ export class Runner {
 
   /** The value of the last expression, shown. */
   private async run({ compiled, source, label }: ExecuteRequest): Promise<Shown | undefined> {
-    const { code, imports, lastExpression, maps, sideOutputs } = compiled
+    const { code, imports, lastExpression, maps, sideOutputs, notes } = compiled
+    for (const note of notes) process.stderr.write(`${note}\n`)
     const cell: CellSource = { file: `cell-${++this.files}.ts`, label, source, position: positions(maps) }
     remember(cell)
     this.modules.updateSides(sideOutputs)
-    const scope = scopeOf(this.waits, cell, (specifier) => this.modules.import(specifier))
+    const path = join(process.cwd(), cell.file)
+    const home = this.modules.home(path)
     await this.waits.wait(this.modules.preload(imports))
-    const text = `(async function (exports, require, ${SCOPE}) {\n${code}\n})`
-    const body = runInThisContext(text, { filename: cell.file }) as Body
-    await body(this.exports, this.modules.requireFor(), scope)
+    // A function of its own, so that the cell may declare `require` and the like itself.
+    const text = `(function (exports, require, ${SCOPE}, __filename, __dirname) { return async () => {\n${code}\n} })`
+    const make = runInThisContext(text, { filename: cell.file }) as Make
+    await make(this.exports, home.require, scopeOf(this.waits, cell, home), path, process.cwd())()
     if (lastExpression === undefined) return undefined
     const value = this.exports[lastExpression]
     delete this.exports[lastExpression]
-    return value === undefined ? undefined : await this.waits.wait(Promise.resolve(show(value)))
+    return value === undefined || isDisplayed(value) ? undefined : await this.waits.wait(Promise.resolve(show(value)))
   }
 
   /** Runs `work` so that interrupts end it, even where its code is cut off and no promise of it ever settles. */

@@ -1,6 +1,7 @@
-/** What a cell's code reaches as `__cell`: awaits that an interrupt ends, iterations likewise, `import()`. */
+/** What a cell's code reaches as `__cell`: awaits that an interrupt ends, iterations likewise, and how it imports. */
 import { Interrupted, passedAwait, type CellSource } from './errors.js'
 import type { CellScope } from '../compiler/transform.js'
+import type { Home } from './modules.js'
 
 type Stop = (error: Interrupted) => void
 
@@ -35,17 +36,13 @@ export class Waits {
   }
 }
 
-/** The scope of one cell, or (`cell` undefined) of files beside the notebook. */
-export function scopeOf(
-  waits: Waits,
-  cell: CellSource | undefined,
-  load: (specifier: unknown) => Promise<unknown>,
-): CellScope {
-  const note = (line: number, column: number) => cell && ((error: unknown) => passedAwait(error, cell, line, column))
+/** The scope of a cell, or of a file beside the notebook. */
+export function scopeOf(waits: Waits, source: CellSource, home: Home): CellScope {
+  const note = (line: number, column: number) => (error: unknown) => passedAwait(error, source, line, column)
   return {
     wait: (value, line, column) => (isThenable(value) ? waits.wait(value, note(line, column)) : value),
     each: (iterable, line, column) => eachOf(waits, iterable, note(line, column)),
-    import: load,
+    ...home,
   }
 }
 

@@ -1,5 +1,6 @@
 /** Questions about code that is not run: completion, inspection, completeness. */
-import type { Compiler } from './compile.js'
+import type * as tsTypes from 'typescript'
+import type { Compiler, TypeScript } from './compile.js'
 import type { Completeness, Completion, Inspection } from './protocol.js'
 
 /** TypeScript's words for what an entry is → those that front ends have icons for. */
@@ -16,19 +17,35 @@ const TYPES: Record<string, string> = {
   'enum member': 'constant',
   alias: 'module',
   'external module name': 'module',
+  directory: 'path',
+  script: 'path',
   type: 'type',
   'primitive type': 'type',
 }
 
+const PATHS = ['directory', 'script', 'external module name']
+const BEFORE = 'export {};\n'.length // what the converter puts before each cell
+
 export function complete(compiler: Compiler, declarations: string, code: string, cursor: number): Completion {
-  const { candidates, start, end, original } = compiler.converter.complete(declarations, code, cursor)
-  const kinds = new Map(original?.entries.map(({ name, kind }) => [name, kind as string]))
+  const found = compiler.converter.complete(declarations, code, cursor)
+  const entries = found.original?.entries ?? []
+  const kinds = new Map(entries.map(({ name, kind }) => [name, kind as string]))
   const typeOf = (text: string) => {
     const kind = kinds.get(text) ?? 'text'
     return TYPES[kind] ?? kind
   }
-  return { matches: candidates.map((text) => ({ text, type: typeOf(text) })), start, end }
+  const match = (text: string) => ({ text, type: typeOf(text) })
+  const span = entries.find((one) => one.replacementSpan)?.replacementSpan
+  const isPath = entries.some(({ kind }) => PATHS.includes(kind))
+  if (!span && !isPath) return { matches: found.candidates.map(match), start: found.start, end: found.end }
+  // In a string: the converter knows only names.
+  const start = span ? span.start - BEFORE : code.slice(0, cursor).search(/[^'"`/\s]*$/)
+  const typed = code.slice(start, cursor)
+  const fits = (text: string) => text.startsWith(typed) && text !== 'cell-globals'
+  return { matches: found.candidates.filter(fits).map(match), start, end: span ? start + span.length : cursor }
 }
+
+type Info = NonNullable<ReturnType<Compiler['converter']['inspect']>>
 
 /** `detail` 0: signature and description; 1: also the tags (parameters, examples, …). */
 export function inspect(
@@ -38,11 +55,10 @@ export function inspect(
   cursor: number,
   detail: number,
 ): Inspection | undefined {
-  const info = compiler.converter.inspect(declarations, code, cursor)
+  const info = infoAt(compiler, declarations, code, cursor)
   if (!info) return undefined
-  const words = (parts: { text: string }[] | undefined) => (parts ?? []).map(({ text }) => text).join('')
-  const signature = words(info.displayParts)
   const documentation = words(info.documentation)
+  const signature = words(info.displayParts)
   const tags = detail > 0 ? (info.tags ?? []).map(({ name, text }) => ({ name, text: words(text) })) : []
   return {
     plain: [signature, documentation, tags.map(({ name, text }) => `@${name} ${text}`.trimEnd()).join('\n')]
@@ -56,6 +72,40 @@ export function inspect(
       .filter(Boolean)
       .join('\n\n'),
   }
+}
+
+const words = (parts: { text: string }[] | undefined) => (parts ?? []).map(({ text }) => text).join('')
+
+/** Of the name at the cursor; where there is none, of the function whose arguments are being written. */
+function infoAt(compiler: Compiler, declarations: string, code: string, cursor: number): Info | undefined {
+  const ask = (text: string, at: number) => {
+    const info = compiler.converter.inspect(declarations, text, at)
+    return info && !/^any$|\/\*unresolved\*\//.test(words(info.displayParts)) ? info : undefined
+  }
+  const info = ask(code, cursor)
+  if (info) return info
+  const before = /[\p{ID_Continue}$]*$/u.exec(code.slice(0, cursor))![0]
+  const name = before + /^[\p{ID_Continue}$]*/u.exec(code.slice(cursor))![0]
+  if (/^[\p{ID_Start}$_]/u.test(name)) {
+    const text = `${code}\n;type __asked = ${name}`
+    return ask(text, text.length)
+  }
+  const callee = calleeAt(compiler.ts, code, cursor)
+  return callee === undefined ? undefined : ask(code, callee)
+}
+
+/** Where the name of the function ends in whose argument list the cursor stands. */
+function calleeAt(ts: TypeScript, code: string, cursor: number): number | undefined {
+  const file = ts.createSourceFile('cell.ts', code, ts.ScriptTarget.Latest, true)
+  let found: number | undefined
+  const visit = (node: tsTypes.Node): void => {
+    if (cursor < node.pos || cursor > node.end) return
+    if (ts.isCallExpression(node) || ts.isNewExpression(node))
+      if (node.arguments && cursor >= node.arguments.pos) found = node.expression.end
+    ts.forEachChild(node, visit)
+  }
+  visit(file)
+  return found
 }
 
 /** TypeScript's numbers for a template and a comment that go on. */

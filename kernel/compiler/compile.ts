@@ -5,21 +5,20 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import type { Converter, Diagnostic } from 'tslab/dist/converter.js'
-import { writeShorthandsOut } from './shorthand.js'
-import { guardAwaits } from './transform.js'
+import type { Diagnostic } from 'typescript'
+import type { Converter } from 'tslab/dist/converter.js'
 import { typeFiles, type ShippedPackage } from '../cell/package.js'
-import type { Compiled, Maps, Position } from './protocol.js'
+import { withDisk } from './completions.js'
+import { collector, type Findings } from './diagnostics.js'
+import { Disk } from './disk.js'
+import { keepNamespaces } from './namespaces.js'
+import { parseErrors, prepare, type Prepared } from './prepare.js'
+import { emitAll, sidePath } from './program.js'
+import type { Compiled, Maps, SideFile } from './protocol.js'
+import { writeShorthandsOut } from './shorthand.js'
+import { guardAwaits, requireByScope } from './transform.js'
 
-export interface Complaint {
-  message: string
-  code: number
-  start: Position
-  end: Position
-  file?: string
-}
-
-export type CompileResult = { ok: true; compiled: Compiled } | { ok: false; complaints: Complaint[] }
+export type CompileResult = { ok: true; compiled: Compiled } | { ok: false; complaints: Diagnostic[] }
 
 // The compiler API of tslab's own TypeScript has the types of ours for all that is used here.
 export type TypeScript = typeof import('typescript')
@@ -28,8 +27,17 @@ interface Pass extends Maps {
   imports: string[]
 }
 
+/** What becomes of the cell that is being compiled. */
+interface Work {
+  prepared: Prepared
+  findings: Findings
+  /** CommonJS that it came to → how. */
+  passes: Map<string, Pass>
+}
+
 interface Tslab {
   ts: TypeScript
+  disk: Disk
   createConverter: typeof import('tslab/dist/converter.js').createConverter
   isCompleteCode: typeof import('tslab/dist/converter.js').isCompleteCode
 }
@@ -37,14 +45,17 @@ interface Tslab {
 export class Compiler {
   /** tslab is loaded once, with entry points that report to the compiler in use. */
   private static tslab?: Tslab
-  private static pass: Pass = { imports: [] }
+  private static work: Work
   readonly ts: TypeScript
   readonly converter: Converter
   readonly isComplete: Tslab['isCompleteCode']
+  private readonly disk: Disk
+  private readonly told = new Set<string>()
 
   constructor(shipped: ShippedPackage) {
-    const tslab = (Compiler.tslab ??= loadTslab(shipped, (pass) => (Compiler.pass = pass)))
+    const tslab = (Compiler.tslab ??= loadTslab(shipped, () => Compiler.work))
     this.ts = tslab.ts
+    this.disk = tslab.disk
     this.converter = tslab.createConverter({ isJS: false, isBrowser: false })
     this.isComplete = tslab.isCompleteCode
   }
@@ -53,26 +64,42 @@ export class Compiler {
   syntaxErrors(code: string): number[] {
     const { ScriptKind, ScriptTarget } = this.ts
     const file = this.ts.createSourceFile('cell.ts', code, ScriptTarget.Latest, false, ScriptKind.TS)
-    return (file as unknown as { parseDiagnostics: { code: number }[] }).parseDiagnostics.map((one) => one.code)
+    return parseErrors(file).map((one) => one.code)
   }
 
   /** Compiles `code`, given the declarations of the cells before it. */
   compile(declarations: string, code: string): CompileResult {
-    const result = this.converter.convert(declarations, code)
-    if (result.diagnostics.length > 0) return { ok: false, complaints: result.diagnostics.map(complaint) }
-    // Side outputs pass through toCommonJs too; the cell's own is always the last.
-    const { imports, inner, outer } = Compiler.pass
+    const prepared = prepare(this.ts, code)
+    if (prepared.errors.length > 0) return { ok: false, complaints: prepared.errors }
+    const findings: Findings = { complaints: [], missing: [], untyped: [] }
+    const { passes } = (Compiler.work = { prepared, findings, passes: new Map() })
+    this.disk.refresh()
+    const result = this.converter.convert(declarations, prepared.text)
+    this.disk.notFound(findings.missing)
+    if (result.diagnostics.length > 0) return { ok: false, complaints: findings.complaints }
+    const { imports, inner, outer } = passes.get(result.output!)!
     return {
       ok: true,
       compiled: {
-        code: withoutPreamble(result.output ?? ''),
-        declarations: result.declOutput ?? '',
+        code: withoutPreamble(result.output!),
+        declarations: keepNamespaces(this.ts, declarations, result.declOutput ?? '', prepared.names),
         lastExpression: result.lastExpressionVar,
         imports,
-        sideOutputs: result.sideOutputs ?? [],
+        sideOutputs: (result.sideOutputs ?? []).map(({ path, data }) => sideFile(path, data, passes.get(data)!)),
         maps: { inner, outer },
+        notes: this.notes(findings.untyped),
       },
     }
+  }
+
+  /** What is said once of packages whose types cannot be read. */
+  private notes(untyped: readonly string[]): string[] {
+    const fresh = [...new Set(untyped)].filter((name) => !name.startsWith('.') && !this.told.has(name))
+    fresh.forEach((name) => this.told.add(name))
+    const { version } = this.ts
+    return fresh.map(
+      (name) => `${name}: TypeScript ${version} cannot read its types, or some of them; these are any here`,
+    )
   }
 
   close(): void {
@@ -81,18 +108,25 @@ export class Compiler {
 }
 
 /** tslab's converter fixes its compiler options, so it is handed a TypeScript whose two entry points adjust them. */
-function loadTslab(shipped: ShippedPackage, passed: (pass: Pass) => void): Tslab {
+function loadTslab(shipped: ShippedPackage, work: () => Work): Tslab {
   const require = createRequire(import.meta.url)
   const converterPath = require.resolve('tslab/dist/converter')
   const tslabRequire = createRequire(converterPath)
   const tsPath = tslabRequire.resolve('@tslab/typescript-for-tslab')
   const ts = tslabRequire(tsPath) as TypeScript
   typeFiles(ts, shipped)
+  const disk = new Disk(ts)
   const cached = require.cache[tsPath]!
-  cached.exports = { ...ts, createWatchCompilerHost: watchHost(ts, shipped), transpileModule: toCommonJs(ts, passed) }
+  cached.exports = {
+    ...ts,
+    createWatchCompilerHost: watchHost(ts, shipped),
+    transpileModule: toCommonJs(ts, work),
+    getPreEmitDiagnosticsOfFiles: collector(ts, work),
+    Completions: withDisk(ts),
+  }
   const { createConverter, isCompleteCode } = tslabRequire(converterPath) as Tslab
   cached.exports = ts
-  return { ts, createConverter, isCompleteCode }
+  return { ts, disk, createConverter, isCompleteCode }
 }
 
 function watchHost(ts: TypeScript, shipped: ShippedPackage) {
@@ -104,10 +138,13 @@ function watchHost(ts: TypeScript, shipped: ShippedPackage) {
       types: ['node', 'cell-globals'],
       typeRoots: [...nodeTypeRoots(ts.sys.getCurrentDirectory()), join(shipped.root, 'kernel/types')],
       lib: ['lib.es2023.d.ts'],
+      moduleDetection: ts.ModuleDetectionKind.Force, // files without imports and exports can be imported too
+      allowImportingTsExtensions: true,
+      checkJs: false,
     })
     type Make = (...all: unknown[]) => WatchHost
-    const host = writeShorthandsOut(ts, (ts.createWatchCompilerHost as unknown as Make)(...args))
-    return withOwnTimers(host)
+    const host = (ts.createWatchCompilerHost as unknown as Make)(...args)
+    return withOwnTimers(emitAll(ts, writeShorthandsOut(ts, host)))
   }
 }
 
@@ -130,18 +167,19 @@ function withOwnTimers(host: WatchHost): WatchHost {
   return host
 }
 
-function toCommonJs(ts: TypeScript, passed: (pass: Pass) => void) {
+function toCommonJs(ts: TypeScript, work: () => Work) {
   return (source: string, options: import('typescript').TranspileOptions): import('typescript').TranspileOutput => {
     const { text, map } = splitInlineMap(source)
     const pass: Pass = { imports: [], inner: map }
     const output = ts.transpileModule(text, {
       ...options,
       compilerOptions: { ...options.compilerOptions, sourceMap: true },
-      transformers: { before: [guardAwaits(ts, pass.imports)] },
+      transformers: { before: [guardAwaits(ts, pass.imports)], after: [requireByScope(ts)] },
     })
     pass.outer = output.sourceMapText
-    passed(pass)
-    return { ...output, outputText: output.outputText.replace(/\n?\/\/# sourceMappingURL=.*\s*$/, '\n') }
+    const outputText = output.outputText.replace(/\n?\/\/# sourceMappingURL=.*\s*$/, '\n')
+    work().passes.set(outputText, pass)
+    return { ...output, outputText }
   }
 }
 
@@ -156,14 +194,10 @@ function withoutPreamble(code: string): string {
   return code.replace(/^(exports\.[\p{ID_Continue}$]+ = )+void 0;$/mu, '')
 }
 
-function complaint(d: Diagnostic): Complaint {
-  return {
-    message: d.messageText,
-    code: d.code,
-    start: { line: d.start.line, column: d.start.character },
-    end: { line: d.end.line, column: d.end.character },
-    file: d.fileName,
-  }
+function sideFile(emitted: string, data: string, { imports, inner, outer }: Pass): SideFile {
+  const path = sidePath(emitted)
+  const source = ['.ts', '.tsx'].map((ending) => path.replace(/\.js$/, ending)).find((one) => existsSync(one))
+  return { path, data, source: source ?? path, imports, maps: { inner, outer } }
 }
 
 /** Node's types: those of the notebook's folder if it has some, else ours, else the ones that tslab brings. */

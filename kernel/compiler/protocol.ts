@@ -13,9 +13,16 @@ export interface Maps {
   inner?: string
 }
 
+/** A .ts or .js file beside the notebook, as CommonJS. */
 export interface SideFile {
+  /** Under which it is found and runs; it ends with .js. */
   path: string
   data: string
+  /** The file itself. */
+  source: string
+  /** Static imports, in order. */
+  imports: string[]
+  maps: Maps
 }
 
 export interface Compiled {
@@ -30,6 +37,8 @@ export interface Compiled {
   /** .ts and .js files beside the notebook that the cell imports, compiled; each once, and again when it has changed. */
   sideOutputs: SideFile[]
   maps: Maps
+  /** What the cell's reader should know once. */
+  notes: string[]
 }
 
 export interface Completion {

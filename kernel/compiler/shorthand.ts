@@ -5,7 +5,7 @@
 import type * as tsTypes from 'typescript'
 import type { TypeScript } from './compile.js'
 
-type Host = tsTypes.WatchCompilerHostOfFilesAndCompilerOptions<tsTypes.EmitAndSemanticDiagnosticsBuilderProgram>
+export type Host = tsTypes.WatchCompilerHostOfFilesAndCompilerOptions<tsTypes.EmitAndSemanticDiagnosticsBuilderProgram>
 
 /** `host`, whose programs write shorthands out when they emit. */
 export function writeShorthandsOut(ts: TypeScript, host: Host): Host {

@@ -1,7 +1,7 @@
 /**
- * The pass over a cell's JavaScript before it becomes CommonJS: `await x` → `await __cell.wait(x)`, the same for
- * `for await`, so that an interrupt ends the cell at its awaits (and runs its finally blocks); `import(x)` → `__cell.import(x)`;
- * static imports are listed.
+ * The passes over a cell's JavaScript when it becomes CommonJS. Before: `await x` → `await __cell.wait(x)`, the same for
+ * `for await`, so that an interrupt ends the cell at its awaits (and runs its finally blocks); `import(x)` → `__cell.import(x)`,
+ * `import.meta` → `__cell.meta`; static imports are listed. After: what these became is required through `__cell`.
  */
 import type * as tsTypes from 'typescript'
 import type { TypeScript } from './compile.js'
@@ -18,11 +18,15 @@ export interface CellScope {
   /** The same for each step of an iteration. */
   each(iterable: AsyncIterable<unknown> | Iterable<unknown>, line: number, column: number): AsyncIterable<unknown>
   import(specifier: unknown): Promise<unknown>
+  require(specifier: string): unknown
+  readonly meta: ImportMeta
 }
 
 export function guardAwaits(ts: TypeScript, imports: string[]): tsTypes.TransformerFactory<tsTypes.SourceFile> {
   return (context) => {
     const { factory } = context
+    const member = (at: tsTypes.Node, name: keyof CellScope) =>
+      ts.setTextRange(factory.createPropertyAccessExpression(factory.createIdentifier(SCOPE), name), at)
     const call = (name: keyof CellScope, args: tsTypes.Expression[], at: tsTypes.Node) => {
       const method = factory.createPropertyAccessExpression(factory.createIdentifier(SCOPE), name)
       return ts.setTextRange(factory.createCallExpression(method, undefined, args), at)
@@ -49,6 +53,7 @@ export function guardAwaits(ts: TypeScript, imports: string[]): tsTypes.Transfor
       }
       if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
         return call('import', [ts.visitNode(node.arguments[0], visit) as tsTypes.Expression], node)
+      if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword) return member(node, 'meta')
       if ((ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) && node.moduleSpecifier)
         if (ts.isStringLiteral(node.moduleSpecifier)) imports.push(node.moduleSpecifier.text)
       return ts.visitEachChild(node, visit, context)
@@ -57,5 +62,21 @@ export function guardAwaits(ts: TypeScript, imports: string[]): tsTypes.Transfor
       file = source
       return ts.visitNode(source, visit) as tsTypes.SourceFile
     }
+  }
+}
+
+/** `require` of static imports → `__cell.require`, so that a cell may have a `require` of its own. */
+export function requireByScope(ts: TypeScript): tsTypes.TransformerFactory<tsTypes.SourceFile> {
+  return (context) => {
+    const { factory } = context
+    const visit = (node: tsTypes.Node): tsTypes.Node => {
+      if (!ts.isCallExpression(node) || !ts.isIdentifier(node.expression) || node.expression.text !== 'require')
+        return ts.visitEachChild(node, visit, context)
+      if (node.expression.pos >= 0) return node // the cell's own words
+      const method = factory.createPropertyAccessExpression(factory.createIdentifier(SCOPE), 'require')
+      return factory.updateCallExpression(node, method, undefined, node.arguments)
+    }
+    const isFunction = (node: tsTypes.Node) => ts.isFunctionDeclaration(node) || ts.isClassDeclaration(node)
+    return (source) => ts.visitEachChild(source, (node) => (isFunction(node) ? node : visit(node)), context)
   }
 }

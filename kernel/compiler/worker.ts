@@ -7,7 +7,7 @@ import { errorContent } from '../cell/errors.js'
 import { shippedPackage } from '../cell/package.js'
 import { complete, completeness, inspect } from './answers.js'
 import { Compiler } from './compile.js'
-import { complaintContent } from './complaints.js'
+import { errorOf } from './diagnostics.js'
 import type { CompileAnswer, FromCompiler, ToCompiler } from './protocol.js'
 
 const shipped = shippedPackage()
@@ -17,7 +17,7 @@ const say = (message: FromCompiler) => parentPort!.postMessage(message)
 function compile(declarations: string, code: string, label: string): CompileAnswer {
   try {
     const result = compiler.compile(declarations, code)
-    return result.ok ? result : { ok: false, error: complaintContent(result.complaints, code, label) }
+    return result.ok ? result : { ok: false, error: errorOf(compiler.ts, result.complaints, label) }
   } catch (error) {
     compiler.close()
     compiler = new Compiler(shipped) // what the old one knows may be half done

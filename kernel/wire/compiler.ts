@@ -28,7 +28,7 @@ export class CompilerThread {
   private readonly pending = new Map<number, Pending>()
   private questions = 0
   /** Compiled files beside the notebook: all, and those that the cell process does not have yet. */
-  private readonly sides = new Map<string, string>()
+  private readonly sides = new Map<string, SideFile>()
   private readonly unsent = new Set<string>()
 
   start(): void {
@@ -48,18 +48,18 @@ export class CompilerThread {
   async compile(code: string, label: string): Promise<Questions['compile']['answered']> {
     const answer = await this.ask('compile', { declarations: this.declarations, code, label })
     if (answer.ok)
-      for (const { path, data } of answer.compiled.sideOutputs) {
-        this.sides.set(path, data)
-        this.unsent.add(path)
+      for (const side of answer.compiled.sideOutputs) {
+        this.sides.set(side.path, side)
+        this.unsent.add(side.path)
       }
     return answer
   }
 
   /** `compiled` as the cell process needs it: with the files that it does not have yet. */
-  forCell({ code, lastExpression, imports, maps }: Compiled): Omit<Compiled, 'declarations'> {
-    const sideOutputs: SideFile[] = [...this.unsent].map((path) => ({ path, data: this.sides.get(path)! }))
+  forCell({ declarations: _, ...compiled }: Compiled): Omit<Compiled, 'declarations'> {
+    const sideOutputs = [...this.unsent].map((path) => this.sides.get(path)!)
     this.unsent.clear()
-    return { code, lastExpression, imports, maps, sideOutputs }
+    return { ...compiled, sideOutputs }
   }
 
   /** The cell process is a new one: it has no variables and no files. */

@@ -365,7 +365,7 @@ if (testable())
     it('syntax errors are told with their place', async () => {
       const { error } = await kernel.execute('const = 5')
       assert.equal(error!.ename, 'TypeScriptError')
-      assert.match(text(error!.traceback as string[]), /1 \| const = 5/)
+      assert.match(text(error!.traceback as string[]), /error TS1134: .*\n\n1 const = 5\n {8}~/)
     })
 
     // ---------------------------------------------------------------- what a request asks for

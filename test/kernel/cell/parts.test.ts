@@ -69,7 +69,13 @@ describe('cell: frames and text', () => {
 })
 
 describe('cell: awaits', () => {
-  const scope = (waits: Waits) => scopeOf(waits, undefined, (name) => Promise.resolve(name))
+  const source = { file: 'x.ts', label: 'x', source: '', position: () => undefined }
+  const home = {
+    import: (name: unknown) => Promise.resolve(name),
+    require: {} as NodeJS.Require,
+    meta: {} as ImportMeta,
+  }
+  const scope = (waits: Waits) => scopeOf(waits, source, home)
 
   it('an interrupt ends those that are pending, and not those that begin after it', async () => {
     const waits = new Waits()

@@ -1,0 +1,135 @@
+/**
+ * A cell's text before the converter reads it. What belongs to modules and not to cells is blanked out in place, so that every
+ * position stays; what the parser alone can tell (syntax errors, whether the last value is shown, names) is found here.
+ */
+import type * as tsTypes from 'typescript'
+import type { TypeScript } from './compile.js'
+
+export interface Prepared {
+  /** What the converter compiles; longer than the cell only at its end. */
+  text: string
+  /** The cell as it was written. */
+  file: tsTypes.SourceFile
+  /** `// @ts-nocheck` stands above its first statement. */
+  unchecked: boolean
+  /** Names that its top level declares. */
+  names: Set<string>
+  /** Not empty: there is nothing to compile. */
+  errors: tsTypes.Diagnostic[]
+}
+
+/** Names under which the code around a cell hands it what it needs. */
+const TAKEN = ['exports', '__cell']
+
+export function prepare(ts: TypeScript, code: string): Prepared {
+  const source = withoutAttributes(code)
+  const file = parse(ts, source, ts.ScriptKind.TS)
+  const names = declaredNames(ts, file)
+  const prepared = { file: ts.createSourceFile('cell.ts', code, file.languageVersion), names }
+  const unchecked = isUnchecked(ts, code)
+  const errors = syntaxErrors(ts, file, names).map((one) => ({ ...one, file: prepared.file }))
+  let text = source
+  for (const { pos, end } of blanks(ts, file)) text = text.slice(0, pos) + blank(text.slice(pos, end)) + text.slice(end)
+  // The converter shows the last expression.
+  if (isQuiet(ts, file.statements.at(-1), source)) text += '\n;void 0'
+  return { ...prepared, text, unchecked, errors }
+}
+
+function parse(ts: TypeScript, code: string, kind: tsTypes.ScriptKind): tsTypes.SourceFile {
+  return ts.createSourceFile('cell.ts', code, ts.ScriptTarget.Latest, true, kind)
+}
+
+const blank = (text: string) => text.replace(/[^\r\n]/g, ' ')
+
+/** `import … with { … }` is of a newer TypeScript than the converter's; no module needs to be told its type here. */
+function withoutAttributes(code: string): string {
+  const attributes = /^([ \t]*(?:import|export)\b[^'"`;]*(['"])[^'"\n]*\2[ \t]*)(with[ \t]*\{[^{}]*\})/gm
+  return code.replace(attributes, (_, before: string, _quote, what: string) => before + blank(what))
+}
+
+// ---------------------------------------------------------------- errors
+
+/** The syntax errors of a parsed file. */
+export function parseErrors(file: tsTypes.SourceFile): tsTypes.DiagnosticWithLocation[] {
+  return (file as unknown as { parseDiagnostics: tsTypes.DiagnosticWithLocation[] }).parseDiagnostics
+}
+
+function syntaxErrors(ts: TypeScript, file: tsTypes.SourceFile, names: Set<string>): tsTypes.Diagnostic[] {
+  const errors = parseErrors(file)
+  if (errors.length > 0) return jsxIn(ts, file) ?? errors
+  return TAKEN.filter((name) => names.has(name)).map((name) => {
+    const start = Math.max(0, file.text.search(new RegExp(`\\b${name}\\b`)))
+    return complaint(ts, start, name.length, 2441, `Cells need the name '${name}' themselves: choose another.`)
+  })
+}
+
+/** What the parser says about JSX names no cause. */
+function jsxIn(ts: TypeScript, { text }: tsTypes.SourceFile): tsTypes.Diagnostic[] | undefined {
+  const file = parse(ts, text, ts.ScriptKind.TSX)
+  if (parseErrors(file).length > 0) return undefined
+  const find = (node: tsTypes.Node): tsTypes.Node | undefined =>
+    ts.isJsxElement(node) || ts.isJsxSelfClosingElement(node) || ts.isJsxFragment(node)
+      ? node
+      : ts.forEachChild(node, find)
+  const found = ts.forEachChild(file, find)
+  const advice = 'JSX is off in cells: show HTML with display.html(…), or write the calls that the tags stand for.'
+  return found && [complaint(ts, found.getStart(file), found.getEnd() - found.getStart(file), 17004, advice)]
+}
+
+function complaint(ts: TypeScript, start: number, length: number, code: number, messageText: string) {
+  return { file: undefined, start, length, code, messageText, category: ts.DiagnosticCategory.Error }
+}
+
+function isUnchecked(ts: TypeScript, code: string): boolean {
+  const comments = ts.getLeadingCommentRanges(code, ts.getShebang(code)?.length ?? 0) ?? []
+  return comments.some(({ pos, end }) => /^\/\/\/?\s*@ts-nocheck\b/i.test(code.slice(pos, end)))
+}
+
+// ---------------------------------------------------------------- what the cell says
+
+/** `export` of declarations: all that a cell declares is for later cells anyway. */
+function blanks(ts: TypeScript, file: tsTypes.SourceFile): { pos: number; end: number }[] {
+  return file.statements.flatMap((statement) => {
+    if (ts.isExportDeclaration(statement))
+      return statement.moduleSpecifier ? [] : [{ pos: statement.getStart(file), end: statement.end }]
+    const modifiers = ts.canHaveModifiers(statement) ? (ts.getModifiers(statement) ?? []) : []
+    const words = [ts.SyntaxKind.ExportKeyword, ts.SyntaxKind.DefaultKeyword]
+    const nameless =
+      (ts.isFunctionDeclaration(statement) || ts.isClassDeclaration(statement)) && statement.name === undefined
+    return nameless
+      ? []
+      : modifiers.filter(({ kind }) => words.includes(kind)).map((one) => ({ pos: one.getStart(file), end: one.end }))
+  })
+}
+
+/** An expression that ends with `;`, and an assignment. */
+function isQuiet(ts: TypeScript, last: tsTypes.Statement | undefined, source: string): boolean {
+  if (!last || !ts.isExpressionStatement(last)) return false
+  if (source[last.end - 1] === ';') return true
+  const { expression } = last
+  const { FirstAssignment, LastAssignment } = ts.SyntaxKind
+  if (!ts.isBinaryExpression(expression)) return false
+  const { kind } = expression.operatorToken
+  return kind >= FirstAssignment && kind <= LastAssignment
+}
+
+export function declaredNames(ts: TypeScript, file: tsTypes.SourceFile): Set<string> {
+  const names = new Set<string>()
+  const bind = (name: tsTypes.BindingName): void => {
+    if (ts.isIdentifier(name)) names.add(name.text)
+    else for (const one of name.elements) if (ts.isBindingElement(one)) bind(one.name)
+  }
+  for (const statement of file.statements) {
+    if (ts.isVariableStatement(statement)) statement.declarationList.declarations.forEach(({ name }) => bind(name))
+    else if (ts.isImportDeclaration(statement)) {
+      const { name, namedBindings } = statement.importClause ?? {}
+      if (name) names.add(name.text)
+      if (namedBindings && ts.isNamespaceImport(namedBindings)) names.add(namedBindings.name.text)
+      else namedBindings?.elements.forEach((one) => names.add(one.name.text))
+    } else {
+      const { name } = statement as { name?: tsTypes.Node }
+      if (name && ts.isIdentifier(name)) names.add(name.text)
+    }
+  }
+  return names
+}

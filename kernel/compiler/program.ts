@@ -1,0 +1,44 @@
+/** What tslab's converter asks of TypeScript's programs, in places where it expects less than cells do. */
+import { isAbsolute } from 'node:path'
+import type { TypeScript } from './compile.js'
+import type { Host } from './shorthand.js'
+
+/** Files above the notebook's folder, under a name that the converter takes for one below. */
+const OUTSIDE = '__outside__'
+
+/** The real path of a side output. */
+export function sidePath(path: string): string {
+  const at = path.indexOf(`/${OUTSIDE}/`)
+  return at < 0 ? path : path.slice(at + OUTSIDE.length + 1)
+}
+
+/** `host`, whose programs emit what the converter's own would refuse. */
+export function emitAll(ts: TypeScript, host: Host): Host {
+  const create = host.createProgram
+  host.createProgram = (...args) => {
+    const builder = create.apply(host, args)
+    const { emit, getSourceFile } = builder
+    builder.getSourceFile = (path) => {
+      const file = getSourceFile(path) as
+        ({ locals?: Map<string, unknown> } & ReturnType<typeof getSourceFile>) | undefined
+      file?.locals?.delete('__global') // `declare global`: not a name that could be exported
+      return file
+    }
+    builder.emit = (file, write, cancellation, declarationsOnly, transformers) => {
+      let declared = false
+      const place: typeof write = (path, ...rest) => {
+        declared ||= path.endsWith('.d.ts')
+        write?.(isAbsolute(path) ? `outDir/${OUTSIDE}${path}` : path, ...rest)
+      }
+      const result = emit(file, place, cancellation, declarationsOnly, transformers)
+      // Types that cannot be written in full (a class with private members, a type that another file keeps to itself) are no
+      // fault of a cell; TypeScript writes what it can where it is told to.
+      type Emit = (...all: unknown[]) => unknown
+      const program = builder.getProgram() as unknown as { emit: Emit }
+      if (!declared && file) program.emit(file, place, cancellation, true, transformers, true)
+      return result
+    }
+    return builder
+  }
+  return host
+}
