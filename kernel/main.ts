@@ -1,22 +1,31 @@
 /** The kernel's program: `install` makes it known to Jupyter, `start` is what Jupyter calls with a connection file. */
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { installKernelspec, uninstallKernelspec } from './kernelspec.js'
 
-const USAGE = `usage: main.js install [--user | --prefix DIR | --sys-prefix]
-       main.js uninstall [--user | --prefix DIR | --sys-prefix]
+const USAGE = `usage: main.js install [--user | --prefix DIR | --sys-prefix] [--name NAME] [--display-name TEXT]
+       main.js uninstall [--user | --prefix DIR | --sys-prefix] [--name NAME]
        main.js start CONNECTION_FILE`
+const PLACE = {
+  user: { type: 'boolean' },
+  prefix: { type: 'string' },
+  'sys-prefix': { type: 'boolean' },
+  name: { type: 'string' },
+} as const
 
 async function main(words: string[]): Promise<void> {
   const [command, ...rest] = words
-  if (command === 'install' || command === 'uninstall') {
-    const { values } = parseArgs({
-      args: rest,
-      options: { user: { type: 'boolean' }, prefix: { type: 'string' }, 'sys-prefix': { type: 'boolean' } },
-    })
-    const where = { user: values.user, prefix: values.prefix, sysPrefix: values['sys-prefix'] }
-    if (command === 'install') console.log(installKernelspec(where, fileURLToPath(import.meta.url)))
-    else console.log(uninstallKernelspec(where).join('\n') || 'nothing of the kernel was there')
+  if (command === 'install') {
+    const { values } = parseArgs({ args: rest, options: { ...PLACE, 'display-name': { type: 'string' } } })
+    const { install } = await import('./install.js')
+    const options = { ...values, sysPrefix: values['sys-prefix'], displayName: values['display-name'] }
+    const { folders, missing } = install(options, fileURLToPath(import.meta.url))
+    console.log(folders.join('\n'))
+    if (missing) console.error(missing)
+  } else if (command === 'uninstall') {
+    const { values } = parseArgs({ args: rest, options: PLACE })
+    const { uninstall } = await import('./install.js')
+    const { folders } = uninstall({ ...values, sysPrefix: values['sys-prefix'] })
+    console.log(folders.join('\n') || 'nothing of the kernel was there')
   } else if (command === 'start') {
     const { positionals } = parseArgs({ args: rest, allowPositionals: true })
     if (positionals.length !== 1) throw new Error(`start takes one connection file but was given ${positionals.length}`)

@@ -6,9 +6,10 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { createRequire } from 'node:module'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { findOneDnn, findTool, pip } from './python.mjs'
 
@@ -18,6 +19,8 @@ const LOG = join(BUILD, 'build.log')
 const ADDON = join(BUILD, 'Release', 'zslab.node')
 const KNOWN = ['--force', '--portable', '--native', '--types']
 const given = process.argv.slice(2)
+/** This is the package as npm installed it, with dist/ ready made; otherwise a clone. */
+const installed = !existsSync(join(ROOT, 'src'))
 const say = (line) => console.log(`zslab: ${line}`)
 
 class Failure extends Error {}
@@ -32,7 +35,10 @@ try {
 } catch (error) {
   if (!(error instanceof Failure)) throw error
   console.error(`zslab: ${error.message}`)
-  process.exitCode = 1
+  // Who installs the package for its kernel need not have a compiler; `npx zslab doctor` repeats what is missing.
+  if (installed && process.env.npm_lifecycle_event === 'install')
+    say('the kernel works without the native part; `npx zslab build` builds it later')
+  else process.exitCode = 1
 }
 
 function checkPlatform() {
@@ -70,8 +76,7 @@ async function buildNative() {
 
   writeFileSync(LOG, '')
   const jobs = String(Math.max(1, Math.min(8, availableParallelism())))
-  const cmakeJs = join(ROOT, 'node_modules/cmake-js/bin/cmake-js')
-  if (!existsSync(cmakeJs)) throw new Failure('cmake-js is not installed: run `npm ci` in the project first')
+  const cmakeJs = join(packageFolder('cmake-js'), 'bin/cmake-js')
   const common = [
     '-d',
     ROOT,
@@ -86,7 +91,7 @@ async function buildNative() {
     '-m',
     `--CDZSLAB_ONEDNN=${oneDnn.path ?? ''}`,
   ]
-  const headers = `--CDNODE_ADDON_API_DIR=${join(ROOT, 'node_modules/node-addon-api')}`
+  const headers = `--CDNODE_ADDON_API_DIR=${packageFolder('node-addon-api')}`
   const env = { ...process.env, CXX: compiler.path, ...(compiler.c ? { CC: compiler.c } : {}) }
   const started = Date.now()
   say('compiling the native part (about a minute) …')
@@ -96,6 +101,15 @@ async function buildNative() {
   if (!existsSync(ADDON)) throw new Failure(`the build ended without ${ADDON}; its output is in ${LOG}`)
   remember('native', stamp, { oneDnn: oneDnn.path ?? '', compiler: `${compiler.name} ${compiler.version}` })
   say(`native part built in ${((Date.now() - started) / 1000).toFixed(0)} s`)
+}
+
+/** Where npm put dependency `name`: beside an installed package, inside a clone. */
+function packageFolder(name) {
+  try {
+    return dirname(createRequire(import.meta.url).resolve(`${name}/package.json`))
+  } catch {
+    throw new Failure(`${name} is not installed: run \`npm ci\` in the project first`)
+  }
 }
 
 /** CMake refuses to change the compiler of a build folder: a cache that names another one is removed first. */
@@ -172,7 +186,7 @@ async function findCMake() {
 // ---------------------------------------------------------------- TypeScript
 
 async function buildTypes() {
-  if (!existsSync(join(ROOT, 'src'))) return // an installed package brings dist/ ready made
+  if (installed) return
   const main = join(ROOT, 'dist/src/index.js')
   const stamp = fingerprint(['src', 'kernel', 'tsconfig.json', 'package-lock.json'], [])
   if (fresh('types', stamp, [main], () => true)) return say('the TypeScript part is up to date')

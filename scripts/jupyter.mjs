@@ -3,11 +3,11 @@
  * template for pages that need no network. Does nothing that is done already; a second run takes a moment.
  *   --tests   also what the tests of the kernel need        --quiet   says nothing where nothing is to do
  */
-import { cpSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import lockfile from 'proper-lockfile'
-import { buildExtension, installExtension } from './labextension.mjs'
+import { buildExtension } from './labextension.mjs'
 import { missing, output, pip, venv, venvVersion } from './python.mjs'
 
 const LAB = '4.6.6'
@@ -41,11 +41,9 @@ export async function prepareJupyter(root, { tests = false, say = () => undefine
   })
   try {
     await packages(root, tests ? [...PACKAGES, ...TEST_PACKAGES] : PACKAGES, say)
-    await kernel(root, prefix)
     const failed = await buildExtension(root, say)
     if (failed) throw new JupyterFailure(failed)
-    installExtension(root, prefix)
-    cpSync(join(root, 'kernel/nbconvert'), join(prefix, 'share/jupyter/nbconvert/templates'), { recursive: true })
+    await kernel(root, prefix)
     write(join(prefix, 'share/jupyter/lab/settings/overrides.json'), `${JSON.stringify(SETTINGS, null, 2)}\n`)
   } finally {
     await release()

@@ -1,7 +1,8 @@
-/** Builds the lab extension (kernel/labextension → dist/labextension) when something of it changed. */
+/** Builds the lab extension (kernel/labextension → dist/labextension) when something of it changed, and says nothing otherwise. */
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { output } from './python.mjs'
 
 const SOURCE = 'kernel/labextension'
@@ -20,6 +21,7 @@ export async function buildExtension(root, say) {
   const stamp = fingerprint(root)
   if (stampOf(target) === stamp) return undefined
   say('building the lab extension that draws figures …')
+  rmSync(target, { recursive: true, force: true }) // files of another build have other names
   const done = await output(process.execPath, [
     join(root, BUILDER),
     '--core-package-file',
@@ -30,18 +32,6 @@ export async function buildExtension(root, say) {
     return `the lab extension does not build:\n${done.text.trim().split('\n').slice(-15).join('\n')}`
   writeFileSync(join(target, 'built.json'), JSON.stringify({ stamp }))
   return undefined
-}
-
-/** Copies the built extension to where the JupyterLab of `prefix` looks for it, if another one is there. */
-export function installExtension(root, prefix) {
-  const source = join(root, BUILT)
-  const { name } = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'))
-  const target = join(prefix, 'share/jupyter/labextensions', name)
-  const stamp = stampOf(source)
-  if (stamp !== undefined && stampOf(target) === stamp) return
-  rmSync(target, { recursive: true, force: true })
-  mkdirSync(target, { recursive: true })
-  cpSync(source, target, { recursive: true })
 }
 
 function stampOf(folder) {
@@ -65,4 +55,13 @@ function fingerprint(root) {
     hash.update(`${name} ${existsSync(manifest) ? JSON.parse(readFileSync(manifest, 'utf8')).version : 'none'}\0`)
   }
   return hash.digest('hex')
+}
+
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  const say = (line) => console.error(`zslab: ${line}`)
+  const failed = await buildExtension(fileURLToPath(new URL('..', import.meta.url)), say)
+  if (failed) {
+    say(failed)
+    process.exitCode = 1
+  }
 }

@@ -23,8 +23,7 @@ export function danfojs(): Danfo {
   } catch (error) {
     throw new ZslabError(
       'unsupported',
-      'danfojs-node does not load, so there are no frames: npm applies the overrides of the root package only, so copy ' +
-        '"overrides" and the entries "@tensorflow/tfjs-node" and "xlsx" of zslab\'s package.json into yours and run npm install',
+      'danfojs-node does not load, so there are no frames: install zslab anew (in a clone: `npm ci`, without --omit=dev)',
       { cause: error },
     )
   }

@@ -4,7 +4,7 @@
  */
 import { extname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { userFolder } from '../kernelspec.js'
+import { userFolder } from '../places.js'
 import { shippedPackage } from '../cell/package.js'
 import type { Json } from './message.js'
 

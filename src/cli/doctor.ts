@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { Command } from 'commander'
-import { findInstalls, type Install } from '../../kernel/installs.js'
+import { findExtension, findInstalls, hiddenOf, type Install } from '../../kernel/installs.js'
 import { cacheFolder, cacheList } from '../model/index.js'
 import { projectRoot } from '../native/binding.js'
 import { engineOf } from '../native/engine.js'
@@ -45,6 +45,7 @@ async function examine(): Promise<Finding[]> {
     python(),
     jupyter(),
     kernels(),
+    extension(),
     tool(
       'browser',
       ['chromium', 'chromium-browser', 'google-chrome'],
@@ -125,29 +126,44 @@ function jupyter(): Finding {
   }
 }
 
+/** Where Jupyter may look besides where it looks by itself: `zslab lab` runs the project's own. */
+const OWN = [join(projectRoot, '.venv/share/jupyter')]
+
 /** Kernelspecs that Jupyter sees: none is broken, none hides another copy of zslab. */
 function kernels(): Finding {
-  const installs = findInstalls([join(projectRoot, '.venv/share/jupyter')])
+  const base = { name: 'kernel', needed: false, ok: false }
+  const installs = findInstalls(OWN)
+  if (installs.length === 0) return { ...base, found: 'not known to Jupyter', help: 'run `npx zslab install`' }
+  const remove = ({ folder, options }: Install) =>
+    options === undefined ? `delete ${folder}` : `run \`npx zslab uninstall ${options}\``
   const broken = installs.filter((one) => one.broken !== undefined)
-  const hidden = installs.filter((one) => one.main !== installs[0].main)
-  const base = { name: 'kernel', needed: false }
-  const remove = ({ folder, from }: Install) =>
-    `\`npx zslab uninstall ${from ? `--prefix ${from}` : '--user'}\`, or delete ${folder}`
   if (broken.length > 0) {
     const found = broken.map(({ folder, broken }) => `${folder}: ${broken}`).join('; ')
+    const again = broken[0].options
     return {
       ...base,
-      ok: false,
       found,
-      help: `write it anew with \`npx zslab install\`, or ${remove(broken[0])}`,
+      help: `${again === undefined ? '' : `run \`npx zslab install ${again}\` or `}${remove(broken[0])}`,
     }
   }
-  if (hidden.length > 0) {
-    const found = `installed twice: ${installs.map(({ folder, main }) => `${folder} starts ${main}`).join('; ')}`
-    return { ...base, ok: false, found, help: `Jupyter takes the first; remove one: ${remove(hidden[0])}` }
+  const [twice] = hiddenOf(installs)
+  if (twice) {
+    const { hidden, by } = twice
+    const found = `installed twice as ${by.name}: ${by.folder} starts ${by.main}, ${hidden.folder} starts ${hidden.main}`
+    return { ...base, found, help: `Jupyter takes the first; ${remove(hidden)} or ${remove(by)}` }
   }
-  const found = installs.map(({ folder }) => folder).join(', ') || 'not known to Jupyter'
-  return { ...base, ok: installs.length > 0, found, help: installs.length > 0 ? '' : 'run `npx zslab install`' }
+  return { ...base, ok: true, found: installs.map(({ folder }) => folder).join(', '), help: '' }
+}
+
+function extension(): Finding {
+  const base = { name: 'lab extension', needed: false, ok: false }
+  const found = findExtension(OWN)
+  const help = 'run `npx zslab install` as the kernel was installed, then reload JupyterLab'
+  if (!found) return { ...base, found: 'none, so figures are pictures in JupyterLab', help }
+  const { folder, wrong } = found
+  return wrong === undefined
+    ? { ...base, ok: true, found: folder, help: '' }
+    : { ...base, found: `${folder}: ${wrong}`, help }
 }
 
 async function models(): Promise<Finding> {

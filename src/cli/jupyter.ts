@@ -9,12 +9,27 @@ import { program, script } from './scripts.js'
 const KERNEL = join(projectRoot, 'dist/kernel/main.js')
 const PYTHON = join(projectRoot, '.venv/bin/python')
 
+interface Place {
+  user?: boolean
+  prefix?: string
+  sysPrefix?: boolean
+  name?: string
+  displayName?: string
+}
+
 export function installCommand(): Command {
-  return placed('install', 'make the TypeScript kernel known to Jupyter')
+  return placed('install', 'make the TypeScript kernel and its lab extension known to Jupyter')
+    .option('--display-name <text>', 'what menus show (default: TypeScript with the name)')
+    .action(async (options: Place) => {
+      await script('scripts/labextension.mjs', []) // builds what a clone has not built yet
+      if (!process.exitCode) await kernel('install', options)
+    })
 }
 
 export function uninstallCommand(): Command {
-  return placed('uninstall', 'take the TypeScript kernel and its lab extension out of Jupyter')
+  return placed('uninstall', 'take the TypeScript kernel and its lab extension out of Jupyter').action(
+    (options: Place) => kernel('uninstall', options),
+  )
 }
 
 function placed(name: string, description: string): Command {
@@ -23,12 +38,7 @@ function placed(name: string, description: string): Command {
     .option('--user', 'for this user (default)')
     .option('--prefix <folder>', 'into <folder>/share/jupyter')
     .option('--sys-prefix', "into the active Python environment's folder")
-    .action((options: { user?: boolean; prefix?: string; sysPrefix?: boolean }) => {
-      const where = [options.user && '--user', options.sysPrefix && '--sys-prefix'].filter(
-        (word) => typeof word === 'string',
-      )
-      return kernel([name, ...where, ...(options.prefix === undefined ? [] : ['--prefix', resolve(options.prefix)])])
-    })
+    .option('--name <name>', 'what notebooks call the kernel (default: zslab)')
 }
 
 export function runCommand(): Command {
@@ -68,9 +78,16 @@ async function prepared(): Promise<boolean> {
   return !process.exitCode
 }
 
-async function kernel(words: string[]): Promise<void> {
+/** Runs a command of the kernel's own program, which checks its options. */
+async function kernel(command: string, options: Place): Promise<void> {
   if (!existsSync(KERNEL)) throw new ZslabError('native', 'the kernel is not built: run `npx zslab build`')
-  await program(process.execPath, [KERNEL, ...words])
+  const { user, sysPrefix, prefix, name, displayName } = options
+  const flags = [user && '--user', sysPrefix && '--sys-prefix'].filter((word) => typeof word === 'string')
+  // With "=", since a value may begin with a hyphen.
+  const values = Object.entries({ prefix: prefix && resolve(prefix), name, 'display-name': displayName })
+    .filter(([, value]) => value !== undefined)
+    .map(([option, value]) => `--${option}=${value}`)
+  await program(process.execPath, [KERNEL, command, ...flags, ...values])
 }
 
 /** Runs in the notebook's folder; writes the notebook also where a cell failed, so that the error can be seen in it. */
