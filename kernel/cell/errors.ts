@@ -86,16 +86,16 @@ function placeOf(cell: CellSource, site: NodeJS.CallSite): Position | undefined 
 const FRAME = /(?:\(|at (?:async )?)([^()]+):(\d+):(\d+)\)?$/
 
 /** What a notebook shows for a thrown value, whatever its properties do when they are read. */
-export function errorContent(thrown: unknown): ErrorContent {
+export function errorContent(thrown: unknown, above: readonly unknown[] = []): ErrorContent {
   try {
-    return contentOf(thrown)
+    return contentOf(thrown, above)
   } catch (error) {
     const evalue = `a thrown value that cannot be shown: reading it fails (${typeof error === 'object' ? headOf(error as Error) : String(error)})`
     return { ename: 'Error', evalue, traceback: [`${red('Error')}: ${evalue}`] }
   }
 }
 
-function contentOf(thrown: unknown): ErrorContent {
+function contentOf(thrown: unknown, above: readonly unknown[]): ErrorContent {
   if (!(thrown instanceof Error) && !isErrorLike(thrown)) {
     const evalue = typeof thrown === 'string' ? thrown : inspect(thrown)
     return { ename: thrown === null ? 'null' : typeof thrown, evalue, traceback: [`${red('Thrown')}: ${evalue}`] }
@@ -111,7 +111,7 @@ function contentOf(thrown: unknown): ErrorContent {
     if (!frames.some((known) => known.includes(`${cell.label}:${(at?.line ?? 0) + 1}:`))) frames.push(text)
   }
   if (thrown instanceof Interrupted) frames.length = 0
-  const details = withoutStack(error)
+  const details = above.includes(error) ? ['(told above)'] : withoutStack(error, [...above, error])
   const lines = [`${red(ename)}${evalue ? `: ${evalue}` : ''}`, ...excerptOf(frames), ...frames, ...details]
   return { ename, evalue, traceback: lines.flatMap((line) => line.split('\n')) }
 }
@@ -132,7 +132,7 @@ function unreadable(error: Error, stack: string): string[] {
 }
 
 /** Own properties and the cause, as util.inspect shows them below a stack. */
-function withoutStack(error: Error): string[] {
+function withoutStack(error: Error, above: readonly unknown[]): string[] {
   const { cause } = error
   const shown: string[] = []
   const skipped = ['stack', 'message', 'name', 'cause']
@@ -140,9 +140,9 @@ function withoutStack(error: Error): string[] {
   if (own.length > 0) shown.push(inspect(Object.fromEntries(own), { depth: 2 }))
   if (error instanceof AggregateError)
     for (const one of (error.errors as unknown[]).slice(0, 5))
-      shown.push(...errorContent(one).traceback.map((l) => `  ${l}`))
-  if (cause !== undefined && cause !== error)
-    shown.push('caused by', ...errorContent(cause).traceback.map((l) => `  ${l}`))
+      shown.push(...errorContent(one, above).traceback.map((l) => `  ${l}`))
+  if (cause !== undefined)
+    shown.push('caused by', ...errorContent(cause, above).traceback.map((l) => `  ${l}`))
   return shown
 }
 

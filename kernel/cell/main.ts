@@ -20,7 +20,7 @@ import {
   type ToCell,
 } from './protocol.js'
 import { Runner } from './run.js'
-import { currentTurn, forgetCutOff, inTurn } from './turn.js'
+import { currentTurn, followMicrotasks, forgetCutOff, inTurn, turnOf } from './turn.js'
 
 const [, , secret] = process.argv
 process.argv.length = 2
@@ -92,11 +92,16 @@ function comm(event: CommEvent): void {
 
 /** An error that no cell is there to show. */
 function report(error: unknown): void {
-  if (!(error instanceof Interrupted)) process.stderr.write(`${errorContent(error).traceback.join('\n')}\n`)
+  if (error instanceof Interrupted) return
+  const tell = () => process.stderr.write(`${errorContent(error).traceback.join('\n')}\n`)
+  const turn = turnOf(error)
+  if (turn) inTurn(turn, tell)
+  else tell()
 }
 
 mapStacks()
 hidePromiseBookkeeping()
+followMicrotasks()
 process.on('unhandledRejection', report)
 process.on('uncaughtException', report)
 process.on('exit', () => streams.flush())

@@ -20,6 +20,29 @@ export function currentTurn(): Turn | undefined {
   return storage.getStore()
 }
 
+const thrown = new WeakMap<object, Turn>()
+
+/** The turn of a task whose exception nobody caught, where node has forgotten it: of microtasks. Call `followMicrotasks` before. */
+export function turnOf(error: unknown): Turn | undefined {
+  return typeof error === 'object' && error !== null ? thrown.get(error) : undefined
+}
+
+export function followMicrotasks(): void {
+  const enqueue = globalThis.queueMicrotask
+  globalThis.queueMicrotask = (task: () => void) => {
+    if (typeof task !== 'function') return enqueue(task)
+    const turn = currentTurn()
+    enqueue(() => {
+      try {
+        task()
+      } catch (error) {
+        if (turn && typeof error === 'object' && error !== null) thrown.set(error, turn)
+        throw error
+      }
+    })
+  }
+}
+
 /** After code was cut off: what ran then is no longer running. */
 export function forgetCutOff(): void {
   hooks?.clearAsyncIdStack()

@@ -9,6 +9,7 @@ import type { Diagnostic } from 'typescript'
 import type { Converter } from 'tslab/dist/converter.js'
 import { typeFiles, type ShippedPackage } from '../cell/package.js'
 import { withDisk } from './completions.js'
+import { packageName } from '../cell/resolve.js'
 import { collector, type Findings } from './diagnostics.js'
 import { Disk } from './disk.js'
 import { keepNamespaces } from './namespaces.js'
@@ -94,7 +95,7 @@ export class Compiler {
 
   /** What is said once of packages whose types cannot be read. */
   private notes(untyped: readonly string[]): string[] {
-    const fresh = [...new Set(untyped)].filter((name) => !name.startsWith('.') && !this.told.has(name))
+    const fresh = [...new Set(untyped)].filter((name) => packageName(name) !== undefined && !this.told.has(name))
     fresh.forEach((name) => this.told.add(name))
     const { version } = this.ts
     return fresh.map(

@@ -1,0 +1,130 @@
+/** What cells show: values that show themselves, values known by their shape, helpers, progress. */
+import assert from 'node:assert/strict'
+import { Kernel } from '../client.js'
+import { kernelTests } from './cells.js'
+
+const HOST = `const host = (globalThis as any)[Symbol.for('Jupyter.host')]\n`
+const plainOf = (content: { data: Record<string, unknown> } | undefined) => content?.data['text/plain']
+
+kernelTests('displays', (cells) => {
+  it('a value shows itself by its MIME bundle, JSON as objects', async () => {
+    const code = `({ [Symbol.for('Jupyter.display')]: () => ({ 'text/html': '<b>x</b>', 'application/json': { n: [1, new Float32Array(2)] }, 'image/png': new Uint8Array([1, 2]) }) })`
+    const { result } = await cells.execute(code)
+    assert.equal(result!.data['text/html'], '<b>x</b>')
+    assert.deepEqual(result!.data['application/json'], { n: [1, [0, 0]] })
+    assert.equal(result!.data['image/png'], 'AQI=')
+    assert.equal(typeof result!.data['text/plain'], 'string')
+    assert.deepEqual(result!.metadata, {})
+  })
+
+  it('a display that waits is waited for, one that throws is the cell’s error', async () => {
+    const late = `({ async [Symbol.for('Jupyter.display')]() { await 1; return { 'text/html': 'late' } } })`
+    assert.equal((await cells.execute(late)).result!.data['text/html'], 'late')
+    const bad = `({ [Symbol.for('Jupyter.display')]() { throw new Error('no picture') } })`
+    assert.equal((await cells.execute(bad)).error!.evalue, 'no picture')
+    const wrong = await cells.execute(`({ [Symbol.for('Jupyter.display')]: () => 'text' })`)
+    assert.match(wrong.error!.evalue as string, /should be an object from MIME types to data/)
+  })
+
+  it('displays are shown and changed by their id', async () => {
+    const code = `${HOST}const id = host.display({ 'text/html': '1' })
+      host.update(id, { 'text/html': '2' }); host.display({ 'text/plain': 'x' }, { displayId: 'mine' }); id`
+    const { of, result } = await cells.execute(code)
+    const [first, second] = of('display_data')
+    const [update] = of('update_display_data')
+    assert.equal(update.transient.display_id, first.transient.display_id)
+    assert.equal(plainOf(result as never), `'${first.transient.display_id}'`)
+    assert.equal(update.data['text/html'], '2')
+    assert.equal(second.transient.display_id, 'mine')
+    assert.match((await cells.execute(`host.update('', {})`)).error!.evalue as string, /expected the id/)
+  })
+
+  it('console.clear clears the cell’s output', async () => {
+    const { of } = await cells.execute('console.clear()')
+    assert.deepEqual(of('clear_output'), [{ wait: false }])
+  })
+
+  it('values are known by their shape: plotly specs, frames, pictures, long typed arrays', async () => {
+    const shown = async (code: string) => (await cells.execute(code)).result!.data as Record<string, any>
+    const plot = await shown(
+      `({ data: [{ type: 'bar', x: [1], y: new Float32Array([2]) }], layout: { title: { text: 'T' } } })`,
+    )
+    assert.deepEqual(plot['application/vnd.plotly.v1+json'].data, [{ type: 'bar', x: [1], y: [2] }])
+    assert.equal(plot['text/plain'], '[plotly: bar: T]')
+    assert.equal((await shown(`({ data: [1, 2], layout: {} })`))['application/vnd.plotly.v1+json'], undefined)
+    const table = await shown(
+      `class Frame { $isSeries = false; columns = ['a<b', 'c']; index = Array.from({ length: 60 }, (_, i) => i); dtypes = ['int32', 'string']; shape = [60, 2]; values = this.index.map((i) => [i, 'v' + i]) }\nnew Frame()`,
+    )
+    assert.match(table['text/html'], /DataFrame 60 × 2 \(10 more rows\).*a&lt;b.*int32.*>v49</)
+    assert.doesNotMatch(table['text/html'], /v50/)
+    assert.match(table['text/plain'], /^DataFrame 60 × 2\n.*a<b +c\n.*int32 +string\n/)
+    const series = await shown(
+      `({ $isSeries: true, columns: ['s'], index: ['x'], dtypes: ['float32'], shape: [1], values: [1.5] })`,
+    )
+    assert.match(series['text/plain'], /^Series 1\n/)
+    const png = await shown(`Buffer.from('iVBORw0KGgoAAAANSUhEUg', 'base64')`)
+    assert.equal(png['image/png'], Buffer.from('iVBORw0KGgoAAAANSUhEUg', 'base64').toString('base64'))
+    assert.equal((await shown(`new Uint8Array([0xff, 0xd8, 0xff, 0xe0])`))['image/jpeg'], '/9j/4A==')
+    assert.equal((await shown(`Buffer.from('<svg xmlns="x"></svg>')`))['image/svg+xml'], '<svg xmlns="x"></svg>')
+    const array = await shown(
+      `const many = new Float32Array(200).map((_, i) => i); many[7] = NaN; Object.assign(many, { shape: [20, 10] })`,
+    )
+    assert.equal(
+      array['text/plain'],
+      'Float32Array(20 × 10) [ 0, 1, 2, 3, …, 196, 197, 198, 199 ]  min 0, mean 99.9648, max 199, 1 not finite',
+    )
+  })
+
+  it('the helpers show, change and clear; a cell may declare their names itself', async () => {
+    const { of, error } = await cells.execute(`display.html('<i>h</i>'); display.markdown('*m*'); display.latex('$x$')
+      const first = await display({ a: 1 }); await display.update(first, [2]); clearOutput({ wait: true })`)
+    assert.equal(error, undefined)
+    const datas = of('display_data').map(({ data }) => data as Record<string, unknown>)
+    assert.deepEqual(
+      [datas[0]['text/html'], datas[1]['text/markdown'], datas[2]['text/latex'], datas[3]['text/plain']],
+      ['<i>h</i>', '*m*', '$x$', '{ a: 1 }'],
+    )
+    assert.equal(of('update_display_data')[0].data['text/plain'], '[ 2 ]')
+    assert.deepEqual(of('clear_output'), [{ wait: true }])
+    assert.match((await cells.execute('display.html(5 as any)')).error!.evalue as string, /expects a string or bytes/)
+    const other = await Kernel.start()
+    assert.equal(
+      (await other.execute(`const progress = 5, display = 6\nprogress + display`)).result!.data['text/plain'],
+      '11',
+    )
+    assert.equal((await other.execute(`progress`)).result!.data['text/plain'], '5')
+    await other.stop()
+  })
+
+  it('notebooks written for tslab show through its names', async () => {
+    const { of, error } = await cells.execute(`import * as tslab from 'tslab'
+      tslab.display.html('<b>t</b>'); const place = tslab.newDisplay(); place.text('1'); place.text('2'); tslab.display.png(new Uint8Array([1]))`)
+    assert.equal(error, undefined, JSON.stringify(error))
+    const [html, text, png] = of('display_data')
+    assert.equal(html.data['text/html'], '<b>t</b>')
+    assert.equal(png.data['image/png'], 'AQ==')
+    const [update] = of('update_display_data')
+    assert.equal(update.data['text/plain'], '2')
+    assert.equal(update.transient.display_id, text.transient.display_id)
+  })
+
+  it('progress shows a bar that ends as one static line', async () => {
+    const { of, stdout } = await cells.execute(`let sum = 0
+      for (const n of progress([1, 2, 3], { label: 'outer' })) for (const m of progress(new Set([n]))) sum += m
+      for await (const n of progress((async function* () { yield 4 })())) sum += n
+      try { for (const n of progress([1, 2])) throw new Error('x') } catch { }
+      console.log(sum)`)
+    assert.equal(stdout, '10\n')
+    const bars = of('display_data')
+    assert.match(bars[0].data['text/plain'] as string, /^outer: ░{30} 0\/3$/)
+    const ends = bars.map(
+      (bar) =>
+        of('update_display_data')
+          .filter((u) => u.transient.display_id === bar.transient.display_id)
+          .at(-1)!.data['text/plain'] as string,
+    )
+    assert.match(ends[0], /^outer: 3\/3 in \d+\.\d s \(/)
+    assert.match(ends.at(-2)!, /^1 in /)
+    assert.match(ends.at(-1)!, /^0\/2 in /)
+  })
+})

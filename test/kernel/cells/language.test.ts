@@ -1,0 +1,172 @@
+/** What a cell may be written like: names declared again, awaits, syntax, what its last line shows. */
+import assert from 'node:assert/strict'
+import { kernelTests, textOf, valueOf } from './cells.js'
+
+kernelTests('the language of cells', (cells) => {
+  describe('names', () =>
+    cells.table({
+      'variables, functions, classes and types of earlier cells are known': [
+        ['interface Point { x: number }\nclass Box<T> { constructor(readonly inside: T) {} }\nlet n = 1'],
+        ['const twice = (p: Point) => p.x * 2\nn += 10', null],
+        ['new Box(twice({ x: n })).inside', '22'],
+        ['twice({ y: 1 })', /^Cell \[\d+\]:1:9 - error TS2345: [^]*'y' does not exist/],
+      ],
+      'all kinds are declared again, with other types': [
+        [
+          'const a = 1; type T = { x: number }; interface I { y: string }; enum E { A, B }; class C { z = 2 }\nfunction f(x: number) { return x }',
+        ],
+        [
+          "const a = 'str'; type T = string[]; interface I { q: boolean }; enum E { X = 'x' }; class C { w = 'w' }\nfunction f(s: string, t: T) { return s + t.length }",
+        ],
+        ["f(a, ['1'] satisfies T) + E.X + new C().w + ({ q: true } as I).q", "'str1xwtrue'"],
+        ['f(1)', /error TS2554/],
+      ],
+      'a name changes its kind': [
+        ['const shape = 1'],
+        ['class shape { m() { return 3 } }', null],
+        ['function shape(): string { return "f" }\nshape()', "'f'"],
+        ['let shape = 5, other = 6; shape', '5'],
+        ['enum shape { A = 9 }', null],
+        ['namespace shape { export const v = 7 }\nshape.v', '7'],
+        ['type shape = number', null],
+        ['const typed: shape = 4; typed', '4'],
+        ['interface shape { k: 1 }', null],
+        ['({ k: 1 }) as shape', '{ k: 1 }'],
+      ],
+      'namespaces and what is declared globally stay, for many cells': [
+        ['namespace N { export const v = 1; export namespace M { export type T = number } }'],
+        [
+          'declare global { interface Array<T> { newest(): T } }\nArray.prototype.newest = function () { return this[this.length - 1] }',
+        ],
+        ['1'],
+        ['const q: N.M.T = N.v; q + [1, 2].newest()', '3'],
+        ['namespace N { export const w = 2 }\nN.w', '2'],
+        ['N.v', /error TS2339/],
+      ],
+      'a cell that fails leaves the variables of earlier cells alone': [
+        ['let kept = 7'],
+        ['throw new Error("before")\nlet kept = 8', /before/],
+        ['kept', '7'],
+      ],
+      'a cell may have names that surround it elsewhere': [
+        [
+          "import { createRequire } from 'node:module'\nconst require = createRequire(import.meta.url)\nconst module = 1, __dirname = 'd'\ntypeof require('node:fs').readFileSync + module + __dirname",
+          "'function1d'",
+        ],
+        ["import { basename } from 'node:path'\nrequire('node:path').basename === basename", 'true'],
+        ['let exports = 1', /:1:5 - error TS2441: Cells need the name 'exports' themselves/],
+        ['const tsLastExpr = 5; tsLastExpr', '5'],
+      ],
+      'export is a word without effect': [
+        ['export const exported = 5, also = 6\nexport function ef() { return also }\nexport default class Main {}'],
+        ['export { exported }\nexport type Exported = typeof exported', null],
+        ['exported + ef() + Main.name', "'11Main'"],
+      ],
+      'classes with private members and types that another file keeps to itself are no error': [
+        ['const Hidden = class { private x = 1; y = 2 }'],
+        [
+          'function outer() { class Inner { private z = 1 }; return new Inner() }\nconst inner = outer(); new Hidden().y',
+          '2',
+        ],
+        [
+          "import { writeFileSync } from 'node:fs'\nwriteFileSync('hides.ts', 'interface Mine { a: 1 }\\nexport const mine: Mine = { a: 1 }')",
+        ],
+        ["import { mine } from './hides'\nconst taken = mine", null],
+        ['taken.a', '1'],
+      ],
+    }))
+
+  describe('syntax', () =>
+    cells.table({
+      'await stands anywhere at the top': [
+        [
+          `const some: any = Promise.resolve([1, 2])
+          let sum = 0
+          for await (const v of (async function* () { yield* await some })()) sum += v
+          for await (const v of [Promise.resolve(10)]) sum += v
+          if (sum) sum += await (Promise.resolve(100) as any)
+          switch (await Promise.resolve(1)) { case 1: sum += await Promise.resolve(1000) }
+          try { await Promise.reject(new Error('x')) } catch { sum += await Promise.resolve(10000) } finally { await null }
+          label: for (const i of [1, 2]) for (;;) { await i; continue label }
+          sum`,
+          '11113',
+        ],
+        [
+          '[await Promise.resolve(1), { a: await Promise.resolve({ b: await Promise.resolve(2) }) }]',
+          '[ 1, { a: { b: 2 } } ]',
+        ],
+        ['await Promise.resolve("shown")', "'shown'"],
+        ['if (true) { for await (const x of [Promise.resolve(4)]) console.log(x) }', null],
+      ],
+      'decorators are those of experimentalDecorators': [
+        [
+          'function loud(_: any, _key: string, d: PropertyDescriptor) { const old = d.value; d.value = function () { return old.call(this) + "!" } }\nconst marked = (c: any) => { c.mark = 1 }\n@marked class D { static mark: number; @loud hi() { return "hi" } }',
+        ],
+        ['new D().hi() + D.mark', "'hi!1'"],
+      ],
+      'generics, enums, assertions, classes': [
+        ['function id<const T extends readonly unknown[]>(t: T): T { return t }\nid(["a", 1])[0].toUpperCase()', "'A'"],
+        ['enum Colour { Red, Green = "g" }\nconst enum Few { A = 5 }', null],
+        ['Colour[0] + Colour.Green + Few.A', "'Redg5'"],
+        ['const frozen = { a: [1, 2] } as const; frozen.a.length satisfies 2', '2'],
+        ['frozen.a.push(3)', /error TS2339/],
+        ['const cast = <number>5; const same = <T>(x: T) => x; same(cast)', '5'],
+        [
+          'abstract class Base { abstract m(): number; #p = 1; get p() { return this.#p }; accessor q = 4 }\nclass Real extends Base { m() { return this.p + this.q } }',
+          null,
+        ],
+        ['new Real().m()', '5'],
+        [
+          'type Getters<K extends string> = { [P in K as `get${Capitalize<P>}`]: number }\nconst g: Getters<"a"> = { getA: 1 }; g',
+          '{ getA: 1 }',
+        ],
+        ['const { x: dx, ...rest } = { x: 1, y: 2 }, [head, ...tail] = [1, 2, 3]', null],
+        ['[dx, rest, head, tail]', '[ 1, { y: 2 }, 1, [ 2, 3 ] ]'],
+        [
+          'function over(a: number): number\nfunction over(a: string): string\nfunction over(a: any) { return a }',
+          null,
+        ],
+        ['over("s").toUpperCase()', "'S'"],
+      ],
+      'JSX is off, and the error says so': [
+        ['const el = (\n  <div>hi</div>)', /:2:3 - error TS17004: JSX is off in cells: show HTML with display\.html/],
+      ],
+    }))
+
+  describe('the value of the last line', () => {
+    const shown: [code: string, shown: string | null][] = [
+      ['5', '5'],
+      ['5 // comment ;\n\n// another', '5'],
+      ['let last = 1; last', '1'],
+      ['`a;`', "'a;'"],
+      ['/a;/', '/a;/'],
+      ['[1].map((x) => { return x; })', '[ 1 ]'],
+      ['({ a: 1 })', '{ a: 1 }'],
+      ['(last = 9)', '9'],
+      ['null', 'null'],
+      ['5;', null],
+      ['5; // comment', null],
+      ['5 ;\n  /* comment */\n\n', null],
+      ['5;;', null],
+      ['await Promise.resolve(5);', null],
+      ['last = 2', null],
+      ['last += 2', null],
+      ['[last] = [7]', null],
+      ['const declared = 1', null],
+      ['function declaredToo() { return 5 }', null],
+      ['undefined', null],
+      ['void 0', null],
+      ['if (true) 5', null],
+      ['console.log(1)', null],
+    ]
+    it('is shown, unless it is undefined, assigned, declared or followed by ;', () => cells.follow(shown))
+
+    it('is shown once where it is a display already', async () => {
+      for (const code of ["display.html('<b>x</b>')", 'display(5)', 'await display(5)']) {
+        const outcome = await cells.execute(code)
+        assert.equal(valueOf(outcome), undefined, code)
+        assert.equal(outcome.of('display_data').length, 1, textOf(outcome.error))
+      }
+    })
+  })
+})
