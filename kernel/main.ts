@@ -37,8 +37,8 @@ async function main(words: string[]): Promise<void> {
 async function start(file: string): Promise<void> {
   const { readConnection } = await import('./wire/connection.js')
   const connection = readConnection(file)
-  const { CompilerThread } = await import('./wire/compiler.js')
-  const compiler = new CompilerThread()
+  const { CompilerProcess } = await import('./wire/compiler.js')
+  const compiler = new CompilerProcess()
   compiler.start() // it takes longest: the sockets load beside it
   const { Server } = await import('./wire/server.js')
   const server = new Server(connection, compiler, () => process.exit())

@@ -31,7 +31,10 @@ try {
   checkPlatform()
   mkdirSync(BUILD, { recursive: true })
   if (!given.includes('--types')) await buildNative()
-  if (!given.includes('--native')) await buildTypes()
+  if (!given.includes('--native')) {
+    await buildTypes()
+    await buildSnapshot()
+  }
 } catch (error) {
   if (!(error instanceof Failure)) throw error
   console.error(`zslab: ${error.message}`)
@@ -188,14 +191,43 @@ async function findCMake() {
 async function buildTypes() {
   if (installed) return
   const main = join(ROOT, 'dist/src/index.js')
+  const compiler = join(ROOT, 'dist/kernel/compiler/main.cjs')
   const stamp = fingerprint(['src', 'kernel', 'tsconfig.json', 'package-lock.json'], [])
-  if (fresh('types', stamp, [main], () => true)) return say('the TypeScript part is up to date')
+  if (fresh('types', stamp, [main, compiler], () => true)) return say('the TypeScript part is up to date')
   const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
   if (!existsSync(tsc)) throw new Failure('TypeScript is not installed: run `npm ci` in the project first')
   const done = spawnSync(process.execPath, [tsc, '-p', join(ROOT, 'tsconfig.json')], { encoding: 'utf8', cwd: ROOT })
   if (done.status !== 0) throw new Failure(`the TypeScript part does not compile:\n${done.stdout}${done.stderr}`)
+  await bundleCompiler()
   remember('types', stamp, {})
   say('TypeScript part built')
+}
+
+/** The kernel's compiler as one file: a snapshot can be made of nothing else. */
+async function bundleCompiler() {
+  const { build } = await import('esbuild')
+  await build({
+    entryPoints: [join(ROOT, 'kernel/compiler/main.ts')],
+    outfile: join(ROOT, 'dist/kernel/compiler/main.cjs'),
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'cjs',
+    banner: { js: "const __here = require('node:url').pathToFileURL(__filename).href" },
+    define: { 'import.meta.url': '__here' },
+    logLevel: 'warning',
+  })
+}
+
+/** The kernel starts without it as well, only later. */
+async function buildSnapshot() {
+  const { makeSnapshot, snapshotPath } = await import(join(ROOT, 'dist/kernel/compiler/snapshot.js'))
+  if (existsSync(snapshotPath()) && !given.includes('--force')) return
+  try {
+    makeSnapshot()
+  } catch (error) {
+    say(`node ${process.versions.node} makes no snapshot of the compiler, so the kernel starts slower: ${error.message}`)
+  }
 }
 
 // ---------------------------------------------------------------- what was built last

@@ -3,19 +3,23 @@
  * and a second pass of our own that makes awaits interruptible and keeps source maps.
  */
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Diagnostic } from 'typescript'
 import type { Converter } from 'tslab/dist/converter.js'
-import { typeFiles, type ShippedPackage } from '../cell/package.js'
+import type { ShippedPackage } from '../cell/package.js'
+import { packageRoot } from '../cell/resolve.js'
 import { withDisk } from './completions.js'
 import { packageName } from '../cell/resolve.js'
 import { collector, type Findings } from './diagnostics.js'
 import { Disk } from './disk.js'
+import { Loader } from './loader.js'
 import { keepNamespaces } from './namespaces.js'
 import { parseErrors, prepare, type Prepared } from './prepare.js'
 import { emitAll, sidePath } from './program.js'
 import type { Compiled, Maps, SideFile } from './protocol.js'
+import { SharedFiles } from './shared.js'
+import { TypeFiles } from './type-files.js'
 import { writeShorthandsOut } from './shorthand.js'
 import { guardAwaits, requireByScope } from './transform.js'
 
@@ -39,6 +43,8 @@ interface Work {
 interface Tslab {
   ts: TypeScript
   disk: Disk
+  types: TypeFiles
+  shared: SharedFiles
   createConverter: typeof import('tslab/dist/converter.js').createConverter
   isCompleteCode: typeof import('tslab/dist/converter.js').isCompleteCode
 }
@@ -57,8 +63,14 @@ export class Compiler {
     const tslab = (Compiler.tslab ??= loadTslab(shipped, () => Compiler.work))
     this.ts = tslab.ts
     this.disk = tslab.disk
+    tslab.types.show(process.cwd())
     this.converter = tslab.createConverter({ isJS: false, isBrowser: false })
     this.isComplete = tslab.isCompleteCode
+  }
+
+  /** After a snapshot: what was read before may have changed on the disk. */
+  static wake(): void {
+    Compiler.tslab?.shared.doubt()
   }
 
   /** Numbers of the syntax errors in `code`. */
@@ -108,36 +120,48 @@ export class Compiler {
   }
 }
 
-/** tslab's converter fixes its compiler options, so it is handed a TypeScript whose two entry points adjust them. */
+const HERE = dirname(fileURLToPath(import.meta.url))
+
+/** tslab's converter fixes its compiler options, so it is handed a TypeScript whose entry points adjust them. */
 function loadTslab(shipped: ShippedPackage, work: () => Work): Tslab {
-  const require = createRequire(import.meta.url)
-  const converterPath = require.resolve('tslab/dist/converter')
-  const tslabRequire = createRequire(converterPath)
-  const tsPath = tslabRequire.resolve('@tslab/typescript-for-tslab')
-  const ts = tslabRequire(tsPath) as TypeScript
-  typeFiles(ts, shipped)
+  const loader = new Loader()
+  const converterPath = loader.resolve('tslab/dist/converter', HERE)
+  const tsPath = loader.resolve('@tslab/typescript-for-tslab', dirname(converterPath))
+  const ts = loader.load(tsPath) as TypeScript
+  ts.sys.getCurrentDirectory = () => process.cwd()
+  const types = new TypeFiles(ts, shipped)
   const disk = new Disk(ts)
-  const cached = require.cache[tsPath]!
-  cached.exports = {
+  const roots = [HERE, dirname(converterPath)].map(nodeTypes).filter((root) => root !== undefined)
+  const folders = [dirname(tsPath), dirname(shipped.types), ...roots]
+  const shared = new SharedFiles((path) => folders.some((folder) => path.startsWith(`${folder}/`)))
+  loader.replace(tsPath, {
     ...ts,
-    createWatchCompilerHost: watchHost(ts, shipped),
+    createWatchCompilerHost: watchHost(ts, shipped, roots, shared),
     transpileModule: toCommonJs(ts, work),
     getPreEmitDiagnosticsOfFiles: collector(ts, work),
     Completions: withDisk(ts),
-  }
-  const { createConverter, isCompleteCode } = tslabRequire(converterPath) as Tslab
-  cached.exports = ts
-  return { ts, disk, createConverter, isCompleteCode }
+  })
+  const { createConverter, isCompleteCode } = loader.load(converterPath) as Tslab
+  loader.replace(tsPath, ts)
+  return { ts, disk, types, shared, createConverter, isCompleteCode }
 }
 
-function watchHost(ts: TypeScript, shipped: ShippedPackage) {
+/** The folder that holds the `@types/node` which code in `folder` finds. */
+function nodeTypes(folder: string): string | undefined {
+  const root = packageRoot(folder, '@types/node')
+  return root && dirname(root)
+}
+
+function watchHost(ts: TypeScript, shipped: ShippedPackage, roots: readonly string[], shared: SharedFiles) {
   return (...args: unknown[]): unknown => {
+    // Node's types: those of the notebook's folder if it has some, else ours, else the ones that tslab brings.
+    const nodes = [nodeTypes(ts.sys.getCurrentDirectory()), ...roots].filter((root) => root !== undefined)
     Object.assign(args[1] as object, {
       moduleResolution: ts.ModuleResolutionKind.Bundler, // reads `exports`, which tslab's Node10 does not
       inlineSourceMap: true,
       disableTopLevelAwait: false, // cells always run inside an async function
       types: ['node', 'cell-globals'],
-      typeRoots: [...nodeTypeRoots(ts.sys.getCurrentDirectory()), join(shipped.root, 'kernel/types')],
+      typeRoots: [...new Set(nodes), join(shipped.root, 'kernel/types')],
       lib: ['lib.es2023.d.ts'],
       moduleDetection: ts.ModuleDetectionKind.Force, // files without imports and exports can be imported too
       allowImportingTsExtensions: true,
@@ -145,7 +169,7 @@ function watchHost(ts: TypeScript, shipped: ShippedPackage) {
     })
     type Make = (...all: unknown[]) => WatchHost
     const host = (ts.createWatchCompilerHost as unknown as Make)(...args)
-    return withOwnTimers(emitAll(ts, writeShorthandsOut(ts, host)))
+    return withOwnTimers(emitAll(ts, writeShorthandsOut(ts, shared.with(host))))
   }
 }
 
@@ -199,23 +223,4 @@ function sideFile(emitted: string, data: string, { imports, inner, outer }: Pass
   const path = sidePath(emitted)
   const source = ['.ts', '.tsx'].map((ending) => path.replace(/\.js$/, ending)).find((one) => existsSync(one))
   return { path, data, source: source ?? path, imports, maps: { inner, outer } }
-}
-
-/** Node's types: those of the notebook's folder if it has some, else ours, else the ones that tslab brings. */
-function nodeTypeRoots(cwd: string): string[] {
-  const roots: string[] = []
-  for (let folder = cwd; ; folder = dirname(folder)) {
-    roots.push(join(folder, 'node_modules/@types'))
-    if (dirname(folder) === folder) break
-  }
-  const require = createRequire(import.meta.url)
-  const tslab = createRequire(require.resolve('tslab/dist/converter'))
-  for (const from of [require, tslab]) {
-    try {
-      roots.push(dirname(dirname(from.resolve('@types/node/package.json'))))
-    } catch {
-      // not installed there
-    }
-  }
-  return [...new Set(roots)].filter((root) => existsSync(join(root, 'node')))
 }

@@ -52,7 +52,8 @@ export class Disk {
   }
 }
 
-function changedAt(path: string): string {
+/** Changes whenever the file does; empty: there is none. */
+export function changedAt(path: string): string {
   const { mtimeMs, size } = statSync(path, { throwIfNoEntry: false }) ?? {}
   return mtimeMs === undefined ? '' : `${mtimeMs} ${size}`
 }

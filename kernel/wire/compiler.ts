@@ -1,29 +1,36 @@
-/** The compiler's thread as the wire process sees it: asked, and started again when it dies. What cells declared is kept here. */
-import { writeSync } from 'node:fs'
+/** The compiler's process as the wire process sees it: asked, and started again when it dies. What cells declared is kept here. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { extname } from 'node:path'
-import { Worker } from 'node:worker_threads'
+import { fileURLToPath } from 'node:url'
 import type { ErrorContent } from '../cell/protocol.js'
-import type { Compiled, FromCompiler, Questions, SideFile } from '../compiler/protocol.js'
+import { PROGRAM, snapshotPath } from '../compiler/snapshot.js'
+import type { Compiled, FromCompiler, Questions, SideFile, ToCompiler } from '../compiler/protocol.js'
 
-const MAIN = new URL(`../compiler/worker${extname(import.meta.url)}`, import.meta.url)
+/** From the sources there is neither the one file nor its snapshot. */
+const SOURCES = extname(import.meta.url) === '.ts'
+const MAIN = SOURCES ? fileURLToPath(new URL('../compiler/main.ts', import.meta.url)) : PROGRAM
 
-/** How long an interrupt waits for an answer: a new thread takes longer to start than cells take to compile. */
-const GRACE_MS = 1000
+/** How long an interrupt waits for an answer: most cells compile in less, and a new process takes longer to start. */
+const GRACE_MS = 60
 
 interface Pending {
+  question: ToCompiler
   resolve(value: never): void
   reject(error: Error): void
 }
 
-/** What the compiler's thread answered with an error. */
+/** What the compiler answered with an error. */
 export class CompilerFailed extends Error {
   override readonly name = 'CompilerFailed'
 }
 
-export class CompilerThread {
+export class CompilerProcess {
   /** Types of what the cells that succeeded declared. */
   declarations = ''
-  private worker?: Worker
+  private current?: ChildProcess
+  /** Node does not take the snapshot: another build of it made it. */
+  private refused = SOURCES
   private ready = false
   private readonly pending = new Map<number, Pending>()
   private questions = 0
@@ -32,15 +39,16 @@ export class CompilerThread {
   private readonly unsent = new Set<string>()
 
   start(): void {
-    this.worker ??= this.spawn()
+    this.current ??= this.spawn()
   }
 
   ask<Op extends keyof Questions>(op: Op, asked: Questions[Op]['asked']): Promise<Questions[Op]['answered']> {
     this.start()
     const id = ++this.questions
     return new Promise((resolve, reject) => {
-      this.pending.set(id, { resolve, reject })
-      this.worker!.postMessage({ id, op, ...asked })
+      const question = { id, op, ...asked } as ToCompiler
+      this.pending.set(id, { question, resolve, reject })
+      tell(this.current!, question)
     })
   }
 
@@ -68,50 +76,66 @@ export class CompilerThread {
     for (const path of this.sides.keys()) this.unsent.add(path)
   }
 
-  /** What it works on too long is given up: its thread ends. */
+  /** What it works on too long is given up: its process ends. */
   interrupt(): void {
-    const { worker, ready } = this
+    const { current, ready } = this
     const asked = [...this.pending.keys()]
-    if (!worker || !ready || asked.length === 0) return
+    if (!current || !ready || asked.length === 0) return
     const giveUp = () => {
       if (!asked.some((id) => this.pending.has(id))) return
-      this.ended(worker, 'it was interrupted')
-      void worker.terminate()
+      this.ended(current, 'it was interrupted')
+      current.kill('SIGKILL')
+      this.start()
     }
     setTimeout(giveUp, GRACE_MS).unref()
   }
 
-  async stop(): Promise<void> {
-    const { worker } = this
-    this.worker = undefined
-    await worker?.terminate()
+  stop(): void {
+    const { current } = this
+    this.current = undefined
+    current?.kill('SIGKILL')
   }
 
-  private spawn(): Worker {
+  private spawn(): ChildProcess {
     this.ready = false
-    const worker = new Worker(MAIN, { stdout: true, stderr: true })
-    // Not through process.stdout: node would make that non-blocking for whoever shares it with us.
-    for (const stream of [worker.stdout, worker.stderr]) stream.on('data', (chunk: Buffer) => writeSync(2, chunk))
-    worker.on('message', (message: FromCompiler) => {
+    const snapshot = this.refused ? undefined : snapshotPath()
+    const usable = snapshot !== undefined && existsSync(snapshot)
+    const words = usable ? ['--snapshot-blob', snapshot] : [...(SOURCES ? process.execArgv : []), MAIN]
+    const child = spawn(process.execPath, words, { stdio: ['ignore', 2, 2, 'ipc'] })
+    child.on('message', (message: FromCompiler) => {
       if ('ready' in message) return void (this.ready = true)
       const pending = this.pending.get(message.id)
       this.pending.delete(message.id)
       if ('error' in message) pending?.reject(failed(message.error))
       else pending?.resolve(message.value as never)
     })
-    worker.on('error', (error) => this.ended(worker, error.message))
-    worker.on('exit', (code) => this.ended(worker, `its thread ended with code ${code}`))
-    return worker
+    child.on('error', (error) => this.ended(child, error.message))
+    child.on('exit', (code, signal) => {
+      if (usable && !this.ready && this.current === child) this.again()
+      else this.ended(child, `its process ended: ${signal ?? `exit code ${code}`}`)
+    })
+    return child
+  }
+
+  /** Without the snapshot. */
+  private again(): void {
+    this.refused = true
+    const child = (this.current = this.spawn())
+    for (const { question } of this.pending.values()) tell(child, question)
   }
 
   /** Also at the end of its heap: the next question finds a new one. */
-  private ended(worker: Worker, reason: string): void {
-    if (this.worker !== worker) return
-    this.worker = undefined
+  private ended(child: ChildProcess, reason: string): void {
+    if (this.current !== child) return
+    this.current = undefined
     for (const { reject } of this.pending.values())
       reject(new CompilerFailed(`the TypeScript compiler ended (${reason}); it is started anew with the next cell`))
     this.pending.clear()
   }
+}
+
+function tell(child: ChildProcess, question: ToCompiler): void {
+  if (child.connected) child.send(question, () => undefined) // where it fails, the process is dying: `exit` follows
 }
 
 function failed({ ename, evalue }: ErrorContent): Error {

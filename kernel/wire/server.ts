@@ -1,7 +1,7 @@
 /** The kernel: takes messages in, one after another on each channel, hands them to their handlers, says busy and idle around them. */
 import type { FromCell } from '../cell/protocol.js'
 import { Cell, type Origin } from './cell.js'
-import type { CompilerThread } from './compiler.js'
+import type { CompilerProcess } from './compiler.js'
 import type { Connection } from './connection.js'
 import { handlerOf } from './handlers/index.js'
 import type { ErrorReply, Handler, Kernel, Reply } from './handlers/handler.js'
@@ -30,7 +30,7 @@ export class Server implements Kernel {
 
   constructor(
     connection: Connection,
-    readonly compiler: CompilerThread,
+    readonly compiler: CompilerProcess,
     private readonly closed: () => void,
   ) {
     this.cell = new Cell(

@@ -1,6 +1,6 @@
 /** What a handler of one message type is, and what it may use of the kernel. */
 import type { Cell, Origin } from '../cell.js'
-import type { CompilerThread } from '../compiler.js'
+import type { CompilerProcess } from '../compiler.js'
 import type { History } from '../history.js'
 import type { Json, Message } from '../message.js'
 import type { Shells } from '../shells.js'
@@ -26,7 +26,7 @@ export interface Handler {
 
 export interface Kernel {
   readonly cell: Cell
-  readonly compiler: CompilerThread
+  readonly compiler: CompilerProcess
   readonly history: History
   readonly subshells: Pick<Shells, 'create' | 'delete' | 'list'>
   executionCount: number

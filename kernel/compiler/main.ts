@@ -1,0 +1,87 @@
+/**
+ * The process that compiles cells and answers questions about code, so that neither the sockets nor a busy cell wait for it and
+ * it survives the cell process. It keeps nothing that its owner could not give it again. Where node builds a snapshot of it, it
+ * first does once what it will do often.
+ */
+import { startupSnapshot } from 'node:v8'
+import { errorContent } from '../cell/errors.js'
+import { shippedPackage } from '../cell/package.js'
+import { complete, completeness, inspect } from './answers.js'
+import { Compiler } from './compile.js'
+import { errorOf } from './diagnostics.js'
+import type { CompileAnswer, FromCompiler, ToCompiler } from './protocol.js'
+
+const shipped = shippedPackage()
+
+function serve(): void {
+  let compiler = new Compiler(shipped)
+  const say = (message: FromCompiler) => process.send?.(message)
+
+  function compile(declarations: string, code: string, label: string): CompileAnswer {
+    try {
+      return answerOf(compiler, declarations, code, label)
+    } catch (error) {
+      compiler.close()
+      compiler = new Compiler(shipped) // what the old one knows may be half done
+      const { ename, evalue, traceback } = errorContent(error)
+      const advice = 'the TypeScript compiler failed on this cell; it was started anew: write the cell differently'
+      return { ok: false, error: { ename, evalue: `${advice} (${evalue})`, traceback: [advice, ...traceback] } }
+    }
+  }
+
+  function answer(question: ToCompiler): unknown {
+    const { code } = question
+    if (question.op === 'compile') return compile(question.declarations, code, question.label)
+    if (question.op === 'complete') return complete(compiler, question.declarations, code, question.cursor)
+    if (question.op === 'inspect')
+      return inspect(compiler, question.declarations, code, question.cursor, question.detail)
+    return completeness(compiler, code)
+  }
+
+  process.on('message', (question: ToCompiler) => {
+    try {
+      say({ id: question.id, value: answer(question) })
+    } catch (error) {
+      say({ id: question.id, error: errorContent(error) })
+    }
+  })
+  process.on('disconnect', () => process.exit())
+  process.on('SIGINT', () => undefined) // Ctrl-C in the kernel's terminal is for the cell
+  say({ ready: true })
+}
+
+function answerOf(compiler: Compiler, declarations: string, code: string, label: string): CompileAnswer {
+  const result = compiler.compile(declarations, code)
+  return result.ok ? result : { ok: false, error: errorOf(compiler.ts, result.complaints, label) }
+}
+
+const EXERCISES = [
+  `import * as fs from 'node:fs'
+import * as own from '${shipped.name}'
+interface Point { x: number; y: string }
+const points: Point[] = await Promise.resolve([{ x: 1, y: 'a' }])
+function sum(all: Point[]): number { return all.map(({ x }) => x).reduce((a, b) => a + b, 0) }
+for (const point of points) console.log(\`\${point.y} \${fs.existsSync(point.y)}\`)
+class Box<T> { constructor(readonly value: T) {} }
+setTimeout(() => undefined, 1)
+sum(points)`,
+  'const wrong: number = "text"',
+  '1',
+]
+
+/** No completion: it sorts by Intl, whose collators no snapshot holds. */
+function exercise(): void {
+  const compiler = new Compiler(shipped)
+  for (const code of EXERCISES) answerOf(compiler, '', code, '')
+  inspect(compiler, '', 'console.log(1)', 9, 1)
+  completeness(compiler, 'if (1) {')
+  compiler.close()
+}
+
+if (startupSnapshot.isBuildingSnapshot()) {
+  exercise()
+  startupSnapshot.setDeserializeMainFunction(() => {
+    Compiler.wake()
+    serve()
+  })
+} else serve()
