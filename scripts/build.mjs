@@ -226,7 +226,9 @@ async function buildSnapshot() {
   try {
     makeSnapshot()
   } catch (error) {
-    say(`node ${process.versions.node} makes no snapshot of the compiler, so the kernel starts slower: ${error.message}`)
+    say(
+      `node ${process.versions.node} makes no snapshot of the compiler, so the kernel starts slower: ${error.message}`,
+    )
   }
 }
 

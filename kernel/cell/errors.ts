@@ -141,8 +141,7 @@ function withoutStack(error: Error, above: readonly unknown[]): string[] {
   if (error instanceof AggregateError)
     for (const one of (error.errors as unknown[]).slice(0, 5))
       shown.push(...errorContent(one, above).traceback.map((l) => `  ${l}`))
-  if (cause !== undefined)
-    shown.push('caused by', ...errorContent(cause, above).traceback.map((l) => `  ${l}`))
+  if (cause !== undefined) shown.push('caused by', ...errorContent(cause, above).traceback.map((l) => `  ${l}`))
   return shown
 }
 

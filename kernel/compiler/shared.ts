@@ -38,7 +38,8 @@ export class SharedFiles {
   private share(files: tsTypes.CompilerHost): void {
     this.sharing.add(files)
     const { getSourceFile, getSourceFileByPath } = files
-    files.getSourceFile = (name, ...rest) => this.find(name) ?? this.keep(name, getSourceFile.call(files, name, ...rest))
+    files.getSourceFile = (name, ...rest) =>
+      this.find(name) ?? this.keep(name, getSourceFile.call(files, name, ...rest))
     files.getSourceFileByPath = (name, ...rest) =>
       this.find(name) ?? this.keep(name, getSourceFileByPath!.call(files, name, ...rest))
   }

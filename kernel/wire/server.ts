@@ -60,7 +60,8 @@ export class Server implements Kernel {
 
   async shutdown(): Promise<void> {
     this.stopping = true
-    await Promise.all([this.cell.stop(), this.compiler.stop(), this.history.stop()])
+    this.compiler.stop()
+    await Promise.all([this.cell.stop(), this.history.stop()])
     await this.sockets.close()
     this.closed()
   }
