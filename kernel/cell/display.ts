@@ -1,5 +1,5 @@
 /** Values as MIME bundles: those that know how to show themselves, and the text that stands for any other. */
-import { inspect } from 'node:util'
+import { inspect, types } from 'node:util'
 import type { Bundle, Shown } from './protocol.js'
 import { shapeOf } from './shapes.js'
 
@@ -28,10 +28,19 @@ function shapeData(value: unknown): Bundle {
 function ownDisplay(value: unknown): (() => unknown) | undefined {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return undefined
   for (const symbol of DISPLAYS) {
-    const found = (value as Record<symbol, unknown>)[symbol]
+    const found = read(value, symbol)
     if (typeof found === 'function') return () => (found as () => unknown).call(value)
   }
   return undefined
+}
+
+/** Reading may throw (a proxy, a getter): then there is nothing. */
+function read(value: object, key: symbol): unknown {
+  try {
+    return (value as Record<symbol, unknown>)[key]
+  } catch {
+    return undefined
+  }
 }
 
 function finish(value: unknown, made: unknown): Shown {
@@ -89,7 +98,7 @@ export function hidePromiseBookkeeping(): void {
 
 export function plain(value: unknown): string {
   try {
-    if (typeof value === 'object' && value !== null) hideBookkeeping(value)
+    if (typeof value === 'object' && value !== null && !types.isProxy(value)) hideBookkeeping(value)
     return inspect(value, { depth: 4, maxArrayLength: 100, maxStringLength: 10_000, breakLength: 100 })
   } catch (error) {
     return `[a value that cannot be shown: ${String((error as Error)?.message ?? error)}]`

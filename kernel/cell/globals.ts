@@ -20,6 +20,11 @@ const TYPES = {
   text: 'text/plain',
 } as const
 
+/** Types that read well as they are. */
+const READABLE = ['text/markdown', 'text/latex']
+const bundle = (type: string, data: string | Uint8Array): Bundle =>
+  READABLE.includes(type) && typeof data === 'string' ? { [type]: data, 'text/plain': data } : { [type]: data }
+
 type Helpers<Result> = Record<keyof typeof TYPES, (data: string | Uint8Array) => Result>
 
 function helpers<Result>(raw: (type: string, data: string | Uint8Array) => Result): Helpers<Result> {
@@ -54,7 +59,7 @@ export function defineGlobals(host: Host, send: (frame: FromCell) => void): void
       said.add(id)
       return id
     },
-    helpers((type, data) => answer({ [type]: data })),
+    helpers((type, data) => answer(bundle(type, data))),
     {
       update: async (id: string, value: unknown) => {
         const { data, metadata } = await show(value)
@@ -76,8 +81,8 @@ export function tslabModule(host: () => Host): Record<string, unknown> {
   const make = (id?: string) => {
     let shown = false
     const raw = (type: string, data: string | Uint8Array) => {
-      if (id !== undefined && shown) host().update(id, { [type]: data })
-      else host().display({ [type]: data }, { displayId: id })
+      if (id !== undefined && shown) host().update(id, bundle(type, data))
+      else host().display(bundle(type, data), { displayId: id })
       shown = true
     }
     return { ...helpers(raw), raw }

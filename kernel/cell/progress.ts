@@ -1,5 +1,9 @@
-/** Progress bars: a display that changes at most ten times a second and ends as one static line, as saved notebooks should hold. */
+/**
+ * Progress bars: a display that changes at most ten times a second and ends as one static line, as saved notebooks should hold.
+ * Bars inside another one take turns on one line for each label, however often they begin.
+ */
 import type { Host } from './host.js'
+import { currentTurn } from './turn.js'
 
 /** Front ends redraw whole outputs: more often would cost more than the work. */
 const EVERY_MS = 100
@@ -48,41 +52,85 @@ async function* asynchronous(items: AsyncIterable<unknown>, bar: Bar): AsyncGene
   }
 }
 
+/** Where a bar is drawn. */
+class Line {
+  taken = false
+  private readonly id: string
+  private drawn = performance.now()
+  private last: string
+
+  constructor(
+    private readonly host: Host,
+    private text: string,
+  ) {
+    this.last = text
+    this.id = host.display({ 'text/plain': text })
+  }
+
+  get due(): boolean {
+    return performance.now() - this.drawn >= EVERY_MS
+  }
+
+  /** Draws `text` if that is due; else a later text, or `finish`, takes care of it. */
+  draw(text: string): void {
+    this.text = text
+    if (this.due) this.finish()
+  }
+
+  finish(): void {
+    if (this.text === this.last) return
+    this.drawn = performance.now()
+    this.last = this.text
+    this.host.update(this.id, { 'text/plain': this.text })
+  }
+}
+
+/** Those that have not ended. */
+const running: ProgressBar[] = []
+
 class ProgressBar implements Bar {
   private readonly label: string
   private readonly total?: number
   private readonly began = performance.now()
-  private readonly id: string
+  private readonly turn = currentTurn()?.id
+  /** The outermost bar that this one is inside. */
+  private readonly outer?: ProgressBar
+  private readonly line: Line
+  /** Of the bars inside this one, by label. */
+  private readonly lines = new Map<string, Line[]>()
   private done = 0
-  private drawn = performance.now()
   private ended = false
 
-  constructor(
-    private readonly host: Host,
-    { label = '', total }: ProgressOptions = {},
-  ) {
+  constructor(host: Host, { label = '', total }: ProgressOptions = {}) {
     if (total !== undefined && !(total >= 0))
       throw new RangeError(`progress: total is ${total}; expected 0 or more steps`)
     this.label = label === '' ? '' : `${label}: `
     this.total = total
-    this.id = host.display({ 'text/plain': this.text() })
+    this.outer = running.find(({ turn, outer }) => turn === this.turn && !outer)
+    const lines = this.outer?.lines.get(label) ?? []
+    const free = lines.find((line) => !line.taken)
+    free?.draw(this.text())
+    this.line = free ?? new Line(host, this.text())
+    this.line.taken = true
+    if (!free) this.outer?.lines.set(label, [...lines, this.line])
+    running.push(this)
   }
 
   step(steps = 1): void {
     this.done += steps
-    const now = performance.now()
-    if (this.ended || now - this.drawn < EVERY_MS) return
-    this.drawn = now
-    this.host.update(this.id, { 'text/plain': this.text() })
+    if (!this.ended && this.line.due) this.line.draw(this.text())
   }
 
   end(): void {
     if (this.ended) return
     this.ended = true
+    running.splice(running.indexOf(this), 1)
+    for (const line of [...this.lines.values()].flat()) line.finish()
     const { label, done } = this
     const count = this.total === undefined ? String(done) : `${done}/${this.total}`
-    const text = `${label}${count} in ${duration(this.seconds())}${this.rate()}`
-    this.host.update(this.id, { 'text/plain': text })
+    this.line.draw(`${label}${count} in ${duration(this.seconds())}${this.rate()}`)
+    this.line.taken = false
+    if (!this.outer || this.outer.ended) this.line.finish()
   }
 
   private seconds(): number {

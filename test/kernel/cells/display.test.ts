@@ -1,6 +1,7 @@
 /** What cells show: values that show themselves, values known by their shape, helpers, progress. */
 import assert from 'node:assert/strict'
-import { Kernel } from '../client.js'
+import { join } from 'node:path'
+import { Kernel, ROOT } from '../client.js'
 import { kernelTests } from './cells.js'
 
 const HOST = `const host = (globalThis as any)[Symbol.for('Jupyter.host')]\n`
@@ -106,6 +107,68 @@ kernelTests('displays', (cells) => {
     const [update] = of('update_display_data')
     assert.equal(update.data['text/plain'], '2')
     assert.equal(update.transient.display_id, text.transient.display_id)
+  })
+
+  it('bars inside a bar take turns on one line, with few messages', async () => {
+    const { of } = await cells.execute(`for (const n of progress([1, 2, 3], { label: 'outer' })) {
+        for (const m of progress(Array(1000).keys(), { label: 'inner', total: 1000 })) void m
+        for (const m of progress([n], { label: 'other' })) void m
+        await Promise.all([1, 2].map(async () => { for (const m of progress([1, 2])) await m }))
+      }
+      const forgotten = progress.bar({ label: 'forgotten' })`)
+    const last = of('display_data').map(({ transient: { display_id: id }, data }) => {
+      const updates = of('update_display_data').filter(({ transient }) => transient.display_id === id)
+      return (updates.at(-1)?.data ?? data)['text/plain'] as string
+    })
+    const names = ['outer: 3/3 in ', 'inner: 1000/1000 in ', 'other: 1/1 in ', '2/2 in ', '2/2 in ', 'forgotten: 0']
+    assert.deepEqual(
+      last.map((line, at) => line.slice(0, names[at].length)),
+      names,
+    )
+    assert.ok(of('update_display_data').length < 60, String(of('update_display_data').length))
+    const next = await cells.execute('for (const n of progress([1])) void n')
+    assert.equal(next.of('display_data').length, 1)
+  })
+
+  it('real danfojs frames are tables', async () => {
+    const from = JSON.stringify(join(ROOT, 'node_modules/danfojs-node'))
+    const frame = await cells.data(
+      `const dfd = require(${from})\nconst df = new dfd.DataFrame({ a: [1, 2.5, NaN], 'b<i>': ['x', '<b>', null] }); df`,
+    )
+    const rows = [
+      ['0', '1', 'x'],
+      ['1', '2.5', '&lt;b&gt;'],
+      ['2', 'NaN', 'null'],
+    ]
+    assert.equal(
+      frame['text/html'],
+      `<table><caption>DataFrame 3 × 2</caption><thead><tr><th></th><th>a</th><th>b&lt;i&gt;</th></tr><tr><th>dtype</th><td>float32</td><td>string</td></tr></thead><tbody>${rows.map(([i, a, b]) => `<tr><th>${i}</th><td>${a}</td><td>${b}</td></tr>`).join('')}</tbody></table>`,
+    )
+    assert.match(frame['text/plain'], /^DataFrame 3 × 2\n +a +b<i>\n +float32 +string\n0 +1 +x\n/)
+    assert.match((await cells.data("df['a']"))['text/plain'], /^Series 3\n/)
+    assert.match(
+      (await cells.data('new dfd.DataFrame(Array.from({ length: 60 }, (_, i) => [i]))'))['text/html'],
+      /60 × 1 \(10 more rows\)/,
+    )
+  })
+
+  cells.table({
+    'promises, collections, classes and rings look as in node': [
+      ['Promise.resolve(1)', 'Promise { 1 }'],
+      ['[new Promise(() => {})]', '[ Promise { <pending> } ]'],
+      ["[new Map([['a', { b: 1 }]]), new Set([1])]", "[ Map(1) { 'a' => { b: 1 } }, Set(1) { 1 } ]"],
+      ['class P { private x = 1; #h = 2; get g() { return 5 } }\nnew P()', 'P { x: 1 }'],
+      ["const ring: any = { name: 'r' }; ring.self = ring; ring", "<ref *1> { name: 'r', self: [Circular *1] }"],
+      ['new Proxy({}, { get() { throw 1 }, ownKeys() { throw 2 } })', '{}'],
+      ['[new Float64Array(3), new BigInt64Array(2)]', '[ Float64Array(3) [ 0, 0, 0 ], BigInt64Array(2) [ 0n, 0n ] ]'],
+    ],
+  })
+
+  it('an error that is a value shows where it was made', async () => {
+    assert.match(
+      (await cells.data("\nnew TypeError('made')"))['text/plain'],
+      /^TypeError: made\n {4}at Cell \[\d+\]:2:1$/,
+    )
   })
 
   it('progress shows a bar that ends as one static line', async () => {
