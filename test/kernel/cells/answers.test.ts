@@ -1,0 +1,134 @@
+/** Completion and inspection: of unfinished cells, of earlier ones, of paths; positions in code points; nothing is run. */
+import assert from 'node:assert/strict'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { kernelTests, valueOf } from './cells.js'
+
+const EARLIER = `;(globalThis as any).touched = 0
+class G { get side() { (globalThis as any).touched++; return { deep: 1 } } }
+const g = new G(), table = { alpha: 1, beta: { gamma: 2 } }
+/** Adds two numbers.
+ * @param a the first
+ * @returns their sum */
+function add(a: number, b = 2): number { return a + b }
+let 変数 = 5
+type Shape = { kind: 'circle' | 'square'; size: number }`
+
+/** ‸ is the cursor; what replaces the text between start and end. */
+const COMPLETIONS: [code: string, replaced: string, first: string[], exactly?: boolean][] = [
+  ['g.side.de‸', 'de', ['deep'], true],
+  ['table.‸', '', ['alpha', 'beta'], true],
+  ['table\n  .be‸ta + 1', 'beta', ['beta'], true],
+  ['const s = { one: 1, two: 2 }\ns.‸\nconst z =', '', ['one', 'two'], true],
+  ['function f(p: { hello: 1 }) { p.‸', '', ['hello'], true],
+  ['if (true) {\n  const arr = [1]\n  arr.ma‸\n', 'ma', ['map']],
+  ['class Q { private hidden = 1; m() { this.‸ } }', '', ['hidden', 'm'], true],
+  ['`${table.‸}`', '', ['alpha', 'beta'], true],
+  ["'🙂🙂'; table.be‸", 'be', ['beta'], true],
+  ['/* 🙂 */ 変‸ // 🙂', '変', ['変数'], true],
+  ['ad‸', 'ad', ['add']],
+  ['const v = tab‸', 'tab', ['table']],
+  ['let x: Sha‸', 'Sha', ['Shape']],
+  ['add(1).toF‸', 'toF', ['toFixed'], true],
+  ['const sh: Shape = { ‸ }', '', ['kind', 'size'], true],
+  ["const sh: Shape = { kind: '‸' }", '', ['circle', 'square'], true],
+  ["const sh: Shape = { kind: '🙂ci‸' }", '🙂ci', [], true],
+  ["const sh: Shape = { kind: 'ci‸' }", 'ci', ['circle'], true],
+  ["table['al‸']", 'al', ['alpha'], true],
+  ['pro‸', 'pro', ['process', 'progress']],
+  ["import x from './lo‸'", 'lo', ['local'], true],
+  ["'🙂'; import('./sub/‸')", '', ['inner'], true],
+  ["import x from 'al‸'", 'al', ['alpha'], true],
+  ["require('@sc/o‸')", 'o', ['one'], true],
+  ["import x from 'node:fs/‸'", '', ['promises'], true],
+  ["import { n‸ } from 'alpha'", 'n', ['num'], true],
+  ["import { readFileS‸ } from 'node:fs'", 'readFileS', ['readFileSync'], true],
+  ['// comm‸', '', [], true],
+  ["'str‸'", '', [], true],
+]
+
+const INSPECTIONS: [code: string, detail: number, expected: RegExp | undefined][] = [
+  ['ad‸d(1)', 0, /^function add\(a: number, b\?: number\): number\n\nAdds two numbers\.$/],
+  ['add‸', 1, /Adds two numbers\.\n\n@param a the first\n@returns their sum$/],
+  ['add(‸', 0, /^function add\(/],
+  ['add(1, ‸2)', 0, /^function add\(/],
+  ['Math.max(1, add(‸))', 0, /^function add\(/],
+  ['new G(‸)', 0, /^constructor G\(\): G/],
+  ["'🙂'; table.be‸ta", 0, /^\(property\) beta: \{/],
+  ['g.si‸de', 0, /side: \{/],
+  ['const u = { a: 1 }; u‸', 0, /^const u: \{/],
+  ['Sha‸pe', 0, /^type Shape = \{/],
+  ['変‸数', 0, /^let 変数: number/],
+  ['nothing‸', 0, undefined],
+  ['‸', 0, undefined],
+  ['1 + ‸2', 0, undefined],
+]
+
+kernelTests('completion and inspection', (cells) => {
+  before(async () => {
+    for (const [path, text] of [
+      ['local.ts', ''],
+      ['sub/inner.ts', ''],
+      ['node_modules/alpha/package.json', '{"name":"alpha","main":"i.js"}'],
+      ['node_modules/alpha/i.js', ''],
+      ['node_modules/alpha/i.d.ts', 'export const num: number'],
+      ['node_modules/@sc/one/package.json', '{"name":"@sc/one"}'],
+    ]) {
+      const full = join(cells.kernel.folder, path)
+      mkdirSync(dirname(full), { recursive: true })
+      writeFileSync(full, text)
+    }
+    await cells.follow([[EARLIER]])
+  })
+  const asked = (marked: string) => ({
+    code: marked.replace('‸', ''),
+    cursor_pos: [...marked.slice(0, marked.indexOf('‸'))].length,
+  })
+
+  it('names, members, strings and paths complete', async () => {
+    for (const [marked, replaced, first, exactly] of COMPLETIONS) {
+      const { code, cursor_pos } = asked(marked)
+      const { content } = await cells.kernel.ask('shell', 'complete_request', { code, cursor_pos })
+      const { matches, cursor_start, cursor_end, metadata } = content
+      assert.deepEqual(exactly ? matches : matches.slice(0, first.length), first, marked)
+      assert.equal(
+        [...code].slice(cursor_start, cursor_end).join(''),
+        matches.length > 0 || replaced ? replaced : '',
+        marked,
+      )
+      const types = metadata._jupyter_types_experimental as { text: string; start: number; end: number }[]
+      assert.deepEqual(
+        types.map(({ text, start, end }) => ({ text, start, end })),
+        (matches as string[]).map((text) => ({ text, start: cursor_start, end: cursor_end })),
+      )
+    }
+  })
+
+  it('signatures and documentation are found, of functions also from inside their arguments', async () => {
+    for (const [marked, detail_level, expected] of INSPECTIONS) {
+      const { content } = await cells.kernel.ask('shell', 'inspect_request', { ...asked(marked), detail_level })
+      assert.equal(content.found, expected !== undefined, marked)
+      if (!expected) continue
+      assert.match(content.data['text/plain'] as string, expected, marked)
+      assert.match(content.data['text/markdown'] as string, /^```typescript\n/, marked)
+    }
+  })
+
+  it('name? at a cell’s end opens its page', async () => {
+    for (const [code, expected] of [
+      ['add?', /^function add\([^]*@returns their sum$/],
+      ['const k = 5\ntable.beta?', /^\(property\) beta/],
+      ['Shape?', /^type Shape/],
+      ['nothing?', /^nothing is known about nothing$/],
+    ] as const) {
+      const { reply } = await cells.execute(code)
+      const [page] = reply.content.payload
+      assert.equal(page.source, 'page')
+      assert.match(page.data['text/plain'] as string, expected, code)
+    }
+  })
+
+  it('none of it has run the cells’ code', async () => {
+    assert.equal(valueOf(await cells.execute('(globalThis as any).touched')), '0')
+  })
+})
