@@ -36,9 +36,9 @@ const send = (frame: FromCell): void => {
 
 const comms = new Comms(send)
 const runner: Runner = new Runner(shippedPackage(), send, () => interrupts)
-const interrupts: Interrupts = new Interrupts(INTERRUPT_FD, (ended) => {
-  if (ended) forgetCutOff()
-  runner.interrupt(ended)
+const interrupts: Interrupts = new Interrupts(INTERRUPT_FD, (upTo, cut) => {
+  if (cut) forgetCutOff()
+  runner.interrupt(upTo, cut)
 })
 const inputs = new Map<string, (value: string) => void>()
 
@@ -80,12 +80,9 @@ async function execute(request: ExecuteRequest): Promise<void> {
   send({ op: 'executed', id: request.id, result })
 }
 
-function comm(event: CommEvent): void {
-  try {
-    inTurn({ id: event.id, allowStdin: false }, () => comms.receive(event))
-  } catch (error) {
-    inTurn({ id: event.id, allowStdin: false }, () => report(error))
-  }
+async function comm(event: CommEvent): Promise<void> {
+  const failed = await runner.attend(event.id, () => comms.receive(event))
+  if ('error' in failed) inTurn({ id: event.id, allowStdin: false }, () => report(failed.error))
   drained(event.id)
   send({ op: 'answer', id: event.id, value: null })
 }
@@ -110,7 +107,8 @@ process.on('message', (message: ToCell) => {
   if (message.op === 'input') inputs.get(message.id)?.(message.value)
   else if (message.op === 'exit') process.exit()
   else if (message.op === 'execute') void execute(message)
-  else if (message.op === 'comm') comm(message)
+  else if (message.op === 'comm') void comm(message)
   else send({ op: 'answer', id: message.id, value: comms.list(message.target) })
 })
+interrupts.ready()
 send({ op: 'ready' })

@@ -11,12 +11,18 @@ import type { ShippedPackage } from './package.js'
 import { positions } from './positions.js'
 import type { ExecuteRequest, ExecuteResult, FromCell, Shown } from './protocol.js'
 import { scopeOf, Waits } from './scope.js'
-import { currentTurn, inTurn, type Turn } from './turn.js'
+import { currentTurn, forgetCutOff, inTurn, type Turn } from './turn.js'
 
 type Exports = Record<string, unknown>
 type Body = () => Promise<void>
 type Make = (exports: Exports, require: unknown, scope: CellScope, file: string, folder: string) => Body
 type Outcome = { shown?: Shown } | { error: unknown }
+
+/** A cell that runs, until what it came to is known and nothing can cut it off any more. */
+interface Run {
+  outcome?: Outcome
+  settle(outcome: Outcome): void
+}
 
 /** Microtask queues are lost when code is cut off, so the cell gets this long to settle by itself. */
 const SETTLE_MS = 10
@@ -27,7 +33,7 @@ export class Runner {
   private readonly waits = new Waits()
   private readonly modules: Modules
   /** The cells that run now (subshells: several), with what ends each. */
-  private readonly running = new Map<Turn, () => void>()
+  private readonly running = new Map<Turn, Run>()
   private files = 0
 
   constructor(
@@ -48,14 +54,17 @@ export class Runner {
     return currentTurn()?.controller?.signal ?? NEVER
   }
 
-  /** `ended`: the code that ran was cut off and may never settle. */
-  interrupt(ended: boolean): void {
-    if (this.running.size === 0) return
+  /** Interrupts the requests up to this one. `cut`: the code that ran was cut off and may never settle. */
+  interrupt(upTo: number, cut: boolean): void {
     const error = new Interrupted()
-    const cutOffs = [...this.running.values()]
-    for (const { controller } of this.running.keys()) controller?.abort(error)
-    this.waits.interrupt(error)
-    if (ended) setTimeout(() => cutOffs.forEach((cutOff) => cutOff()), SETTLE_MS)
+    const meant = [...this.running].filter(([{ id }]) => id <= upTo)
+    for (const [{ controller }, run] of meant) {
+      if (cut && run.outcome && 'error' in run.outcome) run.outcome = { error } // it failed because of the cut
+      // The second time a cell is over even where it catches every error, or tidies up for ever.
+      if (cut || controller?.signal.aborted) setTimeout(() => run.settle({ error }), SETTLE_MS)
+    }
+    this.waits.interrupt(error, (turn) => turn === undefined || meant.some(([one]) => one === turn))
+    for (const [{ controller }] of meant) controller?.abort(error)
   }
 
   /** Settles as `value` does, unless the running cell is interrupted. */
@@ -71,6 +80,12 @@ export class Runner {
     const content = { execution_count: count, ...outcome.shown }
     this.send({ op: 'publish', type: 'execute_result', content, from: id })
     return { status: 'ok' }
+  }
+
+  /** Runs `work` as `execute` runs a cell; resolves to what it threw, wrapped. */
+  async attend(id: number, work: () => void): Promise<{ error?: unknown }> {
+    const outcome = await this.guarded({ id, allowStdin: false }, () => Promise.resolve().then(() => void work()))
+    return 'error' in outcome ? outcome : {}
   }
 
   /** The value of the last expression, shown. */
@@ -95,24 +110,43 @@ export class Runner {
 
   /** Runs `work` so that interrupts end it, even where its code is cut off and no promise of it ever settles. */
   private async guarded(turn: Turn, work: () => Promise<Shown | undefined>): Promise<Outcome> {
-    turn.controller = new AbortController()
+    const interrupts = this.interrupts()
+    const { signal } = (turn.controller = new AbortController())
     const outcome = await new Promise<Outcome>((resolve) => {
-      this.running.set(turn, () => resolve({ error: new Interrupted() }))
-      // Its own turn of the event loop: what ends it must not end what awaits it.
+      // Beginning and end have turns of the event loop of their own: what ends the code must not end what waits for it.
+      const run: Run = {
+        settle(outcome) {
+          run.outcome ??= outcome
+          setImmediate(() => interrupts.end(turn.id, ended))
+        },
+      }
+      const ended = (cut: boolean) => {
+        if (cut) forgetCutOff()
+        const { outcome } = run
+        const failed = 'error' in outcome! && (cut || causedBy(outcome.error, signal))
+        resolve(failed ? { error: new Interrupted() } : outcome!)
+      }
+      this.running.set(turn, run)
       setImmediate(() => {
-        this.interrupts().begin()
-        inTurn(turn, work).then(
-          (shown) => resolve({ shown }),
-          (error: unknown) => resolve({ error }),
-        )
+        interrupts.begin(turn.id, (early) => {
+          if (early) return run.settle({ error: new Interrupted() })
+          inTurn(turn, work).then(
+            (shown) => run.settle({ shown }),
+            (error: unknown) => run.settle({ error }),
+          )
+        })
       })
     })
-    this.interrupts().end()
     this.running.delete(turn)
     turn.controller = undefined
     await new Promise((resolve) => setImmediate(resolve)) // rejections that nobody handled are reported now, not in the next cell
     return outcome
   }
+}
+
+/** What functions that take an AbortSignal throw once it is aborted. */
+function causedBy(error: unknown, { aborted, reason }: AbortSignal): boolean {
+  return aborted && error instanceof Error && error.name === 'AbortError' && error.cause === reason
 }
 
 /** The variables of all cells. TypeScript defines imported names by getters; here they are plain and can be reassigned. */

@@ -2,18 +2,19 @@
 import { Interrupted, passedAwait, type CellSource } from './errors.js'
 import type { CellScope } from '../compiler/transform.js'
 import type { Home } from './modules.js'
+import { currentTurn, type Turn } from './turn.js'
 
 type Stop = (error: Interrupted) => void
 
 /** The awaits that cells are in right now. */
 export class Waits {
-  private readonly stops = new Set<Stop>()
+  private readonly stops = new Map<Stop, Turn | undefined>()
 
   /** Settles as `value` does, or rejects when `interrupt` is called first. */
   wait<T>(value: PromiseLike<T> | T, failed?: (error: unknown) => void): Promise<T> {
     return new Promise((resolve, reject) => {
       const stop: Stop = (error) => reject(error)
-      this.stops.add(stop)
+      this.stops.set(stop, currentTurn())
       Promise.resolve(value).then(
         (result) => {
           this.stops.delete(stop)
@@ -28,11 +29,13 @@ export class Waits {
     })
   }
 
-  /** Ends those that are pending now; later ones (of finally blocks) wait in peace until the next interrupt. */
-  interrupt(error: Interrupted): void {
-    const stops = [...this.stops]
-    this.stops.clear()
-    for (const stop of stops) stop(error)
+  /** Ends those of `meant` turns that are pending now; later ones (of finally blocks) wait in peace until the next interrupt. */
+  interrupt(error: Interrupted, meant: (turn: Turn | undefined) => boolean = () => true): void {
+    for (const [stop, turn] of [...this.stops]) {
+      if (!meant(turn)) continue
+      this.stops.delete(stop)
+      stop(error)
+    }
   }
 }
 

@@ -1,63 +1,140 @@
 /**
- * A thread of the cell process that listens for interrupts while the main thread may be busy. The main thread is asked
- * first; if it does not answer, the JavaScript that it runs is ended through the inspector (variables survive).
+ * A thread of the cell process that hears interrupts while the main thread may be busy. The main thread is asked first; if
+ * it does not answer, the JavaScript that it runs is cut off through the inspector (variables survive). Processes that the
+ * cell started hear of it too.
  */
+import { writeSync } from 'node:fs'
 import { Session } from 'node:inspector'
 import { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
+import { processesStarted } from './children.js'
 import { STATE, type Ask, type WatchdogData } from './interrupt.js'
 
 const { fd, state: shared } = workerData as WatchdogData
 const state = new Int32Array(shared)
 const FIRST_MS = 30
 const NEXT_MS = 100
+const POLL_MS = 2
+/** Without a cell that runs, only what keeps the thread this long is cut off: it must not be the kernel's own work. */
+const IDLE_MS = 500
+/** Silence after which the user is told why nothing happens. */
+const TELL_MS = 3000
+const TOLD =
+  'the cell is inside native code or waits for a process that goes on after SIGINT: interrupt again to end its processes, or restart the kernel\n'
+/** What the processes of a cell are sent by the first, the second and every later interrupt of it. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGKILL'] as const
+
+/** Interrupts that wait until the one before is done with. */
+let waiting = 0
 let pressing = false
-/** The run that is pressed, and the one whose interrupt came meanwhile (0: none). */
-let pressed = 0
-let next = 0
-/** Connected while it is needed only: node waits for sessions when a cell ends the process. */
+let presses = 0
+let asks = 0
+/** Connected while code is to be cut off. */
 let session: Session | undefined
+let signalled = { request: 0, times: 0 }
 
-/** Asks, and ends what does not answer, until the run that was interrupted is over. */
-function press(run: number, after = FIRST_MS): void {
+/** The request that runs now and that interrupts so far are meant for; 0: none. */
+function concerned(): number {
+  const request = Atomics.load(state, STATE.running)
+  return request <= Atomics.load(state, STATE.upTo) ? request : 0
+}
+
+async function pressAll(): Promise<void> {
   pressing = true
-  pressed = run
-  const asked = Atomics.add(state, STATE.asked, 1) + 1
-  parentPort!.postMessage({ asked, run } satisfies Ask)
-  const check = () => {
-    if (run === 0 || Atomics.load(state, STATE.running) !== run) release()
-    else if (Atomics.load(state, STATE.answered) >= asked) press(run, NEXT_MS)
-    else {
-      Atomics.store(state, STATE.ended, 1)
-      cutOff()
-      setTimeout(check, NEXT_MS)
-    }
+  for (; waiting > 0; waiting--) {
+    presses++
+    if (Atomics.load(state, STATE.running) === 0) await pressIdle()
+    else if (concerned() !== 0) await press(concerned())
   }
-  setTimeout(check, after)
-}
-
-function cutOff(): void {
-  if (!session) {
-    session = new Session()
-    session.connectToMainThread()
-  }
-  session.post('Runtime.terminateExecution', () => undefined)
-}
-
-function release(): void {
   pressing = false
-  session?.disconnect()
-  session = undefined
-  const run = next
-  next = 0
-  if (run !== 0 && Atomics.load(state, STATE.running) === run) press(run)
+}
+
+/** Asks, and cuts off what does not answer, until the cell is over or interrupted once more. */
+async function press(request: number): Promise<void> {
+  const [begun, now, since] = [Atomics.load(state, STATE.begun), age(), performance.now()]
+  for (let wait = FIRST_MS, told = false; ; wait = NEXT_MS) {
+    const heard = await answered(wait)
+    const running = concerned()
+    if (!heard && running !== 0) cutOff(running)
+    // After the cell, so that it ends as interrupted and not with the end of its child; none that the next cell started.
+    if (wait === FIRST_MS) signal(request, begun, running === request ? Infinity : now)
+    const over = () => concerned() === 0 || waiting > 1
+    if (heard) for (let i = 0; i < NEXT_MS / POLL_MS && !over(); i++) await sleep(POLL_MS)
+    if (concerned() === 0 || (heard && over())) return
+    if (heard || told || performance.now() - since < TELL_MS) continue
+    told = true
+    writeSync(2, TOLD)
+  }
+}
+
+/** No cell runs; but timers and callbacks that cells left behind may keep the thread, so that none can begin. */
+async function pressIdle(): Promise<void> {
+  while (!(await answered(IDLE_MS)) && Atomics.load(state, STATE.running) === 0) cutOff(0)
+}
+
+/** As `STATE.begun`. */
+function age(): number {
+  return Math.floor(process.uptime() * 100)
+}
+
+async function answered(ms: number): Promise<boolean> {
+  const question: Ask = { ask: ++asks, press: presses }
+  parentPort!.postMessage(question)
+  for (const limit = performance.now() + ms; performance.now() < limit; await sleep(POLL_MS))
+    if (Atomics.load(state, STATE.answered) === question.ask) return true
+  return false
+}
+
+function cutOff(request: number): void {
+  if (Atomics.exchange(state, STATE.flying, 1) === 1) return cutAgain()
+  // Looked at once more: from here on the main thread does not leave the cell before the cut has come.
+  if (Atomics.load(state, STATE.running) !== request) return void Atomics.store(state, STATE.flying, 0)
+  Atomics.store(state, STATE.cut, 1)
+  const made = (session = new Session())
+  made.connectToMainThread()
+  made.on('Debugger.paused', ({ params }) => {
+    // Out of node's own code first, which may be the one that lets no exception pass.
+    if (params.callFrames[0]?.url.startsWith('node:')) made.post('Debugger.stepOut')
+    else made.post('Debugger.resume', { terminateOnResume: true } as object)
+  })
+  made.post('Runtime.terminateExecution', () => {
+    made.disconnect() // node waits for sessions when a cell ends the process
+    Atomics.store(state, STATE.flying, 0)
+  })
+}
+
+/**
+ * Native code may catch what ends the JavaScript that it calls, and go on; node's async hooks do. The inspector then takes
+ * no second order, but it ends what it has paused.
+ */
+function cutAgain(): void {
+  session?.post('Debugger.enable')
+  session?.post('Debugger.pause')
+}
+
+/** Tells the processes that were started between two ages of this one. */
+function signal(request: number, from: number, to: number): void {
+  if (signalled.request !== request) signalled = { request, times: 0 }
+  const name = SIGNALS[Math.min(signalled.times++, SIGNALS.length - 1)]
+  for (const pid of processesStarted(from, to))
+    try {
+      process.kill(pid, name)
+    } catch {
+      // it ended meanwhile
+    }
 }
 
 const pipe = new Socket({ fd, readable: true, writable: false })
-pipe.on('data', () => {
-  const run = Atomics.load(state, STATE.running)
-  if (!pressing) press(run)
-  else if (run !== pressed) next = run
+pipe.on('data', (chunk: Buffer) => {
+  for (const upTo of chunk.toString().trim().split('\n')) {
+    Atomics.store(state, STATE.upTo, Number(upTo)) // before `running` is read: a request that begins now sees it
+    const request = concerned()
+    if (pressing && request !== 0 && request === signalled.request)
+      signal(request, Atomics.load(state, STATE.begun), Infinity)
+    waiting++
+  }
+  if (!pressing) void pressAll()
 })
 // The wire process is gone: nobody would ever read what a busy cell computes, nor end what it started.
 pipe.on('close', () => process.kill(-process.pid, 'SIGKILL'))

@@ -91,9 +91,9 @@ export class Cell {
   async ask<T = unknown>(request: CellRequest, origin?: Origin): Promise<T> {
     this.start()
     const asked = this.current!
+    const id = ++this.requests // before any wait: an interrupt from here on is meant for it
     await asked.started
     if (this.current !== asked) throw new CellDied(`the process that runs cells could not start: ${this.lastWords}`)
-    const id = ++this.requests
     if (origin) this.remember(id, origin)
     return new Promise<T>((resolve, reject) => {
       const prints = request.op === 'execute' || request.op === 'comm'
@@ -117,8 +117,9 @@ export class Cell {
     this.tell({ op: 'input', id, value })
   }
 
+  /** Ends what was asked until now, also where it has not begun yet. */
   interrupt(): void {
-    if (this.current) pipe(this.current.child, INTERRUPT_FD).write('i')
+    if (this.current) pipe(this.current.child, INTERRUPT_FD).write(`${this.requests}\n`)
   }
 
   /** Ends the process and all that it started. */
