@@ -132,8 +132,12 @@ function loadTslab(shipped: ShippedPackage, work: () => Work): Tslab {
   const types = new TypeFiles(ts, shipped)
   const disk = new Disk(ts)
   const roots = [HERE, dirname(converterPath)].map(nodeTypes).filter((root) => root !== undefined)
-  const folders = [dirname(tsPath), dirname(shipped.types), ...roots]
-  const shared = new SharedFiles((path) => folders.some((folder) => path.startsWith(`${folder}/`)))
+  const shared = new SharedFiles([
+    dirname(tsPath),
+    dirname(shipped.types),
+    join(shipped.root, 'node_modules'),
+    ...roots,
+  ])
   loader.replace(tsPath, {
     ...ts,
     createWatchCompilerHost: watchHost(ts, shipped, roots, shared),

@@ -17,8 +17,8 @@ export class SharedFiles {
   private readonly checked = new Set<string>()
   private readonly sharing = new WeakSet<tsTypes.CompilerHost>()
 
-  /** `worthIt`: whether the file of this path is one that stays. */
-  constructor(private readonly worthIt: (path: string) => boolean) {}
+  /** `folders`: whose declarations stay as they are. */
+  constructor(private readonly folders: readonly string[]) {}
 
   /** After time has passed, or in another process. */
   doubt(): void {
@@ -56,7 +56,9 @@ export class SharedFiles {
   }
 
   private keep(path: string, file: tsTypes.SourceFile | undefined): tsTypes.SourceFile | undefined {
-    if (file && this.worthIt(path)) this.known.set(path, { file, at: changedAt(path) })
+    const stays = path.endsWith('.d.ts') && this.folders.some((folder) => path.startsWith(`${folder}/`))
+    const at = file && stays ? changedAt(path) : ''
+    if (file && at !== '') this.known.set(path, { file, at })
     return file
   }
 }
