@@ -66,7 +66,11 @@ function frame(site: NodeJS.CallSite): string | undefined {
   if (!cell) {
     const path = file.startsWith('file:') ? fileURLToPath(file) : file
     const internal = path.startsWith(KERNEL) || path.startsWith('node:')
-    return internal || (file === '' && !site.isNative()) ? undefined : `    at ${String(site)}`
+    if (internal || (file === '' && !site.isNative())) return undefined
+    // Functions of cells are properties of a proxy.
+    return `    at ${String(site)
+      .replace(file, path)
+      .replace(/^(async )?Proxy\./, '$1')}`
   }
   const at = placeOf(cell, site)
   const name = site.getFunctionName()

@@ -49,10 +49,10 @@ export function collector(ts: TypeScript, current: () => { prepared: Prepared; f
       }
     }
     for (const file of program.getSourceFiles()) {
-      const name = packageOf(file.fileName)
-      if (name === undefined || seen.has(file)) continue
+      if (seen.has(file)) continue
       seen.add(file)
-      if (parseErrors(file)?.length > 0) findings.untyped.push(name)
+      const name = packageOf(file.fileName)
+      if (name !== undefined && parseErrors(file)?.length > 0) findings.untyped.push(name)
     }
     // The converter only needs to know that there is something, at a place that it knows.
     const fail = { file: cell, start: 0, length: 0, code: 0, messageText: '', category: ts.DiagnosticCategory.Error }

@@ -25,14 +25,14 @@ export function prepare(ts: TypeScript, code: string): Prepared {
   const source = withoutAttributes(code)
   const file = parse(ts, source, ts.ScriptKind.TS)
   const names = declaredNames(ts, file)
-  const prepared = { file: ts.createSourceFile('cell.ts', code, file.languageVersion), names }
+  const written = source === code ? file : ts.createSourceFile('cell.ts', code, file.languageVersion)
   const unchecked = isUnchecked(ts, code)
-  const errors = syntaxErrors(ts, file, names).map((one) => ({ ...one, file: prepared.file }))
+  const errors = syntaxErrors(ts, file, names).map((one) => ({ ...one, file: written }))
   let text = source
   for (const { pos, end } of blanks(ts, file)) text = text.slice(0, pos) + blank(text.slice(pos, end)) + text.slice(end)
   // The converter shows the last expression.
   if (isQuiet(ts, file.statements.at(-1), source)) text += '\n;void 0'
-  return { ...prepared, text, unchecked, errors }
+  return { text, file: written, unchecked, names, errors }
 }
 
 function parse(ts: TypeScript, code: string, kind: tsTypes.ScriptKind): tsTypes.SourceFile {

@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { ROOT } from '../client.js'
 import { kernelTests, textOf, uncoloured, valueOf } from './cells.js'
+
+const TOY = join(ROOT, 'test/models/toy.gguf')
 
 /** Cells with ‸ before what must be the place of the error; what they throw is called by what else there is. */
 const PLACES: Record<string, string> = {
@@ -28,6 +31,7 @@ const PLACES: Record<string, string> = {
   'of a call of what is no function': 'const no: any = 5\n  ‸no()',
   'of destructuring': 'const { ‸prop } = undefined as any',
   'of node’s own': "import { readFileSync } from 'node:fs'\n‸readFileSync('/no/such/file')",
+  'in a callback of an addon': `import { load } from 'zslab'\nawait load('${TOY}', { progress: () => { throw ‸new Error() } })`,
   'of JSON': "JSON.‸parse('{bad')",
 }
 
