@@ -13,6 +13,7 @@ import { withDisk } from './completions.js'
 import { packageName } from '../cell/resolve.js'
 import { collector, type Findings } from './diagnostics.js'
 import { Disk } from './disk.js'
+import { keepNoBooks } from './light.js'
 import { Loader } from './loader.js'
 import { keepNamespaces } from './namespaces.js'
 import { parseErrors, prepare, type Prepared } from './prepare.js'
@@ -173,7 +174,7 @@ function watchHost(ts: TypeScript, shipped: ShippedPackage, roots: readonly stri
     })
     type Make = (...all: unknown[]) => WatchHost
     const host = (ts.createWatchCompilerHost as unknown as Make)(...args)
-    return withOwnTimers(emitAll(ts, writeShorthandsOut(ts, shared.with(host))))
+    return withOwnTimers(emitAll(ts, writeShorthandsOut(ts, shared.with(keepNoBooks(ts, host)))))
   }
 }
 
