@@ -1,0 +1,58 @@
+/** A long session of cells with plots and redeclared variables: its memory stays, its cells still run. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { leftOut } from '../left-out.js'
+import { build, Kernel, testable } from './client.js'
+
+const CELLS = process.env.ZSLAB_TEST_SCALE === 'full' ? 2000 : 400
+const WARM = 200
+
+const plot = (i: number) => `const samples = Array.from({ length: 100 }, (_, n) => n * ${i})
+let total${i % 7} = samples.reduce((a, b) => a + b, 0)
+function scale(v: number): number {
+  return v * ${i} + total${i % 7}
+}
+const figure = { data: [{ type: 'scatter', x: samples, y: samples.map(scale) }], layout: { title: { text: 'plot ${i}' } } }
+display(figure)
+console.log('cell ${i}')
+figure.data.length`
+
+/** Resident memory of a process and all below it, in MB. */
+function memoryOf(root: number): number | undefined {
+  const { stdout } = spawnSync('ps', ['-A', '-o', 'pid=,ppid=,rss='], { encoding: 'utf8' })
+  if (!stdout) return undefined
+  const all = stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number))
+  const under = (pid: number): number =>
+    all.filter(([, parent]) => parent === pid).reduce((sum, [one]) => sum + under(one), kilobytes(pid))
+  const kilobytes = (pid: number) => all.find(([one]) => one === pid)?.[2] ?? 0
+  return under(root) / 1024
+}
+
+if (testable())
+  describe('kernel: a long session', function () {
+    this.timeout(600_000)
+    let kernel: Kernel
+    before(async () => {
+      build()
+      kernel = await Kernel.start()
+    })
+    after(() => kernel.stop())
+
+    it(`${CELLS} cells with plots grow the kernel by less than a fifth after ${WARM}`, async () => {
+      if (memoryOf(process.pid) === undefined) return leftOut('memory of a long session', 'a program called ps')
+      let warm = 0
+      for (let i = 1; i <= CELLS; i++) {
+        const { of, stdout, result } = await kernel.execute(plot(i))
+        const [shown] = of('display_data')
+        assert.match(JSON.stringify(shown.data), new RegExp(`plot ${i}"`))
+        assert.deepEqual([stdout, result!.data['text/plain']], [`cell ${i}\n`, '1'])
+        kernel.messages.length = 0
+        if (i === WARM) warm = memoryOf(kernel.pid)!
+      }
+      const end = memoryOf(kernel.pid)!
+      assert.ok(end < warm * 1.2, `${warm.toFixed(0)} MB after ${WARM} cells, ${end.toFixed(0)} MB after ${CELLS}`)
+    })
+  })
