@@ -13,7 +13,7 @@ import { STATE, type Ask, type WatchdogData } from './interrupt.js'
 
 const { fd, state: shared } = workerData as WatchdogData
 const state = new Int32Array(shared)
-const FIRST_MS = 30
+const FIRST_MS = 20
 const NEXT_MS = 100
 const POLL_MS = 2
 /** Without a cell that runs, only what keeps the thread this long is cut off: it must not be the kernel's own work. */
