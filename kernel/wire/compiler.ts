@@ -101,7 +101,8 @@ export class CompilerProcess {
     const snapshot = this.refused ? undefined : snapshotPath()
     const usable = snapshot !== undefined && existsSync(snapshot)
     const words = usable ? ['--snapshot-blob', snapshot] : [...(SOURCES ? process.execArgv : []), MAIN]
-    const child = spawn(process.execPath, words, { stdio: ['ignore', 2, 2, 'ipc'] })
+    const env = { ...process.env, NODE_OPTIONS: '' } // options are for the cells, and a snapshot knows none
+    const child = spawn(process.execPath, words, { stdio: ['ignore', 2, 2, 'ipc'], env })
     child.on('message', (message: FromCompiler) => {
       if ('ready' in message) return void (this.ready = true)
       const pending = this.pending.get(message.id)
