@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { Command } from 'commander'
+import { snapshotPath } from '../../kernel/compiler/snapshot.js'
 import { findExtension, findInstalls, hiddenOf, type Install } from '../../kernel/installs.js'
 import { cacheFolder, cacheList } from '../model/index.js'
 import { projectRoot } from '../native/binding.js'
@@ -41,10 +42,11 @@ async function examine(): Promise<Finding[]> {
     platform(),
     nativePart(),
     library(),
-    tool('compiler', ['c++', 'g++', 'clang++'], false, 'only for building: `apt-get install g++`'),
+    tool('C++ compiler', ['c++', 'g++', 'clang++'], false, 'only for building: `apt-get install g++`'),
     python(),
     jupyter(),
     kernels(),
+    snapshot(),
     extension(),
     tool(
       'browser',
@@ -76,6 +78,19 @@ function nativePart(): Finding {
       found: (error as Error).message,
       help: 'run `npx zslab build`',
     }
+  }
+}
+
+function snapshot(): Finding {
+  const ok = existsSync(snapshotPath())
+  return {
+    name: 'compiler',
+    ok,
+    needed: false,
+    found: ok
+      ? 'starts from its snapshot'
+      : `no snapshot for Node ${process.versions.node}: kernels start a second later`,
+    help: ok ? '' : 'run `npx zslab build`',
   }
 }
 
