@@ -1,6 +1,7 @@
 /** Runs compiled cells: load what they import, run, show the last value; and ends them on interrupts. */
 import { join } from 'node:path'
 import { runInThisContext } from 'node:vm'
+import { NAMES, type CellNames } from '../compiler/names.js'
 import { SCOPE, type CellScope } from '../compiler/transform.js'
 import { show } from './display.js'
 import { isDisplayed } from './globals.js'
@@ -15,7 +16,14 @@ import { currentTurn, forgetCutOff, inTurn, type Turn } from './turn.js'
 
 type Exports = Record<string, unknown>
 type Body = () => Promise<void>
-type Make = (exports: Exports, require: unknown, scope: CellScope, file: string, folder: string) => Body
+type Make = (
+  exports: Exports,
+  names: CellNames,
+  require: unknown,
+  scope: CellScope,
+  file: string,
+  folder: string,
+) => Body
 type Outcome = { shown?: Shown } | { error: unknown }
 
 /** A cell that runs, until what it came to is known and nothing can cut it off any more. */
@@ -29,7 +37,7 @@ const SETTLE_MS = 10
 const NEVER = new AbortController().signal
 
 export class Runner {
-  private readonly exports = variables()
+  private readonly variables = variables()
   private readonly waits = new Waits()
   private readonly modules: Modules
   /** The cells that run now (subshells: several), with what ends each. */
@@ -99,12 +107,13 @@ export class Runner {
     const home = this.modules.home(path)
     await this.waits.wait(this.modules.preload(imports))
     // A function of its own, so that the cell may declare `require` and the like itself.
-    const text = `(function (exports, require, ${SCOPE}, __filename, __dirname) { return async () => {\n${code}\n} })`
+    const text = `(function (exports, ${NAMES}, require, ${SCOPE}, __filename, __dirname) { return async () => {\n${code}\n} })`
     const make = runInThisContext(text, { filename: cell.file }) as Make
-    await make(this.exports, home.require, scopeOf(this.waits, cell, home), path, process.cwd())()
+    const { exports, names } = this.variables
+    await make(exports, names, home.require, scopeOf(this.waits, cell, home), path, process.cwd())()
     if (lastExpression === undefined) return undefined
-    const value = this.exports[lastExpression]
-    delete this.exports[lastExpression]
+    const value = exports[lastExpression]
+    delete exports[lastExpression]
     return value === undefined || isDisplayed(value) ? undefined : await this.waits.wait(Promise.resolve(show(value)))
   }
 
@@ -149,13 +158,16 @@ function causedBy(error: unknown, { aborted, reason }: AbortSignal): boolean {
   return aborted && error instanceof Error && error.name === 'AbortError' && error.cause === reason
 }
 
-/** The variables of all cells. TypeScript defines imported names by getters; here they are plain and can be reassigned. */
-function variables(): Exports {
-  const values: Exports = {}
-  return new Proxy(values, {
-    defineProperty(_target, name, { get, value }) {
-      if (name !== '__esModule') values[name as string] = get ? (get.call(values) as unknown) : value
-      return true
+/** The variables of all cells, and how a cell adds to them: what was there under the name stays with those who have it. */
+function variables(): { exports: Exports; names: CellNames } {
+  const exports: Exports = {}
+  const define = (name: string, how: PropertyDescriptor) =>
+    Object.defineProperty(exports, name, { ...how, configurable: true, enumerable: true })
+  return {
+    exports,
+    names: {
+      give: (name, value) => define(name, { value, writable: true }),
+      share: (name, get, set) => define(name, { get, set }),
     },
-  })
+  }
 }

@@ -19,7 +19,7 @@ export interface Prepared {
 }
 
 /** Names under which the code around a cell hands it what it needs. */
-const TAKEN = ['exports', '__cell']
+const TAKEN = ['exports', '__cell', '__names']
 
 export function prepare(ts: TypeScript, code: string): Prepared {
   const source = withoutAttributes(code)
@@ -114,22 +114,25 @@ function isQuiet(ts: TypeScript, last: tsTypes.Statement | undefined, source: st
 }
 
 export function declaredNames(ts: TypeScript, file: tsTypes.SourceFile): Set<string> {
-  const names = new Set<string>()
-  const bind = (name: tsTypes.BindingName): void => {
-    if (ts.isIdentifier(name)) names.add(name.text)
-    else for (const one of name.elements) if (ts.isBindingElement(one)) bind(one.name)
-  }
-  for (const statement of file.statements) {
-    if (ts.isVariableStatement(statement)) statement.declarationList.declarations.forEach(({ name }) => bind(name))
-    else if (ts.isImportDeclaration(statement)) {
-      const { name, namedBindings } = statement.importClause ?? {}
-      if (name) names.add(name.text)
-      if (namedBindings && ts.isNamespaceImport(namedBindings)) names.add(namedBindings.name.text)
-      else namedBindings?.elements.forEach((one) => names.add(one.name.text))
-    } else {
-      const { name } = statement as { name?: tsTypes.Node }
-      if (name && ts.isIdentifier(name)) names.add(name.text)
-    }
-  }
-  return names
+  const names = file.statements.flatMap((statement) => {
+    if (ts.isVariableStatement(statement))
+      return statement.declarationList.declarations.flatMap(({ name }) => bindings(ts, name))
+    if (ts.isImportDeclaration(statement)) return importedNames(ts, statement)
+    const { name } = statement as { name?: tsTypes.Node }
+    return name && ts.isIdentifier(name) ? [name.text] : []
+  })
+  return new Set(names)
+}
+
+export function bindings(ts: TypeScript, name: tsTypes.BindingName): string[] {
+  if (ts.isIdentifier(name)) return [name.text]
+  return name.elements.flatMap((one) => (ts.isBindingElement(one) ? bindings(ts, one.name) : []))
+}
+
+export function importedNames(ts: TypeScript, { importClause }: tsTypes.ImportDeclaration): string[] {
+  const { name, namedBindings } = importClause ?? {}
+  const own = name ? [name.text] : []
+  if (!namedBindings) return own
+  if (ts.isNamespaceImport(namedBindings)) return [...own, namedBindings.name.text]
+  return [...own, ...namedBindings.elements.map((one) => one.name.text)]
 }

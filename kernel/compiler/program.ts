@@ -1,10 +1,14 @@
 /** What tslab's converter asks of TypeScript's programs, in places where it expects less than cells do. */
 import { isAbsolute } from 'node:path'
 import type { TypeScript } from './compile.js'
+import { handOn } from './names.js'
 import type { Host } from './shorthand.js'
 
 /** Files above the notebook's folder, under a name that the converter takes for one below. */
 const OUTSIDE = '__outside__'
+
+/** What the converter takes for the cell's JavaScript. */
+const CELL = 'outDir/__tslab__.js'
 
 /** The real path of a side output. */
 export function sidePath(path: string): string {
@@ -26,9 +30,10 @@ export function emitAll(ts: TypeScript, host: Host): Host {
     }
     builder.emit = (file, write, cancellation, declarationsOnly, transformers) => {
       let declared = false
-      const place: typeof write = (path, ...rest) => {
+      const place: typeof write = (path, text, ...rest) => {
         declared ||= path.endsWith('.d.ts')
-        write?.(isAbsolute(path) ? `outDir/${OUTSIDE}${path}` : path, ...rest)
+        const made = path === CELL ? handOn(ts, text) : text
+        write?.(isAbsolute(path) ? `outDir/${OUTSIDE}${path}` : path, made, ...rest)
       }
       const result = emit(file, place, cancellation, declarationsOnly, transformers)
       // Types that cannot be written in full (a class with private members, a type that another file keeps to itself) are no

@@ -9,6 +9,11 @@ describe('shorthand properties in cells', function () {
   let compiler: Compiler
   const exported: Record<string, unknown> = {}
   let declarations = ''
+  const names = {
+    give: (name: string, value: unknown) => (exported[name] = value),
+    share: (name: string, get: () => unknown, set: (value: unknown) => void) =>
+      Object.defineProperty(exported, name, { get, set, configurable: true }),
+  }
 
   before(() => (compiler = new Compiler(shippedPackage(ROOT))))
   after(() => (compiler.converter as { close(): void }).close())
@@ -18,7 +23,7 @@ describe('shorthand properties in cells', function () {
     const result = compiler.compile(declarations, code)
     assert.ok(result.ok, result.ok ? '' : String(result.complaints[0].messageText))
     const { code: body, lastExpression, declarations: next } = result.compiled
-    new Function('exports', body!)(exported)
+    new Function('exports', '__names', body)(exported, names)
     declarations = next
     return lastExpression && exported[lastExpression]
   }

@@ -43,6 +43,20 @@ kernelTests('the language of cells', (cells) => {
         ['namespace N { export const w = 2 }\nN.w', '2'],
         ['N.v', /error TS2339/],
       ],
+      'a variable is one and the same in all cells': [
+        [
+          'let n = 1; var v = 1; function get() { return [n, v, p] }\nconst set = (to: number) => { n = to }\nlet { p } = { p: 1 }',
+        ],
+        ['n = 10; v += 10; ({ p } = { p: 5 }); get()', '[ 10, 11, 5 ]'],
+        ['set(20); n++; [get(), n]', '[ [ 21, 11, 5 ], 21 ]'],
+        ['for (let i = 0; i < 3; i++) n += i\nget()[0]', '24'],
+        ["let n = 'another'", null],
+        ['set(3); [get()[0], n]', "[ 3, 'another' ]"],
+        [
+          '@((c: any) => { c.mark = 1 }) class Dec { static mark: number }\nconst late = setTimeout(() => { soon = 2 }, 1); let soon = 1',
+        ],
+        ['await new Promise((r) => setTimeout(r, 20)); [soon, Dec.mark]', '[ 2, 1 ]'],
+      ],
       'a cell that fails leaves the variables of earlier cells alone': [
         ['let kept = 7'],
         ['throw new Error("before")\nlet kept = 8', /before/],

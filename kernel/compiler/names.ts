@@ -1,0 +1,53 @@
+/**
+ * How later cells reach the names of a cell. The converter exports them all, and TypeScript then copies each write to the
+ * exports: functions of the cell would not see what later cells assign, and loops would pay for every step. Instead the
+ * variables are shared (`__names.share`), the rest, which nobody can assign to, is handed on as it is (`__names.give`).
+ */
+import type * as tsTypes from 'typescript'
+import type { TypeScript } from './compile.js'
+import { bindings, importedNames } from './prepare.js'
+
+/** The name under which a cell's code finds `CellNames`. */
+export const NAMES = '__names'
+
+export interface CellNames {
+  give(name: string, value: unknown): void
+  share(name: string, get: () => unknown, set: (value: unknown) => void): void
+}
+
+/** The converter's JavaScript of a cell with the same lines, without its exports. */
+export function handOn(ts: TypeScript, js: string): string {
+  const file = ts.createSourceFile('cell.js', js, ts.ScriptTarget.Latest, false, ts.ScriptKind.JS)
+  // Not what TypeScript adds to help itself, such as __decorate.
+  const exported = new Set(file.statements.flatMap((one) => exportedBy(ts, one)))
+  const edits: { from: number; to: number; text: string }[] = []
+  const give = (name: string) => `${NAMES}.give("${name}", ${name});`
+  const share = (name: string) => `${NAMES}.share("${name}", () => ${name}, (__value) => { ${name} = __value; });`
+  for (const statement of file.statements) {
+    const { end } = statement
+    const after = (names: string[], way: (name: string) => string) =>
+      names
+        .filter((name) => exported.has(name))
+        .forEach((name) => edits.push({ from: end, to: end, text: ` ${way(name)}` }))
+    if (ts.isExportDeclaration(statement)) {
+      if (!statement.moduleSpecifier) edits.push({ from: statement.getStart(file), to: end, text: '' })
+    } else if (ts.isVariableStatement(statement)) {
+      if (statement.modifiers) continue // the last expression
+      const { declarations, flags } = statement.declarationList
+      after(
+        declarations.flatMap(({ name }) => bindings(ts, name)),
+        flags & ts.NodeFlags.Const ? give : share,
+      )
+    } else if (ts.isImportDeclaration(statement)) after(importedNames(ts, statement), give)
+    else if (ts.isFunctionDeclaration(statement) || ts.isClassDeclaration(statement)) {
+      if (statement.name && !statement.modifiers) after([statement.name.text], give)
+    }
+  }
+  return edits.reduceRight((text, { from, to, text: put }) => text.slice(0, from) + put + text.slice(to), js)
+}
+
+function exportedBy(ts: TypeScript, statement: tsTypes.Statement): string[] {
+  if (!ts.isExportDeclaration(statement) || statement.moduleSpecifier) return []
+  const { exportClause } = statement
+  return exportClause && ts.isNamedExports(exportClause) ? exportClause.elements.map(({ name }) => name.text) : []
+}
