@@ -92,6 +92,17 @@ if (testable())
       }
     })
 
+    it('an interrupt that comes while the cell waits for what an earlier one left behind is not lost', async () => {
+      const busy = 'const until = Date.now() + 450; while (Date.now() < until) {}'
+      await kernel.execute(`setTimeout(() => { ${busy} }, 50); undefined`)
+      await new Promise((resolve) => setTimeout(resolve, 70))
+      const id = await kernel.begin('while (true) {}')
+      await kernel.until(() => kernel.published(id).some((m) => m.type === 'execute_input'), 'the cell to be taken')
+      await new Promise((resolve) => setTimeout(resolve, 150)) // compiled, and sent
+      await kernel.ask('control', 'interrupt_request', {})
+      assert.equal((await kernel.finish(id)).error!.ename, 'Interrupted')
+    })
+
     it('an interrupt between cells does nothing, and does not hit the next one', async () => {
       for (let i = 0; i < 10; i++) {
         await kernel.ask('control', 'interrupt_request', {})
