@@ -1,5 +1,6 @@
 /** Places in the JavaScript of a cell → places in the cell, through its source maps; read only when an error needs them. */
 import { SourceMap } from 'node:module'
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { Maps, Position } from '../compiler/protocol.js'
 
 const PREFIX_LINES = 1 // the converter puts `export {};` before each cell
@@ -8,9 +9,12 @@ const PREFIX_LINES = 1 // the converter puts `export {};` before each cell
 export type Find = (line: number, column: number, before?: boolean) => Position | undefined
 
 export function positions({ outer, inner }: Maps, prefixLines = PREFIX_LINES): Find {
+  const packed = deflateRawSync(JSON.stringify([outer ?? null, inner ?? null])) // those of all cells are kept as long as the session
   let read: (SourceMap | undefined)[] | undefined
   return (line, column, before = false) => {
-    read ??= [outer, inner].map((text) => (text === undefined ? undefined : new SourceMap(JSON.parse(text) as never)))
+    read ??= (JSON.parse(inflateRawSync(packed).toString()) as (string | null)[]).map((text) =>
+      text === null ? undefined : new SourceMap(JSON.parse(text) as never),
+    )
     let at: Position | undefined = { line, column }
     for (const map of before ? read.slice(1) : read) if (at && map) at = original(map, at)
     return at && { line: at.line - prefixLines, column: at.column }
