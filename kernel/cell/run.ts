@@ -113,7 +113,7 @@ export class Runner {
     await make(exports, names, home.require, scopeOf(this.waits, cell, home), path, process.cwd())()
     if (lastExpression === undefined) return undefined
     const value = exports[lastExpression]
-    delete exports[lastExpression]
+    exports[lastExpression] = undefined
     return value === undefined || isDisplayed(value) ? undefined : await this.waits.wait(Promise.resolve(show(value)))
   }
 
