@@ -1,7 +1,8 @@
 /**
- * The TypeScript kernel beside ipykernel and tslab, in one run: start to the first cell's idle, a cell `1`, a 60-line cell,
- * completion, 20,000 printed lines, interrupts. bench/kernel.py asks through jupyter_client; docs/kernel.md holds the table.
- *   npx tsx bench/kernel.ts [starts = 5] [cells = 100]
+ * The TypeScript kernel beside ipykernel and tslab, in one run: start to the first cell's idle, a cell `1`, a 60-line cell, growth after
+ * 500 cells, completion and inspection, 20,000 printed lines, interrupts. bench/kernel.py asks through jupyter_client; docs/kernel.md
+ * holds the table.
+ *   npx tsx bench/kernel.ts [starts = 10] [cells = 100]
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -12,7 +13,7 @@ import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const PYTHON = join(ROOT, '.venv/bin/python')
-const [starts = '5', cells = '100'] = process.argv.slice(2)
+const [starts = '10', cells = '100'] = process.argv.slice(2)
 
 interface Spread {
   median: number
@@ -20,34 +21,45 @@ interface Spread {
   n: number
 }
 
+type Measured = Spread | null
+
 interface Result {
-  start: Spread | null
-  short: Spread | null
-  long: Spread | null
-  later: Spread | null
-  complete: Spread | null
+  start: Measured
+  short: Measured
+  long: Measured
+  aged: Measured
+  /** Ratios: the kernel that has run 500 cells, to a fresh one, cell by cell in turns. */
+  growth: Measured
+  complete: Measured
+  inspect: Measured
+  completeBusy: Measured
+  inspectBusy: Measured
   lines: number
   linesMs: number | null
-  loop: number | null
-  wait: number | null
+  interrupts: Record<string, Measured>
 }
 
 const ROWS: [string, (result: Result) => string][] = [
   ['start to the first cell’s idle, ms', ({ start }) => spread(start)],
   ['cell `1`, ms', ({ short }) => spread(short)],
   ['60-line cell, warm, ms', ({ long }) => spread(long)],
-  ['cell `1` after these, ms', ({ later }) => spread(later)],
+  ['cell `1` after 500 cells, ms', ({ aged }) => spread(aged)],
+  ['the same to a fresh kernel, in turns', ({ growth }) => spread(growth, 2)],
   ['completion, ms', ({ complete }) => spread(complete)],
+  ['inspection, ms', ({ inspect }) => spread(inspect)],
+  ['completion during a busy cell, ms', ({ completeBusy }) => spread(completeBusy)],
+  ['inspection during a busy cell, ms', ({ inspectBusy }) => spread(inspectBusy)],
   [
     '20,000 printed lines',
     ({ lines, linesMs }) => `${lines} lines, ${linesMs === null ? 'never idle' : `${linesMs.toFixed(0)} ms`}`,
   ],
-  ['interrupt of a synchronous loop, ms', ({ loop }) => (loop === null ? 'no answer' : loop.toFixed(0))],
-  ['interrupt of a pending await, ms', ({ wait }) => (wait === null ? 'no answer' : wait.toFixed(0))],
+  ...['a synchronous loop', 'a loop after an await', 'a pending await', 'a sleeping child', 'input'].map(
+    (one): (typeof ROWS)[number] => [`interrupt of ${one}, ms`, ({ interrupts }) => spread(interrupts[one])],
+  ),
 ]
 
-function spread(of: Spread | null): string {
-  return of ? `${of.median.toFixed(1)} (p95 ${of.p95.toFixed(1)}, n ${of.n})` : 'no answer'
+function spread(of: Measured, digits = 1): string {
+  return of ? `${of.median.toFixed(digits)} (p95 ${of.p95.toFixed(digits)}, n ${of.n})` : 'no answer'
 }
 
 function main(): void {
@@ -55,11 +67,11 @@ function main(): void {
   const folder = mkdtempSync(join(tmpdir(), 'bench-kernel-'))
   try {
     const kernels = install(folder)
-    const results = kernels.map(([name, dialect]) => [name, measure(folder, name, dialect)] as const)
+    const results = Object.entries(measure(folder, kernels))
     const line = (cells: string[]) => `| ${cells.join(' | ')} |`
     console.log(line(['', ...results.map(([name]) => name)]))
     console.log(line(['---', ...results.map(() => '---')]))
-    for (const [title, of] of ROWS) console.log(line([title, ...results.map(([, one]) => (one ? of(one) : 'failed'))]))
+    for (const [title, of] of ROWS) console.log(line([title, ...results.map(([, one]) => of(one))]))
     console.log(
       `\nload ${loadavg()[0].toFixed(1)} at the end; Node ${process.versions.node}, ${process.platform} ${process.arch}`,
     )
@@ -89,7 +101,7 @@ function spec(folder: string, name: string, argv: string[], language: string): v
   writeFileSync(join(place, 'kernel.json'), JSON.stringify({ argv, display_name: name, language }))
 }
 
-function measure(folder: string, name: string, dialect: string): Result | undefined {
+function measure(folder: string, kernels: [name: string, dialect: string][]): Record<string, Result> {
   const env = {
     ...process.env,
     JUPYTER_PATH: join(folder, 'share/jupyter'),
@@ -97,13 +109,10 @@ function measure(folder: string, name: string, dialect: string): Result | undefi
     IPYTHONDIR: join(folder, 'ipython'),
     ZSLAB_HISTORY: join(folder, 'history.sqlite'),
   }
-  const script = join(ROOT, 'bench/kernel.py')
-  const words = [script, name, dialect, starts, cells]
+  const words = [join(ROOT, 'bench/kernel.py'), starts, cells, ...kernels.map((one) => one.join('='))]
   const { status, stdout, stderr } = spawnSync(PYTHON, words, { encoding: 'utf8', cwd: ROOT, env })
-  const last = stdout.trim().split('\n').at(-1) ?? ''
-  if (status === 0) return JSON.parse(last) as Result
-  console.log(`${name} failed:\n${stderr.split('\n').slice(-8).join('\n')}`)
-  return undefined
+  if (status !== 0) throw new Error(`the measurement failed:\n${stderr.split('\n').slice(-8).join('\n')}`)
+  return JSON.parse(stdout.trim().split('\n').at(-1)!) as Record<string, Result>
 }
 
 main()
