@@ -1,7 +1,7 @@
 /**
  * Jupyter inside the project, without root: `.venv` with pinned JupyterLab and its tools, our kernel, the lab extension, the
  * template for pages that need no network. Does nothing that is done already; a second run takes a moment.
- *   --tests   also what the tests of the kernel need        --quiet   says nothing where nothing is to do
+ *   --tests   also what the tests of kernel and lab need        --quiet   says nothing where nothing is to do
  */
 import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -20,7 +20,7 @@ const PACKAGES = [
   'jupyter_server==2.21.1',
   'pyzmq==27.3.0',
 ]
-const TEST_PACKAGES = ['jupyter-kernel-test==0.7.0']
+const TEST_PACKAGES = ['jupyter-kernel-test==0.7.0', 'notebook==7.6.5', 'jupyter-console==6.6.3']
 const OLDEST = [3, 10] // what these versions need
 const SETTINGS = {
   '@jupyterlab/apputils-extension:notification': { fetchNews: 'false', checkForUpdates: false },

@@ -5,9 +5,9 @@ import { evictionMap } from '../../src/figures/index.js'
 import { browserFor } from '../left-out.js'
 import { runMade } from '../figures/synthetic.js'
 import { Lab, makeJupyter, notebookOf } from './lab.js'
+import { Person, until, WAIT_MS } from './person.js'
 
 const browser = browserFor('JupyterLab with our kernel and extension (test/lab)')
-const WAIT_MS = 30_000
 
 const figure = evictionMap(runMade({ prompt: 60, budget: 24, recent: 12, residual: 2, steps: 30, layers: 2 }))
 const shown = (figure as unknown as Record<symbol, () => Record<string, unknown>>)[Symbol.for('Jupyter.display')]()
@@ -45,6 +45,7 @@ if (browser)
     this.timeout(180_000)
     let lab: Lab
     let page: Page
+    let person: Person
 
     before(async () => {
       makeJupyter()
@@ -52,33 +53,17 @@ if (browser)
     })
     after(() => lab?.stop())
 
-    const cell = (at: number) => page.locator('.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell').nth(at)
-    const outputOf = (at: number) => cell(at).locator('.jp-OutputArea-output')
-
-    /** The kernel is idle and stays so: a page that has just opened shows idle, connects once more, and loses what is run meanwhile. */
-    async function idle(): Promise<void> {
-      const status = page.locator('.jp-Notebook-ExecutionIndicator')
-      let since = 0
-      await until(async () => {
-        if ((await status.getAttribute('data-status')) !== 'idle') since = 0
-        else since ||= Date.now()
-        return since > 0 && Date.now() - since > 2000
-      }, 'the kernel is not idle')
-    }
-
-    async function run(at: number): Promise<void> {
-      await cell(at).locator('.cm-content').click()
-      await page.keyboard.press('Control+Enter')
-    }
-
-    async function textOf(at: number, which = 0): Promise<string> {
-      await outputOf(at).nth(which).waitFor({ timeout: WAIT_MS })
-      return (await outputOf(at).nth(which).innerText()).trim()
+    const cell = (at: number) => person.cell(at)
+    const run = (at: number) => person.run(at)
+    const textOf = (at: number, which = 0) => person.textOf(at, which)
+    const open = async (name: string) => {
+      page = await lab.open(name)
+      person = new Person(page)
     }
 
     it('runs a TypeScript cell and shows what it printed and its value', async () => {
-      page = await lab.open('work.ipynb')
-      await idle()
+      await open('work.ipynb')
+      await person.idle()
       await run(0)
       assert.equal(await textOf(0), 'printed 42')
       assert.equal(await textOf(0, 1), '3')
@@ -106,12 +91,12 @@ if (browser)
       await until(() => lab.saved('work.ipynb').cells[1].outputs.length > 0, 'the notebook is not saved')
       const data = lab.saved('work.ipynb').cells[1].outputs[0].data!
       assert.deepEqual(data['application/vnd.plotly.v1+json'], colourless, 'plotly.js wrote into the saved figure')
-      page = await lab.open('work.ipynb')
+      await open('work.ipynb')
       await cell(1).locator('.js-plotly-plot .main-svg').first().waitFor({ timeout: WAIT_MS })
     })
 
     it('draws the figures of a notebook that nobody trusts yet, and says what it cannot draw', async () => {
-      page = await lab.open('saved.ipynb')
+      await open('saved.ipynb')
       await cell(0).locator('.js-plotly-plot .main-svg').first().waitFor({ timeout: WAIT_MS })
       const words = await cell(0).locator('.annotation-text').allTextContents()
       assert.ok(words.join(' ').includes('Layer 1, kv head 0'), words.join(' '))
@@ -119,7 +104,7 @@ if (browser)
     })
 
     it('follows the width of its place, and the colours of the lab where the figure has none', async () => {
-      page = await lab.open('work.ipynb')
+      await open('work.ipynb')
       const plot = cell(1).locator('.js-plotly-plot .main-svg').first()
       await plot.waitFor({ timeout: WAIT_MS })
       const width = async () => (await plot.boundingBox())!.width
@@ -138,11 +123,3 @@ if (browser)
       assert.deepEqual(lab.strangers, [])
     })
   })
-
-async function until(holds: () => boolean | Promise<boolean>, otherwise: string): Promise<void> {
-  const end = Date.now() + WAIT_MS
-  while (!(await holds())) {
-    if (Date.now() > end) assert.fail(otherwise)
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-}

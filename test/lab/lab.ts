@@ -1,4 +1,4 @@
-/** A real JupyterLab with everything private to the test, and a browser that looks at it. */
+/** A real JupyterLab or Notebook with everything private to the test, and a browser that looks at it. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -50,6 +50,9 @@ export function notebookOf(cells: NotebookCell[]): string {
   return JSON.stringify({ nbformat: 4, nbformat_minor: 5, metadata: { kernelspec }, cells: code })
 }
 
+/** Which of Jupyter's pages: both are served by the same server and drawn by the same parts. */
+export type App = 'lab' | 'notebook'
+
 export class Lab {
   /** Requests of the browser that were not for this lab. */
   readonly strangers: string[] = []
@@ -59,10 +62,11 @@ export class Lab {
     private readonly home: string,
     readonly url: string,
     readonly browser: Browser,
+    private readonly app: App,
   ) {}
 
   /** Serves `files` (name → content). */
-  static async start(browserPath: string, files: Record<string, string>): Promise<Lab> {
+  static async start(browserPath: string, files: Record<string, string>, app: App = 'lab'): Promise<Lab> {
     const home = mkdtempSync(join(tmpdir(), 'zslab-lab-'))
     const folder = (name: string) => {
       mkdirSync(join(home, name))
@@ -81,7 +85,8 @@ export class Lab {
       JUPYTERLAB_WORKSPACES_DIR: folder('workspaces'),
       IPYTHONDIR: folder('ipython'),
     }
-    const words = ['-m', 'jupyterlab', '--no-browser', '--port=0', '--allow-root', '--IdentityProvider.token=']
+    const module = app === 'lab' ? 'jupyterlab' : 'notebook'
+    const words = ['-m', module, '--no-browser', '--port=0', '--allow-root', '--IdentityProvider.token=']
     const server = spawn(PYTHON, [...words, `--ServerApp.root_dir=${notebooks}`], {
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -90,7 +95,7 @@ export class Lab {
     for (const stream of [server.stdout, server.stderr]) stream.on('data', (chunk) => (log += chunk))
     try {
       const url = await addressIn(runtime, server, () => log)
-      return new Lab(server, home, url, await openBrowser(browserPath))
+      return new Lab(server, home, url, await openBrowser(browserPath), app)
     } catch (error) {
       server.kill()
       throw error
@@ -105,7 +110,7 @@ export class Lab {
       const url = request.url()
       if (!url.startsWith(this.url) && !/^(data|blob|about):/.test(url)) this.strangers.push(url)
     })
-    await page.goto(`${this.url}lab/tree/${name}?reset`)
+    await page.goto(this.url + (this.app === 'lab' ? `lab/tree/${name}?reset` : `notebooks/${name}`))
     await page.locator('.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell').first().waitFor({ timeout: START_MS })
     return page
   }

@@ -28,7 +28,7 @@ function make(): Reply {
       mimetype: 'text/typescript',
       file_extension: '.ts',
       pygments_lexer: 'typescript',
-      codemirror_mode: { name: 'javascript', typescript: true },
+      codemirror_mode: 'typescript', // the name by which JupyterLab knows it; an object would be taken for JavaScript
       nbconvert_exporter: 'script',
     },
     banner: `TypeScript ${typescript} on Node ${process.versions.node} (${name} ${version})`,
