@@ -83,7 +83,7 @@ export class Codec {
     }
   }
 
-  private sign(parts: readonly Uint8Array[]): string {
+  sign(parts: readonly Uint8Array[]): string {
     if (this.key === '') return ''
     const hmac = createHmac('sha256', this.key)
     for (const part of parts) hmac.update(part)

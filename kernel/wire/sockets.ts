@@ -1,5 +1,5 @@
 /** The five sockets of a kernel: bound, read in loops, written through one queue each. What cannot be read is dropped and told. */
-import { Reply, Router } from 'zeromq'
+import { Router } from 'zeromq'
 import { address, type Connection } from './connection.js'
 import { Drops } from './drops.js'
 import { Codec, type Header, type Json, type Message } from './message.js'
@@ -31,7 +31,7 @@ export class Sockets {
   readonly codec: Codec
   private readonly routers: Record<Channel, Router>
   private readonly iopub: PatientPublisher
-  private readonly heartbeat: Reply
+  private readonly heartbeat: Router
   private readonly queues: Record<Channel | 'iopub', SendQueue>
   private readonly drops: Drops
   private closing = false
@@ -57,7 +57,8 @@ export class Sockets {
       })
     this.routers = { shell: router(), control: router(), stdin: router() }
     const small = { maxMessageSize: SMALL_FRAME_BYTES, ipv6 }
-    this.heartbeat = new Reply({ linger: 0, ...small })
+    // Not a Reply: one that hears a request without its empty frame fails, and loses the next one.
+    this.heartbeat = new Router({ linger: 0, ...small })
     const passedOver = () => this.drops.count('output', 'a front end does not read; it misses all until it reads again')
     this.iopub = new PatientPublisher({ linger: LINGER_MS, ...small }, passedOver, patience)
     const queue = (sender: Sender) => new SendQueue(sender, (error) => this.fail(error))
@@ -70,7 +71,7 @@ export class Sockets {
   }
 
   async open(): Promise<void> {
-    const bind = (socket: Router | Reply | PatientPublisher['socket'], port: Parameters<typeof address>[1]) => {
+    const bind = (socket: Router | PatientPublisher['socket'], port: Parameters<typeof address>[1]) => {
       const at = address(this.connection, port)
       return socket.bind(at).catch((error: Error) => {
         throw new Error(`cannot listen at ${at}, which the connection file names as ${port}: ${error.message}`)

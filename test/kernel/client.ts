@@ -73,6 +73,8 @@ export class Kernel {
   readonly messages: Message[] = []
   readonly folder = mkdtempSync(join(tmpdir(), 'kernel-test-'))
   pid = 0
+  /** What the connection file says. */
+  connection: Json = {}
   private readonly driver: ChildProcess
   private readonly answers: ((line: Json) => void)[] = []
   private watchers: (() => void)[] = []
@@ -103,8 +105,10 @@ export class Kernel {
 
   private heard(line: Json): void {
     if (line.op === 'message') this.messages.push({ ...(line as unknown as Message), at: performance.now() })
-    else if (line.op === 'started') this.pid = line.pid as number
-    else this.answers.shift()?.(line)
+    else if (line.op === 'started') {
+      this.pid = line.pid as number
+      this.connection = line.connection as Json
+    } else this.answers.shift()?.(line)
     this.watchers.forEach((check) => check())
   }
 

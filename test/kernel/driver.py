@@ -40,7 +40,8 @@ def connect(manager):
     client = manager.client()
     client.session.check_pid = False
     sockets = {name: getattr(client, f"{name}_channel").socket for name in CHANNELS}
-    say(op="started", pid=manager.provisioner.process.pid, connection=manager.get_connection_info())
+    connection = dict(manager.get_connection_info(), key=client.session.key.decode())
+    say(op="started", pid=manager.provisioner.process.pid, connection=connection)
     return client, sockets
 
 
