@@ -22,7 +22,7 @@ export interface Prepared {
 const TAKEN = ['exports', '__cell', '__names']
 
 export function prepare(ts: TypeScript, code: string): Prepared {
-  const source = withoutAttributes(code)
+  const source = withoutExtras(code)
   const file = parse(ts, source, ts.ScriptKind.TS)
   const names = declaredNames(ts, file)
   const written = source === code ? file : ts.createSourceFile('cell.ts', code, file.languageVersion)
@@ -41,10 +41,15 @@ function parse(ts: TypeScript, code: string, kind: tsTypes.ScriptKind): tsTypes.
 
 const blank = (text: string) => text.replace(/[^\r\n]/g, ' ')
 
-/** `import … with { … }` is of a newer TypeScript than the converter's; no module needs to be told its type here. */
-function withoutAttributes(code: string): string {
+/**
+ * `import … with { … }` is of a newer TypeScript than the converter's, and no module needs to be told its type here; `#!` is no
+ * longer at the start.
+ */
+function withoutExtras(code: string): string {
   const attributes = /^([ \t]*(?:import|export)\b[^'"`;]*(['"])[^'"\n]*\2[ \t]*)(with[ \t]*\{[^{}]*\})/gm
-  return code.replace(attributes, (_, before: string, _quote, what: string) => before + blank(what))
+  return code
+    .replace(/^#!.*/, blank)
+    .replace(attributes, (_, before: string, _quote, what: string) => before + blank(what))
 }
 
 // ---------------------------------------------------------------- errors

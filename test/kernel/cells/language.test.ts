@@ -142,6 +142,7 @@ kernelTests('the language of cells', (cells) => {
         ],
         ['over("s").toUpperCase()', "'S'"],
       ],
+      'a pasted script begins with #!': [['#!/usr/bin/env -S node\n7', '7']],
       'JSX is off, and the error says so': [
         ['const el = (\n  <div>hi</div>)', /:2:3 - error TS17004: JSX is off in cells: show HTML with display\.html/],
       ],
