@@ -109,12 +109,17 @@ export function errorOf(ts: TypeScript, complaints: readonly tsTypes.Diagnostic[
   }
   const shown = complaints.slice(0, SHOWN).map((one) => {
     const text = ts.formatDiagnosticsWithColorAndContext([withLabel(one, label)], host)
-    return text.replaceAll('\r', '').trimEnd()
+    return calmer(text.replaceAll('\r', '').trimEnd())
   })
   if (complaints.length > SHOWN) shown.push(red(`… and ${complaints.length - SHOWN} more`))
   const traceback = shown.join('\n\n').split('\n')
   const evalue = traceback[0].replace(/\u001b\[\d+m/g, '')
   return { ename: 'TypeScriptError', evalue, traceback }
+}
+
+/** Without TypeScript's grey and bright colours: JupyterLab's dark theme shows them as dark on dark. */
+function calmer(text: string): string {
+  return text.replaceAll('\u001b[90m', '').replace(/\u001b\[9([1-7])m/g, '\u001b[3$1m')
 }
 
 function withLabel<T extends tsTypes.DiagnosticRelatedInformation>(one: T, label: string): T {

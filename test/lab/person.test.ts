@@ -126,6 +126,8 @@ if (browser)
         await person.idle()
         await person.execute(3, 'kept')
         assert.match(await person.textOf(3), /Cannot find name 'kept'/)
+        const bright = await person.outputs(3).locator('[class*="-intense-fg"]').allInnerTexts()
+        assert.deepEqual(bright, [], 'a dark theme shows these as dark on dark')
       })
 
       it('asks nobody but the server for anything', () => assert.deepEqual(lab.strangers, []))

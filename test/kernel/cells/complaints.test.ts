@@ -10,7 +10,7 @@ kernelTests('what TypeScript complains about', (cells) => {
     assert.equal(error!.ename, 'TypeScriptError')
     assert.match(error!.evalue as string, new RegExp(`^${place} - error TS2322: Type 'string' is not assignable`))
     assert.match(textOf(error), new RegExp(`^${place} - error TS2322: .*\n\n2 const x: number = 'a' // é🙂\n {8}~$`))
-    assert.match((error!.traceback as string[]).at(-1)!, /\u001b\[91m {6}~\u001b\[0m/)
+    assert.match((error!.traceback as string[]).at(-1)!, /\u001b\[31m {6}~\u001b\[0m/)
   })
 
   cells.table({
