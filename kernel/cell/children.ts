@@ -1,12 +1,22 @@
 /** The processes that cells started: those of the cell process's group. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { uptime } from 'node:os'
 
 interface Listed {
   pid: number
   group: number
   /** In 1/100 s: on a clock of the machine's, or as the age. */
   started: number
+}
+
+/**
+ * What the system counts as this process's age beyond what `process.uptime` does, in 1/100 s: node's start, long on a busy machine.
+ * None where the machine's clock is another one, as in some containers.
+ */
+function headStart(started: number): number {
+  const more = Math.round((uptime() - process.uptime()) * 100) - started
+  return more > 0 && more < 1000 ? more : 0
 }
 
 /** Members of this process's group, itself left out, that started when it was `from` to `to` hundredths of a second old. */
@@ -16,8 +26,9 @@ export function processesStarted(from: number, to = Infinity): number[] {
   const slack = known ? 2 : 100 // how finely times are told there
   const self = all.find(({ pid }) => pid === process.pid)
   if (!self) return []
+  const zero = self.started + (known ? headStart(self.started) : 0)
   const meant = ({ pid, group, started }: Listed) => {
-    const at = started - self.started
+    const at = started - zero
     return pid !== self.pid && group === self.pid && at >= from - slack && at <= to + slack
   }
   return all.filter(meant).map(({ pid }) => pid)

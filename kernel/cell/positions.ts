@@ -9,7 +9,8 @@ const PREFIX_LINES = 1 // the converter puts `export {};` before each cell
 export type Find = (line: number, column: number, before?: boolean) => Position | undefined
 
 export function positions({ outer, inner }: Maps, prefixLines = PREFIX_LINES): Find {
-  const packed = deflateRawSync(JSON.stringify([outer ?? null, inner ?? null])) // those of all cells are kept as long as the session
+  // Those of all cells are kept as long as the session: packed, and out of the large buffer that zlib packs into.
+  const packed = new Uint8Array(deflateRawSync(JSON.stringify([outer ?? null, inner ?? null])))
   let read: (SourceMap | undefined)[] | undefined
   return (line, column, before = false) => {
     read ??= (JSON.parse(inflateRawSync(packed).toString()) as (string | null)[]).map((text) =>

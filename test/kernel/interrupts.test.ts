@@ -63,7 +63,7 @@ if (testable())
         })
 
     it('processes that earlier cells started go on', async () => {
-      await kernel.execute(`const server = spawn('sleep', ['600'])`)
+      await kernel.execute(`const server = spawn('sleep', ['600']); await new Promise((r) => setTimeout(r, 100))`)
       await interrupted(`execSync('sleep 600')`, 'message')
       await interrupted('while (true) {}', 'message')
       assert.equal(await value('server.exitCode ?? server.signalCode'), 'null')
