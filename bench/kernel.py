@@ -167,6 +167,15 @@ def spread(values):
     return {"median": statistics.median(values), "p95": values[min(len(values) - 1, int(len(values) * 0.95))], "n": len(values)}
 
 
+def whole(measure, name):
+    """What a kernel that dies or falls silent leaves unmeasured is no answer."""
+    try:
+        return measure(name)
+    except Exception as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return {}
+
+
 def start(name):
     begin = time.perf_counter()
     session = Session(name)
@@ -229,5 +238,5 @@ for _ in range(STARTS):  # in turns: what else the machine does meets all of the
         session.stop()
 result = {}
 for name in KERNELS:
-    result[name] = {"start": spread(starts[name]), **cells(name), "interrupts": interrupts(name)}
+    result[name] = {"start": spread(starts[name]), **whole(cells, name), "interrupts": whole(interrupts, name)}
 print(json.dumps(result))

@@ -1,5 +1,5 @@
 /**
- * The TypeScript kernel beside ipykernel and tslab, in one run: start to the first cell's idle, a cell `1`, a 60-line cell, growth after
+ * The TypeScript kernel beside ipykernel, tslab and Deno's, in one run: start to the first cell's idle, a cell `1`, a 60-line cell, growth after
  * 500 cells, completion and inspection, 20,000 printed lines, interrupts. bench/kernel.py asks through jupyter_client; docs/kernel.md
  * holds the table.
  *   npx tsx bench/kernel.ts [starts = 10] [cells = 100]
@@ -25,17 +25,18 @@ type Measured = Spread | null
 
 interface Result {
   start: Measured
-  short: Measured
-  long: Measured
-  aged: Measured
+  // A kernel that dies leaves the rest out.
+  short?: Measured
+  long?: Measured
+  aged?: Measured
   /** Ratios: the kernel that has run 500 cells, to a fresh one, cell by cell in turns. */
-  growth: Measured
-  complete: Measured
-  inspect: Measured
-  completeBusy: Measured
-  inspectBusy: Measured
-  lines: number
-  linesMs: number | null
+  growth?: Measured
+  complete?: Measured
+  inspect?: Measured
+  completeBusy?: Measured
+  inspectBusy?: Measured
+  lines?: number
+  linesMs?: number | null
   interrupts: Record<string, Measured>
 }
 
@@ -51,14 +52,14 @@ const ROWS: [string, (result: Result) => string][] = [
   ['inspection during a busy cell, ms', ({ inspectBusy }) => spread(inspectBusy)],
   [
     '20,000 printed lines',
-    ({ lines, linesMs }) => `${lines} lines, ${linesMs === null ? 'never idle' : `${linesMs.toFixed(0)} ms`}`,
+    ({ lines = 0, linesMs }) => `${lines} lines, ${linesMs ? `${linesMs.toFixed(0)} ms` : 'never idle'}`,
   ],
   ...['a synchronous loop', 'a loop after an await', 'a pending await', 'a sleeping child', 'input'].map(
     (one): (typeof ROWS)[number] => [`interrupt of ${one}, ms`, ({ interrupts }) => spread(interrupts[one])],
   ),
 ]
 
-function spread(of: Measured, digits = 1): string {
+function spread(of: Measured | undefined, digits = 1): string {
   return of ? `${of.median.toFixed(digits)} (p95 ${of.p95.toFixed(digits)}, n ${of.n})` : 'no answer'
 }
 
@@ -88,10 +89,14 @@ function install(folder: string): [name: string, dialect: string][] {
   const tslab = join(dirname(createRequire(import.meta.url).resolve('tslab/package.json')), 'bin/tslab')
   spec(folder, 'bench-tslab', [process.execPath, tslab, 'kernel', '--config-path={connection_file}'], 'typescript')
   spec(folder, 'bench-ipykernel', [PYTHON, '-m', 'ipykernel_launcher', '-f', '{connection_file}'], 'python')
+  const deno = join(ROOT, 'bench/node_modules/@deno/linux-x64-glibc/deno')
+  if (existsSync(deno))
+    spec(folder, 'bench-deno', [deno, 'jupyter', '--kernel', '--conn', '{connection_file}'], 'typescript')
   return [
     ['zslab', 'typescript'],
     ['bench-ipykernel', 'python'],
     ['bench-tslab', 'typescript'],
+    ...(existsSync(deno) ? [['bench-deno', 'typescript'] as [string, string]] : []),
   ]
 }
 
@@ -107,6 +112,8 @@ function measure(folder: string, kernels: [name: string, dialect: string][]): Re
     JUPYTER_PATH: join(folder, 'share/jupyter'),
     JUPYTER_RUNTIME_DIR: folder,
     IPYTHONDIR: join(folder, 'ipython'),
+    DENO_DIR: join(folder, 'deno'),
+    DENO_NO_UPDATE_CHECK: '1',
     ZSLAB_HISTORY: join(folder, 'history.sqlite'),
   }
   const words = [join(ROOT, 'bench/kernel.py'), starts, cells, ...kernels.map((one) => one.join('='))]
