@@ -27,9 +27,8 @@ process.argv.length = 2
 process.execArgv.length = 0 // ours are no business of the processes that cells fork
 
 const owner = () => currentTurn()?.id
-const streams = captureStreams((name, text, from) => writeFrame(FRAMES_FD, { op: 'stream', name, text, from }), owner)
+captureStreams((name, text) => writeFrame(FRAMES_FD, { op: 'stream', name, text, from: owner() }))
 const send = (frame: FromCell): void => {
-  streams.flush()
   if (frame.op === 'publish' || frame.op === 'input') frame.from ??= owner()
   writeFrame(FRAMES_FD, frame)
 }
@@ -62,7 +61,6 @@ runner.provide('tslab', () => tslabModule(() => host))
 
 /** What native code and child processes printed so far lies before this mark. */
 function drained(id: number): void {
-  streams.flush()
   for (const fd of [1, 2]) {
     try {
       writeAll(fd, Buffer.from(drainMark(secret, id)))
@@ -101,7 +99,6 @@ hidePromiseBookkeeping()
 followMicrotasks()
 process.on('unhandledRejection', report)
 process.on('uncaughtException', report)
-process.on('exit', () => streams.flush())
 process.on('disconnect', () => process.exit())
 process.on('message', (message: ToCell) => {
   if (message.op === 'input') inputs.get(message.id)?.(message.value)

@@ -76,15 +76,42 @@ export function drainMark(secret: string, id: number): string {
 /** Text that strays into the pipe reads as the length of a larger one. */
 const FRAME_BYTES = 512 * 1024 * 1024
 
-/** Writes one frame (length, then the serialized value); blocks while the wire process is behind. */
+type Text = Extract<FromCell, { op: 'stream' }>
+
+/** First byte of the frames that hold text, which are many and small; serialized values begin with another. */
+const TEXT = { stdout: 1, stderr: 2 } as const
+const TEXT_HEAD = 5
+
+/** Writes one frame (length, then the value); blocks while the wire process is behind. */
 export function writeFrame(fd: number, value: FromCell): void {
-  const body = serialize(value)
-  if (body.byteLength > FRAME_BYTES)
-    throw new RangeError(`a cell cannot send ${body.byteLength} bytes at once: the most is ${FRAME_BYTES}`)
-  const frame = Buffer.allocUnsafe(4 + body.byteLength)
-  frame.writeUInt32LE(body.byteLength)
-  body.copy(frame, 4)
+  const frame = value.op === 'stream' ? textFrame(value) : valueFrame(value)
+  const length = frame.byteLength - 4
+  if (length > FRAME_BYTES)
+    throw new RangeError(`a cell cannot send ${length} bytes at once: the most is ${FRAME_BYTES}`)
+  frame.writeUInt32LE(length)
   writeAll(fd, frame) // one write: an interrupt that ends the running code must not leave half a frame
+}
+
+function textFrame({ name, text, from = 0 }: Text): Buffer {
+  const frame = Buffer.allocUnsafe(4 + TEXT_HEAD + Buffer.byteLength(text))
+  frame[4] = TEXT[name]
+  frame.writeUInt32LE(from, 5)
+  frame.write(text, 4 + TEXT_HEAD)
+  return frame
+}
+
+function valueFrame(value: FromCell): Buffer {
+  const body = serialize(value)
+  const frame = Buffer.allocUnsafe(4 + body.byteLength)
+  body.copy(frame, 4)
+  return frame
+}
+
+function valueOf(body: Buffer): FromCell {
+  const name = body[0] === TEXT.stdout ? 'stdout' : body[0] === TEXT.stderr ? 'stderr' : undefined
+  if (name === undefined) return deserialize(body) as FromCell
+  const from = body.readUInt32LE(1)
+  return { op: 'stream', name, text: body.toString('utf8', TEXT_HEAD), ...(from > 0 && { from }) }
 }
 
 export function writeAll(fd: number, bytes: Uint8Array): void {
@@ -114,7 +141,7 @@ export class FrameReader {
       if (this.bytes < 4 + length) return
       this.join()
       const all = this.chunks[0]
-      const frame = deserialize(all.subarray(4, 4 + length)) as FromCell
+      const frame = valueOf(all.subarray(4, 4 + length))
       this.bytes -= 4 + length
       this.chunks = this.bytes > 0 ? [all.subarray(4 + length)] : []
       each(frame)

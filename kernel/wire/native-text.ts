@@ -1,12 +1,10 @@
 /** What reaches the cell process's real stdout and stderr (native code, child processes), cut at the marks of finished requests. */
 import type { Readable } from 'node:stream'
-import { Coalescer } from '../cell/output.js'
 import { drainMark } from '../cell/protocol.js'
 
 export class NativeText {
   /** Resolves when nothing more can come. */
   readonly closed: Promise<void>
-  private readonly coalescer: Coalescer
   private readonly decoder = new TextDecoder()
   private readonly waiting = new Map<number, () => void>()
   private readonly mark: RegExp
@@ -15,8 +13,11 @@ export class NativeText {
   private seen = 0
   private over = false
 
-  constructor(stream: Readable, secret: string, emit: (text: string) => void) {
-    this.coalescer = new Coalescer(emit)
+  constructor(
+    stream: Readable,
+    secret: string,
+    private readonly emit: (text: string) => void,
+  ) {
     const [before, after] = drainMark(secret, 0).split(':0')
     this.prefix = `${before}:`
     this.mark = new RegExp(`${this.prefix}(\\d+)${after}`)
@@ -25,8 +26,7 @@ export class NativeText {
     this.closed = new Promise((resolve) =>
       stream.once('close', () => {
         this.over = true
-        this.coalescer.push(this.held)
-        this.coalescer.flush()
+        if (this.held !== '') emit(this.held)
         for (const done of this.waiting.values()) done()
         resolve()
       }),
@@ -42,8 +42,7 @@ export class NativeText {
   private push(text: string): void {
     let rest = this.held + text
     for (let found = this.mark.exec(rest); found; found = this.mark.exec(rest)) {
-      this.coalescer.push(rest.slice(0, found.index))
-      this.coalescer.flush()
+      if (found.index > 0) this.emit(rest.slice(0, found.index))
       rest = rest.slice(found.index + found[0].length)
       this.seen = Number(found[1])
       for (const [id, done] of this.waiting)
@@ -53,7 +52,7 @@ export class NativeText {
         }
     }
     const cut = this.startOfMark(rest)
-    this.coalescer.push(rest.slice(0, cut))
+    if (cut > 0) this.emit(rest.slice(0, cut))
     this.held = rest.slice(cut)
   }
 

@@ -131,10 +131,10 @@ export class Server implements Kernel {
 
   private published(frame: Extract<FromCell, { op: 'stream' | 'publish' | 'input' }>, known?: Origin): void {
     const origin = known ?? this.running.at(-1) ?? this.last
-    const parent = origin?.request.header ?? {}
+    const parent = origin?.request.header
     if (frame.op === 'input') return origin && this.ask(frame, origin)
     if (frame.op === 'stream') {
-      if (!origin?.quiet) this.sockets.publish('stream', { name: frame.name, text: frame.text }, parent)
+      if (!origin?.quiet) this.sockets.print(frame.name, frame.text, parent)
       return
     }
     const { type, content, metadata, buffers } = frame
@@ -143,8 +143,7 @@ export class Server implements Kernel {
     try {
       this.sockets.publish(type, content, parent, { metadata, buffers })
     } catch (error) {
-      const text = `a ${type} could not be sent: ${(error as Error).message}\n`
-      this.sockets.publish('stream', { name: 'stderr', text }, parent)
+      this.sockets.print('stderr', `a ${type} could not be sent: ${(error as Error).message}\n`, parent)
     }
   }
 
@@ -170,7 +169,7 @@ export class Server implements Kernel {
     this.compiler.forget()
     this.inputs.clear()
     if (this.running.length > 0 || this.stopping) return // the request that ran is answered with the reason
-    this.sockets.publish('stream', { name: 'stderr', text: `${told}\n` }, this.last?.request.header)
+    this.sockets.print('stderr', `${told}\n`, this.last?.request.header)
   }
 }
 

@@ -2,9 +2,10 @@
 import { Router } from 'zeromq'
 import { address, type Connection } from './connection.js'
 import { Drops } from './drops.js'
-import { Codec, type Header, type Json, type Message } from './message.js'
+import { Codec, type Json, type Message } from './message.js'
 import { PatientPublisher } from './publisher.js'
 import { SendQueue, sizeOf, type Sender } from './queue.js'
+import { StreamText, type Parent, type StreamName } from './text.js'
 
 export type Channel = 'shell' | 'control' | 'stdin'
 
@@ -18,6 +19,7 @@ export interface Listener {
 const CHANNELS = ['shell', 'control', 'stdin'] as const
 const LINGER_MS = 1000 // what is still on its way when the kernel closes
 const SUBSCRIBE = 1
+const NOBODY: Parent = {}
 /** Larger frames end the connection that they come from: they fit no string. */
 const FRAME_BYTES = 256 * 1024 * 1024
 /** The same for subscriptions and heartbeats. */
@@ -34,6 +36,7 @@ export class Sockets {
   private readonly heartbeat: Router
   private readonly queues: Record<Channel | 'iopub', SendQueue>
   private readonly drops: Drops
+  private readonly text = new StreamText((name, text, parent) => this.post('stream', { name, text }, parent))
   private closing = false
   private waiting = 0
   private readMore?: () => void
@@ -151,13 +154,29 @@ export class Sockets {
   }
 
   send(channel: Channel, message: Message<object>): void {
+    this.text.flush() // what was printed before is seen before
     this.queues[channel].push(this.codec.pack(message))
+  }
+
+  /** Text of a stream, published with what comes before and after it. */
+  print(name: StreamName, text: string, parent: Parent = NOBODY): void {
+    this.text.push(name, text, parent)
   }
 
   publish(
     type: string,
     content: object,
-    parent?: Header | Record<string, never>,
+    parent?: Parent,
+    more: { metadata?: Json; buffers?: Uint8Array[] } = {},
+  ): void {
+    this.text.flush()
+    this.post(type, content, parent, more)
+  }
+
+  private post(
+    type: string,
+    content: object,
+    parent?: Parent,
     more: { metadata?: Json; buffers?: Uint8Array[] } = {},
   ): void {
     const topic = [Buffer.from(`kernel.${this.codec.session}.${type}`)]
@@ -182,6 +201,7 @@ export class Sockets {
   async close(): Promise<void> {
     if (this.closing) return
     this.closing = true
+    this.text.flush()
     const all = Object.values(this.queues).map((queue) => queue.flushed())
     const limit = new Promise<void>((resolve) => setTimeout(resolve, LINGER_MS).unref())
     await Promise.race([Promise.all(all), limit])

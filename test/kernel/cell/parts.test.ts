@@ -1,12 +1,13 @@
 /** Parts of the cell process and of what it says to the wire process, without processes. */
 import assert from 'node:assert/strict'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
-import { serialize } from 'node:v8'
 import { Comms } from '../../../kernel/cell/comms.js'
 import { bundleOf, show } from '../../../kernel/cell/display.js'
 import { errorContent, Interrupted } from '../../../kernel/cell/errors.js'
-import { Coalescer, COALESCE_CHARS, MESSAGE_CHARS } from '../../../kernel/cell/output.js'
-import { drainMark, FrameReader, type FromCell } from '../../../kernel/cell/protocol.js'
+import { drainMark, FrameReader, writeFrame, type FromCell } from '../../../kernel/cell/protocol.js'
 import { scopeOf, Waits } from '../../../kernel/cell/scope.js'
 import { NativeText } from '../../../kernel/wire/native-text.js'
 
@@ -17,16 +18,16 @@ describe('cell: frames and text', () => {
     const frames: FromCell[] = [
       { op: 'ready' },
       { op: 'stream', name: 'stdout', text: 'é'.repeat(300) },
+      { op: 'stream', name: 'stderr', text: 'x', from: 70_000 },
       { op: 'answer', id: 1, value: null },
     ]
-    const bytes = Buffer.concat(
-      frames.map((frame) => {
-        const body = serialize(frame)
-        const head = Buffer.alloc(4)
-        head.writeUInt32LE(body.length)
-        return Buffer.concat([head, body])
-      }),
-    )
+    const folder = mkdtempSync(join(tmpdir(), 'frames-test-'))
+    const path = join(folder, 'frames')
+    const file = openSync(path, 'w')
+    for (const frame of frames) writeFrame(file, frame)
+    closeSync(file)
+    const bytes = readFileSync(path)
+    rmSync(folder, { recursive: true })
     for (const size of [1, 2, 3, 5, 7, 100, bytes.length]) {
       const reader = new FrameReader()
       const found: FromCell[] = []
@@ -34,20 +35,6 @@ describe('cell: frames and text', () => {
         reader.push(bytes.subarray(at, at + size), (frame) => found.push(frame))
       assert.deepEqual(found, frames)
     }
-  })
-
-  it('small pieces of text become large ones, huge ones are cut between characters', () => {
-    const emitted: string[] = []
-    const coalescer = new Coalescer((text) => emitted.push(text))
-    for (let i = 0; i < 100; i++) coalescer.push('ab')
-    coalescer.flush()
-    assert.deepEqual(emitted.splice(0), ['ab', 'ab'.repeat(99)]) // the first leaves at once
-    const huge = 'x' + '🙂'.repeat(MESSAGE_CHARS)
-    coalescer.push(huge)
-    assert.ok(huge.length > COALESCE_CHARS && emitted.length > 1)
-    for (const piece of emitted)
-      assert.ok(piece.length <= MESSAGE_CHARS && !/^[\uDC00-\uDFFF]|[\uD800-\uDBFF]$/.test(piece))
-    assert.equal(emitted.join(''), huge)
   })
 
   it('native text is passed on without marks, wherever they are cut, also text that looks like one', async () => {
@@ -59,7 +46,7 @@ describe('cell: frames and text', () => {
       const bytes = Buffer.from(all)
       for (let at = 0; at < bytes.length; at += size) stream.write(bytes.subarray(at, at + size))
       await text.drained(2)
-      assert.equal(got, 'one\u0000 two \u0000s three')
+      assert.ok(got.startsWith('one\u0000 two \u0000s three'))
       stream.destroy()
       await text.closed
       assert.equal(got, 'one\u0000 two \u0000s threefour')

@@ -29,12 +29,12 @@ kernelTests('output', (cells) => {
   })
 
   it('what a cell prints before it keeps its thread busy is seen at once', async () => {
-    const ids = [
-      await cells.kernel.begin(`console.log('before')`),
-      await cells.kernel.begin(`console.log('first'); while (true) {}`),
-    ]
-    const id = ids[1]
-    await cells.kernel.until(() => cells.kernel.published(id).find((m) => m.type === 'stream'), 'the stream')
+    const code = `for (let i = 0; i < 1000; i++) console.log(i)
+      process.stderr.write('last')
+      while (true) {}`
+    const id = await cells.kernel.begin(code)
+    const last = () => cells.kernel.published(id).find((m) => m.content.text === 'last')
+    await cells.kernel.until(last, 'the text right before the loop')
     await cells.kernel.ask('control', 'interrupt_request', {})
     assert.equal((await cells.kernel.finish(id)).error!.ename, 'Interrupted')
   })
