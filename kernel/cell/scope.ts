@@ -1,4 +1,4 @@
-/** What a cell's code reaches as `__cell`: awaits that an interrupt ends, iterations likewise, and how it imports. */
+/** What a cell's code reaches as `__cell`: awaits that an interrupt ends, iterations likewise, what its loops call, and how it imports. */
 import { Interrupted, passedAwait, type CellSource } from './errors.js'
 import type { CellScope } from '../compiler/transform.js'
 import type { Home } from './modules.js'
@@ -45,6 +45,7 @@ export function scopeOf(waits: Waits, source: CellSource, home: Home): CellScope
   return {
     wait: (value, line, column) => (isThenable(value) ? waits.wait(value, note(line, column)) : value),
     each: (iterable, line, column) => eachOf(waits, iterable, note(line, column)),
+    step: () => undefined,
     ...home,
   }
 }

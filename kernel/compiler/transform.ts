@@ -1,7 +1,8 @@
 /**
  * The passes over a cell's JavaScript when it becomes CommonJS. Before: `await x` → `await __cell.wait(x)`, the same for
  * `for await`, so that an interrupt ends the cell at its awaits (and runs its finally blocks); `import(x)` → `__cell.import(x)`,
- * `import.meta` → `__cell.meta`; static imports are listed. After: what these became is required through `__cell`.
+ * `import.meta` → `__cell.meta`; loops with calls take a `__cell.step()` each time around; static imports are listed. After:
+ * what these became is required through `__cell`.
  */
 import type * as tsTypes from 'typescript'
 import type { TypeScript } from './compile.js'
@@ -17,6 +18,8 @@ export interface CellScope {
   wait(value: unknown, line: number, column: number): unknown
   /** The same for each step of an iteration. */
   each(iterable: AsyncIterable<unknown> | Iterable<unknown>, line: number, column: number): AsyncIterable<unknown>
+  /** Does nothing: V8 looks for interrupts where JavaScript functions begin, but in slow code seldom where loops go around. */
+  step(): void
   import(specifier: unknown): Promise<unknown>
   require(specifier: string): unknown
   readonly meta: ImportMeta
@@ -36,7 +39,27 @@ export function guardAwaits(ts: TypeScript, imports: string[]): tsTypes.Transfor
       const { line, character } = file.getLineAndCharacterOfPosition(node.getStart(file))
       return [factory.createNumericLiteral(line), factory.createNumericLiteral(character)]
     }
+    let loops: Loops
+    const stepping = (body: tsTypes.Statement, inFunction: boolean) => {
+      const scope = factory.createIdentifier(SCOPE)
+      const method = factory.createPropertyAccessExpression(scope, 'step' satisfies keyof CellScope)
+      const calls = factory.createCallExpression(method, undefined, [])
+      const known = factory.createStrictEquality(
+        factory.createTypeOfExpression(scope),
+        factory.createStringLiteral('object'),
+      )
+      // The text of a function may be run elsewhere, in a thread or a browser.
+      const step = factory.createExpressionStatement(inFunction ? factory.createLogicalAnd(known, calls) : calls)
+      ts.setSourceMapRange(step, body)
+      if (ts.isBlock(body)) return factory.updateBlock(body, [step, ...body.statements])
+      return ts.setTextRange(factory.createBlock([step, body], true), body)
+    }
     const visit = (node: tsTypes.Node): tsTypes.Node => {
+      const made = change(node)
+      const inFunction = loops.get(node)
+      return inFunction === undefined ? made : stepping(made as tsTypes.Statement, inFunction)
+    }
+    const change = (node: tsTypes.Node): tsTypes.Node => {
       if (ts.isAwaitExpression(node)) {
         const inner = ts.visitNode(node.expression, visit) as tsTypes.Expression
         return factory.updateAwaitExpression(node, call('wait', [inner, ...place(node)], node.expression))
@@ -60,9 +83,33 @@ export function guardAwaits(ts: TypeScript, imports: string[]): tsTypes.Transfor
     }
     return (source) => {
       file = source
+      loops = loopsWithCalls(ts, source)
       return ts.visitNode(source, visit) as tsTypes.SourceFile
     }
   }
+}
+
+/** Bodies of loops → whether they stand in a function. */
+type Loops = Map<tsTypes.Node, boolean>
+
+/** Those of loops that may call something slow; Math is not. */
+function loopsWithCalls(ts: TypeScript, file: tsTypes.SourceFile): Loops {
+  const loops: Loops = new Map()
+  const isMath = (node: tsTypes.Node) =>
+    ts.isPropertyAccessExpression(node) && ts.isIdentifier(node.expression) && node.expression.text === 'Math'
+  const calls = (node: tsTypes.Node, inFunction: boolean): boolean => {
+    let found =
+      ts.isSpreadElement(node) ||
+      (ts.isCallLikeExpression(node) && !(ts.isCallExpression(node) && isMath(node.expression)))
+    const inner = inFunction || ts.isFunctionLike(node)
+    ts.forEachChild(node, (child) => {
+      if (calls(child, inner) && !ts.isFunctionLike(child)) found = true
+    })
+    if (found && ts.isIterationStatement(node, false)) loops.set(node.statement, inFunction)
+    return found
+  }
+  calls(file, false)
+  return loops
 }
 
 /** `require` of static imports → `__cell.require`, so that a cell may have a `require` of its own. */

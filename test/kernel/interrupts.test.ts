@@ -62,6 +62,24 @@ if (testable())
           assert.equal(await value(SLEEPERS), "'0'")
         })
 
+    it('loops of native calls alone are interrupted at once', async () => {
+      const native = 'const big = Array.from({ length: 20_000 }, (_, i) => ({ i })), text = JSON.stringify(big)'
+      await kernel.execute(native)
+      for (const loop of [
+        'while (true) structuredClone(big)',
+        'for (;;) JSON.parse(text)',
+        'do { new Uint8Array(1e6) } while (text)',
+        'while (JSON.parse(text));',
+        'function f() { for (;;) structuredClone(big) }\nf()',
+        'for (const _ in big) for (;;) { text.split(",") }',
+      ])
+        for (let i = 0; i < 2; i++) {
+          const { error } = await interrupted(loop, 'message')
+          assert.equal(error!.ename, 'Interrupted', loop)
+        }
+      assert.equal(await value('survivor'), '42')
+    })
+
     it('processes that earlier cells started go on', async () => {
       await kernel.execute(`const server = spawn('sleep', ['600']); await new Promise((r) => setTimeout(r, 100))`)
       await interrupted(`execSync('sleep 600')`, 'message')
