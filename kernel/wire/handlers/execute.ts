@@ -5,6 +5,7 @@ import type { Compiled } from '../../compiler/protocol.js'
 import { CellDied, type Origin } from '../cell.js'
 import type { Json, Message } from '../message.js'
 import { shortened, text, type Handler, type Kernel } from './handler.js'
+import { question } from './question.js'
 
 type Failed = { status: 'error' } & ErrorContent
 type Succeeded = { status: 'ok'; shown?: Shown }
@@ -113,14 +114,6 @@ class CellRun {
 /** An error of the kernel, whose stack is no business of the user. */
 function told({ name, message }: Error): Failed {
   return { status: 'error', ename: name, evalue: message, traceback: [`${name}: ${message}`] }
-}
-
-/** `name?` at the end of a cell asks for the pager. Looks at its last line only: cells may be long. */
-function question(code: string): [source: string, name?: string] {
-  const cell = code.trimEnd()
-  const start = cell.lastIndexOf('\n') + 1
-  const found = /^([\p{ID_Start}$_][\p{ID_Continue}$.]*)\?$/u.exec(cell.slice(start).trimStart())
-  return found ? [cell.slice(0, start), found[1]] : [code]
 }
 
 async function page({ compiler }: Kernel, name: string): Promise<Bundle> {

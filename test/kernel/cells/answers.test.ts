@@ -120,12 +120,45 @@ kernelTests('completion and inspection', (cells) => {
       ['const k = 5\ntable.beta?', /^\(property\) beta/],
       ['Shape?', /^type Shape/],
       ['nothing?', /^nothing is known about nothing$/],
+      ['add ?', /^function add\([^]*@returns their sum$/],
+      ['add??', /^function add\([^]*@returns their sum$/],
+      ['  ?add\n', /^function add\([^]*@returns their sum$/],
+      ['1\n? table.beta', /^\(property\) beta/],
     ] as const) {
       const { reply } = await cells.execute(code)
       const [page] = reply.content.payload
       assert.equal(page.source, 'page')
       assert.match(page.data['text/plain'] as string, expected, code)
+      const { status } = (await cells.kernel.ask('shell', 'is_complete_request', { code })).content
+      assert.equal(status, 'complete', code)
     }
+  })
+
+  it('no question is what stands in strings, comments and templates, or goes on', async () => {
+    for (const code of [
+      "'add?'",
+      '`\nadd?`',
+      '/*\n?add */',
+      '// add?',
+      '1 // add?',
+      'add\n?.name',
+      'add ? 1 : 2',
+      'null\n??add',
+    ]) {
+      const { reply } = await cells.execute(code)
+      assert.deepEqual([reply.content.status, reply.content.payload], ['ok', []], code)
+    }
+    for (const code of ['`\nadd?', '/*\n?add', 'if (1) {\nadd??']) {
+      const { reply } = await cells.execute(code)
+      assert.equal(reply.content.status, 'error', code)
+      const { status } = (await cells.kernel.ask('shell', 'is_complete_request', { code })).content
+      assert.equal(status, 'incomplete', code)
+    }
+  })
+
+  it('a long line is no long question', async () => {
+    for (const code of [`${'a'.repeat(2e5)}(?`, `?${' '.repeat(2e5)}(`, `a${' '.repeat(2e5)}(?`, '?'.repeat(2e5)])
+      assert.equal((await cells.execute(code)).reply.content.status, 'error')
   })
 
   it('none of it has run the cells’ code', async () => {
