@@ -46,6 +46,8 @@ export class CellDied extends Error {
 const EXIT_MS = 500 // for exit handlers of what cells loaded
 /** How many requests back it is known whose late output is whose. */
 const ORIGINS = 10_000
+/** Of a process that ends, the stack of native code included that node shows when its heap is full. */
+const LAST_WORDS = 10_000
 const DRAIN_MS = 1000 // a process that a cell started may hold the pipe without reading on
 const MAIN = fileURLToPath(new URL(`../cell/main${extname(import.meta.url)}`, import.meta.url))
 /** Without it, node ends itself when an interrupt unwinds the stack. */
@@ -93,7 +95,8 @@ export class Cell {
     const asked = this.current!
     const id = ++this.requests // before any wait: an interrupt from here on is meant for it
     await asked.started
-    if (this.current !== asked) throw new CellDied(`the process that runs cells could not start: ${this.lastWords}`)
+    if (this.current !== asked)
+      throw new CellDied(`the process that runs cells could not start: ${this.lastWords.slice(-2000)}`)
     if (origin) this.remember(id, origin)
     return new Promise<T>((resolve, reject) => {
       const prints = request.op === 'execute' || request.op === 'comm'
@@ -185,14 +188,16 @@ export class Cell {
     child.on('exit', (code, signal) => {
       kill(child)
       const texts = made.texts.map((text) => text.closed)
-      void this.drained([ended, ...texts]).then(() => this.gone(made, made.reason ?? why(code, signal), started))
+      void this.drained([ended, ...texts]).then(() =>
+        this.gone(made, made.reason ?? why(code, signal, this.lastWords), started),
+      )
     })
     return made
   }
 
   private readText(stream: Readable, name: StreamName, secret: string): NativeText {
     return new NativeText(stream, secret, (text) => {
-      this.lastWords = (this.lastWords + text).slice(-2000)
+      this.lastWords = (this.lastWords + text).slice(-LAST_WORDS)
       this.listener.published({ op: 'stream', name, text })
     })
   }
@@ -255,13 +260,15 @@ function pipe(child: ChildProcess, fd: number): Duplex {
   return (child.stdio as readonly unknown[])[fd] as Duplex
 }
 
-function why(code: number | null, signal: NodeJS.Signals | null): string {
+function why(code: number | null, signal: NodeJS.Signals | null, lastWords: string): string {
+  if (!signal) return `the cell process ended itself with exit code ${code}`
+  if (/heap out of memory/.test(lastWords) && signal !== 'SIGKILL')
+    return `the cell process ended with its heap full (${signal}): NODE_OPTIONS=--max-old-space-size=… (MB) in the kernel's environment gives it more`
   const how = {
     SIGKILL: 'was killed (SIGKILL), as the system does when memory runs out',
-    SIGABRT: 'was aborted (SIGABRT), as node does when its heap is full',
+    SIGABRT: 'was aborted (SIGABRT), as process.abort() and failures of native code do',
   }[signal as string]
-  if (signal) return `the cell process ${how ?? `was ended by ${signal}, as crashes of native code are`}`
-  return `the cell process ended itself with exit code ${code}`
+  return `the cell process ${how ?? `was ended by ${signal}, as crashes of native code are`}`
 }
 
 function kill(child: ChildProcess): void {
