@@ -24,7 +24,7 @@ export class Modules {
   private readonly provided = new Map<string, () => Exports>()
   private readonly sides = new Map<string, SideFile>()
   private readonly sideModules = new Map<string, Module>()
-  /** A file beside the notebook → those that import it. */
+  /** A file beside the notebook, whoever loads it → those that import it. */
   private readonly importers = new Map<string, Set<string>>()
   /** Local files that are loaded by node: when they changed, and how often that was seen. */
   private readonly local = new Map<string, { changed: number; times: number }>()
@@ -46,11 +46,13 @@ export class Modules {
     this.provided.set(specifier, () => (made ??= make()))
   }
 
-  /** New code of files beside the notebook: they, and what imports them, load again at their next import. */
+  /** New code of files beside the notebook: they, and what imports them or a file that has changed, load again at their next import. */
   updateSides(files: readonly SideFile[]): void {
     const forget = (path: string) => {
       if (this.sideModules.delete(path)) this.importers.get(path)?.forEach(forget)
     }
+    for (const [path, { changed }] of this.local)
+      if (statSync(path, { throwIfNoEntry: false })?.mtimeMs !== changed) this.importers.get(path)?.forEach(forget)
     for (const side of files) {
       this.sides.set(side.path, side)
       forget(side.path)
@@ -92,7 +94,7 @@ export class Modules {
   private require(specifier: string, from: string, native: NodeJS.Require): unknown {
     const side = this.sidePath(dirname(from), specifier)
     if (side) {
-      this.importers.set(side, (this.importers.get(side) ?? new Set()).add(from.replace(/\.tsx?$/, '.js')))
+      this.imported(side, from)
       return this.side(side).exports
     }
     const provided = this.provided.get(specifier)
@@ -116,7 +118,7 @@ export class Modules {
     const url = this.esModule(specifier, from, native)
     if (url) return import(url)
     const path = this.advised(specifier, () => native.resolve(specifier))
-    if (!/\.(json|node)$/.test(path)) return import(this.urlOf(path))
+    if (!/\.(json|node)$/.test(path)) return import(this.urlOf(path, from))
     const value = native(path) as unknown
     return { ...(typeof value === 'object' && value), default: value }
   }
@@ -142,20 +144,25 @@ export class Modules {
     if (/^(data|file):/.test(specifier)) return specifier
     const path = locate(dirname(from), specifier, native)
     if (path === undefined) return undefined // `require` says what is wrong
-    const url = this.urlOf(path)
+    const url = this.urlOf(path, from)
     return isEsModule(path) ? url : undefined
   }
 
   /** The URL of a file; another one when a local file has changed, and then `require` loads it anew too. */
-  private urlOf(path: string): string {
+  private urlOf(path: string, from: string): string {
     const url = pathToFileURL(path).href
     if (path.includes('/node_modules/') || path.endsWith('.node')) return url
+    this.imported(path, from)
     const changed = statSync(path).mtimeMs
     const known = this.local.get(path) ?? { changed, times: 0 }
     const times = known.times + (known.changed === changed ? 0 : 1)
     this.local.set(path, { changed, times })
     if (times > known.times) delete Module.createRequire(path).cache[path]
     return times === 0 ? url : `${url}?changed=${times}`
+  }
+
+  private imported(path: string, from: string): void {
+    this.importers.set(path, (this.importers.get(path) ?? new Set()).add(from.replace(/\.tsx?$/, '.js')))
   }
 
   // ---------------------------------------------------------------- files beside the notebook

@@ -211,6 +211,26 @@ kernelTests('imports', (cells) => {
     ])
   })
 
+  it('a file whose data or modules have changed is loaded anew, with what imports it', async () => {
+    write('r/d.json', { v: 1 })
+    write('r/m.mjs', 'export const m = 1')
+    write('r/reads.ts', "import d from './d.json'\nimport { m } from './m.mjs'\nexport const sum = d.v + m")
+    write('r/top.ts', "import { sum } from './reads'\nexport const top = { sum }")
+    const look = "import { top } from './r/top'\ntop.sum"
+    await cells.follow([
+      [look, '2'],
+      ['const kept = top', null],
+      [look, '2'],
+      ['kept === top', 'true'],
+    ])
+    write('r/d.json', { v: 10 })
+    await cells.follow([[look, '11']])
+    write('r/m.mjs', 'export const m = 200')
+    await cells.follow([[look, '210']])
+    rmSync(join(cells.kernel.folder, 'r/d.json'))
+    await cells.follow([[look, /Cannot find module '\.\/d\.json'/]])
+  })
+
   it('what was not there and then is, is found', async () => {
     const look = "import { n } from 'comes/later'\nimport { f } from './comes/later'\nn.toFixed(1) + f"
     assert.match(await cells.error(look), /comes\/later/)
