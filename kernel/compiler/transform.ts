@@ -28,41 +28,48 @@ export interface CellScope {
 export function guardAwaits(ts: TypeScript, imports: string[]): tsTypes.TransformerFactory<tsTypes.SourceFile> {
   return (context) => {
     const { factory } = context
-    const member = (at: tsTypes.Node, name: keyof CellScope) =>
-      ts.setTextRange(factory.createPropertyAccessExpression(factory.createIdentifier(SCOPE), name), at)
-    const call = (name: keyof CellScope, args: tsTypes.Expression[], at: tsTypes.Node) => {
-      const method = factory.createPropertyAccessExpression(factory.createIdentifier(SCOPE), name)
-      return ts.setTextRange(factory.createCallExpression(method, undefined, args), at)
-    }
     let file: tsTypes.SourceFile
+    let loops: Set<tsTypes.Node>
+    /** How many functions the node that is visited stands in. */
+    let depth = 0
     const place = (node: tsTypes.Node) => {
       const { line, character } = file.getLineAndCharacterOfPosition(node.getStart(file))
       return [factory.createNumericLiteral(line), factory.createNumericLiteral(character)]
     }
-    let loops: Loops
-    const stepping = (body: tsTypes.Statement, inFunction: boolean) => {
-      const scope = factory.createIdentifier(SCOPE)
-      const method = factory.createPropertyAccessExpression(scope, 'step' satisfies keyof CellScope)
-      const calls = factory.createCallExpression(method, undefined, [])
-      const known = factory.createStrictEquality(
-        factory.createTypeOfExpression(scope),
-        factory.createStringLiteral('object'),
-      )
-      // The text of a function may be run elsewhere, in a thread or a browser.
-      const step = factory.createExpressionStatement(inFunction ? factory.createLogicalAnd(known, calls) : calls)
+    const scope = () => factory.createIdentifier(SCOPE)
+    const member = (name: keyof CellScope) => factory.createPropertyAccessExpression(scope(), name)
+    /** The text of a function may be run elsewhere, in a thread or a browser. */
+    const known = () =>
+      factory.createStrictEquality(factory.createTypeOfExpression(scope()), factory.createStringLiteral('object'))
+    const call = (callee: tsTypes.Expression, args: tsTypes.Expression[], at: tsTypes.Node) =>
+      ts.setTextRange(factory.createCallExpression(callee, undefined, args), at)
+    /** `wait` or `each`; elsewhere what it waits for is itself. */
+    const waiting = (name: 'wait' | 'each') => {
+      if (depth === 0) return member(name)
+      const value = factory.createIdentifier('v')
+      const parameters = [factory.createParameterDeclaration(undefined, undefined, value)]
+      const same = factory.createArrowFunction(undefined, undefined, parameters, undefined, undefined, value)
+      const either = factory.createConditionalExpression(known(), undefined, member(name), undefined, same)
+      return factory.createParenthesizedExpression(either)
+    }
+    const stepping = (body: tsTypes.Statement) => {
+      const taken = factory.createCallExpression(member('step'), undefined, [])
+      const step = factory.createExpressionStatement(depth === 0 ? taken : factory.createLogicalAnd(known(), taken))
       ts.setSourceMapRange(step, body)
       if (ts.isBlock(body)) return factory.updateBlock(body, [step, ...body.statements])
       return ts.setTextRange(factory.createBlock([step, body], true), body)
     }
     const visit = (node: tsTypes.Node): tsTypes.Node => {
+      const inner = ts.isFunctionLike(node) ? 1 : 0
+      depth += inner
       const made = change(node)
-      const inFunction = loops.get(node)
-      return inFunction === undefined ? made : stepping(made as tsTypes.Statement, inFunction)
+      depth -= inner
+      return loops.has(node) ? stepping(made as tsTypes.Statement) : made
     }
     const change = (node: tsTypes.Node): tsTypes.Node => {
       if (ts.isAwaitExpression(node)) {
         const inner = ts.visitNode(node.expression, visit) as tsTypes.Expression
-        return factory.updateAwaitExpression(node, call('wait', [inner, ...place(node)], node.expression))
+        return factory.updateAwaitExpression(node, call(waiting('wait'), [inner, ...place(node)], node.expression))
       }
       if (ts.isForOfStatement(node) && node.awaitModifier) {
         const { awaitModifier, initializer, expression, statement } = ts.visitEachChild(node, visit, context)
@@ -70,46 +77,44 @@ export function guardAwaits(ts: TypeScript, imports: string[]): tsTypes.Transfor
           node,
           awaitModifier,
           initializer,
-          call('each', [expression, ...place(node)], node.expression),
+          call(waiting('each'), [expression, ...place(node)], node.expression),
           statement,
         )
       }
       if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
-        return call('import', [ts.visitNode(node.arguments[0], visit) as tsTypes.Expression], node)
-      if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword) return member(node, 'meta')
+        return call(member('import'), [ts.visitNode(node.arguments[0], visit) as tsTypes.Expression], node)
+      if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword)
+        return ts.setTextRange(member('meta'), node)
       if ((ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) && node.moduleSpecifier)
         if (ts.isStringLiteral(node.moduleSpecifier)) imports.push(node.moduleSpecifier.text)
       return ts.visitEachChild(node, visit, context)
     }
     return (source) => {
       file = source
-      loops = loopsWithCalls(ts, source)
+      loops = bodiesWithCalls(ts, source)
       return ts.visitNode(source, visit) as tsTypes.SourceFile
     }
   }
 }
 
-/** Bodies of loops → whether they stand in a function. */
-type Loops = Map<tsTypes.Node, boolean>
-
-/** Those of loops that may call something slow; Math is not. */
-function loopsWithCalls(ts: TypeScript, file: tsTypes.SourceFile): Loops {
-  const loops: Loops = new Map()
+/** The bodies of loops that may call something slow; Math is not. */
+function bodiesWithCalls(ts: TypeScript, file: tsTypes.SourceFile): Set<tsTypes.Node> {
+  const bodies = new Set<tsTypes.Node>()
   const isMath = (node: tsTypes.Node) =>
-    ts.isPropertyAccessExpression(node) && ts.isIdentifier(node.expression) && node.expression.text === 'Math'
-  const calls = (node: tsTypes.Node, inFunction: boolean): boolean => {
-    let found =
-      ts.isSpreadElement(node) ||
-      (ts.isCallLikeExpression(node) && !(ts.isCallExpression(node) && isMath(node.expression)))
-    const inner = inFunction || ts.isFunctionLike(node)
+    ts.isCallExpression(node) &&
+    ts.isPropertyAccessExpression(node.expression) &&
+    ts.isIdentifier(node.expression.expression) &&
+    node.expression.expression.text === 'Math'
+  const calls = (node: tsTypes.Node): boolean => {
+    let found = ts.isSpreadElement(node) || (ts.isCallLikeExpression(node) && !isMath(node))
     ts.forEachChild(node, (child) => {
-      if (calls(child, inner) && !ts.isFunctionLike(child)) found = true
+      if (calls(child) && !ts.isFunctionLike(child)) found = true
     })
-    if (found && ts.isIterationStatement(node, false)) loops.set(node.statement, inFunction)
+    if (found && ts.isIterationStatement(node, false)) bodies.add(node.statement)
     return found
   }
-  calls(file, false)
-  return loops
+  calls(file)
+  return bodies
 }
 
 /** `require` of static imports → `__cell.require`, so that a cell may have a `require` of its own. */

@@ -63,7 +63,7 @@ if (testable())
         })
 
     it('loops of native calls alone are interrupted at once', async () => {
-      const native = 'const big = Array.from({ length: 20_000 }, (_, i) => ({ i })), text = JSON.stringify(big)'
+      const native = 'const big = Array.from({ length: 100_000 }, (_, i) => ({ i })), text = JSON.stringify(big)'
       await kernel.execute(native)
       for (const loop of [
         'while (true) structuredClone(big)',

@@ -142,6 +142,18 @@ kernelTests('the language of cells', (cells) => {
         ],
         ['over("s").toUpperCase()', "'S'"],
       ],
+      'the text of a function runs in a thread': [
+        [
+          `import { Worker } from 'node:worker_threads'
+async function work(port: any) { let all = ''
+  for await (const word of ['a', 'b'].values()) all += await Promise.resolve(word).then((w) => w.toUpperCase())
+  for (const _ of all.split('')) all += _.at(0)
+  port.postMessage(all) }
+const thread = new Worker('(' + work + ')(require("node:worker_threads").parentPort)', { eval: true })
+await new Promise((done, failed) => thread.on('message', done).on('error', failed))`,
+          "'ABAB'",
+        ],
+      ],
       'a pasted script begins with #!': [['#!/usr/bin/env -S node\n7', '7']],
       'JSX is off, and the error says so': [
         ['const el = (\n  <div>hi</div>)', /:2:3 - error TS17004: JSX is off in cells: show HTML with display\.html/],
