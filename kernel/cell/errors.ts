@@ -28,6 +28,7 @@ const cells = new Map<string, CellSource>()
 const labels = new Map<string, CellSource>()
 const awaits = new WeakMap<object, { cell: CellSource; line: number; column: number }[]>()
 const KERNEL = dirname(dirname(fileURLToPath(import.meta.url)))
+const EXCERPT = 80 // columns; front ends wrap longer lines, and the caret would point elsewhere
 const HEADER_LINES = 1 // the line that opens the function around a cell's code
 
 export function remember(cell: CellSource): void {
@@ -84,8 +85,17 @@ function frame(site: NodeJS.CallSite): string | undefined {
 
 function placeOf(cell: CellSource, site: NodeJS.CallSite): Position | undefined {
   const line = (site.getLineNumber() ?? 1) - 1 - HEADER_LINES
-  return cell.position(line, (site.getColumnNumber() ?? 1) - 1)
+  const at = cell.position(line, (site.getColumnNumber() ?? 1) - 1)
+  return at && calledAt(linesOf(cell.source)[at.line] ?? '', at)
 }
+
+/** Where V8 names the parenthesis of a call, as it does for what is imported: the name before it. */
+function calledAt(text: string, { line, column }: Position): Position {
+  const name = text[column] === '(' ? /[\p{ID_Continue}$]*$/u.exec(text.slice(0, column))![0] : ''
+  return { line, column: column - name.length }
+}
+
+const linesOf = (source: string) => source.split(/\r\n|[\n\r\u2028\u2029]/)
 
 const FRAME = /(?:\(|at (?:async )?)([^()]+):(\d+):(\d+)\)?$/
 
@@ -165,13 +175,15 @@ function excerptOf(frames: readonly string[]): string[] {
 
 /** A line of `source` with a caret below the place. */
 function excerpt(source: string, at: Position): string[] {
-  const text = source.split(/\r\n|[\n\r\u2028\u2029]/)[at.line]
+  const text = linesOf(source)[at.line]
   if (text === undefined) return []
   const number = String(at.line + 1)
-  const from = Math.max(0, at.column - 100) // a minified line would fill the screen
+  const from = Math.max(0, Math.min(at.column - EXCERPT / 2, text.length - EXCERPT))
+  const [before, after] = [from > 0 ? '…' : '', text.length > from + EXCERPT ? '…' : '']
   const gutter = ' '.repeat(number.length)
-  const pad = text.slice(from, at.column).replace(/[^\t]/g, ' ')
-  return [`  ${number} | ${text.slice(from, from + 160)}`, `  ${gutter} | ${pad}${red('^')}`]
+  const pad = (before + text.slice(from, at.column)).replace(/[^\t]/g, ' ')
+  const shown = before + text.slice(from, from + EXCERPT) + after
+  return [`  ${number} | ${shown}`, `  ${gutter} | ${pad}${red('^')}`]
 }
 
 export function red(text: string): string {

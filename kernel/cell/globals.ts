@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { show } from './display.js'
 import type { Host } from './host.js'
 import { makeProgress } from './progress.js'
-import type { Bundle, FromCell } from './protocol.js'
+import type { Bundle, FromCell, Shown } from './protocol.js'
 
 /** Helper's name → MIME type, as in tslab. */
 const TYPES = {
@@ -47,24 +47,23 @@ export function isDisplayed(value: unknown): boolean {
   return typeof value === 'object' && value !== null ? said.has(value) : value !== undefined && value === lastId
 }
 
+/** At once where the value allows it: what is printed next comes after it, awaited or not. */
+async function showNow<Result>(value: unknown, then: (shown: Shown) => Result): Promise<Result> {
+  const shown = show(value)
+  return then(shown instanceof Promise ? await shown : shown)
+}
+
 export function defineGlobals(host: Host, send: (frame: FromCell) => void): void {
   const answer = (data: Bundle, metadata?: Bundle) => (lastId = host.display(data, { metadata }))
   const display = Object.assign(
     (value: unknown) => {
-      const shown = async () => {
-        const { data, metadata } = await show(value)
-        return answer(data, metadata)
-      }
-      const id = shown()
+      const id = showNow(value, ({ data, metadata }) => answer(data, metadata))
       said.add(id)
       return id
     },
     helpers((type, data) => answer(bundle(type, data))),
     {
-      update: async (id: string, value: unknown) => {
-        const { data, metadata } = await show(value)
-        host.update(id, data, metadata)
-      },
+      update: (id: string, value: unknown) => showNow(value, ({ data, metadata }) => host.update(id, data, metadata)),
       bundle: answer,
     },
   )

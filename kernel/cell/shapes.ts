@@ -41,9 +41,15 @@ function numbers(value: object): Bundle | undefined {
   const shape = isShape(all.shape) ? all.shape : [all.length]
   const name = (value.constructor as { name?: string } | undefined)?.name ?? 'TypedArray'
   const edge = (from: number, to: number) =>
-    Array.from({ length: to - from }, (_, i) => String(all[from + i])).join(', ')
+    Array.from({ length: to - from }, (_, i) => numberText(all[from + i])).join(', ')
   const ends = `[ ${edge(0, 4)}, …, ${edge(all.length - 4, all.length)} ]`
   return { 'text/plain': `${name}(${shape.join(' × ')}) ${ends}${statistics(all)}` }
+}
+
+/** Whole numbers as they are; of others six digits: a 32-bit number has no more, and a summary needs no more. */
+function numberText(one: number | bigint): string {
+  if (typeof one === 'bigint') return `${one}n`
+  return String(Number.isInteger(one) ? one : Number(one.toPrecision(6)))
 }
 
 function statistics(all: Numbers): string {
@@ -59,8 +65,7 @@ function statistics(all: Numbers): string {
     }
   }
   const finite = all.length - odd
-  const shown = (one: number) => String(Number(one.toPrecision(6)))
-  const known = finite > 0 ? `  min ${shown(min)}, mean ${shown(sum / finite)}, max ${shown(max)}` : ''
+  const known = finite > 0 ? `  min ${numberText(min)}, mean ${numberText(sum / finite)}, max ${numberText(max)}` : ''
   return `${known}${odd > 0 ? `, ${odd} not finite` : ''}`
 }
 
@@ -138,7 +143,8 @@ function htmlTable({ head, names, types, labels, rows, rest }: Table): string {
     `<tr><th>${escaped(first)}</th>${cells.map((one) => `<${tag}>${escaped(one)}</${tag}>`).join('')}</tr>`
   const body = rows.map((row, at) => line('td', labels[at] ?? '', row)).join('')
   const caption = `${head}${rest ? ` (${rest})` : ''}`
-  return `<table><caption>${escaped(caption)}</caption><thead>${line('th', '', names)}${line('td', 'dtype', types)}</thead><tbody>${body}</tbody></table>`
+  // Beside a table wider than its place, a centred caption would be out of sight.
+  return `<table><caption style="text-align: left">${escaped(caption)}</caption><thead>${line('th', '', names)}${line('td', 'dtype', types)}</thead><tbody>${body}</tbody></table>`
 }
 
 function escaped(text: string): string {

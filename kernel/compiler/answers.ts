@@ -47,7 +47,10 @@ export function complete(compiler: Compiler, declarations: string, code: string,
 
 type Info = NonNullable<ReturnType<Compiler['converter']['inspect']>>
 
-/** `detail` 0: signature and description; 1: also the tags (parameters, examples, …). */
+/** What a caller has to know: the others (examples, links, …) make tooltips long. */
+const TAGS = ['param', 'returns', 'return', 'throws', 'deprecated']
+
+/** `detail` 0: signature, description and the tags that a caller needs; 1: all tags. */
 export function inspect(
   compiler: Compiler,
   declarations: string,
@@ -59,7 +62,9 @@ export function inspect(
   if (!info) return undefined
   const documentation = words(info.documentation)
   const signature = words(info.displayParts)
-  const tags = detail > 0 ? (info.tags ?? []).map(({ name, text }) => ({ name, text: words(text) })) : []
+  const tags = (info.tags ?? [])
+    .filter(({ name }) => detail > 0 || TAGS.includes(name))
+    .map(({ name, text }) => ({ name, text: words(text) }))
   return {
     plain: [signature, documentation, tags.map(({ name, text }) => `@${name} ${text}`.trimEnd()).join('\n')]
       .filter(Boolean)
@@ -74,7 +79,14 @@ export function inspect(
   }
 }
 
-const words = (parts: { text: string }[] | undefined) => (parts ?? []).map(({ text }) => text).join('')
+/** Plain text; `{@link Name}` is the name and `{@link Name | words}` the words. */
+function words(parts: readonly tsTypes.SymbolDisplayPart[] = []): string {
+  const renamed = (next?: tsTypes.SymbolDisplayPart) => next?.kind === 'linkText' && !next.text.startsWith('(')
+  return parts
+    .filter(({ kind }, at) => kind !== 'link' && !(kind === 'linkName' && renamed(parts[at + 1])))
+    .map(({ text }) => text)
+    .join('')
+}
 
 /** Of the name at the cursor; where there is none, of the function whose arguments are being written. */
 function infoAt(compiler: Compiler, declarations: string, code: string, cursor: number): Info | undefined {

@@ -117,9 +117,9 @@ export function errorOf(ts: TypeScript, complaints: readonly tsTypes.Diagnostic[
   return { ename: 'TypeScriptError', evalue, traceback }
 }
 
-/** Without TypeScript's grey and bright colours: JupyterLab's dark theme shows them as dark on dark. */
+/** Of TypeScript's colours only red: the others are hard to read on the background of errors, light or dark. */
 function calmer(text: string): string {
-  return text.replaceAll('\u001b[90m', '').replace(/\u001b\[9([1-7])m/g, '\u001b[3$1m')
+  return text.replaceAll('\u001b[91m', '\u001b[31m').replace(/\u001b\[(9[0-7]|3[02-7])m/g, '')
 }
 
 function withLabel<T extends tsTypes.DiagnosticRelatedInformation>(one: T, label: string): T {

@@ -1,5 +1,5 @@
 /** execute_request: compiles a cell and runs it. */
-import { Interrupted, errorContent } from '../../cell/errors.js'
+import { Interrupted, errorContent, red } from '../../cell/errors.js'
 import type { Bundle, ErrorContent, ExecuteResult, Shown } from '../../cell/protocol.js'
 import type { Compiled } from '../../compiler/protocol.js'
 import { CellDied, type Origin } from '../cell.js'
@@ -113,7 +113,7 @@ class CellRun {
 
 /** An error of the kernel, whose stack is no business of the user. */
 function told({ name, message }: Error): Failed {
-  return { status: 'error', ename: name, evalue: message, traceback: [`${name}: ${message}`] }
+  return { status: 'error', ename: name, evalue: message, traceback: [`${red(name)}: ${message}`] }
 }
 
 async function page({ compiler }: Kernel, name: string): Promise<Bundle> {

@@ -8,7 +8,8 @@ const EARLIER = `;(globalThis as any).touched = 0
 class G { get side() { (globalThis as any).touched++; return { deep: 1 } } }
 const g = new G(), table = { alpha: 1, beta: { gamma: 2 } }
 /** Adds two numbers.
- * @param a the first
+ * @param a the first, see {@link Math.abs} and {@link table | the table}
+ * @example add(1)
  * @returns their sum */
 function add(a: number, b = 2): number { return a + b }
 let 変数 = 5
@@ -48,8 +49,16 @@ const COMPLETIONS: [code: string, replaced: string, first: string[], exactly?: b
 ]
 
 const INSPECTIONS: [code: string, detail: number, expected: RegExp | undefined][] = [
-  ['ad‸d(1)', 0, /^function add\(a: number, b\?: number\): number\n\nAdds two numbers\.$/],
-  ['add‸', 1, /Adds two numbers\.\n\n@param a the first\n@returns their sum$/],
+  [
+    'ad‸d(1)',
+    0,
+    /^function add\(a: number, b\?: number\): number\n\nAdds two numbers\.\n\n@param a [^@]*@returns their sum$/,
+  ],
+  [
+    'add‸',
+    1,
+    /Adds two numbers\.\n\n@param a the first, see Math\.abs and the table\n@example add\(1\)\n@returns their sum$/,
+  ],
   ['add(‸', 0, /^function add\(/],
   ['add(1, ‸2)', 0, /^function add\(/],
   ['Math.max(1, add(‸))', 0, /^function add\(/],

@@ -13,6 +13,12 @@ kernelTests('what TypeScript complains about', (cells) => {
     assert.match((error!.traceback as string[]).at(-1)!, /\u001b\[31m {6}~\u001b\[0m/)
   })
 
+  it('the only colour is red: the others are hard to read where errors are shown', async () => {
+    const { error } = await cells.execute('interface Named { name: string }\nconst named: Named = {}')
+    const codes = (error!.traceback as string[]).join('\n').match(/\u001b\[\d+m/g)!
+    assert.deepEqual([...new Set(codes)].sort(), ['\u001b[0m', '\u001b[31m', '\u001b[7m'])
+  })
+
   cells.table({
     'several, each at its place': [
       ["const a: number = 'a'\nconst b: string = 5", /:1:7 - error TS2322[^]*\n\nCell \[\d+\]:2:7 - error TS2322/],

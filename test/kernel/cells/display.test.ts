@@ -74,6 +74,14 @@ kernelTests('displays', (cells) => {
       array['text/plain'],
       'Float32Array(20 × 10) [ 0, 1, 2, 3, …, 196, 197, 198, 199 ]  min 0, mean 99.9648, max 199, 1 not finite',
     )
+    assert.match(
+      (await shown(`new Float32Array(200).fill(0.1, 1).fill(16777217, 199)`))['text/plain'],
+      /\[ 0, 0\.1, 0\.1, 0\.1, …, 0\.1, 0\.1, 0\.1, 16777216 \]/,
+    )
+    assert.equal(
+      (await shown(`new BigInt64Array(200)`))['text/plain'],
+      'BigInt64Array(200) [ 0n, 0n, 0n, 0n, …, 0n, 0n, 0n, 0n ]',
+    )
   })
 
   it('the helpers show, change and clear; a cell may declare their names itself', async () => {
@@ -95,6 +103,18 @@ kernelTests('displays', (cells) => {
     )
     assert.equal((await other.execute(`progress`)).result!.data['text/plain'], '5')
     await other.stop()
+  })
+
+  it('what is displayed comes where it stands between what is printed and shown otherwise, awaited or not', async () => {
+    const { published } = await cells.execute(`display('one'); console.log('two'); display.html('three')
+      display('four').then((id) => display.update(id, 'six')); console.log('five')`)
+    const texts = published.map(
+      ({ content }) => content.data?.['text/html'] ?? content.data?.['text/plain'] ?? content.text,
+    )
+    assert.deepEqual(
+      texts.filter((text) => text !== undefined),
+      ["'one'", 'two\n', 'three', "'four'", 'five\n', "'six'"],
+    )
   })
 
   it('notebooks written for tslab show through its names', async () => {
@@ -142,7 +162,7 @@ kernelTests('displays', (cells) => {
     ]
     assert.equal(
       frame['text/html'],
-      `<table><caption>DataFrame 3 × 2</caption><thead><tr><th></th><th>a</th><th>b&lt;i&gt;</th></tr><tr><th>dtype</th><td>float32</td><td>string</td></tr></thead><tbody>${rows.map(([i, a, b]) => `<tr><th>${i}</th><td>${a}</td><td>${b}</td></tr>`).join('')}</tbody></table>`,
+      `<table><caption style="text-align: left">DataFrame 3 × 2</caption><thead><tr><th></th><th>a</th><th>b&lt;i&gt;</th></tr><tr><th>dtype</th><td>float32</td><td>string</td></tr></thead><tbody>${rows.map(([i, a, b]) => `<tr><th>${i}</th><td>${a}</td><td>${b}</td></tr>`).join('')}</tbody></table>`,
     )
     assert.match(frame['text/plain'], /^DataFrame 3 × 2\n +a +b<i>\n +float32 +string\n0 +1 +x\n/)
     assert.match((await cells.data("df['a']"))['text/plain'], /^Series 3\n/)

@@ -43,9 +43,11 @@ kernelTests('errors', (cells) => {
       const [line, column] = [before.length, before.at(-1)!.length + 1]
       const shown = textOf(error)
       const first = /^ +at .*$/m.exec(shown)?.[0]
-      assert.ok(first?.includes(`Cell [${reply.content.execution_count}]:${line}:${column}`), shown)
+      assert.match(first!, new RegExp(`Cell \\[${reply.content.execution_count}\\]:${line}:${column}\\)?$`), shown)
       const text = marked.replace('‸', '').split(/\r?\n/)[line - 1]
-      assert.ok(shown.includes(`${line} | ${text}\n`), shown)
+      const [, excerpt, caret] = new RegExp(`^  ${line} \\| (.*)\\n +\\| (\\s*)\\^$`, 'm').exec(shown)!
+      assert.ok(text.includes(excerpt.replace(/^…|…$/g, '')) && excerpt.length <= 82, shown)
+      assert.ok(text.slice(column - 1).startsWith(excerpt.slice(caret.length).replace(/…$/, '')), shown)
       assert.doesNotMatch(shown, /node:|dist\/kernel|__cell|exports\./)
       assert.deepEqual(reply.content.traceback, error!.traceback)
     })
