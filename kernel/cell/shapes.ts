@@ -33,6 +33,7 @@ function pictured(type: string, value: Uint8Array): Bundle {
 type Numbers = ArrayLike<number | bigint> & Iterable<number | bigint> & { shape?: unknown }
 
 const SHORT = 100 // what util.inspect shows whole
+const EDGE = 3 // with the widest numbers still one line
 
 function numbers(value: object): Bundle | undefined {
   if (!ArrayBuffer.isView(value) || value instanceof DataView) return undefined
@@ -42,11 +43,11 @@ function numbers(value: object): Bundle | undefined {
   const name = (value.constructor as { name?: string } | undefined)?.name ?? 'TypedArray'
   const edge = (from: number, to: number) =>
     Array.from({ length: to - from }, (_, i) => numberText(all[from + i])).join(', ')
-  const ends = `[ ${edge(0, 4)}, …, ${edge(all.length - 4, all.length)} ]`
+  const ends = `[ ${edge(0, EDGE)}, …, ${edge(all.length - EDGE, all.length)} ]`
   return { 'text/plain': `${name}(${shape.join(' × ')}) ${ends}${statistics(all)}` }
 }
 
-/** Whole numbers as they are; of others six digits: a 32-bit number has no more, and a summary needs no more. */
+/** Whole numbers as they are; of others the six digits that a summary needs. */
 function numberText(one: number | bigint): string {
   if (typeof one === 'bigint') return `${one}n`
   return String(Number.isInteger(one) ? one : Number(one.toPrecision(6)))
@@ -65,8 +66,8 @@ function statistics(all: Numbers): string {
     }
   }
   const finite = all.length - odd
-  const known = finite > 0 ? `  min ${numberText(min)}, mean ${numberText(sum / finite)}, max ${numberText(max)}` : ''
-  return `${known}${odd > 0 ? `, ${odd} not finite` : ''}`
+  const known = finite > 0 ? [`min ${numberText(min)}, mean ${numberText(sum / finite)}, max ${numberText(max)}`] : []
+  return `\n  ${[...known, ...(odd > 0 ? [`${odd} not finite`] : [])].join(', ')}`
 }
 
 function isShape(value: unknown): value is number[] {
