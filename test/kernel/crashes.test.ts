@@ -117,6 +117,21 @@ if (testable())
       await other.stop()
     })
 
+    it('starts it again before the next cell asks for it', async () => {
+      const children = () =>
+        spawnSync('pgrep', ['-P', String(kernel.pid)], { encoding: 'utf8' })
+          .stdout.trim()
+          .split('\n')
+      const pid = (await value('process.pid'))!
+      if (!children().includes(pid))
+        return leftOut('that a crashed cell process is started again at once', 'a program called pgrep')
+      const others = children().filter((one) => one !== pid)
+      await kernel.execute('process.exit(1)')
+      const isNew = (one: string) => one !== '' && one !== pid && !others.includes(one)
+      for (let i = 0; i < 200 && !children().some(isNew); i++) await new Promise((resolve) => setTimeout(resolve, 50))
+      assert.ok(children().some(isNew))
+    })
+
     it('is told on stderr where it comes between cells', async () => {
       const { id } = await kernel.execute('setTimeout(() => process.exit(1), 20)\nundefined')
       const told = (m: Message) => m.type === 'stream' && /exit code 1; state was lost/.test(m.content.text as string)
