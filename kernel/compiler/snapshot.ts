@@ -6,14 +6,13 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { shippedPackage } from '../cell/package.js'
 
 /** The compiler's program in one file, as a snapshot needs it. */
-export const PROGRAM = fileURLToPath(new URL('./main.cjs', import.meta.url))
+export const PROGRAM = join(shippedPackage().root, 'dist/kernel/compiler/main.cjs')
 const NAME = /^compiler-[0-9a-f]+\.blob$/
 
-/** Where the snapshot of this compiler for this node lies, if somebody has made it. */
+/** Where the snapshot of this compiler for this node lies, if somebody has made it. Throws where the compiler is not built. */
 export function snapshotPath(): string {
   const { root, version } = shippedPackage()
   const hash = createHash('sha256').update(readFileSync(PROGRAM))

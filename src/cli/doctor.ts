@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { Command } from 'commander'
-import { snapshotPath } from '../../kernel/compiler/snapshot.js'
+import { PROGRAM, snapshotPath } from '../../kernel/compiler/snapshot.js'
 import { findExtension, findInstalls, hiddenOf, type Install } from '../../kernel/installs.js'
 import { cacheFolder, cacheList } from '../model/index.js'
 import { projectRoot } from '../native/binding.js'
@@ -42,7 +42,7 @@ async function examine(): Promise<Finding[]> {
     platform(),
     nativePart(),
     library(),
-    tool('C++ compiler', ['c++', 'g++', 'clang++'], false, 'only for building: `apt-get install g++`'),
+    tool('compiler', ['c++', 'g++', 'clang++'], false, 'only for building: `apt-get install g++`'),
     python(),
     jupyter(),
     kernels(),
@@ -82,13 +82,13 @@ function nativePart(): Finding {
 }
 
 function snapshot(): Finding {
-  const ok = existsSync(snapshotPath())
+  const ok = existsSync(PROGRAM) && existsSync(snapshotPath())
   return {
-    name: 'compiler',
+    name: 'kernel start',
     ok,
     needed: false,
     found: ok
-      ? 'starts from its snapshot'
+      ? 'from a snapshot of the compiler'
       : `no snapshot for Node ${process.versions.node}: kernels start a second later`,
     help: ok ? '' : 'run `npx zslab build`',
   }

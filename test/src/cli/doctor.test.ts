@@ -27,7 +27,16 @@ describe('zslab doctor', () => {
     const report = JSON.parse(stdout) as Report
     assert.deepEqual([status, report.ok], [0, true])
     const names = report.findings.map(({ name }) => name)
-    for (const name of ['platform', 'native part', 'matrix library', 'compiler', 'python3', 'browser', 'models'])
+    for (const name of [
+      'platform',
+      'native part',
+      'matrix library',
+      'compiler',
+      'kernel start',
+      'python3',
+      'browser',
+      'models',
+    ])
       assert.ok(names.includes(name), name)
     const lines = doctor({}).stdout.trimEnd().split('\n')
     assert.equal(lines.length, report.findings.length)
