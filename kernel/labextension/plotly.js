@@ -2,6 +2,9 @@
 import { Widget } from '@lumino/widgets'
 import { themed } from './theme.js'
 
+/** A theme's style sheet may take effect after its name. */
+const SETTLE_MS = 500
+
 let loading
 
 /** plotly.js, once for all figures; a failed attempt (the server was away) is not the last one. */
@@ -30,7 +33,10 @@ export class PlotlyWidget extends Widget {
     this.work = Promise.resolve()
     this.resized = new ResizeObserver(() => this.fit())
     this.resized.observe(this.node)
-    this.recoloured = new MutationObserver(() => this.draw())
+    this.recoloured = new MutationObserver(() => {
+      void this.draw()
+      setTimeout(() => this.isDisposed || this.draw(), SETTLE_MS)
+    })
     this.recoloured.observe(document.body, { attributes: true, attributeFilter: ['data-jp-theme-name'] })
   }
 

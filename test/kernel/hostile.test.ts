@@ -159,12 +159,12 @@ if (testable())
     })
 
     it('code whose types take for ever is interrupted while it is compiled', async () => {
+      // Two unions of 10,000 shapes, each compared with each.
       const code = `type Digit = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9
-        type Pair<T extends number> = T extends infer A extends number ? [A, Digit, Digit, Digit, Digit] : never
-        ${Array.from({ length: 12 }, (_, i) => `type N${i} = \`\${${i ? `N${i - 1}` : 'Digit'}}\${Digit}\` | ${i}`).join('\n')}
-        const endless: { [K in N3 as \`a\${K}\`]: { [J in N3]: K extends J ? J : K } } = {} as any
-        function f<A extends N3, B extends N3>(a: A, b: B): A extends B ? 1 : 2 { return undefined as any }
-        ${'endless;'.repeat(3)}`
+        type Key = \`k\${Digit}\${Digit}\${Digit}\${Digit}\`
+        type All<X> = { [K in Key]: { [P in K]: X } }[Key]
+        declare const some: All<1>
+        const other: All<number> = some`
       const id = await kernel.begin(code)
       await new Promise((resolve) => setTimeout(resolve, 300))
       await kernel.ask('control', 'interrupt_request', {})

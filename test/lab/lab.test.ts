@@ -116,6 +116,8 @@ if (browser)
       await page.locator('.lm-MenuBar-itemLabel', { hasText: 'Settings' }).click()
       await page.locator('.lm-Menu-itemLabel', { hasText: /^Theme$/ }).click()
       await page.locator('.lm-Menu-itemLabel', { hasText: /^JupyterLab Dark$/ }).click()
+      const dark = async () => (await page.locator('body').getAttribute('data-jp-theme-light')) === 'false'
+      await until(dark, 'the lab stays light')
       await until(async () => /background: rgb\(17, 17, 17\)/.test(await looks()), 'the figure keeps its colours')
     })
 

@@ -58,8 +58,11 @@ if (browser)
         await person.type(1, 'add(')
         await key('Shift+Tab')
         const tooltip = person.page.locator('.jp-Tooltip')
-        await tooltip.waitFor({ timeout: WAIT_MS })
-        assert.match(await tooltip.innerText(), /function add\(a: number, b: number\): number[^]*Adds what it is given/)
+        const words = /function add\(a: number, b: number\): number[^]*Adds what it is given/
+        await until(
+          async () => words.test(await tooltip.innerText({ timeout: WAIT_MS })),
+          'the tooltip says something else',
+        )
         await key('Escape')
       })
 
