@@ -1,7 +1,6 @@
 /** The kernel's program: `install` makes it known to Jupyter, `start` is what Jupyter calls with a connection file. */
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { setFlagsFromString } from 'node:v8'
 
 const USAGE = `usage: main.js install [--user | --prefix DIR | --sys-prefix] [--name NAME] [--display-name TEXT]
        main.js uninstall [--user | --prefix DIR | --sys-prefix] [--name NAME]
@@ -36,7 +35,6 @@ async function main(words: string[]): Promise<void> {
 }
 
 async function start(file: string): Promise<void> {
-  setFlagsFromString('--semi-space-growth-factor=1') // messages live briefly: a young heap that grows would only hold more of them
   const { readConnection } = await import('./wire/connection.js')
   const connection = readConnection(file)
   const { CompilerProcess } = await import('./wire/compiler.js')

@@ -1,7 +1,6 @@
 /** Text that cells print: process.stdout, process.stderr and console lead to the wire process, in order. */
 import { Writable } from 'node:stream'
-
-export type StreamName = 'stdout' | 'stderr'
+import type { StreamName } from './protocol.js'
 
 /** Replaces the process's two output streams. `emit` is called within each write: whatever ends the process then, it was said. */
 export function captureStreams(emit: (name: StreamName, text: string) => void): void {

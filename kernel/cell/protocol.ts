@@ -59,10 +59,12 @@ export interface Shown {
 /** `shown`: the value of the last expression, where it was asked for and is not undefined. */
 export type ExecuteResult = { status: 'ok'; shown?: Shown } | ({ status: 'error' } & ErrorContent)
 
+export type StreamName = 'stdout' | 'stderr'
+
 /** `from`: the request whose code caused it, however long ago; absent where nobody knows (native code, child processes). */
 export type FromCell =
   | { op: 'ready' }
-  | { op: 'stream'; name: 'stdout' | 'stderr'; text: string; from?: number }
+  | { op: 'stream'; name: StreamName; text: string; from?: number }
   | { op: 'publish'; type: string; content: Bundle; metadata?: Bundle; buffers?: Uint8Array[]; from?: number }
   | { op: 'input'; id: string; prompt: string; password: boolean; from?: number }
   | { op: 'executed'; id: number; result: ExecuteResult }

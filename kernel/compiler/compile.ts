@@ -5,18 +5,18 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Diagnostic } from 'typescript'
+import type { Diagnostic, SourceFile } from 'typescript'
 import type { Converter } from 'tslab/dist/converter.js'
 import type { ShippedPackage } from '../cell/package.js'
 import { packageRoot } from '../cell/resolve.js'
 import { withDisk } from './completions.js'
 import { packageName } from '../cell/resolve.js'
-import { collector, type Findings } from './diagnostics.js'
+import { collector, type Checked, type Findings } from './diagnostics.js'
 import { Disk } from './disk.js'
 import { keepNoBooks } from './light.js'
 import { Loader } from './loader.js'
 import { keepNamespaces } from './namespaces.js'
-import { parseErrors, prepare, type Prepared } from './prepare.js'
+import { parseErrors, prepare } from './prepare.js'
 import { emitAll, sidePath } from './program.js'
 import type { Compiled, Maps, SideFile } from './protocol.js'
 import { SharedFiles } from './shared.js'
@@ -34,9 +34,7 @@ interface Pass extends Maps {
 }
 
 /** What becomes of the cell that is being compiled. */
-interface Work {
-  prepared: Prepared
-  findings: Findings
+interface Work extends Checked {
   /** CommonJS that it came to → how. */
   passes: Map<string, Pass>
 }
@@ -58,6 +56,7 @@ export class Compiler {
   readonly converter: Converter
   readonly isComplete: Tslab['isCompleteCode']
   private readonly disk: Disk
+  private readonly seen = new WeakSet<SourceFile>()
   private readonly told = new Set<string>()
 
   constructor(shipped: ShippedPackage) {
@@ -86,7 +85,7 @@ export class Compiler {
     const prepared = prepare(this.ts, code)
     if (prepared.errors.length > 0) return { ok: false, complaints: prepared.errors }
     const findings: Findings = { complaints: [], missing: [], untyped: [] }
-    const { passes } = (Compiler.work = { prepared, findings, passes: new Map() })
+    const { passes } = (Compiler.work = { prepared, findings, seen: this.seen, passes: new Map() })
     this.disk.refresh()
     const result = this.converter.convert(declarations, prepared.text)
     this.disk.notFound(findings.missing)

@@ -10,13 +10,14 @@ interface Completions {
 export function withDisk(ts: TypeScript): Completions {
   const { Completions: all } = ts as unknown as { Completions: Completions }
   const { sys } = ts
+  // Not copies: what the disk seems to hold changes with the notebook's folder (TypeFiles).
   const host = {
-    getCurrentDirectory: sys.getCurrentDirectory,
-    getDirectories: sys.getDirectories,
-    directoryExists: sys.directoryExists,
-    fileExists: sys.fileExists,
-    readFile: sys.readFile,
-    readDirectory: sys.readDirectory,
+    getCurrentDirectory: () => sys.getCurrentDirectory(),
+    getDirectories: (path: string) => sys.getDirectories(path),
+    directoryExists: (path: string) => sys.directoryExists(path),
+    fileExists: (path: string) => sys.fileExists(path),
+    readFile: (path: string, encoding?: string) => sys.readFile(path, encoding),
+    readDirectory: (...words: Parameters<typeof sys.readDirectory>) => sys.readDirectory(...words),
     useCaseSensitiveFileNames: () => true,
     getCompilationSettings: () => ({}),
   }

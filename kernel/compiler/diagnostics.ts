@@ -19,6 +19,14 @@ export interface Findings {
   untyped: string[]
 }
 
+/** A cell that is being checked. */
+export interface Checked {
+  prepared: Prepared
+  findings: Findings
+  /** Files that no finding is wanted of any more. */
+  seen: WeakSet<tsTypes.SourceFile>
+}
+
 type Check = (program: tsTypes.Program, files: readonly tsTypes.SourceFile[]) => tsTypes.Diagnostic[]
 
 const CANNOT_FIND_MODULE = 2307
@@ -26,11 +34,10 @@ const NOT_UNDER_ROOT = 6059 // files above the notebook's folder are welcome
 const SHOWN = 10
 
 /** In place of TypeScript's own function, which the converter calls with the cell and the local files that it imports. */
-export function collector(ts: TypeScript, current: () => { prepared: Prepared; findings: Findings }): Check {
-  const seen = new WeakSet<tsTypes.SourceFile>()
+export function collector(ts: TypeScript, current: () => Checked): Check {
   return (program, files) => {
     const [cell] = files
-    const { prepared, findings } = current()
+    const { prepared, findings, seen } = current()
     const inCell = inCellOf(ts, cell, prepared)
     for (const file of files) {
       // A cell's syntax errors are known before; types that cannot be written into declarations are no error here.

@@ -13,12 +13,12 @@ import {
   type ExecuteResult,
   type FromCell,
   type Query,
+  type StreamName,
   type ToCell,
 } from '../cell/protocol.js'
 import type { Message } from './message.js'
 import { NativeText } from './native-text.js'
 
-type StreamName = 'stdout' | 'stderr'
 type Unnumbered<T> = T extends unknown ? Omit<T, 'id'> : never
 export type CellRequest = Unnumbered<ExecuteRequest | CommEvent> | Query
 
@@ -50,8 +50,11 @@ const ORIGINS = 10_000
 const LAST_WORDS = 10_000
 const DRAIN_MS = 1000 // a process that a cell started may hold the pipe without reading on
 const MAIN = fileURLToPath(new URL(`../cell/main${extname(import.meta.url)}`, import.meta.url))
-/** Without it, node ends itself when an interrupt unwinds the stack. */
-const FLAGS = ['--no-force-async-hooks-checks', '--no-warnings=ExperimentalWarning']
+const FLAGS = [
+  '--no-force-async-hooks-checks', // else node ends itself when an interrupt unwinds the stack
+  '--no-warnings=ExperimentalWarning',
+  '--min-semi-space-size=16', // as large as it becomes anyway: fewer collections, and no growth while a session goes on
+]
 
 interface Pending {
   /** Whether it may print: what it printed is then passed on before its answer. */

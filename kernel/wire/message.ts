@@ -16,12 +16,15 @@ export interface Header {
   subshell_id?: string | null
 }
 
+/** Empty where nobody asked. */
+export type Parent = Header | Record<string, never>
+
 export type Json = Record<string, unknown>
 
 export interface Message<Content = Json> {
   identities: Buffer[]
   header: Header
-  parent_header: Header | Record<string, never>
+  parent_header: Parent
   metadata: Json
   content: Content
   buffers: Uint8Array[]
@@ -70,7 +73,7 @@ export class Codec {
   make<Content extends object>(
     type: string,
     content: Content,
-    parent?: Header | Record<string, never>,
+    parent?: Parent,
     more: { identities?: Buffer[]; metadata?: Json; buffers?: Uint8Array[] } = {},
   ): Message<Content> {
     return {

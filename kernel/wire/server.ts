@@ -9,6 +9,7 @@ import { History } from './history.js'
 import type { Json, Message } from './message.js'
 import { Shells } from './shells.js'
 import { Sockets, type Channel } from './sockets.js'
+import { Tidy } from './tidy.js'
 
 export class Server implements Kernel {
   readonly history = new History()
@@ -18,6 +19,7 @@ export class Server implements Kernel {
   interrupts = 0
   deaths = 0
   private stopping = false
+  private readonly tidy = new Tidy()
   private readonly sockets: Sockets
   /** The requests that cells work on, the last one last. */
   private readonly running: Origin[] = []
@@ -116,6 +118,7 @@ export class Server implements Kernel {
     } else if (reply?.status === 'error') this.sockets.dropped(`a ${header.msg_type}`, String(reply.evalue))
     this.sockets.publish('status', { execution_state: 'idle' }, header)
     await handler?.after?.(request, this)
+    if (this.running.length === 0) setImmediate(() => this.tidy.between()) // what it answered is on its way
   }
 
   private async replyTo(handler: Handler | undefined, request: Message): Promise<Reply | undefined> {

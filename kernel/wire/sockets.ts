@@ -2,10 +2,11 @@
 import { Router } from 'zeromq'
 import { address, type Connection } from './connection.js'
 import { Drops } from './drops.js'
-import { Codec, type Json, type Message } from './message.js'
+import type { StreamName } from '../cell/protocol.js'
+import { Codec, type Json, type Message, type Parent } from './message.js'
 import { PatientPublisher } from './publisher.js'
 import { SendQueue, sizeOf, type Sender } from './queue.js'
-import { StreamText, type Parent, type StreamName } from './text.js'
+import { StreamText } from './text.js'
 
 export type Channel = 'shell' | 'control' | 'stdin'
 

@@ -2,10 +2,8 @@
  * Text on its way to front ends: small pieces of one stream and one request become large ones, huge ones are cut. Here and not
  * where it is printed, since a cell that keeps its thread busy lets no timer of its own process fire.
  */
-import type { Header } from './message.js'
-
-export type StreamName = 'stdout' | 'stderr'
-export type Parent = Header | Record<string, never>
+import type { StreamName } from '../cell/protocol.js'
+import type { Parent } from './message.js'
 
 /** Text waits at most this long for more. */
 export const MERGE_MS = 50

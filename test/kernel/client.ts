@@ -183,6 +183,11 @@ export class Kernel {
   }
 
   /** Waits for reply and idle. */
+  /** The text of what `code` shows as its value. */
+  async value(code: string): Promise<string | undefined> {
+    return (await this.execute(code)).result?.data['text/plain'] as string | undefined
+  }
+
   async finish(id: string): Promise<Outcome> {
     const reply = await this.replyTo(id)
     await this.idle(id)

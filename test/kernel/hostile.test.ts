@@ -102,7 +102,7 @@ if (testable())
     })
     after(() => kernel.stop())
 
-    const value = async (code: string) => (await kernel.execute(code)).result?.data['text/plain'] as string | undefined
+    const value = (code: string) => kernel.value(code)
 
     it(`${MESSAGES} messages on every socket (seed ${SEED}): it answers, and keeps none of them`, async () => {
       const pid = await value('pid')

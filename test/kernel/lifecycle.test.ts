@@ -9,7 +9,7 @@ kernelTests('beginning and end', (cells) => {
   let kernel: Kernel
   before(() => void (kernel = cells.kernel))
 
-  const value = async (code: string) => (await kernel.execute(code)).result?.data['text/plain'] as string | undefined
+  const value = (code: string) => kernel.value(code)
 
   it('a restart forgets variables and ends what cells started', async () => {
     await kernel.execute(

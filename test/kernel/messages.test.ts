@@ -12,7 +12,7 @@ kernelTests('questions and hostile messages', (cells) => {
     await kernel.execute('const survivor = 42')
   })
 
-  const value = async (code: string) => (await kernel.execute(code)).result?.data['text/plain'] as string | undefined
+  const value = (code: string) => kernel.value(code)
 
   it('kernel_info names language and protocol, on shell and control', async () => {
     for (const channel of ['shell', 'control']) {

@@ -10,7 +10,7 @@ kernelTests('beside a busy cell', (cells) => {
     await kernel.execute('const survivor = 42')
   })
 
-  const value = async (code: string) => (await kernel.execute(code)).result?.data['text/plain'] as string | undefined
+  const value = (code: string) => kernel.value(code)
 
   it('questions about code and heartbeats are answered while a cell is busy', async () => {
     await kernel.execute('const known = { alpha: 1, beta: 2 }')

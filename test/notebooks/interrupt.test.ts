@@ -1,26 +1,23 @@
 /** A cell that is inside the native engine: interrupted by message and by signal, its objects as they were, the next cell runs. */
 import assert from 'node:assert/strict'
-import { build, Kernel, testable } from '../kernel/client.js'
+import { kernelTests } from '../kernel/cells/cells.js'
+import type { Kernel } from '../kernel/client.js'
 
 // Small arrays, made at once, and more than 10¹³ operations on them: nobody waits for its end.
 const LONG = `
 const long = (n: number) => new Float32Array(n * 64)
 await cache.prefill(0, long(300_000), long(300_000), long(300_000))`
 
-if (testable())
-  describe('notebooks: native work is interrupted', function () {
-    this.timeout(120_000)
+kernelTests('native work is interrupted', (cells) => {
     let kernel: Kernel
     before(async () => {
-      build()
-      kernel = await Kernel.start()
+      kernel = cells.kernel
       const made = await kernel.execute(
         `import { createCache, zsmerge } from 'zslab'
          const cache = createCache({ layers: 1, heads: 1, kvHeads: 1, headDim: 64, policy: zsmerge({ budget: 64 }) })`,
       )
       assert.equal(made.reply.content.status, 'ok', JSON.stringify(made.error))
     })
-    after(() => kernel.stop())
 
     for (const how of ['message', 'signal'])
       it(`by ${how}`, async () => {
@@ -38,4 +35,4 @@ if (testable())
         )
         assert.equal(after.result?.data['text/plain'], String(100 * 64), JSON.stringify(after.error))
       })
-  })
+})

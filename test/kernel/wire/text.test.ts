@@ -1,7 +1,8 @@
 /** Text on its way to front ends: merged, cut, never in another's message. */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { MERGE_CHARS, MERGE_MS, MESSAGE_CHARS, StreamText, type Parent } from '../../../kernel/wire/text.js'
+import type { Parent } from '../../../kernel/wire/message.js'
+import { MERGE_CHARS, MERGE_MS, MESSAGE_CHARS, StreamText } from '../../../kernel/wire/text.js'
 
 describe('wire: text', () => {
   const [one, two] = ['one', 'two'].map((msg_id) => ({ msg_id }) as Parent)
