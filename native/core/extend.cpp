@@ -181,7 +181,7 @@ bool step(zs_cache& cache, int32_t index, Layer& layer, const StepMemory& m, zs_
 void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs_view k, zs_view v, int64_t tokens,
                      zs_view out, std::vector<std::vector<Event>>& events, zs_call* call, bool report) {
   zs_engine& engine = *cache.engine;
-  const int32_t d = cache.config.head_dim, group = cache.group(), n = static_cast<int32_t>(tokens);
+  const int32_t d = cache.config.head_dim, n = static_cast<int32_t>(tokens);
   const int64_t kv_heads = cache.config.kv_heads;
   const bool history = cache.config.policy.history != 0;
   const int32_t old_chunks = layer.heads[0].chunks(), fresh_chunks = static_cast<int32_t>(round_up(n, kChunk) / kChunk);
@@ -211,44 +211,23 @@ void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs
   // Scores of old slots and of the chunk's own tokens.
   const int64_t whole = round_up(n, kLane);
   std::vector<float> fresh_scores(static_cast<size_t>(kv_heads * whole), 0.0f);
-  bool all = true;
   if (history) {
-    const int64_t scratch = columns_scratch(d);
-    engine.work.threads.need(scratch * engine.pool.threads());
-    all = engine.pool.run(kv_heads * chunks, call, [&](int64_t unit, int thread) {
-      const int64_t g = unit / chunks;
-      const int32_t c = static_cast<int32_t>(unit % chunks), own = c - old_chunks;
-      ColumnsTask task{};
-      task.chunk = pages[static_cast<size_t>(unit)];
+    const ScoredRows rows{q.data, q.head_stride, q.row_stride, highest, inverse, tokens};
+    sum_columns(cache, rows, 0, tokens, kv_heads, chunks, call, progress, [&](int64_t g, int32_t c, ColumnsTask& task) {
+      const int32_t own = c - old_chunks;
+      task.chunk = pages[static_cast<size_t>(g * chunks + c)];
       task.causal = own >= 0;
       task.first = own >= 0 ? static_cast<int64_t>(own) * kChunk : 0;
-      task.from = 0;
-      task.to = tokens;
-      task.q = q.data + g * group * q.head_stride;
-      task.q_head = q.head_stride;
-      task.q_row = q.row_stride;
-      task.group = group;
-      task.d = d;
-      task.scale = cache.scale();
-      task.highest = highest + g * group * tokens;
-      task.inverse = inverse + g * group * tokens;
-      task.stat_stride = tokens;
-      task.decay = cache.config.policy.decay;
       task.acc = own >= 0 ? fresh_scores.data() + g * whole + static_cast<int64_t>(own) * kChunk
                           : layer.heads[static_cast<size_t>(g)].chunk_scores(c);
-      task.scratch = engine.work.threads.data() + thread * scratch;
-      task.abort = abort_flag(call);
-      engine.attention->columns(task);
-      progress.one();
     });
-    if (!all) check_abort(call);
   }
   check_abort(call);
 
   // Then they enter one after another.
   const Place start{layer.step, layer.ring, layer.compressed};
   Place end = start;
-  all = engine.run(kv_heads, call, [&](int64_t g, int thread) {
+  const bool all = engine.run(kv_heads, call, [&](int64_t g, int thread) {
     const size_t i = static_cast<size_t>(g);
     Head& head = layer.heads[i];
     HeadWork work = work_on(cache, head, index, static_cast<int32_t>(g), thread, -1, 0, &events[i]);

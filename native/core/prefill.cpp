@@ -71,20 +71,17 @@ void attend_rows(zs_cache& cache, const std::vector<KeyChunk>& pages, int32_t fi
   check_abort(call);
 }
 
-void score_prompt(zs_cache& cache, std::vector<Head>& heads, const ScoredRows& rows, int64_t from, int64_t to,
-                  zs_call* call, const Progress& progress) {
+void sum_columns(zs_cache& cache, const ScoredRows& rows, int64_t from, int64_t to, int64_t heads, int64_t chunks,
+                 zs_call* call, const Progress& progress,
+                 const std::function<void(int64_t g, int32_t c, ColumnsTask& task)>& place) {
   zs_engine& engine = *cache.engine;
-  const int32_t group = cache.group(), d = cache.config.head_dim, chunks = heads[0].rest.chunks();
+  const int32_t group = cache.group(), d = cache.config.head_dim;
   const int64_t scratch = columns_scratch(d);
   engine.work.threads.need(scratch * engine.pool.threads());
-  const bool all = engine.pool.run(static_cast<int64_t>(heads.size()) * chunks, call, [&](int64_t unit, int thread) {
+  const bool all = engine.pool.run(heads * chunks, call, [&](int64_t unit, int thread) {
     const int64_t g = unit / chunks;
-    const int32_t c = static_cast<int32_t>(unit % chunks);
-    Head& head = heads[static_cast<size_t>(g)];
     ColumnsTask task{};
-    task.chunk = head.rest.chunk(c, nullptr);
-    task.first = static_cast<int64_t>(c) * kChunk;
-    task.causal = true;
+    place(g, static_cast<int32_t>(unit % chunks), task);
     task.from = from;
     task.to = to;
     task.q = rows.q + g * group * rows.q_head;
@@ -97,7 +94,6 @@ void score_prompt(zs_cache& cache, std::vector<Head>& heads, const ScoredRows& r
     task.inverse = rows.inverse + g * group * rows.stat_stride;
     task.stat_stride = rows.stat_stride;
     task.decay = cache.config.policy.decay;
-    task.acc = head.chunk_scores(c);
     task.scratch = engine.work.threads.data() + thread * scratch;
     task.abort = abort_flag(call);
     engine.attention->columns(task);
@@ -105,6 +101,18 @@ void score_prompt(zs_cache& cache, std::vector<Head>& heads, const ScoredRows& r
   });
   if (!all) check_abort(call);
   check_abort(call);
+}
+
+void score_prompt(zs_cache& cache, std::vector<Head>& heads, const ScoredRows& rows, int64_t from, int64_t to,
+                  zs_call* call, const Progress& progress) {
+  sum_columns(cache, rows, from, to, static_cast<int64_t>(heads.size()), heads[0].rest.chunks(), call, progress,
+              [&](int64_t g, int32_t c, ColumnsTask& task) {
+                Head& head = heads[static_cast<size_t>(g)];
+                task.chunk = head.rest.chunk(c, nullptr);
+                task.first = static_cast<int64_t>(c) * kChunk;
+                task.causal = true;
+                task.acc = head.chunk_scores(c);
+              });
 }
 
 void finish_prompt(zs_cache& cache, int32_t layer, Layer& made, std::vector<std::vector<Event>>& events, zs_call* call,

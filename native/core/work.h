@@ -3,6 +3,8 @@
 #ifndef ZSLAB_CORE_WORK_H
 #define ZSLAB_CORE_WORK_H
 
+#include <functional>
+
 #include "core/cache.h"
 #include "core/error.h"
 #include "core/policy.h"
@@ -71,6 +73,12 @@ struct ScoredRows {
 int64_t row_blocks(const zs_cache& cache, int64_t tokens);
 void attend_rows(zs_cache& cache, const std::vector<KeyChunk>& pages, int32_t first_causal, zs_view q, int64_t tokens,
                  zs_view out, float* highest, float* inverse, zs_call* call, const Progress& progress);
+
+// Decayed column sums of rows [from, to), a unit for each of heads x chunks; `place` names its keys (chunk, first, causal) and where the
+// sums go (acc). The rest of the task is filled in here.
+void sum_columns(zs_cache& cache, const ScoredRows& rows, int64_t from, int64_t to, int64_t heads, int64_t chunks,
+                 zs_call* call, const Progress& progress,
+                 const std::function<void(int64_t g, int32_t c, ColumnsTask& task)>& place);
 
 // Scores of a prompt: for each head and chunk the decayed column sums of rows [from, to).
 void score_prompt(zs_cache& cache, std::vector<Head>& heads, const ScoredRows& rows, int64_t from, int64_t to,
