@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto'
 import { userInfo } from 'node:os'
+import { Seen } from './seen.js'
 
 /** The version of the messaging protocol that the kernel speaks. */
 export const PROTOCOL = '5.5'
@@ -35,6 +36,8 @@ const DELIMITER = Buffer.from('<IDS|MSG>')
 const ENVELOPE_BYTES = 16 * 1024
 /** Deeper JSON would end the stack of whoever writes it again or passes it on. */
 const DEPTH = 500
+/** Accepted signatures that are remembered: 8 MB. As many as other kernels remember. */
+const SIGNATURES = 65_536
 const username = (() => {
   try {
     return userInfo().username
@@ -46,6 +49,7 @@ const username = (() => {
 /** Signs, verifies, packs and unpacks the messages of one connection (one key, one session id). */
 export class Codec {
   readonly session = randomUUID()
+  private readonly accepted = new Seen(SIGNATURES)
 
   /** `key` empty: messages are not signed. */
   constructor(
@@ -100,7 +104,7 @@ export class Codec {
     return [...message.identities, DELIMITER, Buffer.from(this.sign(parts)), ...parts, ...buffers]
   }
 
-  /** The message in `frames`; undefined, and `refused` is told why, where they are malformed or wrongly signed. */
+  /** The message in `frames`; undefined, and `refused` is told why, where they are malformed, wrongly signed or came before. */
   unpack(frames: readonly Buffer[], refused: (why: string) => void = () => undefined): Message | undefined {
     const at = frames.findIndex((frame) => frame.equals(DELIMITER))
     const parts = frames.slice(at + 2, at + 6)
@@ -110,13 +114,16 @@ export class Codec {
     const identities = frames.slice(0, at)
     const envelope = [...identities, parts[0]].reduce((bytes, part) => bytes + part.byteLength, at)
     if (envelope > ENVELOPE_BYTES) return no(`its header and identities are larger than ${ENVELOPE_BYTES} bytes`)
-    const expected = Buffer.from(this.sign(parts))
+    const signature = this.sign(parts)
+    const expected = Buffer.from(signature)
     const given = frames[at + 1]
     if (expected.length !== given.length || !timingSafeEqual(expected, given)) return no('its signature is wrong')
+    if (this.accepted.has(signature)) return no('its signature has been used before')
     try {
       const [header, parent, metadata, content] = parts.map(parse)
       if (typeof header.msg_type !== 'string' || typeof header.msg_id !== 'string')
         return no('its header has no msg_type or no msg_id')
+      if (signature !== '') this.accepted.add(signature)
       return {
         identities,
         header: scalars(header) as unknown as Header,

@@ -91,7 +91,10 @@ export class Kernel {
     const installed = spawnSync(process.execPath, [MAIN, 'install', '--prefix', this.folder], { encoding: 'utf8' })
     if (installed.status !== 0) throw new Error(installed.stderr)
     this.driver = spawn(PYTHON, [script, 'zslab', this.folder], { env, stdio: ['pipe', 'pipe', 'pipe'] })
-    this.driver.stderr!.on('data', (chunk: Buffer) => (this.words += chunk.toString()))
+    this.driver.stderr!.on('data', (chunk: Buffer) => {
+      this.words += chunk.toString()
+      this.watchers.forEach((check) => check())
+    })
     createInterface({ input: this.driver.stdout! }).on('line', (line) => this.heard(JSON.parse(line) as Json))
   }
 

@@ -1,5 +1,6 @@
 /** What the kernel answers to questions, and to hostile and malformed messages. */
 import assert from 'node:assert/strict'
+import { Codec } from '../../kernel/wire/message.js'
 import { kernelTests } from './cells/cells.js'
 import type { Kernel } from './client.js'
 
@@ -53,6 +54,23 @@ kernelTests('questions and hostile messages', (cells) => {
       (await kernel.ask('shell', 'inspect_request', { code: '   ', cursor_pos: 1, detail_level: 0 })).content.found,
       false,
     )
+  })
+
+  it('a message that is sent again is not handled again, on whatever channel, and that is told', async () => {
+    const codec = new Codec(kernel.connection.key as string)
+    const code = `(globalThis as any).times = ((globalThis as any).times ?? 0) + 1`
+    const message = codec.make('execute_request', { code })
+    const frames = codec.pack(message).map((frame) => frame.toString('base64'))
+    await kernel.order({ op: 'raw', channel: 'shell', frames })
+    await kernel.idle(message.header.msg_id)
+    for (const channel of ['shell', 'control', 'stdin']) await kernel.order({ op: 'raw', channel, frames })
+    for (const channel of ['shell', 'control', 'stdin']) {
+      const told = `a message on ${channel} was dropped: its signature has been used before`
+      await kernel.until(() => kernel.stderr.includes(told), told)
+    }
+    await kernel.ask('control', 'kernel_info_request', {})
+    assert.equal(await value('(globalThis as any).times'), '1')
+    assert.equal(kernel.published(message.header.msg_id).filter((m) => m.type === 'execute_input').length, 1)
   })
 
   it('wrongly signed and malformed messages are dropped, the kernel goes on', async () => {

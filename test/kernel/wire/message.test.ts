@@ -6,6 +6,7 @@ import { cursorOf, pointsTo } from '../../../kernel/wire/handlers/handler.js'
 import { Codec } from '../../../kernel/wire/message.js'
 import { Drops } from '../../../kernel/wire/drops.js'
 import { SendQueue } from '../../../kernel/wire/queue.js'
+import { Seen } from '../../../kernel/wire/seen.js'
 import { ownFolder, written } from '../../src/model/files.js'
 
 describe('wire: messages', () => {
@@ -32,6 +33,32 @@ describe('wire: messages', () => {
         assert.equal(codec.unpack(changed), undefined, `frame ${frame}, byte ${at}`)
       }
     assert.equal(new Codec('other').unpack(frames), undefined)
+  })
+
+  it('a message that comes again is refused, whoever sends it and whatever is not signed of it', () => {
+    const frames = codec.pack(codec.make('x', { a: 1 }))
+    assert.ok(codec.unpack(frames))
+    for (const again of [frames, [Buffer.from('other'), ...frames], [...frames, Buffer.alloc(9)]]) {
+      const whys: string[] = []
+      assert.equal(
+        codec.unpack(again, (why) => whys.push(why)),
+        undefined,
+      )
+      assert.deepEqual(whys, ['its signature has been used before'])
+    }
+    assert.ok(codec.unpack(codec.pack(codec.make('x', { a: 1 }))))
+    const refused = codec.pack({ ...codec.make('x', {}), header: {} } as never)
+    for (let time = 0; time < 2; time++) codec.unpack(refused, (why) => assert.match(why, /its header has no/))
+    const open = new Codec('')
+    const unsigned = open.pack(open.make('x', {}))
+    for (let time = 0; time < 3; time++) assert.ok(open.unpack(unsigned))
+  })
+
+  it('of what came before, the last is remembered', () => {
+    const seen = new Seen(3)
+    const known = () => ['a', 'b', 'c', 'd', 'e'].filter((one) => seen.has(one)).join('')
+    const steps = [...'abcdea'].map((one) => (seen.add(one), known()))
+    assert.deepEqual(steps, ['a', 'ab', 'abc', 'bcd', 'cde', 'ade'])
   })
 
   it('well signed messages of the wrong shape are dropped', () => {

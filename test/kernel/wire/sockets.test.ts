@@ -134,9 +134,9 @@ describe('wire: sockets', function () {
       control.push(channel)
       return Promise.resolve()
     }
-    const large = codec.make('large', {}, {}, { buffers: [Buffer.alloc(8 * 1024 * 1024)] })
+    const buffers = [Buffer.alloc(8 * 1024 * 1024)]
     const sending = (async () => {
-      for (let i = 0; i < 40; i++) await dealer.send(codec.pack(large))
+      for (let i = 0; i < 40; i++) await dealer.send(codec.pack(codec.make('large', {}, {}, { buffers })))
     })()
     const until = async (check: () => boolean) => {
       while (!check()) await new Promise((resolve) => setTimeout(resolve, 20))
