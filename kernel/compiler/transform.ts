@@ -1,11 +1,12 @@
 /**
  * The passes over a cell's JavaScript when it becomes CommonJS. Before: `await x` → `await __cell.wait(x)`, the same for
  * `for await`, so that an interrupt ends the cell at its awaits (and runs its finally blocks); `import(x)` → `__cell.import(x)`,
- * `import.meta` → `__cell.meta`; loops with calls take a `__cell.step()` each time around; static imports are listed. After:
+ * `import.meta` → `__cell.meta`; loops that may take long take a `__cell.step()` each time around; static imports are listed. After:
  * what these became is required through `__cell`.
  */
 import type * as tsTypes from 'typescript'
 import type { TypeScript } from './compile.js'
+import { bodiesThatStep } from './loops.js'
 
 /** The name under which a cell's code finds `CellScope`. */
 export const SCOPE = '__cell'
@@ -91,30 +92,10 @@ export function guardAwaits(ts: TypeScript, imports: string[]): tsTypes.Transfor
     }
     return (source) => {
       file = source
-      loops = bodiesWithCalls(ts, source)
+      loops = bodiesThatStep(ts, source)
       return ts.visitNode(source, visit) as tsTypes.SourceFile
     }
   }
-}
-
-/** The bodies of loops that may call something slow; Math is not. */
-function bodiesWithCalls(ts: TypeScript, file: tsTypes.SourceFile): Set<tsTypes.Node> {
-  const bodies = new Set<tsTypes.Node>()
-  const isMath = (node: tsTypes.Node) =>
-    ts.isCallExpression(node) &&
-    ts.isPropertyAccessExpression(node.expression) &&
-    ts.isIdentifier(node.expression.expression) &&
-    node.expression.expression.text === 'Math'
-  const calls = (node: tsTypes.Node): boolean => {
-    let found = ts.isSpreadElement(node) || (ts.isCallLikeExpression(node) && !isMath(node))
-    ts.forEachChild(node, (child) => {
-      if (calls(child) && !ts.isFunctionLike(child)) found = true
-    })
-    if (found && ts.isIterationStatement(node, false)) bodies.add(node.statement)
-    return found
-  }
-  calls(file)
-  return bodies
 }
 
 /** `require` of static imports → `__cell.require`, so that a cell may have a `require` of its own. */

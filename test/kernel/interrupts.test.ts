@@ -66,11 +66,37 @@ kernelTests('interrupts', (cells) => {
       'while (JSON.parse(text));',
       'function f() { for (;;) structuredClone(big) }\nf()',
       'for (const _ in big) for (;;) { text.split(",") }',
+      'const read = JSON.parse\nwhile (true) read(text)',
+      'function read(_: string) {}\nfor (const read of [JSON.parse]) for (;;) read(text)',
+      'function read(_: string) {}\n// @ts-ignore\n;[read] = [JSON.parse]\nfor (;;) read(text)',
     ])
       for (let i = 0; i < 2; i++) {
         const { error } = await interrupted(loop, 'message')
         assert.equal(error!.ename, 'Interrupted', loop)
       }
+    assert.equal(await value('survivor'), '42')
+  })
+
+  it('loops that only call functions of the cell are interrupted at once, however far V8 has optimized them', async () => {
+    const set = (flags: string[]) => `for (const flag of ${JSON.stringify(flags)}) setFlagsFromString(flag)`
+    await kernel.execute(`import { setFlagsFromString } from 'node:v8'
+const large = Array.from({ length: 100_000 }, (_, i) => ({ i }))`)
+    for (const flags of [
+      ['--no-opt', '--no-sparkplug'],
+      ['--sparkplug', '--always-sparkplug'],
+      ['--no-always-sparkplug', '--opt'],
+    ]) {
+      await kernel.execute(set(flags))
+      for (const loop of [
+        'function nothing() {}\nwhile (true) nothing()',
+        'let n = 0\nconst next = (x: number) => x + 1\nfunction count() { for (;;) n = next(n) }\ncount()',
+        'const copy = function () { structuredClone(large) }\ndo { copy() } while (true)',
+        'function* lazy() { yield structuredClone(large) }\nasync function all() { lazy().next() }\nfor (;;) { all() }',
+      ]) {
+        const { error } = await interrupted(loop, 'message')
+        assert.equal(error!.ename, 'Interrupted', `${flags.join(' ')}: ${loop}`)
+      }
+    }
     assert.equal(await value('survivor'), '42')
   })
 
