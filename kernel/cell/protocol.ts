@@ -56,8 +56,11 @@ export interface Shown {
   metadata: Bundle
 }
 
-/** `shown`: the value of the last expression, where it was asked for and is not undefined. */
-export type ExecuteResult = { status: 'ok'; shown?: Shown } | ({ status: 'error' } & ErrorContent)
+/**
+ * `shown`: the value of the last expression, where it was asked for and is not undefined. `lost`: what a cell that failed would have
+ * declared and did not come to; absent: it came to nothing.
+ */
+export type ExecuteResult = { status: 'ok'; shown?: Shown } | ({ status: 'error'; lost?: string[] } & ErrorContent)
 
 export type StreamName = 'stdout' | 'stderr'
 

@@ -82,8 +82,12 @@ export class Runner {
 
   async execute(request: ExecuteRequest): Promise<ExecuteResult> {
     const { id, allowStdin, count } = request
-    const outcome = await this.guarded({ id, allowStdin }, () => this.run(request))
-    if ('error' in outcome) return { status: 'error', ...errorContent(outcome.error) }
+    const reached = new Set<string>()
+    const outcome = await this.guarded({ id, allowStdin }, () => this.run(request, reached))
+    if ('error' in outcome) {
+      const lost = request.compiled.names.filter((name) => !reached.has(name))
+      return { status: 'error', ...errorContent(outcome.error), ...(reached.size > 0 && { lost }) }
+    }
     if (count === undefined || !outcome.shown) return { status: 'ok', shown: outcome.shown }
     const content = { execution_count: count, ...outcome.shown }
     this.send({ op: 'publish', type: 'execute_result', content, from: id })
@@ -96,8 +100,8 @@ export class Runner {
     return 'error' in outcome ? outcome : {}
   }
 
-  /** The value of the last expression, shown. */
-  private async run({ compiled, source, label }: ExecuteRequest): Promise<Shown | undefined> {
+  /** The value of the last expression, shown. Notes the names that the cell declares as it comes to them. */
+  private async run({ compiled, source, label }: ExecuteRequest, reached: Set<string>): Promise<Shown | undefined> {
     const { code, imports, lastExpression, maps, sideOutputs, notes } = compiled
     for (const note of notes) process.stderr.write(`${note}\n`)
     const cell: CellSource = { file: `cell-${++this.files}.ts`, label, source, position: positions(maps) }
@@ -109,7 +113,15 @@ export class Runner {
     // A function of its own, so that the cell may declare `require` and the like itself.
     const text = `(function (exports, ${NAMES}, require, ${SCOPE}, __filename, __dirname) { return async () => {\n${code}\n} })`
     const make = runInThisContext(text, { filename: cell.file }) as Make
-    const { exports, names } = this.variables
+    const { exports, define } = this.variables
+    const handOn = (name: string, how: PropertyDescriptor) => {
+      define(name, how)
+      reached.add(name)
+    }
+    const names: CellNames = {
+      give: (name, value) => handOn(name, { value, writable: true }),
+      share: (name, get, set) => handOn(name, { get, set }),
+    }
     await make(exports, names, home.require, scopeOf(this.waits, cell, home), path, process.cwd())()
     if (lastExpression === undefined) return undefined
     const value = exports[lastExpression]
@@ -159,15 +171,9 @@ function causedBy(error: unknown, { aborted, reason }: AbortSignal): boolean {
 }
 
 /** The variables of all cells, and how a cell adds to them: what was there under the name stays with those who have it. */
-function variables(): { exports: Exports; names: CellNames } {
+function variables() {
   const exports: Exports = {}
   const define = (name: string, how: PropertyDescriptor) =>
-    Object.defineProperty(exports, name, { ...how, configurable: true, enumerable: true })
-  return {
-    exports,
-    names: {
-      give: (name, value) => define(name, { value, writable: true }),
-      share: (name, get, set) => define(name, { get, set }),
-    },
-  }
+    void Object.defineProperty(exports, name, { ...how, configurable: true, enumerable: true })
+  return { exports, define }
 }

@@ -96,6 +96,7 @@ export class Compiler {
       compiled: {
         code: withoutPreamble(result.output!),
         declarations: keepNamespaces(this.ts, declarations, result.declOutput ?? '', prepared.names),
+        names: [...prepared.names],
         lastExpression: result.lastExpressionVar,
         imports,
         sideOutputs: (result.sideOutputs ?? []).map(({ path, data }) => sideFile(path, data, passes.get(data)!)),

@@ -9,6 +9,7 @@ import { shippedPackage } from '../cell/package.js'
 import { complete, completeness, inspect } from './answers.js'
 import { Compiler } from './compile.js'
 import { errorOf } from './diagnostics.js'
+import { keepReached } from './kept.js'
 import type { CompileAnswer, FromCompiler, ToCompiler } from './protocol.js'
 
 const shipped = shippedPackage()
@@ -33,6 +34,7 @@ function serve(): void {
   }
 
   function answer(question: ToCompiler): unknown {
+    if (question.op === 'kept') return keepReached(compiler.ts, question.before, question.declarations, question.lost)
     const { code } = question
     if (question.op === 'compile') return compile(question.declarations, code, question.label)
     if (question.op === 'complete') return complete(compiler, question.declarations, code, question.cursor)

@@ -30,6 +30,8 @@ export interface Compiled {
   code: string
   /** Declarations that the next cell sees if this one succeeds. */
   declarations: string
+  /** What the cell itself declares, types included. */
+  names: string[]
   /** Name under which the last expression's value is exported. */
   lastExpression?: string
   /** Static imports, in order. */
@@ -68,6 +70,8 @@ export interface Questions {
     answered: Inspection | undefined
   }
   isComplete: { asked: { code: string }; answered: Completeness }
+  /** `declarations` that a cell made of those `before` it, without the names that it did not come to. */
+  kept: { asked: { before: string; declarations: string; lost: string[] }; answered: string }
 }
 
 export type ToCompiler = { [Op in keyof Questions]: { id: number; op: Op } & Questions[Op]['asked'] }[keyof Questions]

@@ -60,20 +60,32 @@ class CellRun {
     this.interrupts = kernel.interrupts
   }
 
-  /** Runs `source`; what it declares is known to later cells if it succeeds. `count`: under which its result is shown. */
+  /** Runs `source`; what it declares is known to later cells as far as it comes. `count`: under which its result is shown. */
   async run(source: string, count?: number): Promise<Failed | Succeeded> {
     const { compiler } = this.kernel
     const compiled = await this.compile(source, this.label)
     if ('status' in compiled) return compiled
     const { declarations } = compiler
     const result = await this.execute(compiled, source, this.label, count)
-    if (result.status !== 'ok') return result
+    if (result.status !== 'ok') {
+      await this.keep(compiled, declarations, result.lost)
+      return result
+    }
     if (compiler.declarations === declarations) compiler.declarations = compiled.declarations
     else {
       const again = await compiler.compile(source, this.label) // a cell of another subshell declared something meanwhile
       if (again.ok) compiler.declarations = again.compiled.declarations
     }
     return result
+  }
+
+  /** What a cell that failed had declared until then stays: nobody wants to load data again because a later line is wrong. */
+  private async keep({ declarations }: Compiled, before: string, lost?: string[]): Promise<void> {
+    const { compiler, deaths } = this.kernel
+    if (lost === undefined) return
+    const kept =
+      lost.length === 0 ? declarations : await compiler.ask('kept', { before, declarations, lost }).catch(() => before)
+    if (compiler.declarations === before && this.kernel.deaths === deaths) compiler.declarations = kept
   }
 
   async evaluate(expression: string, name: string): Promise<Json> {

@@ -62,6 +62,30 @@ kernelTests('the language of cells', (cells) => {
         ['throw new Error("before")\nlet kept = 8', /before/],
         ['kept', '7'],
       ],
+      'a cell that fails keeps what it had declared until then, nothing else': [
+        ['let later = 1, early = 1; interface Shape { old: true }\nconst of: Shape = { old: true }'],
+        [
+          `import { sep, basename } from 'node:path'
+          interface Row { id: number }
+          const rows: Row[] = [{ id: 1 }], { early } = { early: 'new' }
+          function first() { return rows[0] }
+          class Kept { v = rows.length }
+          rows.map((row) => (row as any).name.length)
+          const later = 'new', unseen = 1
+          class Never {}`,
+          /reading 'length'/,
+        ],
+        [
+          'const row: Row = first(); [row.id, early.length, later.toFixed(1), new Kept().v, sep, basename.name, of.old]',
+          "[ 1, 3, '1.0', 1, '/', 'basename', true ]",
+        ],
+        ['unseen', /Cannot find name 'unseen'/],
+        ['new Never()', /Cannot find name 'Never'/],
+        ['throw 1\nconst rows = 5', /Thrown: 1/],
+        ['rows.length', '1'],
+        ['const left = 5; await new Promise((_, no) => setTimeout(no, 1, new Error("late")))', /late/],
+        ['left', '5'],
+      ],
       'a cell may have names that surround it elsewhere': [
         [
           "import { createRequire } from 'node:module'\nconst require = createRequire(import.meta.url)\nconst module = 1, __dirname = 'd'\ntypeof require('node:fs').readFileSync + module + __dirname",

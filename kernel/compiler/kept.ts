@@ -1,0 +1,56 @@
+/** What stays declared of a cell that failed on its way: the names that it reached. The others are what they were before it. */
+import type * as tsTypes from 'typescript'
+import type { TypeScript } from './compile.js'
+import { importedNames } from './prepare.js'
+
+/** `after`, the declarations of a cell and what it left of `before`, as if it had not declared the values `lost`. */
+export function keepReached(ts: TypeScript, before: string, after: string, lost: readonly string[]): string {
+  const names = new Set(lost)
+  const kept = pick(ts, after, (name) => !names.has(name), true)
+  const restored = pick(ts, before, (name) => names.has(name), false)
+  return [...kept, ...restored].join('\n')
+}
+
+/** The statements of `text` that declare values which are `wanted`; of statements with several names, those. `types`: and all types. */
+function pick(ts: TypeScript, text: string, wanted: (name: string) => boolean, types: boolean): string[] {
+  const file = ts.createSourceFile('declarations.d.ts', text, ts.ScriptTarget.Latest, true)
+  return file.statements.flatMap((statement) => {
+    const whole = statement.getText(file)
+    if (ts.isVariableStatement(statement)) {
+      const { declarations } = statement.declarationList
+      const kept = declarations.filter(({ name }) => wanted(name.getText(file)))
+      if (kept.length === declarations.length) return [whole]
+      const head = text.slice(statement.getStart(file), declarations[0].getStart(file))
+      return kept.length > 0 ? [`${head}${kept.map((one) => one.getText(file)).join(', ')};`] : []
+    }
+    if (ts.isImportDeclaration(statement)) return importOf(ts, file, statement, wanted, types)
+    const { name } = statement as { name?: tsTypes.Node }
+    const isValue =
+      name && ts.isIdentifier(name) && !ts.isInterfaceDeclaration(statement) && !ts.isTypeAliasDeclaration(statement)
+    return (isValue ? wanted(name.text) : types) ? [whole] : []
+  })
+}
+
+function importOf(
+  ts: TypeScript,
+  file: tsTypes.SourceFile,
+  statement: tsTypes.ImportDeclaration,
+  wanted: (name: string) => boolean,
+  types: boolean,
+): string[] {
+  const { importClause: clause, moduleSpecifier } = statement
+  if (!clause || clause.isTypeOnly) return types ? [statement.getText(file)] : []
+  const names = importedNames(ts, statement)
+  if (names.every(wanted)) return [statement.getText(file)]
+  const { name, namedBindings: bindings } = clause
+  const own = name && wanted(name.text) ? [name.text] : []
+  const listed = !bindings
+    ? []
+    : ts.isNamespaceImport(bindings)
+      ? [bindings].filter((one) => wanted(one.name.text))
+      : bindings.elements.filter((one) => (one.isTypeOnly ? types : wanted(one.name.text)))
+  const texts = listed.map((one) => one.getText(file)).join(', ')
+  const rest = listed.length === 0 ? [] : ts.isNamespaceImport(listed[0]) ? [texts] : [`{ ${texts} }`]
+  if (own.length + rest.length === 0) return []
+  return [`import ${[...own, ...rest].join(', ')} from ${moduleSpecifier.getText(file)};`]
+}
