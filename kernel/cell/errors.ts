@@ -12,7 +12,7 @@ export interface CellSource {
   /** What users read: "Cell [3]", or the name of a file beside the notebook. */
   label: string
   source: string
-  /** Where a place in the code as it runs (or, with `before`, in the converter's JavaScript) stands in the cell. */
+  /** Where a place in the code as it runs (or, with `before`, in what the converter reads) stands in the cell. */
   position(line: number, column: number, before?: boolean): Position | undefined
 }
 

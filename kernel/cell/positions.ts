@@ -5,7 +5,7 @@ import type { Maps, Position } from '../compiler/protocol.js'
 
 const PREFIX_LINES = 1 // the converter puts `export {};` before each cell
 
-/** `before`: the place is one of the converter's JavaScript, not of the code as it runs. */
+/** `before`: the place is one of what the converter reads, not of the code as it runs. */
 export type Find = (line: number, column: number, before?: boolean) => Position | undefined
 
 export function positions({ outer, inner }: Maps, prefixLines = PREFIX_LINES): Find {
@@ -13,11 +13,12 @@ export function positions({ outer, inner }: Maps, prefixLines = PREFIX_LINES): F
   const packed = new Uint8Array(deflateRawSync(JSON.stringify([outer ?? null, inner ?? null])))
   let read: (SourceMap | undefined)[] | undefined
   return (line, column, before = false) => {
+    if (before) return { line: line - prefixLines, column }
     read ??= (JSON.parse(inflateRawSync(packed).toString()) as (string | null)[]).map((text) =>
       text === null ? undefined : new SourceMap(JSON.parse(text) as never),
     )
     let at: Position | undefined = { line, column }
-    for (const map of before ? read.slice(1) : read) if (at && map) at = original(map, at)
+    for (const map of read) if (at && map) at = original(map, at)
     return at && { line: at.line - prefixLines, column: at.column }
   }
 }

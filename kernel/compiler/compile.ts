@@ -22,7 +22,7 @@ import type { Compiled, Maps, SideFile } from './protocol.js'
 import { SharedFiles } from './shared.js'
 import { TypeFiles } from './type-files.js'
 import { writeShorthandsOut } from './shorthand.js'
-import { guardAwaits, requireByScope } from './transform.js'
+import { requireByScope } from './transform.js'
 
 export type CompileResult = { ok: true; compiled: Compiled } | { ok: false; complaints: Diagnostic[] }
 
@@ -197,14 +197,19 @@ function withOwnTimers(host: WatchHost): WatchHost {
   return host
 }
 
+/** In place of TypeScript's own, which the converter calls for what it made: most cells have nothing to do with modules any more. */
 function toCommonJs(ts: TypeScript, work: () => Work) {
   return (source: string, options: import('typescript').TranspileOptions): import('typescript').TranspileOutput => {
     const { text, map } = splitInlineMap(source)
     const pass: Pass = { imports: [], inner: map }
+    if (!/^(import|export)\b/m.test(text)) {
+      work().passes.set(text, pass)
+      return { outputText: text }
+    }
     const output = ts.transpileModule(text, {
       ...options,
       compilerOptions: { ...options.compilerOptions, sourceMap: true },
-      transformers: { before: [guardAwaits(ts, pass.imports)], after: [requireByScope(ts)] },
+      transformers: { after: [requireByScope(ts, pass.imports)] },
     })
     pass.outer = output.sourceMapText
     const outputText = output.outputText.replace(/\n?\/\/# sourceMappingURL=.*\s*$/, '\n')

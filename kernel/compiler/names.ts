@@ -32,8 +32,15 @@ export function handOn(ts: TypeScript, js: string): string {
     if (ts.isExportDeclaration(statement)) {
       if (!statement.moduleSpecifier) edits.push({ from: statement.getStart(file), to: end, text: '' })
     } else if (ts.isVariableStatement(statement)) {
-      if (statement.modifiers) continue // the last expression
       const { declarations, flags } = statement.declarationList
+      if (statement.modifiers) {
+        // The last expression, in the same columns.
+        const { name } = declarations[0]
+        const from = statement.getStart(file)
+        const text = `exports.${(name as tsTypes.Identifier).text}`
+        edits.push({ from, to: name.end, text: text.padEnd(name.end - from) })
+        continue
+      }
       after(
         declarations.flatMap(({ name }) => bindings(ts, name)),
         flags & ts.NodeFlags.Const ? give : share,

@@ -3,6 +3,7 @@ import { isAbsolute } from 'node:path'
 import type { TypeScript } from './compile.js'
 import { handOn } from './names.js'
 import type { Host } from './shorthand.js'
+import { guardAwaits } from './transform.js'
 
 /** Files above the notebook's folder, under a name that the converter takes for one below. */
 const OUTSIDE = '__outside__'
@@ -28,7 +29,8 @@ export function emitAll(ts: TypeScript, host: Host): Host {
       file?.locals?.delete('__global') // `declare global`: not a name that could be exported
       return file
     }
-    builder.emit = (file, write, cancellation, declarationsOnly, transformers) => {
+    builder.emit = (file, write, cancellation, declarationsOnly, given) => {
+      const transformers = { ...given, before: [guardAwaits(ts), ...(given?.before ?? [])] }
       let declared = false
       const place: typeof write = (path, text, ...rest) => {
         declared ||= path.endsWith('.d.ts')

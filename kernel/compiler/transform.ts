@@ -1,8 +1,8 @@
 /**
- * The passes over a cell's JavaScript when it becomes CommonJS. Before: `await x` → `await __cell.wait(x)`, the same for
+ * The passes over a cell and the files beside it. Before TypeScript's own: `await x` → `await __cell.wait(x)`, the same for
  * `for await`, so that an interrupt ends the cell at its awaits (and runs its finally blocks); `import(x)` → `__cell.import(x)`,
- * `import.meta` → `__cell.meta`; loops that may take long take a `__cell.step()` each time around; static imports are listed. After:
- * what these became is required through `__cell`.
+ * `import.meta` → `__cell.meta`; loops that may take long take a `__cell.step()` each time around. After they became CommonJS:
+ * what static imports became is required through `__cell`.
  */
 import type * as tsTypes from 'typescript'
 import type { TypeScript } from './compile.js'
@@ -13,8 +13,8 @@ export const SCOPE = '__cell'
 
 export interface CellScope {
   /**
-   * Settles as `value` does, or rejects when the cell is interrupted. `line`, `column`: where the await stands in the
-   * converter's JavaScript, because V8 cannot see through this promise when it lists async callers.
+   * Settles as `value` does, or rejects when the cell is interrupted. `line`, `column`: where the await stands in what the
+   * converter reads, because V8 cannot see through this promise when it lists async callers.
    */
   wait(value: unknown, line: number, column: number): unknown
   /** The same for each step of an iteration. */
@@ -26,7 +26,7 @@ export interface CellScope {
   readonly meta: ImportMeta
 }
 
-export function guardAwaits(ts: TypeScript, imports: string[]): tsTypes.TransformerFactory<tsTypes.SourceFile> {
+export function guardAwaits(ts: TypeScript): tsTypes.TransformerFactory<tsTypes.SourceFile> {
   return (context) => {
     const { factory } = context
     let file: tsTypes.SourceFile
@@ -86,8 +86,6 @@ export function guardAwaits(ts: TypeScript, imports: string[]): tsTypes.Transfor
         return call(member('import'), [ts.visitNode(node.arguments[0], visit) as tsTypes.Expression], node)
       if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword)
         return ts.setTextRange(member('meta'), node)
-      if ((ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) && node.moduleSpecifier)
-        if (ts.isStringLiteral(node.moduleSpecifier)) imports.push(node.moduleSpecifier.text)
       return ts.visitEachChild(node, visit, context)
     }
     return (source) => {
@@ -98,14 +96,18 @@ export function guardAwaits(ts: TypeScript, imports: string[]): tsTypes.Transfor
   }
 }
 
-/** `require` of static imports → `__cell.require`, so that a cell may have a `require` of its own. */
-export function requireByScope(ts: TypeScript): tsTypes.TransformerFactory<tsTypes.SourceFile> {
+/**
+ * `require` of static imports → `__cell.require`, so that a cell may have a `require` of its own. `imports`: takes what they
+ * import, in order.
+ */
+export function requireByScope(ts: TypeScript, imports: string[]): tsTypes.TransformerFactory<tsTypes.SourceFile> {
   return (context) => {
     const { factory } = context
     const visit = (node: tsTypes.Node): tsTypes.Node => {
       if (!ts.isCallExpression(node) || !ts.isIdentifier(node.expression) || node.expression.text !== 'require')
         return ts.visitEachChild(node, visit, context)
       if (node.expression.pos >= 0) return node // the cell's own words
+      imports.push((node.arguments[0] as tsTypes.StringLiteral).text)
       const method = factory.createPropertyAccessExpression(factory.createIdentifier(SCOPE), 'require')
       return factory.updateCallExpression(node, method, undefined, node.arguments)
     }
