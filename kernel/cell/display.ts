@@ -1,5 +1,6 @@
 /** Values as MIME bundles: those that know how to show themselves, and the text that stands for any other. */
 import { inspect, types } from 'node:util'
+import { cut, extentOf } from './extent.js'
 import type { Bundle, Shown } from './protocol.js'
 import { shapeOf } from './shapes.js'
 
@@ -99,7 +100,7 @@ export function hidePromiseBookkeeping(): void {
 export function plain(value: unknown): string {
   try {
     if (typeof value === 'object' && value !== null && !types.isProxy(value)) hideBookkeeping(value)
-    return inspect(value, { depth: 4, maxArrayLength: 100, maxStringLength: 10_000, breakLength: 100 })
+    return cut(inspect(value, extentOf(value)))
   } catch (error) {
     return `[a value that cannot be shown: ${String((error as Error)?.message ?? error)}]`
   }

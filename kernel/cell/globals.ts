@@ -5,6 +5,7 @@ import { show } from './display.js'
 import type { Host } from './host.js'
 import { makeProgress } from './progress.js'
 import type { Bundle, FromCell, Shown } from './protocol.js'
+import { tableOf } from './tables.js'
 
 /** Helper's name → MIME type, as in tslab. */
 const TYPES = {
@@ -65,6 +66,7 @@ export function defineGlobals(host: Host, send: (frame: FromCell) => void): void
     {
       update: (id: string, value: unknown) => showNow(value, ({ data, metadata }) => host.update(id, data, metadata)),
       bundle: answer,
+      table: (rows: unknown) => answer(tableOf(rows)),
     },
   )
   const clearOutput = ({ wait = false }: { wait?: boolean } = {}) =>

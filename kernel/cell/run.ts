@@ -126,6 +126,9 @@ export class Runner {
     if (lastExpression === undefined) return undefined
     const value = exports[lastExpression]
     exports[lastExpression] = undefined
+    // What has no name was given that of the variable.
+    if (typeof value === 'function' && value.name === lastExpression)
+      Object.defineProperty(value, 'name', { value: '' })
     return value === undefined || isDisplayed(value) ? undefined : await this.waits.wait(Promise.resolve(show(value)))
   }
 

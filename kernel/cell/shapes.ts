@@ -1,13 +1,11 @@
-/** Values that do not know how to show themselves but are known by their shape: plotly specs, danfojs frames, numbers, pictures. */
+/** Values that do not know how to show themselves but are known by their shape: plotly and vega specs, frames, numbers, pictures. */
 import type { Bundle } from './protocol.js'
-
-const ROWS = 50
-const COLUMNS = 50
+import { frame } from './tables.js'
 
 /** A bundle for `value` without its text/plain where only the ordinary text is there; undefined: nothing known. */
 export function shapeOf(value: unknown): Bundle | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  return picture(value) ?? numbers(value) ?? plotly(value) ?? frame(value)
+  return picture(value) ?? numbers(value) ?? plotly(value) ?? vega(value) ?? frame(value)
 }
 
 // ---------------------------------------------------------------- pictures
@@ -95,72 +93,20 @@ function isPlain(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-// ---------------------------------------------------------------- danfojs
+// ---------------------------------------------------------------- vega
 
-interface Frame {
-  columns: unknown[]
-  index: unknown[]
-  dtypes: unknown[]
-  shape: number[]
-  values: unknown[]
-  $isSeries: boolean
-}
+/** The newest version of both that JupyterLab draws; later specs are told as this one too. */
+const NEWEST = 5
 
-function frame(value: object): Bundle | undefined {
-  if (!('$isSeries' in value)) return undefined
-  const { columns, index, dtypes, shape, values, $isSeries: series } = value as Frame
-  if (![columns, index, dtypes, shape, values].every(Array.isArray)) return undefined
-  const rows = series ? (values as unknown[]).map((one) => [one]) : (values as unknown[][])
-  const count = rows.length
-  const head = `${series ? 'Series' : 'DataFrame'} ${series ? count : `${count} × ${columns.length}`}`
-  const names = columns.slice(0, COLUMNS).map(cellText)
-  const types = dtypes.slice(0, COLUMNS).map(cellText)
-  const shown = rows.slice(0, ROWS).map((row) => row.slice(0, COLUMNS).map(cellText))
-  const labels = index.slice(0, ROWS).map(cellText)
-  const rest = [
-    ...(count > ROWS ? [`${count - ROWS} more rows`] : []),
-    ...(columns.length > COLUMNS ? [`${columns.length - COLUMNS} more columns`] : []),
-  ].join(', ')
-  const table: Table = { head, names, types, labels, rows: shown, rest }
-  return { 'text/html': htmlTable(table), 'text/plain': textTable(table) }
-}
-
-interface Table {
-  head: string
-  names: string[]
-  types: string[]
-  labels: string[]
-  rows: string[][]
-  rest: string
-}
-
-function cellText(value: unknown): string {
-  const text = typeof value === 'number' ? String(Number(value.toPrecision(7))) : String(value)
-  return text.length > 80 ? `${text.slice(0, 79)}…` : text
-}
-
-function htmlTable({ head, names, types, labels, rows, rest }: Table): string {
-  const line = (tag: string, first: string, cells: string[]) =>
-    `<tr><th>${escaped(first)}</th>${cells.map((one) => `<${tag}>${escaped(one)}</${tag}>`).join('')}</tr>`
-  const body = rows.map((row, at) => line('td', labels[at] ?? '', row)).join('')
-  const caption = `${head}${rest ? ` (${rest})` : ''}`
-  // Beside a table wider than its place, a centred caption would be out of sight.
-  return `<table><caption style="text-align: left">${escaped(caption)}</caption><thead>${line('th', '', names)}${line('td', 'dtype', types)}</thead><tbody>${body}</tbody></table>`
-}
-
-function escaped(text: string): string {
-  const names: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
-  return text.replace(/[&<>"]/g, (one) => names[one])
-}
-
-function textTable({ head, names, types, labels, rows, rest }: Table): string {
-  const all = [['', ...names], ['', ...types], ...rows.map((row, at) => [labels[at] ?? '', ...row])]
-  const widths = all[0].map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)))
-  const lines = all.map((row) =>
-    row
-      .map((one, column) => one.padStart(widths[column]))
-      .join('  ')
-      .trimEnd(),
-  )
-  return [head, ...lines, ...(rest ? [`… ${rest}`] : [])].join('\n')
+/** What says itself that it is a vega or vega-lite spec. */
+function vega(value: object): Bundle | undefined {
+  const { $schema, title } = value as Record<string, unknown>
+  if (typeof $schema !== 'string') return undefined
+  const [, name, version] =
+    /^https:\/\/vega\.github\.io\/schema\/(vega|vega-lite)\/v(\d+)[\d.]*\.json$/.exec($schema) ?? []
+  if (name === undefined) return undefined
+  const typeOf = (number: number) => `application/vnd.${name.replace('-', '')}.v${number}+json`
+  const numbers = [Number(version), Math.min(Number(version), NEWEST)]
+  const specs = Object.fromEntries(numbers.map((number) => [typeOf(number), value]))
+  return { ...specs, 'text/plain': `[${name}${typeof title === 'string' ? `: ${title}` : ''}]` }
 }

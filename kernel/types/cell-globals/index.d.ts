@@ -12,6 +12,8 @@ interface CellDisplay {
   svg(text: string): string
   png(bytes: Uint8Array): string
   jpeg(bytes: Uint8Array): string
+  /** A table: a list, map or object of rows, which are objects, lists or single values. */
+  table(rows: object): string
   /** Any MIME bundle: JSON types as objects, binary types as bytes. */
   bundle(data: Record<string, unknown>, metadata?: Record<string, unknown>): string
 }

@@ -185,6 +185,69 @@ kernelTests('displays', (cells) => {
     ],
   })
 
+  it('as much of a value is shown as a page can hold, however lists, strings and objects are nested', async () => {
+    const shown = async (code: string) => (await cells.data(code))['text/plain'] as string
+    const cube = (size: number, depth: number): string =>
+      depth === 0 ? '0' : `Array(${size}).fill(${cube(size, depth - 1)})`
+    for (const code of [
+      cube(100, 3),
+      cube(50, 5),
+      `Array.from({ length: 200 }, () => 'x'.repeat(20_000))`,
+      `Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => ['key' + i, i]))`,
+      `new Map(Array.from({ length: 500 }, (_, i) => [i, { all: Array(500).fill('a'.repeat(300)) }]))`,
+      `'x'.repeat(1_000_000)`,
+    ]) {
+      const text = await shown(code)
+      assert.ok(text.length < 100_000, `${code}: ${text.length}`)
+      assert.match(text, /\d more (items?|characters?|lines)/, code)
+    }
+    assert.doesNotMatch(await shown(cube(30, 2)), /more/)
+    assert.match(await shown(`Array.from({ length: 90 }, (_, i) => ({ i, text: 'row ' + i }))`), /row 89/)
+    const quiet = `let reads = 0; const counted = [{ get g() { reads++; return 1 } }, new Proxy([], { get() { reads++ } })]; counted`
+    await shown(quiet)
+    assert.equal(await shown('reads'), '0')
+  })
+
+  it('vega and vega-lite specs are told by their schema', async () => {
+    const spec = (name: string, version: string) =>
+      `({ $schema: 'https://vega.github.io/schema/${name}/v${version}.json', title: 'T', data: { values: [{ a: 1 }] }, mark: 'bar' })`
+    const five = await cells.data(spec('vega-lite', '5.8.0'))
+    assert.deepEqual(Object.keys(five).sort(), ['application/vnd.vegalite.v5+json', 'text/plain'])
+    assert.equal(five['application/vnd.vegalite.v5+json'].mark, 'bar')
+    assert.equal(five['text/plain'], '[vega-lite: T]')
+    const six = ['application/vnd.vegalite.v5+json', 'application/vnd.vegalite.v6+json', 'text/plain']
+    assert.deepEqual(Object.keys(await cells.data(spec('vega-lite', '6'))).sort(), six)
+    assert.ok('application/vnd.vega.v5+json' in (await cells.data(spec('vega', '5'))))
+    assert.deepEqual(Object.keys(await cells.data(`({ $schema: 'https://json-schema.org/draft/2020-12/schema' })`)), [
+      'text/plain',
+    ])
+  })
+
+  it('rows become a table', async () => {
+    const shown = async (rows: string) => (await cells.execute(`display.table(${rows})`)).of('display_data')[0].data
+    const people = await shown(
+      `[{ name: 'Ada <3', age: 36 }, { name: 'Alan', born: new Date(0), likes: ['a', { b: 1 }] }]`,
+    )
+    assert.match(people['text/html'], /2 × 4<.*<th>name<.*<th>age<.*<th>born<.*Ada &lt;3<.*<td>36<\/td><td><\/td>/)
+    assert.equal(
+      people['text/plain'],
+      [
+        '2 × 4',
+        '     name  age                      born              likes',
+        '0  Ada <3   36',
+        "1    Alan       1970-01-01T00:00:00.000Z  [ 'a', { b: 1 } ]",
+      ].join('\n'),
+    )
+    assert.match((await shown(`new Map([['x', [1, 2.123456789]]])`))['text/plain'], /^1 × 2\n +0 +1\nx +1 +2\.123457$/)
+    assert.match((await shown(`new Set(['a', 'b'])`))['text/plain'], /^2 × 1\n +value\n0 +a\n1 +b$/)
+    assert.match((await shown(`{ first: { v: 1 } }`))['text/plain'], /^1 × 1\n +v\nfirst +1$/)
+    assert.match((await shown(`Array.from({ length: 70 }, (_, i) => [i])`))['text/html'], /70 × 1 \(20 more rows\)/)
+    assert.match(
+      (await cells.execute('display.table(5 as any)')).error!.evalue as string,
+      /display.table expects a list, map or object of rows but was given 5/,
+    )
+  })
+
   it('an error that is a value shows where it was made', async () => {
     assert.match(
       (await cells.data("\nnew TypeError('made')"))['text/plain'],

@@ -209,6 +209,9 @@ await new Promise((done, failed) => thread.on('message', done).on('error', faile
       ['void 0', null],
       ['if (true) 5', null],
       ['console.log(1)', null],
+      ['(x: number) => x', '[Function (anonymous)]'],
+      ['async () => 1', '[AsyncFunction (anonymous)]'],
+      ['const named = () => 1; named', '[Function: named]'],
     ]
     it('is shown, unless it is undefined, assigned, declared or followed by ;', () => cells.follow(shown))
 
