@@ -1,13 +1,10 @@
 /**
  * Progress bars: a display that changes at most ten times a second and ends as one static line, as saved notebooks should hold.
- * Bars inside another one take turns on one line for each label, however often they begin.
+ * Bars inside another one stand in its columns, and take turns on one line for each label, however often they begin.
  */
 import type { Host } from './host.js'
+import { Lines, type Line, type Row } from './lines.js'
 import { currentTurn } from './turn.js'
-
-/** Front ends redraw whole outputs: more often would cost more than the work. */
-const EVERY_MS = 100
-const WIDTH = 30
 
 export interface ProgressOptions {
   label?: string
@@ -52,39 +49,6 @@ async function* asynchronous(items: AsyncIterable<unknown>, bar: Bar): AsyncGene
   }
 }
 
-/** Where a bar is drawn. */
-class Line {
-  taken = false
-  private readonly id: string
-  private drawn = performance.now()
-  private last: string
-
-  constructor(
-    private readonly host: Host,
-    private text: string,
-  ) {
-    this.last = text
-    this.id = host.display({ 'text/plain': text })
-  }
-
-  get due(): boolean {
-    return performance.now() - this.drawn >= EVERY_MS
-  }
-
-  /** Draws `text` if that is due; else a later text, or `finish`, takes care of it. */
-  draw(text: string): void {
-    this.text = text
-    if (this.due) this.finish()
-  }
-
-  finish(): void {
-    if (this.text === this.last) return
-    this.drawn = performance.now()
-    this.last = this.text
-    this.host.update(this.id, { 'text/plain': this.text })
-  }
-}
-
 /** Those that have not ended. */
 const running: ProgressBar[] = []
 
@@ -95,42 +59,43 @@ class ProgressBar implements Bar {
   private readonly turn = currentTurn()?.id
   /** The outermost bar that this one is inside. */
   private readonly outer?: ProgressBar
+  private readonly lines: Lines
   private readonly line: Line
   /** Of the bars inside this one, by label. */
-  private readonly lines = new Map<string, Line[]>()
+  private readonly inner = new Map<string, Line[]>()
   private done = 0
   private ended = false
 
   constructor(host: Host, { label = '', total }: ProgressOptions = {}) {
     if (total !== undefined && !(total >= 0))
       throw new RangeError(`progress: total is ${total}; expected 0 or more steps`)
-    this.label = label === '' ? '' : `${label}: `
-    this.total = total
+    this.label = label === '' ? '' : `${label.replace(/\s+/g, ' ')}:`
+    this.total = total === Infinity ? undefined : total
     this.outer = running.find(({ turn, outer }) => turn === this.turn && !outer)
-    const lines = this.outer?.lines.get(label) ?? []
-    const free = lines.find((line) => !line.taken)
-    free?.draw(this.text())
-    this.line = free ?? new Line(host, this.text())
-    this.line.taken = true
-    if (!free) this.outer?.lines.set(label, [...lines, this.line])
+    this.lines = this.outer?.lines ?? new Lines(host)
+    const lines = this.outer?.inner.get(label) ?? []
+    const free = lines.find(({ taken }) => !taken)
+    this.line = free ?? this.lines.add(this.row())
+    if (free) {
+      free.taken = true
+      free.draw(this.row())
+    } else this.outer?.inner.set(label, [...lines, this.line])
     running.push(this)
   }
 
   step(steps = 1): void {
     this.done += steps
-    if (!this.ended && this.line.due) this.line.draw(this.text())
+    if (!this.ended && this.line.due) this.line.draw(this.row())
   }
 
   end(): void {
     if (this.ended) return
+    const seconds = duration(this.seconds())
+    this.line.draw({ ...this.row(), rest: `in ${seconds} ${this.rate()}`.trimEnd() })
     this.ended = true
-    running.splice(running.indexOf(this), 1)
-    for (const line of [...this.lines.values()].flat()) line.finish()
-    const { label, done } = this
-    const count = this.total === undefined ? String(done) : `${done}/${this.total}`
-    this.line.draw(`${label}${count} in ${duration(this.seconds())}${this.rate()}`)
     this.line.taken = false
-    if (!this.outer || this.outer.ended) this.line.finish()
+    running.splice(running.indexOf(this), 1)
+    if (!this.outer || this.outer.ended) this.lines.settle()
   }
 
   private seconds(): number {
@@ -141,16 +106,16 @@ class ProgressBar implements Bar {
     const seconds = this.seconds()
     if (this.done === 0 || seconds === 0) return ''
     const rate = this.done / seconds
-    return rate >= 1 ? ` (${short(rate)}/s)` : ` (${short(1 / rate)} s each)`
+    return rate >= 1 ? `(${short(rate)}/s)` : `(${short(1 / rate)} s each)`
   }
 
-  private text(): string {
+  private row(): Row {
     const { label, done, total } = this
-    if (total === undefined) return `${label}${done}${this.rate()}`
-    const share = total === 0 ? 1 : Math.min(1, done / total)
-    const full = Math.round(share * WIDTH)
+    if (total === undefined) return { label, count: String(done), rest: this.rate() }
+    const share = total === 0 ? 1 : Math.max(0, Math.min(1, done / total))
     const left = done === 0 ? '' : `, ${duration((this.seconds() / done) * Math.max(0, total - done))} left`
-    return `${label}${'█'.repeat(full)}${'░'.repeat(WIDTH - full)} ${done}/${total}${this.rate()}${left}`
+    const room = `${total}/${total}`.length
+    return { label, share, count: `${done}/${total}`, room, rest: `${this.rate()}${left}` }
   }
 }
 

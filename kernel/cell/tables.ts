@@ -100,7 +100,7 @@ function htmlTable({ head, names, dtypes, labels, rows, rest }: Table): string {
   return `<table><caption style="text-align: left">${escaped(caption)}</caption><thead>${line('th', '', names)}${dtypes.length > 0 ? line('td', 'dtype', dtypes) : ''}</thead><tbody>${body}</tbody></table>`
 }
 
-function escaped(text: string): string {
+export function escaped(text: string): string {
   const names: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
   return text.replace(/[&<>"]/g, (one) => names[one])
 }

@@ -141,7 +141,8 @@ kernelTests('displays', (cells) => {
       const updates = of('update_display_data').filter(({ transient }) => transient.display_id === id)
       return (updates.at(-1)?.data ?? data)['text/plain'] as string
     })
-    const names = ['outer: 3/3 in ', 'inner: 1000/1000 in ', 'other: 1/1 in ', '2/2 in ', '2/2 in ', 'forgotten: 0']
+    const empty = '             2/2 in '
+    const names = ['outer:       3/3 in ', 'inner: 1000/1000 in ', 'other:       1/1 in ', empty, empty, 'forgotten: 0']
     assert.deepEqual(
       last.map((line, at) => line.slice(0, names[at].length)),
       names,
@@ -149,6 +150,43 @@ kernelTests('displays', (cells) => {
     assert.ok(of('update_display_data').length < 60, String(of('update_display_data').length))
     const next = await cells.execute('for (const n of progress([1])) void n')
     assert.equal(next.of('display_data').length, 1)
+  })
+
+  it('bars inside a bar stand in its columns, whatever is wider', async () => {
+    const { published } = await cells.execute(`const wait = () => new Promise((r) => setTimeout(r, 55))
+      for (const n of progress([1, 2], { label: 'a <b>' })) {
+        for (const m of progress([1, 2, 3], { label: '層\\n層 ü' })) await wait()
+        const free = progress.bar({ label: 'free' })
+        for (let i = 0; i < 3; i++) { await wait(); free.step(5000) }
+        free.end()
+        for (const m of progress(Array(10).keys(), { label: 'longest of all', total: 12 })) await wait()
+      }`)
+    const screen = new Map<string, { plain: string; html: string }>()
+    const aligned = () => {
+      const lines = [...screen.values()]
+      const told = lines.map(({ plain }) => plain).join('\n')
+      const ends = lines.map(({ plain }) =>
+        plain
+          .replace(/層/g, 'XX')
+          .replace(/ü/g, 'u')
+          .search(/(?<=\d)( in | \(|$)/),
+      )
+      assert.ok(ends[0] > 0 && new Set(ends).size === 1, told)
+      const widths = lines.map(({ html }) => [...html.matchAll(/width: (\d+)ch/g)].map(([, width]) => width).join())
+      assert.equal(new Set(widths).size, 1, `${widths.join(' ')}\n${told}`)
+      return widths[0]
+    }
+    const seen: string[] = []
+    for (const { type, content } of published) {
+      if (!type.endsWith('display_data')) continue
+      screen.set(content.transient.display_id, { plain: content.data['text/plain'], html: content.data['text/html'] })
+      if ([...screen.values()][0].plain.includes(' in ')) continue // all become static, one after another
+      if (type === 'display_data' || screen.size === 4) seen.push(aligned()) // before that, lines make room for the next
+    }
+    assert.ok(seen.length > 6)
+    assert.deepEqual([...new Set(seen)], ['6,30,3', '8,30,3', '15,30,5'])
+    assert.equal(aligned(), '15,5')
+    assert.match([...screen.values()][0].html, /<span [^>]*>a &lt;b&gt;:<\/span>/)
   })
 
   it('real danfojs frames are tables', async () => {
