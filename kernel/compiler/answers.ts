@@ -1,6 +1,7 @@
 /** Questions about code that is not run: completion, inspection, completeness. */
 import type * as tsTypes from 'typescript'
 import type { Compiler, TypeScript } from './compile.js'
+import { completePath } from './paths.js'
 import type { Completeness, Completion, Inspection } from './protocol.js'
 
 /** TypeScript's words for what an entry is → those that front ends have icons for. */
@@ -29,6 +30,8 @@ const BEFORE = 'export {};\n'.length // what the converter puts before each cell
 export function complete(compiler: Compiler, declarations: string, code: string, cursor: number): Completion {
   const found = compiler.converter.complete(declarations, code, cursor)
   const entries = found.original?.entries ?? []
+  const path = entries.length === 0 ? completePath(compiler.ts, code, cursor) : undefined
+  if (path) return path
   const kinds = new Map(entries.map(({ name, kind }) => [name, kind as string]))
   const typeOf = (text: string) => {
     const kind = kinds.get(text) ?? 'text'
@@ -102,18 +105,30 @@ function infoAt(compiler: Compiler, declarations: string, code: string, cursor: 
     const text = `${code}\n;type __asked = ${name}`
     return ask(text, text.length)
   }
-  const callee = calleeAt(compiler.ts, code, cursor)
-  return callee === undefined ? undefined : ask(code, callee)
+  const call = callAt(compiler.ts, code, cursor)
+  if (!call) return undefined
+  const { expression, arguments: given, end } = call
+  // Type parameters of which nothing is known yet would read as `unknown`.
+  const bare = code.slice(0, expression.end) + ' '.repeat(end - expression.end) + code.slice(end)
+  return ask(given!.length === 0 ? bare : code, expression.end)
 }
 
-/** Where the name of the function ends in whose argument list the cursor stands. */
-function calleeAt(ts: TypeScript, code: string, cursor: number): number | undefined {
+/** The call in whose argument list the cursor stands. */
+function callAt(
+  ts: TypeScript,
+  code: string,
+  cursor: number,
+): tsTypes.CallExpression | tsTypes.NewExpression | undefined {
   const file = ts.createSourceFile('cell.ts', code, ts.ScriptTarget.Latest, true)
-  let found: number | undefined
+  // A list that goes on ends, for the parser, at its last word.
+  const at = code.slice(0, cursor).trimEnd().length
+  let found: tsTypes.CallExpression | tsTypes.NewExpression | undefined
   const visit = (node: tsTypes.Node): void => {
-    if (cursor < node.pos || cursor > node.end) return
-    if (ts.isCallExpression(node) || ts.isNewExpression(node))
-      if (node.arguments && cursor >= node.arguments.pos) found = node.expression.end
+    if (at < node.pos || at > node.end) return
+    if ((ts.isCallExpression(node) || ts.isNewExpression(node)) && node.arguments && at >= node.arguments.pos) {
+      const closed = node.getChildren(file).at(-1)?.kind === ts.SyntaxKind.CloseParenToken
+      if (!closed || cursor <= node.end) found = node
+    }
     ts.forEachChild(node, visit)
   }
   visit(file)

@@ -46,6 +46,10 @@ const COMPLETIONS: [code: string, replaced: string, first: string[], exactly?: b
   ["import { readFileS‸ } from 'node:fs'", 'readFileS', ['readFileSync'], true],
   ['// comm‸', '', [], true],
   ["'str‸'", '', [], true],
+  ["add('loc‸", 'loc', ['local.ts'], true],
+  ['add(`./su‸`)', 'su', ['sub/'], true],
+  ["'🙂'; add('sub/‸')", '', ['inner.ts'], true],
+  ["add('nowhere/‸')", '', [], true],
 ]
 
 const INSPECTIONS: [code: string, detail: number, expected: RegExp | undefined][] = [
@@ -62,6 +66,13 @@ const INSPECTIONS: [code: string, detail: number, expected: RegExp | undefined][
   ['add(‸', 0, /^function add\(/],
   ['add(1, ‸2)', 0, /^function add\(/],
   ['Math.max(1, add(‸))', 0, /^function add\(/],
+  ['add(1, ‸', 0, /^function add\(/],
+  ['add(\n  1,\n  ‸', 0, /^function add\(/],
+  ['Math.max(add(1), ‸', 0, /^\(method\) Math\.max\(/],
+  ['Math.max(add(1) ‸', 0, /^\(method\) Math\.max\(/],
+  ['add(1)\n‸', 0, undefined],
+  ["['a'].map(‸)", 0, /map<U>\(callbackfn: \(value: string[^)]*\) => U/],
+  ["const mapped = ['a'].map(‸", 0, /map<U>\(callbackfn: \(value: string/],
   ['new G(‸)', 0, /^constructor G\(\): G/],
   ["'🙂'; table.be‸ta", 0, /^\(property\) beta: \{/],
   ['g.si‸de', 0, /side: \{/],
