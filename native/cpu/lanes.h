@@ -16,6 +16,9 @@ namespace ZS_ISA {
 
 constexpr int kLanes = 16;
 
+// Before a loop over an array of lanes: unrolled at once, or GCC keeps the array in memory besides.
+#define ZS_UNROLL _Pragma("GCC unroll 8")
+
 inline float bits_to_float(uint32_t bits) {
   float value;
   std::memcpy(&value, &bits, 4);
@@ -65,6 +68,13 @@ inline void load_bf16_pairs(const uint16_t* p, Lanes& even, Lanes& odd) {
   const __m512i x = _mm512_loadu_si512(p);
   even.v = _mm512_castsi512_ps(_mm512_slli_epi32(x, 16));
   odd.v = _mm512_castsi512_ps(_mm512_and_si512(x, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
+}
+// Even and odd elements back in order: the first 16, then the others.
+inline void interleave(Lanes& a, Lanes& b) {
+  const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const __m512 even = a.v;
+  a.v = _mm512_permutex2var_ps(even, low, b.v);
+  b.v = _mm512_permutex2var_ps(even, _mm512_add_epi32(low, _mm512_set1_epi32(8)), b.v);
 }
 // Fixed tree: lane i with i+8, then +4, +2, +1.
 inline float sum(Lanes a) {
@@ -132,6 +142,15 @@ inline void load_bf16_pairs(const uint16_t* p, Lanes& even, Lanes& odd) {
   even = {_mm256_castsi256_ps(_mm256_slli_epi32(x, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(y, 16))};
   odd = {_mm256_castsi256_ps(_mm256_and_si256(x, high)), _mm256_castsi256_ps(_mm256_and_si256(y, high))};
 }
+inline Lanes interleave_half(__m256 a, __m256 b) {
+  const __m256 low = _mm256_unpacklo_ps(a, b), high = _mm256_unpackhi_ps(a, b);
+  return {_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31)};
+}
+inline void interleave(Lanes& x, Lanes& y) {
+  const Lanes even = x;
+  x = interleave_half(even.a, y.a);
+  y = interleave_half(even.b, y.b);
+}
 inline float sum(Lanes x) {
   const __m256 h = _mm256_add_ps(x.a, x.b);
   const __m128 q = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
@@ -186,6 +205,12 @@ inline void load_bf16_pairs(const uint16_t* p, Lanes& even, Lanes& odd) {
     even.x[i] = bits_to_float(static_cast<uint32_t>(p[2 * i]) << 16);
     odd.x[i] = bits_to_float(static_cast<uint32_t>(p[2 * i + 1]) << 16);
   }
+}
+inline void interleave(Lanes& a, Lanes& b) {
+  float x[2 * kLanes];
+  for (int i = 0; i < kLanes; ++i) x[2 * i] = a.x[i], x[2 * i + 1] = b.x[i];
+  a = load(x);
+  b = load(x + kLanes);
 }
 inline float sum(Lanes a) {
   for (int half = 8; half; half /= 2)

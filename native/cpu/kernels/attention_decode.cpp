@@ -1,7 +1,8 @@
 // One query row of each head of a group against one chunk of slots: every key and value is read once for all heads of a batch.
-// The chunk is one stream of bytes, keys then values then mostly the next chunk's keys, fetched in that order a fixed way ahead.
-// Tried and lost (Zen 4, one thread, bfloat16, headDim 64, GB/s of 32): fetching into the first-level cache 15-20 (25 as it is), 4 KB
-// ahead 18, tile by tile instead of in order 19, long rows of values by halves over the whole chunk instead of 32 slots 12-15 of 20.
+// The chunk is one stream of bytes, keys then values then mostly the next chunk's keys, read strictly in order: where a line is soon
+// worked off, the CPU's own prefetching follows best, and ours would only be in its way; where it is not, we fetch, as much as is read.
+// Tried and lost (Zen 4, one thread, GB/s of 31): ours always 20-28 (27-34 where the CPU's is used), the CPU's always 14-23 (23-28 where
+// ours is), two tiles of keys side by side 16-24, rows of values by halves without ours 16-18, ours into the first-level cache 14-24.
 #include "cpu/kernels/attention_parts.h"
 
 namespace zs {
@@ -13,78 +14,96 @@ constexpr int kRegisters = 32;
 #else
 constexpr int kRegisters = 8;  // of 16 lanes
 #endif
-constexpr int32_t kValueSlots =
-    32;  // slots whose values stay in the first-level cache while vector after vector of dims is summed
 
-// Tiles read side by side: enough chains to hide the latency of a fused multiply-add, two accumulators each.
-constexpr int tiles_at_once(int heads) { return kRegisters < 32 ? (heads == 1 ? 2 : 1) : heads == 1 ? 4 : 2; }
-// Vectors of dims summed side by side, one accumulator each.
-constexpr int vectors_at_once(int heads) { return kRegisters < 32 ? (heads > 2 ? 1 : heads == 2 ? 2 : 4) : 4; }
-
-// Bytes between what is read and what is fetched: two runs of tiles.
+// Vectors of dims summed side by side at most. Without fetching, whole rows of values: eight.
+constexpr int widest(int heads, bool fetch) {
+  if (kRegisters < 32) return heads > 2 ? 1 : heads == 2 ? 2 : 4;
+  return fetch ? 4 : 8;
+}
+// Whether a line keeps G heads busy for more than four fused multiply-adds.
 template <class Storage, int G>
+constexpr bool slow() {
+  return G * kLine / static_cast<int64_t>(kLanes * sizeof(typename Storage::Element)) > 4;
+}
+// Slots whose values stay in the first-level cache while one part of their dims or heads is summed after another.
+constexpr int32_t value_slots(bool fetch) { return fetch ? 64 : 16; }
+// Bytes between what is read and what is fetched: four tiles.
+template <class Storage>
 int64_t distance(int32_t d) {
-  return 2 * tiles_at_once(G) * static_cast<int64_t>(d) * kLanes *
-         static_cast<int64_t>(sizeof(typename Storage::Element));
+  return 4 * static_cast<int64_t>(d) * kLanes * static_cast<int64_t>(sizeof(typename Storage::Element));
 }
 
 // Logits of G heads into e; highest[g] = the largest.
-template <class Storage, int G>
+template <class Storage, int G, bool kFetch>
 void logits(const DecodeTask& task, const float* const* q, float* const* e, float* highest) {
-  constexpr int T = tiles_at_once(G);
   const auto* keys = static_cast<const typename Storage::Element*>(task.chunk.keys);
   const int64_t tile = static_cast<int64_t>(task.d) * kLanes;
-  const int32_t slots = task.chunk.slots, tiles = static_cast<int32_t>(round_up(slots, kLane) / kLane);
-  const char* const ahead = static_cast<const char*>(task.chunk.keys) + distance<Storage, G>(task.d);
-  const int64_t tile_bytes = tile * static_cast<int64_t>(sizeof *keys);
   const Lanes scale = all(task.scale);
   Lanes top[G];
   for (int g = 0; g < G; ++g) top[g] = all(-kInfinity);
-  const auto finish = [&](int32_t t, int g, Lanes dot) {
-    Lanes x = dot * scale;
-    if (task.chunk.bias) x = x + load(task.chunk.bias + t * kLanes);
-    x = only(x, slots - static_cast<int64_t>(t) * kLanes);
-    store(e[g] + t * kLanes, x);
-    top[g] = max(top[g], x);
-  };
-  int32_t t = 0;
-  for (; t + T <= tiles; t += T) {
-    Lanes result[G][T];
-    dots<Storage, G, T, true>(keys + t * tile, task.d, q, result, ahead + t * tile_bytes);
-    for (int g = 0; g < G; ++g)
-      for (int i = 0; i < T; ++i) finish(t + i, g, result[g][i]);
-  }
-  for (; t < tiles; ++t) {
-    Lanes result[G][1];
-    dots<Storage, G, 1, true>(keys + t * tile, task.d, q, result, ahead + t * tile_bytes);
-    for (int g = 0; g < G; ++g) finish(t, g, result[g][0]);
+  for (int32_t slot = 0; slot < task.chunk.slots; slot += kLanes, keys += tile) {
+    Lanes dot[G][1];
+    dots<Storage, G, 1, kFetch>(keys, task.d, q, dot, reinterpret_cast<const char*>(keys) + distance<Storage>(task.d));
+    for (int g = 0; g < G; ++g) {
+      Lanes x = dot[g][0] * scale;
+      if (task.chunk.bias) x = x + load(task.chunk.bias + slot);
+      x = only(x, task.chunk.slots - slot);
+      store(e[g] + slot, x);
+      top[g] = max(top[g], x);
+    }
   }
   for (int g = 0; g < G; ++g) highest[g] = largest(top[g]);
 }
 
-// out[g] += e[g][slot] * value row, for G heads, slots [from, to) and C vectors of dims from `at` on.
-template <class Storage, int G, int C>
+// out[r] += e[r][slot] * value row, for R heads, slots [from, to) and C vectors of dims from `at` on, in the storage's own order.
+// `ahead` goes on by as many lines as are read.
+template <class Storage, int R, int C, bool kFetch>
 void values(const typename Storage::Element* row, int64_t padded, int32_t from, int32_t to, const float* const* e,
-            float* const* out, int64_t at, int64_t ahead) {
-  Lanes acc[G][C];
-  for (int g = 0; g < G; ++g)
-    for (int c = 0; c < C; ++c) acc[g][c] = load(out[g] + at + c * kLanes);
+            float* const* out, int64_t at, const char*& ahead) {
+  Lanes acc[R][C];
+  ZS_UNROLL
+  for (int r = 0; r < R; ++r) {
+    ZS_UNROLL
+    for (int c = 0; c < C; ++c) acc[r][c] = load(out[r] + at + c * kLanes);
+  }
   row += from * padded + at;
   for (int32_t slot = from; slot < to; ++slot, row += padded) {
-    for (int c = 0; c < C; c += static_cast<int>(kLine / (kLanes * static_cast<int64_t>(sizeof *row))))
-      prefetch(reinterpret_cast<const char*>(row + c * kLanes) + ahead);
+    if (kFetch) {
+      constexpr int64_t kRead = static_cast<int64_t>(C * kLanes * sizeof *row);
+      for (int64_t line = 0; line < kRead; line += kLine) prefetch(ahead + line);
+      ahead += kRead;
+    }
     Lanes v[C];
-    for (int c = 0; c < C; ++c) v[c] = Storage::row(row + c * kLanes);
-    for (int g = 0; g < G; ++g) {
-      const Lanes p = all(e[g][slot]);
-      for (int c = 0; c < C; ++c) acc[g][c] = fma(p, v[c], acc[g][c]);
+    if (C == 1) v[0] = Storage::row(row);
+    ZS_UNROLL
+    for (int c = 0; c + 1 < C; c += 2) Storage::two(row + c * kLanes, v[c], v[c + 1]);
+    ZS_UNROLL
+    for (int r = 0; r < R; ++r) {
+      const Lanes p = all(e[r][slot]);
+      ZS_UNROLL
+      for (int c = 0; c < C; ++c) acc[r][c] = fma(p, v[c], acc[r][c]);
     }
   }
-  for (int g = 0; g < G; ++g)
-    for (int c = 0; c < C; ++c) store(out[g] + at + c * kLanes, acc[g][c]);
+  ZS_UNROLL
+  for (int r = 0; r < R; ++r) {
+    ZS_UNROLL
+    for (int c = 0; c < C; ++c) store(out[r] + at + c * kLanes, acc[r][c]);
+  }
 }
 
-template <class Storage, int G>
+// The same for G heads and all dims from `at` on: C vectors at a time, then fewer.
+template <class Storage, int G, int C, bool kFetch>
+void all_values(const typename Storage::Element* rows, int64_t padded, int32_t from, int32_t to, const float* const* e,
+                float* const* out, int64_t at, const char*& ahead) {
+  constexpr int R = C == 8 && G > 2 ? 2 : G;  // heads whose sums find room in registers
+  for (; at + C * kLanes <= padded; at += C * kLanes) {
+    values<Storage, R, C, kFetch>(rows, padded, from, to, e, out, at, ahead);
+    if constexpr (R < G) values<Storage, G - R, C, kFetch>(rows, padded, from, to, e + R, out + R, at, ahead);
+  }
+  if constexpr (C > 1) all_values<Storage, G, C / 2, kFetch>(rows, padded, from, to, e, out, at, ahead);
+}
+
+template <class Storage, int G, bool kFetch>
 void heads(const DecodeTask& task, int32_t first) {
   const int64_t padded = round_up(task.d, kLane);
   const float* q[G];
@@ -94,7 +113,7 @@ void heads(const DecodeTask& task, int32_t first) {
     e[g] = task.e + (first + g) * task.e_stride;
     out[g] = task.out + (first + g) * padded;
   }
-  logits<Storage, G>(task, q, e, task.highest + first);
+  logits<Storage, G, kFetch>(task, q, e, task.highest + first);
   const int64_t slots = round_up(task.chunk.slots, kLane);
   for (int g = 0; g < G; ++g) {
     const Lanes highest = all(task.highest[first + g]);
@@ -108,16 +127,29 @@ void heads(const DecodeTask& task, int32_t first) {
   }
   for (int g = 0; g < G; ++g)
     for (int64_t at = 0; at < padded; at += kLanes) store(out[g] + at, zero());
-  constexpr int C = vectors_at_once(G);
+  constexpr int C = widest(G, kFetch), kAtOnce = C == 8 && G > 2 ? 4 : C;  // vectors of dims of all G heads
   const auto* rows = static_cast<const typename Storage::Element*>(task.chunk.values);
-  const int64_t ahead = distance<Storage, G>(task.d);
-  for (int32_t from = 0; from < task.chunk.slots; from += kValueSlots) {
-    const int32_t to = from + kValueSlots < task.chunk.slots ? from + kValueSlots : task.chunk.slots;
-    int64_t at = 0;
-    for (; at + C * kLanes <= padded; at += C * kLanes)
-      values<Storage, G, C>(rows, padded, from, to, e, out, at, ahead);
-    for (; at < padded; at += kLanes) values<Storage, G, 1>(rows, padded, from, to, e, out, at, ahead);
+  const char* ahead = static_cast<const char*>(task.chunk.values) + distance<Storage>(task.d);
+  const int32_t step = padded <= kAtOnce * kLanes ? kChunk : value_slots(kFetch);
+  for (int32_t from = 0; from < task.chunk.slots; from += step) {
+    const int32_t to = from + step < task.chunk.slots ? from + step : task.chunk.slots;
+    all_values<Storage, G, C, kFetch>(rows, padded, from, to, e, out, 0, ahead);
   }
+  if constexpr (C > 1)
+    for (int g = 0; g < G; ++g)
+      for (int64_t at = 0; at + 2 * kLanes <= padded; at += 2 * kLanes) {
+        Lanes a = load(out[g] + at), b = load(out[g] + at + kLanes);
+        Storage::in_order(a, b);
+        store(out[g] + at, a);
+        store(out[g] + at + kLanes, b);
+      }
+}
+
+template <class Storage, int G>
+void heads(const DecodeTask& task, int32_t first) {
+  if constexpr (kRegisters == 32 && !slow<Storage, G>())
+    if (round_up(task.d, kLane) <= widest(G, false) * kLanes) return heads<Storage, G, false>(task, first);
+  heads<Storage, G, true>(task, first);
 }
 
 template <class Storage>
