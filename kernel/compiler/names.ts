@@ -47,7 +47,7 @@ export function handOn(ts: TypeScript, js: string): string {
       )
     } else if (ts.isImportDeclaration(statement)) after(importedNames(ts, statement), give)
     else if (ts.isFunctionDeclaration(statement) || ts.isClassDeclaration(statement)) {
-      if (statement.name && !statement.modifiers) after([statement.name.text], give)
+      if (statement.name) after([statement.name.text], give)
     }
   }
   return edits.reduceRight((text, { from, to, text: put }) => text.slice(0, from) + put + text.slice(to), js)

@@ -11,6 +11,16 @@ kernelTests('the language of cells', (cells) => {
         ['new Box(twice({ x: n })).inside', '22'],
         ['twice({ y: 1 })', /^Cell \[\d+\]:1:9 - error TS2345: [^]*'y' does not exist/],
       ],
+      'functions of every kind are known to later cells': [
+        [
+          'async function later() { return 1 }\nexport async function* each() { yield await later() }\nfunction* all() { yield 2 }',
+        ],
+        ['abstract class Shape { abstract area(): number }\nexport default async function last() { return 3 }', null],
+        [
+          'const seen: unknown[] = []; for await (const one of each()) seen.push(one)\nseen.push(...all(), await later(), await last(), typeof Shape)\nseen',
+          "[ 1, 2, 1, 3, 'function' ]",
+        ],
+      ],
       'all kinds are declared again, with other types': [
         [
           'const a = 1; type T = { x: number }; interface I { y: string }; enum E { A, B }; class C { z = 2 }\nfunction f(x: number) { return x }',
