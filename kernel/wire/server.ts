@@ -124,7 +124,7 @@ export class Server implements Kernel {
   private async replyTo(handler: Handler | undefined, request: Message): Promise<Reply | undefined> {
     const type = request.header.msg_type
     if (!handler) return failure('UnknownMessage', `this kernel does not know messages of type ${JSON.stringify(type)}`)
-    if (this.doomed.has(request)) return { status: 'aborted', execution_count: this.executionCount }
+    if (this.doomed.has(request)) return { status: 'aborted' } // with a count, front ends would mark the cell as one that ran
     try {
       return (await handler.handle(request, this)) ?? undefined
     } catch (error) {

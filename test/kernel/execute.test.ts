@@ -69,7 +69,7 @@ kernelTests('requests to run', (cells) => {
     for (const code of ['"second"', '"third"']) ids.push(await kernel.begin(code))
     const [, second, third] = await Promise.all(ids.map((id) => kernel.finish(id)))
     for (const outcome of [second, third]) {
-      assert.equal(outcome.reply.content.status, 'aborted')
+      assert.deepEqual(outcome.reply.content, { status: 'aborted' })
       assert.deepEqual(
         outcome.published.map(({ type }) => type),
         ['status', 'status'],
