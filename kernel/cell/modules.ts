@@ -214,7 +214,7 @@ export class Modules {
     this.sideModules.set(path, module)
     const home = this.home(source)
     const run = (kind: string) => {
-      const text = `(${kind} (exports, require, module, __filename, __dirname, ${SCOPE}) {\n${data}\n})`
+      const text = `(${kind} (exports, require, module, __filename, __dirname, ${SCOPE}) { 'use strict'\n${data}\n})`
       const body = runInThisContext(text, { filename: path }) as (...args: unknown[]) => unknown
       return body(module.exports, home.require, module, source, dirname(source), this.scopeOf(about, home))
     }

@@ -111,7 +111,8 @@ export class Runner {
     const home = this.modules.home(path)
     await this.waits.wait(this.modules.preload(imports))
     // A function of its own, so that the cell may declare `require` and the like itself.
-    const text = `(function (exports, ${NAMES}, require, ${SCOPE}, __filename, __dirname) { return async () => {\n${code}\n} })`
+    const parameters = `exports, ${NAMES}, require, ${SCOPE}, __filename, __dirname`
+    const text = `(function (${parameters}) { 'use strict'; return async () => {\n${code}\n} })` // strict, as modules are
     const make = runInThisContext(text, { filename: cell.file }) as Make
     const { exports, define } = this.variables
     const handOn = (name: string, how: PropertyDescriptor) => {

@@ -197,12 +197,15 @@ function withOwnTimers(host: WatchHost): WatchHost {
   return host
 }
 
+/** Stand in all that is a module's; elsewhere too at times, which costs a pass and no more. */
+const MODULE_WORDS = /(?<![.$\p{ID_Continue}])(import|export)(?![$\p{ID_Continue}])/u
+
 /** In place of TypeScript's own, which the converter calls for what it made: most cells have nothing to do with modules any more. */
 function toCommonJs(ts: TypeScript, work: () => Work) {
   return (source: string, options: import('typescript').TranspileOptions): import('typescript').TranspileOutput => {
     const { text, map } = splitInlineMap(source)
     const pass: Pass = { imports: [], inner: map }
-    if (!/^(import|export)\b/m.test(text)) {
+    if (!MODULE_WORDS.test(text)) {
       work().passes.set(text, pass)
       return { outputText: text }
     }

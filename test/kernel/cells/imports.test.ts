@@ -74,6 +74,11 @@ kernelTests('imports', (cells) => {
     'ES modules': [
       ["import d, { e } from 'esm'\nimport { s } from 'esm/sub'\n[d, e, s]", "[ 'default', 'esm', 'sub' ]"],
     ],
+    'imports behind a comment, or behind other code': [
+      ["/* why */ import { e as noted } from 'esm'\nnoted", "'esm'"],
+      ["noted; import { e as behind } from 'esm'; behind", "'esm'"],
+      ['`\nimport { ${behind} }\nexport`', "'\\nimport { esm }\\nexport'"],
+    ],
     'CommonJS packages, by name and as a whole': [
       [
         "import { c } from 'cjs'\nimport whole from 'cjs'\nimport * as all from 'cjs'\n[c, whole.c, all.c]",

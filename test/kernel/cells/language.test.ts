@@ -189,6 +189,9 @@ await new Promise((done, failed) => thread.on('message', done).on('error', faile
         ],
       ],
       'a pasted script begins with #!': [['#!/usr/bin/env -S node\n7', '7']],
+      'code is strict, as that of modules is': [
+        ['const ice: any = Object.freeze({ a: 1 })\nice.a = 2', /^TypeError: Cannot assign to read only property 'a'/],
+      ],
       'JSX is off, and the error says so': [
         ['const el = (\n  <div>hi</div>)', /:2:3 - error TS17004: JSX is off in cells: show HTML with display\.html/],
       ],
