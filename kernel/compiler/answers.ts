@@ -44,7 +44,7 @@ export function complete(compiler: Compiler, declarations: string, code: string,
   // In a string: the converter knows only names.
   const start = span ? span.start - BEFORE : code.slice(0, cursor).search(/[^'"`/\s]*$/)
   const typed = code.slice(start, cursor)
-  const fits = (text: string) => text.startsWith(typed) && text !== 'cell-globals'
+  const fits = (text: string) => text.startsWith(typed) && !text.startsWith('cell-globals')
   return { matches: found.candidates.filter(fits).map(match), start, end: span ? start + span.length : cursor }
 }
 

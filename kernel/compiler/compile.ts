@@ -2,7 +2,7 @@
  * TypeScript cells to JavaScript: tslab's converter (types carried from cell to cell), with its compiler options mended
  * and a second pass of our own that makes awaits interruptible and keeps source maps.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Diagnostic, SourceFile } from 'typescript'
@@ -132,11 +132,12 @@ function loadTslab(shipped: ShippedPackage, work: () => Work): Tslab {
   ts.sys.getCurrentDirectory = () => process.cwd()
   const types = new TypeFiles(ts, shipped)
   const disk = new Disk(ts)
-  const roots = [HERE, dirname(converterPath)].map(nodeTypes).filter((root) => root !== undefined)
+  const roots = [HERE, dirname(converterPath)].map((folder) => nodeTypes(folder)).filter((root) => root !== undefined)
   const shared = new SharedFiles([
     dirname(tsPath),
     dirname(shipped.types),
     join(shipped.root, 'node_modules'),
+    join(shipped.root, 'kernel/types'),
     ...roots,
   ])
   loader.replace(tsPath, {
@@ -151,21 +152,35 @@ function loadTslab(shipped: ShippedPackage, work: () => Work): Tslab {
   return { ts, disk, types, shared, createConverter, isCompleteCode }
 }
 
-/** The folder that holds the `@types/node` which code in `folder` finds. */
-function nodeTypes(folder: string): string | undefined {
+/** The folder that holds the `@types/node` which code in `folder` finds, unless it is for a newer TypeScript than `most`. */
+function nodeTypes(folder: string, most?: number): string | undefined {
   const root = packageRoot(folder, '@types/node')
-  return root && dirname(root)
+  return root && (most === undefined || typescriptOf(root) <= most) ? dirname(root) : undefined
 }
+
+/** The TypeScript that a package of types says it needs, as a number that grows with its version. */
+function typescriptOf(root: string): number {
+  const { typeScriptVersion = '0' } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<
+    string,
+    string
+  >
+  const [major, minor = 0] = typeScriptVersion.split('.').map(Number)
+  return major * 1000 + minor
+}
+
+/** What this node has of the language; 22 has it all. */
+const LANGUAGE = 'union' in Set.prototype && 'withResolvers' in Promise ? ['cell-globals-22'] : []
 
 function watchHost(ts: TypeScript, shipped: ShippedPackage, roots: readonly string[], shared: SharedFiles) {
   return (...args: unknown[]): unknown => {
-    // Node's types: those of the notebook's folder if it has some, else ours, else the ones that tslab brings.
-    const nodes = [nodeTypes(ts.sys.getCurrentDirectory()), ...roots].filter((root) => root !== undefined)
+    // Node's types: those of the notebook's folder if it has some that can be read, else ours, else the ones that tslab brings.
+    const most = roots.length > 0 ? typescriptOf(join(roots[0], 'node')) : undefined
+    const nodes = [nodeTypes(ts.sys.getCurrentDirectory(), most), ...roots].filter((root) => root !== undefined)
     Object.assign(args[1] as object, {
       moduleResolution: ts.ModuleResolutionKind.Bundler, // reads `exports`, which tslab's Node10 does not
       inlineSourceMap: true,
       disableTopLevelAwait: false, // cells always run inside an async function
-      types: ['node', 'cell-globals'],
+      types: ['node', 'cell-globals', ...LANGUAGE],
       typeRoots: [...new Set(nodes), join(shipped.root, 'kernel/types')],
       lib: ['lib.es2023.d.ts'],
       moduleDetection: ts.ModuleDetectionKind.Force, // files without imports and exports can be imported too

@@ -1,8 +1,8 @@
 /** A Jupyter client for tests of the real, built kernel: driver.py speaks the protocol, this waits for what a test expects. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { leftOut } from '../left-out.js'
@@ -80,7 +80,12 @@ export class Kernel {
   private watchers: (() => void)[] = []
   private words = ''
 
-  private constructor(more: Record<string, string>) {
+  private constructor(more: Record<string, string>, files: Record<string, string>) {
+    for (const [path, text] of Object.entries(files)) {
+      const full = join(this.folder, path)
+      mkdirSync(dirname(full), { recursive: true })
+      writeFileSync(full, text)
+    }
     const ours = {
       JUPYTER_PATH: join(this.folder, 'share/jupyter'),
       JUPYTER_RUNTIME_DIR: this.folder,
@@ -98,9 +103,9 @@ export class Kernel {
     createInterface({ input: this.driver.stdout! }).on('line', (line) => this.heard(JSON.parse(line) as Json))
   }
 
-  /** `environment`: more variables for the kernel. */
-  static async start(environment: Record<string, string> = {}): Promise<Kernel> {
-    const kernel = new Kernel(environment)
+  /** `environment`: more variables for the kernel; `files`: what lies in its folder before it starts. */
+  static async start(environment: Record<string, string> = {}, files: Record<string, string> = {}): Promise<Kernel> {
+    const kernel = new Kernel(environment, files)
     await kernel.until(() => kernel.pid > 0, 'the kernel to start')
     await kernel.until(() => kernel.messages.some((m) => m.type === 'iopub_welcome'), 'iopub_welcome')
     return kernel

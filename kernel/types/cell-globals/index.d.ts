@@ -1,3 +1,5 @@
+/// <reference path="language.d.ts" />
+
 /** The names that every cell knows beside Node's own; a cell may declare its own instead. */
 
 interface CellDisplay {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { ROOT } from '../client.js'
+import { Kernel, ROOT } from '../client.js'
 import { kernelTests, textOf, uncoloured } from './cells.js'
 
 const ADDON = join(ROOT, 'build/Release/zslab.node')
@@ -252,5 +252,26 @@ kernelTests('imports', (cells) => {
       [look, "'1.02'"],
       ['n.nope', /error TS2339/],
     ])
+  })
+
+  it('types of Node that are for a newer TypeScript than the kernel’s stay unread, others are taken', async () => {
+    const value = async (typeScriptVersion: string) => {
+      const kernel = await Kernel.start(
+        {},
+        {
+          'node_modules/@types/node/package.json': JSON.stringify({
+            name: '@types/node',
+            types: 'i.d.ts',
+            typeScriptVersion,
+          }),
+          'node_modules/@types/node/i.d.ts': 'declare const process: { only: true }',
+        },
+      )
+      const { error } = await kernel.execute('process.pid')
+      await kernel.stop()
+      return textOf(error)
+    }
+    assert.equal(await value('99.1'), '')
+    assert.match(await value('5.0'), /Property 'pid' does not exist on type '{ only: true; }'/)
   })
 })

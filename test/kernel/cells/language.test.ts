@@ -124,6 +124,28 @@ kernelTests('the language of cells', (cells) => {
       ],
     }))
 
+  describe('the library', () =>
+    cells.table({
+      'what this node has is known to its types': [
+        ['[3, 1].toSorted().with(0, 5).toSpliced(1, 1, 7).toReversed()', '[ 7, 5 ]'],
+        [
+          'const some: readonly string[] = ["b", "a"]; some.toSorted((x, y) => (x < y ? -1 : 1))[0].toUpperCase()',
+          "'A'",
+        ],
+        ['new Float32Array([2, 1]).toSorted().with(1, 4)', 'Float32Array(2) [ 1, 4 ]'],
+        ['"a".isWellFormed()', 'true'],
+        ['const growing = new ArrayBuffer(1, { maxByteLength: 4 }); growing.resize(3); growing.byteLength', '3'],
+        ...('union' in Set.prototype
+          ? ([
+              ["Object.groupBy([1, 2], (n) => (n > 1 ? 'big' : 'small')).big", '[ 2 ]'],
+              ['const { promise, resolve } = Promise.withResolvers<number>(); resolve(5); await promise', '5'],
+              ["new Set([1]).union(new Set(['a'])).size", '2'],
+              ['(await Array.fromAsync([1], String))[0].length', '1'],
+            ] as const)
+          : ([['Object.groupBy([1], String)', /Property 'groupBy' does not exist/]] as const)),
+      ],
+    }))
+
   describe('syntax', () =>
     cells.table({
       'await stands anywhere at the top': [
