@@ -74,7 +74,7 @@ function frame(site: NodeJS.CallSite): string | undefined {
       .replace(/^(async )?Proxy\./, '$1')}`
   }
   const at = placeOf(cell, site)
-  const name = site.getFunctionName()
+  const name = site.getFunctionName()?.replace(/^exports\..*/, '') // the last expression's
   const where = at ? `${cell.label}:${at.line + 1}:${at.column + 1}` : cell.label
   const method = site.getMethodName()
   const type = site.getTypeName()

@@ -15,7 +15,7 @@ import { collector, type Checked, type Findings } from './diagnostics.js'
 import { Disk } from './disk.js'
 import { keepNoBooks } from './light.js'
 import { Loader } from './loader.js'
-import { keepNamespaces } from './namespaces.js'
+import { forgetGlobals, keepNamespaces } from './namespaces.js'
 import { parseErrors, prepare } from './prepare.js'
 import { emitAll, sidePath } from './program.js'
 import type { Compiled, Maps, SideFile } from './protocol.js'
@@ -87,7 +87,8 @@ export class Compiler {
     const findings: Findings = { complaints: [], missing: [], untyped: [] }
     const { passes } = (Compiler.work = { prepared, findings, seen: this.seen, passes: new Map() })
     this.disk.refresh()
-    const result = this.converter.convert(declarations, prepared.text)
+    const known = forgetGlobals(this.ts, declarations, prepared.file)
+    const result = this.converter.convert(known, prepared.text)
     this.disk.notFound(findings.missing)
     if (result.diagnostics.length > 0) return { ok: false, complaints: findings.complaints }
     const { imports, inner, outer } = passes.get(result.output!)!
@@ -95,7 +96,7 @@ export class Compiler {
       ok: true,
       compiled: {
         code: withoutPreamble(result.output!),
-        declarations: keepNamespaces(this.ts, declarations, result.declOutput ?? '', prepared.names),
+        declarations: keepNamespaces(this.ts, known, result.declOutput ?? '', prepared.names),
         names: [...prepared.names],
         lastExpression: result.lastExpressionVar,
         imports,

@@ -5,7 +5,7 @@
  */
 import type * as tsTypes from 'typescript'
 import type { TypeScript } from './compile.js'
-import { bindings, importedNames } from './prepare.js'
+import { bindings, hoistedNames, importedNames } from './prepare.js'
 
 /** The name under which a cell's code finds `CellNames`. */
 export const NAMES = '__names'
@@ -48,7 +48,7 @@ export function handOn(ts: TypeScript, js: string): string {
     } else if (ts.isImportDeclaration(statement)) after(importedNames(ts, statement), give)
     else if (ts.isFunctionDeclaration(statement) || ts.isClassDeclaration(statement)) {
       if (statement.name) after([statement.name.text], give)
-    }
+    } else after(hoistedNames(ts, statement), share)
   }
   return edits.reduceRight((text, { from, to, text: put }) => text.slice(0, from) + put + text.slice(to), js)
 }

@@ -124,9 +124,20 @@ export function declaredNames(ts: TypeScript, file: tsTypes.SourceFile): Set<str
       return statement.declarationList.declarations.flatMap(({ name }) => bindings(ts, name))
     if (ts.isImportDeclaration(statement)) return importedNames(ts, statement)
     const { name } = statement as { name?: tsTypes.Node }
-    return name && ts.isIdentifier(name) ? [name.text] : []
+    return name && ts.isIdentifier(name) ? [name.text] : hoistedNames(ts, statement)
   })
   return new Set(names)
+}
+
+/** The `var`s within a statement, which are variables of the cell as well. */
+export function hoistedNames(ts: TypeScript, node: tsTypes.Node): string[] {
+  if (ts.isFunctionLike(node) || ts.isClassLike(node) || ts.isModuleDeclaration(node)) return []
+  const own =
+    ts.isVariableDeclarationList(node) && !(node.flags & ts.NodeFlags.BlockScoped)
+      ? node.declarations.flatMap(({ name }) => bindings(ts, name))
+      : []
+  ts.forEachChild(node, (child) => void own.push(...hoistedNames(ts, child)))
+  return own
 }
 
 export function bindings(ts: TypeScript, name: tsTypes.BindingName): string[] {

@@ -1,15 +1,18 @@
 /** What tslab's converter asks of TypeScript's programs, in places where it expects less than cells do. */
 import { isAbsolute } from 'node:path'
+import type * as tsTypes from 'typescript'
 import type { TypeScript } from './compile.js'
 import { handOn } from './names.js'
+import { hoistedNames } from './prepare.js'
 import type { Host } from './shorthand.js'
 import { guardAwaits } from './transform.js'
 
 /** Files above the notebook's folder, under a name that the converter takes for one below. */
 const OUTSIDE = '__outside__'
 
-/** What the converter takes for the cell's JavaScript. */
+/** What the converter takes for the cell's JavaScript and declarations. */
 const CELL = 'outDir/__tslab__.js'
+const DECLARATIONS = 'outDir/__tslab__.d.ts'
 
 /** The real path of a side output. */
 export function sidePath(path: string): string {
@@ -34,7 +37,8 @@ export function emitAll(ts: TypeScript, host: Host): Host {
       let declared = false
       const place: typeof write = (path, text, ...rest) => {
         declared ||= path.endsWith('.d.ts')
-        const made = path === CELL ? handOn(ts, text) : text
+        const more = path === DECLARATIONS && file ? hoisted(ts, builder.getProgram(), file) : ''
+        const made = path === CELL ? handOn(ts, text) : text + more
         write?.(isAbsolute(path) ? `outDir/${OUTSIDE}${path}` : path, made, ...rest)
       }
       const result = emit(file, place, cancellation, declarationsOnly, transformers)
@@ -48,4 +52,21 @@ export function emitAll(ts: TypeScript, host: Host): Host {
     return builder
   }
   return host
+}
+
+/** Declarations of the `var`s that stand within statements of `file`: TypeScript's own lack them. */
+function hoisted(ts: TypeScript, program: tsTypes.Program, file: tsTypes.SourceFile): string {
+  const names = file.statements
+    .filter((one) => !ts.isVariableStatement(one))
+    .flatMap((statement) => hoistedNames(ts, statement))
+  if (names.length === 0) return ''
+  const checker = program.getTypeChecker()
+  const { locals } = file as unknown as { locals: Map<string, tsTypes.Symbol> }
+  const typeOf = (name: string) =>
+    checker.typeToString(
+      checker.getTypeOfSymbolAtLocation(locals.get(name)!, file),
+      undefined,
+      ts.TypeFormatFlags.NoTruncation,
+    )
+  return [...new Set(names)].map((name) => `declare var ${name}: ${typeOf(name)};\n`).join('')
 }

@@ -4,6 +4,7 @@
  */
 import type * as tsTypes from 'typescript'
 import type { TypeScript } from './compile.js'
+import { isGlobal } from './namespaces.js'
 
 export type Host = tsTypes.WatchCompilerHostOfFilesAndCompilerOptions<tsTypes.EmitAndSemanticDiagnosticsBuilderProgram>
 
@@ -18,7 +19,10 @@ export function writeShorthandsOut(ts: TypeScript, host: Host): Host {
       const { getSymbolAtLocation } = checker
       checker.getSymbolAtLocation = (node) => {
         const { parent } = ts.getOriginalNode(node)
-        return isShorthand(ts, parent) ? checker.getShorthandAssignmentValueSymbol(parent) : getSymbolAtLocation(node)
+        const symbol = isShorthand(ts, parent)
+          ? checker.getShorthandAssignmentValueSymbol(parent)
+          : getSymbolAtLocation(node)
+        return symbol?.declarations?.some((one) => isWithinGlobal(ts, one)) ? undefined : symbol
       }
       const before = [writeOut(ts), ...(transformers?.before ?? [])]
       try {
@@ -34,6 +38,11 @@ export function writeShorthandsOut(ts: TypeScript, host: Host): Host {
 
 const isShorthand = (ts: TypeScript, node: tsTypes.Node | undefined): node is tsTypes.ShorthandPropertyAssignment =>
   node !== undefined && ts.isShorthandPropertyAssignment(node)
+
+/** What an earlier cell declared globally is no variable of a cell. */
+function isWithinGlobal(ts: TypeScript, node: tsTypes.Node | undefined): boolean {
+  return node !== undefined && (isGlobal(ts, node) || isWithinGlobal(ts, node.parent))
+}
 
 function writeOut(ts: TypeScript): tsTypes.TransformerFactory<tsTypes.SourceFile> {
   return (context) => {

@@ -20,6 +20,7 @@ const PLACES: Record<string, string> = {
   'in a constructor': 'class K { constructor(readonly a: number) { throw ‸new Error() } }\nnew K(1)',
   'in a generator': 'function* g(): Generator<number> { yield 1; throw ‸new Error() }\n[...g()]',
   'in an async generator': 'for await (const _ of (async function* () { yield 1; throw ‸new Error() })()) {}',
+  'in a callback of a constructor': 'class Calls { constructor(f: () => void) { f() } }\nnew Calls(() => { throw ‸new Error() })\n0',
   'in a sort': '[3, 1, 2].sort((a: number, b) => {\n  throw ‸new Error()\n})',
   'in forEach': '[1].forEach((x: number) => { throw ‸new Error() })',
   'in a replacement': "'abc'.replace(/b/, (): string => { throw ‸new Error() })",

@@ -53,6 +53,27 @@ kernelTests('the language of cells', (cells) => {
         ['namespace N { export const w = 2 }\nN.w', '2'],
         ['N.v', /error TS2339/],
       ],
+      'what is declared globally is added to and declared anew, and is no variable of a cell': [
+        [
+          'declare global { interface String { shout(): string; mark: number } var glob: number, other: 1 }\nString.prototype.shout = function () { return this.toUpperCase() }\nglob = 4; globalThis.glob++',
+        ],
+        ['declare global { interface String { mark: string } interface Number { twice(): number } }', null],
+        ['Number.prototype.twice = function () { return +this * 2 }\nconst marked: string = "".mark', null],
+        ["'x'.shout() + (4).twice() + glob + String(5)", "'X855'"],
+        ['glob = 7; const { glob: copy } = globalThis; [{ glob }, copy]', '[ { glob: 7 }, 7 ]'],
+        ["declare global { var glob: string }\nglobalThis.glob = 'text'", null],
+        ["glob.toUpperCase() + 'y'.shout()", "'TEXTY'"],
+      ],
+      'what var declares within statements is known to later cells': [
+        [
+          "for (var step = 0; step < 3; step++) ;\nif (step) { var { inner = 'i' } = {} as { inner?: string }; try { var list = [1] } catch {} }\nconst get = () => [step, list.length]\nfor (let hidden = 0; hidden < 1; hidden++) { const hidden2 = 1; (() => { var hidden3 = 1 })() }",
+        ],
+        ['step = 9; list.push(step); [inner.length, ...get()]', '[ 1, 9, 2 ]'],
+        ['hidden', /error TS2304/],
+        ['hidden3', /error TS2304/],
+        ["throw new Error('early')\nfor (var unreached = 0; ; ) break", /early/],
+        ['unreached', /error TS2304/],
+      ],
       'a variable is one and the same in all cells': [
         [
           'let n = 1; var v = 1; function get() { return [n, v, p] }\nconst set = (to: number) => { n = to }\nlet { p } = { p: 1 }',
