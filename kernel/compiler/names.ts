@@ -50,7 +50,13 @@ export function handOn(ts: TypeScript, js: string): string {
       if (statement.name) after([statement.name.text], give)
     } else after(hoistedNames(ts, statement), share)
   }
-  return edits.reduceRight((text, { from, to, text: put }) => text.slice(0, from) + put + text.slice(to), js)
+  let at = 0
+  const pieces = edits.map(({ from, to, text }) => {
+    const before = js.slice(at, from)
+    at = to
+    return before + text
+  })
+  return pieces.join('') + js.slice(at)
 }
 
 function exportedBy(ts: TypeScript, statement: tsTypes.Statement): string[] {

@@ -55,7 +55,7 @@ kernelTests('the language of cells', (cells) => {
       ],
       'what is declared globally is added to and declared anew, and is no variable of a cell': [
         [
-          'declare global { interface String { shout(): string; mark: number } var glob: number, other: 1 }\nString.prototype.shout = function () { return this.toUpperCase() }\nglob = 4; globalThis.glob++',
+          'declare global { interface String { shout(): string; mark: number } var glob: number, other: 1 }\nString.prototype.shout = function () { return this.toUpperCase() }\nglobalThis.glob = 4; glob++',
         ],
         ['declare global { interface String { mark: string } interface Number { twice(): number } }', null],
         ['Number.prototype.twice = function () { return +this * 2 }\nconst marked: string = "".mark', null],
