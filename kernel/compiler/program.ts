@@ -14,6 +14,8 @@ const OUTSIDE = '__outside__'
 const CELL = 'outDir/__tslab__.js'
 const DECLARATIONS = 'outDir/__tslab__.d.ts'
 
+type File = tsTypes.SourceFile & { locals?: Map<string, unknown>; original?: tsTypes.Node }
+
 /** The real path of a side output. */
 export function sidePath(path: string): string {
   const at = path.indexOf(`/${OUTSIDE}/`)
@@ -27,9 +29,11 @@ export function emitAll(ts: TypeScript, host: Host): Host {
     const builder = create.apply(host, args)
     const { emit, getSourceFile } = builder
     builder.getSourceFile = (path) => {
-      const file = getSourceFile(path) as
-        ({ locals?: Map<string, unknown> } & ReturnType<typeof getSourceFile>) | undefined
+      const file = getSourceFile(path) as File | undefined
       file?.locals?.delete('__global') // `declare global`: not a name that could be exported
+      // What awaits something in parentheses is parsed twice; asked for its imports and its path, TypeScript would look at the first
+      // file, which has none, and fail where a declaration needs a type that the cell does not name.
+      if (file) file.original = undefined
       return file
     }
     builder.emit = (file, write, cancellation, declarationsOnly, given) => {

@@ -254,6 +254,26 @@ kernelTests('imports', (cells) => {
     ])
   })
 
+  it('a cell that awaits something in parentheses may hold values of types that it does not name', async () => {
+    pack(
+      'maker',
+      { types: 'i.d.ts', main: 'i.js' },
+      {
+        'i.js': 'exports.make = () => ({ n: 1 })',
+        'i.d.ts': "import type { Made } from './made'\nexport declare function make(): Made",
+        'made.d.ts': 'export interface Made { n: number }',
+      },
+    )
+    await cells.follow([
+      [
+        "import { make } from 'maker'\nconst made = make(), later = await (await Promise.resolve([1])).concat([2])\nlater",
+        '[ 1, 2 ]',
+      ],
+      ['made.n.toFixed(1)', "'1.0'"],
+      ['made.m', /Property 'm' does not exist on type 'Made'/],
+    ])
+  })
+
   it('types of Node that are for a newer TypeScript than the kernel’s stay unread, others are taken', async () => {
     const value = async (typeScriptVersion: string) => {
       const kernel = await Kernel.start(
