@@ -1,11 +1,11 @@
-/** Values that do not know how to show themselves but are known by their shape: plotly and vega specs, frames, numbers, pictures. */
+/** Values that do not know how to show themselves but are known by their shape: plotly and vega specs, frames, numbers, pictures, elements of a page. */
 import type { Bundle } from './protocol.js'
 import { frame } from './tables.js'
 
 /** A bundle for `value` without its text/plain where only the ordinary text is there; undefined: nothing known. */
 export function shapeOf(value: unknown): Bundle | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  return picture(value) ?? numbers(value) ?? plotly(value) ?? vega(value) ?? frame(value)
+  return picture(value) ?? element(value) ?? numbers(value) ?? plotly(value) ?? vega(value) ?? frame(value)
 }
 
 // ---------------------------------------------------------------- pictures
@@ -24,6 +24,20 @@ function picture(value: object): Bundle | undefined {
 function pictured(type: string, value: Uint8Array): Bundle {
   const name = type.slice('image/'.length).toUpperCase()
   return { [type]: Buffer.from(value).toString('base64'), 'text/plain': `[${name}, ${value.byteLength} bytes]` }
+}
+
+/** What libraries make that draw into a document: a canvas, SVG or HTML. */
+function element(value: object): Bundle | undefined {
+  const { toDataURL, getContext, outerHTML } = value as Record<string, unknown>
+  if (typeof toDataURL === 'function' && typeof getContext === 'function') {
+    const [, bytes] = /^data:image\/png;base64,(.+)$/.exec(String(toDataURL.call(value, 'image/png'))) ?? []
+    if (bytes !== undefined) return pictured('image/png', Buffer.from(bytes, 'base64'))
+  }
+  if (typeof outerHTML !== 'string') return undefined
+  const about = (kind: string) => ({ 'text/plain': `[${kind}, ${outerHTML.length} characters]` })
+  if (!/^<svg\b/i.test(outerHTML)) return { 'text/html': outerHTML, ...about('HTML') }
+  const named = outerHTML.replace(/^<svg(?![^>]*\sxmlns=)/i, '<svg xmlns="http://www.w3.org/2000/svg"')
+  return { 'image/svg+xml': named, ...about('SVG') }
 }
 
 // ---------------------------------------------------------------- typed arrays

@@ -261,6 +261,20 @@ kernelTests('displays', (cells) => {
     ])
   })
 
+  it('canvases and elements of a page are pictures and HTML', async () => {
+    const canvas = `({ getContext() {}, toDataURL(type: string) { return 'data:' + type + ';base64,AQI=' } })`
+    assert.deepEqual(await cells.data(canvas), { 'image/png': 'AQI=', 'text/plain': '[PNG, 2 bytes]' })
+    const element = (html: string) => `class Element { get outerHTML() { return '${html}' } }\nnew Element()`
+    const svg = await cells.data(element('<svg width="1"><g/></svg>'))
+    assert.equal(svg['image/svg+xml'], '<svg xmlns="http://www.w3.org/2000/svg" width="1"><g/></svg>')
+    const named = '<svg width="1" xmlns="http://www.w3.org/2000/svg"></svg>'
+    assert.equal((await cells.data(element(named)))['image/svg+xml'], named)
+    assert.deepEqual(await cells.data(element('<b>x</b>')), {
+      'text/html': '<b>x</b>',
+      'text/plain': '[HTML, 8 characters]',
+    })
+  })
+
   it('rows become a table', async () => {
     const shown = async (rows: string) => (await cells.execute(`display.table(${rows})`)).of('display_data')[0].data
     const people = await shown(
