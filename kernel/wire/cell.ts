@@ -94,6 +94,7 @@ export class Cell {
 
   /** Answers when the process has done what was asked and all that it printed until then was passed on. */
   async ask<T = unknown>(request: CellRequest, origin?: Origin): Promise<T> {
+    if (this.stopping) throw new CellDied('the kernel is shutting down')
     this.start()
     const asked = this.current!
     const id = ++this.requests // before any wait: an interrupt from here on is meant for it

@@ -3,6 +3,8 @@
 const PERIOD_MS = 10_000
 /** Lines of their own in each period. */
 const LINES = 10
+/** Kinds that are counted apart in each period. */
+const KINDS = 20
 
 export class Drops {
   private told = 0
@@ -18,7 +20,8 @@ export class Drops {
   count(what: string, why: string): void {
     this.timer ??= setInterval(() => this.sum(), this.period).unref()
     if (this.told++ < LINES) return this.log(`${what} was dropped: ${why}`)
-    const line = `${what}: ${why}`
+    const known = `${what}: ${why}`
+    const line = this.untold.has(known) || this.untold.size < KINDS ? known : 'something else'
     this.untold.set(line, (this.untold.get(line) ?? 0) + 1)
   }
 

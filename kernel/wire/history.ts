@@ -41,6 +41,7 @@ export class History {
   private worker?: Worker
   private readonly pending = new Map<number, { resolve(lines: Line[]): void; reject(error: Error): void }>()
   private asked = 0
+  private told?: string
 
   constructor(private readonly file = historyFile()) {}
 
@@ -49,11 +50,16 @@ export class History {
     return {
       close: (output) => {
         const entry: Entry = { line, input, output: output ?? null }
-        this.ask((id) => ({ op: 'add', id, entry })).catch((error: Error) =>
-          console.error(`a cell is missing from the history: ${error.message}`),
-        )
+        this.ask((id) => ({ op: 'add', id, entry })).catch((error: Error) => this.missing(error.message))
       },
     }
+  }
+
+  /** Once for each reason: it may be the same for all that follow. */
+  private missing(why: string): void {
+    if (why !== this.told)
+      console.error(`cells are missing from the history: ${why}; ZSLAB_HISTORY names another file, or none`)
+    this.told = why
   }
 
   /** `content` of a history_request. */
@@ -65,10 +71,11 @@ export class History {
 
   /** Writes what waits. */
   async stop(): Promise<void> {
-    if (!this.worker) return
+    const { worker } = this // one that fails is forgotten meanwhile
+    if (!worker) return
     const limit = new Promise<void>((resolve) => setTimeout(resolve, END_MS).unref())
     await Promise.race([this.ask((id) => ({ op: 'end', id })).catch(() => undefined), limit])
-    await this.worker.terminate()
+    await worker.terminate()
   }
 
   private ask(make: (id: number) => ToHistory): Promise<Line[]> {
@@ -88,11 +95,14 @@ export class History {
       if ('error' in message) pending?.reject(new Error(message.error))
       else pending?.resolve(message.lines)
     })
-    worker.on('error', (error) => {
-      if (this.worker === worker) this.worker = undefined
+    const ended = (error: Error) => {
+      if (this.worker !== worker) return
+      this.worker = undefined
       for (const { reject } of this.pending.values()) reject(error)
       this.pending.clear()
-    })
+    }
+    worker.on('error', ended)
+    worker.on('exit', () => ended(new Error('its thread ended')))
     return worker
   }
 }

@@ -25,6 +25,7 @@ export class NativeText {
     stream.on('error', () => undefined)
     this.closed = new Promise((resolve) =>
       stream.once('close', () => {
+        this.push(this.decoder.decode()) // a character that was cut off
         this.over = true
         if (this.held !== '') emit(this.held)
         for (const done of this.waiting.values()) done()

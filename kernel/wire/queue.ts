@@ -81,6 +81,6 @@ export class SendQueue {
 
 export function sizeOf(parts: readonly Buffer[]): number {
   let bytes = 256 // what an empty message costs
-  for (const part of parts) bytes += part.byteLength
+  for (const part of parts) bytes += 128 + part.byteLength // and each part of it
   return bytes
 }

@@ -18,7 +18,7 @@ export class Server implements Kernel {
   executionCount = 0
   interrupts = 0
   deaths = 0
-  private stopping = false
+  private stopped?: Promise<void>
   private readonly tidy = new Tidy()
   private readonly sockets: Sockets
   /** The requests that cells work on, the last one last. */
@@ -60,8 +60,12 @@ export class Server implements Kernel {
     this.cell.interrupt()
   }
 
-  async shutdown(): Promise<void> {
-    this.stopping = true
+  /** However often it is asked for. */
+  shutdown(): Promise<void> {
+    return (this.stopped ??= this.stop())
+  }
+
+  private async stop(): Promise<void> {
     this.compiler.stop()
     await Promise.all([this.cell.stop(), this.history.stop()])
     await this.sockets.close()
@@ -124,6 +128,8 @@ export class Server implements Kernel {
   private async replyTo(handler: Handler | undefined, request: Message): Promise<Reply | undefined> {
     const type = request.header.msg_type
     if (!handler) return failure('UnknownMessage', `this kernel does not know messages of type ${JSON.stringify(type)}`)
+    // Anything else would start processes again.
+    if (this.stopped && type !== 'shutdown_request') return failure('KernelStopped', 'the kernel is shutting down')
     if (this.doomed.has(request)) return { status: 'aborted' } // with a count, front ends would mark the cell as one that ran
     try {
       return (await handler.handle(request, this)) ?? undefined
@@ -171,7 +177,7 @@ export class Server implements Kernel {
     this.deaths++
     this.compiler.forget()
     this.inputs.clear()
-    if (this.running.length > 0 || this.stopping) return // the request that ran is answered with the reason
+    if (this.running.length > 0 || this.stopped) return // the request that ran is answered with the reason
     this.sockets.print('stderr', `${told}\n`, this.last?.request.header)
   }
 }

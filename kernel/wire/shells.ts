@@ -12,6 +12,8 @@ const MOST = 1000
 export class Shells {
   private readonly main: Queue = { waiting: [], working: false }
   private readonly subs = new Map<string, Queue>()
+  /** Where each message came to: its subshell may be deleted while it is worked on. */
+  private readonly homes = new WeakMap<Message, Queue>()
 
   /** `handle`: answers one message; must not reject. */
   constructor(private readonly handle: (message: Message) => Promise<void>) {}
@@ -35,14 +37,15 @@ export class Shells {
   /** Resolves when the message has been handled. Throws where it names a subshell that there is not. */
   push(message: Message): Promise<void> {
     const queue = this.of(message)
+    this.homes.set(message, queue)
     const handled = new Promise<void>((done) => queue.waiting.push({ message, done }))
     if (!queue.working) void this.work(queue)
     return handled
   }
 
-  /** What waits behind `message` in its own queue. */
+  /** What waits behind `message` in its own queue; nothing where it came on another channel. */
   behind(message: Message): readonly Message[] {
-    return this.of(message).waiting.map((one) => one.message)
+    return this.homes.get(message)?.waiting.map((one) => one.message) ?? []
   }
 
   private of({ header }: Message): Queue {

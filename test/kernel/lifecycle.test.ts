@@ -1,9 +1,29 @@
 /** Restarts, shutdowns, and what is left when one of them is killed. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import { kernelTests } from './cells/cells.js'
 import { Kernel, MAIN } from './client.js'
+
+/** The processes of a kernel that runs in `folder`. */
+function processes(folder: string): number[] {
+  const at = (pid: string) => {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`)
+    } catch {
+      return undefined // it has ended
+    }
+  }
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && at(name) === folder)
+    .map(Number)
+}
+
+async function gone(left: () => unknown[]): Promise<void> {
+  for (let i = 0; i < 200 && left().length > 0; i++) await new Promise((resolve) => setTimeout(resolve, 50))
+  assert.deepEqual(left(), [])
+}
 
 kernelTests('beginning and end', (cells) => {
   let kernel: Kernel
@@ -36,6 +56,31 @@ kernelTests('beginning and end', (cells) => {
     assert.deepEqual(reply.content, { status: 'ok', restart: false })
     await other.stop()
     for (const one of [pid, cell]) assert.throws(() => process.kill(one, 0), { code: 'ESRCH' })
+  })
+
+  it('a shutdown or restart in the middle of a queue: nothing of it runs, nothing is left', async () => {
+    for (const how of ['shutdown', 'restart']) {
+      const other = await Kernel.start()
+      const busy = await other.begin(`console.log('go'); while (true) {}`, { stop_on_error: false })
+      await other.until(() => other.published(busy).some((m) => m.type === 'stream'), 'the cell to run')
+      const file = join(other.folder, 'ran')
+      for (let i = 0; i < 20; i++)
+        await other.begin(`require('fs').writeFileSync(${JSON.stringify(file)}, '')`, { stop_on_error: false })
+      const before = processes(other.folder)
+      assert.ok(before.length >= 3)
+      if (how === 'restart') await other.order({ op: 'restart' })
+      else {
+        const reply = other.ask('control', 'shutdown_request', { restart: false })
+        await other.order({ op: 'signal', name: 'SIGTERM' })
+        await reply
+        await gone(() => processes(other.folder))
+      }
+      await gone(() => before.filter((pid) => processes(other.folder).includes(pid)))
+      assert.ok(!existsSync(file), how)
+      if (how === 'restart') assert.equal((await other.execute('1 + 1')).result!.data['text/plain'], '2')
+      await other.stop()
+      await gone(() => processes(other.folder))
+    }
   })
 
   it('a killed kernel takes its cells with it', async () => {

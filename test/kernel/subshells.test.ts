@@ -61,6 +61,26 @@ kernelTests('beside a busy cell', (cells) => {
     assert.equal(await value('side + 1'), '6')
   })
 
+  it('a subshell that is deleted while it works ends as if it were there', async () => {
+    const { subshell_id } = (await kernel.ask('control', 'create_subshell_request', {})).content
+    const there = { subshell: subshell_id as string }
+    const send = (code: string) => kernel.send('shell', 'execute_request', { code }, there)
+    const works = await send(
+      `console.log('waits'); await new Promise((r) => { (globalThis as any).go = r }); throw new Error('late')`,
+    )
+    await kernel.until(() => kernel.published(works).some((m) => m.type === 'stream'), 'the cell to run')
+    const waits = await send('1')
+    const asks = await kernel.send('shell', 'kernel_info_request', {}, there)
+    assert.equal((await kernel.ask('control', 'delete_subshell_request', { subshell_id })).content.status, 'ok')
+    await kernel.execute('(globalThis as any).go()')
+    const { reply, error } = await kernel.finish(works)
+    assert.equal(error!.evalue, 'late')
+    assert.equal(reply.content.evalue, 'late')
+    assert.equal(reply.content.ename, 'Error')
+    assert.equal((await kernel.finish(waits)).reply.content.status, 'aborted')
+    assert.equal((await kernel.replyTo(asks)).content.status, 'ok')
+  })
+
   it('what timers print and throw after their cell ended belongs to that cell', async () => {
     const first = await kernel.execute(
       `setTimeout(() => console.log('late'), 300); setTimeout(() => { throw new Error('late throw') }, 310); setTimeout(() => void Promise.reject(new Error('late rejection')), 320)\nconst tick = setInterval(() => process.stdout.write('.'), 50)\nundefined`,

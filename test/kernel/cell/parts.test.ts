@@ -53,6 +53,15 @@ describe('cell: frames and text', () => {
       await text.drained(3)
     }
   })
+
+  it('a character of native text whose end never comes is not lost', async () => {
+    let got = ''
+    const stream = new PassThrough()
+    const text = new NativeText(stream, 's', (piece) => (got += piece))
+    stream.end(Buffer.from('last é').subarray(0, -1))
+    await text.closed
+    assert.equal(got, 'last \ufffd')
+  })
 })
 
 describe('cell: awaits', () => {

@@ -1,9 +1,12 @@
 /** The history's database: kept, shared by kernels side by side, never in the way. */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import type { Worker } from 'node:worker_threads'
+import { leftOut } from '../../left-out.js'
 import { build, ROOT } from '../client.js'
 import type { History as HistoryType } from '../../../kernel/wire/history.js'
 
@@ -92,5 +95,69 @@ describe('wire: history', function () {
     memory.add(1, 'y').close()
     assert.deepEqual(await memory.find({ hist_access_type: 'tail' }), [[1, 1, 'y']])
     assert.equal(statSync(file).size, size)
+  })
+
+  /** What the program writes on stderr, in a process of its own; `around`: a command that runs it. */
+  function told(program: string, ...around: string[]): string {
+    const from = pathToFileURL(join(ROOT, 'dist/kernel/wire/history.js')).href
+    const code = `import { History } from ${JSON.stringify(from)}; const history = new History(${JSON.stringify(file)}); ${program}; await history.stop()`
+    const path = join(folder, 'program.mjs')
+    writeFileSync(path, code)
+    const [command, ...words] = [...around, process.execPath, path]
+    const { status, stderr } = spawnSync(command, words, { encoding: 'utf8', timeout: 60_000 })
+    assert.equal(status, 0, stderr)
+    return stderr
+  }
+  const ADD = `for (let line = 1; line <= 200; line++) history.add(line, 'cell'.repeat(2000)).close()`
+
+  it('a thread that ends holds up neither a question nor the end; the next question finds another', async () => {
+    const history = make()
+    const tail = { hist_access_type: 'tail' }
+    const end = () => (history as unknown as { worker: Worker }).worker.terminate()
+    history.add(1, 'x').close()
+    assert.equal((await history.find(tail)).length, 1)
+    const asked = assert.rejects(history.find(tail), /its thread ended/)
+    void end()
+    await asked
+    assert.equal((await history.find(tail)).length, 1)
+    const stopped = history.stop()
+    void end()
+    await stopped
+  })
+
+  it('a file whose pages are damaged is told once, and the kernel goes on', async () => {
+    told(ADD)
+    const bytes = readFileSync(file)
+    writeFileSync(file, bytes.fill(0xab, 8192))
+    const said = told(
+      `${ADD}; await history.find({ hist_access_type: 'tail' }).catch((error) => console.error(error.message))`,
+    )
+    assert.match(
+      said,
+      /^cells are missing from the history: .*malformed; ZSLAB_HISTORY names another file, or none\n.*malformed\n$/,
+    )
+  })
+
+  it('a disk that is full or cannot be written is told once, and the kernel goes on', () => {
+    mkdirSync(join(folder, 'deep'))
+    const on = (options: string) => [
+      'unshare',
+      '-rm',
+      'sh',
+      '-c',
+      `mount -t tmpfs -o ${options} tmpfs "$0" && exec "$@"`,
+      join(folder, 'deep'),
+    ]
+    const [first, ...rest] = on('size=1m')
+    if (spawnSync(first, [...rest, 'true']).status !== 0)
+      return leftOut(
+        'a history on a disk that is full: no file system of the test’s own',
+        'run as root, or allow user namespaces (sysctl -w kernel.unprivileged_userns_clone=1)',
+      )
+    const find = `console.error((await history.find({ hist_access_type: 'tail' })).length)`
+    const full = told(`${ADD}; ${find}`, ...on('size=1m'))
+    assert.match(full, /^cells are missing from the history: .*; ZSLAB_HISTORY names another file, or none\n\d\d+\n$/)
+    const closed = told(`${ADD}; ${find}`, ...on('size=1m,ro'))
+    assert.match(closed, /^the history .* cannot be used \(.*\): it is kept for this session only\n200\n$/)
   })
 })

@@ -5,7 +5,7 @@ import { address, checkConnection, readConnection } from '../../../kernel/wire/c
 import { cursorOf, pointsTo } from '../../../kernel/wire/handlers/handler.js'
 import { Codec } from '../../../kernel/wire/message.js'
 import { Drops } from '../../../kernel/wire/drops.js'
-import { SendQueue } from '../../../kernel/wire/queue.js'
+import { SendQueue, sizeOf } from '../../../kernel/wire/queue.js'
 import { Seen } from '../../../kernel/wire/seen.js'
 import { ownFolder, written } from '../../src/model/files.js'
 
@@ -165,9 +165,24 @@ describe('wire: drops', () => {
     assert.equal(lines.length, 12)
     drops.sum()
   })
+
+  it('a flood that says something else each time is one line as well', () => {
+    const lines: string[] = []
+    const drops = new Drops((line) => lines.push(line))
+    for (let i = 0; i < 5000; i++) drops.count('a comm_msg', `its data is ${i}`)
+    drops.sum()
+    assert.equal(lines.length, 11)
+    assert.match(lines[10], /; 4970 × something else$/)
+    assert.ok(lines[10].length < 2000)
+    drops.sum()
+  })
 })
 
 describe('wire: send queue', () => {
+  it('counts what parts cost that are empty', () => {
+    assert.ok(sizeOf(Array<Buffer>(10_000).fill(Buffer.alloc(0))) > 1_000_000)
+  })
+
   it('one send at a time, in order, nothing lost', async () => {
     const sent: string[] = []
     let inFlight = 0
