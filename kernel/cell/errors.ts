@@ -29,6 +29,7 @@ const labels = new Map<string, CellSource>()
 const awaits = new WeakMap<object, { cell: CellSource; line: number; column: number }[]>()
 const KERNEL = dirname(dirname(fileURLToPath(import.meta.url)))
 const EXCERPT = 80 // columns; front ends wrap longer lines, and the caret would point elsewhere
+const REPEATED = 3 // equal frames that stay as they are
 const HEADER_LINES = 1 // the line that opens the function around a cell's code
 
 export function remember(cell: CellSource): void {
@@ -126,8 +127,22 @@ function contentOf(thrown: unknown, above: readonly unknown[]): ErrorContent {
   }
   if (thrown instanceof Interrupted) frames.length = 0
   const details = above.includes(error) ? ['(told above)'] : withoutStack(error, [...above, error])
-  const lines = [`${red(ename)}${evalue ? `: ${evalue}` : ''}`, ...excerptOf(frames), ...frames, ...details]
+  const lines = [`${red(ename)}${evalue ? `: ${evalue}` : ''}`, ...excerptOf(frames), ...folded(frames), ...details]
   return { ename, evalue, traceback: lines.flatMap((line) => line.split('\n')) }
+}
+
+/** Frames of a function that called itself, once. */
+function folded(frames: readonly string[]): string[] {
+  const shown: string[] = []
+  for (let at = 0; at < frames.length;) {
+    const end = frames.findIndex((frame, i) => i > at && frame !== frames[at])
+    const times = (end < 0 ? frames.length : end) - at
+    shown.push(
+      ...(times > REPEATED ? [frames[at], `    … and ${times - 1} more of these`] : frames.slice(at, at + times)),
+    )
+    at += times
+  }
+  return shown
 }
 
 /** V8 quotes a cell's code as it runs: `exports.f`, `(0 , node_path_1.f)`. */
@@ -150,7 +165,7 @@ function withoutStack(error: Error, above: readonly unknown[]): string[] {
   const { cause } = error
   const shown: string[] = []
   const skipped = ['stack', 'message', 'name', 'cause']
-  const own = Object.entries(error).filter(([name]) => !skipped.includes(name))
+  const own = Object.entries(error).filter(([name, value]) => !skipped.includes(name) && typeof value !== 'function')
   if (own.length > 0) shown.push(inspect(Object.fromEntries(own), { depth: 2 }))
   if (error instanceof AggregateError)
     for (const one of (error.errors as unknown[]).slice(0, 5))

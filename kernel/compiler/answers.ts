@@ -75,12 +75,15 @@ export function inspect(
     markdown: [
       `\`\`\`typescript\n${signature}\n\`\`\``,
       documentation,
-      tags.map(({ name, text }) => `*@${name}* ${text}`.trimEnd()).join('  \n'),
+      tags.map(({ name, text }) => `*@${name}* ${name === 'param' ? asCode(text) : text}`.trimEnd()).join('  \n'),
     ]
       .filter(Boolean)
       .join('\n\n'),
   }
 }
+
+/** The first word, which is a parameter's name. */
+const asCode = (text: string) => text.replace(/^[\p{ID_Continue}$.]+/u, '`$&`')
 
 /** Plain text; `{@link Name}` is the name and `{@link Name | words}` the words. */
 function words(parts: readonly tsTypes.SymbolDisplayPart[] = []): string {

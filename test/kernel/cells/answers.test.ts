@@ -134,6 +134,15 @@ kernelTests('completion and inspection', (cells) => {
     }
   })
 
+  it('parameters stand out in what is rendered', async () => {
+    const { content } = await cells.kernel.ask('shell', 'inspect_request', {
+      code: 'add',
+      cursor_pos: 3,
+      detail_level: 0,
+    })
+    assert.match(content.data['text/markdown'] as string, /\*@param\* `a` the first/)
+  })
+
   it('name? at a cell’s end opens its page', async () => {
     for (const [code, expected] of [
       ['add?', /^function add\([^]*@returns their sum$/],

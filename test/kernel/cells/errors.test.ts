@@ -20,7 +20,8 @@ const PLACES: Record<string, string> = {
   'in a constructor': 'class K { constructor(readonly a: number) { throw ‸new Error() } }\nnew K(1)',
   'in a generator': 'function* g(): Generator<number> { yield 1; throw ‸new Error() }\n[...g()]',
   'in an async generator': 'for await (const _ of (async function* () { yield 1; throw ‸new Error() })()) {}',
-  'in a callback of a constructor': 'class Calls { constructor(f: () => void) { f() } }\nnew Calls(() => { throw ‸new Error() })\n0',
+  'in a callback of a constructor':
+    'class Calls { constructor(f: () => void) { f() } }\nnew Calls(() => { throw ‸new Error() })\n0',
   'in a sort': '[3, 1, 2].sort((a: number, b) => {\n  throw ‸new Error()\n})',
   'in forEach': '[1].forEach((x: number) => { throw ‸new Error() })',
   'in a replacement': "'abc'.replace(/b/, (): string => { throw ‸new Error() })",
@@ -136,6 +137,16 @@ kernelTests('errors', (cells) => {
     const named = await cells.execute(`const f = new Error('y'); (f as any).name = { toString() { throw 1 } }; throw f`)
     assert.equal(named.reply.content.status, 'error')
     assert.equal(valueOf(await cells.execute('1')), '1')
+  })
+
+  it('a function that calls itself is named once, and functions are no news of an error', async () => {
+    const deep = `function deep(n: number): number {\n  if (n === 0) throw Object.assign(new Error('x'), { code: 'E', help() {} })\n  return deep(n - 1)\n}\ndeep(`
+    const text = await cells.error(`${deep}15)`)
+    assert.match(
+      text,
+      /at deep \(Cell \[\d+\]:3:10\)\n {4}… and 14 more of these\n {4}at Cell \[\d+\]:5:1\n\{ code: 'E' \}$/,
+    )
+    assert.equal((await cells.error(`${deep}3)`)).match(/:3:10/g)?.length, 3)
   })
 
   it('endless recursion is an error', async () => {
