@@ -116,12 +116,21 @@ export function errorOf(ts: TypeScript, complaints: readonly tsTypes.Diagnostic[
   }
   const shown = complaints.slice(0, SHOWN).map((one) => {
     const text = ts.formatDiagnosticsWithColorAndContext([withLabel(one, label)], host)
-    return calmer(text.replaceAll('\r', '').trimEnd())
+    return calmer(ofCells(text.replaceAll('\r', '').trimEnd()))
   })
   if (complaints.length > SHOWN) shown.push(red(`… and ${complaints.length - SHOWN} more`))
   const traceback = shown.join('\n\n').split('\n')
   const evalue = traceback[0].replace(/\u001b\[\d+m/g, '')
   return { ename: 'TypeScriptError', evalue, traceback }
+}
+
+/** Where two types have one name, TypeScript tells them apart by the converter's files. */
+function ofCells(text: string): string {
+  const where = { tslab: 'of this cell', prev: 'of an earlier cell' }
+  return text.replace(
+    /import\("[^"]*\/__(tslab|prev)__"\)\.([\p{ID_Continue}$.]+)/gu,
+    (_, file: keyof typeof where, name: string) => `${name} (${where[file]})`,
+  )
 }
 
 /** Of TypeScript's colours only red: the others are hard to read on the background of errors, light or dark. */

@@ -72,6 +72,16 @@ kernelTests('what TypeScript complains about', (cells) => {
     ],
   })
 
+  it('a class declared again is told from the one of earlier cells', async () => {
+    await cells.follow([
+      ['class Again { v = 1 }\nlet again = new Again()'],
+      [
+        "class Again { v = 'two' }\nagain = new Again()",
+        /TS2322: Type 'Again \(of this cell\)' is not assignable to type 'Again( \(of an earlier cell\))?'/,
+      ],
+    ])
+  })
+
   it('a cell with complaints changes nothing', async () => {
     await cells.follow([['let still = 1'], ['still = 2; const no: string = 5', /TS2322/], ['still', '1']])
   })
