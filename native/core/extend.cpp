@@ -1,5 +1,6 @@
 // Tokens on a living cache: one (a decode step, spec 5) in place, or a chunk of several (spec 5b) on a copy that replaces the layer when
 // all is done. Order of work: attend, update scores, choose, merge, place.
+#include <algorithm>
 #include <cmath>
 
 #include "core/work.h"
@@ -69,6 +70,22 @@ void need_notes(zs_cache& cache) {
   }
 }
 
+// While a head's chunks are read, what its end wants is fetched: with chunk c its scores, and with the i-th a share of the residual slots,
+// which are read last, since they lie elsewhere.
+void fetch_beside(Head& head, int32_t i, int32_t c, const KeyChunk& chunk, bool history) {
+  constexpr int64_t kLine = 64, kMost = int64_t{1} << 14;  // of many residual slots the first: reading on needs no help
+  const auto fetch = [](const void* from, int64_t bytes) {
+    for (int64_t at = 0; at < bytes; at += kLine) __builtin_prefetch(static_cast<const char*>(from) + at, 0, 2);
+  };
+  if (history) fetch(head.chunk_scores(c), chunk.slots * 4);
+  if (!head.residual.chunks() || i >= head.rest.chunks()) return;
+  const KeyChunk first = head.residual.chunk(0, nullptr);
+  const char* const keys = static_cast<const char*>(first.keys);
+  const char* const end = static_cast<const char*>(first.values) + first.slots * head.residual.geometry().padded() * 4;
+  const int64_t share = round_up(std::min<int64_t>(end - keys, kMost) / head.rest.chunks(), kLine);
+  fetch(keys + i * share, share);
+}
+
 struct StepMemory {
   int32_t chunks, group;
   int64_t padded;
@@ -113,9 +130,12 @@ bool step(zs_cache& cache, int32_t index, Layer& layer, const StepMemory& m, zs_
   const Place start{layer.step, layer.ring, layer.compressed};
   Place end = start;
 
-  const auto attend = [&](int64_t g, int32_t c) {
+  const auto attend = [&](int64_t g, int32_t i) {
+    Head& head = layer.heads[static_cast<size_t>(g)];
+    const int32_t c = (i + head.residual.chunks()) % chunks;
     DecodeTask task{};
-    task.chunk = layer.heads[static_cast<size_t>(g)].chunk(c);
+    task.chunk = head.chunk(c);
+    fetch_beside(head, i, c, task.chunk, history);
     task.q = q.data + g * group * q.head_stride;
     task.q_stride = q.head_stride;
     task.group = group;

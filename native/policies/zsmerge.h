@@ -273,6 +273,7 @@ inline void start(HeadWork& w) {
 inline void evict(HeadWork& w) {
   Head& head = *w.head;
   const zs_resolved& r = *w.resolved;
+  if (r.recent > 1) __builtin_prefetch(&head.positions[static_cast<size_t>(w.ring - r.residual)]);
   const int32_t from = r.sink,
                 to = r.budget - r.recent - r.residual + 1;  // candidates among the rest: context and the ring's eldest
   int32_t victim = from;
@@ -283,15 +284,16 @@ inline void evict(HeadWork& w) {
       if (head.positions[static_cast<size_t>(i)] < head.positions[static_cast<size_t>(victim)]) victim = i;
   }
   const size_t v = static_cast<size_t>(victim);
-  const int32_t position = head.positions[v];
+  __builtin_prefetch(&head.positions[v]);  // far from all that was read last; there by the time it is wanted
   const float score = head.rest_scores[v];
   if (r.residual > 0) {
     float *key = w.scratch->key.data(), *value = w.scratch->value.data(), alike;
     head.rest.read(victim, key, value);
-    const int32_t target = target_of(w, key, &alike);
+    const int32_t target = target_of(w, key, &alike), position = head.positions[v];
     w.note(ZS_MERGE, position, r.residual + victim, target, score, alike, 1, head.weights[static_cast<size_t>(target)]);
     merge_token(w, target, key, value, score, position);
   } else {
+    const int32_t position = head.positions[v];
     w.note(ZS_DROP, position, victim, -1, score, kNone, 1, 0);
     head.links[static_cast<size_t>(position)] = kLinkDropped;
   }
