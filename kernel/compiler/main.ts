@@ -18,7 +18,6 @@ function serve(): void {
   setFlagsFromString('--heap-growing-percent=30') // each cell leaves a type checker behind: sooner swept, at no cost that shows
   // TypeScript's checker is one function of 50,000 lines: to optimize it takes V8 100 MB and a second, for nothing
   setFlagsFromString('--max-optimized-bytecode-size=10000')
-  setFlagsFromString('--max-inlined-bytecode-size-cumulative=0') // its functions are many and large: a quarter of all time went into inlining them
   let compiler = new Compiler(shipped)
   const say = (message: FromCompiler) => process.send?.(message)
 
