@@ -37,7 +37,8 @@ function element(value: object): Bundle | undefined {
   const about = (kind: string) => ({ 'text/plain': `[${kind}, ${outerHTML.length} characters]` })
   if (!/^<svg\b/i.test(outerHTML)) return { 'text/html': outerHTML, ...about('HTML') }
   const named = outerHTML.replace(/^<svg(?![^>]*\sxmlns=)/i, '<svg xmlns="http://www.w3.org/2000/svg"')
-  return { 'image/svg+xml': named, ...about('SVG') }
+  // As a part of the page first: only there can it take the colours of a dark theme.
+  return { 'text/html': outerHTML, 'image/svg+xml': named, ...about('SVG') }
 }
 
 // ---------------------------------------------------------------- typed arrays

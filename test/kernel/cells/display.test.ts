@@ -267,6 +267,7 @@ kernelTests('displays', (cells) => {
     const element = (html: string) => `class Element { get outerHTML() { return '${html}' } }\nnew Element()`
     const svg = await cells.data(element('<svg width="1"><g/></svg>'))
     assert.equal(svg['image/svg+xml'], '<svg xmlns="http://www.w3.org/2000/svg" width="1"><g/></svg>')
+    assert.equal(svg['text/html'], '<svg width="1"><g/></svg>')
     const named = '<svg width="1" xmlns="http://www.w3.org/2000/svg"></svg>'
     assert.equal((await cells.data(element(named)))['image/svg+xml'], named)
     assert.deepEqual(await cells.data(element('<b>x</b>')), {
