@@ -133,7 +133,7 @@ export class Cell {
   async stop(): Promise<void> {
     this.stopping = true
     const child = this.current?.child
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    if (!child || child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
     const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
     this.tell({ op: 'exit' })
     const limit = setTimeout(() => kill(child), EXIT_MS)
@@ -155,13 +155,19 @@ export class Cell {
       detached: true, // Ctrl-C in the kernel's terminal interrupts the cell; it must not end its process
     })
     let started: () => void = () => undefined
+    const born = child.pid !== undefined // else it has no streams, and `error` follows
     const made: Process = {
       child,
-      texts: (['stdout', 'stderr'] as const).map((name) => this.readText(child[name] as Readable, name, secret)),
+      texts: born ? (['stdout', 'stderr'] as const).map((name) => this.readText(child[name]!, name, secret)) : [],
       pending: new Map(),
       ready: false,
       started: new Promise((resolve) => (started = resolve)),
     }
+    child.on('error', (error) => {
+      this.lastWords = error.message
+      if (!born) this.gone(made, error.message, started)
+    })
+    if (!born) return made
     const frames = pipe(child, FRAMES_FD)
     const reader = new FrameReader()
     const heard = (frame: FromCell) => {
@@ -185,10 +191,6 @@ export class Cell {
     const ended = new Promise<void>((resolve) => frames.once('close', resolve))
     pipe(child, INTERRUPT_FD).on('error', () => undefined)
     frames.on('error', () => undefined)
-    child.on('error', (error) => {
-      this.lastWords = error.message
-      if (child.pid === undefined) this.gone(made, error.message, started)
-    })
     child.on('exit', (code, signal) => {
       kill(child)
       const texts = made.texts.map((text) => text.closed)
@@ -252,11 +254,18 @@ export class Cell {
     const { ready, pending } = dead
     if (!ready && this.lastWords === '') this.lastWords = reason
     started()
-    const told = `${reason}; state was lost, the cell process was started again`
+    const told = ready
+      ? `${reason}; state was lost, the cell process was started again`
+      : `the cell process could not start (${reason}); the next cell tries again`
     this.listener.died(told)
     for (const { reject } of pending.values()) reject(new CellDied(told))
     if (this.stopping) return
-    if (ready) this.start() // one that never got ready is tried again when the next cell comes, not in a loop
+    if (!ready) return // it is tried again when the next cell comes, not in a loop
+    try {
+      this.start()
+    } catch {
+      // the next cell will be told
+    }
   }
 }
 

@@ -107,6 +107,20 @@ kernelTests('the end of the cell process', (cells) => {
     await other.stop()
   })
 
+  it('and no new one where the system has none: each cell is told so, until there is one', async () => {
+    const other = await Kernel.start()
+    await other.execute('1')
+    const files = (most: number) => spawnSync('prlimit', ['--pid', String(other.pid), `--nofile=${most}:`]).status
+    if (files(20) === 0) {
+      assert.match((await other.execute('process.exit(3)')).error!.evalue as string, /exit code 3; state was lost/)
+      for (let i = 0; i < 2; i++)
+        assert.match((await other.execute('1')).error!.evalue as string, /could not start: .*EMFILE/)
+      files(1000)
+      assert.equal((await other.execute('1 + 1')).result!.data['text/plain'], '2')
+    } else leftOut('a system that starts no more processes', 'a program called prlimit')
+    await other.stop()
+  })
+
   it('starts it again before the next cell asks for it', async () => {
     const children = () =>
       spawnSync('pgrep', ['-P', String(kernel.pid)], { encoding: 'utf8' })
