@@ -105,6 +105,7 @@ process.on('message', (message: ToCell) => {
   else if (message.op === 'exit') process.exit()
   else if (message.op === 'execute') void execute(message)
   else if (message.op === 'comm') void comm(message)
+  else if (message.op === 'members') send({ op: 'answer', id: message.id, value: runner.members(message.path) })
   else send({ op: 'answer', id: message.id, value: comms.list(message.target) })
 })
 interrupts.ready()

@@ -32,10 +32,10 @@ export interface ExecuteRequest {
   count?: number
 }
 
-export interface Query {
-  op: 'commInfo'
-  target?: string
-}
+export type Query =
+  | { op: 'commInfo'; target?: string }
+  /** What is under which name in what the path of names leads to. */
+  | { op: 'members'; path: string[] }
 
 export interface CommEvent {
   op: 'comm'

@@ -7,6 +7,7 @@ import { show } from './display.js'
 import { isDisplayed } from './globals.js'
 import { errorContent, Interrupted, remember, type CellSource } from './errors.js'
 import type { Interrupts } from './interrupt.js'
+import { membersOf, type Member } from './members.js'
 import { Modules } from './modules.js'
 import type { ShippedPackage } from './package.js'
 import { positions } from './positions.js'
@@ -55,6 +56,10 @@ export class Runner {
   /** What `specifier` imports, unless the notebook's folder has a package of that name. */
   provide(specifier: string, make: () => Exports): void {
     this.modules.provide(specifier, make)
+  }
+
+  members(path: readonly string[]): Member[] {
+    return membersOf(this.variables.exports, path)
   }
 
   /** Aborted when the cell that asks is interrupted. */

@@ -190,6 +190,33 @@ kernelTests('completion and inspection', (cells) => {
       assert.equal((await cells.execute(code)).reply.content.status, 'error')
   })
 
+  it('what a variable holds completes where its type tells nothing, and while a cell is busy nobody waits for it', async () => {
+    await cells.follow([
+      [
+        `let answer: any = JSON.parse('{"items":[{"id":1,"odd-key":2,"deep":{"x":1}}],"total":2}')
+      class Hidden { get deep() { (globalThis as any).touched++; return { y: 1 } } shown() {} }
+      const hidden: any = new Hidden(), proxied: any = new Proxy({ z: 1 }, { get() { (globalThis as any).touched++ }, ownKeys() { (globalThis as any).touched++; return [] } })`,
+      ],
+    ])
+    const offered = async (code: string) => {
+      const { content } = await cells.kernel.ask('shell', 'complete_request', { code, cursor_pos: [...code].length })
+      return content.matches as string[]
+    }
+    assert.deepEqual(await offered('answer.'), ['items', 'total'])
+    assert.deepEqual(await offered("'🙂'; f(answer?.items[0].d"), ['deep'])
+    assert.deepEqual(await offered("answer['items'][0].deep."), ['x'])
+    assert.deepEqual(await offered('answer.items[0].'), ['id', 'deep'])
+    assert.deepEqual((await offered('answer.items.fl')).sort(), ['flat', 'flatMap'])
+    assert.deepEqual(await offered('hidden.'), ['deep', 'shown'])
+    for (const none of ['hidden.deep.', 'proxied.', 'answer.nothing.', 'missing.', 'answer.items[0].odd'])
+      assert.deepEqual(await offered(none), [], none)
+    const busy = await cells.kernel.begin('for (const end = Date.now() + 1000; Date.now() < end; );')
+    await cells.kernel.until(() => cells.kernel.published(busy).length > 1, 'the cell to be busy')
+    const { content } = await cells.kernel.ask('control', 'complete_request', { code: 'answer.', cursor_pos: 7 })
+    assert.deepEqual(content.matches, [])
+    await cells.kernel.finish(busy)
+  })
+
   it('none of it has run the cells’ code', async () => {
     assert.equal(valueOf(await cells.execute('(globalThis as any).touched')), '0')
   })
