@@ -5,7 +5,9 @@ import { frame } from './tables.js'
 /** A bundle for `value` without its text/plain where only the ordinary text is there; undefined: nothing known. */
 export function shapeOf(value: unknown): Bundle | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  return picture(value) ?? element(value) ?? numbers(value) ?? plotly(value) ?? vega(value) ?? frame(value)
+  return (
+    picture(value) ?? element(value) ?? numbers(value) ?? plotly(value) ?? vega(value) ?? frame(value) ?? timer(value)
+  )
 }
 
 // ---------------------------------------------------------------- pictures
@@ -106,6 +108,20 @@ function plotly(value: object): Bundle | undefined {
 
 function isPlain(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+// ---------------------------------------------------------------- timers
+
+const one = setTimeout(() => undefined, 0)
+clearTimeout(one)
+const Timeout = one.constructor
+
+/** Cells often end with a call of setTimeout, and nobody wants to see node's list of timers then. */
+function timer(value: object): Bundle | undefined {
+  if (!(value instanceof Timeout)) return undefined
+  const { _idleTimeout: ms, _repeat: every, _destroyed: over } = value as unknown as Record<string, unknown>
+  const when = over === true ? 'over' : typeof every === 'number' ? `every ${every} ms` : `after ${String(ms)} ms`
+  return { 'text/plain': `[timer, ${when}]` }
 }
 
 // ---------------------------------------------------------------- vega
