@@ -227,6 +227,21 @@ const large = Array.from({ length: 100_000 }, (_, i) => ({ i }))`)
     assert.equal(await value(`(globalThis as any)[Symbol.for('Jupyter.host')].signal.aborted`), 'false')
   })
 
+  it('what a cell declared before it was interrupted stays', async () => {
+    for (const [name, end] of [
+      ['slow', 'while (true) {}'],
+      ['slower', 'await new Promise(() => {})'],
+    ] as const) {
+      const { error } = await interrupted(
+        `interface Row { n: number }\nconst ${name}: Row = { n: 7 }\n${end}\nconst after = 1`,
+        'message',
+      )
+      assert.equal(error!.ename, 'Interrupted')
+      assert.equal(await value(`${name}.n`), '7')
+      assert.match((await kernel.execute('after')).error!.evalue as string, /Cannot find name 'after'/)
+    }
+  })
+
   it('a question is interrupted while it waits for its answer', async () => {
     const id = await kernel.begin(`${HOST}await host.input('?')`, { allow_stdin: true })
     await kernel.until(
