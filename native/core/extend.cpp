@@ -70,14 +70,15 @@ void need_notes(zs_cache& cache) {
   }
 }
 
-// While a head's chunks are read, what its end wants is fetched: with chunk c its scores, and with the i-th a share of the residual slots,
-// which are read last, since they lie elsewhere.
-void fetch_beside(Head& head, int32_t i, int32_t c, const KeyChunk& chunk, bool history) {
+// While a head's chunks are read, what its end wants is fetched: with chunk c its scores (unless another thread may want them: what one
+// core has fetched can be dearer for another than memory), and with the i-th a share of the residual slots, which are read last, since
+// they lie elsewhere.
+void fetch_beside(Head& head, int32_t i, int32_t c, const KeyChunk& chunk, bool scores) {
   constexpr int64_t kLine = 64, kMost = int64_t{1} << 14;  // of many residual slots the first: reading on needs no help
   const auto fetch = [](const void* from, int64_t bytes) {
     for (int64_t at = 0; at < bytes; at += kLine) __builtin_prefetch(static_cast<const char*>(from) + at, 0, 2);
   };
-  if (history) fetch(head.chunk_scores(c), chunk.slots * 4);
+  if (scores) fetch(head.chunk_scores(c), chunk.slots * 4);
   if (!head.residual.chunks() || i >= head.rest.chunks()) return;
   const KeyChunk first = head.residual.chunk(0, nullptr);
   const char* const keys = static_cast<const char*>(first.keys);
@@ -135,7 +136,7 @@ bool step(zs_cache& cache, int32_t index, Layer& layer, const StepMemory& m, zs_
     const int32_t c = (i + head.residual.chunks()) % chunks;
     DecodeTask task{};
     task.chunk = head.chunk(c);
-    fetch_beside(head, i, c, task.chunk, history);
+    fetch_beside(head, i, c, task.chunk, history && engine.pool.threads() == 1);
     task.q = q.data + g * group * q.head_stride;
     task.q_stride = q.head_stride;
     task.group = group;
