@@ -1,6 +1,6 @@
 /**
- * TypeScript cells to JavaScript: tslab's converter (types carried from cell to cell), with its compiler options mended
- * and a second pass of our own that makes awaits interruptible and keeps source maps.
+ * TypeScript cells to JavaScript: tslab's converter (types carried from cell to cell), with its compiler options mended, passes of
+ * our own in TypeScript's (awaits and loops that interrupts can end), and source maps kept.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -8,9 +8,8 @@ import { fileURLToPath } from 'node:url'
 import type { Diagnostic, SourceFile } from 'typescript'
 import type { Converter } from 'tslab/dist/converter.js'
 import type { ShippedPackage } from '../cell/package.js'
-import { packageRoot } from '../cell/resolve.js'
 import { withDisk } from './completions.js'
-import { packageName } from '../cell/resolve.js'
+import { packageName, packageRoot } from '../cell/resolve.js'
 import { collector, type Checked, type Findings } from './diagnostics.js'
 import { Disk } from './disk.js'
 import { keepNoBooks } from './light.js'

@@ -28,7 +28,7 @@ export interface SideFile {
 export interface Compiled {
   /** CommonJS body of an async function (exports, require, …). */
   code: string
-  /** Declarations that the next cell sees if this one succeeds. */
+  /** Declarations that the next cell sees if this one succeeds; `kept` makes those that it sees if not. */
   declarations: string
   /** What the cell itself declares, types included. */
   names: string[]
