@@ -80,7 +80,11 @@ const INCLUDES: Rule[] = [
     'kernels know the table that they fill and how failures are told',
   ),
   rule('native/model/', ['native/include/', 'native/core/', 'native/cpu/linear\\.h'], 'the runner uses core and table'),
-  rule('native/test/', ['native/include/', 'native/reference/'], 'native tests use the C ABI, as users do'),
+  rule(
+    'native/test/',
+    ['native/include/', 'native/reference/', 'native/cpu/trials\\.h'],
+    'native tests use the C ABI, as users do; what depends on time alone gets a clock of its own',
+  ),
   rule('native/bench/', ['native/(?!addon/)'], 'benches measure the parts'),
 ]
 

@@ -19,6 +19,9 @@ constexpr int kLanes = 16;
 // Before a loop over an array of lanes: unrolled at once, or GCC keeps the array in memory besides.
 #define ZS_UNROLL _Pragma("GCC unroll 8")
 
+// Before what consists of fetches alone: GCC takes a call of it for one without effect, and drops it.
+#define ZS_INLINE inline __attribute__((always_inline))
+
 inline float bits_to_float(uint32_t bits) {
   float value;
   std::memcpy(&value, &bits, 4);
@@ -51,6 +54,10 @@ inline uint32_t less(Lanes a, Lanes b) { return _mm512_cmp_ps_mask(a.v, b.v, _CM
 inline Lanes pick(uint32_t mask, Lanes yes, Lanes no) {
   return {_mm512_mask_blend_ps(static_cast<__mmask16>(mask), no.v, yes.v)};
 }
+// y, but 0 where x < least.
+inline Lanes zero_below(Lanes x, float least, Lanes y) {
+  return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x.v, _mm512_set1_ps(least), _CMP_NLT_UQ), y.v)};
+}
 // 2^n for the integer that `shifted` carries in its low mantissa bits (see exp_lanes).
 inline Lanes exponent_of(Lanes shifted) {
   return {_mm512_castsi512_ps(
@@ -63,11 +70,13 @@ inline Lanes load_bf16(const uint16_t* p) {
   return {_mm512_castsi512_ps(
       _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16))};
 }
-// 16 pairs: even and odd elements of 32 consecutive bf16.
-inline void load_bf16_pairs(const uint16_t* p, Lanes& even, Lanes& odd) {
-  const __m512i x = _mm512_loadu_si512(p);
-  even.v = _mm512_castsi512_ps(_mm512_slli_epi32(x, 16));
-  odd.v = _mm512_castsi512_ps(_mm512_and_si512(x, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
+// Even and odd elements of 32 consecutive bf16.
+inline Lanes load_bf16_even(const uint16_t* p) {
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16))};
+}
+inline Lanes load_bf16_odd(const uint16_t* p) {
+  const __m512i high = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
+  return {_mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), high))};
 }
 // Even and odd elements back in order: the first 16, then the others.
 inline void interleave(Lanes& a, Lanes& b) {
@@ -121,6 +130,13 @@ inline Lanes pick(uint32_t mask, Lanes yes, Lanes no) {
   return {_mm256_blendv_ps(no.a, yes.a, _mm256_castsi256_ps(low)),
           _mm256_blendv_ps(no.b, yes.b, _mm256_castsi256_ps(high))};
 }
+inline __m256 zero_below_half(__m256 x, __m256 least, __m256 y) {
+  return _mm256_andnot_ps(_mm256_cmp_ps(x, least, _CMP_LT_OQ), y);
+}
+inline Lanes zero_below(Lanes x, float least, Lanes y) {
+  const __m256 bound = _mm256_set1_ps(least);
+  return {zero_below_half(x.a, bound, y.a), zero_below_half(x.b, bound, y.b)};
+}
 inline __m256 exponent_half(__m256 shifted) {
   return _mm256_castsi256_ps(
       _mm256_slli_epi32(_mm256_add_epi32(_mm256_castps_si256(shifted), _mm256_set1_epi32(127)), 23));
@@ -135,13 +151,15 @@ inline __m256 widen_bf16(const uint16_t* p) {
       _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), 16));
 }
 inline Lanes load_bf16(const uint16_t* p) { return {widen_bf16(p), widen_bf16(p + 8)}; }
-inline void load_bf16_pairs(const uint16_t* p, Lanes& even, Lanes& odd) {
-  const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  const __m256i y = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 16));
-  const __m256i high = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
-  even = {_mm256_castsi256_ps(_mm256_slli_epi32(x, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(y, 16))};
-  odd = {_mm256_castsi256_ps(_mm256_and_si256(x, high)), _mm256_castsi256_ps(_mm256_and_si256(y, high))};
+inline __m256 even_bf16(const uint16_t* p) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), 16));
 }
+inline __m256 odd_bf16(const uint16_t* p) {
+  const __m256i high = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
+  return _mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), high));
+}
+inline Lanes load_bf16_even(const uint16_t* p) { return {even_bf16(p), even_bf16(p + 16)}; }
+inline Lanes load_bf16_odd(const uint16_t* p) { return {odd_bf16(p), odd_bf16(p + 16)}; }
 inline Lanes interleave_half(__m256 a, __m256 b) {
   const __m256 low = _mm256_unpacklo_ps(a, b), high = _mm256_unpackhi_ps(a, b);
   return {_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31)};
@@ -190,6 +208,7 @@ inline uint32_t less(Lanes a, Lanes b) {
   return mask;
 }
 inline Lanes pick(uint32_t mask, Lanes yes, Lanes no) { ZS_EACH(mask >> i & 1 ? yes.x[i] : no.x[i]); }
+inline Lanes zero_below(Lanes x, float least, Lanes y) { ZS_EACH(x.x[i] < least ? 0.0f : y.x[i]); }
 inline Lanes exponent_of(Lanes shifted) { ZS_EACH(bits_to_float((float_to_bits(shifted.x[i]) + 127u) << 23)); }
 inline float widen_f16(uint16_t h) {
   const uint32_t sign = static_cast<uint32_t>(h & 0x8000) << 16, exponent = h >> 10 & 31, mantissa = h & 1023;
@@ -200,12 +219,8 @@ inline float widen_f16(uint16_t h) {
 }
 inline Lanes load_f16(const uint16_t* p) { ZS_EACH(widen_f16(p[i])); }
 inline Lanes load_bf16(const uint16_t* p) { ZS_EACH(bits_to_float(static_cast<uint32_t>(p[i]) << 16)); }
-inline void load_bf16_pairs(const uint16_t* p, Lanes& even, Lanes& odd) {
-  for (int i = 0; i < kLanes; ++i) {
-    even.x[i] = bits_to_float(static_cast<uint32_t>(p[2 * i]) << 16);
-    odd.x[i] = bits_to_float(static_cast<uint32_t>(p[2 * i + 1]) << 16);
-  }
-}
+inline Lanes load_bf16_even(const uint16_t* p) { ZS_EACH(bits_to_float(static_cast<uint32_t>(p[2 * i]) << 16)); }
+inline Lanes load_bf16_odd(const uint16_t* p) { ZS_EACH(bits_to_float(static_cast<uint32_t>(p[2 * i + 1]) << 16)); }
 inline void interleave(Lanes& a, Lanes& b) {
   float x[2 * kLanes];
   for (int i = 0; i < kLanes; ++i) x[2 * i] = a.x[i], x[2 * i + 1] = b.x[i];
@@ -227,10 +242,14 @@ inline float largest(Lanes a) {
 #endif
 
 inline Lanes& operator+=(Lanes& a, Lanes b) { return a = a + b; }
+inline void load_bf16_pairs(const uint16_t* p, Lanes& even, Lanes& odd) {
+  even = load_bf16_even(p);
+  odd = load_bf16_odd(p);
+}
 // Into the second-level cache: its queue of misses is twice as long as the first's, and does not hold up what is computed meanwhile.
-inline void prefetch(const void* p) { __builtin_prefetch(p, 0, 2); }
+ZS_INLINE void prefetch(const void* p) { __builtin_prefetch(p, 0, 2); }
 // Into the first-level cache: better where hardly anything is computed meanwhile.
-inline void prefetch_near(const void* p) { __builtin_prefetch(p, 0, 3); }
+ZS_INLINE void prefetch_near(const void* p) { __builtin_prefetch(p, 0, 3); }
 
 // First `count` lanes of p, `rest` elsewhere; reads nothing beyond p[count - 1].
 inline Lanes load_part(const float* p, int count, float rest) {
@@ -260,8 +279,7 @@ inline Lanes exp_lanes(Lanes x) {
   p = fma(p, r, all(5.0000001201e-1f));
   p = fma(p, r * r, r + all(1.0f));
   // `shifted` bits are 0x4b400000 + n: adding 127 and shifting by 23 leaves n + 127 in the exponent field.
-  const Lanes result = p * exponent_of(shifted);
-  return pick(less(x, all(-87.3f)), zero(), result);
+  return zero_below(x, -87.3f, p * exponent_of(shifted));
 }
 // The same steps for one value.
 inline float exp_one(float x) {

@@ -1,9 +1,10 @@
 // One query row of each head of a group against one chunk of slots: every key and value is read once for all heads of a batch.
-// The chunk is one stream of bytes, keys then values then mostly the next chunk's keys, read strictly in order: where a line is soon
-// worked off, the CPU's own prefetching follows best, and ours would only be in its way; where it is not, we fetch, as much as is read.
-// Tried and lost (Zen 4, one thread, GB/s of 31): ours always 20-28 (27-34 where the CPU's is used), the CPU's always 14-23 (23-28 where
-// ours is), two tiles of keys side by side 16-24, rows of values by halves without ours 16-18, ours into the first-level cache 14-24.
+// The chunk is one stream of bytes, keys then values then mostly the next chunk's keys, read strictly in order; lines are fetched as many
+// as are read, and a few more during the exponentials. Which way of fetching is quickest is tried on the machine itself: of what a plain
+// loop can read, one thread, kOwn reads 44-63% on an Intel with AVX-512 (80% and more of float32 on an AMD Zen 4), kStream 69-84%, kPages
+// 87-95%, kPagesNear 90-108%.
 #include "cpu/kernels/attention_parts.h"
+#include "cpu/trials.h"
 
 namespace zs {
 namespace ZS_ISA {
@@ -15,27 +16,19 @@ constexpr int kRegisters = 32;
 constexpr int kRegisters = 8;  // of 16 lanes
 #endif
 
-// Vectors of dims summed side by side at most. Without fetching, whole rows of values: eight.
-constexpr int widest(int heads, bool fetch) {
-  if (kRegisters < 32) return heads > 2 ? 1 : heads == 2 ? 2 : 4;
-  return fetch ? 4 : 8;
-}
-// Whether a line keeps G heads busy for more than four fused multiply-adds.
-template <class Storage, int G>
-constexpr bool slow() {
-  return G * kLine / static_cast<int64_t>(kLanes * sizeof(typename Storage::Element)) > 4;
-}
-// Slots whose values stay in the first-level cache while one part of their dims or heads is summed after another.
-constexpr int32_t value_slots(bool fetch) { return fetch ? 64 : 16; }
-// Bytes between what is read and what is fetched: four tiles.
+// Vectors of dims summed side by side at most. Whole rows of values are best to the CPU's own fetching; where widening costs, once for
+// all heads comes first.
 template <class Storage>
-int64_t distance(int32_t d) {
-  return 4 * static_cast<int64_t>(d) * kLanes * static_cast<int64_t>(sizeof(typename Storage::Element));
+constexpr int widest(int heads) {
+  if (kRegisters < 32) return heads > 3 ? 1 : heads > 1 ? 2 : 4;
+  return heads <= 2 || sizeof(typename Storage::Element) == 4 ? 8 : 4;
 }
+// Bytes of values that stay in the first-level cache while one part of their dims or heads is summed after another.
+constexpr int64_t kValueBytes = 8192;
 
 // Logits of G heads into e; highest[g] = the largest.
-template <class Storage, int G, bool kFetch>
-void logits(const DecodeTask& task, const float* const* q, float* const* e, float* highest) {
+template <class Storage, int G>
+void logits(const DecodeTask& task, const float* const* q, float* const* e, float* highest, Ahead& ahead) {
   const auto* keys = static_cast<const typename Storage::Element*>(task.chunk.keys);
   const int64_t tile = static_cast<int64_t>(task.d) * kLanes;
   const Lanes scale = all(task.scale);
@@ -43,7 +36,7 @@ void logits(const DecodeTask& task, const float* const* q, float* const* e, floa
   for (int g = 0; g < G; ++g) top[g] = all(-kInfinity);
   for (int32_t slot = 0; slot < task.chunk.slots; slot += kLanes, keys += tile) {
     Lanes dot[G][1];
-    dots<Storage, G, 1, kFetch>(keys, task.d, q, dot, reinterpret_cast<const char*>(keys) + distance<Storage>(task.d));
+    dots<Storage, G, 1>(keys, task.d, q, dot, &ahead);
     for (int g = 0; g < G; ++g) {
       Lanes x = dot[g][0] * scale;
       if (task.chunk.bias) x = x + load(task.chunk.bias + slot);
@@ -56,32 +49,32 @@ void logits(const DecodeTask& task, const float* const* q, float* const* e, floa
 }
 
 // out[r] += e[r][slot] * value row, for R heads, slots [from, to) and C vectors of dims from `at` on, in the storage's own order.
-// `ahead` goes on by as many lines as are read.
-template <class Storage, int R, int C, bool kFetch>
+template <class Storage, int R, int C>
 void values(const typename Storage::Element* row, int64_t padded, int32_t from, int32_t to, const float* const* e,
-            float* const* out, int64_t at, const char*& ahead) {
+            float* const* out, int64_t at, Ahead* ahead) {
   Lanes acc[R][C];
   ZS_UNROLL
   for (int r = 0; r < R; ++r) {
     ZS_UNROLL
     for (int c = 0; c < C; ++c) acc[r][c] = load(out[r] + at + c * kLanes);
   }
+  constexpr int kRead = static_cast<int>(C * kLanes * sizeof *row / kLine);  // lines of a slot; 0 = a half
   row += from * padded + at;
   for (int32_t slot = from; slot < to; ++slot, row += padded) {
-    if (kFetch) {
-      constexpr int64_t kRead = static_cast<int64_t>(C * kLanes * sizeof *row);
-      for (int64_t line = 0; line < kRead; line += kLine) prefetch(ahead + line);
-      ahead += kRead;
+    if (ahead) {
+      if (kRead >= 4)
+        for (int lines = 0; lines < kRead; lines += 4) ahead->four();
+      else if (slot % (kRead ? 4 / kRead : 8) == 0)
+        ahead->four();
     }
-    Lanes v[C];
-    if (C == 1) v[0] = Storage::row(row);
+    Lanes p[R];
     ZS_UNROLL
-    for (int c = 0; c + 1 < C; c += 2) Storage::two(row + c * kLanes, v[c], v[c + 1]);
+    for (int r = 0; r < R; ++r) p[r] = all(e[r][slot]);
     ZS_UNROLL
-    for (int r = 0; r < R; ++r) {
-      const Lanes p = all(e[r][slot]);
+    for (int c = 0; c < C; ++c) {
+      const Lanes v = C == 1 ? Storage::row(row) : Storage::part(row, c);
       ZS_UNROLL
-      for (int c = 0; c < C; ++c) acc[r][c] = fma(p, v[c], acc[r][c]);
+      for (int r = 0; r < R; ++r) acc[r][c] = fma(p[r], v, acc[r][c]);
     }
   }
   ZS_UNROLL
@@ -92,19 +85,28 @@ void values(const typename Storage::Element* row, int64_t padded, int32_t from, 
 }
 
 // The same for G heads and all dims from `at` on: C vectors at a time, then fewer.
-template <class Storage, int G, int C, bool kFetch>
+template <class Storage, int G, int C>
 void all_values(const typename Storage::Element* rows, int64_t padded, int32_t from, int32_t to, const float* const* e,
-                float* const* out, int64_t at, const char*& ahead) {
+                float* const* out, int64_t at, Ahead& ahead) {
   constexpr int R = C == 8 && G > 2 ? 2 : G;  // heads whose sums find room in registers
   for (; at + C * kLanes <= padded; at += C * kLanes) {
-    values<Storage, R, C, kFetch>(rows, padded, from, to, e, out, at, ahead);
-    if constexpr (R < G) values<Storage, G - R, C, kFetch>(rows, padded, from, to, e + R, out + R, at, ahead);
+    values<Storage, R, C>(rows, padded, from, to, e, out, at, &ahead);
+    if constexpr (R < G) values<Storage, G - R, C>(rows, padded, from, to, e + R, out + R, at, nullptr);
   }
-  if constexpr (C > 1) all_values<Storage, G, C / 2, kFetch>(rows, padded, from, to, e, out, at, ahead);
+  if constexpr (C > 1) all_values<Storage, G, C / 2>(rows, padded, from, to, e, out, at, ahead);
 }
 
-template <class Storage, int G, bool kFetch>
-void heads(const DecodeTask& task, int32_t first) {
+// Slots of one turn over the parts of dims and heads: all where there is one part.
+template <class Storage, int G>
+int32_t value_slots(int64_t padded) {
+  constexpr int C = widest<Storage>(G), kAtOnce = C == 8 && G > 2 ? 4 : C;
+  if (padded <= kAtOnce * kLanes) return kChunk;
+  const int64_t row = padded * static_cast<int64_t>(sizeof(typename Storage::Element));
+  return static_cast<int32_t>(round_up(kValueBytes / row + 1, 8));
+}
+
+template <class Storage, int G>
+void heads(const DecodeTask& task, int32_t first, int way) {
   const int64_t padded = round_up(task.d, kLane);
   const float* q[G];
   float *e[G], *out[G];
@@ -113,12 +115,15 @@ void heads(const DecodeTask& task, int32_t first) {
     e[g] = task.e + (first + g) * task.e_stride;
     out[g] = task.out + (first + g) * padded;
   }
-  logits<Storage, G, kFetch>(task, q, e, task.highest + first);
+  constexpr int64_t kElement = sizeof(typename Storage::Element);
+  Ahead ahead(task.chunk.keys, way, 4 * kLanes * kElement * task.d);  // four tiles
+  logits<Storage, G>(task, q, e, task.highest + first, ahead);
   const int64_t slots = round_up(task.chunk.slots, kLane);
   for (int g = 0; g < G; ++g) {
     const Lanes highest = all(task.highest[first + g]);
     Lanes total = zero();
     for (int64_t i = 0; i < slots; i += kLanes) {
+      if (i % (4 * kLanes) == 0) ahead.four();
       const Lanes x = exp_lanes(load(e[g] + i) - highest);
       store(e[g] + i, x);
       total += x;
@@ -127,13 +132,12 @@ void heads(const DecodeTask& task, int32_t first) {
   }
   for (int g = 0; g < G; ++g)
     for (int64_t at = 0; at < padded; at += kLanes) store(out[g] + at, zero());
-  constexpr int C = widest(G, kFetch), kAtOnce = C == 8 && G > 2 ? 4 : C;  // vectors of dims of all G heads
+  constexpr int C = widest<Storage>(G);
   const auto* rows = static_cast<const typename Storage::Element*>(task.chunk.values);
-  const char* ahead = static_cast<const char*>(task.chunk.values) + distance<Storage>(task.d);
-  const int32_t step = padded <= kAtOnce * kLanes ? kChunk : value_slots(kFetch);
+  const int32_t step = value_slots<Storage, G>(padded);
   for (int32_t from = 0; from < task.chunk.slots; from += step) {
     const int32_t to = from + step < task.chunk.slots ? from + step : task.chunk.slots;
-    all_values<Storage, G, C, kFetch>(rows, padded, from, to, e, out, 0, ahead);
+    all_values<Storage, G, C>(rows, padded, from, to, e, out, 0, ahead);
   }
   if constexpr (C > 1)
     for (int g = 0; g < G; ++g)
@@ -145,24 +149,29 @@ void heads(const DecodeTask& task, int32_t first) {
       }
 }
 
+// The same, by the way of fetching that is quickest for this storage and so many heads. Batches after a group's first find the chunk in
+// the cache.
 template <class Storage, int G>
-void heads(const DecodeTask& task, int32_t first) {
-  if constexpr (kRegisters == 32 && !slow<Storage, G>())
-    if (round_up(task.d, kLane) <= widest(G, false) * kLanes) return heads<Storage, G, false>(task, first);
-  heads<Storage, G, true>(task, first);
+void tried(const DecodeTask& task, int32_t first) {
+  if (first) return heads<Storage, G>(task, first, kOwn);
+  static Trials<kFetchWays> trials;
+  thread_local typename Trials<kFetchWays>::Turn turn;
+  const int way = trials.start(turn);
+  heads<Storage, G>(task, first, way);
+  trials.end(turn, task.chunk.slots);
 }
 
 template <class Storage>
 void all_heads(const DecodeTask& task) {
   int32_t g = 0;
-  for (; g + 4 <= task.group; g += 4) heads<Storage, 4>(task, g);
+  for (; g + 4 <= task.group; g += 4) tried<Storage, 4>(task, g);
   switch (task.group - g) {
     case 3:
-      return heads<Storage, 3>(task, g);
+      return tried<Storage, 3>(task, g);
     case 2:
-      return heads<Storage, 2>(task, g);
+      return tried<Storage, 2>(task, g);
     case 1:
-      return heads<Storage, 1>(task, g);
+      return tried<Storage, 1>(task, g);
   }
 }
 

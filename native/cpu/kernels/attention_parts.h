@@ -5,49 +5,38 @@
 #include <limits>
 
 #include "core/kernels.h"
+#include "cpu/kernels/fetch.h"
 #include "cpu/lanes.h"
 
 namespace zs {
 namespace ZS_ISA {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr int64_t kLine = 64;  // bytes of a cache line
 
-// How each storage type is read: pairs of dims of a key tile; 16 dims of a value row, or 32 in an order of their own, which is as good to
-// sum in and cheaper to read; in_order puts the sums right.
+// How each storage type is read: dims 2i and 2i + 1 of a key tile; 16 dims of a value row; and the c-th 16 of a row in an order of its own,
+// which is as good to sum in and cheaper to read: in_order puts the sums of two of them right.
 struct F32 {
   using Element = float;
-  static void pair(const Element* tile, int32_t i, Lanes& even, Lanes& odd) {
-    even = load(tile + (2 * i) * kLanes);
-    odd = load(tile + (2 * i + 1) * kLanes);
-  }
+  static Lanes even(const Element* tile, int32_t i) { return load(tile + (2 * i) * kLanes); }
+  static Lanes odd(const Element* tile, int32_t i) { return load(tile + (2 * i + 1) * kLanes); }
   static Lanes row(const Element* p) { return load(p); }
-  static void two(const Element* p, Lanes& a, Lanes& b) {
-    a = load(p);
-    b = load(p + kLanes);
-  }
+  static Lanes part(const Element* p, int c) { return load(p + c * kLanes); }
   static void in_order(Lanes&, Lanes&) {}
 };
 struct F16 {
   using Element = uint16_t;
-  static void pair(const Element* tile, int32_t i, Lanes& even, Lanes& odd) {
-    even = load_f16(tile + (2 * i) * kLanes);
-    odd = load_f16(tile + (2 * i + 1) * kLanes);
-  }
+  static Lanes even(const Element* tile, int32_t i) { return load_f16(tile + (2 * i) * kLanes); }
+  static Lanes odd(const Element* tile, int32_t i) { return load_f16(tile + (2 * i + 1) * kLanes); }
   static Lanes row(const Element* p) { return load_f16(p); }
-  static void two(const Element* p, Lanes& a, Lanes& b) {
-    a = load_f16(p);
-    b = load_f16(p + kLanes);
-  }
+  static Lanes part(const Element* p, int c) { return load_f16(p + c * kLanes); }
   static void in_order(Lanes&, Lanes&) {}
 };
 struct BF16 {
   using Element = uint16_t;
-  static void pair(const Element* tile, int32_t i, Lanes& even, Lanes& odd) {
-    load_bf16_pairs(tile + i * 2 * kLanes, even, odd);
-  }
+  static Lanes even(const Element* tile, int32_t i) { return load_bf16_even(tile + (2 * i) * kLanes); }
+  static Lanes odd(const Element* tile, int32_t i) { return load_bf16_odd(tile + (2 * i) * kLanes); }
   static Lanes row(const Element* p) { return load_bf16(p); }
-  static void two(const Element* p, Lanes& a, Lanes& b) { load_bf16_pairs(p, a, b); }
+  static Lanes part(const Element* p, int c) { return c % 2 ? odd(p, c / 2) : even(p, c / 2); }
   static void in_order(Lanes& a, Lanes& b) { interleave(a, b); }
 };
 
@@ -59,11 +48,24 @@ inline void with_storage(int32_t storage, F f) {
   f(F32{});
 }
 
-// dots[r][t] = q_r · keys of tile t, for R rows and T tiles at once. kFetch: while they are read as many bytes are fetched from `ahead` on,
-// in order.
-template <class Storage, int R, int T, bool kFetch = false>
+// acc[r][t] += q_r[i] * keys of dim i of tile t, which `key` reads.
+template <int R, int T, class Key>
+inline void add_dim(Lanes (*acc)[T], const float* const* q, int32_t i, Key key) {
+  Lanes k[T];
+  ZS_UNROLL
+  for (int t = 0; t < T; ++t) k[t] = key(t);
+  ZS_UNROLL
+  for (int r = 0; r < R; ++r) {
+    const Lanes x = all(q[r][i]);
+    ZS_UNROLL
+    for (int t = 0; t < T; ++t) acc[r][t] = fma(x, k[t], acc[r][t]);
+  }
+}
+
+// result[r][t] = q_r · keys of tile t, for R rows and T tiles at once. With `ahead`, as many bytes are fetched as are read.
+template <class Storage, int R, int T>
 inline void dots(const typename Storage::Element* keys, int32_t d, const float* const* q, Lanes (*result)[T],
-                 const char* ahead = nullptr) {
+                 Ahead* ahead = nullptr) {
   Lanes even[R][T], odd[R][T];
   ZS_UNROLL
   for (int r = 0; r < R; ++r) {
@@ -71,21 +73,12 @@ inline void dots(const typename Storage::Element* keys, int32_t d, const float* 
     for (int t = 0; t < T; ++t) even[r][t] = odd[r][t] = zero();
   }
   const int64_t tile = static_cast<int64_t>(d) * kLanes;
+  constexpr int kPairs = 4 * kLine / static_cast<int>(T * 2 * kLanes * sizeof *keys);  // that take four lines
   for (int32_t i = 0; i < d / 2; ++i) {
-    Lanes a[T], b[T];
-    ZS_UNROLL
-    for (int t = 0; t < T; ++t) Storage::pair(keys + t * tile, i, a[t], b[t]);
-    if (kFetch)
-      for (size_t line = 0; line < T * sizeof(typename Storage::Element) / 2; ++line, ahead += kLine) prefetch(ahead);
-    ZS_UNROLL
-    for (int r = 0; r < R; ++r) {
-      const Lanes x = all(q[r][2 * i]), y = all(q[r][2 * i + 1]);
-      ZS_UNROLL
-      for (int t = 0; t < T; ++t) {
-        even[r][t] = fma(x, a[t], even[r][t]);
-        odd[r][t] = fma(y, b[t], odd[r][t]);
-      }
-    }
+    if (ahead && i % kPairs == 0) ahead->four();
+    // One after the other: the sums of three heads leave no registers for both.
+    add_dim<R, T>(even, q, 2 * i, [&](int t) { return Storage::even(keys + t * tile, i); });
+    add_dim<R, T>(odd, q, 2 * i + 1, [&](int t) { return Storage::odd(keys + t * tile, i); });
   }
   ZS_UNROLL
   for (int r = 0; r < R; ++r) {

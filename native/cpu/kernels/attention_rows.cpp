@@ -21,13 +21,9 @@ const float* float_keys(const KeyChunk& chunk, int32_t d, int32_t tiles, float* 
   for (int32_t t = 0; t < tiles; ++t)
     for (int32_t i = 0; i < d / 2; ++i) {
       const int64_t tile = static_cast<int64_t>(t) * d * kLanes;
-      Lanes even, odd;
-      if (chunk.storage == ZS_F16)
-        F16::pair(keys + tile, i, even, odd);
-      else
-        BF16::pair(keys + tile, i, even, odd);
-      store(into + tile + 2 * i * kLanes, even);
-      store(into + tile + (2 * i + 1) * kLanes, odd);
+      const bool half = chunk.storage == ZS_F16;
+      store(into + tile + 2 * i * kLanes, half ? F16::even(keys + tile, i) : BF16::even(keys + tile, i));
+      store(into + tile + (2 * i + 1) * kLanes, half ? F16::odd(keys + tile, i) : BF16::odd(keys + tile, i));
     }
   return into;
 }
