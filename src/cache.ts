@@ -1,8 +1,9 @@
 /** Below the model: a cache for anyone with queries, keys and values of their own. */
 import { float32, flag, integer, invalid, oneOf, options as checked } from './expect.js'
 import { ZslabError } from './errors.js'
-import { HeldCache, type LayerCacheState } from './native-cache.js'
-import { native, type EventColumns, type Resolved } from './native/binding.js'
+import { budgetsOf, type Budgets } from './budgets.js'
+import { HeldCache, type LayerCacheState, type ResolvedHeads } from './native-cache.js'
+import { native, type EventColumns } from './native/binding.js'
 import { withCall, type CallOptions } from './native/call.js'
 import { engineOf, STORAGES, type EngineOptions, type Storage } from './native/engine.js'
 import { policyOf, resolve, type Policy } from './policies/index.js'
@@ -13,8 +14,12 @@ export interface CacheOptions extends CacheShape, EngineOptions {
   policy: Policy
   /** How keys and values are kept (default 'float32'); merged slots and all sums are float32. */
   storage?: Storage
+  /** [layers][kvHeads]: slots, or shares of the prompt, instead of the policy's budget. */
+  budgets?: Budgets
   /** Keep every event (default true). */
   trace?: boolean
+  /** Keep where every position went (default true): 4 bytes a token and kv head. false: a slot knows its first position and weight. */
+  origins?: boolean
 }
 
 export interface PrefillOptions extends CallOptions {
@@ -22,7 +27,19 @@ export interface PrefillOptions extends CallOptions {
   shareOf?: number
 }
 
-const NAMES = ['layers', 'heads', 'kvHeads', 'headDim', 'policy', 'storage', 'trace', 'threads', 'isa']
+const NAMES = [
+  'layers',
+  'heads',
+  'kvHeads',
+  'headDim',
+  'policy',
+  'budgets',
+  'storage',
+  'trace',
+  'origins',
+  'threads',
+  'isa',
+]
 
 /**
  * A cache of `layers` × `kvHeads` heads of dimension `headDim` under `policy`. Feed every layer one prefill, then steps.
@@ -47,8 +64,11 @@ export function createCache(options: CacheOptions): Cache {
   if (shape.headDim % 2 !== 0) throw invalid('headDim', 'an even number from 2 to 512', shape.headDim)
   const storage = options.storage === undefined ? 'float32' : oneOf('storage', options.storage, STORAGES)
   const trace = options.trace === undefined ? true : flag('trace', options.trace)
+  const origins = options.origins === undefined ? true : flag('origins', options.origins)
   const policy = policyOf(options.policy)
-  return new Cache(new HeldCache(engineOf(options), { shape, policy, storage, trace, keepQueries: 0 }))
+  const budgets = options.budgets === undefined ? undefined : budgetsOf(options.budgets, shape.layers, shape.kvHeads)
+  const held = { shape, policy, budgets, storage, trace, origins, keepQueries: 0 }
+  return new Cache(new HeldCache(engineOf(options), held))
 }
 
 export class Cache {
@@ -58,8 +78,8 @@ export class Cache {
     return this.held.options.policy
   }
 
-  /** Slots by region; undefined before the first prefill. */
-  get resolved(): Resolved | undefined {
+  /** Slots by region; undefined before every layer has its prompt. */
+  get resolved(): ResolvedHeads | undefined {
     return this.held.resolved()
   }
 
@@ -80,7 +100,7 @@ export class Cache {
     const tokens = this.tokensOf(k)
     const shareOf = options.shareOf === undefined ? tokens : integer('shareOf', options.shareOf, tokens)
     // Said here, before any work: the same sentence for every layer, also where nothing would need compressing.
-    resolve(this.policy, shareOf)
+    if (!this.held.options.budgets) resolve(this.policy, shareOf)
     float32('k', k, kvHeads * tokens * headDim, '[kvHeads, tokens, headDim]')
     return this.attend(layer, q, k, v, tokens, shareOf, options)
   }
@@ -118,7 +138,7 @@ export class Cache {
     return this.attend(layer, q, k, v, tokens, -1, options)
   }
 
-  /** float32 copies of layer `layer`; slots in the order residual, sink, context, recent. */
+  /** float32 copies of layer `layer`: heads one after another, in each slots in the order residual, sink, context, recent. */
   state(layer: number): LayerCacheState {
     return this.held.state(integer('layer', layer, 0, this.held.options.shape.layers - 1))
   }

@@ -11,31 +11,46 @@ import {
 } from './native/binding.js'
 import { withCall, type CallOptions } from './native/call.js'
 import { STORAGES, type Engine, type Storage } from './native/engine.js'
-import type { Policy } from './policies/index.js'
+import type { Budgets } from './budgets.js'
+import { nativeOf, type Policy } from './policies/index.js'
 import { bytesOf, receiptOf, type CacheBytes, type CacheShape, type Receipt } from './trace/receipt.js'
 
 export interface HeldOptions {
   shape: CacheShape
   policy: Policy
+  /** [layers][kvHeads], like the policy's budget and instead of it. */
+  budgets: Budgets | undefined
   storage: Storage
   trace: boolean
+  /** Keep where every position went; else only how many tokens a slot stands for. */
+  origins: boolean
   /** Rows of prefill queries kept for fork({ policy }). */
   keepQueries: number
 }
 
-/** origins[kvHead][slot] = the positions that a slot stands for. */
+/** Heads lie one after another, each with its own number of slots: head g's are [offsets[g], offsets[g + 1]). */
 export interface LayerCacheState {
-  /** [kvHeads, slots, headDim] */
+  /** [offsets.at(-1), headDim] */
   keys: Float32Array
   values: Float32Array
-  /** [kvHeads, slots] */
+  /** [offsets.at(-1)] */
   weights: Float32Array
   scores: Float32Array
+  /** origins[kvHead][slot] = the positions that a slot stands for (without origins: its first). */
   origins: number[][][]
-  slots: number
+  /** [kvHeads] */
+  slots: number[]
+  /** [kvHeads + 1] */
+  offsets: number[]
   seqLen: number
-  /** Merged slots at the front; 0 until first compressed. */
-  residual: number
+  /** [kvHeads] merged slots at the front; 0 until first compressed. */
+  residual: number[]
+}
+
+/** Slots by region; where heads differ, the mean of all heads rounded down, and every head's own. */
+export interface ResolvedHeads extends Resolved {
+  /** [layers][kvHeads]; undefined where all are alike. */
+  heads?: Resolved[][]
 }
 
 export class HeldCache {
@@ -46,7 +61,7 @@ export class HeldCache {
     readonly options: HeldOptions,
     handle?: NativeCache,
   ) {
-    const { shape, policy, storage, trace, keepQueries } = options
+    const { shape, policy, budgets, storage, trace, origins, keepQueries } = options
     const config: CacheConfig = {
       layers: shape.layers,
       heads: shape.heads,
@@ -55,7 +70,9 @@ export class HeldCache {
       storage: STORAGES.indexOf(storage),
       trace: trace ? 1 : 0,
       keepQueries,
-      policy: policy.native,
+      origins: origins ? 1 : 0,
+      budgets: flat(budgets),
+      policy: nativeOf(policy),
     }
     this.handle = handle ?? native().cacheCreate(engine.native, config)
   }
@@ -79,22 +96,29 @@ export class HeldCache {
   }
 
   /** The same prompt under another policy; 'unsupported' where it must be prefilled again. */
-  async forkPolicy(policy: Policy, trace: boolean, call: CallOptions = {}): Promise<HeldCache> {
+  async forkPolicy(
+    policy: Policy,
+    budgets: Budgets | undefined,
+    trace: boolean,
+    call: CallOptions = {},
+  ): Promise<HeldCache> {
     const handle = this.native
-    const made = await withCall(call, (bytes) => native().cacheForkPolicy(handle, policy.native, trace, bytes))
-    return new HeldCache(this.engine, { ...this.options, policy, trace }, made)
+    const made = await withCall(call, (bytes) =>
+      native().cacheForkPolicy(handle, nativeOf(policy), flat(budgets), trace, bytes),
+    )
+    return new HeldCache(this.engine, { ...this.options, policy, budgets, trace }, made)
   }
 
   state(layer: number): LayerCacheState {
-    return unpacked(native().cacheState(this.native, layer), this.options.shape.kvHeads)
+    return unpacked(this.raw(layer))
   }
 
   raw(layer: number): FullLayerState {
-    return native().cacheState(this.native, layer)
+    return native().cacheState(this.native, layer, true)
   }
 
   origins(layer: number): LayerOriginsState {
-    return native().cacheOrigins(this.native, layer)
+    return native().cacheState(this.native, layer, false)
   }
 
   events(from = 0): EventColumns {
@@ -105,9 +129,20 @@ export class HeldCache {
     return native().cacheLayer(this.native, 0).seqLen
   }
 
-  /** undefined before the first prompt. */
-  resolved(): Resolved | undefined {
-    return this.seqLen === 0 ? undefined : native().cacheResolved(this.native)
+  /** undefined before every layer has its prompt. */
+  resolved(): ResolvedHeads | undefined {
+    const { layers, kvHeads } = this.options.shape
+    const handle = this.native
+    if (native().cacheLayer(handle, layers - 1).seqLen === 0 || this.seqLen === 0) return undefined
+    const heads = Array.from({ length: layers }, (_, layer) =>
+      Array.from({ length: kvHeads }, (_, kvHead) => native().cacheResolved(handle, layer, kvHead)),
+    )
+    const all = heads.flat()
+    const [first] = all
+    const names = Object.keys(first) as (keyof Resolved)[]
+    if (all.every((one) => names.every((name) => one[name] === first[name]))) return first
+    const mean = (name: keyof Resolved) => Math.trunc(all.reduce((sum, one) => sum + one[name], 0) / all.length)
+    return { ...(Object.fromEntries(names.map((name) => [name, mean(name)])) as Resolved), heads }
   }
 
   receipt(): Receipt {
@@ -122,13 +157,27 @@ export class HeldCache {
   }
 }
 
-function unpacked(state: FullLayerState, kvHeads: number): LayerCacheState {
-  const { originOffsets: at, originPositions, keys, values, weights, scores, slots, seqLen, residual } = state
-  const origins = Array.from({ length: kvHeads }, (_, head) =>
-    Array.from({ length: slots }, (_, slot) => {
-      const i = head * slots + slot
-      return Array.from(originPositions.subarray(at[i], at[i + 1]))
-    }),
-  )
-  return { keys, values, weights, scores, origins, slots, seqLen, residual }
+const flat = (budgets: Budgets | undefined) => budgets && Float64Array.from(budgets.flat())
+
+/** The positions of every slot, heads apart. */
+export function originsOf({ heads, originOffsets: at, originPositions }: LayerOriginsState): Int32Array[][] {
+  let i = 0
+  return heads.map(({ slots }) => Array.from({ length: slots }, () => originPositions.subarray(at[i], at[++i])))
+}
+
+function unpacked(state: FullLayerState): LayerCacheState {
+  const { keys, values, weights, scores, heads, seqLen } = state
+  const offsets = [0]
+  for (const { slots } of heads) offsets.push(offsets.at(-1)! + slots)
+  return {
+    keys,
+    values,
+    weights,
+    scores,
+    origins: originsOf(state).map((slots) => slots.map((positions) => Array.from(positions))),
+    slots: heads.map(({ slots }) => slots),
+    offsets,
+    seqLen,
+    residual: heads.map(({ residual }) => residual),
+  }
 }

@@ -1,4 +1,5 @@
 /** A session: one cache of one model, fed by prompts, steps and further turns; it can be copied, put back and judged. */
+import { budgetsOf, type Budgets } from './budgets.js'
 import { flag, integer, invalid, oneOf, options as checked } from './expect.js'
 import { ZslabError } from './errors.js'
 import { Generation, type GenerateOptions, type Prompt } from './generate/generation.js'
@@ -18,8 +19,12 @@ export interface SessionOptions {
   policy?: Policy
   /** How keys and values are kept; default like the model's weights. Merged slots and all sums are float32. */
   storage?: Storage
+  /** [layers][kvHeads]: slots, or shares of the prompt, instead of the policy's budget. */
+  budgets?: Budgets
   /** Keep every event for run.trace (default false). */
   trace?: boolean
+  /** Keep where every position went (default true): 4 bytes a token and kv head. false: a slot knows its first position and weight. */
+  origins?: boolean
   /** Keep the prompt's last queries, so that fork({ policy }) needs no second prefill (default false). */
   forkable?: boolean
 }
@@ -66,12 +71,12 @@ export class Session {
   ) {}
 
   static create(model: Model, options: SessionOptions): Session {
-    checked('session', options, ['policy', 'storage', 'trace', 'forkable'])
+    checked('session', options, ['policy', 'budgets', 'storage', 'trace', 'origins', 'forkable'])
     const policy = options.policy === undefined ? fullCache() : policyOf(options.policy)
     const storage = options.storage === undefined ? model.weights : oneOf('storage', options.storage, STORAGES)
     const trace = options.trace === undefined ? false : flag('trace', options.trace)
     const forkable = options.forkable === undefined ? false : flag('forkable', options.forkable)
-    if (forkable && policy.native.kind !== 0)
+    if (forkable && policy.acts !== 'never')
       throw new ZslabError(
         'invalid',
         `forkable: true is for the full cache; under ${policy.name} tokens are gone after the prompt: fork from a session with fullCache()`,
@@ -80,7 +85,9 @@ export class Session {
     const { layers, heads, kvHeads, headDim } = model.description
     const keepQueries = forkable ? FORK_ROWS : 0
     const shape = { layers, heads, kvHeads, headDim }
-    const cache = new HeldCache(model.engine, { shape, policy, storage, trace, keepQueries })
+    const origins = options.origins === undefined ? true : flag('origins', options.origins)
+    const budgets = options.budgets === undefined ? undefined : budgetsOf(options.budgets, layers, kvHeads)
+    const cache = new HeldCache(model.engine, { shape, policy, budgets, storage, trace, origins, keepQueries })
     return new Session(model, policy, storage, trace, forkable, {
       cache,
       log: [],
@@ -321,7 +328,7 @@ export class Session {
   ): Promise<Float64Array | undefined> {
     const model = this.model.native
     const cache = this.state.cache.native
-    if (fed.shareOf) resolve(this.policy, fed.shareOf)
+    if (fed.shareOf && !this.state.cache.options.budgets) resolve(this.policy, fed.shareOf)
     const logits = wantLogits ? new Float32Array(this.model.description.vocabulary) : undefined
     const logprobs = targets && new Float64Array(fed.ids.length)
     await withCall({ signal: options.signal, progress: options.progress }, (call) =>
@@ -351,7 +358,7 @@ export class Session {
     const { log, seqLen, logits, unfed, transcript, messages } = this.state
     if (log.length === 1 && this.forkable) {
       try {
-        const cache = await this.state.cache.forkPolicy(policy, trace, call)
+        const cache = await this.state.cache.forkPolicy(policy, undefined, trace, call)
         const state = { cache, log: [...log], seqLen, logits, unfed, transcript, messages }
         return new Session(this.model, policy, this.storage, trace, false, state)
       } catch (error) {

@@ -8,13 +8,6 @@
 
 namespace zs_addon {
 
-zs_policy PolicyOf(const Napi::Value& value) {
-  zs_policy policy{};
-  Read(value.As<Napi::Object>(), kPolicy, &policy);
-  policy.struct_bytes = sizeof policy;
-  return policy;
-}
-
 namespace {
 
 Napi::Value EngineCreate(const Napi::CallbackInfo& info) {
@@ -30,10 +23,17 @@ Napi::Value EngineDescribe(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value PolicyResolve(const Napi::CallbackInfo& info) {
-  const zs_policy policy = PolicyOf(info[0]);
+  const HeldPolicy held(info[0].As<Napi::Object>());
   zs_resolved resolved;
-  Check(info.Env(), zs_policy_resolve(&policy, Whole(info[1], 1, int64_t{1} << 31, "tokens"), &resolved));
+  Check(info.Env(), zs_policy_resolve(&held.policy(), Whole(info[1], 1, int64_t{1} << 31, "tokens"), &resolved));
   return Write(info.Env(), kResolved, &resolved);
+}
+
+Napi::Value PolicyActs(const Napi::CallbackInfo& info) {
+  const HeldPolicy held(info[0].As<Napi::Object>());
+  int32_t acts = 0;
+  Check(info.Env(), zs_policy_acts(&held.policy(), &acts));
+  return Napi::Number::New(info.Env(), acts);
 }
 
 template <typename Box>
@@ -51,6 +51,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("cacheDispose", Napi::Function::New(env, Dispose<CacheBox>));
   exports.Set("modelDispose", Napi::Function::New(env, Dispose<ModelBox>));
   exports.Set("policyResolve", Napi::Function::New(env, PolicyResolve));
+  exports.Set("policyActs", Napi::Function::New(env, PolicyActs));
   exports.Set("abortAll", Napi::Function::New(env, [](const Napi::CallbackInfo&) { AbortAll(); }));
   RegisterCache(env, exports);
   RegisterModel(env, exports);

@@ -9,14 +9,26 @@ namespace {
 
 constexpr int64_t kMostTokens = int64_t{1} << 31;
 
+// An array of [layers][kvHeads] budgets, or undefined (-> empty).
+std::vector<double> BudgetsOf(const Napi::Value& value, const zs_cache_config& shape) {
+  if (value.IsUndefined()) return {};
+  const auto budgets = ArrayOf<Napi::Float64Array>(
+      value, napi_float64_array, static_cast<size_t>(shape.layers) * static_cast<size_t>(shape.kv_heads), "budgets");
+  return std::vector<double>(budgets.Data(), budgets.Data() + budgets.ElementLength());
+}
+
 Napi::Value Create(const Napi::CallbackInfo& info) {
   auto box = std::make_shared<CacheBox>();
   box->engine = Unwrap<EngineBox>(info[0]);
   Napi::Object config = info[1].As<Napi::Object>();
   Read(config, kCacheConfig, &box->shape);
   box->shape.struct_bytes = sizeof(zs_cache_config);
-  box->shape.policy = PolicyOf(config.Get("policy"));
-  Check(info.Env(), zs_cache_create(box->engine->engine, &box->shape, &box->cache));
+  const HeldPolicy policy(config.Get("policy").As<Napi::Object>());
+  const std::vector<double> budgets = BudgetsOf(config.Get("budgets"), box->shape);
+  zs_cache_config whole = box->shape;
+  whole.policy = policy.policy();
+  whole.budgets = budgets.empty() ? nullptr : budgets.data();
+  Check(info.Env(), zs_cache_create(box->engine->engine, &whole, &box->cache));
   return Wrap(info.Env(), box);
 }
 
@@ -74,17 +86,21 @@ Napi::Value Fork(const Napi::CallbackInfo& info) {
                     [box, made](Napi::Env env) { return CopyOf(*box, *made, env); });
 }
 
-// (cache, policy, trace, call) -> Promise<cache>
+// (cache, policy, budgets, trace, call) -> Promise<cache>
 Napi::Value ForkPolicy(const Napi::CallbackInfo& info) {
   auto box = Unwrap<CacheBox>(info[0]);
-  const zs_policy policy = PolicyOf(info[1]);
-  const int32_t trace = info[2].ToBoolean() ? 1 : 0;
+  auto policy = std::make_shared<HeldPolicy>(info[1].As<Napi::Object>());
+  auto budgets = std::make_shared<std::vector<double>>(BudgetsOf(info[2], box->shape));
+  const int32_t trace = info[3].ToBoolean() ? 1 : 0;
   auto made = std::make_shared<zs_cache*>(nullptr);
-  Job* job = new Job(info.Env(), box->engine, info[3]);
+  Job* job = new Job(info.Env(), box->engine, info[4]);
   job->Uses(box);
-  return job->Start([box, policy, trace, made](
-                        zs_call* call) { return zs_cache_fork_policy(box->cache, &policy, trace, made.get(), call); },
-                    [box, made](Napi::Env env) { return CopyOf(*box, *made, env); });
+  return job->Start(
+      [box, policy, budgets, trace, made](zs_call* call) {
+        return zs_cache_fork_policy(box->cache, &policy->policy(), budgets->empty() ? nullptr : budgets->data(), trace,
+                                    made.get(), call);
+      },
+      [box, made](Napi::Env env) { return CopyOf(*box, *made, env); });
 }
 
 Napi::Value Layer(const Napi::CallbackInfo& info) {
@@ -94,57 +110,55 @@ Napi::Value Layer(const Napi::CallbackInfo& info) {
   return Write(info.Env(), kLayerState, &state);
 }
 
-// (cache, layer) -> { seqLen, slots, residual, ring, keys, values, weights, scores, originOffsets, originPositions }
+// (cache, layer) -> [{ slots, residual, ring, compressed }] of each kv head
+Napi::Array HeadsOf(Napi::Env env, const CacheBox& box, int32_t layer) {
+  std::vector<zs_head_state> heads(static_cast<size_t>(box.shape.kv_heads));
+  Check(env, zs_cache_heads(box.cache, layer, heads.data()));
+  Napi::Array result = Napi::Array::New(env, heads.size());
+  for (size_t g = 0; g < heads.size(); ++g) result.Set(static_cast<uint32_t>(g), Write(env, kHeadState, &heads[g]));
+  return result;
+}
+
+// (cache, layer, whole) -> { seqLen, slots, origins, heads, originOffsets, originPositions } and, if `whole`, keys, values, weights,
+// scores: heads one after another
 Napi::Value State(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   auto box = AtRest(info);
   const int32_t layer = static_cast<int32_t>(Whole(info[1], 0, 1 << 20, "layer"));
+  const bool whole = info[2].ToBoolean();
   zs_layer_state state;
   Check(env, zs_cache_layer(box->cache, layer, &state));
-  const size_t slots = static_cast<size_t>(box->shape.kv_heads) * static_cast<size_t>(state.slots);
-  auto keys = Napi::Float32Array::New(env, slots * static_cast<size_t>(box->shape.head_dim));
-  auto values = Napi::Float32Array::New(env, keys.ElementLength());
-  auto weights = Napi::Float32Array::New(env, slots);
-  auto scores = Napi::Float32Array::New(env, slots);
+  const size_t slots = static_cast<size_t>(state.slots);
+  const auto column = [&](size_t width) { return Napi::Float32Array::New(env, whole ? slots * width : 0); };
+  auto keys = column(static_cast<size_t>(box->shape.head_dim)),
+       values = column(static_cast<size_t>(box->shape.head_dim));
+  auto weights = column(1), scores = column(1);
   std::vector<int64_t> offsets(slots + 1, 0);
   auto positions = Napi::Int32Array::New(env, static_cast<size_t>(state.origins));
-  Check(env, zs_cache_state(box->cache, layer, keys.Data(), values.Data(), weights.Data(), scores.Data(),
+  const auto place = [&](Napi::Float32Array& of) { return whole ? of.Data() : nullptr; };
+  Check(env, zs_cache_state(box->cache, layer, place(keys), place(values), place(weights), place(scores),
                             offsets.data(), positions.Data()));
   auto starts = Napi::Int32Array::New(env, slots + 1);
   for (size_t i = 0; i <= slots; ++i) starts[i] = static_cast<int32_t>(offsets[i]);
   Napi::Object result = Write(env, kLayerState, &state);
+  result.Set("heads", HeadsOf(env, *box, layer));
+  result.Set("originOffsets", starts);
+  result.Set("originPositions", positions);
+  if (!whole) return result;
   result.Set("keys", keys);
   result.Set("values", values);
   result.Set("weights", weights);
   result.Set("scores", scores);
-  result.Set("originOffsets", starts);
-  result.Set("originPositions", positions);
   return result;
 }
 
-// (cache, layer) -> { seqLen, slots, residual, ring, originOffsets, originPositions }: State without keys and values
-Napi::Value Origins(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  auto box = AtRest(info);
-  const int32_t layer = static_cast<int32_t>(Whole(info[1], 0, 1 << 20, "layer"));
-  zs_layer_state state;
-  Check(env, zs_cache_layer(box->cache, layer, &state));
-  const size_t slots = static_cast<size_t>(box->shape.kv_heads) * static_cast<size_t>(state.slots);
-  std::vector<int64_t> offsets(slots + 1, 0);
-  auto positions = Napi::Int32Array::New(env, static_cast<size_t>(state.origins));
-  Check(env, zs_cache_state(box->cache, layer, nullptr, nullptr, nullptr, nullptr, offsets.data(), positions.Data()));
-  auto starts = Napi::Int32Array::New(env, slots + 1);
-  for (size_t i = 0; i <= slots; ++i) starts[i] = static_cast<int32_t>(offsets[i]);
-  Napi::Object result = Write(env, kLayerState, &state);
-  result.Set("originOffsets", starts);
-  result.Set("originPositions", positions);
-  return result;
-}
-
+// (cache, layer, kvHead)
 Napi::Value Resolved(const Napi::CallbackInfo& info) {
   auto box = AtRest(info);
   zs_resolved resolved;
-  Check(info.Env(), zs_cache_resolved(box->cache, &resolved));
+  const int32_t layer = static_cast<int32_t>(Whole(info[1], 0, 1 << 20, "layer"));
+  const int32_t head = static_cast<int32_t>(Whole(info[2], 0, 1 << 20, "kvHead"));
+  Check(info.Env(), zs_cache_resolved(box->cache, layer, head, &resolved));
   return Write(info.Env(), kResolved, &resolved);
 }
 
@@ -213,7 +227,6 @@ void RegisterCache(Napi::Env env, Napi::Object exports) {
   exports.Set("cacheForkPolicy", Napi::Function::New(env, ForkPolicy));
   exports.Set("cacheLayer", Napi::Function::New(env, Layer));
   exports.Set("cacheState", Napi::Function::New(env, State));
-  exports.Set("cacheOrigins", Napi::Function::New(env, Origins));
   exports.Set("cacheResolved", Napi::Function::New(env, Resolved));
   exports.Set("cacheReceipt", Napi::Function::New(env, Receipt));
   exports.Set("cacheBytes", Napi::Function::New(env, Bytes));

@@ -11,9 +11,6 @@ namespace zs_addon {
 void RegisterCache(Napi::Env env, Napi::Object exports);
 void RegisterModel(Napi::Env env, Napi::Object exports);
 
-// policy object -> zs_policy with struct_bytes set
-zs_policy PolicyOf(const Napi::Value& value);
-
 // A typed array argument, checked: at least `least` elements, of the type that T needs.
 template <typename Array>
 Array ArrayOf(const Napi::Value& value, napi_typedarray_type type, size_t least, const char* name) {

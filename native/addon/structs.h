@@ -6,32 +6,41 @@
 #include <napi.h>
 
 #include <cstddef>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "zslab/zslab.h"
 
 namespace zs_addon {
 
-enum class Type { kInt32, kInt64, kFloat, kDouble };
-
-struct Field {
-  const char* name;  // in camel case, as JavaScript knows it
-  Type type;
-  size_t offset;
-};
-
 struct Table {
   const char* name;
   size_t bytes;
-  std::vector<Field> fields;
+  std::vector<zs_field> fields;
 };
 
-extern const Table kPolicy, kResolved, kCacheConfig, kLayerState, kReceipt, kModelConfig, kCall;
+extern const Table kResolved, kCacheConfig, kLayerState, kHeadState, kReceipt, kModelConfig, kCall;
+
+// { name, budget, chunk, parameters: { … as described … }, of?: { … } } as a zs_policy, with what it points to.
+class HeldPolicy {
+ public:
+  explicit HeldPolicy(const Napi::Object& object);
+  HeldPolicy(const HeldPolicy&) = delete;
+  HeldPolicy& operator=(const HeldPolicy&) = delete;
+  const zs_policy& policy() const { return policy_; }
+
+ private:
+  zs_policy policy_{};
+  std::string name_;
+  std::vector<double> block_;
+  std::unique_ptr<HeldPolicy> of_;
+};
 
 // Fills the fields of `table` from `object`; throws a TypeError naming the field that is missing or of the wrong type.
 void Read(const Napi::Object& object, const Table& table, void* out);
 Napi::Object Write(Napi::Env env, const Table& table, const void* in);
-// { abi, structs: [{ name, bytes, fields: [{ name, type, offset }] }] }
+// { abi, structs: [{ name, bytes, fields: [{ name, type, offset }] }], policies: [the same, and wraps] }
 Napi::Value Describe(const Napi::CallbackInfo& info);
 
 }  // namespace zs_addon

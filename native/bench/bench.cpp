@@ -128,26 +128,14 @@ double Bandwidth::pass(zs::Pool& pool, int pattern) {
 
 // ---- caches
 
-namespace {
-zs_policy policy_of(int32_t kind) {
-  zs_policy p{};
-  p.struct_bytes = sizeof p;
-  p.kind = kind;
-  p.recent = 0.5, p.residual = 0.02;
-  p.least_recent = 1, p.least_residual = 1;
-  p.alpha = 1, p.decay = 0.98f, p.history = 1, p.chunk = 256;
-  return p;
-}
-}  // namespace
-
-zs_policy full_policy(bool history) {
-  zs_policy p = policy_of(ZS_POLICY_FULL);
+test::Options full_policy(bool history) {
+  test::Options p = test::full_policy();
   p.history = history ? 1 : 0;
   return p;
 }
 
-zs_policy zsmerge_policy(int32_t budget) {
-  zs_policy p = policy_of(ZS_POLICY_ZSMERGE);
+test::Options zsmerge_policy(int32_t budget) {
+  test::Options p;
   p.budget = budget;
   return p;
 }
@@ -190,7 +178,9 @@ FilledCache::FilledCache(zs_engine* engine, const Case& c) : case_(c) {
   config.kv_heads = s.kv_heads;
   config.head_dim = s.d;
   config.storage = c.storage;
-  config.policy = c.policy;
+  const auto policy = c.policy.native();
+  config.origins = 1;
+  config.policy = policy->policy;
   must(zs_cache_create(engine, &config, &cache_), "create");
   for (int32_t layer = 0; layer < c.layers; ++layer) {
     must(zs_cache_prefill(cache_, layer, {q_.data(), d, d}, {k_.data(), d, d}, {v_.data(), d, d}, 1, 0,
@@ -198,7 +188,8 @@ FilledCache::FilledCache(zs_engine* engine, const Case& c) : case_(c) {
          "prefill");
     zs::Layer& to = cache_->layers[static_cast<size_t>(layer)];
     for (zs::Head& head : to.heads) {
-      head = zs::Head(cache_->geometry());
+      head = head.emptied();
+      head.links.clear();
       head.reserve(c.slots);
       for (int32_t t = 0; t < c.slots; ++t)
         head.append(keys.data() + t % kDifferent * d, values.data() + t % kDifferent * d, t);
@@ -222,8 +213,7 @@ int64_t FilledCache::bytes_read() const {
   int64_t bytes = 0;
   for (const zs::Layer& layer : cache_->layers)
     for (const zs::Head& head : layer.heads)
-      bytes += head.residual.slots() * head.residual.geometry().slot_bytes() +
-               head.rest.slots() * head.rest.geometry().slot_bytes();
+      for (const zs::Segment& segment : head.segments) bytes += segment.slots() * segment.pages.geometry().slot_bytes();
   return bytes;
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/cache.h"
 #include "core/pool.h"
+#include "test/policies.h"
 #include "zslab/zslab.h"
 
 namespace bench {
@@ -51,11 +52,11 @@ struct Shape {
 struct Case {
   Shape shape;
   int32_t storage, slots, layers;
-  zs_policy policy;
+  test::Options policy;
 };
 
-zs_policy full_policy(bool history);
-zs_policy zsmerge_policy(int32_t budget);
+test::Options full_policy(bool history);
+test::Options zsmerge_policy(int32_t budget);
 const char* storage_name(int32_t storage);
 int64_t slot_bytes(const Shape& shape, int32_t storage);
 

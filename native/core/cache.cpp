@@ -28,7 +28,7 @@ void check_view(const zs_view& view, const char* name) {
   if (!view.data) fail(ZS_INVALID, "%s.data is NULL: expected float32 [heads][tokens][head_dim]", name);
 }
 
-void in_range(const char* name, int64_t value, int64_t least, int64_t most) {
+void in_config(const char* name, int64_t value, int64_t least, int64_t most) {
   if (value < least || value > most)
     fail(ZS_INVALID, "config.%s is %lld: expected %lld to %lld", name, static_cast<long long>(value),
          static_cast<long long>(least), static_cast<long long>(most));
@@ -38,9 +38,9 @@ void check_config(const zs_cache_config& c) {
   if (c.struct_bytes != static_cast<int32_t>(sizeof c))
     fail(ZS_INVALID, "config.struct_bytes is %d, this library's zs_cache_config has %zu: compile against its header",
          c.struct_bytes, sizeof c);
-  in_range("layers", c.layers, 1, INT32_MAX);
-  in_range("heads", c.heads, 1, INT32_MAX);
-  in_range("kv_heads", c.kv_heads, 1, INT32_MAX);
+  in_config("layers", c.layers, 1, INT32_MAX);
+  in_config("heads", c.heads, 1, INT32_MAX);
+  in_config("kv_heads", c.kv_heads, 1, INT32_MAX);
   if (c.heads % c.kv_heads)
     fail(ZS_INVALID, "config.heads is %d, kv_heads %d: expected a multiple, every kv head serves as many query heads",
          c.heads, c.kv_heads);
@@ -49,10 +49,22 @@ void check_config(const zs_cache_config& c) {
   if (static_cast<double>(c.layers) * c.heads > static_cast<double>(kMostHeads))
     fail(ZS_INVALID, "config asks for %d layers of %d heads: expected at most %lld heads in all", c.layers, c.heads,
          static_cast<long long>(kMostHeads));
-  in_range("storage", c.storage, ZS_F32, ZS_BF16);
-  in_range("trace", c.trace, 0, 1);
-  in_range("keep_queries", c.keep_queries, 0, INT32_MAX);
-  checked_policy(&c.policy);
+  in_config("storage", c.storage, ZS_F32, ZS_BF16);
+  in_config("trace", c.trace, 0, 1);
+  in_config("keep_queries", c.keep_queries, 0, INT32_MAX);
+  in_config("origins", c.origins, 0, 1);
+}
+
+// Granularity model chooses after the last layer, so each step goes through the layers in order.
+void check_order(const zs_cache& cache, int32_t layer, int64_t seen) {
+  if (!cache.by_model()) return;
+  int32_t due = 0;
+  while (due < cache.config.layers && cache.layers[static_cast<size_t>(due)].seq_len > seen) ++due;
+  if (layer != due)
+    fail(ZS_INVALID,
+         "layer %d comes out of turn, layer %d is due: granularity model chooses after the last layer, so "
+         "give every step to layers 0 to %d in order",
+         layer, due, cache.config.layers - 1);
 }
 
 }  // namespace
@@ -73,18 +85,65 @@ void cache_check_prefill(const zs_cache& cache, int32_t layer, int64_t tokens, i
     fail(ZS_INVALID,
          "layer %d is given a prompt of %lld tokens, another layer had %lld: expected the same prompt for all layers",
          layer, static_cast<long long>(tokens), static_cast<long long>(cache.prompt));
+  check_order(cache, layer, 0);
+  resolved_heads(cache, layer, share_of ? share_of : tokens);
 }
 
 void cache_check_extend(const zs_cache& cache, int32_t layer, int64_t tokens) {
   check_layer(cache, layer);
   const Layer& held = cache.layers[static_cast<size_t>(layer)];
   if (held.seq_len == 0) fail(ZS_INVALID, "layer %d has seen no prompt: prefill it first", layer);
-  if (tokens < 1 || tokens > cache.config.policy.chunk)
+  if (tokens < 1 || tokens > cache.policy->chunk)
     fail(ZS_INVALID, "tokens is %lld: expected 1 to %d, the policy's chunk: cut what comes into chunks",
-         static_cast<long long>(tokens), cache.config.policy.chunk);
+         static_cast<long long>(tokens), cache.policy->chunk);
   if (held.seq_len + tokens > kMostTokens)
     fail(ZS_INVALID, "%lld tokens after %lld: expected at most %lld in all", static_cast<long long>(tokens),
          static_cast<long long>(held.seq_len), static_cast<long long>(kMostTokens));
+  if (!cache.by_model()) return;
+  const int64_t last = cache.layers.back().seq_len, due = cache.layers[0].seq_len - last;
+  check_order(cache, layer, last);
+  if (layer > 0 && tokens != due)
+    fail(ZS_INVALID, "layer %d is given %lld tokens, layer 0 had %lld: give all layers the same", layer,
+         static_cast<long long>(tokens), static_cast<long long>(due));
+}
+
+std::vector<double> checked_budgets(const zs_cache_config& config, const Policy& policy, const double* budgets) {
+  if (!budgets) return {};
+  if (!hook(policy, &PolicyHooks::resolve))
+    fail(ZS_INVALID, "budgets are given, but %s keeps every token: leave them out", policy.hooks->name);
+  if (hook(policy, &PolicyHooks::allocate))
+    fail(ZS_INVALID, "budgets are given, but %s shares the slots out itself: leave them out, or take %s alone",
+         policy.hooks->name, policy.of ? policy.of->hooks->name : "another policy");
+  const int64_t count = static_cast<int64_t>(config.layers) * config.kv_heads;
+  std::vector<double> all(budgets, budgets + count);
+  bool equal = true;
+  for (int64_t i = 0; i < count; ++i) {
+    char name[64];
+    std::snprintf(name, sizeof name, "budgets[%lld][%lld]", static_cast<long long>(i / config.kv_heads),
+                  static_cast<long long>(i % config.kv_heads));
+    is_share_or_count(name, all[static_cast<size_t>(i)], false);
+    equal = equal && all[static_cast<size_t>(i)] == all[0];
+  }
+  if (!equal && needs_of(policy, 1).granularity != ZS_PER_HEAD)
+    fail(ZS_INVALID,
+         "budgets differ by head, but under this policy the heads of a layer keep the same positions: take granularity "
+         "head, or equal budgets");
+  return all;
+}
+
+std::vector<zs_resolved> resolved_heads(const zs_cache& cache, int32_t layer, int64_t tokens) {
+  const size_t count = static_cast<size_t>(cache.config.kv_heads);
+  if (cache.budgets.empty())
+    return std::vector<zs_resolved>(count, resolved_of(*cache.policy, cache.policy->budget, tokens));
+  std::vector<zs_resolved> sizes;
+  for (size_t g = 0; g < count; ++g) {
+    try {
+      sizes.push_back(resolved_of(*cache.policy, cache.budgets[static_cast<size_t>(layer) * count + g], tokens));
+    } catch (const Error& e) {
+      fail(e.status, "layer %d, kv head %zu: %s", layer, g, e.message.c_str());
+    }
+  }
+  return sizes;
 }
 
 }  // namespace zs
@@ -100,9 +159,14 @@ zs_status zs_cache_create(zs_engine* engine, const zs_cache_config* config, zs_c
     auto cache = std::make_unique<zs_cache>();
     cache->engine = engine;
     cache->config = *config;
+    cache->config.budgets = nullptr;
+    cache->config.policy = {};
+    cache->policy = zs::checked_policy(&config->policy);
+    cache->budgets = zs::checked_budgets(*config, *cache->policy, config->budgets);
+    cache->needs = zs::needs_of(*cache->policy, 1);
     cache->layers.resize(static_cast<size_t>(config->layers));
     for (zs::Layer& layer : cache->layers)
-      layer.heads.assign(static_cast<size_t>(config->kv_heads), zs::Head(cache->geometry()));
+      layer.heads.assign(static_cast<size_t>(config->kv_heads), zs::Head(cache->geometry(), config->origins != 0));
     *out = cache.release();
   });
 }

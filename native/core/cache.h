@@ -8,6 +8,7 @@
 
 #include "core/engine.h"
 #include "core/head.h"
+#include "core/policy.h"
 #include "core/tape.h"
 #include "zslab/zslab.h"
 
@@ -24,33 +25,45 @@ struct KeptQueries {
 struct Layer {
   std::vector<Head> heads;
   std::shared_ptr<const KeptQueries> kept;  // until the layer's first token after its prompt
-  int64_t seq_len = 0;                      // tokens seen
-  int64_t step = 0;                         // tokens after the prompt
-  int32_t ring = -1;                        // slot that the next leaver comes from
-  bool compressed = false;
-  bool over_budget = false;
+  // Granularity model: tokens that wait for the last layer. One stands in its head already; a chunk's are here, by kv head.
+  std::vector<Segment> waiting;
+  int64_t seq_len = 0;  // tokens seen
+  int64_t step = 0;     // tokens after the prompt
   int64_t bytes = 0;
 
-  // The same for all heads of a layer.
-  int32_t slots() const { return heads[0].slots(); }
-  int32_t residual() const { return heads[0].residual.slots(); }
+  int64_t slots() const {
+    int64_t count = 0;
+    for (const Head& head : heads) count += head.slots();
+    return count;
+  }
+};
+
+// The first query that was not a number.
+struct BadQuery {
+  int32_t layer = -1, head = -1;
+  int64_t position = -1;
 };
 
 }  // namespace zs
 
 struct zs_cache {
   zs_engine* engine;
-  zs_cache_config config;
-  zs_resolved resolved{};
-  bool is_resolved = false;
-  int64_t prompt = 0, share_of = 0;  // of the first prompt
+  zs_cache_config config;  // without the policy, which is:
+  std::shared_ptr<const zs::Policy> policy;
+  std::vector<double> budgets;  // [layers][kv_heads]; empty = policy->budget for all
+  zs::Needs needs;              // of a prompt of `prompt` tokens
+  bool is_resolved = false;     // a prompt has come
+  int64_t prompt = 0, share_of = 0;
   std::vector<zs::Layer> layers;
   zs::Tape tape;
-  std::vector<std::vector<zs::Event>> notes;  // of the call under way, by kv head
+  zs::BadQuery bad;
+  std::vector<std::vector<zs::Event>> notes;  // of the call under way, by head
+  std::vector<zs::HeadWork> works;            // of heads that choose together
   int64_t peak_bytes = 0;
 
   int32_t group() const { return config.heads / config.kv_heads; }
   zs::Geometry geometry() const { return {config.head_dim, config.storage}; }
+  bool by_model() const { return needs.granularity == ZS_PER_MODEL; }
   float scale() const;
   int64_t bytes() const;
 };
@@ -66,6 +79,11 @@ void cache_extend(zs_cache& cache, int32_t layer, zs_view q, zs_view k, zs_view 
 // What must hold before tokens may come, as one sentence where it does not; the runner asks once for all layers.
 void cache_check_prefill(const zs_cache& cache, int32_t layer, int64_t tokens, int64_t share_of);
 void cache_check_extend(const zs_cache& cache, int32_t layer, int64_t tokens);
+
+// config.budgets, checked; empty where none are given.
+std::vector<double> checked_budgets(const zs_cache_config& config, const Policy& policy, const double* budgets);
+// Slots of each kv head of a layer, shares against `tokens`; throws a sentence that names the head.
+std::vector<zs_resolved> resolved_heads(const zs_cache& cache, int32_t layer, int64_t tokens);
 
 // Makes room for one more token in every layer, so that the next cache_extend of one token cannot fail in any of them and may be done in
 // place. False: it may (a layer is about to be compressed); work on a fork and swap it in at the end.

@@ -23,6 +23,8 @@ struct Workspace {
   Workspace();
   ~Workspace();
   Buffer probs, statistics, partial, threads;
+  Buffer choice;               // summed scores of several heads
+  std::vector<int64_t> start;  // of each head: its first chunk in a work list
   std::vector<Upkeep> upkeep;  // one per thread
 };
 }  // namespace zs

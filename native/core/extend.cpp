@@ -2,6 +2,7 @@
 // all is done. Order of work: attend, update scores, choose, merge, place.
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 
 #include "core/work.h"
 
@@ -12,267 +13,344 @@ namespace {
 // its last chunk at once. Cannot change results.
 constexpr int64_t kShortStepBytes = int64_t{32} << 20;
 
-constexpr int64_t kStepEvents = 3;  // most that one token makes in a head: merge or drop, leave, admit
+constexpr int64_t kStepEvents = 3;     // most that one token makes in a head: merge or drop, leave, admit
+constexpr int64_t kMostCounted = 256;  // heads whose chunks are counted down in a short step
 
-// Where a head of a layer stands; the same for all heads.
-struct Place {
-  int64_t step;
-  int32_t ring;
-  bool compressed;
-};
+// ---- room and scratch, before anything changes
 
-// The last token of the rest has had its attention: it stays, or one leaves.
-void enter(const zs_cache& cache, HeadWork& work, Place& place) {
-  const PolicyHooks& hooks = hooks_of(cache.config.policy);
-  work.step = ++place.step;
-  work.ring = place.ring;
-  Head& head = *work.head;
-  const size_t last = static_cast<size_t>(head.rest.slots() - 1);
-  if (!hooks.compress || head.slots() <= cache.resolved.budget) {
-    work.note(ZS_ADMIT, head.positions[last], head.slots() - 1, -1, head.rest_scores[last], kNone, 1, 0);
-  } else if (!place.compressed && hooks.compress_underfull(cache.config.policy)) {
-    hooks.compress(work);
-    place.compressed = true;
-  } else {
-    if (!place.compressed) hooks.start(work);
-    place.compressed = true;
-    hooks.evict(work);
-  }
-  place.ring = work.ring;
-}
+bool acts(const zs_cache& cache) { return cache.needs.acts == ZS_ACTS_ALWAYS; }
 
 // True where the next token meets a full cache that never was compressed.
 bool fills_up(const zs_cache& cache, const Layer& layer) {
-  return cache.resolved.budget && !layer.compressed && layer.slots() >= cache.resolved.budget;
+  if (!acts(cache)) return false;
+  for (const Head& head : layer.heads)
+    if (!head.compressed && head.slots() >= head.sizes.budget) return true;
+  return false;
 }
 
 // Room and pages of its own for one more token; throws std::bad_alloc.
-void reserve_token(Head& head, bool compressed) {
+void reserve_token(const zs_cache& cache, Head& head) {
   head.reserve(1);
-  if (compressed) {  // any slot may be written
-    head.residual.own_all();
-    head.rest.own_all();
-  } else {
-    head.rest.own_slot(head.rest.slots());
-  }
+  head.own(head.compressed && acts(cache));  // of a cache where somebody may leave any slot may be written
+}
+void reserve_token(const zs_cache& cache, Layer& layer) {
+  for (Head& head : layer.heads) reserve_token(cache, head);
 }
 
-void reserve_token(Layer& layer) {
-  for (Head& head : layer.heads) reserve_token(head, layer.compressed);
-}
-
-// Empty lists for the events of one call, with room for a step's; throws std::bad_alloc.
-void need_notes(zs_cache& cache) {
-  cache.notes.resize(static_cast<size_t>(cache.config.kv_heads));
+// Empty lists for the events of one call on `heads` heads, with room for a step's, and for what is decided together; throws std::bad_alloc.
+void need_notes(zs_cache& cache, int64_t heads, int64_t slots) {
+  cache.notes.resize(static_cast<size_t>(heads));
   for (auto& head : cache.notes) {
     head.clear();
     if (cache.config.trace) head.reserve(kStepEvents);
   }
+  cache.works.clear();
+  cache.works.reserve(static_cast<size_t>(heads));
+  if (cache.needs.granularity != ZS_PER_HEAD) cache.engine->work.choice.need(round_up(slots, kLane));
 }
 
-// While a head's chunks are read, what its end wants is fetched: with chunk c its scores (unless another thread may want them: what one
-// core has fetched can be dearer for another than memory), and with the i-th a share of the residual slots, which are read last, since
-// they lie elsewhere.
-void fetch_beside(Head& head, int32_t i, int32_t c, const KeyChunk& chunk, bool scores) {
-  constexpr int64_t kLine = 64, kMost = int64_t{1} << 14;  // of many residual slots the first: reading on needs no help
-  const auto fetch = [](const void* from, int64_t bytes) {
-    for (int64_t at = 0; at < bytes; at += kLine) __builtin_prefetch(static_cast<const char*>(from) + at, 0, 2);
-  };
-  if (scores) fetch(head.chunk_scores(c), chunk.slots * 4);
-  if (!head.residual.chunks() || i >= head.rest.chunks()) return;
-  const KeyChunk first = head.residual.chunk(0, nullptr);
-  const char* const keys = static_cast<const char*>(first.keys);
-  const char* const end = static_cast<const char*>(first.values) + first.slots * head.residual.geometry().padded() * 4;
-  const int64_t share = round_up(std::min<int64_t>(end - keys, kMost) / head.rest.chunks(), kLine);
-  fetch(keys + i * share, share);
-}
-
+// A step's work list: a unit for each chunk of each head, heads one after another.
 struct StepMemory {
-  int32_t chunks, group;
+  const int64_t* start;  // [kv_heads + 1]: a head's first unit
+  int64_t units;
+  int32_t group;
   int64_t padded;
   float *e, *highest, *sum, *factor, *partial;
-  float* probs(int64_t g, int32_t c) const { return e + (g * chunks + c) * group * kChunk; }
-  int64_t stat(int64_t g, int32_t c) const { return (g * chunks + c) * group; }
+  float* probs(int64_t unit) const { return e + unit * group * kChunk; }
+  int64_t stat(int64_t unit) const { return unit * group; }
+  int64_t head_of(int64_t unit, int64_t kv_heads) const {
+    const int64_t each = units / kv_heads;  // right at once where all heads are equally long
+    int64_t g = std::min(unit / each, kv_heads - 1);
+    while (start[g] > unit) --g;
+    while (start[g + 1] <= unit) ++g;
+    return g;
+  }
 };
 
 // May throw std::bad_alloc; for one token more than the layer holds.
 StepMemory step_memory(const zs_cache& cache, const Layer& layer) {
-  zs_engine& engine = *cache.engine;
-  const int64_t kv_heads = cache.config.kv_heads;
+  Workspace& work = cache.engine->work;
   StepMemory m{};
-  const Head& head = layer.heads[0];
-  m.chunks = head.residual.chunks() + static_cast<int32_t>(round_up(head.rest.slots() + 1, kChunk) / kChunk);
+  work.start.assign(1, 0);
+  for (const Head& head : layer.heads) {
+    const Segment& open = head.open();
+    const int64_t own = round_up(open.slots() + 1, kChunk) / kChunk;
+    work.start.push_back(work.start.back() + head.chunks() - open.chunks() + own);
+  }
+  m.start = work.start.data();
+  m.units = work.start.back();
   m.group = cache.group();
   m.padded = round_up(cache.config.head_dim, kLane);
-  const int64_t stats = kv_heads * m.chunks * m.group;
-  engine.work.probs.need(stats * kChunk);
-  engine.work.statistics.need(3 * stats);
-  engine.work.partial.need(stats * m.padded);
-  m.e = engine.work.probs.data();
-  m.highest = engine.work.statistics.data();
+  const int64_t stats = m.units * m.group;
+  work.probs.need(stats * kChunk);
+  work.statistics.need(3 * stats);
+  work.partial.need(stats * m.padded);
+  m.e = work.probs.data();
+  m.highest = work.statistics.data();
   m.sum = m.highest + stats;
   m.factor = m.sum + stats;
-  m.partial = engine.work.partial.data();
+  m.partial = work.partial.data();
   return m;
 }
 
-// One token through one layer that has room for it. Where no hook allocates (the layer does not fill up) only an abort can stop it; then
-// (false) nothing has changed.
+// ---- who stays
+
+// The newest token of each of `works`, which choose together, has had its attention: it stays, or somebody leaves.
+void enter(zs_cache& cache, HeadWork* works, int32_t count) {
+  const Head& any = *works[0].head;
+  if (!acts(cache) || any.slots() <= any.sizes.budget) {
+    for (int32_t i = 0; i < count; ++i) {
+      const Head& head = *works[i].head;
+      const Segment& open = head.open();
+      const size_t last = static_cast<size_t>(open.slots() - 1);
+      works[i].note(ZS_ADMIT, open.positions[last], head.slots() - 1, -1, open.scores[last], kNone, 1, 0);
+    }
+    return;
+  }
+  const Policy* owner = nullptr;
+  const auto asks = hook(*cache.policy, &PolicyHooks::compress_underfull, &owner);
+  const bool compress = !any.compressed && (!asks || asks(*owner));
+  if (!any.compressed && !compress && hook(*cache.policy, &PolicyHooks::start))
+    for (int32_t i = 0; i < count; ++i) call_hook(&PolicyHooks::start, works[i]);
+  const float* const choice = count > 1 ? summed_scores(cache, works, count) : nullptr;
+  for (int32_t i = 0; i < count; ++i) {
+    Head& head = *works[i].head;
+    works[i].choice = choice ? choice : head.open().scores.data();
+    call_hook(compress ? &PolicyHooks::compress : &PolicyHooks::evict, works[i]);
+    head.compressed = true;
+    if (head.slots() > head.sizes.budget) head.over_budget = true;
+  }
+}
+
+// Gives the newest token, and only it, a score of the policy's own.
+void score_newest(const zs_cache& cache, HeadWork& work) {
+  if (!cache.needs.upkeep || !hook(*work.policy, &PolicyHooks::score)) return;
+  const int32_t last = work.head->open().slots() - 1;
+  call_hook(&PolicyHooks::score, work, last, last + 1);
+}
+
+// Heads that choose together, one layer after another; `step` counted from each layer's last.
+HeadWork* together(zs_cache& cache, int32_t index, Layer* layers, int32_t count, int64_t step) {
+  cache.works.clear();
+  for (int32_t l = 0; l < count; ++l)
+    for (int32_t g = 0; g < cache.config.kv_heads; ++g)
+      cache.works.push_back(work_on(cache, layers[l].heads[static_cast<size_t>(g)], index + l, g, 0,
+                                    layers[l].step + step, &cache.notes[cache.works.size()]));
+  return cache.works.data();
+}
+
+// ---- one token
+
+// While a head's chunks are read, what its end wants is fetched: with each chunk its scores (unless another thread may want them: what one
+// core has fetched can be dearer for another than memory), and with the i-th a share of the merged slots, which are read last, since
+// they lie elsewhere.
+void fetch_beside(Head& head, int32_t i, int32_t c, const KeyChunk& chunk, bool scores) {
+  constexpr int64_t kLine = 64, kMost = int64_t{1} << 14;  // of many merged slots the first: reading on needs no help
+  const auto fetch = [](const void* from, int64_t bytes) {
+    for (int64_t at = 0; at < bytes; at += kLine) __builtin_prefetch(static_cast<const char*>(from) + at, 0, 2);
+  };
+  if (scores) fetch(head.chunk_scores(c), chunk.slots * 4);
+  const Segment& merged = head.segments[0];
+  const int32_t share_count = head.open().chunks();
+  if (!merged.merged || i >= share_count) return;
+  const KeyChunk first = merged.chunk(0);
+  const char* const keys = static_cast<const char*>(first.keys);
+  const char* const end = static_cast<const char*>(first.values) + first.slots * merged.pages.geometry().padded() * 4;
+  const int64_t share = round_up(std::min<int64_t>(end - keys, kMost) / share_count, kLine);
+  fetch(keys + i * share, share);
+}
+
+// One token through one layer that has room for it, up to its scores. False: it was aborted, and nothing has changed. Where heads choose
+// alone (`settled`), who stays is settled too, and where no hook allocates (no head fills up) only an abort can stop it.
 bool step(zs_cache& cache, int32_t index, Layer& layer, const StepMemory& m, zs_view q, zs_view k, zs_view v,
-          zs_view out, std::vector<std::vector<Event>>& events, const zs_call* call, const Progress& progress) {
+          zs_view out, bool settled, const zs_call* call, const Progress& progress) {
   zs_engine& engine = *cache.engine;
-  const int32_t d = cache.config.head_dim, group = m.group, chunks = m.chunks;
+  const int32_t d = cache.config.head_dim, group = m.group;
   const int64_t kv_heads = cache.config.kv_heads;
   const AttentionKernels& kernels = *engine.attention;
-  const bool history = cache.config.policy.history != 0;
+  const Needs& needs = cache.needs;
+  const bool scores = needs.scores && needs.upkeep;
   const int32_t position = static_cast<int32_t>(layer.seq_len);
   for (int64_t g = 0; g < kv_heads; ++g)
     layer.heads[static_cast<size_t>(g)].append(k.data + g * k.head_stride, v.data + g * v.head_stride, position);
-  const Place start{layer.step, layer.ring, layer.compressed};
-  Place end = start;
 
-  const auto attend = [&](int64_t g, int32_t i) {
+  const auto attend = [&](int64_t g, int64_t unit) {
     Head& head = layer.heads[static_cast<size_t>(g)];
-    const int32_t c = (i + head.residual.chunks()) % chunks;
+    const int32_t chunks = static_cast<int32_t>(m.start[g + 1] - m.start[g]),
+                  i = static_cast<int32_t>(unit - m.start[g]);
+    const int32_t c = (i + chunks - head.open().chunks()) % chunks;  // what stands before the open segment comes last
     DecodeTask task{};
     task.chunk = head.chunk(c);
-    fetch_beside(head, i, c, task.chunk, history && engine.pool.threads() == 1);
+    fetch_beside(head, i, c, task.chunk, scores && engine.pool.threads() == 1);
     task.q = q.data + g * group * q.head_stride;
     task.q_stride = q.head_stride;
     task.group = group;
     task.d = d;
     task.scale = cache.scale();
-    task.e = m.probs(g, c);
+    task.e = m.probs(m.start[g] + c);
     task.e_stride = kChunk;
-    task.highest = m.highest + m.stat(g, c);
-    task.sum = m.sum + m.stat(g, c);
-    task.out = m.partial + m.stat(g, c) * m.padded;
+    task.highest = m.highest + m.stat(m.start[g] + c);
+    task.sum = m.sum + m.stat(m.start[g] + c);
+    task.out = m.partial + m.stat(m.start[g] + c) * m.padded;
     kernels.decode(task);
   };
+  BadQuery bad;
+  std::mutex telling;
   const auto finish = [&](int64_t g, int thread) {
     Head& head = layer.heads[static_cast<size_t>(g)];
-    const int64_t at = m.stat(g, 0);
+    const int64_t at = m.stat(m.start[g]);
+    const int32_t chunks = static_cast<int32_t>(m.start[g + 1] - m.start[g]);
     kernels.merge(m.highest + at, m.sum + at, m.partial + at * m.padded, chunks, group, d, m.factor + at,
                   out.data + g * group * out.head_stride, out.head_stride);
-    if (history)
+    for (int32_t h = 0; h < group; ++h) {
+      const int32_t of = static_cast<int32_t>(g) * group + h;
+      if (is_finite(q.data + of * q.head_stride, d)) continue;
+      std::fill_n(out.data + of * out.head_stride, d, kNone);
+      for (int32_t c = 0; c < chunks; ++c) m.factor[at + c * group + h] = kNone;
+      const std::lock_guard<std::mutex> lock(telling);
+      if (bad.head < 0 || of < bad.head) bad = {index, of, position};
+    }
+    if (scores)
       for (int32_t c = 0; c < chunks; ++c)
-        kernels.scores(m.probs(g, c), kChunk, m.factor + m.stat(g, c), group, head.chunk(c).slots,
-                       cache.config.policy.decay, head.chunk_scores(c));
-    HeadWork work =
-        work_on(cache, head, index, static_cast<int32_t>(g), thread, -1, 0, &events[static_cast<size_t>(g)]);
-    Place place = start;
-    enter(cache, work, place);
-    if (g == 0) end = place;
+        kernels.scores(m.probs(m.start[g] + c), kChunk, m.factor + at + c * group, group, head.chunk(c).slots,
+                       needs.decay, head.chunk_scores(c));
+    HeadWork work = work_on(cache, head, index, static_cast<int32_t>(g), thread, layer.step + 1,
+                            &cache.notes[static_cast<size_t>(g)]);
+    score_newest(cache, work);
+    if (settled) enter(cache, &work, 1);
     progress.one();
   };
 
-  const int64_t bytes = kv_heads * layer.slots() * cache.geometry().slot_bytes();
+  const int64_t bytes = layer.slots() * cache.geometry().slot_bytes();
   bool all = true;
-  if (bytes < kShortStepBytes && kv_heads <= 256) {
-    std::atomic<int32_t> left[256];
-    for (int64_t g = 0; g < kv_heads; ++g) left[g].store(chunks, std::memory_order_relaxed);
-    engine.run(kv_heads * chunks, nullptr, [&](int64_t unit, int thread) {
-      const int64_t g = unit / chunks;
-      attend(g, static_cast<int32_t>(unit % chunks));
+  if (bytes < kShortStepBytes && kv_heads <= kMostCounted) {
+    std::atomic<int64_t> left[kMostCounted];
+    for (int64_t g = 0; g < kv_heads; ++g) left[g].store(m.start[g + 1] - m.start[g], std::memory_order_relaxed);
+    engine.run(m.units, nullptr, [&](int64_t unit, int thread) {
+      const int64_t g = m.head_of(unit, kv_heads);
+      attend(g, unit);
       if (left[g].fetch_sub(1, std::memory_order_acq_rel) == 1) finish(g, thread);
     });
   } else {
-    all = engine.pool.run(kv_heads * chunks, call,
-                          [&](int64_t unit, int) { attend(unit / chunks, static_cast<int32_t>(unit % chunks)); });
+    all = engine.pool.run(m.units, call, [&](int64_t unit, int) { attend(m.head_of(unit, kv_heads), unit); });
     if (all) engine.run(kv_heads, nullptr, finish);
   }
   if (!all) {
-    for (Head& head : layer.heads) {  // the token goes again
-      head.rest.resize(head.rest.slots() - 1);
-      head.positions.pop_back();
-      head.links.pop_back();
-    }
+    for (Head& head : layer.heads) head.remove_last(true);
     return false;
   }
-  layer.step = end.step;
-  layer.ring = end.ring;
-  layer.compressed = end.compressed;
+  if (bad.position >= 0 && cache.bad.position < 0) cache.bad = bad;
+  if (settled) ++layer.step;
   ++layer.seq_len;
   layer.kept.reset();
-  if (cache.resolved.budget && layer.slots() > cache.resolved.budget) layer.over_budget = true;
   return true;
 }
 
-// Several tokens through one layer, on a copy.
-void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs_view k, zs_view v, int64_t tokens,
-                     zs_view out, std::vector<std::vector<Event>>& events, zs_call* call, bool report) {
-  zs_engine& engine = *cache.engine;
-  const int32_t d = cache.config.head_dim, n = static_cast<int32_t>(tokens);
-  const int64_t kv_heads = cache.config.kv_heads;
-  const bool history = cache.config.policy.history != 0;
-  const int32_t old_chunks = layer.heads[0].chunks(), fresh_chunks = static_cast<int32_t>(round_up(n, kChunk) / kChunk);
-  const int32_t chunks = old_chunks + fresh_chunks;
-  const int64_t blocks = row_blocks(cache, tokens);
-  const Progress progress(call, report, kv_heads * (blocks + (history ? chunks : 0) + 1));
+// Layers whose newest token waits, settled together.
+void settle_token(zs_cache& cache, int32_t index, Layer* layers, int32_t count) {
+  enter(cache, together(cache, index, layers, count, 1), count * cache.config.kv_heads);
+  for (int32_t l = 0; l < count; ++l) ++layers[l].step;
+}
 
-  std::vector<Segment> fresh(static_cast<size_t>(kv_heads), Segment(cache.geometry()));
-  std::vector<KeyChunk> pages;
+// ---- several tokens
+
+// Several tokens through one layer, which then wait.
+void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs_view k, zs_view v, int64_t tokens,
+                     zs_view out, zs_call* call, bool report) {
+  const int32_t n = static_cast<int32_t>(tokens), fresh_chunks = static_cast<int32_t>(round_up(n, kChunk) / kChunk);
+  const int64_t kv_heads = cache.config.kv_heads;
+  const bool scores = cache.needs.scores && cache.needs.upkeep;
+
+  layer.waiting.assign(static_cast<size_t>(kv_heads), Segment(cache.geometry()));
+  PageList list;
+  list.start.push_back(0);
   for (int64_t g = 0; g < kv_heads; ++g) {
-    Segment& own = fresh[static_cast<size_t>(g)];
+    Segment& own = layer.waiting[static_cast<size_t>(g)];
     own.reserve(n);
     own.resize(n);
+    for (int32_t t = 0; t < n; ++t) own.positions[static_cast<size_t>(t)] = static_cast<int32_t>(layer.seq_len) + t;
     for (int32_t from = 0; from < n; from += kChunk)
-      own.write_rows(k.data + g * k.head_stride + from * k.row_stride, k.row_stride,
-                     v.data + g * v.head_stride + from * v.row_stride, v.row_stride, from,
-                     n - from < kChunk ? n - from : kChunk);
-    for (int32_t c = 0; c < chunks; ++c)
-      pages.push_back(c < old_chunks ? layer.heads[static_cast<size_t>(g)].chunk(c)
-                                     : own.chunk(c - old_chunks, nullptr));
+      own.pages.write_rows(k.data + g * k.head_stride + from * k.row_stride, k.row_stride,
+                           v.data + g * v.head_stride + from * v.row_stride, v.row_stride, from,
+                           n - from < kChunk ? n - from : kChunk);
+    const Head& head = layer.heads[static_cast<size_t>(g)];
+    const int32_t old = head.chunks();
+    for (int32_t c = 0; c < old; ++c) list.pages.push_back(head.chunk(c));
+    for (int32_t c = 0; c < fresh_chunks; ++c) list.pages.push_back(own.chunk(c));
+    list.end_head(old);
   }
+  const int64_t units = list.start.back();
+  const Progress progress(call, report, kv_heads * row_blocks(cache, tokens) + (scores ? units : 0));
 
   Buffer statistics(2 * static_cast<int64_t>(cache.config.heads) * tokens);
   float *highest = statistics.data(), *inverse = highest + cache.config.heads * tokens;
-  attend_rows(cache, pages, old_chunks, q, tokens, out, highest, inverse, call, progress);
+  BadQuery bad;
+  attend_rows(cache, list, q, tokens, out, highest, inverse, call, progress, index, layer.seq_len, &bad);
 
   // Scores of old slots and of the chunk's own tokens.
-  const int64_t whole = round_up(n, kLane);
-  std::vector<float> fresh_scores(static_cast<size_t>(kv_heads * whole), 0.0f);
-  if (history) {
-    const ScoredRows rows{q.data, q.head_stride, q.row_stride, highest, inverse, tokens};
-    sum_columns(cache, rows, 0, tokens, kv_heads, chunks, call, progress, [&](int64_t g, int32_t c, ColumnsTask& task) {
-      const int32_t own = c - old_chunks;
-      task.chunk = pages[static_cast<size_t>(g * chunks + c)];
-      task.causal = own >= 0;
-      task.first = own >= 0 ? static_cast<int64_t>(own) * kChunk : 0;
-      task.acc = own >= 0 ? fresh_scores.data() + g * whole + static_cast<int64_t>(own) * kChunk
-                          : layer.heads[static_cast<size_t>(g)].chunk_scores(c);
-    });
-  }
+  if (scores)
+    sum_columns(cache, {q.data, q.head_stride, q.row_stride, highest, inverse, tokens}, 0, tokens, cache.needs.decay,
+                cache.group(), units, call, progress, [&](int64_t unit, ColumnsTask& task) {
+                  size_t g = 0;
+                  while (list.start[g + 1] <= unit) ++g;
+                  const int32_t c = static_cast<int32_t>(unit - list.start[g]), own = c - list.first_causal[g];
+                  task.chunk = list.pages[static_cast<size_t>(unit)];
+                  task.causal = own >= 0;
+                  task.first = own >= 0 ? static_cast<int64_t>(own) * kChunk : 0;
+                  task.acc = own >= 0 ? layer.waiting[g].chunk_scores(own) : layer.heads[g].chunk_scores(c);
+                  return static_cast<int64_t>(g) * cache.group();
+                });
   check_abort(call);
-
-  // Then they enter one after another.
-  const Place start{layer.step, layer.ring, layer.compressed};
-  Place end = start;
-  const bool all = engine.run(kv_heads, call, [&](int64_t g, int thread) {
-    const size_t i = static_cast<size_t>(g);
-    Head& head = layer.heads[i];
-    HeadWork work = work_on(cache, head, index, static_cast<int32_t>(g), thread, -1, 0, &events[i]);
-    Place place = start;
-    std::vector<float> key(static_cast<size_t>(d)), value(static_cast<size_t>(d));
-    for (int32_t t = 0; t < n; ++t) {
-      if (aborted(call)) return;
-      reserve_token(head, place.compressed);
-      fresh[i].read(t, key.data(), value.data());
-      head.append(key.data(), value.data(), static_cast<int32_t>(layer.seq_len + t));
-      head.rest_scores[static_cast<size_t>(head.rest.slots() - 1)] = fresh_scores[static_cast<size_t>(g * whole + t)];
-      enter(cache, work, place);
-    }
-    if (g == 0) end = place;
-    progress.one();
-  });
-  if (!all) check_abort(call);
-  check_abort(call);
-  layer.step = end.step;
-  layer.ring = end.ring;
-  layer.compressed = end.compressed;
+  if (bad.position >= 0 && cache.bad.position < 0) cache.bad = bad;
   layer.seq_len += tokens;
   layer.kept.reset();
-  if (cache.resolved.budget && layer.slots() > cache.resolved.budget) layer.over_budget = true;
+}
+
+// Waiting token t becomes the newest of its head.
+void arrive(const zs_cache& cache, Head& head, const Segment& waiting, int32_t t, HeadWork& work) {
+  reserve_token(cache, head);
+  waiting.pages.read(t, work.scratch->key.data(), work.scratch->value.data());
+  head.append(work.scratch->key.data(), work.scratch->value.data(), waiting.positions[static_cast<size_t>(t)]);
+  head.open().scores[static_cast<size_t>(head.open().slots() - 1)] = waiting.scores[static_cast<size_t>(t)];
+  score_newest(cache, work);
+}
+
+// The waiting tokens enter one after another; layers are settled together.
+void settle_chunk(zs_cache& cache, int32_t index, Layer* layers, int32_t count, zs_call* call) {
+  const int32_t kv_heads = cache.config.kv_heads, n = layers[0].waiting[0].slots();
+  if (cache.needs.granularity == ZS_PER_HEAD) {
+    Layer& layer = layers[0];
+    const bool all = cache.engine->run(kv_heads, call, [&](int64_t g, int thread) {
+      const size_t i = static_cast<size_t>(g);
+      Head& head = layer.heads[i];
+      for (int32_t t = 0; t < n && !aborted(call); ++t) {
+        HeadWork work =
+            work_on(cache, head, index, static_cast<int32_t>(g), thread, layer.step + 1 + t, &cache.notes[i]);
+        arrive(cache, head, layer.waiting[i], t, work);
+        enter(cache, &work, 1);
+      }
+    });
+    if (!all) check_abort(call);
+  } else {
+    for (int32_t t = 0; t < n; ++t) {
+      check_abort(call);
+      HeadWork* works = together(cache, index, layers, count, 1 + t);
+      for (int32_t i = 0; i < count * kv_heads; ++i)
+        arrive(cache, *works[i].head, layers[i / kv_heads].waiting[static_cast<size_t>(i % kv_heads)], t, works[i]);
+      enter(cache, works, count * kv_heads);
+    }
+  }
+  check_abort(call);
+  for (int32_t l = 0; l < count; ++l) {
+    layers[l].step += n;
+    layers[l].waiting.clear();
+  }
+}
+
+int64_t most_slots(const Layer& layer, int64_t more) {
+  int64_t most = 0;
+  for (const Head& head : layer.heads) most = std::max<int64_t>(most, head.slots());
+  return most + more;
 }
 
 }  // namespace
@@ -280,42 +358,67 @@ void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs
 bool cache_reserve_step(zs_cache& cache) {
   for (const Layer& layer : cache.layers)
     if (fills_up(cache, layer)) return false;
-  need_upkeep(cache);
-  need_notes(cache);
+  const int64_t heads = static_cast<int64_t>(cache.config.layers) * cache.config.kv_heads;
+  need_notes(cache, cache.by_model() ? heads : cache.config.kv_heads, most_slots(cache.layers[0], 1));
   for (Layer& layer : cache.layers) {
-    reserve_token(layer);
+    need_upkeep(cache, layer);
+    reserve_token(cache, layer);
     step_memory(cache, layer);
   }
-  if (cache.config.trace) cache.tape.reserve(kStepEvents * cache.config.layers * cache.config.kv_heads);
+  if (cache.config.trace) cache.tape.reserve(kStepEvents * heads);
   return true;
 }
 
-void cache_extend(zs_cache& cache, int32_t layer_index, zs_view q, zs_view k, zs_view v, int64_t tokens, zs_view out,
+void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view v, int64_t tokens, zs_view out,
                   zs_call* call, bool report) {
-  Layer& layer = cache.layers[static_cast<size_t>(layer_index)];
   check_abort(call);
-  need_upkeep(cache);
-  need_notes(cache);
-  const auto one_token = [&](Layer& to) {
-    reserve_token(to);
-    const StepMemory memory = step_memory(cache, to);
+  const zs_granularity granularity = cache.needs.granularity;
+  const bool last = index + 1 == cache.config.layers, waits = cache.by_model() && !last;
+  // Layers that are settled by this call: its own, or after the last all.
+  const int32_t first = cache.by_model() && last ? 0 : index, count = waits ? 0 : index + 1 - first;
+  Layer* const held = cache.layers.data() + first;
+  need_notes(cache, static_cast<int64_t>(index + 1 - first) * cache.config.kv_heads,
+             most_slots(cache.layers[static_cast<size_t>(index)], tokens));
+
+  const auto one_token = [&](Layer* layers) {  // `first` and those after it
+    Layer& layer = layers[index - first];
+    for (int32_t l = first; l <= index; ++l) {
+      need_upkeep(cache, layers[l - first]);
+      if (l == index)
+        reserve_token(cache, layer);
+      else
+        for (Head& head : layers[l - first].heads) head.own(head.compressed);
+    }
+    const StepMemory memory = step_memory(cache, layer);
     const Progress progress(call, report, cache.config.kv_heads);
-    if (!step(cache, layer_index, to, memory, q, k, v, out, cache.notes, call, progress)) check_abort(call);
+    const bool alone = granularity == ZS_PER_HEAD;
+    if (!step(cache, index, layer, memory, q, k, v, out, alone, call, progress)) check_abort(call);
+    if (!alone && count) settle_token(cache, first, layers, count);
   };
-  if (tokens == 1 && !fills_up(cache, layer)) {
-    if (cache.config.trace) cache.tape.reserve(kStepEvents * cache.config.kv_heads);
-    one_token(layer);
+  bool fills = false;
+  for (int32_t l = 0; l < count; ++l) {
+    // In a layer that waits the token stands in its head already.
+    for (const Head& head : held[l].heads)
+      fills =
+          fills || (acts(cache) && !head.compressed && head.slots() + (first + l < index ? 0 : 1) > head.sizes.budget);
+  }
+  if (tokens == 1 && !fills) {
+    if (cache.config.trace) cache.tape.reserve(kStepEvents * static_cast<int64_t>(cache.notes.size()));
+    one_token(held);
     to_tape(cache, cache.notes);
   } else {
-    Layer made = layer;
-    if (tokens == 1)
-      one_token(made);
-    else
-      chunk_of_tokens(cache, layer_index, made, q, k, v, tokens, out, cache.notes, call, report);
+    std::vector<Layer> made(held, held + (index + 1 - first));
+    if (tokens == 1) {
+      one_token(made.data());
+    } else {
+      for (Layer& layer : made) need_upkeep(cache, layer);
+      chunk_of_tokens(cache, index, made.back(), q, k, v, tokens, out, call, report);
+      if (count) settle_chunk(cache, first, made.data(), count, call);
+    }
     to_tape(cache, cache.notes);
-    layer = std::move(made);
+    for (size_t i = 0; i < made.size(); ++i) held[i] = std::move(made[i]);
   }
-  count_bytes(cache, layer);
+  for (int32_t l = first; l <= index; ++l) count_bytes(cache, cache.layers[static_cast<size_t>(l)]);
 }
 
 }  // namespace zs

@@ -1,99 +1,126 @@
 #include "core/head.h"
 
-#include <cmath>
-
 namespace zs {
 
-double natural_log(double x) {
-  int exponent;
-  double m = std::frexp(x, &exponent);
-  if (m < 0.70710678118654752440) {
-    m *= 2;
-    --exponent;
-  }
-  // ln m = 2 atanh(s), |s| < 0.172: the terms fall by 34 each.
-  const double s = (m - 1) / (m + 1), square = s * s;
-  double sum = 0;
-  for (int k = 23; k >= 1; k -= 2) sum = sum * square + 1.0 / k;
-  return exponent * 0.69314718055994530942 + 2 * s * sum;
+Head Head::emptied() const {
+  Head made(open().pages.geometry(), origins);
+  made.links = links;
+  made.sizes = sizes;
+  made.ring = ring;
+  made.compressed = compressed;
+  made.over_budget = over_budget;
+  made.counters = counters;
+  return made;
+}
+
+int32_t Head::slots() const {
+  int32_t count = 0;
+  for (const Segment& segment : segments) count += segment.slots();
+  return count;
+}
+
+int32_t Head::residual() const {
+  int32_t count = 0;
+  for (const Segment& segment : segments) count += segment.merged ? segment.slots() : 0;
+  return count;
+}
+
+int32_t Head::chunks() const {
+  int32_t count = 0;
+  for (const Segment& segment : segments) count += segment.chunks();
+  return count;
 }
 
 KeyChunk Head::chunk(int32_t i) const {
-  if (i < residual.chunks()) return residual.chunk(i, bias.data() + static_cast<int64_t>(i) * kChunk);
-  return rest.chunk(i - residual.chunks(), nullptr);
+  for (const Segment& segment : segments) {
+    if (i < segment.chunks()) return segment.chunk(i);
+    i -= segment.chunks();
+  }
+  return {};
 }
 
 float* Head::chunk_scores(int32_t i) {
-  if (i < residual.chunks()) return residual_scores.data() + static_cast<int64_t>(i) * kChunk;
-  return rest_scores.data() + static_cast<int64_t>(i - residual.chunks()) * kChunk;
-}
-
-namespace {
-template <class T>
-void grow(std::vector<T>& column, size_t size) {
-  if (size > column.capacity()) column.reserve(size + size / 16 + 16);  // one step's room is asked for again and again
-}
-}  // namespace
-
-void Head::make_room(int32_t slots) {
-  rest.reserve(slots);
-  grow(rest_scores, static_cast<size_t>(round_up(slots, kLane)));
-  grow(positions, static_cast<size_t>(slots));
+  for (Segment& segment : segments) {
+    if (i < segment.chunks()) return segment.chunk_scores(i);
+    i -= segment.chunks();
+  }
+  return nullptr;
 }
 
 void Head::reserve(int32_t more) {
-  make_room(rest.slots() + more);
-  grow(links, links.size() + static_cast<size_t>(more));
+  open().reserve(open().slots() + more);
+  if (origins) grow(links, links.size() + static_cast<size_t>(more));
+}
+
+void Head::own(bool anywhere) {
+  if (anywhere)
+    for (Segment& segment : segments) segment.pages.own_all();
+  else
+    open().pages.own_slot(open().slots());
 }
 
 void Head::append(const float* key, const float* value, int32_t position) {
-  const int32_t slot = rest.slots();
-  rest.resize(slot + 1);
-  rest.write(slot, key, value);
-  rest_scores.resize(static_cast<size_t>(round_up(slot + 1, kLane)), 0.0f);
-  rest_scores[static_cast<size_t>(slot)] = 0;
-  positions.push_back(position);
-  links.push_back(kLinkEnd);
+  Segment& to = open();
+  const int32_t slot = to.slots();
+  to.resize(slot + 1);
+  to.pages.write(slot, key, value);
+  to.scores[static_cast<size_t>(slot)] = 0;
+  to.positions[static_cast<size_t>(slot)] = position;
+  if (origins) links.push_back(kLinkEnd);
 }
 
-void Head::make_residual(int32_t count) {
+void Head::remove_last(bool unseen) {
+  Segment& from = open();
+  const int32_t last = from.slots() - 1;
+  from.scores[static_cast<size_t>(last)] = 0;
+  from.resize(last);
+  if (unseen && origins) links.pop_back();
+}
+
+Segment& Head::add_merged(int32_t count) {
+  Segment made({open().pages.geometry().d, ZS_F32});
   const size_t whole = static_cast<size_t>(round_up(count, kLane));
-  residual.reserve(count);
-  residual.resize(count);
-  residual_scores.assign(whole, 0.0f);
-  weights.assign(whole, 0.0f);
-  bias.assign(whole, 0.0f);
-  first.assign(static_cast<size_t>(count), kLinkEnd);
-  last.assign(static_cast<size_t>(count), kLinkEnd);
+  made.merged = true;
+  made.pages.reserve(count);
+  made.pages.resize(count);
+  made.scores.assign(whole, 0.0f);
+  made.weights.assign(whole, 0.0f);
+  made.bias.assign(whole, 0.0f);
+  made.first.assign(static_cast<size_t>(count), kLinkEnd);
+  if (origins) made.last.assign(static_cast<size_t>(count), kLinkEnd);
+  return *segments.insert(segments.end() - 1, std::move(made));
 }
 
-void Head::seed(int32_t slot, const float* key, const float* value, float score, int32_t position) {
+void Head::seed(Segment& segment, int32_t slot, const float* key, const float* value, float score, int32_t position) {
   const size_t i = static_cast<size_t>(slot);
-  residual.write(slot, key, value);
-  residual_scores[i] = score;
-  weights[i] = 1;
-  bias[i] = 0;
-  first[i] = last[i] = position;
+  segment.pages.write(slot, key, value);
+  segment.scores[i] = score;
+  segment.weights[i] = 1;
+  segment.bias[i] = 0;
+  segment.first[i] = position;
+  if (!origins) return;
+  segment.last[i] = position;
   links[static_cast<size_t>(position)] = kLinkEnd;
 }
 
-void Head::set_weight(int32_t slot, double weight, float alpha) {
+void Head::chain(Segment& segment, int32_t slot, int32_t position) {
+  if (!origins) return;
   const size_t i = static_cast<size_t>(slot);
-  weights[i] = static_cast<float>(weight);
-  bias[i] = static_cast<float>(static_cast<double>(alpha) * natural_log(weight));
+  links[static_cast<size_t>(segment.last[i])] = position;
+  links[static_cast<size_t>(position)] = kLinkEnd;
+  segment.last[i] = position;
 }
 
-void Head::chain(int32_t slot, int32_t position) {
-  const size_t i = static_cast<size_t>(slot);
-  links[static_cast<size_t>(last[i])] = position;
-  links[static_cast<size_t>(position)] = kLinkEnd;
-  last[i] = position;
+int64_t Head::page_bytes() const {
+  int64_t bytes = 0;
+  for (const Segment& segment : segments) bytes += segment.page_bytes();
+  return bytes;
 }
 
 int64_t Head::bookkeeping_bytes() const {
-  const size_t floats = residual_scores.capacity() + rest_scores.capacity() + weights.capacity() + bias.capacity();
-  const size_t integers = first.capacity() + last.capacity() + positions.capacity() + links.capacity();
-  return static_cast<int64_t>(4 * (floats + integers));
+  int64_t bytes = static_cast<int64_t>(4 * links.capacity());
+  for (const Segment& segment : segments) bytes += segment.bookkeeping_bytes();
+  return bytes;
 }
 
 }  // namespace zs

@@ -2,29 +2,72 @@
 #include "core/policy.h"
 
 #include <cmath>
+#include <cstring>
+#include <utility>
 
 #include "core/error.h"
-#include "policies/full.h"
-#include "policies/zsmerge.h"
+namespace zs {
+enum { kBefore = __COUNTER__ };
+}
+#include "policies/policies.inc"
 
 namespace zs {
 namespace {
 
-const PolicyHooks kPolicies[] = {
-#define ZS_POLICY(KIND, NAME) NAME::hooks(),
-#include "policies/policies.inc"
-#undef ZS_POLICY
-};
-enum Order {
-#define ZS_POLICY(KIND, NAME) kAt_##NAME,
-#include "policies/policies.inc"
-#undef ZS_POLICY
-  kPolicyCount
-};
-#define ZS_POLICY(KIND, NAME) \
-  static_assert(static_cast<int>(KIND) == static_cast<int>(kAt_##NAME), "policies.inc: order of " #NAME);
-#include "policies/policies.inc"
-#undef ZS_POLICY
+constexpr int kPolicyCount = __COUNTER__ - kBefore - 1;
+template <int... I>
+const PolicyHooks* listed(std::integer_sequence<int, I...>) {
+  static const PolicyHooks list[] = {Listed<kBefore + 1 + I>::hooks()...};
+  return list;
+}
+const PolicyHooks* policies() { return listed(std::make_integer_sequence<int, kPolicyCount>()); }
+
+constexpr int kMostWrapped = 4;
+
+const PolicyHooks& named(const char* name) {
+  if (!name) fail(ZS_INVALID, "policy.name is NULL: expected one of the list (zs_policy_describe)");
+  std::string list;
+  for (int32_t i = 0; i < kPolicyCount; ++i) {
+    const PolicyHooks& hooks = policies()[i];
+    if (!std::strcmp(hooks.name, name)) return hooks;
+    list += (list.empty() ? "" : ", ") + std::string(hooks.name);
+  }
+  fail(ZS_INVALID, "no policy is called \"%.60s\"; there are: %s", name, list.c_str());
+}
+
+std::shared_ptr<const Policy> checked(const zs_policy* p, int depth) {
+  if (!p) fail(ZS_INVALID, "policy is NULL: expected a zs_policy");
+  if (p->struct_bytes != static_cast<int32_t>(sizeof(zs_policy)))
+    fail(ZS_INVALID, "policy.struct_bytes is %d, this library's zs_policy has %zu: compile against its header",
+         p->struct_bytes, sizeof(zs_policy));
+  auto policy = std::make_shared<Policy>();
+  const PolicyHooks& hooks = named(p->name);
+  policy->hooks = &hooks;
+  if (p->parameter_bytes != hooks.parameter_bytes)
+    fail(ZS_INVALID, "policy.parameter_bytes is %d, the parameters of %s have %d: fill the block as it is described",
+         p->parameter_bytes, hooks.name, hooks.parameter_bytes);
+  if (hooks.parameter_bytes && !p->parameters)
+    fail(ZS_INVALID, "policy.parameters is NULL: expected the %d bytes of %s's parameters", hooks.parameter_bytes,
+         hooks.name);
+  policy->block.resize((static_cast<size_t>(hooks.parameter_bytes) + sizeof(double) - 1) / sizeof(double));
+  if (hooks.parameter_bytes)
+    std::memcpy(policy->block.data(), p->parameters, static_cast<size_t>(hooks.parameter_bytes));
+  if (hooks.wraps && !p->of) fail(ZS_INVALID, "%s works on another policy: none is given", hooks.name);
+  if (!hooks.wraps && p->of) fail(ZS_INVALID, "%s works on no other policy: leave policy.of NULL", hooks.name);
+  if (p->of && depth == kMostWrapped) fail(ZS_INVALID, "more than %d policies around one another", kMostWrapped);
+  if (p->of) policy->of = checked(p->of, depth + 1);
+  in_range("chunk", p->chunk, 1, INT32_MAX);
+  policy->chunk = p->of ? policy->of->chunk : p->chunk;
+  policy->budget = p->of ? policy->of->budget : p->budget;
+  if (hook(*policy, &PolicyHooks::resolve))
+    is_share_or_count("budget", policy->budget, false);
+  else if (policy->budget != 0)
+    fail(ZS_INVALID, "policy.budget is %g: %s has none, give 0", policy->budget, hooks.name);
+  if (hooks.check) hooks.check(*policy);
+  return policy;
+}
+
+}  // namespace
 
 void in_range(const char* name, int64_t value, int64_t least, int64_t most) {
   if (value < least || value > most)
@@ -40,57 +83,14 @@ void is_share_or_count(const char* name, double value, bool zero) {
          zero ? "of at least" : "above");
 }
 
-}  // namespace
+std::shared_ptr<const Policy> checked_policy(const zs_policy* policy) { return checked(policy, 0); }
 
-const PolicyHooks& hooks_of(const zs_policy& policy) { return kPolicies[policy.kind]; }
-
-const PolicyHooks& checked_policy(const zs_policy* p) {
-  if (!p) fail(ZS_INVALID, "policy is NULL: expected a zs_policy");
-  if (p->struct_bytes != static_cast<int32_t>(sizeof(zs_policy)))
-    fail(ZS_INVALID, "policy.struct_bytes is %d, this library's zs_policy has %zu: compile against its header",
-         p->struct_bytes, sizeof(zs_policy));
-  in_range("kind", p->kind, 0, kPolicyCount - 1);
-  in_range("history", p->history, 0, 1);
-  if (!(p->decay > 0 && p->decay <= 1))
-    fail(ZS_INVALID, "policy.decay is %g: expected a number above 0 and up to 1", static_cast<double>(p->decay));
-  in_range("window", p->window, -1, INT32_MAX);
-  in_range("chunk", p->chunk, 1, INT32_MAX);
-  if (p->kind == ZS_POLICY_FULL) return hooks_of(*p);
-  is_share_or_count("budget", p->budget, false);
-  is_share_or_count("recent", p->recent, false);
-  is_share_or_count("residual", p->residual, true);
-  in_range("sink", p->sink, 0, INT32_MAX);
-  in_range("least_budget", p->least_budget, 0, INT32_MAX);
-  in_range("least_recent", p->least_recent, 0, INT32_MAX);
-  in_range("least_residual", p->least_residual, 0, INT32_MAX);
-  in_range("raise_counts", p->raise_counts, 0, 1);
-  if (!std::isfinite(p->alpha))
-    fail(ZS_INVALID, "policy.alpha is %g: expected a finite number", static_cast<double>(p->alpha));
-  in_range("similarity", p->similarity, 0, 2);
-  in_range("score_merge", p->score_merge, 0, 1);
-  in_range("init", p->init, 0, 1);
-  in_range("underfull", p->underfull, 0, 1);
-  in_range("granularity", p->granularity, 0, 2);
-  in_range("aggregate", p->aggregate, 0, 2);
-  if (p->granularity != ZS_PER_HEAD)
-    fail(ZS_UNSUPPORTED, "policy.granularity %d is not built: use 0 (each kv head chooses)", p->granularity);
-  if (p->aggregate != ZS_MEAN)
-    fail(ZS_UNSUPPORTED, "policy.aggregate %d is not built: use 0 (the weighted mean)", p->aggregate);
-  return hooks_of(*p);
-}
-
-int32_t window_of(const zs_policy& policy, int64_t tokens) {
-  if (!policy.history) return 0;
-  const int64_t most = tokens > INT32_MAX ? INT32_MAX : tokens;
-  if (policy.window > 0) return static_cast<int32_t>(policy.window < most ? policy.window : most);
-  if (policy.window < 0 || policy.decay == 1) return static_cast<int32_t>(most);
-  double power = 1;
-  int64_t rows = 0;
-  while (power >= 1e-7 && rows < most) {
-    power *= static_cast<double>(policy.decay);
-    ++rows;
-  }
-  return static_cast<int32_t>(rows);
+zs_resolved resolved_of(const Policy& policy, double budget, int64_t tokens) {
+  const Policy* owner = &policy;
+  const auto resolve = hook(policy, &PolicyHooks::resolve, &owner);
+  zs_resolved resolved = resolve ? resolve(*owner, budget, tokens) : zs_resolved{};
+  resolved.window = needs_of(policy, tokens).rows;
+  return resolved;
 }
 
 void HeadWork::note(zs_action action, int32_t position, int32_t slot, int32_t target, float score, float similarity,
@@ -111,17 +111,41 @@ void HeadWork::note(zs_action action, int32_t position, int32_t slot, int32_t ta
       break;
   }
   if (!events) return;
-  events->push_back({static_cast<int32_t>(step), layer, kv_head, action, position, slot, target,
-                     history() ? score : kNone, similarity, weight, target_weight});
+  events->push_back({static_cast<int32_t>(step), layer, kv_head, action, position, slot, target, scored ? score : kNone,
+                     similarity, weight, target_weight});
 }
 
 }  // namespace zs
 
-extern "C" zs_status zs_policy_resolve(const zs_policy* policy, int64_t tokens, zs_resolved* out) {
+extern "C" {
+
+int32_t zs_policy_count(void) { return zs::kPolicyCount; }
+
+zs_status zs_policy_describe(int32_t index, zs_policy_info* out) {
   return zs::guard([&] {
-    const zs::PolicyHooks& hooks = zs::checked_policy(policy);
-    if (!out) zs::fail(ZS_INVALID, "out is NULL: expected a zs_resolved to fill");
-    if (tokens < 1) zs::fail(ZS_INVALID, "tokens is %lld: expected at least 1", static_cast<long long>(tokens));
-    *out = hooks.resolve(*policy, tokens);
+    if (!out) zs::fail(ZS_INVALID, "out is NULL: expected a zs_policy_info to fill");
+    if (index < 0 || index >= zs::kPolicyCount)
+      zs::fail(ZS_INVALID, "index is %d: expected 0 to %d", index, zs::kPolicyCount - 1);
+    const zs::PolicyHooks& hooks = zs::policies()[index];
+    *out = {hooks.name, hooks.parameter_bytes, hooks.wraps, hooks.fields, hooks.field_count};
   });
 }
+
+zs_status zs_policy_resolve(const zs_policy* policy, int64_t tokens, zs_resolved* out) {
+  return zs::guard([&] {
+    const auto checked = zs::checked_policy(policy);
+    if (!out) zs::fail(ZS_INVALID, "out is NULL: expected a zs_resolved to fill");
+    if (tokens < 1) zs::fail(ZS_INVALID, "tokens is %lld: expected at least 1", static_cast<long long>(tokens));
+    *out = zs::resolved_of(*checked, checked->budget, tokens);
+  });
+}
+
+zs_status zs_policy_acts(const zs_policy* policy, int32_t* out) {
+  return zs::guard([&] {
+    const auto checked = zs::checked_policy(policy);
+    if (!out) zs::fail(ZS_INVALID, "out is NULL: expected an int32 to fill");
+    *out = zs::needs_of(*checked, 1).acts;
+  });
+}
+
+}  // extern "C"

@@ -1,10 +1,16 @@
-// What a policy is to the core: a table of hooks, one row per line of policies/policies.inc. Hooks work on one kv head at a time, on
-// any thread, and see nothing of other heads.
+// What a policy is to the core: a name, the fields of its parameters, and a table of hooks; a row per line of policies/policies.inc.
+// Hooks of heads run on any thread and see nothing of other heads. All are optional; a wrapper that lacks one has that of the policy
+// it works on.
 #ifndef ZSLAB_CORE_POLICY_H
 #define ZSLAB_CORE_POLICY_H
 
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <type_traits>
 #include <vector>
 
+#include "core/buffer.h"
 #include "core/head.h"
 #include "core/kernels.h"
 #include "core/tape.h"
@@ -12,50 +18,155 @@
 
 namespace zs {
 
-// Memory of one thread for one head's work; sized by HeadWork::need before anything runs.
+struct PolicyHooks;
+
+// A zs_policy, checked and owned.
+struct Policy {
+  const PolicyHooks* hooks = nullptr;
+  int32_t chunk = 1;
+  double budget = 0;
+  std::vector<double> block;  // the parameters, aligned
+  std::shared_ptr<const Policy> of;
+
+  template <class T>
+  const T& own() const {
+    return *reinterpret_cast<const T*>(block.data());
+  }
+};
+
+// What a policy wants to be told: offered by the core once, paid for by who asks. Nothing asked for, nothing computed.
+struct Needs {
+  zs_acts acts = ZS_ACTS_NEVER;
+  zs_granularity granularity = ZS_PER_HEAD;
+  // Scores: column sums of the probabilities of the prompt's last `rows` rows, summed over the query heads of a kv head, older rows
+  // faded: s <- decay s + p.
+  bool scores = false;
+  bool upkeep = true;  // of every later token too; else of the prompt alone
+  bool by_query =
+      false;  // the prompt's sums of each query head by itself (HeadWork::sums), for the hook `score` to make scores of
+  float decay = 1;
+  int32_t rows = 0;
+};
+
+// Memory of one thread for one head's work.
 struct Upkeep {
   Buffer key, value;    // [d]
-  Buffer similarities;  // one per residual slot, whole tiles
+  Buffer similarities;  // one per merged slot, whole tiles
 };
 
 // One head, and what is decided about it.
 struct HeadWork {
   Head* head;
-  const zs_policy* policy;
-  const zs_resolved* resolved;
+  const Policy* policy;
   const AttentionKernels* kernels;
   Upkeep* scratch;
-  int32_t layer, kv_head;
-  int64_t step;                // 0 = the prompt
-  int32_t ring;                // slot that the next leaver comes from
+  int32_t layer, kv_head, group;
+  int64_t step;  // 0 = the prompt
+  bool scored;   // scores mean something; else choices go by position
+  const float*
+      choice;  // of each slot of the open segment: what choices go by; its own scores, or the sum of several heads'
+  const float* sums;  // by_query: [group][sums_stride]; nullptr after the prompt
+  int64_t sums_stride;
   std::vector<Event>* events;  // nullptr = no trace
 
-  bool history() const { return policy->history != 0; }
+  const zs_resolved& sizes() const { return head->sizes; }
+  template <class T>
+  const T& own() const {
+    return policy->own<T>();
+  }
   // Counts the event, and writes it down where a trace is kept (its place must be reserved where failing is not allowed).
   void note(zs_action action, int32_t position, int32_t slot, int32_t target, float score, float similarity,
             float weight, float target_weight) const;
 };
 
-struct PolicyHooks {
-  const char* name;
-  // Shares to slots against the first prompt's tokens, and what must hold of them; throws a sentence.
-  zs_resolved (*resolve)(const zs_policy& policy, int64_t tokens);
-  // The first compression: `rest` holds more than budget tokens in order of position, all of weight 1. step 0: they are a prompt; else
-  // the last one has just arrived at a full cache. (optional) without: every token stays.
-  void (*compress)(HeadWork& work);
-  // A cache that fills up without ever having been compressed is compressed (true), or goes on with evict (false). (optional)
-  bool (*compress_underfull)(const zs_policy& policy);
-  // Before the first evict of a cache that never was compressed. May throw std::bad_alloc. (optional)
-  void (*start)(HeadWork& work);
-  // The last token of `rest` is one too many: somebody leaves. Never throws. (optional) as compress.
-  void (*evict)(HeadWork& work);
+// The candidates of a prompt in one head, for wrappers that share slots out: tokens [from, to) of the open segment compete by
+// `choice` for `places` slots; a head can do with `least`.
+struct Contest {
+  int32_t from, to, places, least;
 };
 
-// The hooks of a policy; throws the sentence about what is wrong with the policy itself.
-const PolicyHooks& checked_policy(const zs_policy* policy);
-const PolicyHooks& hooks_of(const zs_policy& policy);
-// Rows of a prompt of `tokens` whose probabilities count (spec 4).
-int32_t window_of(const zs_policy& policy, int64_t tokens);
+struct PolicyHooks {
+  const char* name;
+  const zs_field* fields;
+  int32_t field_count, parameter_bytes;
+  // Throws a sentence about parameters that make no sense. Without: there is nothing to check.
+  void (*check)(const Policy&);
+  // For a prompt of `tokens`. Without: nothing is needed, and no token ever leaves.
+  Needs (*needs)(const Policy&, int64_t tokens);
+  // Slots of a head by region: `budget` as zs_policy.budget, shares against `tokens`. Throws a sentence. Without: unbounded.
+  zs_resolved (*resolve)(const Policy&, double budget, int64_t tokens);
+  // Gives tokens [from, to) of the open segment their scores. Without: those that `needs` asks for, or zeros.
+  void (*score)(HeadWork&, int32_t from, int32_t to);
+  // The heads of one layer have the scores of their prompt; may change their sizes. Without: every head has what `resolve` gave it.
+  void (*allocate)(HeadWork* heads, int32_t count);
+  // What competes in a head, for a wrapper's `allocate`. Without: no wrapper can share this policy's slots out.
+  Contest (*contest)(const HeadWork&);
+  // The first compression: the open segment, which is all there is, holds more tokens than the budget in order of position. step 0:
+  // they are a prompt; else the last one has just arrived at a full cache. Without: every token stays.
+  void (*compress)(HeadWork&);
+  // A cache that fills up without ever having been compressed is compressed (true), or goes on with evict (false). Without: true.
+  bool (*compress_underfull)(const Policy&);
+  // Before the first evict of a cache that never was compressed. May throw std::bad_alloc. Without: nothing.
+  void (*start)(HeadWork&);
+  // The last token of the open segment is one too many: somebody leaves. Never throws. Without: the policy acts on prompts alone.
+  void (*evict)(HeadWork&);
+  bool wraps;  // works on another policy
+};
+
+// The hook of a policy, or of what it wraps; nullptr = none has it. As in hook(policy, &PolicyHooks::evict).
+template <class F>
+F hook(const Policy& policy, F PolicyHooks::* which, const Policy** owner = nullptr) {
+  for (const Policy* at = &policy; at; at = at->of.get())
+    if (at->hooks->*which) {
+      if (owner) *owner = at;
+      return at->hooks->*which;
+    }
+  return nullptr;
+}
+
+// Field tables of parameter blocks.
+template <class T>
+constexpr int32_t type_of() {
+  using U = std::remove_cv_t<T>;
+  static_assert(
+      std::is_same_v<U, int32_t> || std::is_same_v<U, int64_t> || std::is_same_v<U, float> || std::is_same_v<U, double>,
+      "a field type that JavaScript cannot fill");
+  return std::is_same_v<U, int32_t>   ? ZS_INT32
+         : std::is_same_v<U, int64_t> ? ZS_INT64
+         : std::is_same_v<U, float>   ? ZS_FLOAT32
+                                      : ZS_FLOAT64;
+}
+#define ZS_FIELD(STRUCT, MEMBER, NAME) {NAME, zs::type_of<decltype(STRUCT::MEMBER)>(), offsetof(STRUCT, MEMBER)}
+template <class T, int N>
+void describe(PolicyHooks& hooks, const char* name, const zs_field (&fields)[N]) {
+  hooks.name = name;
+  hooks.fields = fields;
+  hooks.field_count = N;
+  hooks.parameter_bytes = sizeof(T);
+}
+
+// A policy header's last line: puts its hooks on the list (policies/policies.inc).
+template <int>
+struct Listed;
+#define ZS_POLICY(NAMESPACE)                                  \
+  template <>                                                 \
+  struct Listed<__COUNTER__> {                                \
+    static PolicyHooks hooks() { return NAMESPACE::hooks(); } \
+  };
+
+// The policy as ours; throws the sentence about what is wrong with it.
+std::shared_ptr<const Policy> checked_policy(const zs_policy* policy);
+
+inline Needs needs_of(const Policy& policy, int64_t tokens) {
+  const Policy* owner = &policy;
+  const auto needs = hook(policy, &PolicyHooks::needs, &owner);
+  return needs ? needs(*owner, tokens) : Needs{};
+}
+zs_resolved resolved_of(const Policy& policy, double budget, int64_t tokens);
+
+// Checks for parameters; `name` in camel case, as users know it.
+void in_range(const char* name, int64_t value, int64_t least, int64_t most);
+void is_share_or_count(const char* name, double value, bool zero);
 
 }  // namespace zs
 #endif

@@ -1,6 +1,7 @@
 // A prompt: causal attention over all its rows, scores from its last rows, then the first compression (spec 4). Memory O(tokens).
 #include <cmath>
 #include <cstring>
+#include <mutex>
 
 #include "core/work.h"
 
@@ -17,9 +18,8 @@ void to_tape(zs_cache& cache, const std::vector<std::vector<Event>>& events) {
 
 int64_t layer_bytes(const Layer& layer) {
   int64_t bytes = layer.kept ? layer.kept->bytes() : 0;
-  for (const Head& head : layer.heads)
-    bytes += head.residual.allocated() * head.residual.geometry().slot_bytes() +
-             head.rest.allocated() * head.rest.geometry().slot_bytes() + head.bookkeeping_bytes();
+  for (const Head& head : layer.heads) bytes += head.page_bytes() + head.bookkeeping_bytes();
+  for (const Segment& segment : layer.waiting) bytes += segment.page_bytes() + segment.bookkeeping_bytes();
   return bytes;
 }
 
@@ -34,22 +34,23 @@ int64_t row_blocks(const zs_cache& cache, int64_t tokens) {
   return round_up(tokens, unit_rows) / unit_rows;
 }
 
-void attend_rows(zs_cache& cache, const std::vector<KeyChunk>& pages, int32_t first_causal, zs_view q, int64_t tokens,
-                 zs_view out, float* highest, float* inverse, zs_call* call, const Progress& progress) {
+void attend_rows(zs_cache& cache, const PageList& list, zs_view q, int64_t tokens, zs_view out, float* highest,
+                 float* inverse, zs_call* call, const Progress& progress, int32_t layer, int64_t first, BadQuery* bad) {
   zs_engine& engine = *cache.engine;
   const int32_t group = cache.group(), d = cache.config.head_dim, unit_rows = rows_per_unit(group);
   const int64_t kv_heads = cache.config.kv_heads, blocks = row_blocks(cache, tokens);
-  const int64_t chunks = static_cast<int64_t>(pages.size()) / kv_heads, scratch = rows_scratch(group, d);
+  const int64_t scratch = rows_scratch(group, d);
+  std::mutex telling;
   engine.work.threads.need(scratch * engine.pool.threads());
   const bool all = engine.pool.run(kv_heads * blocks, call, [&](int64_t unit, int thread) {
     // The last rows see most slots: they go first, so that no thread is left with a long one.
     const int64_t g = unit % kv_heads, block = blocks - 1 - unit / kv_heads;
     RowsTask task{};
-    task.chunks = pages.data() + g * chunks;
-    task.first_causal = first_causal;
+    task.chunks = list.pages.data() + list.start[static_cast<size_t>(g)];
+    task.first_causal = list.first_causal[static_cast<size_t>(g)];
     task.row = block * unit_rows;
     task.rows = static_cast<int32_t>(tokens - task.row < unit_rows ? tokens - task.row : unit_rows);
-    task.chunk_count = first_causal + static_cast<int32_t>((task.row + task.rows - 1) / kChunk + 1);
+    task.chunk_count = task.first_causal + static_cast<int32_t>((task.row + task.rows - 1) / kChunk + 1);
     task.q = q.data + g * group * q.head_stride;
     task.q_head = q.head_stride;
     task.q_row = q.row_stride;
@@ -65,35 +66,45 @@ void attend_rows(zs_cache& cache, const std::vector<KeyChunk>& pages, int32_t fi
     task.scratch = engine.work.threads.data() + thread * scratch;
     task.abort = abort_flag(call);
     engine.attention->rows(task);
+    for (int32_t h = 0; h < group; ++h)
+      for (int64_t r = task.row; r < task.row + task.rows; ++r) {
+        if (is_finite(task.q + h * q.head_stride + r * q.row_stride, d)) continue;
+        task.inverse[h * tokens + r] = kNone;
+        std::fill_n(task.out + h * out.head_stride + r * out.row_stride, d, kNone);
+        const int32_t head = static_cast<int32_t>(g) * group + h;
+        const int64_t position = first + r;
+        const std::lock_guard<std::mutex> lock(telling);
+        if (bad->position < 0 || position < bad->position || (position == bad->position && head < bad->head))
+          *bad = {layer, head, position};
+      }
     progress.one();
   });
   if (!all) check_abort(call);
   check_abort(call);
 }
 
-void sum_columns(zs_cache& cache, const ScoredRows& rows, int64_t from, int64_t to, int64_t heads, int64_t chunks,
-                 zs_call* call, const Progress& progress,
-                 const std::function<void(int64_t g, int32_t c, ColumnsTask& task)>& place) {
+void sum_columns(zs_cache& cache, const ScoredRows& rows, int64_t from, int64_t to, float decay, int32_t group,
+                 int64_t units, zs_call* call, const Progress& progress,
+                 const std::function<int64_t(int64_t unit, ColumnsTask& task)>& place) {
   zs_engine& engine = *cache.engine;
-  const int32_t group = cache.group(), d = cache.config.head_dim;
+  const int32_t d = cache.config.head_dim;
   const int64_t scratch = columns_scratch(d);
   engine.work.threads.need(scratch * engine.pool.threads());
-  const bool all = engine.pool.run(heads * chunks, call, [&](int64_t unit, int thread) {
-    const int64_t g = unit / chunks;
+  const bool all = engine.pool.run(units, call, [&](int64_t unit, int thread) {
     ColumnsTask task{};
-    place(g, static_cast<int32_t>(unit % chunks), task);
+    const int64_t head = place(unit, task);
     task.from = from;
     task.to = to;
-    task.q = rows.q + g * group * rows.q_head;
+    task.q = rows.q + head * rows.q_head;
     task.q_head = rows.q_head;
     task.q_row = rows.q_row;
     task.group = group;
     task.d = d;
     task.scale = cache.scale();
-    task.highest = rows.highest + g * group * rows.stat_stride;
-    task.inverse = rows.inverse + g * group * rows.stat_stride;
+    task.highest = rows.highest + head * rows.stat_stride;
+    task.inverse = rows.inverse + head * rows.stat_stride;
     task.stat_stride = rows.stat_stride;
-    task.decay = cache.config.policy.decay;
+    task.decay = decay;
     task.scratch = engine.work.threads.data() + thread * scratch;
     task.abort = abort_flag(call);
     engine.attention->columns(task);
@@ -103,42 +114,105 @@ void sum_columns(zs_cache& cache, const ScoredRows& rows, int64_t from, int64_t 
   check_abort(call);
 }
 
-void score_prompt(zs_cache& cache, std::vector<Head>& heads, const ScoredRows& rows, int64_t from, int64_t to,
-                  zs_call* call, const Progress& progress) {
-  sum_columns(cache, rows, from, to, static_cast<int64_t>(heads.size()), heads[0].rest.chunks(), call, progress,
-              [&](int64_t g, int32_t c, ColumnsTask& task) {
-                Head& head = heads[static_cast<size_t>(g)];
-                task.chunk = head.rest.chunk(c, nullptr);
-                task.first = static_cast<int64_t>(c) * kChunk;
-                task.causal = true;
-                task.acc = head.chunk_scores(c);
-              });
+int64_t score_units(const zs_cache& cache, int64_t tokens) {
+  const Needs& needs = cache.needs;
+  if (!needs.scores) return 0;
+  return round_up(tokens, kChunk) / kChunk * (needs.by_query ? cache.config.heads : cache.config.kv_heads);
 }
 
-void finish_prompt(zs_cache& cache, int32_t layer, Layer& made, std::vector<std::vector<Event>>& events, zs_call* call,
-                   const Progress& progress) {
-  const PolicyHooks& hooks = hooks_of(cache.config.policy);
-  const bool compress = hooks.compress && made.seq_len > cache.resolved.budget;
-  need_upkeep(cache);
-  std::vector<int32_t> ring(made.heads.size(), -1);
-  const bool all = cache.engine->run(static_cast<int64_t>(made.heads.size()), call, [&](int64_t g, int thread) {
-    const size_t i = static_cast<size_t>(g);
-    HeadWork work = work_on(cache, made.heads[i], layer, static_cast<int32_t>(g), thread, -1, 0, &events[i]);
-    if (compress) {
-      hooks.compress(work);
-      ring[i] = work.ring;
+void score_prompt(zs_cache& cache, int32_t index, Layer& made, const ScoredRows* rows, zs_call* call,
+                  const Progress& progress) {
+  const Needs& needs = cache.needs;
+  const int64_t n = made.seq_len, chunks = round_up(n, kChunk) / kChunk, stride = round_up(n, kLane);
+  const int32_t group = cache.group();
+  Buffer sums;
+  if (needs.by_query) {
+    sums = Buffer(cache.config.heads * stride);
+    std::fill_n(sums.data(), sums.size(), 0.0f);
+  }
+  if (needs.scores && rows)
+    sum_columns(cache, *rows, n - needs.rows, n, needs.decay, needs.by_query ? 1 : group, score_units(cache, n), call,
+                progress, [&](int64_t unit, ColumnsTask& task) {
+                  const int64_t of = unit / chunks, c = unit % chunks;  // query head or kv head
+                  Segment& open = made.heads[static_cast<size_t>(needs.by_query ? of / group : of)].open();
+                  task.chunk = open.chunk(static_cast<int32_t>(c));
+                  task.first = c * kChunk;
+                  task.causal = true;
+                  task.acc = needs.by_query ? sums.data() + of * stride + c * kChunk
+                                            : open.chunk_scores(static_cast<int32_t>(c));
+                  return needs.by_query ? of : of * group;
+                });
+  const Policy& policy = *cache.policy;
+  if (hook(policy, &PolicyHooks::score))
+    cache.engine->run(cache.config.kv_heads, call, [&](int64_t g, int thread) {
+      HeadWork work =
+          work_on(cache, made.heads[static_cast<size_t>(g)], index, static_cast<int32_t>(g), thread, 0, nullptr);
+      work.sums = needs.by_query ? sums.data() + g * group * stride : nullptr;
+      work.sums_stride = stride;
+      call_hook(&PolicyHooks::score, work, 0, static_cast<int32_t>(n));
+    });
+  check_abort(call);
+  const Policy* owner = nullptr;
+  if (const auto allocate = hook(policy, &PolicyHooks::allocate, &owner)) {
+    std::vector<HeadWork> works;
+    for (int32_t g = 0; g < cache.config.kv_heads; ++g)
+      works.push_back(work_on(cache, made.heads[static_cast<size_t>(g)], index, g, 0, 0, nullptr));
+    for (HeadWork& work : works) work.policy = owner;
+    allocate(works.data(), static_cast<int32_t>(works.size()));
+  }
+}
+
+const float* summed_scores(zs_cache& cache, HeadWork* works, int32_t count) {
+  const Segment& first = works[0].head->open();
+  const int64_t whole = round_up(first.slots(), kLane);
+  cache.engine->work.choice.need(whole);
+  float* const sum = cache.engine->work.choice.data();
+  std::copy_n(first.scores.data(), whole, sum);
+  for (int32_t i = 1; i < count; ++i) {
+    const float* scores = works[i].head->open().scores.data();
+    for (int64_t slot = 0; slot < whole; ++slot) sum[slot] += scores[slot];
+  }
+  return sum;
+}
+
+void finish_prompt(zs_cache& cache, int32_t index, std::vector<Layer>& layers, std::vector<std::vector<Event>>& events,
+                   zs_call* call, const Progress& progress) {
+  const int32_t kv_heads = cache.config.kv_heads;
+  const bool acts = cache.needs.acts != ZS_ACTS_NEVER;
+  const float* choice = nullptr;
+  for (Layer& layer : layers) need_upkeep(cache, layer);
+  if (cache.needs.granularity != ZS_PER_HEAD) {
+    std::vector<HeadWork> works;
+    for (Layer& layer : layers)
+      for (Head& head : layer.heads) works.push_back(work_on(cache, head, index, 0, 0, 0, nullptr));
+    choice = summed_scores(cache, works.data(), static_cast<int32_t>(works.size()));
+  }
+  const int64_t count = static_cast<int64_t>(layers.size()) * kv_heads;
+  events.resize(static_cast<size_t>(count));
+  const bool all = cache.engine->run(count, call, [&](int64_t unit, int thread) {
+    Layer& layer = layers[static_cast<size_t>(unit / kv_heads)];
+    const int32_t g = static_cast<int32_t>(unit % kv_heads);
+    Head& head = layer.heads[static_cast<size_t>(g)];
+    HeadWork work = work_on(cache, head, index + static_cast<int32_t>(unit / kv_heads), g, thread, 0,
+                            &events[static_cast<size_t>(unit)]);
+    if (choice) work.choice = choice;
+    if (acts && head.slots() > head.sizes.budget) {
+      call_hook(&PolicyHooks::compress, work);
+      head.compressed = true;
     } else {
-      const Head& head = made.heads[i];
-      for (int32_t slot = 0; slot < head.rest.slots(); ++slot)
-        work.note(ZS_ADMIT, head.positions[static_cast<size_t>(slot)], slot, -1,
-                  head.rest_scores[static_cast<size_t>(slot)], kNone, 1, 0);
+      const Segment& open = head.open();
+      for (int32_t slot = 0; slot < open.slots(); ++slot) {
+        const size_t i = static_cast<size_t>(slot);
+        work.note(ZS_ADMIT, open.positions[i], slot, -1, open.scores[i], kNone, 1, 0);
+      }
     }
+    head.over_budget = acts && head.slots() > head.sizes.budget;
     progress.one();
   });
   if (!all) check_abort(call);
-  made.compressed = compress;
-  made.ring = ring[0];
-  if (compress) made.kept.reset();
+  for (Layer& layer : layers)
+    for (const Head& head : layer.heads)
+      if (head.compressed) layer.kept.reset();
 }
 
 namespace {
@@ -163,52 +237,58 @@ std::shared_ptr<const KeptQueries> keep_queries(const zs_cache& cache, zs_view q
   return kept;
 }
 
+// The prompt's tokens in empty heads, without keys and values yet.
+Layer prompt_layer(const zs_cache& cache, int32_t index, int64_t tokens, int64_t share_of) {
+  const int32_t n = static_cast<int32_t>(tokens);
+  const std::vector<zs_resolved> sizes = resolved_heads(cache, index, share_of ? share_of : tokens);
+  Layer made;
+  made.seq_len = tokens;
+  made.heads.assign(sizes.size(), Head(cache.geometry(), cache.config.origins != 0));
+  for (size_t g = 0; g < sizes.size(); ++g) {
+    Head& head = made.heads[g];
+    head.sizes = sizes[g];
+    head.sizes.window = cache.needs.rows;
+    head.reserve(n);
+    head.open().resize(n);
+    for (int32_t t = 0; t < n; ++t) head.open().positions[static_cast<size_t>(t)] = t;
+    if (head.origins) head.links.assign(static_cast<size_t>(n), kLinkEnd);
+  }
+  return made;
+}
+
 }  // namespace
 
-void cache_prefill(zs_cache& cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens, int64_t share_of,
+void cache_prefill(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view v, int64_t tokens, int64_t share_of,
                    zs_view out, zs_call* call, bool report) {
   zs_engine& engine = *cache.engine;
   const int32_t heads = cache.config.heads, kv_heads = cache.config.kv_heads;
-  const int32_t n = static_cast<int32_t>(tokens);
-  const zs_resolved before = cache.resolved;
-  const bool first = !cache.is_resolved;
-  // Hooks read the resolved sizes; a failure takes them back.
-  if (first) {
-    cache.resolved = hooks_of(cache.config.policy).resolve(cache.config.policy, share_of ? share_of : tokens);
-    cache.resolved.window = window_of(cache.config.policy, tokens);
-  }
+  const Needs before = cache.needs;
+  cache.needs = needs_of(*cache.policy, tokens);  // the rows that count; a failure takes them back
   struct Undo {
     zs_cache& cache;
-    const zs_resolved& before;
+    const Needs& before;
     bool armed = true;
     ~Undo() {
-      if (armed) cache.resolved = before;
+      if (armed) cache.needs = before;
     }
   } undo{cache, before};
 
-  const int32_t chunks = static_cast<int32_t>(round_up(n, kChunk) / kChunk);
-  const int64_t blocks = row_blocks(cache, tokens);
-  const bool history = cache.config.policy.history != 0;
-  const Progress progress(call, report, kv_heads * (chunks + blocks + (history ? chunks : 0) + 1));
+  const int64_t chunks = round_up(tokens, kChunk) / kChunk;
+  const bool last = index + 1 == cache.config.layers;
+  const int64_t finished = !cache.by_model() ? kv_heads
+                           : last            ? static_cast<int64_t>(kv_heads) * cache.config.layers
+                                             : 0;
+  const Progress progress(call, report,
+                          kv_heads * (chunks + row_blocks(cache, tokens)) + score_units(cache, tokens) + finished);
 
-  Layer made;
-  made.seq_len = tokens;
-  made.heads.assign(static_cast<size_t>(kv_heads), Head(cache.geometry()));
-  for (Head& head : made.heads) {
-    head.reserve(n);
-    head.rest.resize(n);
-    head.rest_scores.assign(static_cast<size_t>(round_up(n, kLane)), 0.0f);
-    head.positions.resize(static_cast<size_t>(n));
-    for (int32_t t = 0; t < n; ++t) head.positions[static_cast<size_t>(t)] = t;
-    head.links.assign(static_cast<size_t>(n), kLinkEnd);
-  }
+  Layer made = prompt_layer(cache, index, tokens, share_of);
   check_abort(call);
-  bool all = engine.pool.run(static_cast<int64_t>(kv_heads) * chunks, call, [&](int64_t unit, int) {
+  bool all = engine.pool.run(kv_heads * chunks, call, [&](int64_t unit, int) {
     const int64_t g = unit / chunks, from = unit % chunks * kChunk;
     const int32_t count = static_cast<int32_t>(tokens - from < kChunk ? tokens - from : kChunk);
-    made.heads[static_cast<size_t>(g)].rest.write_rows(k.data + g * k.head_stride + from * k.row_stride, k.row_stride,
-                                                       v.data + g * v.head_stride + from * v.row_stride, v.row_stride,
-                                                       static_cast<int32_t>(from), count);
+    made.heads[static_cast<size_t>(g)].open().pages.write_rows(
+        k.data + g * k.head_stride + from * k.row_stride, k.row_stride,
+        v.data + g * v.head_stride + from * v.row_stride, v.row_stride, static_cast<int32_t>(from), count);
     progress.one();
   });
   if (!all) check_abort(call);
@@ -216,31 +296,46 @@ void cache_prefill(zs_cache& cache, int32_t layer, zs_view q, zs_view k, zs_view
   // Attention, and of every row its highest logit and 1 / sum.
   Buffer statistics(2 * static_cast<int64_t>(heads) * tokens);
   float *highest = statistics.data(), *inverse = highest + heads * tokens;
-  std::vector<KeyChunk> pages;
-  for (const Head& head : made.heads)
-    for (int32_t c = 0; c < chunks; ++c) pages.push_back(head.rest.chunk(c, nullptr));
-  attend_rows(cache, pages, 0, q, tokens, out, highest, inverse, call, progress);
-
-  if (history) {
-    const ScoredRows rows{q.data, q.head_stride, q.row_stride, highest, inverse, tokens};
-    score_prompt(cache, made.heads, rows, tokens - cache.resolved.window, tokens, call, progress);
+  PageList list;
+  list.start.push_back(0);
+  for (const Head& head : made.heads) {
+    for (int32_t c = 0; c < chunks; ++c) list.pages.push_back(head.open().chunk(c));
+    list.end_head(0);
   }
-  if (cache.config.keep_queries > 0 && !(cache.resolved.budget && tokens > cache.resolved.budget))
-    made.kept = keep_queries(cache, q, tokens, highest, inverse);
+  BadQuery bad;
+  attend_rows(cache, list, q, tokens, out, highest, inverse, call, progress, index, 0, &bad);
+  const ScoredRows rows{q.data, q.head_stride, q.row_stride, highest, inverse, tokens};
+  score_prompt(cache, index, made, &rows, call, progress);
+  if (cache.config.keep_queries > 0) made.kept = keep_queries(cache, q, tokens, highest, inverse);
   const int64_t full = layer_bytes(made);
-  std::vector<std::vector<Event>> events(static_cast<size_t>(kv_heads));
-  finish_prompt(cache, layer, made, events, call, progress);
-  made.over_budget = cache.resolved.budget && made.slots() > cache.resolved.budget;
+
+  // Choices: of this layer, or, with the last one, of all.
+  std::vector<Layer> done;
+  std::vector<std::vector<Event>> events;
+  if (cache.by_model()) {
+    if (last) done.assign(cache.layers.begin(), cache.layers.end() - 1);
+    if (last) done.push_back(std::move(made));
+  } else {
+    done.push_back(std::move(made));
+  }
+  const int32_t first = index + 1 - static_cast<int32_t>(done.size());
+  if (!done.empty()) finish_prompt(cache, first, done, events, call, progress);
   to_tape(cache, events);
 
   undo.armed = false;
-  Layer& held = cache.layers[static_cast<size_t>(layer)];
-  held = std::move(made);
-  if (first) {
+  if (done.empty()) cache.layers[static_cast<size_t>(index)] = std::move(made);
+  for (size_t i = 0; i < done.size(); ++i) {
+    Layer& held = cache.layers[static_cast<size_t>(first) + i];
+    held = std::move(done[i]);
+    count_bytes(cache, held);
+  }
+  Layer& held = cache.layers[static_cast<size_t>(index)];
+  if (!cache.is_resolved) {
     cache.is_resolved = true;
     cache.prompt = tokens;
     cache.share_of = share_of;
   }
+  if (cache.bad.position < 0 || (bad.position >= 0 && index < cache.bad.layer)) cache.bad = bad;
   count_bytes(cache, held);
   // While this layer was read its whole prompt was held.
   const int64_t peak = cache.bytes() - held.bytes + (full > held.bytes ? full : held.bytes);

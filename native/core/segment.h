@@ -1,65 +1,51 @@
-// Keys and values of consecutive slots in pages of up to kChunk, in the layout that the kernels read (core/kernels.h). Copies share
-// pages; whoever writes a shared page gets one of its own first.
+// Slots of one format and storage, with what is known of each: the piece that attention runs over and that policies build caches of.
 #ifndef ZSLAB_CORE_SEGMENT_H
 #define ZSLAB_CORE_SEGMENT_H
 
-#include <memory>
 #include <vector>
 
-#include "core/kernels.h"
+#include "core/pages.h"
 
 namespace zs {
 
-struct Geometry {
-  int32_t d = 0;
-  int32_t storage = ZS_F32;
-  int64_t padded() const { return round_up(d, kLane); }
-  int64_t element() const { return storage == ZS_F32 ? 4 : 2; }
-  int64_t slot_bytes() const { return (d + padded()) * element(); }
-};
+// ln x for x >= 1, to the last bit but one; the same on every machine, which the C library's is not.
+double natural_log(double x);
 
-struct Page {
-  std::shared_ptr<void> memory;  // pages made together lie in one piece, so that prefetches run on from page to page
-  char *keys = nullptr, *values = nullptr;
-  int32_t capacity = 0;  // slots, a multiple of kLane
-};
+template <class T>
+void grow(std::vector<T>& column, size_t size) {
+  if (size > column.capacity()) column.reserve(size + size / 16 + 16);  // one step's room is asked for again and again
+}
 
-class Segment {
- public:
+struct Segment {
+  Pages pages;                       // keys and values
+  std::vector<float> scores;         // whole tiles; zeros where none are kept
+  bool merged = false;               // slots stand for several tokens each; else for one token, whose position is kept
+  std::vector<float> weights;        // merged: tokens that a slot stands for; whole tiles
+  std::vector<float> bias;           // merged: what is added to its logit, alpha ln of the weight; whole tiles
+  std::vector<int32_t> first, last;  // merged: ends of a slot's chain of positions (Head::links)
+  std::vector<int32_t> positions;    // single
+
   Segment() = default;
-  explicit Segment(Geometry geometry) : geometry_(geometry) {}
+  explicit Segment(Geometry geometry) : pages(geometry) {}
 
-  int32_t slots() const { return slots_; }
-  // Slots beyond the former count hold whatever was written there before: write them first.
-  void resize(int32_t slots) { slots_ = slots; }
-  const Geometry& geometry() const { return geometry_; }
-  int32_t chunks() const { return static_cast<int32_t>(round_up(slots_, kChunk) / kChunk); }
-  KeyChunk chunk(int32_t i, const float* bias) const;
-  int64_t allocated() const { return allocated_; }  // slots that have memory
+  int32_t slots() const { return pages.slots(); }
+  int32_t chunks() const { return pages.chunks(); }
+  KeyChunk chunk(int32_t i) const {
+    return pages.chunk(i, merged ? bias.data() + static_cast<int64_t>(i) * kChunk : nullptr);
+  }
+  float* chunk_scores(int32_t i) { return scores.data() + static_cast<int64_t>(i) * kChunk; }
+  float weight(int32_t slot) const { return merged ? weights[static_cast<size_t>(slot)] : 1; }
+  int32_t position(int32_t slot) const { return (merged ? first : positions)[static_cast<size_t>(slot)]; }
 
-  void reserve(int32_t slots);  // memory for so many; throws std::bad_alloc, the segment is then as it was
-  void own(int32_t page);       // the page may be written afterwards
-  void own_all();
-  void own_slot(int32_t slot) { own(slot / kChunk); }
+  // Memory for `slots` slots; throws std::bad_alloc, no content has then changed.
+  void reserve(int32_t slots);
+  // So many slots of one token, without content yet; needs reserve().
+  void resize(int32_t slots);
+  void set_weight(int32_t slot, double weight, float alpha);
 
-  // What follows needs owned pages (reading does not) and never throws.
-  void write(int32_t slot, const float* key, const float* value);
-  void read(int32_t slot, float* key, float* value) const;         // either may be nullptr
-  void copy(const Segment& from, int32_t source, int32_t target);  // same geometry; may be *this
-  // Rows [first, first + count) of a token array into slots [first, …); `count` within one page.
-  void write_rows(const float* keys, int64_t key_stride, const float* values, int64_t value_stride, int32_t first,
-                  int32_t count);
-  bool finite() const;  // no NaN or infinity in any slot
-
- private:
-  void write_key(Page& page, int32_t at, const float* key);
-  void write_value(Page& page, int32_t at, const float* value);
-  std::shared_ptr<Page> make(int32_t capacity) const;
-
-  Geometry geometry_;
-  int32_t slots_ = 0;
-  int64_t allocated_ = 0;
-  std::vector<std::shared_ptr<Page>> pages_;
+  int64_t page_bytes() const { return pages.allocated() * pages.geometry().slot_bytes(); }
+  int64_t bookkeeping_bytes() const;
+  bool finite() const;  // no NaN or infinity in keys, values, weights, scores
 };
 
 }  // namespace zs

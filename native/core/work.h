@@ -3,6 +3,7 @@
 #ifndef ZSLAB_CORE_WORK_H
 #define ZSLAB_CORE_WORK_H
 
+#include <algorithm>
 #include <functional>
 
 #include "core/cache.h"
@@ -30,27 +31,46 @@ class Progress {
 
 inline const volatile int32_t* abort_flag(const zs_call* call) { return call ? &call->abort : nullptr; }
 
-// Scratch of every thread for hooks of this cache; throws std::bad_alloc.
-inline void need_upkeep(const zs_cache& cache) {
+// Scratch of every thread for hooks of heads with at most so many merged slots; throws std::bad_alloc.
+inline void need_upkeep(const zs_cache& cache, const Layer& layer) {
+  int32_t residual = 0;
+  for (const Head& head : layer.heads) residual = std::max(residual, head.sizes.residual);
   for (Upkeep& one : cache.engine->work.upkeep) {
     one.key.need(cache.config.head_dim);
     one.value.need(cache.config.head_dim);
-    one.similarities.need(round_up(cache.resolved.residual, kLane));
+    one.similarities.need(round_up(residual, kLane));
   }
 }
 
-inline HeadWork work_on(const zs_cache& cache, Head& head, int32_t layer, int32_t kv_head, int thread, int32_t ring,
-                        int64_t step, std::vector<Event>* events) {
+inline HeadWork work_on(const zs_cache& cache, Head& head, int32_t layer, int32_t kv_head, int thread, int64_t step,
+                        std::vector<Event>* events) {
+  const bool scored = cache.needs.scores || hook(*cache.policy, &PolicyHooks::score);
   return {&head,
-          &cache.config.policy,
-          &cache.resolved,
+          cache.policy.get(),
           cache.engine->attention,
           &cache.engine->work.upkeep[static_cast<size_t>(thread)],
           layer,
           kv_head,
+          cache.group(),
           step,
-          ring,
+          scored && (step == 0 || cache.needs.upkeep),
+          head.open().scores.data(),
+          nullptr,
+          0,
           cache.config.trace ? events : nullptr};
+}
+
+// What a policy owns its hooks by: work.policy is the owner of the hook that is called.
+template <class F, class... More>
+auto call_hook(F PolicyHooks::* which, HeadWork& work, More... more) {
+  const Policy* const whole = work.policy;
+  const auto f = hook(*whole, which, &work.policy);
+  struct Back {
+    HeadWork& work;
+    const Policy* whole;
+    ~Back() { work.policy = whole; }
+  } back{work, whole};
+  return f(work, more...);
 }
 
 // The heads' events in order of heads; on failure the tape is as it was.
@@ -68,25 +88,51 @@ struct ScoredRows {
   int64_t stat_stride;
 };
 
-// Units of row_blocks(tokens) per kv head: the rows of a prompt or chunk over `pages` ([kv_heads][chunks], those from first_causal on hold the
-// rows' own tokens), and of every row [heads][tokens] its highest logit and 1 / sum of exp.
+// Chunks of slots of every kv head, head after head; each may have another number of them.
+struct PageList {
+  std::vector<KeyChunk> pages;
+  std::vector<int64_t> start;         // [kv_heads + 1]
+  std::vector<int32_t> first_causal;  // [kv_heads]: from this chunk on they hold the rows' own tokens
+  void end_head(int32_t causal) {
+    start.push_back(static_cast<int64_t>(pages.size()));
+    first_causal.push_back(causal);
+  }
+};
+
+// Units of row_blocks(tokens) per kv head: the rows of a prompt or chunk over `list`, and of every row [heads][tokens] its highest logit and
+// 1 / sum of exp. A query that is not a number makes its row's output, and what comes of it, not a number, and is told in `bad`
+// (`first`: position of row 0).
 int64_t row_blocks(const zs_cache& cache, int64_t tokens);
-void attend_rows(zs_cache& cache, const std::vector<KeyChunk>& pages, int32_t first_causal, zs_view q, int64_t tokens,
-                 zs_view out, float* highest, float* inverse, zs_call* call, const Progress& progress);
+void attend_rows(zs_cache& cache, const PageList& list, zs_view q, int64_t tokens, zs_view out, float* highest,
+                 float* inverse, zs_call* call, const Progress& progress, int32_t layer, int64_t first, BadQuery* bad);
 
-// Decayed column sums of rows [from, to), a unit for each of heads x chunks; `place` names its keys (chunk, first, causal) and where the
-// sums go (acc). The rest of the task is filled in here.
-void sum_columns(zs_cache& cache, const ScoredRows& rows, int64_t from, int64_t to, int64_t heads, int64_t chunks,
-                 zs_call* call, const Progress& progress,
-                 const std::function<void(int64_t g, int32_t c, ColumnsTask& task)>& place);
+// True where all of `q` [d] is finite.
+inline bool is_finite(const float* q, int32_t d) {
+  float zero = 0;
+  for (int32_t i = 0; i < d; ++i) zero += q[i] * 0;
+  return zero == 0;
+}
 
-// Scores of a prompt: for each head and chunk the decayed column sums of rows [from, to).
-void score_prompt(zs_cache& cache, std::vector<Head>& heads, const ScoredRows& rows, int64_t from, int64_t to,
-                  zs_call* call, const Progress& progress);
+// Faded column sums of rows [from, to), a unit for each of `units` (chunks of heads of `group` query heads); `place` names for each its
+// first query head, its keys (chunk, first, causal) and where the sums go (acc). The rest of the task is filled in here.
+void sum_columns(zs_cache& cache, const ScoredRows& rows, int64_t from, int64_t to, float decay, int32_t group,
+                 int64_t units, zs_call* call, const Progress& progress,
+                 const std::function<int64_t(int64_t unit, ColumnsTask& task)>& place);
 
-// The end of a prompt: compresses all heads where they hold more than the budget, and notes who was admitted. Fills events, sets ring.
-void finish_prompt(zs_cache& cache, int32_t layer, Layer& made, std::vector<std::vector<Event>>& events, zs_call* call,
-                   const Progress& progress);
+// A prompt's scores in one layer, as the policy needs them, and what it makes of them: sums of columns (`rows` NULL: they are there
+// already), own scores, sizes of heads.
+// Units: score_units(cache, tokens).
+int64_t score_units(const zs_cache& cache, int64_t tokens);
+void score_prompt(zs_cache& cache, int32_t index, Layer& made, const ScoredRows* rows, zs_call* call,
+                  const Progress& progress);
+
+// The end of a prompt in `layers` (one; granularity model: all of them), of which the first is number `index`: heads that hold more than
+// their budget are compressed, and who was admitted is noted in `events`, by layer and head. A unit for each head.
+void finish_prompt(zs_cache& cache, int32_t index, std::vector<Layer>& layers, std::vector<std::vector<Event>>& events,
+                   zs_call* call, const Progress& progress);
+
+// Sums of the open segments' scores of `count` heads that hold the same positions: what their choices go by.
+const float* summed_scores(zs_cache& cache, HeadWork* works, int32_t count);
 
 }  // namespace zs
 #endif

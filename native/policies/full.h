@@ -1,20 +1,26 @@
-// The full cache: every token stays. Scores are kept as the policy says, so that a fork can go on under another one.
+// The full cache: every token stays. Scores are kept where asked for, so that a fork can go on under another policy.
 #ifndef ZSLAB_POLICIES_FULL_H
 #define ZSLAB_POLICIES_FULL_H
 
-#include "core/policy.h"
+#include "policies/history.h"
 
 namespace zs {
 namespace full {
 
-inline zs_resolved resolve(const zs_policy& policy, int64_t tokens) {
-  zs_resolved resolved{};
-  resolved.window = window_of(policy, tokens);
-  return resolved;
+struct Parameters {
+  History history;
+};
+
+inline PolicyHooks hooks() {
+  static const zs_field fields[] = {ZS_HISTORY_FIELDS(Parameters)};
+  PolicyHooks hooks{};
+  describe<Parameters>(hooks, "full", fields);
+  hooks.check = [](const Policy& policy) { check(policy.own<Parameters>().history); };
+  hooks.needs = [](const Policy& policy, int64_t tokens) { return needs(policy.own<Parameters>().history, tokens); };
+  return hooks;
 }
 
-inline PolicyHooks hooks() { return {"full", resolve, nullptr, nullptr, nullptr, nullptr}; }
-
 }  // namespace full
+ZS_POLICY(full)
 }  // namespace zs
 #endif

@@ -29,16 +29,22 @@ struct Engine {
 // What a layer holds, copied out. Equality is to the bit (NaN equals NaN).
 struct State {
   zs_layer_state layer{};
+  std::vector<zs_head_state> heads;
   std::vector<float> keys, values, weights, scores;
   std::vector<int64_t> offsets;
   std::vector<int32_t> positions;
+  int slots(int kv_head = 0) const { return heads[static_cast<size_t>(kv_head)].slots; }
+  size_t at(int kv_head, int64_t slot) const {
+    int64_t before = 0;
+    for (int g = 0; g < kv_head; ++g) before += slots(g);
+    return static_cast<size_t>(before + slot);
+  }
   std::vector<int> origins(int kv_head, int64_t slot) const {
-    const size_t at = static_cast<size_t>(kv_head) * static_cast<size_t>(layer.slots) + static_cast<size_t>(slot);
-    return std::vector<int>(positions.begin() + offsets[at], positions.begin() + offsets[at + 1]);
+    const size_t i = at(kv_head, slot);
+    return std::vector<int>(positions.begin() + offsets[i], positions.begin() + offsets[i + 1]);
   }
   int first_origin(int kv_head, int64_t slot) const {
-    return positions[static_cast<size_t>(
-        offsets[static_cast<size_t>(kv_head) * static_cast<size_t>(layer.slots) + static_cast<size_t>(slot)])];
+    return positions[static_cast<size_t>(offsets[at(kv_head, slot)])];
   }
 };
 template <class T>
@@ -46,20 +52,24 @@ bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
   return a.size() == b.size() && (a.empty() || !std::memcmp(a.data(), b.data(), a.size() * sizeof(T)));
 }
 inline bool same_bits(const State& a, const State& b) {
-  return a.layer.seq_len == b.layer.seq_len && a.layer.slots == b.layer.slots && a.layer.residual == b.layer.residual &&
-         a.layer.ring == b.layer.ring && same_bits(a.keys, b.keys) && same_bits(a.values, b.values) &&
+  bool heads = a.heads.size() == b.heads.size();
+  for (size_t g = 0; heads && g < a.heads.size(); ++g)
+    heads = !std::memcmp(&a.heads[g], &b.heads[g], sizeof a.heads[g]);
+  return heads && a.layer.seq_len == b.layer.seq_len && same_bits(a.keys, b.keys) && same_bits(a.values, b.values) &&
          same_bits(a.weights, b.weights) && same_bits(a.scores, b.scores) && same_bits(a.offsets, b.offsets) &&
          same_bits(a.positions, b.positions);
 }
 
 struct Cache {
   zs_cache* handle = nullptr;
-  zs_cache_config config{};
+  CacheConfig config;
 
-  Cache(const Engine& engine, const zs_cache_config& config) : config(config) {
-    must(zs_cache_create(engine.handle, &config, &handle), "create");
+  Cache(const Engine& engine, const CacheConfig& config) : Cache(engine, config, *config.policy.native()) {}
+  Cache(const Engine& engine, const CacheConfig& config, const NativePolicy& policy) : config(config) {
+    const zs_cache_config native = config.native(policy);
+    must(zs_cache_create(engine.handle, &native, &handle), "create");
   }
-  Cache(zs_cache* handle, const zs_cache_config& config) : handle(handle), config(config) {}
+  Cache(zs_cache* handle, const CacheConfig& config) : handle(handle), config(config) {}
   Cache(Cache&& other) noexcept : handle(other.handle), config(other.config) { other.handle = nullptr; }
   ~Cache() { zs_cache_destroy(handle); }
   Cache(const Cache&) = delete;
@@ -97,7 +107,9 @@ struct Cache {
   State state(int layer) const {
     State s;
     must(zs_cache_layer(handle, layer, &s.layer), "layer");
-    const size_t slots = static_cast<size_t>(s.layer.slots) * static_cast<size_t>(config.kv_heads);
+    s.heads.resize(static_cast<size_t>(config.kv_heads));
+    must(zs_cache_heads(handle, layer, s.heads.data()), "heads");
+    const size_t slots = static_cast<size_t>(s.layer.slots);
     const size_t elements = slots * static_cast<size_t>(config.head_dim);
     s.keys.resize(elements), s.values.resize(elements), s.weights.resize(slots), s.scores.resize(slots);
     s.offsets.resize(slots + 1), s.positions.resize(static_cast<size_t>(s.layer.origins));
@@ -122,7 +134,7 @@ struct Cache {
 struct ReferenceCache {
   reference::Cache cache;
   int kv_heads;
-  explicit ReferenceCache(const zs_cache_config& c)
+  explicit ReferenceCache(const CacheConfig& c)
       : cache(shape_of(c), options_of(c.policy, c.storage)), kv_heads(c.kv_heads) {}
   std::vector<double> prefill(int layer, const Inputs& in, int64_t tokens, int64_t share_of = 0) {
     return cache.prefill(layer, in.q, in.k, in.v, tokens, share_of);
@@ -133,7 +145,8 @@ struct ReferenceCache {
   State state(int layer) const {
     State s;
     for (int g = 0; g < kv_heads; ++g) {
-      s.layer.slots = static_cast<int32_t>(cache.head(layer, g).slots.size());
+      s.heads.push_back({static_cast<int32_t>(cache.head(layer, g).slots.size()), 0, 0, 0});
+      s.layer.slots += s.heads.back().slots;
       s.layer.seq_len = cache.seq_len(layer);
       for (const reference::Slot& slot : cache.head(layer, g).slots) {
         s.keys.insert(s.keys.end(), slot.key.begin(), slot.key.end());
@@ -147,7 +160,7 @@ struct ReferenceCache {
     s.offsets.push_back(static_cast<int64_t>(s.positions.size()));
     return s;
   }
-  static reference::Shape shape_of(const zs_cache_config& c) {
+  static reference::Shape shape_of(const CacheConfig& c) {
     reference::Shape s;
     s.layers = c.layers, s.heads = c.heads, s.kv_heads = c.kv_heads, s.head_dim = c.head_dim;
     return s;

@@ -9,35 +9,13 @@
 
 #include "reference/zsmerge.h"
 #include "test/check.h"
-#include "zslab/zslab.h"
+#include "test/policies.h"
 
 namespace test {
 
-// The preset `fixed` of spec 5a.
-inline zs_policy fixed_policy() {
-  zs_policy p{};
-  p.struct_bytes = sizeof p;
-  p.kind = ZS_POLICY_ZSMERGE;
-  p.budget = 0.2, p.recent = 0.5, p.residual = 0.02;
-  p.least_budget = 16, p.least_recent = 1, p.least_residual = 1;
-  p.alpha = 1, p.decay = 0.98f, p.history = 1, p.chunk = 256;
-  return p;
-}
-inline zs_policy full_policy() {
-  zs_policy p = fixed_policy();
-  p.kind = ZS_POLICY_FULL;
-  return p;
-}
-// Slot counts, nothing raised.
-inline zs_policy count_policy(int budget, int recent, int residual) {
-  zs_policy p = fixed_policy();
-  p.budget = budget, p.recent = recent, p.residual = residual;
-  return p;
-}
-
-inline reference::Options options_of(const zs_policy& p, int storage) {
+inline reference::Options options_of(const Options& p, int storage) {
   reference::Options o;
-  o.full = p.kind == ZS_POLICY_FULL;
+  o.full = p.full();
   o.budget = p.budget, o.recent = p.recent, o.residual = p.residual;
   o.sink = p.sink;
   o.least_budget = p.least_budget, o.least_recent = p.least_recent, o.least_residual = p.least_residual;
@@ -55,7 +33,7 @@ inline reference::Options options_of(const zs_policy& p, int storage) {
 
 struct Config {
   uint64_t seed = 0;
-  zs_cache_config cache{};
+  CacheConfig cache;
   int64_t share_of = 0;
   std::vector<int> calls;  // tokens of the prompt, then of each chunk (1 = a decode step)
   double gain = 0, noise = 0.5;
@@ -74,16 +52,16 @@ struct Config {
     return s;
   }
   std::string text() const {
-    const zs_policy& p = cache.policy;
+    const Options& p = cache.policy;
     char line[640];
     std::snprintf(line, sizeof line,
-                  "seed %llu: layers %d heads %d/%d dim %d storage %d kind %d budget %g recent %g residual %g sink %d "
+                  "seed %llu: layers %d heads %d/%d dim %d storage %d %s budget %g recent %g residual %g sink %d "
                   "least %d,%d,%d "
                   "raise %d alpha %g decay %g history %d similarity %d merge %d init %d underfull %d window %d chunk "
                   "%d share of %lld "
                   "calls",
                   static_cast<unsigned long long>(seed), cache.layers, cache.heads, cache.kv_heads, cache.head_dim,
-                  cache.storage, p.kind, p.budget, p.recent, p.residual, p.sink, p.least_budget, p.least_recent,
+                  cache.storage, p.name.c_str(), p.budget, p.recent, p.residual, p.sink, p.least_budget, p.least_recent,
                   p.least_residual, p.raise_counts, static_cast<double>(p.alpha), static_cast<double>(p.decay),
                   p.history, p.similarity, p.score_merge, p.init, p.underfull, p.window, p.chunk,
                   static_cast<long long>(share_of));
@@ -142,9 +120,9 @@ class Source {
   int seen_ = 0;
 };
 
-inline void random_policy(Random& r, zs_policy& p, int& prompt, int64_t& share_of) {
+inline void random_policy(Random& r, Options& p, int& prompt, int64_t& share_of) {
   p = fixed_policy();
-  if (r.one_in(12)) p.kind = ZS_POLICY_FULL;
+  if (r.one_in(12)) p.name = "full";
   const float alphas[] = {0, 0.5f, 0.6f, 1, 1, 1, 1.5f}, decays[] = {1, 0.98f, 0.98f, 0.95f, 0.9f, 0.5f};
   p.alpha = r.one_in(5) ? static_cast<float>(r.unit()) : r.of(alphas);
   p.decay = r.one_in(5) ? static_cast<float>(0.3 + 0.7 * r.unit()) : r.of(decays);
@@ -158,6 +136,11 @@ inline void random_policy(Random& r, zs_policy& p, int& prompt, int64_t& share_o
   p.chunk = r.of(chunks);
   if (r.one_in(3)) p.least_budget = 0, p.least_recent = 2, p.raise_counts = 1;  // mode reference
   if (r.one_in(4)) p.sink = r.upto(1, 5);
+  if (!p.full() && r.one_in(8)) {  // what is a policy of its own, and a special case to the reference
+    p.name = r.one_in(2) ? "evict-only" : "streaming";
+    p.alpha = 0, p.least_budget = 16, p.least_recent = 1, p.raise_counts = 0;
+    if (p.name == "streaming") p.history = 0, p.underfull = 0;
+  }
 
   prompt = r.one_in(25) ? r.upto(200, 640) : r.one_in(3) ? r.upto(1, 12) : r.upto(8, 130);
   if (r.one_in(3)) {  // shares
@@ -175,6 +158,8 @@ inline void random_policy(Random& r, zs_policy& p, int& prompt, int64_t& share_o
     p.budget = std::max(least, r.of(budgets));
     p.recent = recent, p.residual = residual;
   }
+  if (p.name == "evict-only" || p.name == "streaming") p.residual = 0;
+  if (p.name == "streaming") p.recent = 1;
 }
 
 // `small` = few query heads and short prompts, for the portable kernels and the sanitizers.
@@ -184,8 +169,7 @@ inline Config random_config(uint64_t seed, bool small = false) {
   c.seed = seed;
   const int dims[] = {2,  4,  6,  8,  10, 12, 14, 16, 18, 22,  24,  30, 32,
                       34, 40, 48, 50, 62, 64, 66, 80, 96, 112, 126, 128};
-  zs_cache_config& cache = c.cache;
-  cache.struct_bytes = sizeof cache;
+  CacheConfig& cache = c.cache;
   cache.layers = r.one_in(5) ? 2 : 1;
   cache.kv_heads = r.upto(1, 3);
   cache.heads = cache.kv_heads * (small ? r.upto(1, 3) : r.upto(1, 8));

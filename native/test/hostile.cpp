@@ -21,9 +21,8 @@ void refused(zs_status given, int status, const char* what, const char* word = "
   ++refusals;
 }
 
-zs_cache_config shape() {
-  zs_cache_config c{};
-  c.struct_bytes = sizeof c;
+test::CacheConfig shape() {
+  test::CacheConfig c;
   c.layers = 2, c.heads = 4, c.kv_heads = 2, c.head_dim = 8, c.trace = 1;
   c.policy = test::count_policy(8, 2, 1);
   c.policy.chunk = 4;
@@ -43,53 +42,73 @@ void engines() {
   check(zs_cache_peak_bytes(nullptr) <= 0 && zs_model_bytes(nullptr) <= 0, "bytes of nothing");
 }
 
+// A policy whose block is wrong, and one that is wrong around it.
 void each_policy(const std::function<void(const zs_policy&, const char*)>& bad) {
-  const auto with = [&](const char* name, const std::function<void(zs_policy&)>& change) {
-    zs_policy p = shape().policy;
+  const auto with = [&](const char* name, const std::function<void(test::Options&)>& change) {
+    test::Options p = shape().policy;
+    change(p);
+    bad(p.native()->policy, name);
+  };
+  const auto around = [&](const char* name, const std::function<void(zs_policy&)>& change) {
+    const auto good = shape().policy.native();
+    zs_policy p = good->policy;
     change(p);
     bad(p, name);
   };
   const double nan = NAN, infinite = INFINITY;
-  with("struct_bytes", [](zs_policy& p) { p.struct_bytes -= 4; });
-  with("struct_bytes", [](zs_policy& p) { p.struct_bytes = 0; });
-  for (int kind : {-1, 2, 77, INT32_MAX}) with("kind", [=](zs_policy& p) { p.kind = kind; });
+  around("struct_bytes", [](zs_policy& p) { p.struct_bytes -= 4; });
+  around("struct_bytes", [](zs_policy& p) { p.struct_bytes = 0; });
+  for (const char* name : {static_cast<const char*>(nullptr), "", "zsmerg", "ZSMERGE", "nobody's policy"})
+    around("name", [=](zs_policy& p) { p.name = name; });
+  for (int bytes : {0, -1, 1, 8, INT32_MAX})
+    around("parameter_bytes", [=](zs_policy& p) { p.parameter_bytes = bytes; });
+  around("parameters", [](zs_policy& p) { p.parameters = nullptr; });
+  around("of", [](zs_policy& p) { p.of = &p; });
   for (double x : {nan, infinite, -infinite, -1.0, 0.0, 1e300, 8.5})
-    with("budget", [=](zs_policy& p) { p.budget = x; });
+    with("budget", [=](test::Options& p) { p.budget = x; });
   for (double x : {nan, infinite, -infinite, -0.5, -1.0, 0.0, 1e300, 2.5, 8.0})
-    with("recent", [=](zs_policy& p) { p.recent = x; });
+    with("recent", [=](test::Options& p) { p.recent = x; });
   for (double x : {nan, infinite, -infinite, -0.5, -1.0, 1e300, 1.5, 6.0})
-    with("residual", [=](zs_policy& p) { p.residual = x; });
-  for (int x : {-1, 5, INT32_MAX, INT32_MIN}) with("sink", [=](zs_policy& p) { p.sink = x; });
+    with("residual", [=](test::Options& p) { p.residual = x; });
+  for (int x : {-1, 5, INT32_MAX, INT32_MIN}) with("sink", [=](test::Options& p) { p.sink = x; });
   for (int x : {-1, INT32_MIN}) {
-    with("least_budget", [=](zs_policy& p) { p.least_budget = x; });
-    with("least_recent", [=](zs_policy& p) { p.least_recent = x; });
-    with("least_residual", [=](zs_policy& p) { p.least_residual = x; });
+    with("least_budget", [=](test::Options& p) { p.least_budget = x; });
+    with("least_recent", [=](test::Options& p) { p.least_recent = x; });
+    with("least_residual", [=](test::Options& p) { p.least_residual = x; });
   }
-  for (int x : {-1, 2}) with("raise_counts", [=](zs_policy& p) { p.raise_counts = x; });
-  for (double x : {nan, infinite, -infinite}) with("alpha", [=](zs_policy& p) { p.alpha = static_cast<float>(x); });
+  for (int x : {-1, 2}) with("raise_counts", [=](test::Options& p) { p.raise_counts = x; });
+  for (double x : {nan, infinite, -infinite}) with("alpha", [=](test::Options& p) { p.alpha = static_cast<float>(x); });
   for (double x : {nan, infinite, 0.0, -0.5, 1.0001, 2.0})
-    with("decay", [=](zs_policy& p) { p.decay = static_cast<float>(x); });
-  for (int x : {-1, 2}) with("history", [=](zs_policy& p) { p.history = x; });
-  for (int x : {-1, 3, INT32_MAX}) with("similarity", [=](zs_policy& p) { p.similarity = x; });
-  for (int x : {-1, 2}) with("score_merge", [=](zs_policy& p) { p.score_merge = x; });
-  for (int x : {-1, 2}) with("init", [=](zs_policy& p) { p.init = x; });
-  for (int x : {-1, 2}) with("underfull", [=](zs_policy& p) { p.underfull = x; });
-  for (int x : {-1, 1, 2, 3}) with("granularity", [=](zs_policy& p) { p.granularity = x; });
-  for (int x : {-1, 1, 2, 3}) with("aggregate", [=](zs_policy& p) { p.aggregate = x; });
-  for (int x : {-2, INT32_MIN}) with("window", [=](zs_policy& p) { p.window = x; });
-  for (int x : {0, -1, INT32_MIN}) with("chunk", [=](zs_policy& p) { p.chunk = x; });
+    with("decay", [=](test::Options& p) { p.decay = static_cast<float>(x); });
+  for (int x : {-1, 2}) with("history", [=](test::Options& p) { p.history = x; });
+  for (int x : {-1, 3, INT32_MAX}) with("similarity", [=](test::Options& p) { p.similarity = x; });
+  for (int x : {-1, 2}) with("score_merge", [=](test::Options& p) { p.score_merge = x; });
+  for (int x : {-1, 2}) with("init", [=](test::Options& p) { p.init = x; });
+  for (int x : {-1, 2}) with("underfull", [=](test::Options& p) { p.underfull = x; });
+  for (int x : {-1, 3}) with("granularity", [=](test::Options& p) { p.granularity = x; });
+  for (int x : {-1, 3}) with("aggregate", [=](test::Options& p) { p.aggregate = x; });
+  for (int x : {-1, 2}) with("keys", [=](test::Options& p) { p.keys = x; });
+  for (int x : {-1, 2}) with("values", [=](test::Options& p) { p.values = x; });
+  for (int x : {1, 2}) {
+    with("aggregate without history", [=](test::Options& p) { p.aggregate = x, p.history = 0; });
+    with("aggregate of fixed keys", [=](test::Options& p) { p.aggregate = x, p.keys = 1; });
+    with("aggregate of fixed values", [=](test::Options& p) { p.aggregate = x, p.values = 1; });
+  }
+  for (int x : {-2, INT32_MIN}) with("window", [=](test::Options& p) { p.window = x; });
+  for (int x : {0, -1, INT32_MIN}) with("chunk", [=](test::Options& p) { p.chunk = x; });
 }
 
 void policies() {
   zs_resolved r{};
-  const zs_policy good = shape().policy;
+  const auto held = shape().policy.native();
+  const zs_policy good = held->policy;
   refused(zs_policy_resolve(nullptr, 10, &r), ZS_INVALID, "resolve: no policy");
   refused(zs_policy_resolve(&good, 10, nullptr), ZS_INVALID, "resolve: no place for the result");
   for (int64_t tokens : {int64_t{0}, int64_t{-1}, INT64_MIN})
     refused(zs_policy_resolve(&good, tokens, &r), ZS_INVALID, "resolve: tokens");
-  zs_policy share = test::fixed_policy();
+  test::Options share;
   share.budget = 0.9;
-  check(zs_policy_resolve(&share, INT64_MAX, &r) != ZS_OK || r.budget > 0, "a share of everything");
+  check(zs_policy_resolve(&share.native()->policy, INT64_MAX, &r) != ZS_OK || r.budget > 0, "a share of everything");
   each_policy([&](const zs_policy& p, const char* name) { refused(zs_policy_resolve(&p, 10, &r), -1, name); });
   check(zs_policy_resolve(&good, 10, &r) == ZS_OK && r.context == 5, "a good policy is refused: %s", zs_last_error());
 }
@@ -97,11 +116,13 @@ void policies() {
 void creation(const test::Engine& engine) {
   zs_cache* cache = nullptr;
   const auto with = [&](const char* name, int status, const std::function<void(zs_cache_config&)>& change) {
-    zs_cache_config c = shape();
+    const auto policy = shape().policy.native();
+    zs_cache_config c = shape().native(*policy);
     change(c);
     refused(zs_cache_create(engine.handle, &c, &cache), status, name);
   };
-  const zs_cache_config good = shape();
+  const auto policy = shape().policy.native();
+  const zs_cache_config good = shape().native(*policy);
   refused(zs_cache_create(nullptr, &good, &cache), ZS_INVALID, "create: no engine");
   refused(zs_cache_create(engine.handle, nullptr, &cache), ZS_INVALID, "create: no configuration");
   refused(zs_cache_create(engine.handle, &good, nullptr), ZS_INVALID, "create: no place for the result");
@@ -117,17 +138,22 @@ void creation(const test::Engine& engine) {
     with("create: head_dim", ZS_INVALID, [=](zs_cache_config& c) { c.head_dim = x; });
   for (int x : {-1, 3, INT32_MAX}) with("create: storage", ZS_INVALID, [=](zs_cache_config& c) { c.storage = x; });
   for (int x : {-1, 2}) with("create: trace", ZS_INVALID, [=](zs_cache_config& c) { c.trace = x; });
+  for (int x : {-1, 2}) with("create: origins", ZS_INVALID, [=](zs_cache_config& c) { c.origins = x; });
+  for (double x : {0.0, -1.0, static_cast<double>(NAN), 8.5, 1e300}) {
+    const std::vector<double> budgets{8, 8, x, 8};
+    with("create: budgets", ZS_INVALID, [&](zs_cache_config& c) { c.budgets = budgets.data(); });
+  }
   with("create: keep_queries", ZS_INVALID, [](zs_cache_config& c) { c.keep_queries = -1; });
   // More heads than memory holds: an error, at once.
   with("create: everything huge", -1,
        [](zs_cache_config& c) { c.layers = c.heads = c.kv_heads = INT32_MAX, c.head_dim = 512; });
   each_policy([&](const zs_policy& p, const char* name) {
-    zs_cache_config c = shape();
+    zs_cache_config c = shape().native(*policy);
     c.policy = p;
     const zs_status status = zs_cache_create(engine.handle, &c, &cache);
     if (status != ZS_OK) return refused(status, -1, name);
     // What depends on the prompt may be said at the prompt.
-    test::Cache made(cache, c);
+    test::Cache made(cache, shape());
     test::Inputs in{std::vector<float>(4 * 8), std::vector<float>(2 * 8), std::vector<float>(2 * 8)};
     std::vector<float> out;
     refused(made.try_prefill(0, in, 1, 0, out), -1, name);
@@ -151,7 +177,7 @@ void calls(const test::Engine& engine) {
     return zs_cache_extend(cache.handle, layer, q, k, v, tokens, o, nullptr);
   };
   zs_resolved resolved{};
-  refused(zs_cache_resolved(cache.handle, &resolved), ZS_INVALID, "resolved before the first prompt");
+  refused(zs_cache_resolved(cache.handle, 0, 0, &resolved), ZS_INVALID, "resolved before the first prompt");
   refused(zs_cache_prefill(nullptr, 0, q, k, v, 12, 0, o, nullptr), ZS_INVALID, "prefill: no cache");
   refused(zs_cache_extend(nullptr, 0, q, k, v, 1, o, nullptr), ZS_INVALID, "extend: no cache");
   refused(extend(0, q, k, v, 1, o), ZS_INVALID, "extend before the prompt");
@@ -180,17 +206,19 @@ void calls(const test::Engine& engine) {
   check(test::same_bits(cache.state(0), state), "refused calls changed the cache");
 
   zs_cache* copy = nullptr;
-  const zs_policy policy = shape().policy;
+  const auto held = shape().policy.native();
+  const zs_policy policy = held->policy;
   refused(zs_cache_fork(nullptr, &copy), ZS_INVALID, "fork: no cache");
   refused(zs_cache_fork(cache.handle, nullptr), ZS_INVALID, "fork: no place for the result");
-  refused(zs_cache_fork_policy(nullptr, &policy, 1, &copy, nullptr), ZS_INVALID, "fork_policy: no cache");
-  refused(zs_cache_fork_policy(cache.handle, nullptr, 1, &copy, nullptr), ZS_INVALID, "fork_policy: no policy");
-  refused(zs_cache_fork_policy(cache.handle, &policy, 1, nullptr, nullptr), ZS_INVALID,
+  refused(zs_cache_fork_policy(nullptr, &policy, nullptr, 1, &copy, nullptr), ZS_INVALID, "fork_policy: no cache");
+  refused(zs_cache_fork_policy(cache.handle, nullptr, nullptr, 1, &copy, nullptr), ZS_INVALID,
+          "fork_policy: no policy");
+  refused(zs_cache_fork_policy(cache.handle, &policy, nullptr, 1, nullptr, nullptr), ZS_INVALID,
           "fork_policy: no place for the result");
-  refused(zs_cache_fork_policy(cache.handle, &policy, 1, &copy, nullptr), ZS_UNSUPPORTED,
+  refused(zs_cache_fork_policy(cache.handle, &policy, nullptr, 1, &copy, nullptr), ZS_UNSUPPORTED,
           "fork_policy of a compressed cache");
   each_policy([&](const zs_policy& p, const char* name) {
-    refused(zs_cache_fork_policy(cache.handle, &p, 1, &copy, nullptr), -1, name);
+    refused(zs_cache_fork_policy(cache.handle, &p, nullptr, 1, &copy, nullptr), -1, name);
   });
 
   zs_layer_state layer{};
@@ -199,6 +227,10 @@ void calls(const test::Engine& engine) {
   std::vector<int64_t> bytes(4 * ZS_REGIONS);
   refused(zs_cache_layer(nullptr, 0, &layer), ZS_INVALID, "layer: no cache");
   refused(zs_cache_layer(cache.handle, 0, nullptr), ZS_INVALID, "layer: no place");
+  refused(zs_cache_heads(nullptr, 0, nullptr), ZS_INVALID, "heads: no cache");
+  refused(zs_cache_heads(cache.handle, 0, nullptr), ZS_INVALID, "heads: no place");
+  for (int g : {-1, 2, INT32_MAX})
+    refused(zs_cache_resolved(cache.handle, 0, g, &resolved), ZS_INVALID, "resolved: kv_head", "kv_head");
   for (int at : {-1, 2, INT32_MAX}) {
     refused(zs_cache_layer(cache.handle, at, &layer), ZS_INVALID, "layer: layer", "layer");
     refused(zs_cache_state(cache.handle, at, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr), ZS_INVALID,
@@ -208,8 +240,8 @@ void calls(const test::Engine& engine) {
           "state: no cache");
   check(zs_cache_state(cache.handle, 0, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr) == ZS_OK,
         "state: any pointer may be NULL");
-  refused(zs_cache_resolved(nullptr, &resolved), ZS_INVALID, "resolved: no cache");
-  refused(zs_cache_resolved(cache.handle, nullptr), ZS_INVALID, "resolved: no place");
+  refused(zs_cache_resolved(nullptr, 0, 0, &resolved), ZS_INVALID, "resolved: no cache");
+  refused(zs_cache_resolved(cache.handle, 0, 0, nullptr), ZS_INVALID, "resolved: no place");
   refused(zs_cache_events(nullptr, &events), ZS_INVALID, "events: no cache");
   refused(zs_cache_events(cache.handle, nullptr), ZS_INVALID, "events: no place");
   refused(zs_cache_receipt(nullptr, &receipt), ZS_INVALID, "receipt: no cache");
@@ -241,15 +273,15 @@ void values(const test::Engine& engine) {
                   "%g is refused: %s", static_cast<double>(x), zs_last_error());
           }
           const test::State state = cache.state(0);
-          check(state.layer.slots == 8 && state.layer.seq_len == 18, "%g: %d slots", static_cast<double>(x),
-                state.layer.slots);
+          check(state.slots() == 8 && state.layer.seq_len == 18, "%g: %d slots", static_cast<double>(x), state.slots());
           const zs_receipt receipt = cache.receipt();
           bool finite = true;
           for (const auto* column : {&state.keys, &state.values, &state.weights, &state.scores})
             for (float e : *column) finite = finite && std::isfinite(e);
-          check(receipt.positions_once && receipt.budget_held && (receipt.finite != 0) == finite,
-                "%g in %c: the receipt says finite %d, the state %d", static_cast<double>(x), "qkv"[where],
-                receipt.finite, finite);
+          check(
+              receipt.positions_once && receipt.budget_held && (receipt.finite != 0) == (finite && receipt.bad_row < 0),
+              "%g in %c: the receipt says finite %d, the state %d", static_cast<double>(x), "qkv"[where],
+              receipt.finite, finite);
         }
 }
 

@@ -75,7 +75,7 @@ class Judge {
         call ? reference_.extend(layer, in, tokens) : reference_.prefill(layer, in, tokens, config_.share_of);
     for (size_t i = 0; i < out.size(); ++i) verdict_.output = largest(verdict_.output, out[i], expected[i]);
     if (!(verdict_.output <= kTolerance)) throw Fault{where_ + told("an output is off by %g", verdict_.output)};
-    same_resolved();
+    same_resolved(layer);
     same_state(layer);
     same_events(before, noted);
   }
@@ -97,7 +97,8 @@ class Judge {
     }
     seeds_.clear();
     for (int g = 0; g < config_.cache.kv_heads; ++g)
-      for (int s = 0; s < state_.layer.residual; ++s) seeds_.insert({g, state_.first_origin(g, s)});
+      for (int s = 0; s < state_.heads[static_cast<size_t>(g)].residual; ++s)
+        seeds_.insert({g, state_.first_origin(g, s)});
   }
 
   int answer(const reference::Question& q) {
@@ -136,9 +137,9 @@ class Judge {
     return chosen;
   }
 
-  void same_resolved() {
+  void same_resolved(int layer) {
     zs_resolved r{};
-    must(zs_cache_resolved(cache_.handle, &r), "resolved");
+    must(zs_cache_resolved(cache_.handle, layer, 0, &r), "resolved");
     const reference::Resolved& e = reference_.cache.resolved();
     const int64_t seen = config_.calls[0];
     if (r.budget != e.budget || r.recent != e.recent || r.residual != e.residual || r.sink != e.sink ||
@@ -152,19 +153,21 @@ class Judge {
 
   void same_state(int layer) {
     const int d = config_.cache.head_dim;
-    const size_t slots = reference_.cache.head(layer, 0).slots.size();
-    const auto& first = reference_.cache.head(layer, 0);
-    if (state_.layer.slots != static_cast<int>(slots) || state_.layer.seq_len != reference_.cache.seq_len(layer))
-      throw Fault{where_ + told("%d slots, not %zu", state_.layer.slots, slots)};
-    if (state_.layer.residual != (first.compressed ? reference_.cache.resolved().residual : 0) ||
-        state_.layer.ring != (first.compressed ? first.ring : -1))
-      throw Fault{where_ + told("residual %d ring %d, not %lld %lld", state_.layer.residual, state_.layer.ring,
-                                static_cast<long long>(reference_.cache.resolved().residual),
-                                static_cast<long long>(first.ring))};
-    for (int g = 0; g < config_.cache.kv_heads; ++g)
-      for (size_t s = 0; s < slots; ++s) {
-        const reference::Slot& slot = reference_.cache.head(layer, g).slots[s];
-        const size_t at = static_cast<size_t>(g) * slots + s;
+    if (state_.layer.seq_len != reference_.cache.seq_len(layer))
+      throw Fault{where_ + told("%lld tokens seen", static_cast<long long>(state_.layer.seq_len))};
+    for (int g = 0; g < config_.cache.kv_heads; ++g) {
+      const reference::Head& due = reference_.cache.head(layer, g);
+      const zs_head_state& head = state_.heads[static_cast<size_t>(g)];
+      if (head.slots != static_cast<int>(due.slots.size()))
+        throw Fault{where_ + told("head %d: %d slots, not %zu", g, head.slots, due.slots.size())};
+      if (head.residual != (due.compressed ? reference_.cache.resolved().residual : 0) ||
+          head.ring != (due.compressed ? due.ring : -1))
+        throw Fault{where_ + told("head %d: residual %d ring %d, not %lld %lld", g, head.residual, head.ring,
+                                  static_cast<long long>(reference_.cache.resolved().residual),
+                                  static_cast<long long>(due.ring))};
+      for (size_t s = 0; s < due.slots.size(); ++s) {
+        const reference::Slot& slot = due.slots[s];
+        const size_t at = state_.at(g, static_cast<int64_t>(s));
         if (state_.origins(g, static_cast<int64_t>(s)) != slot.origins)
           throw Fault{where_ + told("head %d slot %zu stands for %d (%zu positions), not for %d (%zu)", g, s,
                                     state_.first_origin(g, static_cast<int64_t>(s)),
@@ -188,6 +191,7 @@ class Judge {
           throw Fault{where_ + told("head %d slot %zu: score %.9g, not %.9g", g, s,
                                     static_cast<double>(state_.scores[at]), slot.score)};
       }
+    }
   }
 
   void same_events(int64_t from, size_t noted) {

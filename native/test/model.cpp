@@ -76,7 +76,7 @@ void against_doubles() {
 std::vector<float> story(const Engine& engine, const TinyModel& tiny, int32_t weights,
                          std::vector<test::State>* states) {
   const Model model(engine, tiny, weights);
-  zs_cache_config config = tiny.cache_config(weights);
+  test::CacheConfig config = tiny.cache_config(weights);
   config.policy = test::count_policy(24, 8, 4);
   config.policy.chunk = 32;
   Cache cache(engine, config);

@@ -123,7 +123,7 @@ void hostile_calls() {
   const Engine engine(2), other(1);
   const Model model(engine, tiny, ZS_F32);
   Cache cache(engine, tiny.cache_config()), foreign(other, tiny.cache_config());
-  zs_cache_config narrow = tiny.cache_config();
+  test::CacheConfig narrow = tiny.cache_config();
   narrow.heads = 2;
   Cache wrong(engine, narrow);
   const std::vector<int32_t> ids = some_ids(tiny, 50, 1);

@@ -8,10 +8,12 @@
 namespace {
 
 using test::Cache;
+using test::CacheConfig;
 using test::check;
 using test::Config;
 using test::Engine;
 using test::Inputs;
+using test::Options;
 using test::Random;
 using test::same_bits;
 using test::Source;
@@ -59,7 +61,7 @@ void window_bound(const Engine& engine, uint64_t seed) {
   Random r(seed);
   Config config = test::random_config(seed);
   const int n = r.upto(2, 300);
-  zs_cache_config& c = config.cache;
+  CacheConfig& c = config.cache;
   c.layers = 1, c.policy = test::full_policy();
   const float decays[] = {0.98f, 0.95f, 0.9f, 0.7f};
   c.policy.decay = r.of(decays);
@@ -124,7 +126,7 @@ void fork_policy(const Engine& engine, uint64_t seed) {
   Cache direct(engine, config.cache);
   run(direct, config, sources, 0, 1);
 
-  zs_cache_config c = config.cache;
+  CacheConfig c = config.cache;
   c.policy = r.one_in(2) ? test::full_policy() : test::count_policy(prompt + 3, 1, 0);  // nothing is compressed
   c.policy.decay = r.one_in(2) ? config.cache.policy.decay : 0.9f;
   c.policy.history = r.upto(0, 1);
@@ -137,7 +139,8 @@ void fork_policy(const Engine& engine, uint64_t seed) {
   const auto before = states_of(plain);
 
   zs_cache* made = nullptr;
-  const zs_status status = zs_cache_fork_policy(plain.handle, &config.cache.policy, 1, &made, nullptr);
+  const auto policy = config.cache.policy.native();
+  const zs_status status = zs_cache_fork_policy(plain.handle, &policy->policy, nullptr, 1, &made, nullptr);
   if (!check(status == ZS_OK, "seed %llu: fork_policy: %s", told(config), zs_last_error())) return;
   Cache forked(made, config.cache);
   check(same_bits(states_of(direct), states_of(forked)) && same_bits(direct.receipt(), forked.receipt()),
@@ -157,17 +160,19 @@ void fork_policy(const Engine& engine, uint64_t seed) {
   Cache without(engine, c);
   as_plain.cache = c;
   run(without, as_plain, sources_3, 0, 1);
-  zs_policy needs = config.cache.policy;
-  needs.kind = ZS_POLICY_ZSMERGE, needs.history = 1, needs.window = -1,
+  Options needs = config.cache.policy;
+  needs.name = "zsmerge", needs.history = 1, needs.window = -1,
   needs.decay = 0.8125f;  // no other cache here has this decay
-  check(zs_cache_fork_policy(without.handle, &needs, 0, &refused, nullptr) == ZS_UNSUPPORTED && *zs_last_error(),
-        "fork_policy without queries is not refused: %s", config.text().c_str());
+  check(
+      zs_cache_fork_policy(without.handle, &needs.native()->policy, nullptr, 0, &refused, nullptr) == ZS_UNSUPPORTED &&
+          *zs_last_error(),
+      "fork_policy without queries is not refused: %s", config.text().c_str());
 }
 
 // Budget for everything: to the bit the full cache.
 void lossless(const Engine& engine, uint64_t seed) {
   Config config = test::random_config(seed), full = config;
-  config.cache.policy.kind = ZS_POLICY_ZSMERGE, config.share_of = 0;
+  config.cache.policy.name = "zsmerge", config.share_of = 0;
   config.cache.policy.budget = config.tokens() + static_cast<int>(seed % 3) + config.cache.policy.sink;
   config.cache.policy.recent = std::min(3, config.tokens() / 2 + 1),
   config.cache.policy.residual = std::min(2, config.tokens() / 4);
@@ -273,15 +278,15 @@ void books(const Engine& engine, uint64_t seed) {
   for (int layer = 0; layer < config.cache.layers; ++layer) {
     const State state = cache.state(layer);
     for (int g = 0; g < config.cache.kv_heads; ++g)
-      for (int s = 0; s < state.layer.slots; ++s) {
+      for (int s = 0; s < state.slots(g); ++s) {
         const auto origins = state.origins(g, s);
-        const double weight = static_cast<double>(state.weights[static_cast<size_t>(g * state.layer.slots + s)]);
+        const double weight = static_cast<double>(state.weights[state.at(g, s)]);
         whole = whole && weight == static_cast<double>(origins.size());
         weights += weight;
         for (int position : origins)
           ++seen[static_cast<size_t>(layer * config.cache.kv_heads + g)][static_cast<size_t>(position)];
       }
-    compressed = compressed || state.layer.slots < tokens;
+    for (const zs_head_state& head : state.heads) compressed = compressed || head.slots < tokens;
   }
   bool once = true;
   for (const auto& head : seen)
@@ -302,11 +307,12 @@ void books(const Engine& engine, uint64_t seed) {
       enough = enough && region[i] >= 0;
       total += region[i];
     }
-    const zs_layer_state layer = cache.state(head / config.cache.kv_heads).layer;
+    const zs_head_state state =
+        cache.state(head / config.cache.kv_heads).heads[static_cast<size_t>(head % config.cache.kv_heads)];
     const int64_t row = 2 * config.cache.head_dim, wide = config.cache.storage == ZS_F32 ? 4 : 2;
-    enough = enough && region[ZS_RESIDUAL] >= layer.residual * row * 4;
+    enough = enough && region[ZS_RESIDUAL] >= state.residual * row * 4;
     enough = enough &&
-             region[ZS_SINK] + region[ZS_CONTEXT] + region[ZS_RECENT] >= (layer.slots - layer.residual) * row * wide;
+             region[ZS_SINK] + region[ZS_CONTEXT] + region[ZS_RECENT] >= (state.slots - state.residual) * row * wide;
   }
   check(enough && zs_cache_peak_bytes(cache.handle) >= total,
         "bytes (%lld now, %lld at the peak) are less than what is held: %s", static_cast<long long>(total),
@@ -316,8 +322,8 @@ void books(const Engine& engine, uint64_t seed) {
 // Zero keys make all candidates equal by the same arithmetic: the lowest position stays first, the lowest slot leaves
 // first.
 void ties(const Engine& engine, int similarity) {
-  zs_cache_config c{};
-  c.struct_bytes = sizeof c, c.layers = 1, c.heads = 2, c.kv_heads = 1, c.head_dim = 8, c.trace = 1;
+  CacheConfig c;
+  c.layers = 1, c.heads = 2, c.kv_heads = 1, c.head_dim = 8, c.trace = 1;
   c.policy = test::count_policy(6, 2, 2);
   c.policy.window = 1, c.policy.decay = 1, c.policy.similarity = similarity;
   Cache cache(engine, c);
@@ -326,7 +332,7 @@ void ties(const Engine& engine, int similarity) {
   const auto text = [&] {
     std::string all;
     const State s = cache.state(0);
-    for (int slot = 0; slot < s.layer.slots; ++slot) {
+    for (int slot = 0; slot < s.slots(); ++slot) {
       for (int origin : s.origins(0, slot)) all += std::to_string(origin) + "+";
       all.back() = ' ';
     }
@@ -365,7 +371,7 @@ int main() {
   const bool small = test::cases(0, 0, 1) == 1;
   try {
     const Engine engine(2);
-    const auto make = [&](const zs_cache_config& c) { return Cache(engine, c); };
+    const auto make = [&](const CacheConfig& c) { return Cache(engine, c); };
     for (int similarity = 0; similarity < 3; ++similarity) ties(engine, similarity);
     for (int i = 0; i < cases; ++i) {
       const uint64_t seed = static_cast<uint64_t>(i) + 2000001;

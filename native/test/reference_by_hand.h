@@ -6,12 +6,12 @@
 
 namespace test {
 
-inline bool resolves(const zs_policy& p, int64_t tokens, int64_t budget, int64_t recent, int64_t residual) {
+inline bool resolves(const Options& p, int64_t tokens, int64_t budget, int64_t recent, int64_t residual) {
   const auto r = reference::resolve(options_of(p, ZS_F32), tokens);
   return r.budget == budget && r.recent == recent && r.residual == residual &&
          r.context == budget - recent - residual - p.sink;
 }
-inline bool refused(const zs_policy& p, int64_t tokens) {
+inline bool refused(const Options& p, int64_t tokens) {
   try {
     reference::resolve(options_of(p, ZS_F32), tokens);
     return false;
@@ -21,7 +21,7 @@ inline bool refused(const zs_policy& p, int64_t tokens) {
 }
 
 inline void resolving_by_hand() {
-  zs_policy fixed = fixed_policy(), like_reference = fixed_policy();
+  Options fixed = fixed_policy(), like_reference = fixed_policy();
   like_reference.recent = 0.1, like_reference.residual = 1;
   like_reference.least_budget = 0, like_reference.least_recent = 2, like_reference.raise_counts = 1;
   check(resolves(fixed, 1000, 200, 100, 2), "fixed, 1000 tokens");
@@ -38,12 +38,12 @@ inline void resolving_by_hand() {
   check(refused(fixed, 100), "fixed: a recent of 0 is an error");
   check(resolves(count_policy(8, 1, 0), 5, 8, 1, 0), "counts; 1.0 is one slot");
   check(refused(count_policy(8, 6, 2), 5), "budget = recent + residual is refused, also for a short prompt");
-  zs_policy sinks = count_policy(8, 2, 0);
+  Options sinks = count_policy(8, 2, 0);
   sinks.sink = 5;
   check(resolves(sinks, 5, 8, 2, 0), "sinks leave one slot for context");
   sinks.sink = 6;
   check(refused(sinks, 5), "sinks leave no slot for context");
-  zs_policy window = fixed_policy();
+  Options window = fixed_policy();
   check(reference::resolve(options_of(window, 0), 9).window == 798, "0.98^798 is the first power below 1e-7");
   window.decay = 0.5f;
   check(reference::resolve(options_of(window, 0), 9).window == 24, "0.5^24 is the first power below 1e-7");
@@ -67,7 +67,7 @@ inline void storage_by_hand() {
 
 struct Tiny {
   reference::Cache cache;
-  explicit Tiny(const zs_policy& p, int dim = 2) : cache(shape(dim), options_of(p, ZS_F32)) {}
+  explicit Tiny(const Options& p, int dim = 2) : cache(shape(dim), options_of(p, ZS_F32)) {}
   static reference::Shape shape(int dim) {
     reference::Shape s;
     s.head_dim = dim;
@@ -83,7 +83,7 @@ struct Tiny {
 };
 
 inline void regions_by_hand() {
-  const auto run = [](zs_policy p, int prompt, int steps) {
+  const auto run = [](Options p, int prompt, int steps) {
     Tiny tiny(p);
     const std::vector<float> zero(static_cast<size_t>(prompt * 2), 0.0f), one(2, 0.0f);
     tiny.cache.prefill(0, zero, zero, zero, prompt);
@@ -93,7 +93,7 @@ inline void regions_by_hand() {
   const auto is = [](const std::string& given, const char* expected) {
     check(given == expected, "%s, not %s", given.c_str(), expected);
   };
-  zs_policy streaming = count_policy(6, 2, 0);
+  Options streaming = count_policy(6, 2, 0);
   streaming.history = 0, streaming.sink = 2;
   is(run(streaming, 10, 0), "0 1 6 7 8 9");
   is(run(streaming, 10, 1), "0 1 9 7 8 10");
@@ -104,7 +104,7 @@ inline void regions_by_hand() {
   // Zero keys make every probability of a row equal; the earliest tokens then have the highest scores.
   is(run(count_policy(5, 2, 1), 7, 0), "2+3+4 0 1 5 6");
   is(run(count_policy(6, 2, 2), 9, 0), "2+3+4 5+6 0 1 7 8");
-  zs_policy window = count_policy(5, 2, 1);
+  Options window = count_policy(5, 2, 1);
   window.window = 1, window.decay = 1;  // all scores equal: ties go to the lowest
   is(run(window, 7, 0), "2+3+4 0 1 5 6");
   is(run(window, 7, 1), "2+3+4+0 6 1 5 7");
@@ -113,7 +113,7 @@ inline void regions_by_hand() {
 
 inline void similarity_by_hand() {
   const auto run = [](int similarity, std::vector<float> keys) {
-    zs_policy p = count_policy(4, 1, 2);
+    Options p = count_policy(4, 1, 2);
     p.history = 0, p.init = 1, p.similarity = similarity;
     Tiny tiny(p);
     const std::vector<float> rest = {5, 5, 6, 6};
@@ -127,7 +127,7 @@ inline void similarity_by_hand() {
   check(run(ZS_COSINE, {0, 0, -1, -2, 2, 1}) == "0 1+2 3 4", "cosine: a zero key counts as -1, less than -0.8");
   check(run(ZS_DOT, {0, 0, 0, 0, 2, 1}) == "0+2 1 3 4", "ties go to the lowest slot");
 
-  zs_policy p = count_policy(3, 1, 1);
+  Options p = count_policy(3, 1, 1);
   p.history = 0;
   Tiny tiny(p);
   const std::vector<float> x = {1, 2, 3, 4, 8, 9, 7, 7, 7, 7};
@@ -156,13 +156,13 @@ inline void equalities(uint64_t seed) {
   Random r(seed);
   Config config;
   config.seed = seed, config.gain = 1;
-  zs_cache_config& c = config.cache;
+  CacheConfig& c = config.cache;
   c.layers = 1, c.kv_heads = 2, c.heads = 4, c.head_dim = 6;
   const int budget = r.upto(8, 30), prompt = r.upto(1, budget), tokens = budget + 1;
   c.policy = r.one_in(3) ? full_policy() : count_policy(budget, r.upto(1, 3), r.upto(0, 3));
   c.policy.window = -1, c.policy.init = r.upto(0, 1), c.policy.similarity = r.upto(0, 2),
   c.policy.history = r.upto(0, 3) > 0;
-  const bool chunked = c.policy.kind == ZS_POLICY_FULL;
+  const bool chunked = c.policy.full();
   const Inputs all = Source(config, 0).next(tokens);
   const auto part = [&](const std::vector<float>& x, int heads, int from, int count) {
     std::vector<float> rows;

@@ -18,7 +18,7 @@ int main() {
   test::storage_by_hand();
   test::regions_by_hand();
   test::similarity_by_hand();
-  const auto make = [](const zs_cache_config& c) { return test::ReferenceCache(c); };
+  const auto make = [](const test::CacheConfig& c) { return test::ReferenceCache(c); };
   const int cases = test::cases(1000, 300, 50);
   for (int i = 0; i < cases; ++i) {
     const uint64_t seed = static_cast<uint64_t>(i);

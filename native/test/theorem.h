@@ -8,14 +8,13 @@
 
 namespace test {
 
-inline zs_cache_config theorem_shape(Random& r, int dim) {
-  zs_cache_config c{};
-  c.struct_bytes = sizeof c;
+inline CacheConfig theorem_shape(Random& r, int dim) {
+  CacheConfig c;
   c.layers = 1, c.kv_heads = r.upto(1, 2), c.heads = c.kv_heads * r.upto(1, 3), c.head_dim = dim;
   c.trace = 1;
   return c;
 }
-inline Source theorem_source(const zs_cache_config& c, uint64_t seed, double gain) {
+inline Source theorem_source(const CacheConfig& c, uint64_t seed, double gain) {
   Config config;
   config.cache = c, config.seed = seed, config.gain = gain;
   return Source(config, 0);
@@ -28,10 +27,10 @@ template <class Make>
 void theorem_1(Make make, uint64_t seed, double slack) {
   Random r(seed);
   const int dims[] = {16, 32, 64, 128};
-  zs_cache_config c = theorem_shape(r, r.of(dims));
+  CacheConfig c = theorem_shape(r, r.of(dims));
   const int n = r.upto(6, c.head_dim / 2), d = c.head_dim;
   const int residual = r.upto(1, std::max(1, n / 5)), recent = r.upto(1, std::max(1, n / 4));
-  zs_policy p = count_policy(r.upto(residual + recent + 1, std::max(residual + recent + 1, n - 1)), recent, residual);
+  Options p = count_policy(r.upto(residual + recent + 1, std::max(residual + recent + 1, n - 1)), recent, residual);
   const float alphas[] = {0, 0.3f, 0.6f, 1, 1};
   p.alpha = r.of(alphas);
   p.similarity = r.upto(0, 2), p.score_merge = r.upto(0, 1), p.init = r.upto(0, 1), p.underfull = r.upto(0, 1),
@@ -63,9 +62,9 @@ void theorem_1(Make make, uint64_t seed, double slack) {
     const auto kept = compressed.extend(0, in, 1), all = full.extend(0, in, 1);
     for (int h = 0; h < c.heads; ++h) {
       const int g = h / (c.heads / c.kv_heads);
-      for (int s = 0; s <= state.layer.slots; ++s) {
-        const bool fresh = s == state.layer.slots;
-        if (!fresh && state.weights[static_cast<size_t>(g * state.layer.slots + s)] != 1) continue;
+      for (int s = 0; s <= state.slots(g); ++s) {
+        const bool fresh = s == state.slots(g);
+        if (!fresh && state.weights[state.at(g, s)] != 1) continue;
         const size_t at = static_cast<size_t>(h * d + (fresh ? position - 1 : state.first_origin(g, s)));
         lowest = std::min(lowest, static_cast<double>(kept[at]) - static_cast<double>(all[at]));
         ++asked;
@@ -81,10 +80,10 @@ template <class Make>
 void equal_groups(Make make, uint64_t seed, double slack) {
   Random r(seed);
   const int dims[] = {4, 8, 18, 64};
-  zs_cache_config c = theorem_shape(r, r.of(dims));
+  CacheConfig c = theorem_shape(r, r.of(dims));
   const int n = r.upto(8, 90), d = c.head_dim, residual = r.upto(1, std::max(1, n / 6)),
             recent = r.upto(1, std::max(1, n / 4));
-  zs_policy p = count_policy(r.upto(residual + recent + 1, std::max(residual + recent + 1, n - 1)), recent, residual);
+  Options p = count_policy(r.upto(residual + recent + 1, std::max(residual + recent + 1, n - 1)), recent, residual);
   p.history = 0;  // so that it is known beforehand which tokens are merged: the oldest
   c.policy = p;
   auto compressed = make(c);
@@ -111,8 +110,8 @@ void equal_groups(Make make, uint64_t seed, double slack) {
   for (size_t i = 0; i < kept.size(); ++i)
     off = std::max(off, std::fabs(static_cast<double>(kept[i]) - static_cast<double>(all[i])));
   const State state = compressed.state(0);
-  check(state.layer.slots == static_cast<int>(p.budget), "equal groups, seed %llu: %d slots",
-        static_cast<unsigned long long>(seed), state.layer.slots);
+  check(state.slots() == static_cast<int>(p.budget), "equal groups, seed %llu: %d slots",
+        static_cast<unsigned long long>(seed), state.slots());
   check(off <= slack, "equal groups, seed %llu: off by %g", static_cast<unsigned long long>(seed), off);
 }
 
@@ -121,7 +120,7 @@ template <class Make>
 void no_compensation(Make make, uint64_t seed, double slack) {
   Random r(seed);
   const int dims[] = {4, 8, 18, 64};
-  zs_cache_config c = theorem_shape(r, r.of(dims));
+  CacheConfig c = theorem_shape(r, r.of(dims));
   const int n = r.upto(12, 90), d = c.head_dim;
   c.policy = count_policy(r.upto(8, 11), 2, 3);
   c.policy.alpha = 0;
@@ -143,7 +142,7 @@ void no_compensation(Make make, uint64_t seed, double slack) {
     const auto a = with.extend(0, one, 1), b = without.extend(0, one, 1);
     same = same && same_bits(a, b);
     for (int h = 0; h < c.heads; ++h) {
-      const int g = h / (c.heads / c.kv_heads), slots = state.layer.slots;
+      const int g = h / (c.heads / c.kv_heads), slots = state.slots();
       std::vector<double> sum(static_cast<size_t>(d));
       double total = 0;
       for (int s = 0; s <= slots; ++s) {

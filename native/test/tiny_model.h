@@ -67,13 +67,12 @@ struct TinyModel {
 
   int64_t file_bytes() const { return static_cast<int64_t>(bytes_.size()); }
 
-  zs_cache_config cache_config(int32_t storage = ZS_F32) const {
-    zs_cache_config c{};
-    c.struct_bytes = sizeof c;
+  CacheConfig cache_config(int32_t storage = ZS_F32) const {
+    CacheConfig c;
     c.layers = config.layers, c.heads = config.heads, c.kv_heads = config.kv_heads, c.head_dim = config.head_dim;
     c.storage = storage;
     c.policy = fixed_policy();
-    c.policy.kind = ZS_POLICY_FULL;
+    c.policy.name = "full";
     c.policy.chunk = 64;
     return c;
   }

@@ -1,10 +1,11 @@
 /** What the commands share: options of policies, prompts and models, how numbers are read, how failures end. */
 import { readFile } from 'node:fs/promises'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import type { Budgets } from '../budgets.js'
 import { shown, ZslabError } from '../errors.js'
 import { load, type Model, type Weights } from '../load.js'
 import { ISAS, STORAGES, type Isa } from '../native/engine.js'
-import { OPTIONS, POLICIES, policyNamed, type OptionName, type Policy } from '../policies/index.js'
+import { POLICIES, policyNamed, type Policy } from '../policies/index.js'
 
 export const EXIT = { failure: 1, usage: 2, interrupted: 130 } as const
 
@@ -22,27 +23,76 @@ export function whole(text: string): number {
 
 const kebab = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 
-/** Options of policies whose values are words; the others are numbers. */
-const WORDS: OptionName[] = ['history', 'similarity', 'scoreMerge', 'init', 'underfull', 'granularity', 'aggregate']
+/** Every flag of the policies' own: its option's name, and what it means to each policy that has it. */
+function policyFlags(): Map<string, { option: string; about: string }> {
+  const meanings = new Map<string, { option: string; said: Map<string, string[]> }>()
+  for (const policy of POLICIES)
+    for (const [option, { about, unit, flag }] of Object.entries(policy.options)) {
+      const name = flag ?? kebab(option)
+      const { said } = meanings.get(name) ?? meanings.set(name, { option, said: new Map() }).get(name)!
+      const meaning = `${about} (${unit})`
+      said.set(meaning, [...(said.get(meaning) ?? []), policy.name])
+    }
+  return new Map(
+    [...meanings].map(([name, { option, said }]) => {
+      const parts = [...said].map(([meaning, of]) => (said.size > 1 ? `${of.join(', ')}: ${meaning}` : meaning))
+      return [name, { option, about: parts.join('; ') }]
+    }),
+  )
+}
 
-/** --policy, --mode and one option for each of the policies' own. */
+const camel = (name: string) => name.replace(/-[a-z]/g, (letter) => letter[1].toUpperCase())
+
+/** A number where it is one, else the word; the policy says what it takes. */
+const value = (text: string) => (text.trim() === '' || Number.isNaN(Number(text)) ? text : Number(text))
+
+/** --policy, --of, --mode, --budgets and one flag for each of the policies' own options. */
 export function policyOptions(command: Command, fallback: string): Command {
   const names = POLICIES.map((policy) => policy.name)
+  const wrapped = POLICIES.filter((policy) => !policy.wraps).map((policy) => policy.name)
   command.addOption(new Option('--policy <name>', 'how the cache is kept').choices(names).default(fallback))
+  command.addOption(new Option('--of <name>', 'the policy that a wrapper works on').choices(wrapped))
   command.option('--mode <mode>', 'preset of zsmerge: fixed, paper, reference (default: fixed)')
-  for (const [name, { about, unit }] of Object.entries(OPTIONS)) {
-    const option = new Option(`--${kebab(name)} <value>`, `${about} (${unit})`)
-    if (name === 'window') option.argParser((text) => (text === 'auto' || text === 'all' ? text : whole(text)))
-    else if (!WORDS.includes(name as OptionName)) option.argParser(number)
-    command.addOption(option)
-  }
+  command.option('--budgets <file>', "a JSON file with budgets by head, [layers][kvHeads], instead of the policy's")
+  for (const [flag, { about }] of policyFlags())
+    command.addOption(new Option(`--${flag} <value>`, about).argParser(value))
   return command
 }
 
+/** The policy that the flags name; a flag that it lacks is a mistake of usage. Under a wrapper all but its own go to the inner one. */
 export function policyFrom(options: Record<string, unknown>): Policy {
-  const given: Record<string, unknown> = {}
-  for (const name of ['mode', ...Object.keys(OPTIONS)]) if (options[name] !== undefined) given[name] = options[name]
-  return policyNamed(options.policy as string, given)
+  const outer = POLICIES.find((policy) => policy.name === options.policy)!
+  const given: Record<string, unknown> = options.mode === undefined ? {} : { mode: options.mode }
+  const own: Record<string, unknown> = {}
+  for (const [flag, { option }] of policyFlags()) {
+    if (options[camel(flag)] === undefined) continue
+    const to = outer.wraps && option in outer.options ? own : given
+    to[option] = options[camel(flag)]
+  }
+  try {
+    if (!outer.wraps) {
+      if (options.of !== undefined)
+        throw new UsageError(`--of is for policies that work on another one, not for ${outer.name}`)
+      return policyNamed(outer.name, given)
+    }
+    if (options.of === undefined) throw new UsageError(`${outer.name} works on another policy: name it with --of`)
+    return policyNamed(outer.name, { ...own, of: policyNamed(options.of as string, given) })
+  } catch (error) {
+    if (error instanceof ZslabError && error.code === 'invalid') throw new UsageError(error.message, { cause: error })
+    throw error
+  }
+}
+
+/** --budgets: what the file holds; undefined without. */
+export async function budgetsFrom(options: Record<string, unknown>): Promise<Budgets | undefined> {
+  if (options.budgets === undefined) return undefined
+  const path = options.budgets as string
+  try {
+    return JSON.parse(await contents(path)) as Budgets
+  } catch (error) {
+    if (error instanceof ZslabError) throw error
+    throw new ZslabError('file', `${path} is no JSON (${(error as Error).message}): expected [layers][kvHeads] budgets`)
+  }
 }
 
 /** --model, --weights, --storage, --threads, --isa. */

@@ -10,21 +10,24 @@ export interface Tensor {
 }
 
 /**
- * layers.N.keys, .values [kvHeads, slots, headDim], .weights, .scores [kvHeads, slots], .origins.offsets [kvHeads·slots + 1],
- * .origins.positions; tokens; events [n, 6]: step, layer, kvHead, victim slot, target slot, position that leaves (decode only).
+ * layers.N.heads [kvHeads + 1]: where each kv head's slots begin; .keys, .values [slots of all heads, headDim], .weights, .scores
+ * [slots of all heads], .origins.offsets [slots of all heads + 1], .origins.positions; tokens; events [n, 6]: step, layer, kvHead, victim slot, target slot, position that leaves (decode only).
  */
 export function tensorsOf(session: Session, run: Run): Map<string, Tensor> {
-  const { layers, kvHeads, headDim } = session.model.description
+  const { layers, headDim } = session.model.description
   const tensors = new Map<string, Tensor>()
   for (let layer = 0; layer < layers; layer++) {
-    const { slots, keys, values, weights, scores, originOffsets, originPositions } = session.cache.raw(layer)
+    const { heads, slots, keys, values, weights, scores, originOffsets, originPositions } = session.cache.raw(layer)
+    const starts = Int32Array.of(0, ...heads.map((head) => head.slots))
+    for (let head = 1; head < starts.length; head++) starts[head] += starts[head - 1]
     const put = (name: string, shape: number[], data: Tensor['data']) =>
       tensors.set(`layers.${layer}.${name}`, { shape, data })
-    put('keys', [kvHeads, slots, headDim], keys)
-    put('values', [kvHeads, slots, headDim], values)
-    put('weights', [kvHeads, slots], weights)
-    put('scores', [kvHeads, slots], scores)
-    put('origins.offsets', [kvHeads * slots + 1], originOffsets)
+    put('heads', [starts.length], starts)
+    put('keys', [slots, headDim], keys)
+    put('values', [slots, headDim], values)
+    put('weights', [slots], weights)
+    put('scores', [slots], scores)
+    put('origins.offsets', [slots + 1], originOffsets)
     put('origins.positions', [originPositions.length], originPositions)
   }
   tensors.set('tokens', { shape: [run.tokens.length], data: Int32Array.from(run.tokens) })

@@ -12,6 +12,7 @@ import {
   modelOptions,
   note,
   number,
+  budgetsFrom,
   policyFrom,
   policyOptions,
   print,
@@ -53,6 +54,7 @@ async function run(options: Record<string, unknown>): Promise<void> {
   const { signal, interrupted, done } = interruptSignal()
   const model = await loadFrom(options, signal)
   const session = model.session({
+    budgets: await budgetsFrom(options),
     policy,
     storage: options.storage as Storage | undefined,
     trace: options.dump !== undefined,

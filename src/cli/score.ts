@@ -8,6 +8,7 @@ import {
   loadFrom,
   modelOptions,
   note,
+  budgetsFrom,
   policyFrom,
   policyOptions,
   print,
@@ -33,7 +34,11 @@ async function run(options: Record<string, unknown>): Promise<void> {
   const prompt = await promptFrom(options)
   const { signal, done } = interruptSignal()
   const model = await loadFrom(options, signal)
-  const session = model.session({ policy, storage: options.storage as Storage | undefined })
+  const session = model.session({
+    policy,
+    budgets: await budgetsFrom(options),
+    storage: options.storage as Storage | undefined,
+  })
   try {
     const result = await session.score(prompt.ids ?? prompt.text!, { chunk: options.feed as number, signal })
     if (options.json) print(json(result))

@@ -48,8 +48,8 @@ export interface EventColumns {
 export interface LayerOrigins {
   /** `kvHeads[kvHead][slot]`: the positions that the slot stands for. Slot order: residual, sink, context, recent. */
   kvHeads: ArrayLike<number>[][]
-  /** Merged slots at the front; 0 until the layer was first compressed. */
-  residual: number
+  /** By kv head: merged slots at the front; 0 until first compressed. */
+  residual: number[]
 }
 
 export interface RegionBytes {
@@ -69,6 +69,9 @@ export interface BytesData {
   fullCache: number
 }
 
+/** Slots of a kv head by region. */
+type Sizes = Record<'budget' | 'recent' | 'residual' | 'sink' | 'context' | 'window', number>
+
 export interface RunData {
   model: string
   policyName: string
@@ -79,8 +82,8 @@ export interface RunData {
   steps: number
   /** Everything that the cache saw, in order: `tokens[i].position === i`. */
   tokens: Token[]
-  /** Slots per kv head; budget 0 = unbounded. */
-  resolved: { budget: number; recent: number; residual: number; sink: number; context: number; window: number }
+  /** Slots per kv head (where heads differ, on average, and each); budget 0 = unbounded. */
+  resolved: Sizes & { heads?: Sizes[][] }
   /** Only with trace: true. */
   events?: EventColumns
   /** One entry per layer. */

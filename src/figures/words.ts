@@ -11,7 +11,9 @@ export function policyWords(data: RunData): string {
   const of = counted(data.promptTokens, 'prompt token')
   const least =
     share <= 1 ? ` (${percent(share)} of ${of})` : ` (the prompt has ${counted(data.promptTokens, 'token')})`
-  return `${data.policyName} with ${plainNumber(budget)} slots per kv head${least}`
+  const each = data.resolved.heads?.flat().map((head) => head.budget)
+  const range = each ? ` on average, ${plainNumber(Math.min(...each))} to ${plainNumber(Math.max(...each))},` : ''
+  return `${data.policyName} with ${plainNumber(budget)} slots per kv head${range}${least}`
 }
 
 export const subjectWords = (data: RunData) => `${shortModel(data.model)} · ${policyWords(data)}`

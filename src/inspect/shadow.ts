@@ -124,7 +124,7 @@ function checkFrom(from: unknown, run: Run): void {
   const { ids } = run.log[0]
   const sameText =
     from.log.length === 1 && from.seqLen === ids.length && ids.every((id, i) => from.log[0].ids[i] === id)
-  const fits = from.model === run.model && from.storage === run.storage && from.policy.native.kind === 0
+  const fits = from.model === run.model && from.storage === run.storage && from.policy.acts === 'never'
   if (!sameText || !fits || from.log[0].shareOf !== run.log[0].shareOf)
     throw new ZslabError(
       'invalid',

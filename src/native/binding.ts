@@ -11,42 +11,50 @@ export type NativeEngine = { [brand]: 'engine' }
 export type NativeCache = { [brand]: 'cache' }
 export type NativeModel = { [brand]: 'model' }
 
-/** zs_policy; every option spelt out. */
-export type NativePolicy = Record<
-  | 'kind' | 'budget' | 'recent' | 'residual' | 'sink' | 'leastBudget' | 'leastRecent' | 'leastResidual' | 'raiseCounts'
-  | 'alpha' | 'decay' | 'history' | 'similarity' | 'scoreMerge' | 'init' | 'underfull' | 'granularity' | 'aggregate'
-  | 'window' | 'chunk',
-  number
->
+/** zs_policy: what every policy has, and the parameters of its own by field. */
+export interface NativePolicy {
+  readonly name: string
+  readonly budget: number
+  readonly chunk: number
+  readonly parameters: Readonly<Record<string, number>>
+  readonly of: NativePolicy | undefined
+}
 
 /** zs_resolved: slots per kv head; budget 0 = unbounded. */
 export type Resolved = Record<'budget' | 'recent' | 'residual' | 'sink' | 'context' | 'window', number>
 
 export type NativeReceipt = Record<
   | 'seqLen' | 'admitted' | 'left' | 'merged' | 'dropped' | 'weightsSum' | 'positionsOnce' | 'budgetHeld' | 'finite'
-  | 'compressed',
+  | 'compressed' | 'badLayer' | 'badHead' | 'badRow',
   number
 >
 
 export type CacheConfig = Record<
-  'layers' | 'heads' | 'kvHeads' | 'headDim' | 'storage' | 'trace' | 'keepQueries',
+  'layers' | 'heads' | 'kvHeads' | 'headDim' | 'storage' | 'trace' | 'keepQueries' | 'origins',
   number
-> & { policy: NativePolicy }
+> & {
+  policy: NativePolicy
+  /** [layers, kvHeads], like policy.budget and instead of it. */
+  budgets: Float64Array | undefined
+}
 
-export type LayerState = Record<'seqLen' | 'slots' | 'residual' | 'ring' | 'origins', number>
+export type HeadState = Record<'slots' | 'residual' | 'ring' | 'compressed', number>
 
-export type LayerOriginsState = LayerState & Pick<FullLayerState, 'originOffsets' | 'originPositions'>
-
-export interface FullLayerState extends LayerState {
-  /** [kvHeads, slots, headDim] */
-  keys: Float32Array
-  values: Float32Array
-  /** [kvHeads, slots] */
-  weights: Float32Array
-  scores: Float32Array
-  /** [kvHeads · slots + 1] into originPositions */
+/** Heads one after another, each with its own number of slots. */
+export interface LayerOriginsState extends Record<'seqLen' | 'slots' | 'origins', number> {
+  heads: HeadState[]
+  /** [slots of all heads + 1] into originPositions */
   originOffsets: Int32Array
   originPositions: Int32Array
+}
+
+export interface FullLayerState extends LayerOriginsState {
+  /** [slots of all heads, headDim] */
+  keys: Float32Array
+  values: Float32Array
+  /** [slots of all heads] */
+  weights: Float32Array
+  scores: Float32Array
 }
 
 /** Columns of zs_events; action: 0 admit, 1 leave, 2 merge, 3 drop. */
@@ -82,6 +90,8 @@ export interface Addon {
   engineDescribe(engine: NativeEngine): string
   engineDispose(engine: NativeEngine): void
   policyResolve(policy: NativePolicy, tokens: number): Resolved
+  /** 0 never, 1 on prompts only, 2 always. */
+  policyActs(policy: NativePolicy): number
   cacheCreate(engine: NativeEngine, config: CacheConfig): NativeCache
   /** shareOf −1: a chunk on a living cache (zs_cache_extend); else the prompt (zs_cache_prefill). */
   cacheAttend(
@@ -96,12 +106,18 @@ export interface Addon {
     call?: Int32Array,
   ): Promise<void>
   cacheFork(cache: NativeCache): Promise<NativeCache>
-  cacheForkPolicy(cache: NativeCache, policy: NativePolicy, trace: boolean, call?: Int32Array): Promise<NativeCache>
-  cacheLayer(cache: NativeCache, layer: number): LayerState
-  cacheState(cache: NativeCache, layer: number): FullLayerState
-  /** cacheState without keys, values, weights and scores. */
-  cacheOrigins(cache: NativeCache, layer: number): LayerOriginsState
-  cacheResolved(cache: NativeCache): Resolved
+  cacheForkPolicy(
+    cache: NativeCache,
+    policy: NativePolicy,
+    budgets: Float64Array | undefined,
+    trace: boolean,
+    call?: Int32Array,
+  ): Promise<NativeCache>
+  /** whole: keys, values, weights and scores too. */
+  cacheState(cache: NativeCache, layer: number, whole: true): FullLayerState
+  cacheState(cache: NativeCache, layer: number, whole: false): LayerOriginsState
+  cacheLayer(cache: NativeCache, layer: number): Record<'seqLen' | 'slots' | 'origins', number>
+  cacheResolved(cache: NativeCache, layer: number, kvHead: number): Resolved
   cacheReceipt(cache: NativeCache): NativeReceipt
   /** [layers, kvHeads, 7]: residual, sink, context, recent, queries, bookkeeping, spare */
   cacheBytes(cache: NativeCache): Float64Array

@@ -1,24 +1,31 @@
-/** The list of policies. A new one is a file beside this one and a line here. */
+/** The list of policies. A new one is a file beside this one, a line here and one in src/index.ts. */
 import { shown, ZslabError } from '../errors.js'
-import { definition as evictOnlyDefinition } from './evict-only.js'
-import { definition as fullDefinition } from './full-cache.js'
+import * as evictOnly from './evict-only.js'
+import * as fullCache from './full-cache.js'
 import { makePolicy, type Policy, type PolicyDefinition, type PolicyOptions } from './policy.js'
-import { definition as streamingDefinition } from './streaming.js'
-import { definition as zsmergeDefinition } from './zsmerge.js'
+import * as streaming from './streaming.js'
+import * as zsmerge from './zsmerge.js'
 
-export { evictOnly } from './evict-only.js'
 export { fullCache } from './full-cache.js'
-export { policyOf, resolve, type Policy, type PolicyDefinition, type PolicyOptions } from './policy.js'
-export { OPTIONS, type OptionName, type OptionValues } from './schema.js'
-export { streaming } from './streaming.js'
-export { zsmerge, type ZsmergeOptions } from './zsmerge.js'
+export {
+  nativeOf,
+  policyOf,
+  resolve,
+  type Acts,
+  type Policy,
+  type PolicyDefinition,
+  type PolicyOptions,
+} from './policy.js'
 
 export const POLICIES: readonly PolicyDefinition[] = [
-  fullDefinition,
-  zsmergeDefinition,
-  streamingDefinition,
-  evictOnlyDefinition,
+  fullCache.definition,
+  zsmerge.definition,
+  streaming.definition,
+  evictOnly.definition,
 ]
+
+/** BibTeX of every method: docs/methods.bib is made of it. */
+export const bibliography = () => POLICIES.map(({ citation }) => citation).join('\n\n')
 
 /** The policy called `name` with `options`. Errors: 'invalid' naming what there is. */
 export function policyNamed(name: string, options: PolicyOptions = {}): Policy {

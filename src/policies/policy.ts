@@ -1,90 +1,138 @@
 /** What a policy is: its name, every option resolved, and what the engine is told. Policies are made by functions like zsmerge(). */
-import { oneOf, options as checked } from '../expect.js'
-import { invalid } from '../expect.js'
+import { invalid, oneOf, options as checked } from '../expect.js'
 import { shown, ZslabError } from '../errors.js'
 import { native, type NativePolicy, type Resolved } from '../native/binding.js'
-import { ALIASES, OPTIONS, nativePolicy, type Least, type OptionName, type OptionValues } from './schema.js'
+import { checkParameters, type FieldType } from '../native/contract.js'
+import type { OptionSpec, ParameterSpec } from './options.js'
+
+/** When tokens may leave: never; once the prompt has been read and never again; whenever the cache is full. */
+export type Acts = 'never' | 'prompt' | 'always'
+const ACTS: readonly Acts[] = ['never', 'prompt', 'always']
 
 export interface Policy {
   readonly name: string
   /** The preset that the options started from; undefined for a policy without modes. */
   readonly mode: string | undefined
   /** The options that this policy has, defaults included. */
-  readonly options: Readonly<Partial<OptionValues>>
-  readonly native: Readonly<NativePolicy>
+  readonly options: Readonly<Record<string, unknown>>
+  /** The policy that a wrapper works on. */
+  readonly of: Policy | undefined
+  readonly acts: Acts
   /** BibTeX. */
   readonly citation: string
-}
-
-export interface Preset {
-  values: OptionValues
-  least: Least
+  /** @internal */
+  readonly native: Readonly<NativePolicy>
 }
 
 export interface PolicyDefinition {
   name: string
   about: string
-  kind: 'full' | 'zsmerge'
-  /** The options that users may set. */
-  options: readonly OptionName[]
-  /** By mode; the first is the default. A policy without modes has one entry, ''. */
-  presets: Readonly<Record<string, Preset>>
+  /** The options that users may set, in order. */
+  options: Readonly<Record<string, OptionSpec>>
+  /** Defaults by mode; the first is the default. A policy without modes has one entry, ''. */
+  presets: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  /** The native parameters, by field, in order. */
+  parameters: Readonly<Record<string, ParameterSpec<never>>>
+  /** Other names for options, accepted from users and nowhere else. */
+  aliases?: Readonly<Record<string, string>>
+  /** Refuses options that contradict each other; `given` is what the user named. */
+  refuse?(values: never, given: Readonly<Record<string, unknown>>): void
+  /** For a policy that works on another one: refuses those that it cannot work on. */
+  wraps?(of: Policy): void
   citation: string
 }
 
-export type PolicyOptions = Partial<OptionValues> & { mode?: string }
+export type PolicyOptions = Record<string, unknown> & { mode?: string; of?: Policy }
 
-const made = new WeakSet<object>()
+/** Ties a definition's parts to one type of options. */
+export function define<V extends object>(definition: {
+  [K in keyof PolicyDefinition]: K extends 'options'
+    ? { readonly [O in keyof V]: OptionSpec }
+    : K extends 'presets'
+      ? Readonly<Record<string, V>>
+      : K extends 'parameters'
+        ? Readonly<Record<string, ParameterSpec<V>>>
+        : K extends 'refuse'
+          ? (values: V, given: Readonly<Record<string, unknown>>) => void
+          : PolicyDefinition[K]
+}): PolicyDefinition {
+  return definition as unknown as PolicyDefinition
+}
 
-/** A policy of `definition` with `given` over the preset. Errors: 'invalid', 'unsupported'. */
+const definitions = new WeakMap<object, PolicyDefinition>()
+
+/** A policy of `definition` with `given` over the preset. Errors: 'invalid'. */
 export function makePolicy(definition: PolicyDefinition, given: object = {}): Policy {
-  const modes = Object.keys(definition.presets).filter((mode) => mode !== '')
-  const aliases = Object.keys(ALIASES).filter((alias) => definition.options.includes(ALIASES[alias]))
-  const names = [...definition.options, ...(modes.length ? ['mode'] : [])]
-  for (const key of Object.keys(given)) if (!aliases.includes(key)) checked(definition.name, { [key]: 0 }, names)
-  const known = checked(definition.name, given, [...names, ...aliases])
+  const { name, options, presets, aliases = {} } = definition
+  const modes = Object.keys(presets).filter((mode) => mode !== '')
+  const names = [...Object.keys(options), ...(modes.length ? ['mode'] : []), ...(definition.wraps ? ['of'] : [])]
+  for (const key of Object.keys(given)) if (!(key in aliases)) checked(name, { [key]: 0 }, names)
+  const known: Record<string, unknown> = checked(name, given, [...names, ...Object.keys(aliases)])
   const mode = known.mode === undefined ? modes[0] : oneOf('mode', known.mode, modes)
-  const preset = definition.presets[mode ?? '']
-  const values = { ...preset.values } as Record<OptionName, unknown>
+  const of = definition.wraps ? policyOf(known.of, 'of') : undefined
+  if (of) definition.wraps!(of)
+  const values: Record<string, unknown> = { ...presets[mode ?? ''] }
   for (const [key, value] of Object.entries(known)) {
-    if (key === 'mode' || value === undefined) continue
-    const name = ALIASES[key] ?? (key as OptionName)
-    if (name !== key && known[name] !== undefined)
-      throw new ZslabError(
-        'invalid',
-        `${definition.name} was given both ${key} and ${name}, which are the same: leave one out`,
-      )
-    values[name] = OPTIONS[name].check(value)
+    if (key === 'mode' || key === 'of' || value === undefined) continue
+    const own = aliases[key] ?? key
+    if (own !== key && known[own] !== undefined)
+      throw new ZslabError('invalid', `${name} was given both ${key} and ${own}, which are the same: leave one out`)
+    values[own] = options[own].check(value)
   }
-  const full = values as unknown as OptionValues
-  // A user who names a residual of 0 or history off gets what they say, and is told where options contradict each other.
-  if (full.history === 'off' && known.decay !== undefined)
-    throw invalid('decay', "no value beside history 'off'", known.decay, 'without history there are no scores to decay')
-  const policy: Policy = Object.freeze({
-    name: definition.name,
-    mode,
-    options: Object.freeze(Object.fromEntries(definition.options.map((name) => [name, full[name]]))),
-    native: Object.freeze(nativePolicy(definition.kind, full, preset.least)),
-    citation: definition.citation,
+  definition.refuse?.(values as never, known)
+  const parameters = Object.fromEntries(
+    Object.entries(definition.parameters).map(([field, [, read]]) => [field, read(values as never, mode ?? '')]),
+  )
+  const encoded: NativePolicy = Object.freeze({
+    name,
+    budget: of?.native.budget ?? (values.budget as number | undefined) ?? 0,
+    chunk: of?.native.chunk ?? (values.chunk as number),
+    parameters: Object.freeze(parameters),
+    of: of?.native,
   })
-  made.add(policy)
+  const policy: Policy = Object.freeze({
+    name,
+    mode,
+    options: Object.freeze(values),
+    of,
+    get acts() {
+      return ACTS[native().policyActs(nativeOf(policy))]
+    },
+    citation: definition.citation,
+    native: encoded,
+  })
+  definitions.set(policy, definition)
   return policy
 }
 
+const fits = new WeakSet<PolicyDefinition>()
+
+/** What the engine is told of a policy, once its parameters are known to be those that the engine has. Errors: 'native'. */
+export function nativeOf(policy: Policy): NativePolicy {
+  for (let at: Policy | undefined = policy; at; at = at.of) {
+    const definition = definitions.get(at)!
+    if (fits.has(definition)) continue
+    const fields = Object.entries(definition.parameters).map(([field, [type]]): [string, FieldType] => [field, type])
+    checkParameters(native().describe(), definition.name, fields)
+    fits.add(definition)
+  }
+  return policy.native
+}
+
 /** Refuses what was not made by a policy function, with advice for the usual mistakes. */
-export function policyOf(value: unknown): Policy {
-  if (typeof value === 'object' && value !== null && made.has(value)) return value as Policy
+export function policyOf(value: unknown, name = 'policy'): Policy {
+  if (typeof value === 'object' && value !== null && definitions.has(value)) return value as Policy
   if (typeof value === 'function' || typeof value === 'string') {
-    const name = typeof value === 'string' ? value : value.name
+    const called = typeof value === 'string' ? value : value.name
     throw new ZslabError(
       'invalid',
-      `expected a policy for policy but received ${shown(value)}: call it, as in policy: ${name}()`,
+      `expected a policy for ${name} but received ${shown(value)}: call it, as in ${name}: ${called}()`,
     )
   }
-  throw invalid('policy', 'a policy such as zsmerge({ budget: 0.1 }) or fullCache()', value)
+  throw invalid(name, 'a policy such as zsmerge({ budget: 0.1 }) or fullCache()', value)
 }
 
 /** Slots by region for a first prompt of `tokens`. Errors: 'invalid' naming the numbers and what to change. */
 export function resolve(policy: Policy, tokens: number): Resolved {
-  return native().policyResolve(policy.native, tokens)
+  return native().policyResolve(nativeOf(policy), tokens)
 }

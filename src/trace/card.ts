@@ -2,15 +2,26 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { basename } from 'node:path'
-import { projectRoot, type Resolved } from '../native/binding.js'
+import { projectRoot } from '../native/binding.js'
+import type { ResolvedHeads } from '../native-cache.js'
+import type { Policy } from '../policies/index.js'
 import type { Sampling } from '../sampling.js'
 import type { Session } from '../session.js'
 
+export interface PolicyCard {
+  name: string
+  mode: string | undefined
+  acts: string
+  options: Record<string, unknown>
+  /** What a wrapper works on. */
+  of?: PolicyCard
+}
+
 export interface Card {
   model: { name: string; file: string; sha256: string; license: string | undefined; parameters: number }
-  policy: { name: string; mode: string | undefined; options: Record<string, unknown> }
+  policy: PolicyCard
   /** Slots by region that shares came to; undefined where nothing was read. */
-  resolved: Resolved | undefined
+  resolved: ResolvedHeads | undefined
   sampling: { temperature: number; topK: number | undefined; topP: number; minP: number }
   seed: number
   versions: { zslab: string; node: string; abi: number }
@@ -31,7 +42,15 @@ export function ownVersion(): string {
     .version)
 }
 
-export async function cardOf(session: Session, resolved: Resolved | undefined, sampling: Sampling): Promise<Card> {
+const policyCard = ({ name, mode, acts, options, of }: Policy): PolicyCard => ({
+  name,
+  mode,
+  acts,
+  options: { ...options },
+  ...(of && { of: policyCard(of) }),
+})
+
+export async function cardOf(session: Session, resolved: ResolvedHeads | undefined, sampling: Sampling): Promise<Card> {
   const { file, engine, weights } = session.model
   const { seed, ...chosen } = sampling
   return {
@@ -42,7 +61,7 @@ export async function cardOf(session: Session, resolved: Resolved | undefined, s
       license: file.license,
       parameters: file.description.parameters,
     },
-    policy: { name: session.policy.name, mode: session.policy.mode, options: { ...session.policy.options } },
+    policy: policyCard(session.policy),
     resolved,
     sampling: chosen,
     seed,

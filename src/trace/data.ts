@@ -1,5 +1,6 @@
 /** A run as plain data, for figures: the shapes of src/figures/data.ts, made here without knowing of figures. */
 import type { EventColumns, LayerOriginsState, Resolved } from '../native/binding.js'
+import { originsOf } from '../native-cache.js'
 import type { Tokenizer } from '../model/index.js'
 import { REGIONS, type CacheBytes, type Region } from './receipt.js'
 
@@ -22,9 +23,9 @@ export interface RunData {
   /** Tokens that the cache saw after it, one step each. */
   steps: number
   tokens: RunToken[]
-  resolved: Resolved
+  resolved: Resolved & { heads?: Resolved[][] }
   events?: EventColumns
-  origins: { kvHeads: Int32Array[][]; residual: number }[]
+  origins: { kvHeads: Int32Array[][]; residual: number[] }[]
   bytes: {
     parts: { layer: number; kvHead: number; region: Region; bytes: number }[]
     total: number
@@ -38,14 +39,8 @@ export function tokensOf(tokenizer: Tokenizer, ids: readonly number[], first: nu
   return ids.map((id, i) => ({ id, text: tokenizer.token(id), position: first + i, prompt: first + i < read }))
 }
 
-export function unpackedOrigins(layer: LayerOriginsState, kvHeads: number): RunData['origins'][number] {
-  const { slots, residual, originOffsets: at, originPositions } = layer
-  const heads = Array.from({ length: kvHeads }, (_, head) =>
-    Array.from({ length: slots }, (_, slot) =>
-      originPositions.subarray(at[head * slots + slot], at[head * slots + slot + 1]),
-    ),
-  )
-  return { kvHeads: heads, residual }
+export function unpackedOrigins(layer: LayerOriginsState): RunData['origins'][number] {
+  return { kvHeads: originsOf(layer), residual: layer.heads.map(({ residual }) => residual) }
 }
 
 export function regionParts(bytes: CacheBytes): RunData['bytes']['parts'] {

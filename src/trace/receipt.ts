@@ -2,6 +2,9 @@
 import type { NativeReceipt, Resolved } from '../native/binding.js'
 import type { Policy } from '../policies/index.js'
 
+/** Slots by region, and whether heads differ. */
+type ResolvedWords = Resolved & { heads?: unknown }
+
 export interface Receipt {
   /** True where every check below holds. */
   ok: boolean
@@ -15,11 +18,11 @@ export interface Receipt {
   checks: {
     /** In every head the weights and what was dropped add up to the tokens seen. */
     weightsSum: boolean
-    /** Every position is in exactly one slot, or was dropped. */
-    positionsOnce: boolean
-    /** Never more slots than the budget. */
+    /** Every position is in exactly one slot, or was dropped; undefined where origins are not kept. */
+    positionsOnce: boolean | undefined
+    /** Never more slots than the budget (a policy that acts on prompts only: plus the tokens since). */
     budgetHeld: boolean
-    /** No NaN or infinity in keys, values, weights, scores. */
+    /** No NaN or infinity in queries, keys, values, weights, scores. */
     finite: boolean
   }
   /** Whether the policy acted at all. */
@@ -28,16 +31,16 @@ export interface Receipt {
   notes: string[]
 }
 
-export function receiptOf(native: NativeReceipt, policy: Policy, resolved: Resolved | undefined): Receipt {
+export function receiptOf(native: NativeReceipt, policy: Policy, resolved: ResolvedWords | undefined): Receipt {
   const checks = {
     weightsSum: native.weightsSum === 1,
-    positionsOnce: native.positionsOnce === 1,
+    positionsOnce: native.positionsOnce < 0 ? undefined : native.positionsOnce === 1,
     budgetHeld: native.budgetHeld === 1,
     finite: native.finite === 1,
   }
   const compressed = native.compressed === 1
   return {
-    ok: Object.values(checks).every(Boolean),
+    ok: Object.values(checks).every((held) => held !== false),
     seqLen: native.seqLen,
     admitted: native.admitted,
     left: native.left,
@@ -45,26 +48,39 @@ export function receiptOf(native: NativeReceipt, policy: Policy, resolved: Resol
     dropped: native.dropped,
     checks,
     compressed,
-    notes: [...failures(checks), acted(native, policy, resolved, compressed)],
+    notes: [...failures(checks, native), acted(native, policy, resolved, compressed)],
   }
 }
 
-const FAILURES: Record<keyof Receipt['checks'], string> = {
-  weightsSum: 'the weights do not add up to the tokens seen',
-  positionsOnce: 'a position is in two slots or in none',
-  budgetHeld: 'a head holds more slots than the budget',
-  finite: 'there is a NaN or an infinity in the cache',
+const FAILURES: Record<keyof Receipt['checks'], (native: NativeReceipt) => string> = {
+  weightsSum: () => 'the weights do not add up to the tokens seen',
+  positionsOnce: () => 'a position is in two slots or in none',
+  budgetHeld: () => 'a head holds more slots than the budget',
+  finite: ({ badLayer, badHead, badRow }) =>
+    badRow >= 0
+      ? `a query is not a number: layer ${badLayer}, head ${badHead}, position ${badRow}`
+      : `there is a NaN or an infinity in the cache: layer ${badLayer}, kv head ${badHead}`,
 }
 
-const failures = (checks: Receipt['checks']) =>
-  (Object.keys(checks) as (keyof Receipt['checks'])[]).filter((name) => !checks[name]).map((name) => FAILURES[name])
+const failures = (checks: Receipt['checks'], native: NativeReceipt) =>
+  (Object.keys(checks) as (keyof Receipt['checks'])[])
+    .filter((name) => checks[name] === false)
+    .map((name) => FAILURES[name](native))
 
-function acted(native: NativeReceipt, policy: Policy, resolved: Resolved | undefined, compressed: boolean): string {
+function acted(
+  native: NativeReceipt,
+  policy: Policy,
+  resolved: ResolvedWords | undefined,
+  compressed: boolean,
+): string {
   if (!resolved) return 'nothing was read yet'
-  if (policy.native.kind === 0) return `the full cache holds all ${native.seqLen} tokens`
+  if (policy.acts === 'never') return `the full cache holds all ${native.seqLen} tokens`
+  const each = resolved.heads ? ' (the mean of all heads)' : ''
   if (!compressed)
-    return `${policy.name} could not act: ${native.seqLen} tokens fit into the budget of ${resolved.budget} slots, so this run equals the full cache`
-  return `${policy.name} held ${native.seqLen} tokens in ${resolved.budget} slots per kv head: ${native.merged} merged, ${native.dropped} dropped (all layers and heads)`
+    return `${policy.name} could not act: ${native.seqLen} tokens fit into the budget of ${resolved.budget} slots${each}, so this run equals the full cache`
+  const since = policy.acts === 'prompt' ? ', which acts on prompts only,' : ''
+  const more = since ? ' and all tokens since' : ''
+  return `${policy.name}${since} held ${native.seqLen} tokens in ${resolved.budget} slots per kv head${each}${more}: ${native.merged} merged, ${native.dropped} dropped (all layers and heads)`
 }
 
 /** Bytes of one region; the names of zs_region. */

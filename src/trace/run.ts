@@ -1,8 +1,8 @@
 /** A run: what one generation wrote, what the cache did meanwhile, and everything needed to repeat it. */
 import { basename } from 'node:path'
 import { ZslabError } from '../errors.js'
-import type { LayerOriginsState, Resolved } from '../native/binding.js'
-import type { HeldCache } from '../native-cache.js'
+import type { LayerOriginsState } from '../native/binding.js'
+import type { HeldCache, ResolvedHeads } from '../native-cache.js'
 import type { Model } from '../load.js'
 import type { Policy } from '../policies/index.js'
 import type { Sampling } from '../sampling.js'
@@ -65,7 +65,7 @@ export class Run {
     /** As allocated when the run ended. */
     readonly bytes: CacheBytes,
     /** Slots by region; undefined where nothing was read. */
-    readonly resolved: Resolved | undefined,
+    readonly resolved: ResolvedHeads | undefined,
     readonly trace: Trace,
     private readonly origins: LayerOriginsState[],
     /** Everything that the session had read by the run's end, in calls. @internal */
@@ -155,7 +155,7 @@ export class Run {
       tokens: tokensOf(this.model.tokenizer, seen, 0, this.readTokens),
       resolved: this.resolved,
       events: this.trace.kept,
-      origins: this.origins.map((layer) => unpackedOrigins(layer, kvHeads)),
+      origins: this.origins.map((layer) => unpackedOrigins(layer)),
       bytes: {
         parts: regionParts(this.bytes),
         total: this.bytes.total,

@@ -59,7 +59,7 @@ export function runMade(options: Made = {}): RunData {
     const heads: number[][][] = []
     for (let kvHead = 0; kvHead < kvHeads; kvHead++)
       heads.push(headMade(rows, layer, kvHead, { prompt, steps, budget, recent, residual, seed, firstTokens }, tokens))
-    origins.push({ kvHeads: heads, residual: prompt + steps > budget ? residual : 0 })
+    origins.push({ kvHeads: heads, residual: heads.map(() => (prompt + steps > budget ? residual : 0)) })
   }
   rows.sort((a, b) => a[0] - b[0])
   const column = (at: number) => Int32Array.from(rows, (row) => row[at])

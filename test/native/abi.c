@@ -15,10 +15,26 @@
 
 enum { DIM = 4, PROMPT = 6, BUDGET = 4 };
 
+/* A parameter by the name that the library gives it. */
+static void set(const zs_policy_info *info, double *block, const char *name, double value) {
+  const int32_t whole = (int32_t)value;
+  const float single = (float)value;
+  int i;
+  for (i = 0; i < info->field_count; ++i) {
+    char *at = (char *)block + info->fields[i].offset;
+    if (strcmp(info->fields[i].name, name)) continue;
+    if (info->fields[i].type == ZS_INT32) memcpy(at, &whole, sizeof whole);
+    if (info->fields[i].type == ZS_FLOAT32) memcpy(at, &single, sizeof single);
+    if (info->fields[i].type == ZS_FLOAT64) memcpy(at, &value, sizeof value);
+  }
+}
+
 int main(void) {
   zs_engine *engine = NULL;
   zs_cache *cache = NULL, *copy = NULL;
   zs_cache_config config;
+  zs_policy_info info;
+  double parameters[64];
   zs_layer_state layer;
   zs_receipt receipt;
   zs_events events;
@@ -35,15 +51,24 @@ int main(void) {
   config.layers = config.heads = config.kv_heads = 1;
   config.head_dim = DIM;
   config.trace = 1;
+  config.origins = 1;
   config.policy.struct_bytes = (int32_t)sizeof config.policy;
-  config.policy.kind = ZS_POLICY_ZSMERGE;
+  config.policy.name = "zsmerge";
   config.policy.budget = BUDGET;
-  config.policy.recent = 2;
-  config.policy.residual = 1;
-  config.policy.alpha = 1;
-  config.policy.decay = 0.98f;
-  config.policy.history = 1;
   config.policy.chunk = 1;
+  config.policy.parameters = parameters;
+  for (i = 0; i < zs_policy_count(); ++i) {
+    MUST(zs_policy_describe(i, &info));
+    if (!strcmp(info.name, config.policy.name)) break;
+  }
+  if (info.parameter_bytes > (int32_t)sizeof parameters) return 5;
+  config.policy.parameter_bytes = info.parameter_bytes;
+  memset(parameters, 0, sizeof parameters);
+  set(&info, parameters, "recent", 2);
+  set(&info, parameters, "residual", 1);
+  set(&info, parameters, "alpha", 1);
+  set(&info, parameters, "decay", 0.98);
+  set(&info, parameters, "history", 1);
 
   for (i = 0; i < PROMPT * DIM; ++i) {
     q[i] = (float)((i * 7) % 5) / 5;
@@ -67,7 +92,7 @@ int main(void) {
   MUST(zs_cache_state(cache, 0, NULL, NULL, weights, NULL, offsets, positions));
   MUST(zs_cache_receipt(cache, &receipt));
   MUST(zs_cache_events(cache, &events));
-  printf("slots %d seen %lld weights", layer.slots, (long long)layer.seq_len);
+  printf("slots %lld seen %lld weights", (long long)layer.slots, (long long)layer.seq_len);
   for (i = 0; i < layer.slots; ++i) printf(" %g", (double)weights[i]);
   printf(" origins %lld events %lld receipt %d%d%d%d\n", (long long)offsets[layer.slots], (long long)events.count,
          receipt.weights_sum, receipt.positions_once, receipt.budget_held, receipt.finite);

@@ -71,7 +71,7 @@ describe('createCache', () => {
       [() => zsmerge({ alpha: -1 }), /alpha but received -1/],
       [() => zsmerge({ mode: 'fast' as 'fixed' }), /one of 'fixed', 'paper', 'reference' for mode but received "fast"/],
       [() => zsmerge({ cache_budget: 20, budget: 30 } as object), /both cache_budget and budget/],
-      [() => zsmerge({ granularity: 'layer' as 'head' }), /not built yet/],
+      [() => zsmerge({ granularity: 'token' as 'head' }), /'head', 'layer', 'model'/],
       [() => streaming({ alpha: 1 } as object), /streaming has no option "alpha"/],
       [() => evictOnly({ residual: 1 } as object), /has no option "residual"/],
     ] as [() => unknown, RegExp][])
@@ -219,12 +219,13 @@ describe('createCache', () => {
         assert.deepEqual([receipt.ok, receipt.seqLen], [true, seqLen], receipt.notes.join('; '))
         const budget = cache.resolved!.budget || seqLen
         for (let layer = 0; layer < SHAPE.layers; layer++) {
-          const { slots, keys, values, weights, scores, origins } = cache.state(layer)
-          assert.ok(slots <= Math.max(budget, 1) && slots > 0)
-          assert.deepEqual([keys.length, values.length], [2 * slots * 8, 2 * slots * 8])
-          assert.deepEqual([weights.length, scores.length], [2 * slots, 2 * slots])
+          const { slots, offsets, keys, values, weights, scores, origins } = cache.state(layer)
+          assert.ok(slots.every((count) => count <= Math.max(budget, 1) && count > 0))
+          const all = offsets.at(-1)!
+          assert.deepEqual([keys.length, values.length, weights.length, scores.length], [all * 8, all * 8, all, all])
+          assert.equal(all, slots[0] + slots[1])
           origins.forEach((head, kvHead) =>
-            head.forEach((positions, slot) => assert.equal(positions.length, weights[kvHead * slots + slot])),
+            head.forEach((positions, slot) => assert.equal(positions.length, weights[offsets[kvHead] + slot])),
           )
         }
         const { total, byRegion } = cache.bytes()

@@ -4,7 +4,8 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { projectRoot } from '../../src/native/binding.js'
-import { checkContract, type AddonDescription } from '../../src/native/contract.js'
+import { checkContract, checkParameters, type AddonDescription, type FieldType } from '../../src/native/contract.js'
+import { POLICIES } from '../../src/policies/index.js'
 import { cases } from './model/files.js'
 
 describe('contract', () => {
@@ -12,9 +13,9 @@ describe('contract', () => {
     describe(): AddonDescription
   }
   const own = () => structuredClone(addon.describe())
-  const refused = (description: AddonDescription, says: RegExp) =>
+  const refused = (description: AddonDescription, says: RegExp, check = checkContract) =>
     assert.throws(
-      () => checkContract(description),
+      () => check(description),
       (error: Error & { code?: string }) => {
         assert.equal(error.code, 'native')
         assert.match(error.message, /does not fit this version of zslab \(.*\): rebuild it with `npx zslab build`/)
@@ -26,10 +27,10 @@ describe('contract', () => {
   it('holds for the addon that was built', () => checkContract(own()))
 
   it('names the first difference', () => {
-    refused({ ...own(), abi: 99 }, /ABI 99 instead of 1/)
+    refused({ ...own(), abi: 99 }, /ABI 99 instead of 2/)
     const lacking = own()
-    lacking.structs = lacking.structs.filter(({ name }) => name !== 'zs_policy')
-    refused(lacking, /zs_policy is missing/)
+    lacking.structs = lacking.structs.filter(({ name }) => name !== 'zs_head_state')
+    refused(lacking, /zs_head_state is missing/)
     const renamed = own()
     renamed.structs.find(({ name }) => name === 'zs_receipt')!.fields[1].name = 'accepted'
     refused(renamed, /zs_receipt: expected admitted: int64, found accepted: int64/)
@@ -44,6 +45,26 @@ describe('contract', () => {
     refused(moved, /the layout of zs_call/)
   })
 
+  it('holds for the parameters of every policy, and names the first difference', () => {
+    const fields = (policy: (typeof POLICIES)[number]) =>
+      Object.entries(policy.parameters).map(([name, [type]]): [string, FieldType] => [name, type])
+    for (const policy of POLICIES) {
+      checkParameters(own(), policy.name, fields(policy))
+      const changed = own()
+      changed.policies.find(({ name }) => name === policy.name)!.fields[0].name = 'other'
+      refused(changed, /expected \w+: \w+, found other: /, (description) =>
+        checkParameters(description, policy.name, fields(policy)),
+      )
+    }
+    refused(own(), /it has no policy called nobody/, (description) => checkParameters(description, 'nobody', []))
+    assert.deepEqual(
+      own()
+        .policies.map(({ name }) => name)
+        .sort(),
+      POLICIES.map(({ name }) => name).sort(),
+    )
+  })
+
   it('no change of a field goes unseen', () => {
     const places = own().structs.flatMap(({ fields }, struct) => fields.map((_, field) => ({ struct, field })))
     const change = fc.constantFrom<(fields: AddonDescription['structs'][0]['fields'], i: number) => void>(
@@ -55,7 +76,7 @@ describe('contract', () => {
     fc.assert(
       fc.property(fc.constantFrom(...places), change, ({ struct, field }, apply) => {
         const description = own()
-        const known = /^zs_(policy|resolved|cache_config|layer_state|receipt|model_config|call)$/
+        const known = /^zs_(resolved|cache_config|layer_state|head_state|receipt|model_config|call)$/
         if (!known.test(description.structs[struct].name)) return
         apply(description.structs[struct].fields, field)
         assert.throws(() => checkContract(description), { code: 'native' })

@@ -25,7 +25,7 @@
 extern "C" {
 #endif
 
-#define ZS_ABI_VERSION 1
+#define ZS_ABI_VERSION 2
 
 typedef enum zs_status {
   ZS_OK = 0,
@@ -64,59 +64,60 @@ ZS_API const char* zs_engine_describe(zs_engine* engine);
 /* ------------------------------------------------------------------ policies */
 
 typedef enum zs_storage { ZS_F32 = 0, ZS_F16 = 1, ZS_BF16 = 2 } zs_storage;
+/* How alike two keys are. */
 typedef enum zs_similarity { ZS_DOT = 0, ZS_L2 = 1, ZS_COSINE = 2 } zs_similarity;
-typedef enum zs_score_merge { ZS_MERGE_MAX = 0, ZS_MERGE_SUM = 1 } zs_score_merge;
-typedef enum zs_init { ZS_INIT_POSITION = 0, ZS_INIT_SIMILARITY = 1 } zs_init;
-typedef enum zs_underfull { ZS_UNDERFULL_COMPRESS = 0, ZS_UNDERFULL_FIRST_TOKENS = 1 } zs_underfull;
-/* So far only per head. */
+/* Who chooses: each kv head by its own scores, or all of a layer (of the model) by the sum of theirs. */
 typedef enum zs_granularity { ZS_PER_HEAD = 0, ZS_PER_LAYER = 1, ZS_PER_MODEL = 2 } zs_granularity;
-/* So far only the mean. */
-typedef enum zs_aggregate { ZS_MEAN = 0, ZS_SCORE = 1, ZS_MEDOID = 2 } zs_aggregate;
-
-/* Which family of hooks runs; see native/policies/policies.inc, the list. */
-typedef enum zs_policy_kind { ZS_POLICY_FULL = 0, ZS_POLICY_ZSMERGE = 1 } zs_policy_kind;
+/* When tokens may leave: never, once the prompt has been read and never again, or whenever a cache is full. */
+typedef enum zs_acts { ZS_ACTS_NEVER = 0, ZS_ACTS_PROMPT = 1, ZS_ACTS_ALWAYS = 2 } zs_acts;
 
 /*
- * A policy with every option spelt out: the native side has no defaults of its own (they live in src/policies).
- * ZSMerge (arXiv 2503.10714). Pure eviction (H2O-like) is residual = 0; StreamingLLM is residual = 0, history = 0, sink = 4.
- * A value below 1 is a share, 1 or more a count of slots; shares are trunc(share * count) in double.
- * ZS_POLICY_FULL reads only decay/window/history/chunk (they decide what a fork can reuse); the rest is ignored.
+ * Policies are a list (native/policies/policies.inc); each has a name and a block of parameters of its own, described here field by
+ * field. The native side has no defaults: every field is given (the defaults live in src/policies).
  */
+typedef enum zs_type { ZS_INT32 = 0, ZS_INT64 = 1, ZS_FLOAT32 = 2, ZS_FLOAT64 = 3 } zs_type;
+typedef struct zs_field {
+  const char* name; /* in camel case, as JavaScript knows it */
+  int32_t type;     /* zs_type */
+  int32_t offset;   /* bytes from the block's start */
+} zs_field;
+typedef struct zs_policy_info {
+  const char* name;
+  int32_t parameter_bytes;
+  int32_t wraps; /* 1 = works on another policy (zs_policy.of) */
+  const zs_field* fields;
+  int32_t field_count;
+} zs_policy_info;
+
+ZS_API int32_t zs_policy_count(void);
+ZS_API zs_status zs_policy_describe(int32_t index, zs_policy_info* out);
+
+/* What every policy has; the rest is its own. */
 typedef struct zs_policy {
   int32_t struct_bytes; /* sizeof(zs_policy), checked */
-  int32_t kind;         /* zs_policy_kind */
-  double budget;        /* slots per kv head, or share of the first prompt's tokens */
-  double recent;        /* slots, or share of budget: the newest tokens, never candidates (the incoming one included) */
-  double residual;      /* slots, or share of budget - recent: merged slots; 0 = none */
-  int32_t sink;         /* first tokens that never leave (slots between residual and context); 0 = none */
-  int32_t least_budget; /* least slots that a budget share resolves to; 0 = no least (16 | none) */
-  int32_t least_recent; /* recent is raised to this: a share in fixed/paper gives at least 1, reference at least 2 */
-  int32_t least_residual; /* 1: a share > 0 gives at least 1; reference raises 0 too, see raise_counts */
-  int32_t raise_counts;   /* 1 = counts are raised to the least values too (mode reference); 0 = only shares are */
-  float alpha;            /* compensation: logit += alpha * ln(weight) */
-  float decay;            /* lambda in (0, 1] */
-  int32_t history;        /* 1 = scores are kept; 0 = none: the oldest position leaves first */
-  int32_t similarity;     /* zs_similarity */
-  int32_t score_merge;    /* zs_score_merge */
-  int32_t init;           /* zs_init */
-  int32_t underfull;      /* zs_underfull */
-  int32_t granularity;    /* zs_granularity */
-  int32_t aggregate;      /* zs_aggregate */
-  int32_t window;         /* prefill rows that count: > 0 so many, 0 = smallest W with decay^W < 1e-7, -1 = all */
-  int32_t chunk;          /* tokens per chunk of a further turn (spec 5b), >= 1 */
+  int32_t chunk;        /* tokens per chunk of a further turn (spec 5b), >= 1 */
+  const char* name;     /* of the list */
+  double
+      budget; /* slots per kv head (>= 1) or share of the first prompt's tokens (< 1); 0 = unbounded, where a policy can be */
+  const void* parameters;     /* the policy's block */
+  int32_t parameter_bytes;    /* as described, checked */
+  const struct zs_policy* of; /* the policy that a wrapper works on (its budget holds); else NULL */
 } zs_policy;
 
+/* Slots of one kv head by region. */
 typedef struct zs_resolved {
-  int32_t budget;   /* slots per kv head; 0 = unbounded (full cache) */
+  int32_t budget;   /* 0 = unbounded */
   int32_t recent;   /* newest tokens protected, the incoming one included */
   int32_t residual; /* merged slots */
   int32_t sink;
   int32_t context; /* budget - recent - residual - sink */
-  int32_t window;  /* rows used at prefill; 0 when history is off */
+  int32_t window;  /* rows of the prompt that count; 0 = none */
 } zs_resolved;
 
-/* Resolves shares against `tokens` (the first prompt's length); checks budget > recent + residual + sink. */
+/* Resolves shares against `tokens` (the first prompt's length); checks what the policy demands of its regions. */
 ZS_API zs_status zs_policy_resolve(const zs_policy* policy, int64_t tokens, zs_resolved* out);
+/* zs_acts of the policy as it is set. */
+ZS_API zs_status zs_policy_acts(const zs_policy* policy, int32_t* out);
 
 /* ------------------------------------------------------------------ caches */
 
@@ -128,7 +129,11 @@ typedef struct zs_cache_config {
   int32_t storage;                           /* zs_storage of keys and values; residual slots are always float32 */
   int32_t trace;                             /* 1 = keep events (zs_cache_events) */
   int32_t keep_queries; /* prefill rows whose queries are kept for zs_cache_fork_policy; 0 = none */
-  zs_policy policy;
+  int32_t
+      origins; /* 1 = every position's whereabouts are kept (4 bytes a token and kv head); 0 = only those of single tokens */
+  const double*
+      budgets;      /* [layers][kv_heads], each like policy.budget and instead of it; NULL = policy.budget for all */
+  zs_policy policy; /* copied, with its parameters, budgets and what it wraps */
 } zs_cache_config;
 
 ZS_API zs_status zs_cache_create(zs_engine* engine, const zs_cache_config* config, zs_cache** out);
@@ -144,9 +149,10 @@ typedef struct zs_view {
 } zs_view;
 
 /*
- * The first prompt of one layer: causal attention over `tokens` rows, scores, then compression if tokens > budget (spec 4).
- * q [heads][tokens][head_dim] (keys and queries already rotated), k, v [kv_heads][tokens][head_dim], out like q.
- * share_of: token count that shares refer to; 0 = `tokens`. Every layer gets exactly one prefill, in any order.
+ * The first prompt of one layer: causal attention over `tokens` rows, scores, then compression where a head has more tokens than
+ * budget (spec 4). q [heads][tokens][head_dim] (keys and queries already rotated), k, v [kv_heads][tokens][head_dim], out like q.
+ * share_of: token count that shares refer to; 0 = `tokens`. Every layer gets exactly one prefill, in any order; under a policy of
+ * granularity ZS_PER_MODEL layers come in order, here and in zs_cache_extend, and choices are made after the last.
  */
 ZS_API zs_status zs_cache_prefill(zs_cache* cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens,
                                   int64_t share_of, zs_view out, zs_call* call);
@@ -159,26 +165,35 @@ ZS_API zs_status zs_cache_fork(zs_cache* cache, zs_cache** out);
 /*
  * The same prompt under another policy: valid after a prefill (and nothing else) of an uncompressed cache whose kept queries
  * reach back `window` rows of the new policy; bit-equal to prefilling under that policy. Else ZS_UNSUPPORTED (prefill again).
+ * budgets: as in zs_cache_config.
  */
-ZS_API zs_status zs_cache_fork_policy(zs_cache* cache, const zs_policy* policy, int32_t trace, zs_cache** out,
-                                      zs_call* call);
+ZS_API zs_status zs_cache_fork_policy(zs_cache* cache, const zs_policy* policy, const double* budgets, int32_t trace,
+                                      zs_cache** out, zs_call* call);
 
 typedef struct zs_layer_state {
-  int64_t seq_len;  /* tokens seen */
-  int32_t slots;    /* slots in use, the same for every kv head of a layer so far */
-  int32_t residual; /* merged slots at the front: 0 until first compressed */
-  int32_t ring;     /* slot the next leaver comes from; -1 = no ring yet */
-  int64_t origins;  /* positions held by all kv heads' origins together */
+  int64_t seq_len; /* tokens seen */
+  int64_t slots;   /* in use, of all kv heads together */
+  int64_t origins; /* positions held by all kv heads' origins together */
 } zs_layer_state;
 
+typedef struct zs_head_state {
+  int32_t slots;      /* in use */
+  int32_t residual;   /* merged slots at the front: 0 until first compressed */
+  int32_t ring;       /* slot the next leaver comes from; -1 = no ring yet */
+  int32_t compressed; /* 1 = the policy has acted on this head */
+} zs_head_state;
+
 ZS_API zs_status zs_cache_layer(const zs_cache* cache, int32_t layer, zs_layer_state* out);
+ZS_API zs_status zs_cache_heads(const zs_cache* cache, int32_t layer, zs_head_state* out); /* [kv_heads] */
 /*
- * keys, values [kv_heads][slots][head_dim] float32; weights, scores [kv_heads][slots] float32; origin_offsets
- * [kv_heads * slots + 1]; origin_positions [origins]. Any pointer may be NULL. Slot order: residual, sink, context, recent.
+ * Heads one after another, each with its own number of slots: keys, values [slots of all][head_dim] float32; weights, scores [slots of
+ * all] float32; origin_offsets [slots of all + 1]; origin_positions [origins]. Any pointer may be NULL. Slot order within a head:
+ * residual, sink, context, recent.
  */
 ZS_API zs_status zs_cache_state(const zs_cache* cache, int32_t layer, float* keys, float* values, float* weights,
                                 float* scores, int64_t* origin_offsets, int32_t* origin_positions);
-ZS_API zs_status zs_cache_resolved(const zs_cache* cache, zs_resolved* out); /* after the first prefill */
+/* Of one kv head, after the first prefill (of its layer, where budgets are shared out by scores). */
+ZS_API zs_status zs_cache_resolved(const zs_cache* cache, int32_t layer, int32_t kv_head, zs_resolved* out);
 
 /* ---- events */
 
@@ -212,10 +227,15 @@ typedef struct zs_receipt {
   int64_t seq_len;
   int64_t admitted, left, merged, dropped; /* over all layers and kv heads, counted with or without trace */
   int32_t weights_sum;                     /* 1 = in every head weights + dropped == tokens seen */
-  int32_t positions_once;                  /* 1 = every position is in exactly one slot or was dropped */
-  int32_t budget_held;                     /* 1 = slots <= budget everywhere, always */
-  int32_t finite;                          /* 1 = no NaN or infinity in keys, values, weights, scores */
+  int32_t
+      positions_once; /* 1 = every position is in exactly one slot or was dropped; -1 = not known (config.origins 0) */
+  int32_t
+      budget_held; /* 1 = slots <= budget everywhere, always (plus the tokens since, where a policy acts on prompts only) */
+  int32_t finite;     /* 1 = no NaN or infinity in queries, keys, values, weights, scores */
   int32_t compressed; /* 1 = the policy acted; 0 = it had no reason to (fewer tokens than budget) */
+  int32_t bad_layer,
+      bad_head;    /* where the first NaN or infinity is: layer, and query head (bad_row >= 0) or kv head; -1 = none */
+  int64_t bad_row; /* of a query: its token's position; -1 = it is in what the kv head holds */
 } zs_receipt;
 
 ZS_API zs_status zs_cache_receipt(const zs_cache* cache, zs_receipt* out);

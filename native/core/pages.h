@@ -1,0 +1,66 @@
+// Keys and values of consecutive slots in pages of up to kChunk, in the layout that the kernels read (core/kernels.h). Copies share
+// pages; whoever writes a shared page gets one of its own first.
+#ifndef ZSLAB_CORE_PAGES_H
+#define ZSLAB_CORE_PAGES_H
+
+#include <memory>
+#include <vector>
+
+#include "core/kernels.h"
+
+namespace zs {
+
+struct Geometry {
+  int32_t d = 0;
+  int32_t storage = ZS_F32;
+  int64_t padded() const { return round_up(d, kLane); }
+  int64_t element() const { return storage == ZS_F32 ? 4 : 2; }
+  int64_t slot_bytes() const { return (d + padded()) * element(); }
+};
+
+struct Page {
+  std::shared_ptr<void> memory;  // pages made together lie in one piece, so that prefetches run on from page to page
+  char *keys = nullptr, *values = nullptr;
+  int32_t capacity = 0;  // slots, a multiple of kLane
+};
+
+class Pages {
+ public:
+  Pages() = default;
+  explicit Pages(Geometry geometry) : geometry_(geometry) {}
+
+  int32_t slots() const { return slots_; }
+  // Slots beyond the former count hold whatever was written there before: write them first.
+  void resize(int32_t slots) { slots_ = slots; }
+  const Geometry& geometry() const { return geometry_; }
+  int32_t chunks() const { return static_cast<int32_t>(round_up(slots_, kChunk) / kChunk); }
+  KeyChunk chunk(int32_t i, const float* bias) const;
+  int64_t allocated() const { return allocated_; }  // slots that have memory
+
+  void reserve(int32_t slots);  // memory for so many; throws std::bad_alloc, the pages are then as it was
+  void own(int32_t page);       // the page may be written afterwards
+  void own_all();
+  void own_slot(int32_t slot) { own(slot / kChunk); }
+
+  // What follows needs owned pages (reading does not) and never throws.
+  void write(int32_t slot, const float* key, const float* value);
+  void read(int32_t slot, float* key, float* value) const;       // either may be nullptr
+  void copy(const Pages& from, int32_t source, int32_t target);  // same geometry; may be *this
+  // Rows [first, first + count) of a token array into slots [first, …); `count` within one page.
+  void write_rows(const float* keys, int64_t key_stride, const float* values, int64_t value_stride, int32_t first,
+                  int32_t count);
+  bool finite() const;  // no NaN or infinity in any slot
+
+ private:
+  void write_key(Page& page, int32_t at, const float* key);
+  void write_value(Page& page, int32_t at, const float* value);
+  std::shared_ptr<Page> make(int32_t capacity) const;
+
+  Geometry geometry_;
+  int32_t slots_ = 0;
+  int64_t allocated_ = 0;
+  std::vector<std::shared_ptr<Page>> pages_;
+};
+
+}  // namespace zs
+#endif

@@ -1,0 +1,255 @@
+// The regions of a cache that most policies share (spec 1, 4, 5): first tokens that never leave (sink), tokens kept by score (context),
+// the newest (recent, a ring), and before them, where a policy merges, residual slots. Who is kept, who leaves, and who moves where;
+// what becomes of those that leave is the policy's. Ties go to the lowest slot or position; not-a-number never wins.
+#ifndef ZSLAB_POLICIES_REGIONS_H
+#define ZSLAB_POLICIES_REGIONS_H
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <vector>
+
+#include "core/error.h"
+#include "core/policy.h"
+
+namespace zs {
+namespace regions {
+
+// ---- shares to slots (1, 5a)
+
+constexpr int32_t kLeastBudget = 16;  // slots that a share of the prompt comes to, where a policy has no say in it
+
+// A value below 1 is a share, 1 or more a count; shares are trunc(share * count) in double.
+struct Asked {
+  double recent = 0, residual = 0;
+  int32_t sink = 0;
+  int32_t least_budget = 0, least_recent = 0, least_residual = 0;  // that a share comes to
+  bool raise_counts = false;                                       // counts too
+  int32_t needed_recent = 1, needed_context = 1;                   // fewer are refused
+};
+
+inline int64_t share(double part, int64_t of) {
+  return static_cast<int64_t>(std::trunc(part * static_cast<double>(of)));
+}
+
+inline zs_resolved resolve(const Asked& a, double asked_budget, int64_t tokens) {
+  const int64_t budget = asked_budget < 1 ? std::max<int64_t>(share(asked_budget, tokens), a.least_budget)
+                                          : static_cast<int64_t>(asked_budget);
+  const bool recent_share = a.recent > 0 && a.recent < 1, residual_share = a.residual > 0 && a.residual < 1;
+  int64_t recent = recent_share ? share(a.recent, budget) : static_cast<int64_t>(a.recent);
+  if (recent_share || a.raise_counts) recent = std::max<int64_t>(recent, a.least_recent);
+  int64_t residual = residual_share ? share(a.residual, budget - recent) : static_cast<int64_t>(a.residual);
+  if (residual_share || a.raise_counts) residual = std::max<int64_t>(residual, a.least_residual);
+  if (budget > INT32_MAX)
+    fail(ZS_INVALID, "budget %g of %lld tokens is %lld slots: expected at most %d", asked_budget,
+         static_cast<long long>(tokens), static_cast<long long>(budget), INT32_MAX);
+  if (recent < a.needed_recent)
+    fail(ZS_INVALID, "recent %g of %lld slots is 0: expected at least 1, the new token itself", a.recent,
+         static_cast<long long>(budget));
+  const int64_t least = recent + residual + a.sink + a.needed_context;
+  if (budget < least) {
+    char given[96];
+    if (asked_budget < 1)
+      std::snprintf(given, sizeof given, "budget %g of %lld tokens is %lld slots", asked_budget,
+                    static_cast<long long>(tokens), static_cast<long long>(budget));
+    else
+      std::snprintf(given, sizeof given, "budget is %lld slots", static_cast<long long>(budget));
+    fail(ZS_INVALID,
+         "%s; more than recent (%lld) + residual (%lld) + sink (%d) is needed: raise budget to at least %lld or lower "
+         "the others",
+         given, static_cast<long long>(recent), static_cast<long long>(residual), a.sink,
+         static_cast<long long>(least));
+  }
+  zs_resolved r{};
+  r.budget = static_cast<int32_t>(budget);
+  r.recent = static_cast<int32_t>(recent);
+  r.residual = static_cast<int32_t>(residual);
+  r.sink = a.sink;
+  r.context = static_cast<int32_t>(budget - recent - residual - a.sink);
+  return r;
+}
+
+// ---- the first compression (4, 5a underfull)
+
+struct Split {
+  std::vector<int32_t> context, rest;  // tokens: context in slot order, the rest in order of position
+};
+
+// Descending scores, equal ones by position.
+struct Higher {
+  const float* score;
+  float key(int32_t t) const { return score[t] == score[t] ? score[t] : -std::numeric_limits<float>::infinity(); }
+  bool operator()(int32_t a, int32_t b) const {
+    const float x = key(a), y = key(b);
+    return x > y || (x == y && a < b);
+  }
+};
+
+// Takes the `count` best out of `from` (ascending): returns them in order, `from` keeps the others, ascending.
+inline std::vector<int32_t> take_best(std::vector<int32_t>& from, int32_t count, const float* scores) {
+  std::vector<int32_t> order = from;
+  const auto middle = order.begin() + count;
+  std::nth_element(order.begin(), middle, order.end(), Higher{scores});
+  std::sort(order.begin(), middle, Higher{scores});
+  from.assign(middle, order.end());
+  std::sort(from.begin(), from.end());
+  order.resize(static_cast<size_t>(count));
+  return order;
+}
+
+inline Split split(const HeadWork& w) {
+  const zs_resolved& r = w.sizes();
+  const int32_t n = w.head->open().slots();
+  Split s;
+  for (int32_t t = r.sink; t < n - r.recent; ++t) s.rest.push_back(t);
+  if (w.scored) {
+    s.context = take_best(s.rest, r.context, w.choice);
+  } else {
+    s.context.assign(s.rest.end() - r.context, s.rest.end());
+    s.rest.resize(s.rest.size() - s.context.size());
+  }
+  return s;
+}
+
+// Candidates of a prompt, for wrappers that share out the context.
+inline Contest contest(const HeadWork& w, int32_t least) {
+  const zs_resolved& r = w.sizes();
+  return {r.sink, w.head->open().slots() - r.recent, r.context, least};
+}
+
+// A token of the cache as it was before its first compression.
+struct Token {
+  int32_t slot;  // where it was; -1: it never had a slot
+  int32_t position;
+  float score;
+};
+
+inline Token token(const HeadWork& w, int32_t t) {
+  const Segment& old = w.head->open();
+  const bool arrival = w.step > 0;
+  return {arrival && t + 1 < old.slots() ? t : -1, old.positions[static_cast<size_t>(t)],
+          old.scores[static_cast<size_t>(t)]};
+}
+
+// The ring starts at its oldest slot.
+inline int32_t first_ring(const zs_resolved& r) { return r.recent > 1 ? r.budget - r.recent + 1 : -1; }
+
+// Keeps sink, context and recent in `made`; whoever is not kept is `gone`'s: gone(to, tokens in order of position), with `to` the head
+// as it will be. Then the new head is the head.
+template <class F>
+void compress(HeadWork& w, F&& gone) {
+  const Segment& old = w.head->open();
+  const zs_resolved r = w.sizes();
+  const int32_t n = old.slots();
+  const bool arrival = w.step > 0;
+  Split s = split(w);
+  Head made = w.head->emptied();
+  made.open().reserve(r.budget - r.residual + 1);
+  HeadWork to = w;
+  to.head = &made;
+  gone(to, s.rest);
+
+  std::vector<int32_t> kept;
+  for (int32_t t = 0; t < r.sink; ++t) kept.push_back(t);
+  kept.insert(kept.end(), s.context.begin(), s.context.end());
+  for (int32_t t = n - r.recent; t < n; ++t) kept.push_back(t);
+  Segment& open = made.open();
+  open.resize(static_cast<int32_t>(kept.size()));
+  for (size_t i = 0; i < kept.size(); ++i) {
+    open.pages.copy(old.pages, kept[i], static_cast<int32_t>(i));
+    open.scores[i] = old.scores[static_cast<size_t>(kept[i])];
+    open.positions[i] = old.positions[static_cast<size_t>(kept[i])];
+  }
+  const int32_t before = made.first_open();
+  if (!arrival)
+    for (const Segment& segment : made.segments)
+      for (int32_t j = 0; segment.merged && j < segment.slots(); ++j)
+        to.note(ZS_ADMIT, segment.position(j), j, -1, segment.scores[static_cast<size_t>(j)], kNone, segment.weight(j),
+                0);
+  for (size_t i = 0; i < kept.size(); ++i)
+    if (!arrival || kept[i] == n - 1)
+      to.note(ZS_ADMIT, open.positions[i], before + static_cast<int32_t>(i), -1, open.scores[i], kNone, 1, 0);
+  made.ring = first_ring(r);
+  *w.head = std::move(made);
+}
+
+// For compress(): whoever is not kept is dropped.
+inline auto drop(const HeadWork& from) {
+  return [&from](const HeadWork& to, const std::vector<int32_t>& rest) {
+    for (int32_t t : rest) {
+      const Token gone = token(from, t);
+      to.note(ZS_DROP, gone.position, gone.slot, -1, gone.score, kNone, 1, 0);
+      to.head->dropped(gone.position);
+    }
+  };
+}
+inline void compress_and_drop(HeadWork& w) { compress(w, drop(w)); }
+
+// ---- one token too many (5)
+
+// Slot of the open segment that leaves: the least score of context and the ring's oldest (without recent: of all), the lowest of equals;
+// without scores the oldest position.
+inline int32_t victim(const HeadWork& w) {
+  const zs_resolved& r = w.sizes();
+  const Segment& open = w.head->open();
+  const int32_t from = r.sink, to = r.budget - r.recent - r.residual + 1;
+  // Far from all that was read last: there by the time they are wanted.
+  if (r.recent > 1) __builtin_prefetch(&open.positions[static_cast<size_t>(w.head->ring - w.head->first_open())]);
+  if (w.scored) {
+    const int32_t least = static_cast<int32_t>(w.kernels->smallest(w.choice, from, to));
+    __builtin_prefetch(&open.positions[static_cast<size_t>(least)]);
+    return least;
+  }
+  int32_t oldest = from;
+  for (int32_t i = from + 1; i < to; ++i)
+    if (open.positions[static_cast<size_t>(i)] < open.positions[static_cast<size_t>(oldest)]) oldest = i;
+  return oldest;
+}
+
+// The leaver takes the place of `victim`, which is gone, and the new token takes the leaver's.
+inline void place(HeadWork& w, int32_t victim) {
+  Head& head = *w.head;
+  const zs_resolved& r = w.sizes();
+  Segment& open = head.open();
+  const int32_t before = head.first_open();
+  const auto move = [&](int32_t source, int32_t target) {
+    open.pages.copy(open.pages, source, target);
+    open.scores[static_cast<size_t>(target)] = open.scores[static_cast<size_t>(source)];
+    open.positions[static_cast<size_t>(target)] = open.positions[static_cast<size_t>(source)];
+  };
+  const int32_t last = open.slots() - 1;  // the new token
+  int32_t to = victim;
+  if (r.recent > 1) {
+    to = head.ring - before;
+    const size_t leaver = static_cast<size_t>(to);
+    w.note(ZS_LEAVE, open.positions[leaver], head.ring, before + victim, open.scores[leaver], kNone, 1, 0);
+    move(to, victim);
+    head.ring = head.ring + 1 < r.budget ? head.ring + 1 : r.budget - r.recent + 1;
+  }
+  if (to != last) {
+    w.note(ZS_ADMIT, open.positions[static_cast<size_t>(last)], before + to, -1, open.scores[static_cast<size_t>(last)],
+           kNone, 1, 0);
+    move(last, to);
+  }
+  head.remove_last(false);
+}
+
+inline void evict_and_drop(HeadWork& w) {
+  const Segment& open = w.head->open();
+  const int32_t leaving = victim(w);
+  const size_t i = static_cast<size_t>(leaving);
+  w.note(ZS_DROP, open.positions[i], leaving + 1 == open.slots() ? -1 : leaving, -1, open.scores[i], kNone, 1, 0);
+  w.head->dropped(open.positions[i]);
+  place(w, leaving);
+}
+
+// Before the first evict of a cache that was never compressed: the ring begins.
+inline void start(HeadWork& w) {
+  w.head->open().reserve(w.sizes().budget - w.sizes().residual + 1);
+  w.head->ring = first_ring(w.sizes());
+}
+
+}  // namespace regions
+}  // namespace zs
+#endif
