@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { createRequire } from 'node:module'
 import { load, zsmerge, type Model, type Policy, type Session } from '../src/index.js'
 import { projectRoot } from '../src/native/binding.js'
-import { makeBenchModel } from '../scripts/make-bench-model.js'
+import { makeBenchModel } from './make-bench-model.js'
 import { clock, llama, type Llama, type Peer } from './peer.js'
 
 const NAME = 'smollm2-135m'

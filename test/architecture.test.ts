@@ -1,6 +1,6 @@
 /**
- * The rules of README's "Who may import whom", read from the sources: TypeScript imports, C++ includes, which package is used
- * where, that policies are listed once on each side, that no file names a place on somebody's machine.
+ * The rules of README's "Who may import whom", read from the sources: TypeScript imports, C++ includes, circles, which package is
+ * used where, that policies are listed once on each side, that no file names a place on somebody's machine.
  */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
@@ -61,8 +61,11 @@ const TYPESCRIPT: Rule[] = [
   ),
   rule('bench/', ['src/', 'scripts/', 'test/models/'], 'benches measure the public surface'),
   rule('test/', ['src/', 'kernel/', 'scripts/', 'notebooks/', 'bench/'], 'tests may look everywhere'),
-  rule('scripts/', ['src/', 'kernel/', 'test/'], 'scripts serve the project'),
+  rule('scripts/', [], 'scripts build, start and test the project: what needs its code is a bench or a test'),
 ]
+
+/** Where files may still import each other in circles. */
+const CIRCLES = /^src\//
 
 const INCLUDES: Rule[] = [
   rule('native/include/', [], 'the C ABI stands alone'),
@@ -178,7 +181,25 @@ function breaches(imports: Import[], rules: Rule[]): string[] {
   })
 }
 
-const typescript = all.filter((file) => /\.ts$/.test(file) && !file.endsWith('.d.ts') && !file.startsWith('shims/'))
+/** The circles of files that import each other, types included, each as the way around it. */
+function circles(imports: Pick<Import, 'file' | 'to' | 'own'>[]): string[] {
+  const next = new Map<string, Set<string>>()
+  for (const { file, to, own } of imports) if (own) next.set(file, (next.get(file) ?? new Set<string>()).add(to))
+  const found: string[] = []
+  const done = new Set<string>()
+  const visit = (file: string, way: string[]): void => {
+    const at = way.indexOf(file)
+    if (at >= 0) found.push([...way.slice(at), file].join(' → '))
+    if (at >= 0 || done.has(file)) return
+    for (const to of next.get(file) ?? []) visit(to, [...way, file])
+    done.add(file)
+  }
+  for (const file of next.keys()) visit(file, [])
+  return found
+}
+
+const SOURCES = /\.ts$|^(bench|scripts)\/.*\.[cm]js$/
+const typescript = all.filter((file) => SOURCES.test(file) && !file.endsWith('.d.ts') && !file.startsWith('shims/'))
 const native = all.filter((file) => /^native\/.*\.(h|cpp|inc)$/.test(file))
 const imports = typescript.flatMap((file) => importsOf(file))
 const includes = native.flatMap((file) => includesOf(file))
@@ -199,11 +220,26 @@ describe('architecture', () => {
     assert.equal(judged('kernel/cell/x.ts', "let x: import('../../src/index.js').Model"), 1)
     assert.equal(judged('kernel/cell/x.ts', "import { a } from './y.js'"), 0)
     assert.equal(judged('src/figures/x.ts', "import type { Policy } from '../native/binding.js'"), 1)
+    assert.equal(judged('scripts/x.ts', "import { load } from '../src/index.js'"), 1)
     assert.equal(judged('src/session.ts', "import './cli/main.js'"), 1)
     assert.equal(judged('src/session.ts', "import { figure } from './figures/index.js'"), 1)
     assert.equal(breaches(includesOf('native/reference/x.cpp', '#include "core/cache.h"'), INCLUDES).length, 1)
     assert.equal(breaches(includesOf('native/core/x.cpp', ' # include "cpu/kernels/lanes.h"'), INCLUDES).length, 1)
     assert.equal(breaches(includesOf('native/core/x.cpp', '#include "model/runner.h"'), INCLUDES).length, 1)
+  })
+
+  it('a circle is seen, however long it is', () => {
+    const arrow = (file: string, to: string) => importsOf(`kernel/${file}.ts`, `import type { A } from './${to}.js'`)
+    const way = [...arrow('a', 'b'), ...arrow('b', 'c'), ...arrow('z', 'b'), ...arrow('a', 'c')]
+    assert.deepEqual(circles(way), [])
+    const [a, b, c] = ['kernel/a.ts', 'kernel/b.ts', 'kernel/c.ts']
+    assert.deepEqual(circles([...way, ...arrow('c', 'a')]), [`${a} → ${b} → ${c} → ${a}`])
+    assert.deepEqual(circles(arrow('a', 'a')), [`${a} → ${a}`])
+  })
+
+  it('no files import each other in a circle', () => {
+    const judged = imports.filter(({ file, to }) => !(CIRCLES.test(file) && CIRCLES.test(to)))
+    assert.deepEqual(circles([...judged, ...includes]), [])
   })
 
   it('TypeScript imports keep to the table', () => assert.deepEqual(breaches(imports, TYPESCRIPT), []))

@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import type { Position } from '../compiler/protocol.js'
-import type { ErrorContent } from './protocol.js'
+import type { ErrorContent } from '../error.js'
 
 /** What a cell is known by while its functions may still run. */
 export interface CellSource {

@@ -6,16 +6,11 @@
 import { writeSync } from 'node:fs'
 import { deserialize, serialize } from 'node:v8'
 import type { Compiled } from '../compiler/protocol.js'
+import type { ErrorContent } from '../error.js'
 
 /** File descriptors of the cell process beyond the standard ones and IPC (3). */
 export const FRAMES_FD = 4
 export const INTERRUPT_FD = 5
-
-export interface ErrorContent {
-  ename: string
-  evalue: string
-  traceback: string[]
-}
 
 export type Bundle = Record<string, unknown>
 

@@ -1,8 +1,9 @@
 /** Questions about code that is not run: completion, inspection, completeness. */
 import type * as tsTypes from 'typescript'
-import type { Compiler, TypeScript } from './compile.js'
+import type { Compiler } from './compile.js'
 import { completePath } from './paths.js'
 import type { Completeness, Completion, Inspection } from './protocol.js'
+import type { TypeScript } from './typescript.js'
 
 /** TypeScript's words for what an entry is → those that front ends have icons for. */
 const TYPES: Record<string, string> = {

@@ -22,11 +22,9 @@ import { SharedFiles } from './shared.js'
 import { TypeFiles } from './type-files.js'
 import { writeShorthandsOut } from './shorthand.js'
 import { requireByScope } from './transform.js'
+import type { TypeScript } from './typescript.js'
 
 export type CompileResult = { ok: true; compiled: Compiled } | { ok: false; complaints: Diagnostic[] }
-
-// The compiler API of tslab's own TypeScript has the types of ours for all that is used here.
-export type TypeScript = typeof import('typescript')
 
 interface Pass extends Maps {
   imports: string[]

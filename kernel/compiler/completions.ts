@@ -1,5 +1,5 @@
 /** TypeScript's completions, as tslab's converter asks for them, but with a disk to look at: paths of imports complete too. */
-import type { TypeScript } from './compile.js'
+import type { TypeScript } from './typescript.js'
 
 type Complete = (host: unknown, ...rest: unknown[]) => unknown
 

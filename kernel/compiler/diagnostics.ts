@@ -6,9 +6,9 @@ import type * as tsTypes from 'typescript'
 import { builtinModules } from 'node:module'
 import { dirname } from 'node:path'
 import { red } from '../cell/errors.js'
-import type { ErrorContent } from '../cell/protocol.js'
+import type { ErrorContent } from '../error.js'
 import { locate, packageName, packageRoot } from '../cell/resolve.js'
-import type { TypeScript } from './compile.js'
+import type { TypeScript } from './typescript.js'
 import { parseErrors, type Prepared } from './prepare.js'
 
 export interface Findings {

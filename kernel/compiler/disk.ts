@@ -6,7 +6,7 @@ import { statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { FileWatcherCallback, DirectoryWatcherCallback } from 'typescript'
 import { packageName, packageRoot } from '../cell/resolve.js'
-import type { TypeScript } from './compile.js'
+import type { TypeScript } from './typescript.js'
 
 const ENDINGS = ['', '.ts', '.tsx', '.d.ts', '.js', '.json', '/index.ts', '/index.js']
 

@@ -1,6 +1,6 @@
 /** What stays declared of a cell that failed on its way: the names that it reached. The others are what they were before it. */
 import type * as tsTypes from 'typescript'
-import type { TypeScript } from './compile.js'
+import type { TypeScript } from './typescript.js'
 import { importedNames } from './prepare.js'
 
 /** `after`, the declarations of a cell and what it left of `before`, as if it had not declared the values `lost`. */

@@ -4,7 +4,7 @@
  */
 import { dirname, resolve } from 'node:path'
 import type * as tsTypes from 'typescript'
-import type { TypeScript } from './compile.js'
+import type { TypeScript } from './typescript.js'
 import type { Host } from './shorthand.js'
 
 type Bound = tsTypes.SourceFile & { locals?: unknown; imports?: readonly tsTypes.StringLiteralLike[] }

@@ -3,7 +3,7 @@
  * optimized yet seldom where loops go around: not soon enough if each time around takes a while in native code.
  */
 import type * as tsTypes from 'typescript'
-import type { TypeScript } from './compile.js'
+import type { TypeScript } from './typescript.js'
 
 /** The bodies of loops that may call something slow which is no function of the cell. */
 export function bodiesThatStep(ts: TypeScript, file: tsTypes.SourceFile): Set<tsTypes.Node> {

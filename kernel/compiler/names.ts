@@ -4,7 +4,7 @@
  * variables are shared (`__names.share`), the rest, which nobody can assign to, is handed on as it is (`__names.give`).
  */
 import type * as tsTypes from 'typescript'
-import type { TypeScript } from './compile.js'
+import type { TypeScript } from './typescript.js'
 import { bindings, hoistedNames, importedNames } from './prepare.js'
 
 /** The name under which a cell's code finds `CellNames`. */

@@ -1,6 +1,6 @@
 /** Namespaces and `declare global` of earlier cells: the converter forgets them after one cell, so they are handed on here. */
 import type * as tsTypes from 'typescript'
-import type { TypeScript } from './compile.js'
+import type { TypeScript } from './typescript.js'
 
 /** `after`, the declarations of a cell and what it left of `before`, with the namespaces of `before` that it did not declare anew. */
 export function keepNamespaces(ts: TypeScript, before: string, after: string, declared: ReadonlySet<string>): string {

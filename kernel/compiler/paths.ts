@@ -2,7 +2,7 @@
 import type * as tsTypes from 'typescript'
 import { readdirSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { TypeScript } from './compile.js'
+import type { TypeScript } from './typescript.js'
 import type { Completion } from './protocol.js'
 
 /** What the string at the cursor may go on with; undefined: nothing. Folders end with a slash. */

@@ -3,7 +3,7 @@
  * position stays; what the parser alone can tell (syntax errors, whether the last value is shown, names) is found here.
  */
 import type * as tsTypes from 'typescript'
-import type { TypeScript } from './compile.js'
+import type { TypeScript } from './typescript.js'
 
 export interface Prepared {
   /** What the converter compiles; longer than the cell only at its end. */

@@ -1,7 +1,7 @@
 /** What tslab's converter asks of TypeScript's programs, in places where it expects less than cells do. */
 import { isAbsolute } from 'node:path'
 import type * as tsTypes from 'typescript'
-import type { TypeScript } from './compile.js'
+import type { TypeScript } from './typescript.js'
 import { handOn } from './names.js'
 import { hoistedNames } from './prepare.js'
 import type { Host } from './shorthand.js'

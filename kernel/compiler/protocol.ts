@@ -1,5 +1,5 @@
 /** What the wire process asks the compiler's thread, and what it answers. Positions count UTF-16 units. */
-import type { ErrorContent } from '../cell/protocol.js'
+import type { ErrorContent } from '../error.js'
 
 /** Zero-based. */
 export interface Position {

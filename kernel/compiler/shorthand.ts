@@ -3,7 +3,7 @@
  * the cell fails. Written out as `{ a: a }` before the converter sees it, and asked for as the variable that it means.
  */
 import type * as tsTypes from 'typescript'
-import type { TypeScript } from './compile.js'
+import type { TypeScript } from './typescript.js'
 import { isGlobal } from './namespaces.js'
 
 export type Host = tsTypes.WatchCompilerHostOfFilesAndCompilerOptions<tsTypes.EmitAndSemanticDiagnosticsBuilderProgram>

@@ -5,7 +5,7 @@
  * what static imports became is required through `__cell`.
  */
 import type * as tsTypes from 'typescript'
-import type { TypeScript } from './compile.js'
+import type { TypeScript } from './typescript.js'
 import { bodiesThatStep } from './loops.js'
 
 /** The name under which a cell's code finds `CellScope`. */

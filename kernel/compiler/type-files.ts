@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { ShippedPackage } from '../cell/package.js'
-import type { TypeScript } from './compile.js'
+import type { TypeScript } from './typescript.js'
 
 export class TypeFiles {
   private readonly fileExists: (path: string) => boolean

@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { ErrorContent } from '../cell/protocol.js'
+import type { ErrorContent } from '../error.js'
 import { PROGRAM, snapshotPath } from '../compiler/snapshot.js'
 import type { Compiled, FromCompiler, Questions, SideFile, ToCompiler } from '../compiler/protocol.js'
 

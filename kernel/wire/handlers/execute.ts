@@ -1,6 +1,7 @@
 /** execute_request: compiles a cell and runs it. */
 import { Interrupted, errorContent, red } from '../../cell/errors.js'
-import type { Bundle, ErrorContent, ExecuteResult, Shown } from '../../cell/protocol.js'
+import type { Bundle, ExecuteResult, Shown } from '../../cell/protocol.js'
+import type { ErrorContent } from '../../error.js'
 import type { Compiled } from '../../compiler/protocol.js'
 import { CellDied, type Origin } from '../cell.js'
 import type { Json, Message } from '../message.js'

@@ -1,12 +1,12 @@
-/** scripts/make-bench-model.ts: the same model in F16. */
+/** bench/make-bench-model.ts: the same model in F16. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { makeBenchModel } from '../../../scripts/make-bench-model.js'
-import { decode, fromHalf, toHalf } from '../../../scripts/quants.js'
-import { describe as describeModel } from '../../../src/model/architectures.js'
-import { readGguf } from '../../../src/model/gguf.js'
-import { ownFolder, toyPath } from './files.js'
+import { makeBenchModel } from '../../bench/make-bench-model.js'
+import { decode, fromHalf, toHalf } from '../../scripts/quants.js'
+import { describe as describeModel } from '../../src/model/architectures.js'
+import { readGguf } from '../../src/model/gguf.js'
+import { ownFolder, toyPath } from '../src/model/files.js'
 
 const folder = ownFolder()
 

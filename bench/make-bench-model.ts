@@ -1,13 +1,19 @@
 /**
  * Makes the F16 file that benchmarks give to llama.cpp: the default model (or another GGUF file) with every matrix decoded to
- * F16, vectors to F32, and the same metadata. `npx tsx scripts/make-bench-model.ts TARGET.gguf [SOURCE.gguf | NAME]`.
+ * F16, vectors to F32, and the same metadata. `npx tsx bench/make-bench-model.ts TARGET.gguf [SOURCE.gguf | NAME]`.
  */
 import { closeSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { gguf as parse } from '@huggingface/gguf'
 import { openModelFile } from '../src/model/index.js'
 import { TENSOR_TYPES, type GgufTensor } from '../src/model/gguf.js'
-import { encodeHeader, VALUE_TYPES, type MetadataEntry, type TensorHeader, type ValueType } from './gguf-writer.js'
-import { decode, encode } from './quants.js'
+import {
+  encodeHeader,
+  VALUE_TYPES,
+  type MetadataEntry,
+  type TensorHeader,
+  type ValueType,
+} from '../scripts/gguf-writer.js'
+import { decode, encode } from '../scripts/quants.js'
 
 const [F32, F16] = [0, 1]
 /** llama.cpp's name for "mostly F16" in general.file_type. */
@@ -64,7 +70,7 @@ function writeAll(file: number, data: Uint8Array): number {
 if (import.meta.url === new URL(`file://${process.argv[1]}`).href) {
   const [target, source = 'smollm2-135m'] = process.argv.slice(2)
   if (!target) {
-    console.error('usage: npx tsx scripts/make-bench-model.ts TARGET.gguf [SOURCE.gguf | NAME]')
+    console.error('usage: npx tsx bench/make-bench-model.ts TARGET.gguf [SOURCE.gguf | NAME]')
     process.exit(2)
   }
   const { bytes, tensors } = await makeBenchModel(target, source)
