@@ -26,13 +26,18 @@ const kebab = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.to
 /** Every flag of the policies' own: its option's name, and what it means to each policy that has it. */
 function policyFlags(): Map<string, { option: string; about: string }> {
   const meanings = new Map<string, { option: string; said: Map<string, string[]> }>()
-  for (const policy of POLICIES)
-    for (const [option, { about, unit, flag }] of Object.entries(policy.options)) {
+  for (const policy of POLICIES) {
+    const presets = Object.keys(policy.presets).filter((preset) => preset !== '')
+    const preset = { about: `preset of ${policy.name}`, unit: presets.join(' | ') }
+    const own: [string, { about: string; unit: string; flag?: string }][] = Object.entries(policy.options)
+    if (presets.length) own.unshift([policy.preset ?? 'mode', preset])
+    for (const [option, { about, unit, flag }] of own) {
       const name = flag ?? kebab(option)
       const { said } = meanings.get(name) ?? meanings.set(name, { option, said: new Map() }).get(name)!
       const meaning = `${about} (${unit})`
       said.set(meaning, [...(said.get(meaning) ?? []), policy.name])
     }
+  }
   return new Map(
     [...meanings].map(([name, { option, said }]) => {
       const parts = [...said].map(([meaning, of]) => (said.size > 1 ? `${of.join(', ')}: ${meaning}` : meaning))
@@ -46,13 +51,12 @@ const camel = (name: string) => name.replace(/-[a-z]/g, (letter) => letter[1].to
 /** A number where it is one, else the word; the policy says what it takes. */
 const value = (text: string) => (text.trim() === '' || Number.isNaN(Number(text)) ? text : Number(text))
 
-/** --policy, --of, --mode, --budgets and one flag for each of the policies' own options. */
+/** --policy, --of, --budgets and one flag for each of the policies' own options. */
 export function policyOptions(command: Command, fallback: string): Command {
   const names = POLICIES.map((policy) => policy.name)
   const wrapped = POLICIES.filter((policy) => !policy.wraps).map((policy) => policy.name)
   command.addOption(new Option('--policy <name>', 'how the cache is kept').choices(names).default(fallback))
   command.addOption(new Option('--of <name>', 'the policy that a wrapper works on').choices(wrapped))
-  command.option('--mode <mode>', 'preset of zsmerge: fixed, paper, reference (default: fixed)')
   command.option('--budgets <file>', "a JSON file with budgets by head, [layers][kvHeads], instead of the policy's")
   for (const [flag, { about }] of policyFlags())
     command.addOption(new Option(`--${flag} <value>`, about).argParser(value))
@@ -62,7 +66,7 @@ export function policyOptions(command: Command, fallback: string): Command {
 /** The policy that the flags name; a flag that it lacks is a mistake of usage. Under a wrapper all but its own go to the inner one. */
 export function policyFrom(options: Record<string, unknown>): Policy {
   const outer = POLICIES.find((policy) => policy.name === options.policy)!
-  const given: Record<string, unknown> = options.mode === undefined ? {} : { mode: options.mode }
+  const given: Record<string, unknown> = {}
   const own: Record<string, unknown> = {}
   for (const [flag, { option }] of policyFlags()) {
     if (options[camel(flag)] === undefined) continue

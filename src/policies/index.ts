@@ -1,9 +1,13 @@
 /** The list of policies. A new one is a file beside this one, a line here and one in src/index.ts. */
 import { shown, ZslabError } from '../errors.js'
+import * as adakv from './adakv.js'
 import * as evictOnly from './evict-only.js'
 import * as fullCache from './full-cache.js'
 import { makePolicy, type Policy, type PolicyDefinition, type PolicyOptions } from './policy.js'
+import * as random from './random.js'
+import * as snapkv from './snapkv.js'
 import * as streaming from './streaming.js'
+import * as tova from './tova.js'
 import * as zsmerge from './zsmerge.js'
 
 export { fullCache } from './full-cache.js'
@@ -22,6 +26,10 @@ export const POLICIES: readonly PolicyDefinition[] = [
   zsmerge.definition,
   streaming.definition,
   evictOnly.definition,
+  snapkv.definition,
+  tova.definition,
+  random.definition,
+  adakv.definition,
 ]
 
 /** BibTeX of every method: docs/methods.bib is made of it. */

@@ -29,6 +29,8 @@ export interface PolicyDefinition {
   about: string
   /** The options that users may set, in order. */
   options: Readonly<Record<string, OptionSpec>>
+  /** What the choice of a preset is called; default 'mode'. */
+  preset?: string
   /** Defaults by mode; the first is the default. A policy without modes has one entry, ''. */
   presets: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   /** The native parameters, by field, in order. */
@@ -37,8 +39,8 @@ export interface PolicyDefinition {
   aliases?: Readonly<Record<string, string>>
   /** Refuses options that contradict each other; `given` is what the user named. */
   refuse?(values: never, given: Readonly<Record<string, unknown>>): void
-  /** For a policy that works on another one: refuses those that it cannot work on. */
-  wraps?(of: Policy): void
+  /** Works on another policy, given as `of`. */
+  wraps?: boolean
   citation: string
 }
 
@@ -63,17 +65,16 @@ const definitions = new WeakMap<object, PolicyDefinition>()
 
 /** A policy of `definition` with `given` over the preset. Errors: 'invalid'. */
 export function makePolicy(definition: PolicyDefinition, given: object = {}): Policy {
-  const { name, options, presets, aliases = {} } = definition
+  const { name, options, presets, preset = 'mode', aliases = {} } = definition
   const modes = Object.keys(presets).filter((mode) => mode !== '')
-  const names = [...Object.keys(options), ...(modes.length ? ['mode'] : []), ...(definition.wraps ? ['of'] : [])]
+  const names = [...Object.keys(options), ...(modes.length ? [preset] : []), ...(definition.wraps ? ['of'] : [])]
   for (const key of Object.keys(given)) if (!(key in aliases)) checked(name, { [key]: 0 }, names)
   const known: Record<string, unknown> = checked(name, given, [...names, ...Object.keys(aliases)])
-  const mode = known.mode === undefined ? modes[0] : oneOf('mode', known.mode, modes)
+  const mode = known[preset] === undefined ? modes[0] : oneOf(preset, known[preset], modes)
   const of = definition.wraps ? policyOf(known.of, 'of') : undefined
-  if (of) definition.wraps!(of)
   const values: Record<string, unknown> = { ...presets[mode ?? ''] }
   for (const [key, value] of Object.entries(known)) {
-    if (key === 'mode' || key === 'of' || value === undefined) continue
+    if (key === preset || key === 'of' || value === undefined) continue
     const own = aliases[key] ?? key
     if (own !== key && known[own] !== undefined)
       throw new ZslabError('invalid', `${name} was given both ${key} and ${own}, which are the same: leave one out`)
@@ -102,6 +103,7 @@ export function makePolicy(definition: PolicyDefinition, given: object = {}): Po
     native: encoded,
   })
   definitions.set(policy, definition)
+  if (of) native().policyActs(nativeOf(policy)) // the engine knows what works together, and says why not
   return policy
 }
 

@@ -124,7 +124,7 @@ describe('cli', function () {
     const list = JSON.parse(run('policies', '--json').stdout) as { name: string }[]
     assert.deepEqual(
       list.map((policy) => policy.name),
-      ['full', 'zsmerge', 'streaming', 'evict-only'],
+      ['full', 'zsmerge', 'streaming', 'evict-only', 'snapkv', 'tova', 'random', 'adakv'],
     )
   })
 })

@@ -79,7 +79,7 @@ describe('policies', () => {
     refused(() => zsmerge({ history: 'off', decay: 0.9 }), 'invalid', /no scores to decay/)
     refused(() => streaming({ alpha: 1 } as never), 'invalid', /streaming has no option "alpha"/)
     refused(() => zsmerge(7 as never), 'invalid', /an object for zsmerge/)
-    refused(() => policyNamed('h2o'), 'invalid', /there are: full, zsmerge, streaming, evict-only/)
+    refused(() => policyNamed('h2o'), 'invalid', /there are: full, zsmerge, streaming, evict-only, snapkv/)
     refused(() => policyOf(zsmerge), 'invalid', /call it, as in policy: zsmerge\(\)/)
     refused(() => policyOf({ name: 'zsmerge' }), 'invalid', /a policy such as/)
   })

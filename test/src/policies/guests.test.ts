@@ -1,0 +1,261 @@
+/** Policies in rooms of their own, through createCache: what each keeps, when it acts, what is refused; budgets by head. */
+import assert from 'node:assert/strict'
+import {
+  adakv,
+  createCache,
+  evictOnly,
+  fullCache,
+  random,
+  snapkv,
+  streaming,
+  tova,
+  zsmerge,
+  type Cache,
+  type CacheOptions,
+  type Policy,
+} from '../../../src/index.js'
+import { draws } from '../model/files.js'
+
+const SHAPE = { layers: 2, heads: 6, kvHeads: 3, headDim: 8 }
+
+function inputs(seed: number, tokens: number) {
+  const draw = draws(seed)
+  const array = (heads: number) =>
+    Float32Array.from({ length: heads * tokens * SHAPE.headDim }, () => draw(2 ** 20) / 2 ** 18 - 2)
+  return { q: array(SHAPE.heads), k: array(SHAPE.kvHeads), v: array(SHAPE.kvHeads) }
+}
+
+/** A cache that read `prompt` tokens and then `steps` more, one by one. */
+async function filled(policy: Policy, prompt: number, steps: number, more: Partial<CacheOptions> = {}): Promise<Cache> {
+  const cache = createCache({ ...SHAPE, policy, threads: 1, ...more })
+  for (let step = 0; step <= steps; step++)
+    for (let layer = 0; layer < SHAPE.layers; layer++) {
+      const { q, k, v } = inputs(100 * step + layer, step ? 1 : prompt)
+      await (step ? cache.step(layer, q, k, v) : cache.prefill(layer, q, k, v))
+    }
+  assert.ok(cache.receipt().ok, cache.receipt().notes.join('; '))
+  return cache
+}
+
+const positions = (cache: Cache, layer: number) =>
+  cache.state(layer).origins.map((head) => head.flat().sort((a, b) => a - b))
+
+describe('guests', () => {
+  it('snapkv acts on the prompt alone: its window stays, and every token since', async () => {
+    const policy = snapkv({ budget: 12, window: 4, kernel: 3 })
+    assert.equal(policy.acts, 'prompt')
+    const cache = await filled(policy, 40, 6)
+    for (let layer = 0; layer < SHAPE.layers; layer++)
+      for (const kept of positions(cache, layer)) {
+        assert.equal(kept.length, 12 + 6)
+        assert.deepEqual(kept.slice(-10), [36, 37, 38, 39, 40, 41, 42, 43, 44, 45])
+      }
+    assert.match(
+      cache.receipt().notes.join(),
+      /acts on prompts only, held 46 tokens in 12 slots per kv head and all tokens since/,
+    )
+    const { recent, context } = cache.bytes().byLayer[0][0]
+    assert.equal(recent / context, 10 / 8)
+  })
+
+  it('tova keeps the same positions in all heads of a layer, and may drop the newest', async () => {
+    const cache = await filled(tova({ budget: 10 }), 40, 64)
+    for (let layer = 0; layer < SHAPE.layers; layer++) {
+      const [first, ...others] = positions(cache, layer)
+      assert.equal(first.length, 10)
+      for (const head of others) assert.deepEqual(head, first)
+    }
+    const { action, slot, target, step } = cache.events()
+    const drops = Array.from(action.keys()).filter((i) => action[i] === 3 && step[i] > 0)
+    assert.equal(drops.length, 64 * SHAPE.layers * SHAPE.kvHeads)
+    assert.ok(
+      drops.some((i) => slot[i] === -1),
+      'no new token ever left at once',
+    )
+    assert.ok(drops.every((i) => target[i] === -1))
+    assert.equal(tova({ variant: 'kvpress' }).acts, 'prompt')
+  })
+
+  it('random keeps the same for a seed, other tokens for another, and each head its own', async () => {
+    const kept = async (seed: number) => positions(await filled(random({ budget: 16, seed }), 60, 20), 0)
+    const first = await kept(1)
+    assert.deepEqual(await kept(1), first)
+    assert.notDeepEqual(await kept(2), first)
+    assert.notDeepEqual(first[0], first[1])
+    assert.ok(first.every((head) => head.length === 16 && head.at(-1) === 79))
+    // Over many seeds each of the older positions is kept about equally often: 15 of 79.
+    const counts = new Float64Array(79)
+    for (let seed = 0; seed < 60; seed++)
+      for (const head of await kept(seed)) for (const position of head) if (position < 79) counts[position]++
+    assert.ok(
+      counts.every((count) => count > 10 && count < 65),
+      String(counts),
+    )
+  })
+
+  it('adakv gives a layer the same slots, shared out by score, and keeps what its policy always keeps', async () => {
+    for (const of of [
+      snapkv({ budget: 12, window: 4, kernel: 3 }),
+      zsmerge({ budget: 14, recent: 4, residual: 2, sink: 1 }),
+      evictOnly({ budget: 12, recent: 4 }),
+      random({ budget: 12 }),
+    ]) {
+      const cache = await filled(adakv({ of, floor: 0.2 }), 60, of.acts === 'prompt' ? 0 : 30)
+      const resolved = cache.resolved!
+      const budgets = resolved.heads?.map((heads) => heads.map(({ budget }) => budget))
+      for (let layer = 0; layer < SHAPE.layers; layer++) {
+        const { slots } = cache.state(layer)
+        assert.equal(
+          slots.reduce((a, b) => a + b),
+          SHAPE.kvHeads * of.native.budget,
+          of.name,
+        )
+        if (budgets) assert.deepEqual(slots, budgets[layer])
+        for (const { recent, residual, sink, context, budget } of resolved.heads?.[layer] ?? [])
+          assert.deepEqual([budget - context, context >= 0], [recent + residual + sink, true])
+      }
+      if (of.name !== 'random') assert.ok(budgets, `${of.name}: heads are all alike`)
+    }
+  })
+
+  it('adakv with floor 1 is its policy, and refuses what cannot be shared out, with the reason', async () => {
+    const of = snapkv({ budget: 12, window: 4, kernel: 3 })
+    const [plain, whole] = [await filled(of, 60, 3), await filled(adakv({ of, floor: 1 }), 60, 3)]
+    assert.deepEqual(whole.state(1), plain.state(1))
+    for (const [make, says] of [
+      [() => adakv({ of: fullCache() }), /cannot work on full, which keeps every token/],
+      [() => adakv({ of: streaming() }), /cannot work on streaming as it is set, which keeps no scores/],
+      [
+        () => adakv({ of: tova() }),
+        /cannot work on tova as it is set, since the heads of a layer keep the same positions/,
+      ],
+      [() => adakv({ of: zsmerge({ granularity: 'layer' }) }), /cannot work on zsmerge as it is set, since the heads/],
+      [
+        () => adakv({ of: evictOnly({ history: 'off' }) }),
+        /cannot work on evict-only as it is set, which keeps no scores/,
+      ],
+      [() => adakv({ of: adakv({ of }) }), /which is a wrapper itself/],
+      [() => adakv({} as never), /expected a policy such as zsmerge/],
+      [() => adakv({ of, floor: 2 }), /for floor but received 2/],
+      [() => snapkv({ kernel: 4 }), /an odd number for kernel but received 4/],
+      [() => snapkv({ variant: 'mine' as 'kvpress' }), /one of 'official', 'kvpress' for variant/],
+      [() => random({ seed: 1.5 }), /seed but received 1.5/],
+    ] as [() => unknown, RegExp][])
+      assert.throws(make, { code: 'invalid', message: says })
+    const cache = createCache({ ...SHAPE, policy: snapkv({ budget: 4, window: 4 }) })
+    const { q, k, v } = inputs(1, 30)
+    await assert.rejects(cache.prefill(0, q, k, v), {
+      code: 'invalid',
+      message: /budget is 4 slots; more than recent \(4\)/,
+    })
+    const press = createCache({ ...SHAPE, policy: snapkv({ variant: 'kvpress', budget: 0.5 }) })
+    await assert.rejects(press.prefill(0, q, k, v), { code: 'invalid', message: /more than its window of 64/ })
+  })
+})
+
+describe('budgets by head', () => {
+  const budgets = [
+    [8, 16, 0.25],
+    [30, 9, 12],
+  ]
+
+  it('are held head by head, allocated as such, and errors name the head', async () => {
+    const cache = await filled(zsmerge({ budget: 12, recent: 0.5, residual: 1 }), 40, 70, { budgets })
+    assert.deepEqual(
+      [cache.state(0).slots, cache.state(1).slots],
+      [
+        [8, 16, 16],
+        [30, 9, 12],
+      ],
+    )
+    const heads = cache.resolved!.heads!
+    assert.deepEqual(
+      heads.map((layer) => layer.map(({ recent }) => recent)),
+      [
+        [4, 8, 8],
+        [15, 4, 6],
+      ],
+    )
+    assert.equal(cache.resolved!.budget, Math.trunc((8 + 16 + 16 + 30 + 9 + 12) / 6))
+    const { byLayer } = cache.bytes()
+    const used = byLayer.map((layer) => layer.map(({ context, recent }) => (context + recent) / (2 * 4 * 16)))
+    assert.ok(used[1][0] > used[1][1] && used[0][2] > used[0][0], String(used))
+    const { q, k, v } = inputs(1, 40)
+    const tight = createCache({
+      ...SHAPE,
+      policy: zsmerge({ budget: 20, recent: 8 }),
+      budgets: [
+        [20, 20, 20],
+        [20, 6, 20],
+      ],
+    })
+    await tight.prefill(0, q, k, v)
+    await assert.rejects(tight.prefill(1, q, k, v), {
+      code: 'invalid',
+      message: /^layer 1, kv head 1: budget is 6 slots/,
+    })
+  })
+
+  it('equal ones are the policy’s own, to the bit', async () => {
+    const policy = zsmerge({ budget: 12, recent: 4, residual: 2 })
+    const plain = await filled(policy, 30, 20)
+    const given = await filled(policy, 30, 20, {
+      budgets: [
+        [12, 12, 12],
+        [12, 12, 12],
+      ],
+    })
+    for (let layer = 0; layer < SHAPE.layers; layer++) assert.deepEqual(given.state(layer), plain.state(layer))
+  })
+
+  it('are refused where they cannot hold', () => {
+    for (const [policy, given, says] of [
+      [zsmerge(), [[1, 2]], /an array \[2 layers\]\[3 kv heads\] of slots or shares for budgets/],
+      [
+        zsmerge(),
+        [
+          [8, 8],
+          [8, 8, 8],
+        ],
+        /3 numbers, one a kv head for budgets\[0\]/,
+      ],
+      [
+        zsmerge(),
+        [
+          [8, 8, 8],
+          [8, -1, 8],
+        ],
+        /for budgets\[1\]\[1\] but received -1/,
+      ],
+      [fullCache(), budgets, /budgets are given, but full keeps every token/],
+      [tova({ budget: 8 }), budgets, /the heads of a layer keep the same positions/],
+      [adakv({ of: random({ budget: 8 }) }), budgets, /adakv shares the slots out itself/],
+    ] as [Policy, number[][], RegExp][])
+      assert.throws(() => createCache({ ...SHAPE, policy, budgets: given }), { code: 'invalid', message: says })
+  })
+
+  it('granularity model chooses after the last layer, for all layers alike', async () => {
+    const policy = zsmerge({ budget: 14, recent: 4, residual: 0, granularity: 'model' })
+    const cache = await filled(policy, 40, 30)
+    const all = [0, 1].flatMap((layer) => positions(cache, layer))
+    for (const head of all) assert.deepEqual(head, all[0])
+    const { q, k, v } = inputs(7, 1)
+    await assert.rejects(cache.step(1, q, k, v), {
+      code: 'invalid',
+      message: /layer 1 comes out of turn, layer 0 is due/,
+    })
+    await cache.step(0, q, k, v)
+    await assert.rejects(cache.step(0, q, k, v), {
+      code: 'invalid',
+      message: /layer 0 comes out of turn, layer 1 is due/,
+    })
+  })
+
+  it('origins can be left out: the same slots, fewer bytes', async () => {
+    const policy = zsmerge({ budget: 14, recent: 4, residual: 2 })
+    const [full, counted] = [await filled(policy, 300, 30), await filled(policy, 300, 30, { origins: false })]
+    assert.deepEqual(counted.state(0).weights, full.state(0).weights)
+    assert.equal(counted.receipt().checks.positionsOnce, undefined)
+    assert.ok(counted.bytes().byRegion.bookkeeping < full.bytes().byRegion.bookkeeping / 2)
+  })
+})
