@@ -1,20 +1,12 @@
 /** load(): from a name or path to a model whose weights are in memory, ready for sessions. */
 import { oneOf, options as checked } from './expect.js'
-import { ZslabError } from './errors.js'
-import {
-  openModelFile,
-  type FetchProgress,
-  type ModelDescription,
-  type ModelFile,
-  type Tokenizer,
-} from './model/index.js'
-import { native, type NativeModel } from './native/binding.js'
+import type { Weights } from './loaded-model.js'
+import { openModelFile, type FetchProgress } from './model/index.js'
+import { native } from './native/binding.js'
 import { withCall } from './native/call.js'
 import { engineOf, STORAGES, type Engine, type EngineOptions } from './native/engine.js'
 import { bar, interruptible } from './progress.js'
-import { Session, type SessionOptions } from './session.js'
-
-export type Weights = 'float32' | 'bfloat16'
+import { Model } from './session.js'
 
 export interface LoadOptions extends EngineOptions {
   /** How weights are held; default bfloat16 where the CPU multiplies it (avx512_bf16 or amx), else float32. */
@@ -78,52 +70,4 @@ export async function load(nameOrPath: string, options: LoadOptions = {}): Promi
 export function defaultWeights(engine: Engine): Weights {
   const features = engine.info.cpuFeatures.map((feature) => feature.replace(/[-_]/g, '').toLowerCase())
   return features.some((feature) => feature === 'avx512bf16' || feature.startsWith('amx')) ? 'bfloat16' : 'float32'
-}
-
-export class Model {
-  private handle: NativeModel | undefined
-
-  constructor(
-    readonly file: ModelFile,
-    readonly engine: Engine,
-    /** How the weights are held. */
-    readonly weights: Weights,
-    handle: NativeModel,
-  ) {
-    this.handle = handle
-  }
-
-  get name(): string {
-    return this.file.name
-  }
-
-  /** Layers, heads, kvHeads, headDim, vocabulary, context … */
-  get description(): ModelDescription {
-    return this.file.description
-  }
-
-  get tokenizer(): Tokenizer {
-    return this.file.tokenizer
-  }
-
-  get native(): NativeModel {
-    if (this.handle) return this.handle
-    throw new ZslabError('invalid', `the model ${this.name} was disposed: load it again`)
-  }
-
-  /** Weights as held in memory. */
-  get bytes(): number {
-    return native().modelBytes(this.native)
-  }
-
-  /** A new, empty session; sessions of one model are independent and take turns on its engine. */
-  session(options: SessionOptions = {}): Session {
-    return Session.create(this, options)
-  }
-
-  /** Frees the weights (after calls under way). Its sessions can be read, but not go on. */
-  dispose(): void {
-    if (this.handle) native().modelDispose(this.handle)
-    this.handle = undefined
-  }
 }

@@ -3,9 +3,11 @@ import { readFile } from 'node:fs/promises'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Budgets } from '../budgets.js'
 import { shown, ZslabError } from '../errors.js'
-import { load, type Model, type Weights } from '../load.js'
+import { load } from '../load.js'
+import type { Weights } from '../loaded-model.js'
 import { ISAS, STORAGES, type Isa } from '../native/engine.js'
 import { POLICIES, policyNamed, type Policy } from '../policies/index.js'
+import type { Model } from '../session.js'
 
 export const EXIT = { failure: 1, usage: 2, interrupted: 130 } as const
 

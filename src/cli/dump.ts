@@ -1,8 +1,7 @@
 /** `generate --dump`: the cache's state as a safetensors file, all float32 or int32. */
 import { writeFile } from 'node:fs/promises'
 import { shown, ZslabError } from '../errors.js'
-import type { Session } from '../session.js'
-import type { Run } from '../trace/run.js'
+import type { Run, Session } from '../session.js'
 
 export interface Tensor {
   shape: number[]

@@ -1,10 +1,10 @@
-/** Teacher-forced log-probabilities of a text under a session's policy. */
+/** Teacher-forced log-probabilities of a text under a reading's policy. */
 import { integer, options as checked } from '../expect.js'
 import { ZslabError } from '../errors.js'
 import type { CallOptions } from '../native/call.js'
 import { resolve } from '../policies/index.js'
 import { logProb } from '../sampling.js'
-import type { Session } from '../session.js'
+import type { Reading } from '../reading.js'
 import type { Receipt } from '../trace/receipt.js'
 
 export interface ScoreOptions extends CallOptions {
@@ -25,12 +25,12 @@ export interface Score {
   receipt: Receipt
 }
 
-export async function score(session: Session, ids: Int32Array, options: ScoreOptions): Promise<Score> {
+export async function score(reading: Reading, ids: Int32Array, options: ScoreOptions): Promise<Score> {
   checked('score options', options, ['chunk', 'signal', 'progress'])
-  const most = session.policy.native.chunk
+  const most = reading.policy.native.chunk
   const chunk = options.chunk === undefined ? 1 : integer('chunk', options.chunk, 1, most)
-  session.checkLength(ids.length)
-  const fresh = session.seqLen === 0
+  reading.checkLength(ids.length)
+  const fresh = reading.seqLen === 0
   const logprobs = new Float64Array(ids.length).fill(NaN)
   const total = ids.length
   const targetsOf = (from: number, to: number) =>
@@ -39,21 +39,21 @@ export async function score(session: Session, ids: Int32Array, options: ScoreOpt
     const progress =
       options.progress && (({ done }: { done: number }) => options.progress?.({ done: from + done, total }))
     const call = { signal: options.signal, progress }
-    const found = await session.feedOnce({ ids: ids.slice(from, to), shareOf }, call, to === total, targetsOf(from, to))
+    const found = await reading.feedOnce({ ids: ids.slice(from, to), shareOf }, call, to === total, targetsOf(from, to))
     for (let i = from; i < to && i + 1 < total; i++) logprobs[i + 1] = found![i - from]
     options.progress?.({ done: to, total })
   }
   let at = 0
   if (fresh) {
-    const { budget } = resolve(session.policy, total)
+    const { budget } = resolve(reading.policy, total)
     at = budget === 0 ? total : Math.min(total, budget)
     await feed(0, at, total)
   } else {
-    if (session.current.unfed !== undefined) {
+    if (reading.current.unfed !== undefined) {
       // What generate() chose last is read first: the first token is predicted by what follows it.
-      await session.feedOnce({ ids: Int32Array.of(session.current.unfed), shareOf: 0 }, options, true)
+      await reading.feedOnce({ ids: Int32Array.of(reading.current.unfed), shareOf: 0 }, options, true)
     }
-    logprobs[0] = logProb(session.lastLogits(), ids[0])
+    logprobs[0] = logProb(reading.lastLogits(), ids[0])
   }
   const prefilled = at
   for (; at < total; at += chunk) await feed(at, Math.min(total, at + chunk), 0)
@@ -67,6 +67,6 @@ export async function score(session: Session, ids: Int32Array, options: ScoreOpt
     perplexity: known.length ? Math.exp(-mean) : NaN,
     scored: known.length,
     prefilled,
-    receipt: session.receipt(),
+    receipt: reading.cache.receipt(),
   }
 }

@@ -1,14 +1,13 @@
 /** The shadow of a run: the same tokens under the full cache, compared row by row. */
 import { basename } from 'node:path'
-import { invalid, options as checked } from '../expect.js'
 import { ZslabError } from '../errors.js'
 import type { CallOptions } from '../native/call.js'
 import { fullCache } from '../policies/index.js'
 import { withBar } from '../long-work.js'
 import { argmax, klDivergence, logProb } from '../sampling.js'
-import { cut, Session } from '../session.js'
+import { cut, Reading } from '../reading.js'
 import type { RunToken } from '../trace/data.js'
-import type { Run } from '../trace/run.js'
+import type { RunRecord } from '../trace/run.js'
 
 export interface Shadow {
   model: string
@@ -33,20 +32,15 @@ export interface Shadow {
   policyLogprobs: Float64Array
 }
 
-export interface ShadowOptions extends CallOptions {
-  /**
-   * A forkable session under the full cache that has read this run's prompt and nothing else, as the run's own session was forked
-   * from: the prompt is then not read again, with the same result.
-   */
-  from?: Session
+/**
+ * `from`: a forkable reading under the full cache of this run's prompt and nothing else, as the run's own was forked from: the prompt
+ * is then not read again, with the same result.
+ */
+export function shadow(run: RunRecord, options: CallOptions, from?: Reading): Promise<Shadow> {
+  return withBar('comparing', options, (call) => compared(run, from, call))
 }
 
-export async function shadow(run: Run, options: ShadowOptions): Promise<Shadow> {
-  checked('shadow', options, ['signal', 'progress', 'from'])
-  return withBar('comparing', options, (call) => compared(run, options.from, call))
-}
-
-async function compared(run: Run, from: Session | undefined, options: CallOptions): Promise<Shadow> {
+async function compared(run: RunRecord, from: Reading | undefined, options: CallOptions): Promise<Shadow> {
   if (run.tokens.length === 0)
     throw new ZslabError('invalid', 'this run wrote no token, so there is nothing to compare: generate some first')
   const { tokens, log, logStart, policy, model } = run
@@ -89,38 +83,39 @@ async function compared(run: Run, from: Session | undefined, options: CallOption
   return result
 }
 
-/** Sessions under the full cache and under the run's policy that have read its first prompt, once where that is possible. */
-async function bothRead(run: Run, from: Session | undefined, call: CallOptions): Promise<[Session, Session]> {
+/** Readings under the full cache and under the run's policy that have read its first prompt, once where that is possible. */
+async function bothRead(run: RunRecord, from: Reading | undefined, call: CallOptions): Promise<[Reading, Reading]> {
   const { model, policy, storage } = run
   const [prompt] = run.log
   // chunk decides how further turns are cut, so the full cache must read them alike.
   const whole = fullCache({ chunk: policy.native.chunk })
-  const started: Session[] = []
+  const started: Reading[] = []
   try {
     if (from) {
       started.push(
-        await (from.policy.native.chunk === policy.native.chunk ? from.fork() : from.fork({ policy: whole })),
+        await from.exclusively(() =>
+          from.policy.native.chunk === policy.native.chunk ? from.copied() : from.underPolicy(whole, from.trace, call),
+        ),
       )
     } else {
-      started.push(Session.create(model, { policy: whole, storage, forkable: true }))
+      started.push(Reading.create(model, { policy: whole, storage, forkable: true }))
       await started[0].feedOnce(prompt, call, true)
     }
     if (prompt.shareOf === prompt.ids.length) {
       started.push(await (from ?? started[0]).underPolicy(policy, false, call))
     } else {
-      started.push(Session.create(model, { policy, storage }))
+      started.push(Reading.create(model, { policy, storage }))
       await started[1].feedOnce(prompt, call, true)
     }
-    return started as [Session, Session]
+    return started as [Reading, Reading]
   } catch (error) {
-    for (const session of started) session.dispose()
+    for (const reading of started) reading.dispose()
     throw error
   }
 }
 
-function checkFrom(from: unknown, run: Run): void {
+function checkFrom(from: Reading, run: RunRecord): void {
   const advice = 'give the session that was forked, or leave it out'
-  if (!(from instanceof Session)) throw invalid('from', 'a session', from, advice)
   const { ids } = run.log[0]
   const sameText =
     from.log.length === 1 && from.seqLen === ids.length && ids.every((id, i) => from.log[0].ids[i] === id)

@@ -6,7 +6,7 @@ import { projectRoot } from '../native/binding.js'
 import type { ResolvedHeads } from '../native-cache.js'
 import type { Policy } from '../policies/index.js'
 import type { Sampling } from '../sampling.js'
-import type { Session } from '../session.js'
+import type { Reading } from '../reading.js'
 
 export interface PolicyCard {
   name: string
@@ -50,8 +50,8 @@ const policyCard = ({ name, mode, acts, options, of }: Policy): PolicyCard => ({
   ...(of && { of: policyCard(of) }),
 })
 
-export async function cardOf(session: Session, resolved: ResolvedHeads | undefined, sampling: Sampling): Promise<Card> {
-  const { file, engine, weights } = session.model
+export async function cardOf(reading: Reading, resolved: ResolvedHeads | undefined, sampling: Sampling): Promise<Card> {
+  const { file, engine, weights } = reading.model
   const { seed, ...chosen } = sampling
   return {
     model: {
@@ -61,7 +61,7 @@ export async function cardOf(session: Session, resolved: ResolvedHeads | undefin
       license: file.license,
       parameters: file.description.parameters,
     },
-    policy: policyCard(session.policy),
+    policy: policyCard(reading.policy),
     resolved,
     sampling: chosen,
     seed,
@@ -69,7 +69,7 @@ export async function cardOf(session: Session, resolved: ResolvedHeads | undefin
     cpu: { isa: engine.info.isa, features: engine.info.cpuFeatures },
     library: engine.info.library,
     threads: engine.info.threads,
-    storage: session.storage,
+    storage: reading.storage,
     weights,
     exactness:
       'the same tokens for any number of threads; another instruction set or library rounds matrix products differently (logits within 2e-3 with float32 weights)',

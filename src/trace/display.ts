@@ -1,5 +1,5 @@
 /** How a run shows itself in a notebook: its text, each token shaded by its probability, with timings and the receipt. */
-import type { Run } from './run.js'
+import type { RunRecord } from './run.js'
 
 const escaped = (text: string) =>
   text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/"/g, '&quot;')
@@ -8,7 +8,7 @@ const escaped = (text: string) =>
 export const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`
 
 /** One line each: how fast, how big, what held. */
-export function summary(run: Run): string[] {
+export function summary(run: RunRecord): string[] {
   const { timings, bytes, receipt, policy } = run
   const speed = timings.stepMs.length
     ? `${timings.tokenMs.toFixed(1)} ms per token (median), ${timings.tokensPerSecond.toFixed(1)} tokens/s`
@@ -30,7 +30,7 @@ export function summary(run: Run): string[] {
 /** Blue for tokens that the model was sure of to yellow for surprises; text stays dark on all of them (cividis, lightened). */
 const SHADES = ['#dfe4ee', '#e6e6e6', '#efe9d2', '#f7edb5', '#fff199']
 
-export function displayOf(run: Run): Record<string, unknown> {
+export function displayOf(run: RunRecord): Record<string, unknown> {
   const { tokenizer } = run.model
   const lines = summary(run)
   const stream = tokenizer.stream()

@@ -1,16 +1,14 @@
-/** A run: what one generation wrote, what the cache did meanwhile, and everything needed to repeat it. */
+/** What one generation wrote, what the cache did meanwhile, and everything needed to repeat it. */
 import { basename } from 'node:path'
 import { ZslabError } from '../errors.js'
 import type { LayerOriginsState } from '../native/binding.js'
 import type { HeldCache, ResolvedHeads } from '../native-cache.js'
-import type { Model } from '../load.js'
+import type { LoadedModel } from '../loaded-model.js'
 import type { Policy } from '../policies/index.js'
 import type { Sampling } from '../sampling.js'
-import type { Fed, Session } from '../session.js'
-import { shadow, type Shadow, type ShadowOptions } from '../inspect/shadow.js'
+import type { Fed, Reading } from '../reading.js'
 import { regionParts, tokensOf, unpackedOrigins, type RunData, type RunToken } from './data.js'
 import { cardOf, type Card } from './card.js'
-import { displayOf } from './display.js'
 import { Trace } from './events.js'
 import type { CacheBytes, Receipt } from './receipt.js'
 
@@ -44,10 +42,11 @@ export interface Timings {
   tokensPerSecond: number
 }
 
-export class Run {
-  private constructor(
+export class RunRecord<M extends LoadedModel = LoadedModel> {
+  /** @internal */
+  constructor(
     /** The model and policy that ran. */
-    readonly model: Model,
+    readonly model: M,
     readonly policy: Policy,
     /** Ids of the prompt that this run read. */
     readonly prompt: number[],
@@ -77,25 +76,30 @@ export class Run {
   ) {}
 
   /** @internal */
-  static async of(session: Session, generated: Generated): Promise<Run> {
-    const { cache, log } = session.current
+  static async of<M extends LoadedModel, R extends RunRecord<M>>(
+    this: new (...facts: ConstructorParameters<typeof RunRecord<M>>) => R,
+    model: M,
+    reading: Reading,
+    generated: Generated,
+  ): Promise<R> {
+    const { cache, log } = reading.current
     const { tokens, stepMs } = generated
-    const seen = session.tokens.concat(tokens.slice(-1))
-    const { tokenizer } = session.model
+    const seen = reading.tokens.concat(tokens.slice(-1))
+    const { tokenizer } = reading.model
     const sorted = [...stepMs].sort((a, b) => a - b)
     const middle = sorted.length >> 1
     const median = sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
     const resolved = cache.resolved()
-    return new Run(
-      session.model,
-      session.policy,
+    return new this(
+      model,
+      reading.policy,
       generated.prompt,
       tokens,
       generated.logprobs,
       generated.text,
       generated.stopped,
       cache.receipt(),
-      await cardOf(session, resolved, generated.sampling),
+      await cardOf(reading, resolved, generated.sampling),
       {
         prefillMs: generated.prefillMs,
         prefillTokens: generated.prompt.length,
@@ -105,28 +109,19 @@ export class Run {
       },
       cache.bytes(),
       resolved,
-      new Trace(session.trace ? cache.events() : undefined, (position) =>
+      new Trace(reading.trace ? cache.events() : undefined, (position) =>
         position < seen.length ? tokenizer.token(seen[position]) : '',
       ),
-      Array.from({ length: session.model.description.layers }, (_, layer) => cache.origins(layer)),
+      Array.from({ length: reading.model.description.layers }, (_, layer) => cache.origins(layer)),
       [...log],
       generated.logStart,
-      session.storage,
+      reading.storage,
     )
   }
 
   /** Every token read up to the run's end, then the last one chosen: positions 0 … */
   get sequence(): number[] {
     return this.log.flatMap((fed) => Array.from(fed.ids)).concat(this.tokens.slice(-1))
-  }
-
-  /**
-   * The same tokens under the full cache: how far this run's distributions were from the full cache's, token by token. Takes
-   * about as long as the run and one more without compression; with `from`, a session that has read the prompt, the time of
-   * reading is saved.
-   */
-  shadow(options: ShadowOptions = {}): Promise<Shadow> {
-    return shadow(this, options)
   }
 
   /** The generated tokens with text and position. */
@@ -173,9 +168,5 @@ export class Run {
   toJSON(): Record<string, unknown> {
     const { tokens, text, stopped, receipt, card, timings, bytes } = this
     return { tokens, text, stopped, receipt, card, timings, bytes }
-  }
-
-  [Symbol.for('Jupyter.display')](): Record<string, unknown> {
-    return displayOf(this)
   }
 }

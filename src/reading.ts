@@ -1,0 +1,274 @@
+/**
+ * The core of a session: one cache of one model, the tokens that it was fed and the logits that follow them. Generating, scoring and
+ * the shadow work on it; it knows none of them, nor the public Session on top.
+ */
+import { budgetsOf, type Budgets } from './budgets.js'
+import { flag, integer, invalid, oneOf, options as checked } from './expect.js'
+import { ZslabError } from './errors.js'
+import type { LoadedModel } from './loaded-model.js'
+import { HeldCache } from './native-cache.js'
+import { native } from './native/binding.js'
+import { withCall, type CallOptions } from './native/call.js'
+import { STORAGES, type Storage } from './native/engine.js'
+import { fullCache, policyOf, resolve, type Policy } from './policies/index.js'
+
+export interface SessionOptions {
+  /** Default: fullCache(). */
+  policy?: Policy
+  /** How keys and values are kept; default like the model's weights. Merged slots and all sums are float32. */
+  storage?: Storage
+  /** [layers][kvHeads]: slots, or shares of the prompt, instead of the policy's budget. */
+  budgets?: Budgets
+  /** Keep every event for run.trace (default false). */
+  trace?: boolean
+  /** Keep where every position went (default true): 4 bytes a token and kv head. false: a slot knows its first position and weight. */
+  origins?: boolean
+  /** Keep the prompt's last queries, so that fork({ policy }) needs no second prefill (default false). */
+  forkable?: boolean
+}
+
+/** One call on the cache, kept so that it can be replayed under another policy. */
+export interface Fed {
+  ids: Int32Array
+  /** 0: a chunk; else this was the prompt and shares refer to so many tokens. */
+  shareOf: number
+}
+
+export type TextOrIds = string | ArrayLike<number>
+
+interface State {
+  cache: HeldCache
+  /** This reading's own; copied where the reading is. */
+  log: Fed[]
+  seqLen: number
+  /** The row that the next token is chosen from. */
+  logits: Float32Array | undefined
+  /** Chosen but not yet read by the model. */
+  unfed: number | undefined
+  transcript: string | undefined
+  messages: readonly { role: string; content: string }[]
+}
+
+/** The rows that zsmerge's default decay looks back on: smallest W with 0.98^W < 1e-7. */
+const FORK_ROWS = 798
+
+export class Reading {
+  private queue: Promise<unknown> = Promise.resolve()
+
+  private constructor(
+    readonly model: LoadedModel,
+    readonly policy: Policy,
+    readonly storage: Storage,
+    readonly trace: boolean,
+    readonly forkable: boolean,
+    private state: State,
+  ) {}
+
+  static create(model: LoadedModel, options: SessionOptions): Reading {
+    checked('session', options, ['policy', 'budgets', 'storage', 'trace', 'origins', 'forkable'])
+    const policy = options.policy === undefined ? fullCache() : policyOf(options.policy)
+    const storage = options.storage === undefined ? model.weights : oneOf('storage', options.storage, STORAGES)
+    const trace = options.trace === undefined ? false : flag('trace', options.trace)
+    const forkable = options.forkable === undefined ? false : flag('forkable', options.forkable)
+    if (forkable && policy.acts !== 'never')
+      throw new ZslabError(
+        'invalid',
+        `forkable: true is for the full cache; under ${policy.name} tokens are gone after the prompt: fork from a session with fullCache()`,
+      )
+    void model.native // refuses a disposed model
+    const { layers, heads, kvHeads, headDim } = model.description
+    const keepQueries = forkable ? FORK_ROWS : 0
+    const shape = { layers, heads, kvHeads, headDim }
+    const origins = options.origins === undefined ? true : flag('origins', options.origins)
+    const budgets = options.budgets === undefined ? undefined : budgetsOf(options.budgets, layers, kvHeads)
+    const cache = new HeldCache(model.engine, { shape, policy, budgets, storage, trace, origins, keepQueries })
+    return new Reading(model, policy, storage, trace, forkable, {
+      cache,
+      log: [],
+      seqLen: 0,
+      logits: undefined,
+      unfed: undefined,
+      transcript: undefined,
+      messages: [],
+    })
+  }
+
+  get seqLen(): number {
+    return this.state.seqLen
+  }
+
+  /** Everything that was fed, in order. */
+  get tokens(): number[] {
+    return this.state.log.flatMap((fed) => Array.from(fed.ids))
+  }
+
+  get log(): readonly Fed[] {
+    return this.state.log
+  }
+
+  get current(): Readonly<State> {
+    return this.state
+  }
+
+  get cache(): HeldCache {
+    return this.state.cache
+  }
+
+  dispose(): void {
+    this.state.cache.dispose()
+  }
+
+  get disposed(): boolean {
+    return this.state.cache.disposed
+  }
+
+  /** Runs `work` after everything that was asked of this session before. */
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.queue.then(() => {
+      if (this.disposed)
+        throw new ZslabError('invalid', 'this session was disposed: make a new one with model.session()')
+      return work()
+    })
+    this.queue = turn.catch(() => undefined)
+    return turn
+  }
+
+  /** Token ids of `textOrIds`, checked. */
+  idsOf(textOrIds: TextOrIds): Int32Array {
+    if (typeof textOrIds === 'string') {
+      const { tokenizer } = this.model
+      const ids = tokenizer.encode(textOrIds)
+      if (ids.length && this.seqLen === 0 && tokenizer.addBos && ids[0] !== tokenizer.bos)
+        return Int32Array.from([tokenizer.bos!, ...ids])
+      return ids
+    }
+    if (typeof textOrIds !== 'object' || textOrIds === null || typeof textOrIds.length !== 'number')
+      throw invalid('the prompt', 'a text or an array of token ids', textOrIds)
+    const { vocabulary } = this.model.description
+    return Int32Array.from(textOrIds, (id, i) => integer(`token ${i}`, id, 0, vocabulary - 1))
+  }
+
+  /** The row that the next token is chosen from. */
+  lastLogits(): Float32Array {
+    if (!this.state.logits) throw new ZslabError('invalid', 'the session is empty: give a prompt first')
+    return this.state.logits
+  }
+
+  /** Marks `id` as chosen but not yet read by the model. */
+  choose(id: number): void {
+    this.state = { ...this.state, unfed: id }
+  }
+
+  remember(transcript: string | undefined, messages: State['messages']): void {
+    this.state = { ...this.state, transcript, messages }
+  }
+
+  /** Feeds `ids` (after a token that was chosen and left unread), as prompt or in chunks. */
+  async feed(given: Int32Array, options: CallOptions = {}): Promise<void> {
+    const { unfed } = this.state
+    const ids = unfed === undefined ? given : Int32Array.from([unfed, ...given])
+    this.checkLength(ids.length)
+    if (this.seqLen === 0) {
+      await this.feedOnce({ ids, shareOf: ids.length }, options, true)
+    } else {
+      const { chunk } = this.policy.native
+      const total = ids.length
+      for (let at = 0; at < total; at += chunk) {
+        const part = ids.slice(at, at + chunk)
+        const progress =
+          options.progress &&
+          (({ done }: { done: number }) => options.progress?.({ done: at + Math.min(done, part.length), total }))
+        await this.feedOnce({ ids: part, shareOf: 0 }, { signal: options.signal, progress }, at + chunk >= total)
+        options.progress?.({ done: Math.min(at + chunk, total), total })
+      }
+    }
+  }
+
+  checkLength(more: number): void {
+    const { context } = this.model.description
+    if (more === 0) throw new ZslabError('invalid', 'the prompt is empty: expected at least one token; give some text')
+    if (this.seqLen + more > context) {
+      const so = this.seqLen ? ` after the ${this.seqLen} that the session has read` : ''
+      throw new ZslabError(
+        'invalid',
+        `the prompt has ${more} tokens${so}, but the context of ${this.model.name} holds ${context}: shorten it by ${this.seqLen + more - context} tokens`,
+      )
+    }
+  }
+
+  /** One native call, logged; the state changes only if it succeeds. */
+  async feedOnce(
+    fed: Fed,
+    options: CallOptions,
+    wantLogits: boolean,
+    targets?: Int32Array,
+  ): Promise<Float64Array | undefined> {
+    const model = this.model.native
+    const cache = this.state.cache.native
+    if (fed.shareOf && !this.state.cache.options.budgets) resolve(this.policy, fed.shareOf)
+    const logits = wantLogits ? new Float32Array(this.model.description.vocabulary) : undefined
+    const logprobs = targets && new Float64Array(fed.ids.length)
+    await withCall({ signal: options.signal, progress: options.progress }, (call) =>
+      native().modelForward(
+        model,
+        cache,
+        { ids: fed.ids, shareOf: fed.shareOf, rows: logits && [fed.ids.length - 1], logits, targets, logprobs },
+        call,
+      ),
+    )
+    this.state.log.push(fed)
+    this.state = { ...this.state, seqLen: this.state.seqLen + fed.ids.length, logits, unfed: undefined }
+    return logprobs
+  }
+
+  async copied(): Promise<Reading> {
+    const cache = await this.state.cache.fork()
+    return new Reading(this.model, this.policy, this.storage, this.trace, this.forkable, {
+      ...this.state,
+      log: [...this.state.log],
+      cache,
+    })
+  }
+
+  /** Goes on from a copy of `other`, which has the same model, policy and storage. */
+  async become(other: Reading): Promise<void> {
+    const copy = await other.copied()
+    this.state.cache.dispose()
+    this.state = copy.state
+  }
+
+  /** The same tokens under `policy`: from the kept queries where only a prompt was read, else by reading everything again. */
+  async underPolicy(policy: Policy, trace: boolean, call: CallOptions): Promise<Reading> {
+    const { log, seqLen, logits, unfed, transcript, messages } = this.state
+    if (log.length === 1 && this.forkable) {
+      try {
+        const cache = await this.state.cache.forkPolicy(policy, undefined, trace, call)
+        const state = { cache, log: [...log], seqLen, logits, unfed, transcript, messages }
+        return new Reading(this.model, policy, this.storage, trace, false, state)
+      } catch (error) {
+        if (!(error instanceof ZslabError) || error.code !== 'unsupported') throw error
+      }
+    }
+    const replayed = Reading.create(this.model, { policy, storage: this.storage, trace })
+    try {
+      let done = 0
+      for (const fed of log) {
+        for (const part of cut(fed, policy.native.chunk)) await replayed.feedOnce(part, { signal: call.signal }, true)
+        call.progress?.({ done: (done += fed.ids.length), total: seqLen })
+      }
+      replayed.state = { ...replayed.state, unfed, transcript, messages }
+      return replayed
+    } catch (error) {
+      replayed.dispose()
+      throw error
+    }
+  }
+}
+
+/** A call of the log in pieces that a policy's chunk allows; a prompt stays whole. */
+export function cut(fed: Fed, chunk: number): Fed[] {
+  if (fed.shareOf || fed.ids.length <= chunk) return [fed]
+  const parts: Fed[] = []
+  for (let at = 0; at < fed.ids.length; at += chunk) parts.push({ ids: fed.ids.slice(at, at + chunk), shareOf: 0 })
+  return parts
+}
