@@ -43,7 +43,11 @@ export class History {
   private asked = 0
   private told?: string
 
-  constructor(private readonly file = historyFile()) {}
+  /** `endMs`: how long `stop` may hold up the kernel's end. */
+  constructor(
+    private readonly file = historyFile(),
+    private readonly endMs = END_MS,
+  ) {}
 
   /** A cell that begins to run; it is part of the history once it is closed. */
   add(line: number, input: string): { close(output?: string): void } {
@@ -73,7 +77,7 @@ export class History {
   async stop(): Promise<void> {
     const { worker } = this // one that fails is forgotten meanwhile
     if (!worker) return
-    const limit = new Promise<void>((resolve) => setTimeout(resolve, END_MS).unref())
+    const limit = new Promise<void>((resolve) => setTimeout(resolve, this.endMs).unref())
     await Promise.race([this.ask((id) => ({ op: 'end', id })).catch(() => undefined), limit])
     await worker.terminate()
   }
