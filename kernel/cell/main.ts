@@ -9,11 +9,9 @@ import { Interrupts } from './interrupt.js'
 import { captureStreams } from './output.js'
 import { shippedPackage } from './package.js'
 import {
-  drainMark,
   FRAMES_FD,
   INTERRUPT_FD,
-  writeAll,
-  writeFrame,
+  writeFrames,
   type CommEvent,
   type ExecuteRequest,
   type FromCell,
@@ -22,19 +20,18 @@ import {
 import { Runner } from './run.js'
 import { currentTurn, followMicrotasks, forgetCutOff, inTurn, turnOf } from './turn.js'
 
-const [, , secret] = process.argv
 process.argv.length = 2
 process.execArgv.length = 0 // ours are no business of the processes that cells fork
 
 const owner = () => currentTurn()?.id
-captureStreams((name, text) => writeFrame(FRAMES_FD, { op: 'stream', name, text, from: owner() }))
-const send = (frame: FromCell): void => {
-  if (frame.op === 'publish' || frame.op === 'input') frame.from ??= owner()
-  writeFrame(FRAMES_FD, frame)
+captureStreams((name, text) => writeFrames(FRAMES_FD, { op: 'stream', name, text, from: owner() }))
+const send = (...frames: FromCell[]): void => {
+  for (const frame of frames) if (frame.op === 'publish' || frame.op === 'input') frame.from ??= owner()
+  writeFrames(FRAMES_FD, ...frames)
 }
 
 const comms = new Comms(send)
-const runner: Runner = new Runner(shippedPackage(), send, () => interrupts)
+const runner: Runner = new Runner(shippedPackage(), () => interrupts)
 const interrupts: Interrupts = new Interrupts(INTERRUPT_FD, (upTo, cut) => {
   if (cut) forgetCutOff()
   runner.interrupt(upTo, cut)
@@ -59,29 +56,24 @@ Object.defineProperty(globalThis, Symbol.for('Jupyter.host'), { value: host, con
 defineGlobals(host, send)
 runner.provide('tslab', () => tslabModule(() => host))
 
-/** What native code and child processes printed so far lies before this mark. */
-function drained(id: number): void {
-  for (const fd of [1, 2]) {
-    try {
-      writeAll(fd, Buffer.from(drainMark(secret, id)))
-    } catch {
-      // A cell closed it: the wire process sees its end.
-    }
+async function execute(request: ExecuteRequest): Promise<void> {
+  const { id, count } = request
+  const result = await runner.execute(request).catch(failed)
+  const shown = count !== undefined && result.status === 'ok' ? result.shown : undefined
+  try {
+    if (!shown) return send({ op: 'executed', id, result })
+    const content = { execution_count: count, ...shown }
+    send({ op: 'publish', type: 'execute_result', content, from: id }, { op: 'executed', id, result: { status: 'ok' } })
+  } catch (error) {
+    send({ op: 'executed', id, result: failed(error) })
   }
 }
 
-async function execute(request: ExecuteRequest): Promise<void> {
-  const result = await runner
-    .execute(request)
-    .catch((error: unknown) => ({ status: 'error' as const, ...errorContent(error) }))
-  drained(request.id)
-  send({ op: 'executed', id: request.id, result })
-}
+const failed = (error: unknown) => ({ status: 'error' as const, ...errorContent(error) })
 
 async function comm(event: CommEvent): Promise<void> {
   const failed = await runner.attend(event.id, () => comms.receive(event))
   if ('error' in failed) inTurn({ id: event.id, allowStdin: false }, () => report(failed.error))
-  drained(event.id)
   send({ op: 'answer', id: event.id, value: null })
 }
 

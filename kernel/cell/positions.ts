@@ -3,24 +3,35 @@ import { SourceMap } from 'node:module'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { Maps, Position } from '../compiler/protocol.js'
 
+const PACK_MS = 1000
 const PREFIX_LINES = 1 // the converter puts `export {};` before each cell
 
 /** `before`: the place is one of what the converter reads, not of the code as it runs. */
 export type Find = (line: number, column: number, before?: boolean) => Position | undefined
 
 export function positions({ outer, inner }: Maps, prefixLines = PREFIX_LINES): Find {
-  // Those of all cells are kept as long as the session: packed, and out of the large buffer that zlib packs into.
-  const packed = new Uint8Array(deflateRawSync(JSON.stringify([outer ?? null, inner ?? null])))
+  let kept: string | Uint8Array = JSON.stringify([outer ?? null, inner ?? null])
   let read: (SourceMap | undefined)[] | undefined
+  // Those of all cells are kept as long as the session: packed, but not while somebody waits for the cell.
+  setTimeout(() => (kept = packed(kept as string)), PACK_MS).unref()
   return (line, column, before = false) => {
     if (before) return { line: line - prefixLines, column }
-    read ??= (JSON.parse(inflateRawSync(packed).toString()) as (string | null)[]).map((text) =>
+    read ??= (JSON.parse(unpacked(kept)) as (string | null)[]).map((text) =>
       text === null ? undefined : new SourceMap(JSON.parse(text) as never),
     )
     let at: Position | undefined = { line, column }
     for (const map of read) if (at && map) at = original(map, at)
     return at && { line: at.line - prefixLines, column: at.column }
   }
+}
+
+/** Copied out of the large buffer that zlib packs into. */
+function packed(text: string): Uint8Array {
+  return new Uint8Array(deflateRawSync(text))
+}
+
+function unpacked(kept: string | Uint8Array): string {
+  return typeof kept === 'string' ? kept : inflateRawSync(kept).toString()
 }
 
 function original(map: SourceMap, { line, column }: Position): Position | undefined {

@@ -68,11 +68,6 @@ export type FromCell =
   | { op: 'executed'; id: number; result: ExecuteResult }
   | { op: 'answer'; id: number; value: unknown }
 
-/** Written by the cell to its real stdout and stderr after each request: what native code printed before lies before it. */
-export function drainMark(secret: string, id: number): string {
-  return `\u0000${secret}:${id}\u0000`
-}
-
 /** Text that strays into the pipe reads as the length of a larger one. */
 const FRAME_BYTES = 512 * 1024 * 1024
 
@@ -82,14 +77,20 @@ type Text = Extract<FromCell, { op: 'stream' }>
 const TEXT = { stdout: 1, stderr: 2 } as const
 const TEXT_HEAD = 5
 
-/** Writes one frame (length, then the value); blocks while the wire process is behind. */
-export function writeFrame(fd: number, value: FromCell): void {
+/** Writes frames (length, then the value); blocks while the wire process is behind. */
+export function writeFrames(fd: number, ...values: FromCell[]): void {
+  const frames = values.map(frameOf)
+  // One write: an interrupt that ends the running code must not leave half a frame, and each write wakes the wire process.
+  writeAll(fd, frames.length === 1 ? frames[0] : Buffer.concat(frames))
+}
+
+function frameOf(value: FromCell): Buffer {
   const frame = value.op === 'stream' ? textFrame(value) : valueFrame(value)
   const length = frame.byteLength - 4
   if (length > FRAME_BYTES)
     throw new RangeError(`a cell cannot send ${length} bytes at once: the most is ${FRAME_BYTES}`)
   frame.writeUInt32LE(length)
-  writeAll(fd, frame) // one write: an interrupt that ends the running code must not leave half a frame
+  return frame
 }
 
 function textFrame({ name, text, from = 0 }: Text): Buffer {
@@ -114,7 +115,7 @@ function valueOf(body: Buffer): FromCell {
   return { op: 'stream', name, text: body.toString('utf8', TEXT_HEAD), ...(from > 0 && { from }) }
 }
 
-export function writeAll(fd: number, bytes: Uint8Array): void {
+function writeAll(fd: number, bytes: Uint8Array): void {
   let at = 0
   while (at < bytes.byteLength) {
     try {

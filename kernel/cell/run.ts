@@ -11,7 +11,7 @@ import { membersOf, type Member } from './members.js'
 import { Modules } from './modules.js'
 import type { ShippedPackage } from './package.js'
 import { positions } from './positions.js'
-import type { ExecuteRequest, ExecuteResult, FromCell, Shown } from './protocol.js'
+import type { ExecuteRequest, ExecuteResult, Shown } from './protocol.js'
 import { scopeOf, Waits } from './scope.js'
 import { currentTurn, forgetCutOff, inTurn, type Turn } from './turn.js'
 
@@ -47,7 +47,6 @@ export class Runner {
 
   constructor(
     shipped: ShippedPackage,
-    private readonly send: (frame: FromCell) => void,
     private readonly interrupts: () => Interrupts,
   ) {
     this.modules = new Modules(process.cwd(), shipped, (source, home) => scopeOf(this.waits, source, home))
@@ -86,17 +85,14 @@ export class Runner {
   }
 
   async execute(request: ExecuteRequest): Promise<ExecuteResult> {
-    const { id, allowStdin, count } = request
+    const { id, allowStdin } = request
     const reached = new Set<string>()
     const outcome = await this.guarded({ id, allowStdin }, () => this.run(request, reached))
     if ('error' in outcome) {
       const lost = request.compiled.names.filter((name) => !reached.has(name))
       return { status: 'error', ...errorContent(outcome.error), ...(reached.size > 0 && { lost }) }
     }
-    if (count === undefined || !outcome.shown) return { status: 'ok', shown: outcome.shown }
-    const content = { execution_count: count, ...outcome.shown }
-    this.send({ op: 'publish', type: 'execute_result', content, from: id })
-    return { status: 'ok' }
+    return { status: 'ok', shown: outcome.shown }
   }
 
   /** Runs `work` as `execute` runs a cell; resolves to what it threw, wrapped. */

@@ -19,8 +19,9 @@ import { parseErrors, prepare } from './prepare.js'
 import { emitAll, sidePath } from './program.js'
 import type { Compiled, Maps, SideFile } from './protocol.js'
 import { SharedFiles } from './shared.js'
+import { Standing } from './standing.js'
 import { TypeFiles } from './type-files.js'
-import { writeShorthandsOut } from './shorthand.js'
+import { writeShorthandsOut, type Host } from './shorthand.js'
 import { requireByScope } from './transform.js'
 import type { TypeScript } from './typescript.js'
 
@@ -41,18 +42,30 @@ interface Tslab {
   disk: Disk
   types: TypeFiles
   shared: SharedFiles
+  /** Of the converter that was made last. */
+  standing: () => Standing
   createConverter: typeof import('tslab/dist/converter.js').createConverter
   isCompleteCode: typeof import('tslab/dist/converter.js').isCompleteCode
 }
 
+/** What cells are made of, and declares nothing. */
+const EXERCISE = `{
+  const words = ['a', 'b'].map((word, at) => word.repeat(at)).filter((word) => word.length > 0)
+  const sums: Record<string, number> = {}
+  for (const word of words) sums[word] = (sums[word] ?? 0) + Math.max(...words.map(({ length }) => length))
+  const later = async () => { await Promise.resolve(1) }
+  console.log(\`\${words.join(' ')}\`, JSON.stringify(Object.entries(sums)), later)
+}`
+
 export class Compiler {
   /** tslab is loaded once, with entry points that report to the compiler in use. */
   private static tslab?: Tslab
-  private static work: Work
+  private static work?: Work
   readonly ts: TypeScript
   readonly converter: Converter
   readonly isComplete: Tslab['isCompleteCode']
   private readonly disk: Disk
+  private readonly standing: Standing
   private readonly seen = new WeakSet<SourceFile>()
   private readonly told = new Set<string>()
 
@@ -62,6 +75,7 @@ export class Compiler {
     this.disk = tslab.disk
     tslab.types.show(process.cwd())
     this.converter = tslab.createConverter({ isJS: false, isBrowser: false })
+    this.standing = tslab.standing()
     this.isComplete = tslab.isCompleteCode
   }
 
@@ -82,7 +96,17 @@ export class Compiler {
     const prepared = prepare(this.ts, code)
     if (prepared.errors.length > 0) return { ok: false, complaints: prepared.errors }
     const findings: Findings = { complaints: [], missing: [], untyped: [] }
-    const { passes } = (Compiler.work = { prepared, findings, seen: this.seen, passes: new Map() })
+    const work: Work = { prepared, findings, seen: this.seen, passes: new Map() }
+    Compiler.work = work
+    try {
+      return this.convert(declarations, work)
+    } finally {
+      Compiler.work = undefined
+      this.standing.settle()
+    }
+  }
+
+  private convert(declarations: string, { prepared, findings, passes }: Work): CompileResult {
     this.disk.refresh()
     const known = forgetGlobals(this.ts, declarations, prepared.file)
     const result = this.converter.convert(known, prepared.text)
@@ -104,6 +128,17 @@ export class Compiler {
     }
   }
 
+  /** Whether the next cell will find a type checker that knows the language. */
+  get ready(): boolean {
+    return this.standing.ready
+  }
+
+  /** Makes it so, given what the cells so far declared: work that is best done while nobody waits. */
+  prepare(declarations: string): void {
+    this.standing.fall()
+    this.compile(declarations, EXERCISE)
+  }
+
   /** What is said once of packages whose types cannot be read. */
   private notes(untyped: readonly string[]): string[] {
     const fresh = [...new Set(untyped)].filter((name) => packageName(name) !== undefined && !this.told.has(name))
@@ -122,7 +157,9 @@ export class Compiler {
 const HERE = dirname(fileURLToPath(import.meta.url))
 
 /** tslab's converter fixes its compiler options, so it is handed a TypeScript whose entry points adjust them. */
-function loadTslab(shipped: ShippedPackage, work: () => Work): Tslab {
+function loadTslab(shipped: ShippedPackage, current: () => Work | undefined): Tslab {
+  const work = () => current()!
+  let standing: Standing | undefined
   const loader = new Loader()
   const converterPath = loader.resolve('tslab/dist/converter', HERE)
   const tsPath = loader.resolve('@tslab/typescript-for-tslab', dirname(converterPath))
@@ -140,14 +177,17 @@ function loadTslab(shipped: ShippedPackage, work: () => Work): Tslab {
   ])
   loader.replace(tsPath, {
     ...ts,
-    createWatchCompilerHost: watchHost(ts, shipped, roots, shared),
+    createWatchCompilerHost: watchHost(ts, shipped, roots, (host) => {
+      standing = new Standing(ts, keepNoBooks(ts, host), () => current() !== undefined)
+      return shared.with(host)
+    }),
     transpileModule: toCommonJs(ts, work),
     getPreEmitDiagnosticsOfFiles: collector(ts, work),
     Completions: withDisk(ts),
   })
   const { createConverter, isCompleteCode } = loader.load(converterPath) as Tslab
   loader.replace(tsPath, ts)
-  return { ts, disk, types, shared, createConverter, isCompleteCode }
+  return { ts, disk, types, shared, standing: () => standing!, createConverter, isCompleteCode }
 }
 
 /** The folder that holds the `@types/node` which code in `folder` finds, unless it is for a newer TypeScript than `most`. */
@@ -169,7 +209,7 @@ function typescriptOf(root: string): number {
 /** What this node has of the language; 22 has it all. */
 const LANGUAGE = 'union' in Set.prototype && 'withResolvers' in Promise ? ['cell-globals-22'] : []
 
-function watchHost(ts: TypeScript, shipped: ShippedPackage, roots: readonly string[], shared: SharedFiles) {
+function watchHost(ts: TypeScript, shipped: ShippedPackage, roots: readonly string[], prepared: (host: Host) => Host) {
   return (...args: unknown[]): unknown => {
     // Node's types: those of the notebook's folder if it has some that can be read, else ours, else the ones that tslab brings.
     const most = roots.length > 0 ? typescriptOf(join(roots[0], 'node')) : undefined
@@ -185,29 +225,10 @@ function watchHost(ts: TypeScript, shipped: ShippedPackage, roots: readonly stri
       allowImportingTsExtensions: true,
       checkJs: false,
     })
-    type Make = (...all: unknown[]) => WatchHost
+    type Make = (...all: unknown[]) => Host
     const host = (ts.createWatchCompilerHost as unknown as Make)(...args)
-    return withOwnTimers(emitAll(ts, writeShorthandsOut(ts, shared.with(keepNoBooks(ts, host)))))
+    return emitAll(ts, writeShorthandsOut(ts, prepared(host)))
   }
-}
-
-type WatchHost = Parameters<typeof writeShorthandsOut>[1]
-
-/** tslab keeps one timer, the program's next update. TypeScript has a second one, for files that appear. */
-function withOwnTimers(host: WatchHost): WatchHost {
-  const { setTimeout: later, clearTimeout: forget } = host
-  const own = new Set<unknown>()
-  host.setTimeout = (callback, ms) => {
-    if (callback.name === 'updateProgramWithWatchStatus') return later?.(callback, ms)
-    const timer = setTimeout(() => {
-      own.delete(timer)
-      callback()
-    }, 0)
-    own.add(timer)
-    return timer
-  }
-  host.clearTimeout = (timer) => (own.delete(timer) ? clearTimeout(timer as NodeJS.Timeout) : forget?.(timer))
-  return host
 }
 
 /** Stand in all that is a module's; elsewhere too at times, which costs a pass and no more. */

@@ -34,7 +34,7 @@ export function keepNoBooks(ts: TypeScript, host: Host): Host {
 }
 
 /** `file` and the files written in TypeScript or JavaScript that it imports, and they in turn. */
-function imported(ts: TypeScript, program: tsTypes.Program, file: tsTypes.SourceFile): string[] {
+export function imported(ts: TypeScript, program: tsTypes.Program, file: tsTypes.SourceFile): string[] {
   const { getResolvedModule } = ts as unknown as Internals
   const found = new Set<string>()
   const visit = (path: string): void => {

@@ -13,17 +13,23 @@ import { keepReached } from './kept.js'
 import type { CompileAnswer, FromCompiler, ToCompiler } from './protocol.js'
 
 const shipped = shippedPackage()
+/** After so long without a question there is time to work ahead. */
+const QUIET_MS = 50
 
 function serve(): void {
   setFlagsFromString('--heap-growing-percent=30') // each cell leaves a type checker behind: sooner swept, at no cost that shows
   // TypeScript's checker is one function of 50,000 lines: to optimize it takes V8 100 MB and a second, for nothing
   setFlagsFromString('--max-optimized-bytecode-size=10000')
   let compiler = new Compiler(shipped)
+  let declarations = ''
+  let rest: NodeJS.Timeout | undefined
   const say = (message: FromCompiler) => process.send?.(message)
 
-  function compile(declarations: string, code: string, label: string): CompileAnswer {
+  function compile(known: string, code: string, label: string): CompileAnswer {
     try {
-      return answerOf(compiler, declarations, code, label)
+      const answer = answerOf(compiler, known, code, label)
+      declarations = answer.ok ? answer.compiled.declarations : known
+      return answer
     } catch (error) {
       compiler.close()
       compiler = new Compiler(shipped) // what the old one knows may be half done
@@ -43,16 +49,30 @@ function serve(): void {
     return completeness(compiler, code)
   }
 
+  /** In a quiet moment: so that no cell waits for what can be known before. */
+  function prepare(): void {
+    if (compiler.ready) return
+    try {
+      compiler.prepare(declarations)
+    } catch {
+      compiler.close()
+      compiler = new Compiler(shipped)
+    }
+  }
+
   process.on('message', (question: ToCompiler) => {
+    clearTimeout(rest)
     try {
       say({ id: question.id, value: answer(question) })
     } catch (error) {
       say({ id: question.id, error: errorContent(error) })
     }
+    rest = setTimeout(prepare, QUIET_MS)
   })
   process.on('disconnect', () => process.exit())
   process.on('SIGINT', () => undefined) // Ctrl-C in the kernel's terminal is for the cell
   say({ ready: true })
+  rest = setTimeout(prepare, QUIET_MS)
 }
 
 function answerOf(compiler: Compiler, declarations: string, code: string, label: string): CompileAnswer {

@@ -1,6 +1,5 @@
 /** The cell process as the wire process sees it: started, asked, interrupted, ended; started again when it dies. */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
 import { extname } from 'node:path'
 import type { Duplex, Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -148,8 +147,7 @@ export class Cell {
   }
 
   private spawn(): Process {
-    const secret = randomUUID()
-    const child = spawn(process.execPath, [...process.execArgv, ...FLAGS, MAIN, secret], {
+    const child = spawn(process.execPath, [...process.execArgv, ...FLAGS, MAIN], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc', 'pipe', 'pipe'],
       serialization: 'advanced',
       detached: true, // Ctrl-C in the kernel's terminal interrupts the cell; it must not end its process
@@ -158,7 +156,7 @@ export class Cell {
     const born = child.pid !== undefined // else it has no streams, and `error` follows
     const made: Process = {
       child,
-      texts: born ? (['stdout', 'stderr'] as const).map((name) => this.readText(child[name]!, name, secret)) : [],
+      texts: born ? (['stdout', 'stderr'] as const).map((name) => this.readText(child[name]!, name)) : [],
       pending: new Map(),
       ready: false,
       started: new Promise((resolve) => (started = resolve)),
@@ -194,15 +192,15 @@ export class Cell {
     child.on('exit', (code, signal) => {
       kill(child)
       const texts = made.texts.map((text) => text.closed)
-      void this.drained([ended, ...texts]).then(() =>
+      void this.closed([ended, ...texts]).then(() =>
         this.gone(made, made.reason ?? why(code, signal, this.lastWords), started),
       )
     })
     return made
   }
 
-  private readText(stream: Readable, name: StreamName, secret: string): NativeText {
-    return new NativeText(stream, secret, (text) => {
+  private readText(stream: Readable, name: StreamName): NativeText {
+    return new NativeText(stream, (text) => {
       this.lastWords = (this.lastWords + text).slice(-LAST_WORDS)
       this.listener.published({ op: 'stream', name, text })
     })
@@ -218,14 +216,28 @@ export class Cell {
       from.pending.delete(frame.id)
       return pending.resolve(value)
     }
-    void this.drained(from.texts.map((text) => text.drained(frame.id))).then(() => {
+    void this.drained(from).then(() => {
       from.pending.delete(frame.id)
       pending.resolve(value)
     })
   }
 
+  /**
+   * Resolves when all is read that lay in the pipes of `from` before: between two turns of the event loop each pipe was looked at,
+   * and nothing came. Looking is quicker than marks at the end of what was written.
+   */
+  private async drained(from: Process): Promise<void> {
+    const pieces = () => from.texts.reduce((sum, text) => sum + text.pieces, 0)
+    for (let quiet = 0; quiet < 2;) {
+      const before = pieces()
+      await this.paused
+      await new Promise((resolve) => setImmediate(resolve))
+      quiet = this.paused || pieces() > before ? 0 : quiet + 1
+    }
+  }
+
   /** Resolves when `all` have, or nothing can be expected any more. */
-  private async drained(all: Promise<void>[]): Promise<void> {
+  private async closed(all: Promise<void>[]): Promise<void> {
     let waits = true
     const done = Promise.all(all).then(() => (waits = false))
     while (waits) {

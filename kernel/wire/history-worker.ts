@@ -71,9 +71,28 @@ function current(): number {
   ))
 }
 
-function add({ line, input, output }: Entry): void {
-  const row = [current(), line, input, output]
-  patiently(() => database.run('INSERT OR REPLACE INTO cells (session, line, input, output) VALUES (?, ?, ?, ?)', row))
+/** All at once, or as many as can be. */
+function add(entries: readonly Entry[]): void {
+  try {
+    insert(entries)
+  } catch (error) {
+    if (entries.length === 1) throw error
+    let failed: Error | undefined
+    for (const one of entries)
+      try {
+        insert([one])
+      } catch (error) {
+        failed ??= error as Error
+      }
+    if (failed) throw failed
+  }
+}
+
+function insert(entries: readonly Entry[]): void {
+  const session = current()
+  const values = entries.map(() => '(?, ?, ?, ?)').join(', ')
+  const rows = entries.flatMap(({ line, input, output }) => [session, line, input, output])
+  patiently(() => database.run(`INSERT OR REPLACE INTO cells (session, line, input, output) VALUES ${values}`, rows))
 }
 
 function find(asked: Asked, output: boolean): Line[] {
@@ -111,7 +130,7 @@ parentPort!.on('message', (message: ToHistory) => {
   const { id } = message
   let answer: FromHistory = { id, lines: [] }
   try {
-    if (message.op === 'add') add(message.entry)
+    if (message.op === 'add') add(message.entries)
     else if (message.op === 'find') answer = { id, lines: find(message, message.output) }
     else database.close()
   } catch (error) {

@@ -23,7 +23,7 @@ export type Asked =
   | { how: 'search'; pattern: string; unique: boolean; n?: number }
 
 export type ToHistory =
-  | { op: 'add'; id: number; entry: Entry }
+  | { op: 'add'; id: number; entries: Entry[] }
   | ({ op: 'find'; id: number; output: boolean } & Asked)
   | { op: 'end'; id: number }
 
@@ -31,6 +31,10 @@ export type FromHistory = { id: number; lines: Line[] } | { id: number; error: s
 
 const MAIN = new URL(`./history-worker${extname(import.meta.url)}`, import.meta.url)
 const END_MS = 1000
+/** Cells that end within this time are written at once: a disk takes as long for one as for many. */
+const SAVE_MS = 250
+/** As many as one statement takes with ease. */
+const ROWS = 1000
 
 /** Where the history is kept: ZSLAB_HISTORY names another file, or `none` for this session's memory only. */
 export function historyFile(): string {
@@ -41,6 +45,9 @@ export class History {
   private worker?: Worker
   private readonly pending = new Map<number, { resolve(lines: Line[]): void; reject(error: Error): void }>()
   private asked = 0
+  /** Cells that are over, and when they are to be written. */
+  private unsaved: Entry[] = []
+  private saving?: NodeJS.Timeout
   private told?: string
 
   /** `endMs`: how long `stop` may hold up the kernel's end. */
@@ -51,11 +58,21 @@ export class History {
 
   /** A cell that begins to run; it is part of the history once it is closed. */
   add(line: number, input: string): { close(output?: string): void } {
+    this.worker ??= this.spawn()
     return {
       close: (output) => {
-        const entry: Entry = { line, input, output: output ?? null }
-        this.ask((id) => ({ op: 'add', id, entry })).catch((error: Error) => this.missing(error.message))
+        this.unsaved.push({ line, input, output: output ?? null })
+        this.saving ??= setTimeout(() => this.save(), SAVE_MS)
       },
+    }
+  }
+
+  private save(): void {
+    clearTimeout(this.saving)
+    this.saving = undefined
+    while (this.unsaved.length > 0) {
+      const entries = this.unsaved.splice(0, ROWS)
+      this.ask((id) => ({ op: 'add', id, entries })).catch((error: Error) => this.missing(error.message))
     }
   }
 
@@ -70,11 +87,13 @@ export class History {
   async find(content: Json): Promise<Line[]> {
     const output = content.output === true
     const asked = questionOf(content)
+    this.save()
     return this.ask((id) => ({ op: 'find', id, output, ...asked }))
   }
 
   /** Writes what waits. */
   async stop(): Promise<void> {
+    this.save()
     const { worker } = this // one that fails is forgotten meanwhile
     if (!worker) return
     const limit = new Promise<void>((resolve) => setTimeout(resolve, this.endMs).unref())

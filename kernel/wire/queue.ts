@@ -21,12 +21,14 @@ export class SendQueue {
     private readonly limit = QUEUE_LIMIT,
   ) {}
 
-  /** Takes `parts` at once; they leave in order. What comes after `close` is dropped. */
+  /** Takes `parts` at once; they leave in order, once the caller is done with what is more urgent. What comes after `close` is dropped. */
   push(parts: Buffer[]): void {
     if (this.closed) return
     this.waiting.push(parts)
     this.bytes += sizeOf(parts)
-    if (!this.sending) void this.pump()
+    if (this.sending) return
+    this.sending = true
+    queueMicrotask(() => void this.pump())
   }
 
   get full(): boolean {
@@ -53,7 +55,6 @@ export class SendQueue {
   }
 
   private async pump(): Promise<void> {
-    this.sending = true
     let next = 0
     while (next < this.waiting.length && !this.closed) {
       const parts = this.waiting[next++]
