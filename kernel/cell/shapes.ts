@@ -1,4 +1,5 @@
 /** Values that do not know how to show themselves but are known by their shape: plotly and vega specs, frames, numbers, pictures, elements of a page. */
+import { numbers } from './numbers.js'
 import type { Bundle } from './protocol.js'
 import { frame } from './tables.js'
 
@@ -41,52 +42,6 @@ function element(value: object): Bundle | undefined {
   const named = outerHTML.replace(/^<svg(?![^>]*\sxmlns=)/i, '<svg xmlns="http://www.w3.org/2000/svg"')
   // As a part of the page first: only there can it take the colours of a dark theme.
   return { 'text/html': outerHTML, 'image/svg+xml': named, ...about('SVG') }
-}
-
-// ---------------------------------------------------------------- typed arrays
-
-type Numbers = ArrayLike<number | bigint> & Iterable<number | bigint> & { shape?: unknown }
-
-const SHORT = 100 // what util.inspect shows whole
-const EDGE = 3 // with the widest numbers still one line
-
-function numbers(value: object): Bundle | undefined {
-  if (!ArrayBuffer.isView(value) || value instanceof DataView) return undefined
-  const all = value as unknown as Numbers
-  if (all.length <= SHORT) return undefined
-  const shape = isShape(all.shape) ? all.shape : [all.length]
-  const name = (value.constructor as { name?: string } | undefined)?.name ?? 'TypedArray'
-  const edge = (from: number, to: number) =>
-    Array.from({ length: to - from }, (_, i) => numberText(all[from + i])).join(', ')
-  const ends = `[ ${edge(0, EDGE)}, …, ${edge(all.length - EDGE, all.length)} ]`
-  return { 'text/plain': `${name}(${shape.join(' × ')}) ${ends}${statistics(all)}` }
-}
-
-/** Whole numbers as they are; of others the six digits that a summary needs. */
-function numberText(one: number | bigint): string {
-  if (typeof one === 'bigint') return `${one}n`
-  return String(Number.isInteger(one) ? one : Number(one.toPrecision(6)))
-}
-
-function statistics(all: Numbers): string {
-  if (typeof all[0] === 'bigint') return ''
-  let [min, max, sum, odd] = [Infinity, -Infinity, 0, 0]
-  for (let at = 0; at < all.length; at++) {
-    const one = all[at] as number
-    if (!Number.isFinite(one)) odd++
-    else {
-      if (one < min) min = one
-      if (one > max) max = one
-      sum += one
-    }
-  }
-  const finite = all.length - odd
-  const known = finite > 0 ? [`min ${numberText(min)}, mean ${numberText(sum / finite)}, max ${numberText(max)}`] : []
-  return `\n  ${[...known, ...(odd > 0 ? [`${odd} not finite`] : [])].join(', ')}`
-}
-
-function isShape(value: unknown): value is number[] {
-  return Array.isArray(value) && value.length > 0 && value.every((one) => Number.isInteger(one))
 }
 
 // ---------------------------------------------------------------- plotly

@@ -1,9 +1,11 @@
 /** Tables: frames of danfojs, and rows that a cell asks to see as one; HTML, and text where there is none. */
 import { inspect, types } from 'node:util'
+import { numberText } from './numbers.js'
 import type { Bundle } from './protocol.js'
 
 const ROWS = 50
 const COLUMNS = 50
+const DIGITS = 7
 
 interface Frame {
   columns: unknown[]
@@ -80,7 +82,7 @@ interface Table {
 }
 
 function cellText(value: unknown): string {
-  const text = typeof value === 'number' ? String(Number(value.toPrecision(7))) : wordsOf(value)
+  const text = typeof value === 'number' ? numberText(value, DIGITS) : wordsOf(value)
   return text.length > 80 ? `${text.slice(0, 79)}…` : text
 }
 

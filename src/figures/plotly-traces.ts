@@ -13,7 +13,13 @@ export interface Drawing {
 
 /** Plotly reads a little HTML in its texts, and tokens are full of it. */
 export const plain = (text: string) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')
-export const rounded = (value: number) => (Number.isFinite(value) ? Number(value.toPrecision(7)) : null)
+/** A number as it is written down: whole numbers whole, of others seven digits and three decimals; null where it is not finite. */
+export function rounded(value: number): number | null {
+  if (!Number.isFinite(value)) return null
+  if (Number.isInteger(value)) return value
+  const whole = Math.max(0, Math.floor(Math.log10(Math.abs(value))) + 1)
+  return Number(value.toPrecision(Math.max(7, whole + 3)))
+}
 
 const SYMBOLS: Record<Shape, string> = {
   dot: 'circle',

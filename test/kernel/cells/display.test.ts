@@ -81,7 +81,7 @@ kernelTests('displays', (cells) => {
     )
     assert.equal(
       (await shown(`new BigInt64Array(200)`))['text/plain'],
-      'BigInt64Array(200) [ 0n, 0n, 0n, …, 0n, 0n, 0n ]',
+      'BigInt64Array(200) [ 0n, 0n, 0n, …, 0n, 0n, 0n ]\n  min 0n, mean 0, max 0n',
     )
   })
 
