@@ -4,18 +4,29 @@ import { writeFileSync } from 'node:fs'
 import type { DataFrame } from 'danfojs-node'
 import { ZslabError } from './errors.js'
 import { flag, invalid, options as checked, text } from './expect.js'
-import { mendGroups } from './frames-groups.js'
+import { mendArithmetic } from './frames/arithmetic.js'
+import { missing, type Cell } from './frames/cells.js'
+import { mendChanges } from './frames/changes.js'
+import { mendGroups } from './frames/groups.js'
+import { mendMerge } from './frames/merge.js'
+import { mendOrder } from './frames/order.js'
+import { makers, replace, type Column, type Danfo, type Makers, type Table } from './frames/parts.js'
+import { mendRoots } from './frames/roots.js'
+import { mendSummaries } from './frames/summaries.js'
 
-type Danfo = typeof import('danfojs-node')
-export type Cell = number | string | boolean | null | undefined
+export type { Cell }
 /** Columns of one length by name. */
 export type Columns = Record<string, ArrayLike<Cell>>
 const ROWS_SHOWN = 20
+const DIGITS = 5
+const SHOWS = Symbol.for('Jupyter.display')
 
-let loaded: Danfo | undefined
+let loaded: { danfo: Danfo; make: Makers } | undefined
 
 /** danfojs-node itself, mended. Errors: 'unsupported' where it is not installed or does not load. */
-export function danfojs(): Danfo {
+export const danfojs = (): Danfo => opened().danfo
+
+function opened(): { danfo: Danfo; make: Makers } {
   if (loaded) return loaded
   let danfo: Danfo
   try {
@@ -27,28 +38,34 @@ export function danfojs(): Danfo {
       { cause: error },
     )
   }
-  loaded = danfo
-  mend(danfo)
-  return danfo
+  const make = makers(danfo)
+  // On the classes that all frames share: query, groupby and their like make new frames that no wrapper would reach.
+  mendRoots(danfo)
+  mendOrder(danfo, make)
+  mendArithmetic(danfo, make)
+  mendSummaries(danfo, make)
+  mendChanges(danfo, make)
+  mendMerge(make)
+  mendGroups(danfo, make)
+  mendShown(danfo)
+  return (loaded = { danfo, make })
 }
 
 /**
  * Columns of one length [rows] → a danfojs DataFrame (synchronous) that shows itself in a notebook. Typed arrays are copied.
- * Zero rows are fine. In this frame and in all that come from it (query, groupby, …): toCSV({ sep, header, filePath }) quotes as
- * RFC 4180 says and returns the text, describe() and groups leave out missing values (null, undefined, NaN).
+ * Zero rows are fine. Frames and series do as pandas documents: missing values (null, undefined, NaN) come last when sorted, are left
+ * out of statistics and group keys and equal nothing; numbers are float64, BigInts exact; nothing is written into the frame that was
+ * asked. Beyond danfojs there are rank() and quantile(). toCSV({ sep, header, filePath }) quotes as RFC 4180 says and returns the text.
  * Errors: 'invalid' where columns differ in length.
  */
 export function frame(columns: Columns): DataFrame {
   const names = Object.keys(columns)
   const rows = rowsOf(columns)
-  // danfojs infers types from the first rows; without any, query and sortValues would fail for want of a type.
-  if (rows === 0) return emptyFrame(names)
-  const plain = Object.fromEntries(names.map((name) => [name, Array.from(columns[name])]))
-  return new (danfojs().DataFrame)(plain as Record<string, (number | string | boolean)[]>)
+  return opened().make.table(
+    Array.from({ length: rows }, (_, row) => names.map((name) => columns[name][row])),
+    { columns: names },
+  )
 }
-
-const emptyFrame = (names: string[]): DataFrame =>
-  new (danfojs().DataFrame)([], { columns: names, dtypes: names.map(() => 'float32') })
 
 function rowsOf(columns: Columns): number {
   const names = Object.keys(columns)
@@ -93,61 +110,36 @@ export function csvOf(columns: Columns, given: CsvOptions = {}): string {
   return written
 }
 
-export const missing = (cell: Cell) =>
-  cell === null || cell === undefined || (typeof cell === 'number' && Number.isNaN(cell))
-const shownCell = (cell: Cell) => (missing(cell) ? '' : String(cell))
-/** For reading: fractions with five significant digits; whole numbers and words as they are. */
-const readableCell = (cell: Cell) =>
-  typeof cell === 'number' && !Number.isInteger(cell) && Number.isFinite(cell)
-    ? String(Number(cell.toPrecision(5)))
-    : shownCell(cell)
+const shownCell = (cell: Cell) => (missing(cell) ? '' : cell instanceof Date ? cell.toISOString() : String(cell))
+
+/** For reading: of fractions five significant digits and three decimals, so that none looks whole; all else as it is. */
+function readableCell(cell: Cell): string {
+  if (typeof cell !== 'number' || !Number.isFinite(cell) || Number.isInteger(cell)) return shownCell(cell)
+  const whole = Math.max(0, Math.floor(Math.log10(Math.abs(cell))) + 1)
+  const text = cell.toPrecision(Math.max(DIGITS, whole + 3))
+  return Number.isInteger(Number(text)) ? text : String(Number(text))
+}
 
 /** What a frame holds now, by column. */
-function columnsOf(table: DataFrame): Record<string, Cell[]> {
-  const rows = table.values as Cell[][]
-  return Object.fromEntries(table.columns.map((name, at) => [name, rows.map((row) => row[at])]))
-}
+const columnsOf = (table: Table): Record<string, Cell[]> =>
+  Object.fromEntries(table.columns.map((name, at) => [name, table.values.map((row) => row[at])]))
 
-// On the prototype that all frames share: query, groupby and their like make new frames that no wrapper would reach.
-function mend(danfo: Danfo): void {
-  const base = Object.getPrototypeOf(danfo.DataFrame.prototype) as object
-  const { sortValues } = base as DataFrame
-  const mended: PropertyDescriptorMap = {
-    sortValues: method(function (this: DataFrame, ...given: Parameters<typeof sortValues>) {
-      if (this.shape[0] > 0) return sortValues.apply(this, given)
-      return given[1]?.inplace ? undefined : emptyFrame(this.columns)
-    }),
-    toCSV: method(function (this: DataFrame, options?: CsvOptions) {
+function mendShown(danfo: Danfo): void {
+  replace(danfo.DataFrame, {
+    toCSV(this: Table, options?: CsvOptions) {
       return csvOf(columnsOf(this), options)
-    }),
-    describe: method(function (this: DataFrame) {
-      return describe(columnsOf(this))
-    }),
-    [Symbol.for('Jupyter.display')]: method(function (this: DataFrame) {
+    },
+    [SHOWS](this: Table) {
       return display(columnsOf(this))
-    }),
-    toJSON: method((danfo.DataFrame.prototype as { toJSON: unknown }).toJSON),
-  }
-  for (const target of [base, danfo.DataFrame.prototype]) Object.defineProperties(target, mended)
-  mendGroups(base, emptyFrame, missing)
-}
-
-const method = (value: unknown): PropertyDescriptor => ({ value, writable: true, configurable: true })
-
-/** count, mean, standard deviation (n − 1), least, median, greatest of every numeric column; missing values are left out. */
-function describe(columns: Record<string, Cell[]>): DataFrame {
-  const out: Record<string, Cell[]> = { statistic: ['count', 'mean', 'std', 'min', 'median', 'max'] }
-  for (const [name, cells] of Object.entries(columns)) {
-    const values = cells.filter((cell): cell is number => typeof cell === 'number' && !Number.isNaN(cell))
-    if (!values.length) continue
-    values.sort((a, b) => a - b)
-    const n = values.length
-    const mean = values.reduce((sum, value) => sum + value, 0) / n
-    const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
-    const median = n % 2 ? values[n >> 1] : (values[n / 2 - 1] + values[n / 2]) / 2
-    out[name] = [n, mean, n > 1 ? Math.sqrt(squares / (n - 1)) : null, values[0], median, values[n - 1]]
-  }
-  return frame(out)
+    },
+    toJSON: danfo.DataFrame.prototype.toJSON as never,
+  })
+  replace(danfo.Series, {
+    toCSV(this: Column, options?: CsvOptions) {
+      return csvOf({ [this.columns[0]]: this.values }, options)
+    },
+    toJSON: danfo.Series.prototype.toJSON as never,
+  })
 }
 
 const escaped = (cell: string) =>

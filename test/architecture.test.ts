@@ -44,7 +44,7 @@ const TYPESCRIPT: Rule[] = [
   rule('src/expect\\.ts', [BASE], 'checks need errors only'),
   rule('src/native/', [BASE], 'the binding knows the addon, errors and checks'),
   rule('src/model/', [BASE], 'files of models are read and checked without the engine'),
-  rule('src/(frames|frames-groups)\\.ts', [BASE, 'src/frames'], 'frames are the one door to danfojs'),
+  rule('src/frames(\\.ts|/)', [BASE, 'src/frames'], 'frames are the one door to danfojs'),
   rule('src/(progress|sampling)\\.ts', [BASE], 'small and alone'),
   rule('src/policies/', [BASE, 'src/native/'], 'a policy is options and a struct'),
   rule(
@@ -101,7 +101,7 @@ const INCLUDES: Rule[] = [
 const PACKAGES: Record<string, RegExp> = {
   zeromq: /^(kernel\/wire|test)\//,
   tslab: /^(kernel\/cell|test)\//,
-  'danfojs-node': /^(src\/frames(-groups)?\.ts|test\/)/,
+  'danfojs-node': /^(src\/frames(\.ts|\/)|test\/)/,
   commander: /^(src\/cli|kernel)\//,
   'cli-progress': /^src\/progress\.ts/,
   'playwright-core': /^test\//,

@@ -32,7 +32,8 @@ export function numbers(value: object): Bundle | undefined {
   const text = (one: number | bigint) => numberText(one, DIGITS) + (typeof one === 'bigint' ? 'n' : '')
   const edge = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => text(all[from + i])).join(', ')
   const ends = `[ ${edge(0, EDGE)}, …, ${edge(all.length - EDGE, all.length)} ]`
-  const statistics = typeof all[0] === 'bigint' ? ofBigInts(all as ArrayLike<bigint>) : ofNumbers(all as ArrayLike<number>)
+  const statistics =
+    typeof all[0] === 'bigint' ? ofBigInts(all as ArrayLike<bigint>) : ofNumbers(all as ArrayLike<number>)
   return { 'text/plain': `${name}(${shape.join(' × ')}) ${ends}\n  ${statistics}` }
 }
 

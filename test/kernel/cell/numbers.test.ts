@@ -10,7 +10,17 @@ const summary = (value: object) => String(numbers(value)?.['text/plain']).split(
 
 describe('numbers for people', () => {
   it('whole numbers are whole', () => {
-    for (const whole of [0, -7, 12345678, 20251231, 123456789012, 2 ** 53, -(2 ** 53), 1767139200123456789n, 2n ** 200n])
+    for (const whole of [
+      0,
+      -7,
+      12345678,
+      20251231,
+      123456789012,
+      2 ** 53,
+      -(2 ** 53),
+      1767139200123456789n,
+      2n ** 200n,
+    ])
       assert.equal(numberText(whole, 3), String(whole))
     assert.equal(cellsOf(20251231), '20251231')
     assert.equal(cellsOf(1767139200123456789n), '1767139200123456789')
