@@ -24,6 +24,8 @@ struct LinearKernels {
                     float* y, int64_t y_stride);
   void (*gemm_f32)(const float* w, const float* x, int64_t x_stride, int64_t rows, int64_t k, int64_t tiles, float* y,
                    int64_t y_stride);
+  // `tiles` packed tiles of bfloat16 as packed float32: to[tiles][k][16].
+  void (*widen_bf16)(const uint16_t* w, int64_t k, int64_t tiles, float* to);
   // y = x / sqrt(mean(x^2) + eps) * w; y may be x.
   void (*rms_norm)(const float* x, const float* w, int64_t n, float eps, float* y);
   // Rotates pairs (x[2i], x[2i + 1]) of each head by angles [pairs][2] = cos, sin; heads lie head_dim apart.

@@ -35,12 +35,35 @@ Products::Products(zs_engine& engine, const Architecture& architecture, const st
     : engine_(engine), linear_(*engine.linear), activation_(linear_.*architecture.activation) {
   bf16_ = matrices[0]->bf16;
   library_ = make_library(engine, bf16_);
+  if (bf16_ && !library_) {
+    widened_ = true;
+    library_ = make_library(engine, false);
+  }
   for (const Matrix* w : matrices) {
     const int64_t tiles = std::min(library_tiles(w->tiles), w->tiles);
     if (library_ && !library_->plan({library_rows(w->k), w->k, tiles})) library_.reset();
   }
   const int64_t floats = std::max(kLibraryRows * kLibraryTiles, kExactRows * kOwnTiles) * kTile;
-  for (int i = 0; i < engine.pool.threads(); ++i) scratch_.emplace_back(floats);
+  int64_t weights = 0;
+  for (const Matrix* w : matrices)
+    if (bf16_) weights = std::max(weights, w->k * kTile * (widened_ && library_ ? kLibraryTiles : kManyTiles));
+  scratch_.resize(static_cast<size_t>(engine.pool.threads()));
+  for (Scratch& own : scratch_) {
+    own.results.need(floats);
+    own.weights.need(weights);
+  }
+}
+
+const float* Products::float_tiles(const Matrix& w, const Block& b, int thread) {
+  const void* from = w.tile(b.tile);
+  if (!w.bf16) return static_cast<const float*>(from);
+  Scratch& own = scratch_[static_cast<size_t>(thread)];
+  if (own.held != from || own.held_tiles != b.tiles) {
+    linear_.widen_bf16(static_cast<const uint16_t*>(from), w.k, b.tiles, own.weights.data());
+    own.held = from;
+    own.held_tiles = b.tiles;
+  }
+  return own.weights.data();
 }
 
 void Products::run(const Product& product, const zs_call* call) {
@@ -71,17 +94,17 @@ void Products::own_block(const Product& p, const Block& b, int thread) {
   const float* x = static_cast<const float*>(p.x) + b.row * w.k;
   const bool direct = p.then == Then::kStore;
   float* y = direct ? static_cast<float*>(p.y) + b.row * p.y_stride + b.tile * kTile
-                    : scratch_[static_cast<size_t>(thread)].data();
+                    : scratch_[static_cast<size_t>(thread)].results.data();
   const int64_t stride = direct ? p.y_stride : b.tiles * kTile;
   const void* tile = w.tile(b.tile);
   if (w.bf16 && b.rows == 1)
     linear_.gemv_bf16(static_cast<const uint16_t*>(tile), x, w.k, b.tiles, y);
-  else if (w.bf16)
+  else if (w.bf16 && b.rows <= kFewRows)
     linear_.gemm_bf16(static_cast<const uint16_t*>(tile), x, w.k, b.rows, w.k, b.tiles, y, stride);
   else if (b.rows == 1)
     linear_.gemv_f32(static_cast<const float*>(tile), x, w.k, b.tiles, y);
   else
-    linear_.gemm_f32(static_cast<const float*>(tile), x, w.k, b.rows, w.k, b.tiles, y, stride);
+    linear_.gemm_f32(float_tiles(w, b, thread), x, w.k, b.rows, w.k, b.tiles, y, stride);
   if (!direct) finish(p, b, y, stride, false);
 }
 
@@ -119,16 +142,18 @@ void Products::by_library(const Product& p, const zs_call* call) {
              static_cast<long long>(b.tiles * kTile));
     }
   std::atomic<bool> failed{false};
-  const size_t element = bf16_ ? 2 : 4;
+  const bool halves = rounded(p.rows);
+  const size_t element = halves ? 2 : 4;
   const bool whole = engine_.pool.run(row_blocks * columns, call, [&](int64_t unit, int thread) {
     const int64_t row_block = unit % row_blocks, column = unit / row_blocks;
     const Block b = block_of(row_block, column);
     const void* x = static_cast<const char*>(p.x) + static_cast<size_t>(b.row * w.k) * element;
-    float* y = scratch_[static_cast<size_t>(thread)].data();  // the library wants rows side by side
-    if (!library_->run(*plans[row_block == row_blocks - 1][column == columns - 1], x, w.tile(b.tile), y, thread))
+    float* y = scratch_[static_cast<size_t>(thread)].results.data();  // the library wants rows side by side
+    const void* weights = widened_ ? float_tiles(w, b, thread) : w.tile(b.tile);
+    if (!library_->run(*plans[row_block == row_blocks - 1][column == columns - 1], x, weights, y, thread))
       failed.store(true, std::memory_order_relaxed);
     else
-      finish(p, b, y, b.tiles * kTile, bf16_);
+      finish(p, b, y, b.tiles * kTile, halves);
   });
   if (failed)
     fail(ZS_INTERNAL, "%s failed in a matrix product: build with `npm run build -- --portable`", library_name());

@@ -37,7 +37,9 @@ class Products {
   // `matrices`: all that will be multiplied with many rows.
   Products(zs_engine& engine, const Architecture& architecture, const std::vector<const Matrix*>& matrices);
 
-  bool rounded(int64_t rows) const { return library_ && bf16_ && rows > kFewRows; }
+  // Whether the library wants so many rows of x rounded to bfloat16. Where the CPU does not multiply that, weights are widened instead,
+  // block by block: many rows then take as long as with float32 weights.
+  bool rounded(int64_t rows) const { return library_ && bf16_ && !widened_ && rows > kFewRows; }
   // Rows that x must have room for.
   static int64_t padded(int64_t rows) { return (rows + 15) / 16 * 16; }
 
@@ -52,13 +54,22 @@ class Products {
   void by_library(const Product& product, const zs_call* call);
   void own_block(const Product& product, const Block& block, int thread);
   void finish(const Product& product, const Block& block, const float* values, int64_t stride, bool bf16) const;
+  // Weights of a block as float32: as they are, or widened into the thread's memory.
+  const float* float_tiles(const Matrix& w, const Block& block, int thread);
+
+  struct Scratch {
+    Buffer results;  // of a block
+    Buffer weights;  // of a block, widened
+    const void* held = nullptr;
+    int64_t held_tiles = 0;  // what `weights` holds
+  };
 
   zs_engine& engine_;
   const LinearKernels& linear_;
   decltype(LinearKernels::swiglu) activation_;
-  bool bf16_ = false;
+  bool bf16_ = false, widened_ = false;
   std::unique_ptr<Library> library_;
-  std::vector<Buffer> scratch_;  // of each thread
+  std::vector<Scratch> scratch_;  // of each thread
 };
 
 }  // namespace zs

@@ -47,8 +47,8 @@ void against_doubles() {
         for (zs_isa isa : instruction_sets()) {
           const Engine engine(2, isa);
           const Model model(engine, tiny, weights);
-          // With many rows bfloat16 weights may meet inputs rounded to bfloat16.
-          const double near = 2e-4, many = weights == ZS_BF16 ? 0.1 : near;
+          // With many rows bfloat16 weights may meet inputs rounded to bfloat16, where the CPU multiplies that; elsewhere they are widened.
+          const double near = 2e-4, many = weights == ZS_BF16 && isa == ZS_ISA_AVX512 ? 0.1 : near;
           for (int prompt : {1, 7, 8, 9, 37}) {
             Cache cache(engine, tiny.cache_config());
             size_t at = 0;

@@ -106,10 +106,7 @@ export function modelOptions(command: Command): Command {
   return command
     .option('--model <name or path>', 'a known model or a GGUF file', 'smollm2-135m')
     .addOption(
-      new Option('--weights <type>', 'how weights are held (default: bfloat16 where the CPU has it)').choices([
-        'float32',
-        'bfloat16',
-      ]),
+      new Option('--weights <type>', 'how weights are held (default: bfloat16)').choices(['float32', 'bfloat16']),
     )
     .addOption(
       new Option('--storage <type>', 'how keys and values are kept (default: like the weights)').choices([...STORAGES]),

@@ -149,11 +149,11 @@ void heads(const DecodeTask& task, int32_t first, int way) {
       }
 }
 
-// The same, by the way of fetching that is quickest for this storage and so many heads. Batches after a group's first find the chunk in
-// the cache.
+// The same, by the way of fetching that is quickest for this storage and so many heads. Not for batches after a group's first, which find
+// the chunk in the cache, nor for short chunks, of which hardly anything would be fetched but what comes after them.
 template <class Storage, int G>
 void tried(const DecodeTask& task, int32_t first) {
-  if (first) return heads<Storage, G>(task, first, kOwn);
+  if (first || task.chunk.slots < kChunk / 4) return heads<Storage, G>(task, first, kOwn);
   static Trials<kFetchWays> trials;
   thread_local typename Trials<kFetchWays>::Turn turn;
   const int way = trials.start(turn);

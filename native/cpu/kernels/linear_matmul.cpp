@@ -94,6 +94,12 @@ void gemm_f32(const float* w, const float* x, int64_t x_stride, int64_t rows, in
               int64_t y_stride) {
   gemm(w, x, x_stride, rows, k, tiles, y, y_stride);
 }
+void widen_bf16(const uint16_t* w, int64_t k, int64_t tiles, float* to) {
+  for (int64_t at = 0; at < tiles * k * kTile; at += 2 * kLanes) {
+    store(to + at, load_bf16_even(w + at));
+    store(to + at + kLanes, load_bf16_odd(w + at));
+  }
+}
 
 }  // namespace ZS_ISA
 }  // namespace zs

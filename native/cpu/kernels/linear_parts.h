@@ -14,6 +14,7 @@ void gemm_bf16(const uint16_t* w, const float* x, int64_t x_stride, int64_t rows
                int64_t y_stride);
 void gemm_f32(const float* w, const float* x, int64_t x_stride, int64_t rows, int64_t k, int64_t tiles, float* y,
               int64_t y_stride);
+void widen_bf16(const uint16_t* w, int64_t k, int64_t tiles, float* to);
 const LinearKernels* linear_kernels_table();
 
 }  // namespace ZS_ISA

@@ -71,7 +71,7 @@ double log_sum_exp(const float* x, int64_t n) {
   return static_cast<double>(highest) + std::log(total[0]);
 }
 
-constexpr LinearKernels kTable = {gemv_bf16, gemv_f32, gemm_bf16, gemm_f32,   rms_norm,
+constexpr LinearKernels kTable = {gemv_bf16, gemv_f32, gemm_bf16, gemm_f32,   widen_bf16, rms_norm,
                                   rope,      swiglu,   add,       round_bf16, log_sum_exp};
 
 }  // namespace
