@@ -6,6 +6,7 @@ import { budgetsOf, type Budgets } from './budgets.js'
 import { flag, integer, invalid, oneOf, options as checked } from './expect.js'
 import { ZslabError } from './errors.js'
 import type { LoadedModel } from './loaded-model.js'
+import type { Message } from './model/index.js'
 import { HeldCache } from './native-cache.js'
 import { native } from './native/binding.js'
 import { withCall, type CallOptions } from './native/call.js'
@@ -36,6 +37,19 @@ export interface Fed {
 
 export type TextOrIds = string | ArrayLike<number>
 
+/** A chat whose turns this session has read. */
+export interface Conversation {
+  /** The chat template's text up to where the last answer begins. */
+  transcript: string
+  /** All messages before that answer. */
+  asked: readonly Message[]
+  answer: string
+  /** The answer ends before the token that was chosen last: an end token, or the beginning of a stop string. */
+  complete: boolean
+  /** What an abort left unread of the turn. */
+  unread: Int32Array
+}
+
 interface State {
   cache: HeldCache
   /** This reading's own; copied where the reading is. */
@@ -45,8 +59,7 @@ interface State {
   logits: Float32Array | undefined
   /** Chosen but not yet read by the model. */
   unfed: number | undefined
-  transcript: string | undefined
-  messages: readonly { role: string; content: string }[]
+  conversation: Conversation | undefined
 }
 
 /** The rows that zsmerge's default decay looks back on: smallest W with 0.98^W < 1e-7. */
@@ -88,8 +101,7 @@ export class Reading {
       seqLen: 0,
       logits: undefined,
       unfed: undefined,
-      transcript: undefined,
-      messages: [],
+      conversation: undefined,
     })
   }
 
@@ -154,20 +166,20 @@ export class Reading {
     return this.state.logits
   }
 
-  /** Marks `id` as chosen but not yet read by the model. */
-  choose(id: number): void {
+  /** Marks `id` as chosen but not yet read by the model; undefined: none is. */
+  choose(id: number | undefined): void {
     this.state = { ...this.state, unfed: id }
   }
 
-  remember(transcript: string | undefined, messages: State['messages']): void {
-    this.state = { ...this.state, transcript, messages }
+  remember(conversation: Conversation): void {
+    this.state = { ...this.state, conversation }
   }
 
   /** Feeds `ids` (after a token that was chosen and left unread), as prompt or in chunks. */
   async feed(given: Int32Array, options: CallOptions = {}): Promise<void> {
     const { unfed } = this.state
     const ids = unfed === undefined ? given : Int32Array.from([unfed, ...given])
-    this.checkLength(ids.length)
+    this.checkLength(given.length)
     if (this.seqLen === 0) {
       await this.feedOnce({ ids, shareOf: ids.length }, options, true)
     } else {
@@ -184,16 +196,19 @@ export class Reading {
     }
   }
 
-  checkLength(more: number): void {
+  /** Errors: 'invalid' where `more` tokens, after `unfed`, are none or do not fit into the model's context. */
+  checkLength(more: number, unfed = this.state.unfed): void {
     const { context } = this.model.description
-    if (more === 0) throw new ZslabError('invalid', 'the prompt is empty: expected at least one token; give some text')
-    if (this.seqLen + more > context) {
-      const so = this.seqLen ? ` after the ${this.seqLen} that the session has read` : ''
-      throw new ZslabError(
-        'invalid',
-        `the prompt has ${more} tokens${so}, but the context of ${this.model.name} holds ${context}: shorten it by ${this.seqLen + more - context} tokens`,
-      )
-    }
+    const { name } = this.model
+    const held = this.seqLen + (unfed === undefined ? 0 : 1)
+    if (more === 0 && unfed === undefined)
+      throw new ZslabError('invalid', 'the prompt is empty: expected at least one token; give some text')
+    if (held + more <= context) return
+    // Positions are absolute under every policy, so room in the cache is none in the context.
+    const full = `the context of ${name} is full: it holds ${context} tokens, also under policies that keep fewer, and this session has read or written ${held}: start a new session with a shorter text`
+    const so = held ? ` after the ${held} that the session has read or written` : ''
+    const tooLong = `the prompt has ${more} tokens${so}, but the context of ${name} holds ${context}: shorten it by ${held + more - context} tokens`
+    throw new ZslabError('invalid', more === 0 || held >= context ? full : tooLong)
   }
 
   /** One native call, logged; the state changes only if it succeeds. */
@@ -239,11 +254,11 @@ export class Reading {
 
   /** The same tokens under `policy`: from the kept queries where only a prompt was read, else by reading everything again. */
   async underPolicy(policy: Policy, trace: boolean, call: CallOptions): Promise<Reading> {
-    const { log, seqLen, logits, unfed, transcript, messages } = this.state
+    const { log, seqLen, logits, unfed, conversation } = this.state
     if (log.length === 1 && this.forkable) {
       try {
         const cache = await this.state.cache.forkPolicy(policy, undefined, trace, call)
-        const state = { cache, log: [...log], seqLen, logits, unfed, transcript, messages }
+        const state = { cache, log: [...log], seqLen, logits, unfed, conversation }
         return new Reading(this.model, policy, this.storage, trace, false, state)
       } catch (error) {
         if (!(error instanceof ZslabError) || error.code !== 'unsupported') throw error
@@ -256,7 +271,7 @@ export class Reading {
         for (const part of cut(fed, policy.native.chunk)) await replayed.feedOnce(part, { signal: call.signal }, true)
         call.progress?.({ done: (done += fed.ids.length), total: seqLen })
       }
-      replayed.state = { ...replayed.state, unfed, transcript, messages }
+      replayed.state = { ...replayed.state, unfed, conversation }
       return replayed
     } catch (error) {
       replayed.dispose()

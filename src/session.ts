@@ -1,7 +1,8 @@
 /** What users hold: models, sessions, generations and runs. They refer to one another, so they live together and delegate. */
 import { flag, invalid, options as checked } from './expect.js'
 import { ZslabError } from './errors.js'
-import { generate, type GenerateOptions, type Prompt } from './generate/generate.js'
+import type { Prompt } from './generate/conversation.js'
+import { generate, type GenerateOptions } from './generate/generate.js'
 import { score, type Score, type ScoreOptions } from './generate/score.js'
 import { TokenStream } from './generate/stream.js'
 import { shadow, type Shadow } from './inspect/shadow.js'

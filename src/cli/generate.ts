@@ -1,7 +1,7 @@
 /** `npx zslab generate`: text from a model under a cache policy. */
 import { Command } from 'commander'
 import type { Storage } from '../native/engine.js'
-import type { Prompt } from '../generate/generate.js'
+import type { Prompt } from '../generate/conversation.js'
 import { summary } from '../trace/display.js'
 import { dump } from './dump.js'
 import {

@@ -1,15 +1,12 @@
 /** session.generate(): from one prompt on one reading to tokens, and what a run is made of. */
 import { flag, integer, invalid, options as checked } from '../expect.js'
-import { ZslabError } from '../errors.js'
-import type { Message } from '../model/index.js'
 import { bar, interruptible } from '../progress.js'
 import { logProb, sampler, samplingOf, type Sampling, type SamplingOptions } from '../sampling.js'
-import type { Reading, TextOrIds } from '../reading.js'
+import type { Reading } from '../reading.js'
 import type { Generated, Stopped } from '../trace/run.js'
+import { NOTHING, turnOf, type Prompt } from './conversation.js'
 import type { Token } from './stream.js'
 import { OutputText, stopsOf } from './text.js'
-
-export type Prompt = TextOrIds | { messages: readonly Message[] }
 
 export interface GenerateOptions extends SamplingOptions {
   /** At most so many tokens (default 256). */
@@ -68,11 +65,12 @@ async function run(
 ): Promise<Generated> {
   const outer = interruptible(settings.signal)
   const signal = outer ? AbortSignal.any([outer, left]) : left
-  const { ids, transcript, messages } = await promptOf(reading, prompt)
-  if (ids.length || reading.seqLen === 0)
-    reading.checkLength(ids.length && ids.length + (reading.current.unfed === undefined ? 0 : 1))
+  const turn = await turnOf(reading, prompt)
+  const { ids } = turn
   const { tokenizer } = reading.model
-  const output = new OutputText(tokenizer.stream({ skipSpecial: true }), settings.stops)
+  const unfed = turn.instead ? undefined : reading.current.unfed
+  if (ids.length || unfed !== undefined || reading.seqLen === 0) reading.checkLength(ids.length, unfed)
+  const output = new OutputText(tokenizer, settings.stops)
   const drawn = bar('reading', settings.progress === undefined || settings.progress === true, 'tokens')
   const report = (stage: 'prefill' | 'decode', done: number, total: number) => {
     if (typeof settings.progress === 'function') settings.progress({ stage, done, total })
@@ -84,11 +82,17 @@ async function run(
   let prefillMs = 0
   let stopped: Stopped | undefined
   let logStart = reading.log.length
+  let read = false
+  /** Characters of the answer before the last token. */
+  let said = 0
+  const seen = reading.seqLen
   try {
-    if (ids.length || reading.current.unfed !== undefined) {
+    reading.choose(unfed)
+    if (ids.length || unfed !== undefined) {
       const progress = (p: { done: number; total: number }) => report('prefill', p.done, p.total)
       await reading.feed(ids, { signal, progress })
     }
+    read = true
     prefillMs = performance.now() - started
     logStart = reading.log.length - 1
     const pick = sampler(settings.sampling)
@@ -96,9 +100,10 @@ async function run(
       const logits = reading.lastLogits()
       const id = pick(logits)
       reading.choose(id)
+      said = output.text.length
       const token = { id, text: output.push(id), logprob: logProb(logits, id) }
       chosen.push(token)
-      if (tokenizer.ends.has(id) && !settings.ignoreEos) stopped = 'eos'
+      if (turn.ends.has(id) && !settings.ignoreEos) stopped = 'eos'
       else if (output.stopped) stopped = 'stop'
       else if (chosen.length >= settings.maxTokens) stopped = 'length'
       else if (reading.seqLen >= reading.model.description.context) stopped = 'context'
@@ -113,13 +118,20 @@ async function run(
   } catch (error) {
     if (!signal.aborted) throw error
     stopped = 'aborted'
-    output.end()
   } finally {
     drawn.stop()
-  }
-  if (transcript !== undefined) {
-    const answer = tokenizer.decode(chosen.map((token) => token.id))
-    reading.remember(transcript + answer, [...messages, { role: 'assistant', content: output.text }])
+    output.end()
+    const unread = read ? NOTHING : ids.slice(Math.max(0, reading.seqLen - seen - (unfed === undefined ? 0 : 1)))
+    // A turn of which nothing was read did not take place.
+    if (turn.conversation && (read || unread.length < ids.length)) {
+      const { answer, complete } = turn.conversation
+      reading.remember({
+        ...turn.conversation,
+        answer: answer + output.text,
+        complete: chosen.length ? output.text.length <= said : complete,
+        unread,
+      })
+    }
   }
   return {
     prompt: Array.from(ids),
@@ -132,35 +144,4 @@ async function run(
     prefillMs,
     stepMs,
   }
-}
-
-/** The ids to read for `prompt`; for messages also what the conversation then looks like as text. */
-async function promptOf(reading: Reading, prompt: Prompt | undefined) {
-  const { messages: before, transcript: heard } = reading.current
-  if (prompt === undefined || (prompt === '' && reading.seqLen > 0)) {
-    if (reading.seqLen === 0)
-      throw new ZslabError('invalid', 'the session is empty: give generate() a prompt, or prefill one first')
-    return { ids: new Int32Array(0), transcript: undefined, messages: before }
-  }
-  if (typeof prompt !== 'object' || prompt === null || !('messages' in prompt))
-    return { ids: reading.idsOf(prompt), transcript: undefined, messages: [] }
-  checked('prompt', prompt, ['messages'])
-  const rendered = (messages: readonly Message[]) => reading.model.file.chat(messages)
-  if (reading.seqLen === 0) {
-    const text = await rendered(prompt.messages)
-    return { ids: reading.idsOf(text), transcript: text, messages: prompt.messages }
-  }
-  if (heard === undefined)
-    throw new ZslabError(
-      'invalid',
-      'messages need a session that is empty or whose turns so far were messages: append the text instead',
-    )
-  const messages = [...before, ...prompt.messages]
-  const text = await rendered(messages)
-  if (!text.startsWith(heard))
-    throw new ZslabError(
-      'unsupported',
-      "the model's chat template rewrites earlier turns, so a further turn cannot be appended: start a new session with all messages",
-    )
-  return { ids: reading.idsOf(text.slice(heard.length)), transcript: text, messages }
 }

@@ -12,7 +12,8 @@ export class TokenStream<Result> implements PromiseLike<Result>, AsyncIterable<T
   private readonly result: Promise<Result>
   private readonly leave = new AbortController()
   private ended = false
-  private wake: () => void = () => undefined
+  private readers = 0
+  private waiting: (() => void)[] = []
 
   /** `work` hands out tokens as they come and stops early when `left` is aborted. */
   constructor(work: (emit: (token: Token) => void, left: AbortSignal) => Promise<Result>) {
@@ -26,6 +27,11 @@ export class TokenStream<Result> implements PromiseLike<Result>, AsyncIterable<T
     })
     // Whoever only iterates hears of a failure there.
     this.result.catch(() => undefined)
+  }
+
+  /** Every reader that waits sees what is new. */
+  private wake(): void {
+    for (const go of this.waiting.splice(0)) go()
   }
 
   then<A = Result, B = never>(
@@ -43,18 +49,19 @@ export class TokenStream<Result> implements PromiseLike<Result>, AsyncIterable<T
     return this.result.finally(done)
   }
 
-  /** Tokens as they come. Leaving the loop early stops the generation. */
+  /** All tokens, as they come, for every reader. When the last reader leaves its loop early, the generation stops. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Token, void> {
     let at = 0
+    this.readers++
     try {
       for (;;) {
         if (at < this.tokens.length) yield this.tokens[at++]
         else if (this.ended) break
-        else await new Promise<void>((resolve) => (this.wake = resolve))
+        else await new Promise<void>((resolve) => this.waiting.push(resolve))
       }
       await this.result
     } finally {
-      if (!this.ended) {
+      if (--this.readers === 0 && !this.ended) {
         this.leave.abort()
         await this.result.catch(() => undefined)
       }

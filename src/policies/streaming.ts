@@ -13,7 +13,8 @@ export interface StreamingOptions {
 
 export const definition = define<StreamingOptions>({
   name: 'streaming',
-  about: 'attention sinks and the newest tokens, nothing else',
+  about:
+    'attention sinks and the newest tokens, nothing else; like every policy it ends with the context: positions are absolute',
   options: { budget, sink, chunk },
   presets: { '': { budget: 0.2, sink: 4, chunk: 256 } },
   parameters: { sink: ['int32', (o) => o.sink] },
@@ -25,7 +26,10 @@ export const definition = define<StreamingOptions>({
 }`,
 })
 
-/** budget in slots per kv head or as a share of the first prompt; sink in slots (default 4). Keys keep their rotation. */
+/**
+ * budget in slots per kv head or as a share of the first prompt; sink in slots (default 4). Keys keep their rotation and positions
+ * are absolute, so a text ends with the model's context, as under every policy.
+ */
 export function streaming(options: Partial<StreamingOptions> = {}): Policy {
   return makePolicy(definition, options)
 }

@@ -144,6 +144,23 @@ describe('session', function () {
     session.dispose()
   })
 
+  it('says that the context is full, whichever policy, and what a prompt has too much', async () => {
+    for (const policy of [fullCache(), streaming({ budget: 64 })]) {
+      const session = model.session({ policy })
+      const run = await session.generate(Array(2040).fill(40), { ...more, maxTokens: 100 })
+      assert.equal(run.stopped, 'context')
+      const full = /context of .* is full: it holds 2048 tokens.* read or written 2049: start a new session/
+      await assert.rejects(Promise.resolve(session.generate()), full)
+      await assert.rejects(session.step(40), full)
+      await assert.rejects(session.append('more'), full)
+      await assert.rejects(session.score('more'), full)
+      session.dispose()
+    }
+    const session = model.session()
+    await session.prefill(Array(2000).fill(40))
+    await assert.rejects(session.append(Array(50).fill(40)), /50 tokens after the 2000 .* holds 2048: shorten it by 2 /)
+  })
+
   it('says what is wrong', async () => {
     const says = (work: PromiseLike<unknown>, expected: RegExp) => assert.rejects(Promise.resolve(work), expected)
     await says(model.session().generate(''), /the prompt is empty/)

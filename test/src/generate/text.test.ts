@@ -1,10 +1,15 @@
 /** Stop strings: cut wherever they fall, nothing shown too early, all pieces together are the text. */
 import assert from 'node:assert/strict'
 import { OutputText, stopsOf } from '../../../src/generate/text.js'
-import type { TextStream } from '../../../src/model/index.js'
+import type { Tokenizer } from '../../../src/model/index.js'
 
-/** Tokens are pieces of text; id = index. */
-const fake = (pieces: string[]) => ({ push: (id: number) => pieces[id], end: () => '' }) as unknown as TextStream
+/** Tokens are pieces of text, those in <> control tokens; id = index. */
+const fake = (pieces: string[]) =>
+  ({
+    stream: () => ({ push: (id: number) => pieces[id], end: () => '' }),
+    isSpecial: (id: number) => /^<.*>$/.test(pieces[id]),
+    token: (id: number) => pieces[id],
+  }) as unknown as Tokenizer
 
 function all(pieces: string[], stops: string[]) {
   const output = new OutputText(fake(pieces), stops)
@@ -30,6 +35,15 @@ describe('text of a generation', () => {
   it('gives back what only looked like the beginning of one', () => {
     assert.deepEqual(all(['a', 'a', 'a', 'b'], ['aaaa']), { text: 'aaab', used: 4, stopped: false })
     assert.deepEqual(all(['aab', 'aa'], ['aabc']), { text: 'aabaa', used: 2, stopped: false })
+  })
+
+  it('control tokens are not part of it, but may be or be in stop strings', () => {
+    assert.deepEqual(all(['a', '<end>', 'b'], ['<end>']), { text: 'a', used: 2, stopped: true })
+    assert.deepEqual(all(['a', '<end>', 'b'], ['x']), { text: 'ab', used: 3, stopped: false })
+    assert.deepEqual(all(['word', '<end>', ' b'], ['d<end> b']), { text: 'wor', used: 3, stopped: true })
+    assert.deepEqual(all(['word', '<end>', ' c'], ['d<end> b']), { text: 'word c', used: 3, stopped: false })
+    assert.deepEqual(all(['a', '<one>', 'b', '<two>', 'c'], ['bc']), { text: 'a', used: 5, stopped: true })
+    assert.deepEqual(all(['a', '<one>', '<two>', 'c'], ['<one><two>', 'ac']), { text: 'a', used: 3, stopped: true })
   })
 
   it('every way of cutting a text into tokens gives the same', () => {
