@@ -1,8 +1,8 @@
 // One query row of each head of a group against one chunk of slots: every key and value is read once for all heads of a batch.
 // The chunk is one stream of bytes, keys then values then mostly the next chunk's keys, read strictly in order; lines are fetched as many
 // as are read, and a few more during the exponentials. Which way of fetching is quickest is tried on the machine itself: of what a plain
-// loop can read, one thread, kOwn reads 44-63% on an Intel with AVX-512 (80% and more of float32 on an AMD Zen 4), kStream 69-84%, kPages
-// 87-95%, kPagesNear 90-108%.
+// loop can read, one thread, kOwn reads 40-63% on an Intel with AVX-512 (80% and more of float32 on an AMD Zen 4), kStream 69-84%, kPages
+// 86-95%, kPagesNear 87-108%.
 #include "cpu/kernels/attention_parts.h"
 #include "cpu/trials.h"
 

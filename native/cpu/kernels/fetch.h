@@ -13,15 +13,15 @@ namespace ZS_ISA {
 
 constexpr int64_t kLine = 64;  // bytes of a cache line
 
-// kOwn leaves it to the CPU; kStream goes line by line into the second-level cache; kPages by four pages side by side, kPagesNear the
-// same into the first-level cache.
-enum Fetch { kOwn, kStream, kPages, kPagesNear, kFetchWays };
+// kOwn leaves it to the CPU; kStream goes line by line, kPages by four pages side by side, into the second-level cache; Near: into the first.
+enum Fetch { kOwn, kStream, kStreamNear, kPages, kPagesNear, kFetchWays };
 
 class Ahead {
  public:
-  // `from`: where reading starts; `distance`: bytes that kStream goes ahead.
-  Ahead(const void* from, int way, int64_t distance) : way_(way) {
-    const bool stream = way == kStream;
+  // `from`: where reading starts; `distance`: bytes that a stream goes ahead.
+  Ahead(const void* from, int way, int64_t distance)
+      : near_(way == kStreamNear || way == kPagesNear), any_(way != kOwn) {
+    const bool stream = way == kStream || way == kStreamNear;
     at_ = static_cast<const char*>(from) + (stream ? distance : kAtOnce * kPage);
     apart_ = stream ? kLine : kPage;
     step_ = stream ? kAtOnce * kLine : kLine;
@@ -29,9 +29,9 @@ class Ahead {
   }
   // To be called once for every four lines read. All pages of one piece of work may lie anywhere: fetching never faults.
   ZS_INLINE void four() {
-    if (way_ == kPagesNear) {
+    if (near_) {
       for (int i = 0; i < kAtOnce; ++i) prefetch_near(at_ + i * apart_);
-    } else if (way_ != kOwn) {
+    } else if (any_) {
       for (int i = 0; i < kAtOnce; ++i) prefetch(at_ + i * apart_);
     }
     at_ += step_;
@@ -45,7 +45,8 @@ class Ahead {
   static constexpr int64_t kPage = 4096, kAtOnce = 4;
   const char* at_;
   int64_t apart_, step_, jump_;
-  int32_t way_, left_ = kPage / kLine;
+  bool near_, any_;
+  int32_t left_ = kPage / kLine;
 };
 
 }  // namespace ZS_ISA
