@@ -21,7 +21,7 @@ export function kernelJson(main: string, displayName: string): Kernelspec {
     language: 'typescript',
     interrupt_mode: 'message',
     kernel_protocol_version: '5.5.0',
-    metadata: { debugger: false, [name]: { version } },
+    metadata: { debugger: false, supported_encryption: ['curve'], [name]: { version } },
   }
 }
 

@@ -47,8 +47,13 @@ async function input(prompt: unknown = '', { password = false }: { password?: bo
   try {
     return await runner.wait(answered)
   } finally {
-    inputs.delete(id)
+    if (inputs.delete(id)) send({ op: 'unasked', id })
   }
+}
+
+function answered(id: string, value: string): void {
+  inputs.get(id)?.(value)
+  inputs.delete(id)
 }
 
 const host = makeHost(comms, send, () => runner.signal, input)
@@ -93,7 +98,7 @@ process.on('unhandledRejection', report)
 process.on('uncaughtException', report)
 process.on('disconnect', () => process.exit())
 process.on('message', (message: ToCell) => {
-  if (message.op === 'input') inputs.get(message.id)?.(message.value)
+  if (message.op === 'input') answered(message.id, message.value)
   else if (message.op === 'exit') process.exit()
   else if (message.op === 'execute') void execute(message)
   else if (message.op === 'comm') void comm(message)

@@ -3,20 +3,27 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import Module, { createRequire, isBuiltin } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { types } from 'node:util'
 import { runInThisContext } from 'node:vm'
 import type { SideFile } from '../compiler/protocol.js'
 import { SCOPE, type CellScope } from '../compiler/transform.js'
 import { remember, type CellSource } from './errors.js'
 import type { ShippedPackage } from './package.js'
 import { positions } from './positions.js'
-import { isEsModule, locate, packageName } from './resolve.js'
+import { isEsModule, locate, locateImport, packageName } from './resolve.js'
 
 type Exports = Record<string, unknown>
 
 /** How code in one file reaches others. */
-export interface Home extends Pick<CellScope, 'import' | 'meta'> {
+export interface Home {
+  /** What its imports became. */
+  scope: Pick<CellScope, 'import' | 'require' | 'meta'>
+  /** Its own. */
   require: NodeJS.Require
 }
+
+/** Of packages with both forms `import` loads the ES module, `require` the other. */
+type Way = 'import' | 'require'
 
 export class Modules {
   /** ES modules by their URL. */
@@ -63,7 +70,7 @@ export class Modules {
   home(path = join(this.folder, 'cell.ts')): Home {
     const native = createRequire(path)
     const { resolve, cache, extensions, main } = native
-    const require = Object.assign((specifier: string) => this.require(specifier, path, native), {
+    const require = Object.assign((specifier: string) => this.require(specifier, path, native, 'require'), {
       resolve,
       cache,
       extensions,
@@ -72,10 +79,18 @@ export class Modules {
     const url = pathToFileURL(path).href
     const findUrl = (specifier: string) => {
       if (isBuiltin(specifier)) return specifier.startsWith('node:') ? specifier : `node:${specifier}`
-      return this.esModule(specifier, path, native) ?? pathToFileURL(resolve(specifier)).href
+      return (
+        this.esModule(specifier, path, native) ??
+        pathToFileURL(locateImport(dirname(path), specifier, native) ?? resolve(specifier)).href
+      )
     }
     const meta = { url, filename: path, dirname: dirname(path), resolve: findUrl }
-    return { require, import: (specifier) => this.import(String(specifier), path, native), meta }
+    const scope: Home['scope'] = {
+      import: (specifier) => this.import(String(specifier), path, native),
+      require: (specifier) => this.require(specifier, path, native, 'import'),
+      meta,
+    }
+    return { scope, require }
   }
 
   /** Loads what `require` would not find without waiting: ES modules, and files beside the notebook that may await. */
@@ -91,7 +106,7 @@ export class Modules {
     }
   }
 
-  private require(specifier: string, from: string, native: NodeJS.Require): unknown {
+  private require(specifier: string, from: string, native: NodeJS.Require, way: Way): unknown {
     const side = this.sidePath(dirname(from), specifier)
     if (side) {
       this.imported(side, from)
@@ -99,8 +114,13 @@ export class Modules {
     }
     const provided = this.provided.get(specifier)
     if (provided) return provided()
-    const url = this.esModule(specifier, from, native)
-    if (!url) return this.advised(specifier, () => native(specifier))
+    const url = this.esModule(specifier, from, native, way)
+    if (!url) {
+      const path =
+        way === 'import' && !isBuiltin(specifier) ? locateImport(dirname(from), specifier, native) : undefined
+      const found = this.advised(specifier, () => native(path ?? specifier) as unknown)
+      return types.isModuleNamespaceObject(found) ? interoperable(found as Exports) : found
+    }
     // A `require` that no static import announced reaches ES modules through node's own (node ≥ 20.19).
     return this.loaded.get(url) ?? interoperable(native(fileURLToPath(url)) as Exports)
   }
@@ -117,7 +137,8 @@ export class Modules {
     if (isBuiltin(specifier) || /^(data|file|node):/.test(specifier)) return import(specifier)
     const url = this.esModule(specifier, from, native)
     if (url) return import(url)
-    const path = this.advised(specifier, () => native.resolve(specifier))
+    const path =
+      locateImport(dirname(from), specifier, native) ?? this.advised(specifier, () => native.resolve(specifier))
     if (!/\.(json|node)$/.test(path)) return import(this.urlOf(path, from))
     const value = native(path) as unknown
     return { ...(typeof value === 'object' && value), default: value }
@@ -138,11 +159,11 @@ export class Modules {
   }
 
   /** The URL of an ES module, or undefined where `require` is the right way in. */
-  private esModule(specifier: string, from: string, native: NodeJS.Require): string | undefined {
+  private esModule(specifier: string, from: string, native: NodeJS.Require, way: Way = 'import'): string | undefined {
     if (this.shipsItself && specifier === this.shipped.name) return pathToFileURL(this.shipped.module).href
     if (isBuiltin(specifier)) return undefined
     if (/^(data|file):/.test(specifier)) return specifier
-    const path = locate(dirname(from), specifier, native)
+    const path = (way === 'import' ? locateImport : locate)(dirname(from), specifier, native)
     if (path === undefined) return undefined // `require` says what is wrong
     const url = this.urlOf(path, from)
     return isEsModule(path) ? url : undefined
@@ -162,7 +183,7 @@ export class Modules {
   }
 
   private imported(path: string, from: string): void {
-    this.importers.set(path, (this.importers.get(path) ?? new Set()).add(from.replace(/\.tsx?$/, '.js')))
+    this.importers.set(path, (this.importers.get(path) ?? new Set()).add(compiledPath(from)))
   }
 
   // ---------------------------------------------------------------- files beside the notebook
@@ -170,7 +191,7 @@ export class Modules {
   private sidePath(folder: string, specifier: string): string | undefined {
     if (!/^\.{0,2}\//.test(specifier) && !/^\.\.?$/.test(specifier)) return undefined
     const full = resolve(folder, specifier)
-    return [full, `${full}.js`, full.replace(/\.tsx?$/, '.js'), join(full, 'index.js')].find((p) => this.sides.has(p))
+    return [full, `${full}.js`, compiledPath(full), join(full, 'index.js')].find((p) => this.sides.has(p))
   }
 
   private side(path: string): Module {
@@ -221,6 +242,9 @@ export class Modules {
     return [module, run]
   }
 }
+
+/** Under which a file of TypeScript is found once it is compiled. */
+const compiledPath = (path: string) => path.replace(/\.([cm]?)tsx?$/, '.$1js')
 
 /** An ES module's namespace in the shape that TypeScript's CommonJS expects of one. */
 function interoperable(namespace: Exports): Exports {

@@ -1,5 +1,6 @@
 /** Text that cells print: process.stdout, process.stderr and console lead to the wire process, in order. */
 import { Writable } from 'node:stream'
+import { format } from 'node:util'
 import type { StreamName } from './protocol.js'
 
 /** Replaces the process's two output streams. `emit` is called within each write: whatever ends the process then, it was said. */
@@ -19,20 +20,30 @@ export function captureStreams(emit: (name: StreamName, text: string) => void): 
       if (done) process.nextTick(done)
       return true
     }
-    // As the real ones, it cannot be closed.
+    // As the real ones, it cannot be closed, but whoever waits for its end is told of one.
     stream.end = (...words: unknown[]) => {
       const [chunk] = words
       if (typeof chunk === 'string' || chunk instanceof Uint8Array) stream.write(chunk)
       const done = words.find((one) => typeof one === 'function') as (() => void) | undefined
-      if (done) process.nextTick(done)
+      process.nextTick(() => {
+        stream.emit('finish')
+        stream.emit('close')
+        done?.()
+      })
       return stream
     }
-    stream.destroy = () => stream
+    stream.destroy = () => {
+      process.nextTick(() => stream.emit('close'))
+      return stream
+    }
     // Not a terminal, but text that is shown as one would show it.
     Object.assign(stream, { fd: name === 'stdout' ? 1 : 2, isTTY: false, columns: 120, _type: 'pipe' })
     stream.on('error', () => undefined)
     Object.defineProperty(process, name, { value: stream, configurable: true, enumerable: true, writable: true })
   }
+  // By which node tells warnings, of the request that caused them.
+  ;(process as unknown as { _rawDebug: typeof console.error })._rawDebug = (...words) =>
+    void process.stderr.write(`${format(...words)}\n`)
 }
 
 function bytesOf(chunk: string | Uint8Array, encoding?: BufferEncoding): Uint8Array {

@@ -65,6 +65,8 @@ export type FromCell =
   | { op: 'stream'; name: StreamName; text: string; from?: number }
   | { op: 'publish'; type: string; content: Bundle; metadata?: Bundle; buffers?: Uint8Array[]; from?: number }
   | { op: 'input'; id: string; prompt: string; password: boolean; from?: number }
+  /** Nobody waits for the answer to this question any more. */
+  | { op: 'unasked'; id: string; from?: number }
   | { op: 'executed'; id: number; result: ExecuteResult }
   | { op: 'answer'; id: number; value: unknown }
 

@@ -5,7 +5,13 @@ import { dirname, extname, join } from 'node:path'
 
 type Table = Record<string, unknown>
 
-/** The file that `specifier` means in `folder`; undefined: there is none, or node's own. */
+/** The file that `import` finds; of packages with both forms that is the ES module. undefined: there is none, or node's own. */
+export function locateImport(folder: string, specifier: string, require?: NodeJS.Require): string | undefined {
+  const entry = importEntry(folder, specifier)
+  return entry !== undefined && existsSync(entry) ? entry : locate(folder, specifier, require)
+}
+
+/** The file that `require` finds, or `import` where it finds none; undefined: there is none, or node's own. */
 export function locate(
   folder: string,
   specifier: string,
@@ -35,14 +41,31 @@ export function isEsModule(path: string): boolean {
   }
 }
 
-/** The file that `import` finds for a package which `require` may not load. */
+/** The file that a package names for `import`. */
 function importEntry(from: string, specifier: string): string | undefined {
-  const [, name, rest] = /^((?:@[^/]+\/)?[^/]+)(\/.*)?$/.exec(specifier) ?? []
+  if (specifier.startsWith('#')) return ownEntry(from, specifier)
+  const name = packageName(specifier)
   const root = name && packageRoot(from, name)
   if (!root) return undefined
-  const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { exports?: unknown }
-  const target = condition(subpath(exports, `.${rest ?? ''}`))
+  const { exports } = manifestOf(root)
+  const target = condition(subpath(exports, `.${specifier.slice(name.length)}`))
   return target === undefined ? undefined : join(root, target)
+}
+
+/** What the nearest package.json names for itself. */
+function ownEntry(from: string, specifier: string): string | undefined {
+  for (let folder = from; ; folder = dirname(folder)) {
+    if (existsSync(join(folder, 'package.json'))) {
+      const target = condition(subpath(manifestOf(folder).imports, specifier))
+      if (target === undefined) return undefined
+      return target.startsWith('.') ? join(folder, target) : locateImport(folder, target)
+    }
+    if (dirname(folder) === folder) return undefined
+  }
+}
+
+function manifestOf(root: string): { exports?: unknown; imports?: unknown } {
+  return JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Table
 }
 
 /** The folder of the package that code in `from` finds under this name. */
@@ -58,13 +81,15 @@ function subpath(exports: unknown, path: string): unknown {
   if (typeof exports !== 'object' || exports === null || Array.isArray(exports))
     return path === '.' ? exports : undefined
   const table = exports as Table
-  if (!Object.keys(table).some((key) => key.startsWith('.'))) return path === '.' ? table : undefined
+  if (!Object.keys(table).some((key) => /^[.#]/.test(key))) return path === '.' ? table : undefined
   if (path in table) return table[path]
-  for (const [pattern, target] of Object.entries(table)) {
+  // The longest beginning decides.
+  for (const [pattern, target] of Object.entries(table).sort(([a], [b]) => b.indexOf('*') - a.indexOf('*'))) {
     const [before, after, more] = pattern.split('*')
     if (after === undefined || more !== undefined || !path.startsWith(before) || !path.endsWith(after)) continue
     const entry = condition(target)
-    if (entry) return entry.replaceAll('*', path.slice(before.length, path.length - after.length))
+    if (path.length < pattern.length) continue
+    return entry?.replaceAll('*', path.slice(before.length, path.length - after.length))
   }
   return undefined
 }
@@ -74,7 +99,7 @@ function condition(target: unknown): string | undefined {
   if (Array.isArray(target)) return target.map(condition).find((found) => found !== undefined)
   if (typeof target !== 'object' || target === null) return undefined
   for (const [name, value] of Object.entries(target))
-    if (['node', 'import', 'module-sync', 'default'].includes(name)) {
+    if (['node-addons', 'node', 'import', 'module-sync', 'default'].includes(name)) {
       const found = condition(value)
       if (found) return found
     }

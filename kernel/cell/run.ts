@@ -41,6 +41,8 @@ export class Runner {
   private readonly variables = variables()
   private readonly waits = new Waits()
   private readonly modules: Modules
+  /** The notebook's, whatever cells make of the working directory. */
+  private readonly folder = process.cwd()
   /** The cells that run now (subshells: several), with what ends each. */
   private readonly running = new Map<Turn, Run>()
   private files = 0
@@ -49,7 +51,7 @@ export class Runner {
     shipped: ShippedPackage,
     private readonly interrupts: () => Interrupts,
   ) {
-    this.modules = new Modules(process.cwd(), shipped, (source, home) => scopeOf(this.waits, source, home))
+    this.modules = new Modules(this.folder, shipped, (source, home) => scopeOf(this.waits, source, home))
   }
 
   /** What `specifier` imports, unless the notebook's folder has a package of that name. */
@@ -108,7 +110,7 @@ export class Runner {
     const cell: CellSource = { file: `cell-${++this.files}.ts`, label, source, position: positions(maps) }
     remember(cell)
     this.modules.updateSides(sideOutputs)
-    const path = join(process.cwd(), cell.file)
+    const path = join(this.folder, cell.file)
     const home = this.modules.home(path)
     await this.waits.wait(this.modules.preload(imports))
     // A function of its own, so that the cell may declare `require` and the like itself.
@@ -124,7 +126,7 @@ export class Runner {
       give: (name, value) => handOn(name, { value, writable: true }),
       share: (name, get, set) => handOn(name, { get, set }),
     }
-    await make(exports, names, home.require, scopeOf(this.waits, cell, home), path, process.cwd())()
+    await make(exports, names, home.require, scopeOf(this.waits, cell, home), path, this.folder)()
     if (lastExpression === undefined) return undefined
     const value = exports[lastExpression]
     exports[lastExpression] = undefined

@@ -46,7 +46,7 @@ export function scopeOf(waits: Waits, source: CellSource, home: Home): CellScope
     wait: (value, line, column) => (isThenable(value) ? waits.wait(value, note(line, column)) : value),
     each: (iterable, line, column) => eachOf(waits, iterable, note(line, column)),
     step: () => undefined,
-    ...home,
+    ...home.scope,
   }
 }
 

@@ -145,7 +145,9 @@ const OPEN = [1160, 1010]
 export function completeness(compiler: Compiler, code: string): Completeness {
   const errors = compiler.syntaxErrors(code)
   if (errors.length === 0) return { status: 'complete', indent: '' }
-  if (errors.some((one) => OPEN.includes(one))) return { status: 'incomplete', indent: '' }
+  if (errors.some(({ code }) => OPEN.includes(code))) return { status: 'incomplete', indent: '' }
+  // What is wrong before the end stays wrong, whatever follows.
   const { completed, indent = '' } = compiler.isComplete(code)
-  return { status: completed ? 'invalid' : 'incomplete', indent }
+  const open = !completed && errors[0].start >= code.trimEnd().length
+  return open ? { status: 'incomplete', indent } : { status: 'invalid', indent: '' }
 }

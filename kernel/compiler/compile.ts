@@ -84,11 +84,11 @@ export class Compiler {
     Compiler.tslab?.shared.doubt()
   }
 
-  /** Numbers of the syntax errors in `code`. */
-  syntaxErrors(code: string): number[] {
+  /** The syntax errors in `code`, the first one first. */
+  syntaxErrors(code: string): Pick<Diagnostic & { start: number }, 'code' | 'start'>[] {
     const { ScriptKind, ScriptTarget } = this.ts
     const file = this.ts.createSourceFile('cell.ts', code, ScriptTarget.Latest, false, ScriptKind.TS)
-    return parseErrors(file).map((one) => one.code)
+    return parseErrors(file)
   }
 
   /** Compiles `code`, given the declarations of the cells before it. */
@@ -263,11 +263,14 @@ function splitInlineMap(source: string): { text: string; map?: string } {
 
 /** `exports.a = void 0` at the top would empty a variable of an earlier cell even where this cell then fails. */
 function withoutPreamble(code: string): string {
-  return code.replace(/^(exports\.[\p{ID_Continue}$]+ = )+void 0;$/mu, '')
+  return code.replace(
+    /^(\s*Object\.defineProperty\(exports, "__esModule", .*\);\n)(exports\.[\p{ID_Continue}$]+ = )+void 0;$/mu,
+    '$1',
+  )
 }
 
 function sideFile(emitted: string, data: string, { imports, inner, outer }: Pass): SideFile {
   const path = sidePath(emitted)
-  const source = ['.ts', '.tsx'].map((ending) => path.replace(/\.js$/, ending)).find((one) => existsSync(one))
+  const source = ['ts', 'tsx'].map((ending) => path.replace(/js$/, ending)).find((one) => existsSync(one))
   return { path, data, source: source ?? path, imports, maps: { inner, outer } }
 }

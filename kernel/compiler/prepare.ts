@@ -22,7 +22,7 @@ export interface Prepared {
 const TAKEN = ['exports', '__cell', '__names']
 
 export function prepare(ts: TypeScript, code: string): Prepared {
-  const source = withoutExtras(code)
+  const source = withoutExtras(ts, code)
   const file = parse(ts, source, ts.ScriptKind.TS)
   const names = declaredNames(ts, file)
   const written = source === code ? file : ts.createSourceFile('cell.ts', code, file.languageVersion)
@@ -31,7 +31,9 @@ export function prepare(ts: TypeScript, code: string): Prepared {
   let text = source
   for (const { pos, end } of blanks(ts, file)) text = text.slice(0, pos) + blank(text.slice(pos, end)) + text.slice(end)
   // The converter shows the last expression.
-  if (isQuiet(ts, file.statements.at(-1), source)) text += '\n;void 0'
+  const last = file.statements.at(-1)
+  if (isQuiet(ts, last, source)) text += '\n;void 0'
+  else if (isGlobalThis(ts, last)) text += '\n;'
   return { text, file: written, unchecked, names, errors }
 }
 
@@ -45,11 +47,34 @@ const blank = (text: string) => text.replace(/[^\r\n]/g, ' ')
  * `import … with { … }` is of a newer TypeScript than the converter's, and no module needs to be told its type here; `#!` is no
  * longer at the start.
  */
-function withoutExtras(code: string): string {
-  const attributes = /^([ \t]*(?:import|export)\b[^'"`;]*(['"])[^'"\n]*\2[ \t]*)(with[ \t]*\{[^{}]*\})/gm
-  return code
-    .replace(/^#!.*/, blank)
-    .replace(attributes, (_, before: string, _quote, what: string) => before + blank(what))
+function withoutExtras(ts: TypeScript, code: string): string {
+  let text = code.replace(/^#!.*/, blank)
+  if (!ATTRIBUTES.test(text)) return text
+  // The first statement after attributes is read as a part of them: after each it is read anew.
+  for (let at = attributesIn(ts, text); at; at = attributesIn(ts, text))
+    text = text.slice(0, at.pos) + blank(text.slice(at.pos, at.end)) + text.slice(at.end)
+  return text
+}
+
+/** Stands in all that has attributes; elsewhere too at times. */
+const ATTRIBUTES = /\b(?:import|export)\b[^]*['"]\s*(?:\/[/*][^]*)?with\b/
+
+/** The first `with { … }` that follows an import or export. */
+function attributesIn(ts: TypeScript, text: string): { pos: number; end: number } | undefined {
+  const scanner = ts.createScanner(ts.ScriptTarget.Latest, true, ts.LanguageVariant.Standard, text)
+  for (const statement of parse(ts, text, ts.ScriptKind.TS).statements) {
+    if (!ts.isImportDeclaration(statement) && !ts.isExportDeclaration(statement)) continue
+    const { moduleSpecifier } = statement
+    if (!moduleSpecifier || !ts.isStringLiteral(moduleSpecifier)) continue
+    scanner.setTextPos(moduleSpecifier.end)
+    if (scanner.scan() !== ts.SyntaxKind.WithKeyword) continue
+    const pos = scanner.getTokenPos()
+    if (scanner.scan() !== ts.SyntaxKind.OpenBraceToken) continue
+    const { CloseBraceToken, EndOfFileToken } = ts.SyntaxKind
+    for (let token = scanner.scan(); token !== EndOfFileToken; token = scanner.scan())
+      if (token === CloseBraceToken) return { pos, end: scanner.getTextPos() }
+  }
+  return undefined
 }
 
 // ---------------------------------------------------------------- errors
@@ -116,6 +141,13 @@ function isQuiet(ts: TypeScript, last: tsTypes.Statement | undefined, source: st
   if (!ts.isBinaryExpression(expression)) return false
   const { kind } = expression.operatorToken
   return kind >= FirstAssignment && kind <= LastAssignment
+}
+
+/** `global`, which with what the converter adds behind it would begin a `declare global`. */
+function isGlobalThis(ts: TypeScript, last: tsTypes.Statement | undefined): boolean {
+  return (
+    !!last && ts.isExpressionStatement(last) && ts.isIdentifier(last.expression) && last.expression.text === 'global'
+  )
 }
 
 export function declaredNames(ts: TypeScript, file: tsTypes.SourceFile): Set<string> {

@@ -10,6 +10,9 @@ import { guardAwaits } from './transform.js'
 /** Files above the notebook's folder, under a name that the converter takes for one below. */
 const OUTSIDE = '__outside__'
 
+/** Of TypeScript that the converter does not know. */
+const OTHER_ENDINGS = /(?<!\.d)\.[cm]ts$|\.tsx$/
+
 /** What the converter takes for the cell's JavaScript and declarations. */
 const CELL = 'outDir/__tslab__.js'
 const DECLARATIONS = 'outDir/__tslab__.d.ts'
@@ -19,7 +22,12 @@ type File = tsTypes.SourceFile & { locals?: Map<string, unknown>; original?: tsT
 /** The real path of a side output. */
 export function sidePath(path: string): string {
   const at = path.indexOf(`/${OUTSIDE}/`)
-  return at < 0 ? path : path.slice(at + OUTSIDE.length + 1)
+  return (at < 0 ? path : path.slice(at + OUTSIDE.length + 1)).replace(/(\.[cm]js)\.js$/, '$1')
+}
+
+/** What becomes of a .mts or .cts file, under a name that the converter takes for JavaScript; node's own .mjs and .cjs stay node's. */
+function takenFor(path: string, file: tsTypes.SourceFile | undefined): string {
+  return /\.[cm]js$/.test(path) && /\.[cm]ts$/.test(file?.fileName ?? '') ? `${path}.js` : path
 }
 
 /** `host`, whose programs emit what the converter's own would refuse. */
@@ -27,9 +35,15 @@ export function emitAll(ts: TypeScript, host: Host): Host {
   const create = host.createProgram
   host.createProgram = (...args) => {
     const builder = create.apply(host, args)
-    const { emit, getSourceFile } = builder
+    const { emit, getAllDependencies, getSourceFile } = builder
+    // The converter compiles what ends with .ts and .js, each version once.
+    builder.getAllDependencies = (file) =>
+      getAllDependencies(file).map((path) => {
+        const { version } = (getSourceFile(path) ?? {}) as { version?: string }
+        return OTHER_ENDINGS.test(path) ? `${path}?${version}.ts` : path
+      })
     builder.getSourceFile = (path) => {
-      const file = getSourceFile(path) as File | undefined
+      const file = getSourceFile(path.replace(/\?[^?]*\.ts$/, '')) as File | undefined
       file?.locals?.delete('__global') // `declare global`: not a name that could be exported
       // What awaits something in parentheses is parsed twice; asked for its imports and its path, TypeScript would look at the first
       // file, which has none, and fail where a declaration needs a type that the cell does not name.
@@ -43,7 +57,8 @@ export function emitAll(ts: TypeScript, host: Host): Host {
         declared ||= path.endsWith('.d.ts')
         const more = path === DECLARATIONS && file ? hoisted(ts, builder.getProgram(), file) : ''
         const made = path === CELL ? handOn(ts, text) : text + more
-        write?.(isAbsolute(path) ? `outDir/${OUTSIDE}${path}` : path, made, ...rest)
+        const taken = takenFor(path, file)
+        write?.(isAbsolute(taken) ? `outDir/${OUTSIDE}${taken}` : taken, made, ...rest)
       }
       const result = emit(file, place, cancellation, declarationsOnly, transformers)
       // Types that cannot be written in full (a class with private members, a type that another file keeps to itself) are no

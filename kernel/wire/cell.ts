@@ -30,9 +30,11 @@ export interface Origin {
   result?: string
 }
 
+export type Published = Extract<FromCell, { op: 'stream' | 'publish' | 'input' | 'unasked' }>
+
 export interface CellListener {
   /** Everything that cells publish, in order; `origin`: whose code did, however long ago, where that is known. */
-  published(frame: Extract<FromCell, { op: 'stream' | 'publish' | 'input' }>, origin?: Origin): void
+  published(frame: Published, origin?: Origin): void
   /** The process ended: what cells declared is gone. */
   died(told: string): void
 }
@@ -51,7 +53,7 @@ const DRAIN_MS = 1000 // a process that a cell started may hold the pipe without
 const MAIN = fileURLToPath(new URL(`../cell/main${extname(import.meta.url)}`, import.meta.url))
 const FLAGS = [
   '--no-force-async-hooks-checks', // else node ends itself when an interrupt unwinds the stack
-  '--no-warnings=ExperimentalWarning',
+  '--disable-warning=ExperimentalWarning',
   '--min-semi-space-size=16', // as large as it becomes anyway: fewer collections, and no growth while a session goes on
 ]
 

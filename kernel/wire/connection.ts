@@ -11,6 +11,9 @@ export interface Connection {
   hb_port: number
   key: string
   signature_scheme: string
+  /** The kernel's own pair for CurveZMQ, in Z85. Absent: nothing is encrypted. */
+  curve_publickey?: string
+  curve_secretkey?: string
 }
 
 /** Rights of the group and of everybody else. */
@@ -37,6 +40,10 @@ export function readConnection(path: string, warn: (line: string) => void = cons
   return checkConnection(value as Partial<Connection>)
 }
 
+const CURVE = ['curve_publickey', 'curve_secretkey'] as const
+/** 32 bytes in Z85. */
+const CURVE_KEY = /^[0-9a-zA-Z.\-:+=^!/*?&<>()[\]{}@%$#]{40}$/
+
 export function checkConnection(value: Partial<Connection>): Connection {
   const wrong = (name: string, given: unknown, expected: string) =>
     new Error(`the connection file has ${name} ${JSON.stringify(given)}; expected ${expected}`)
@@ -53,7 +60,20 @@ export function checkConnection(value: Partial<Connection>): Connection {
   }
   if (typeof key !== 'string') throw wrong('key', key, 'a string')
   if (signature_scheme !== 'hmac-sha256') throw wrong('signature_scheme', signature_scheme, '"hmac-sha256"')
+  const wanted = CURVE.some((name) => value[name] !== undefined && value[name] !== null)
+  const halfway = CURVE.find((name) => typeof value[name] !== 'string' || !CURVE_KEY.test(value[name]))
+  if (wanted && halfway)
+    // not quoted: it is secret. Without it the kernel would talk in plain text where somebody asked for more.
+    throw new Error(
+      `the connection file's ${halfway} is no key; expected 40 characters of Z85, or none of ${CURVE.join(' and ')}`,
+    )
   return { ...(value as Connection), transport, ip, key, signature_scheme }
+}
+
+/** What makes a socket of the kernel take encrypted connections only, from who knows its public key. */
+export function encryption({ curve_publickey, curve_secretkey }: Connection) {
+  if (!curve_publickey || !curve_secretkey) return {}
+  return { curveServer: true, curvePublicKey: curve_publickey, curveSecretKey: curve_secretkey }
 }
 
 export function address(connection: Connection, port: (typeof PORTS)[number]): string {

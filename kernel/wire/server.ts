@@ -1,12 +1,13 @@
 /** The kernel: takes messages in, one after another on each channel, hands them to their handlers, says busy and idle around them. */
 import type { FromCell } from '../cell/protocol.js'
-import { Cell, type Origin } from './cell.js'
+import { Cell, type Origin, type Published } from './cell.js'
 import type { CompilerProcess } from './compiler.js'
 import type { Connection } from './connection.js'
 import { handlerOf } from './handlers/index.js'
 import type { ErrorReply, Handler, Kernel, Reply } from './handlers/handler.js'
 import { History } from './history.js'
 import type { Json, Message } from './message.js'
+import { Questions } from './questions.js'
 import { Shells } from './shells.js'
 import { Sockets, type Channel } from './sockets.js'
 import { Tidy } from './tidy.js'
@@ -27,8 +28,7 @@ export class Server implements Kernel {
   private last?: Origin
   /** Requests that came before an error was seen: answered with "aborted". */
   private readonly doomed = new WeakSet<Message>()
-  /** Questions to the user that wait for an answer: id of the input_request → id in the cell process. */
-  private readonly inputs = new Map<string, string>()
+  private readonly questions = new Questions()
 
   constructor(
     connection: Connection,
@@ -138,10 +138,11 @@ export class Server implements Kernel {
     }
   }
 
-  private published(frame: Extract<FromCell, { op: 'stream' | 'publish' | 'input' }>, known?: Origin): void {
+  private published(frame: Published, known?: Origin): void {
     const origin = known ?? this.running.at(-1) ?? this.last
     const parent = origin?.request.header
     if (frame.op === 'input') return origin && this.ask(frame, origin)
+    if (frame.op === 'unasked') return this.questions.forget(frame.id)
     if (frame.op === 'stream') {
       if (!origin?.quiet) this.sockets.print(frame.name, frame.text, parent)
       return
@@ -159,24 +160,21 @@ export class Server implements Kernel {
   private ask({ id, prompt, password }: Extract<FromCell, { op: 'input' }>, { request }: Origin): void {
     const { identities, header } = request
     const message = this.sockets.codec.make('input_request', { prompt, password }, header, { identities })
-    this.inputs.set(message.header.msg_id, id)
+    this.questions.ask(id, message)
     this.sockets.send('stdin', message)
   }
 
-  private answered({ header, parent_header: parent, content }: Message): void {
-    if (header.msg_type !== 'input_reply') return
-    // Some front ends name no question: they mean the last one. An answer to an earlier question comes too late.
-    const asked = parent.msg_id ?? [...this.inputs.keys()].at(-1)
-    const input = asked === undefined ? undefined : this.inputs.get(asked)
-    if (asked === undefined || input === undefined) return
-    this.inputs.delete(asked)
-    this.cell.answerInput(input, typeof content.value === 'string' ? content.value : '')
+  private answered(reply: Message): void {
+    if (reply.header.msg_type !== 'input_reply') return
+    const { value } = reply.content
+    const id = this.questions.answer(reply)
+    if (id !== undefined) this.cell.answerInput(id, typeof value === 'string' ? value : '')
   }
 
   private died(told: string): void {
     this.deaths++
     this.compiler.forget()
-    this.inputs.clear()
+    this.questions.clear()
     if (this.running.length > 0 || this.stopped) return // the request that ran is answered with the reason
     this.sockets.print('stderr', `${told}\n`, this.last?.request.header)
   }

@@ -1,6 +1,6 @@
 /** The five sockets of a kernel: bound, read in loops, written through one queue each. What cannot be read is dropped and told. */
-import { Router } from 'zeromq'
-import { address, type Connection } from './connection.js'
+import { capability, Router } from 'zeromq'
+import { address, encryption, type Connection } from './connection.js'
 import { Drops } from './drops.js'
 import type { StreamName } from '../cell/protocol.js'
 import { Codec, type Json, type Message, type Parent } from './message.js'
@@ -49,7 +49,10 @@ export class Sockets {
   ) {
     this.codec = new Codec(connection.key, connection.signature_scheme)
     this.drops = new Drops(log)
-    const ipv6 = connection.ip.includes(':')
+    const secured = encryption(connection)
+    if (secured.curveServer && !capability.curve)
+      throw new Error('the connection file asks for encryption (curve), which this libzmq was built without')
+    const common = { ipv6: connection.ip.includes(':'), ...secured }
     const router = () =>
       new Router({
         linger: LINGER_MS,
@@ -57,10 +60,10 @@ export class Sockets {
         sendHighWaterMark: ANSWERS,
         sendTimeout: 0,
         mandatory: true, // else what exceeds the mark is dropped without a word
-        ipv6,
+        ...common,
       })
     this.routers = { shell: router(), control: router(), stdin: router() }
-    const small = { maxMessageSize: SMALL_FRAME_BYTES, ipv6 }
+    const small = { maxMessageSize: SMALL_FRAME_BYTES, ...common }
     // Not a Reply: one that hears a request without its empty frame fails, and loses the next one.
     this.heartbeat = new Router({ linger: 0, ...small })
     const passedOver = () => this.drops.count('output', 'a front end does not read; it misses all until it reads again')

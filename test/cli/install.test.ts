@@ -78,7 +78,7 @@ describe('zslab install', function () {
     const { argv, display_name, interrupt_mode, metadata } = specOf(data)
     assert.deepEqual(argv, [process.execPath, MAIN, 'start', '{connection_file}'])
     assert.deepEqual([display_name, interrupt_mode], ['TypeScript (zslab)', 'message'])
-    assert.deepEqual(metadata, { debugger: false, zslab: { version } })
+    assert.deepEqual(metadata, { debugger: false, supported_encryption: ['curve'], zslab: { version } })
     const manifest = JSON.parse(readFileSync(join(data, 'labextensions/zslab-jupyterlab/package.json'), 'utf8')) as {
       version: string
       jupyterlab: { _build: { load: string } }

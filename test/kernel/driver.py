@@ -69,7 +69,8 @@ def receive(client, channel, socket):
 
 
 def main():
-    manager = KernelManager(kernel_name=sys.argv[1])
+    encryption = os.environ.get("TRANSPORT_ENCRYPTION", "disabled")
+    manager = KernelManager(kernel_name=sys.argv[1], transport_encryption=encryption)
     manager.start_kernel(cwd=sys.argv[2])
     client, sockets = connect(manager)
     rest = b""
@@ -99,9 +100,8 @@ def main():
                 client.session.send(sockets[order["channel"]], message, buffers=buffers)
                 say(op="sent", id=message["header"]["msg_id"])
             elif op == "beat":
-                heart = zmq.Context.instance().socket(zmq.REQ)
+                heart = manager.connect_hb()
                 heart.linger = 0
-                heart.connect(manager._make_url("hb"))
                 heart.send(b"beat")
                 say(op="done", answered=bool(heart.poll(5000)) and heart.recv() == b"beat")
                 heart.close()

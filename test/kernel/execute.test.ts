@@ -110,6 +110,27 @@ kernelTests('requests to run', (cells) => {
     assert.equal(plainOf((await kernel.finish(id)).result as never), "'hello world'")
   })
 
+  it('answers that name no question go to the oldest that still waits', async () => {
+    const both = await kernel.begin("await Promise.all([input('name? '), input('age? ')])", { allow_stdin: true })
+    const asked = (id: string, count: number) =>
+      kernel.until(
+        () => kernel.messages.filter((m) => m.type === 'input_request' && m.parent === id).length === count,
+        'input_request',
+      )
+    await asked(both, 2)
+    for (const value of ['Ada', '36']) await kernel.send('stdin', 'input_reply', { value })
+    assert.equal(plainOf((await kernel.finish(both)).result as never), "[ 'Ada', '36' ]")
+
+    const ended = await kernel.begin("await input('given up? ')", { allow_stdin: true })
+    await asked(ended, 1)
+    await kernel.ask('control', 'interrupt_request', {})
+    await kernel.finish(ended)
+    const next = await kernel.begin("await input('next? ')", { allow_stdin: true })
+    await asked(next, 1)
+    await kernel.send('stdin', 'input_reply', { value: 'of the next' })
+    assert.equal(plainOf((await kernel.finish(next)).result as never), "'of the next'")
+  })
+
   it('input where nobody can answer is an error that says so', async () => {
     assert.match((await kernel.execute(`${HOST}await host.input()`)).error!.evalue as string, /cannot ask for input/)
   })

@@ -30,6 +30,12 @@ kernelTests('questions and hostile messages', (cells) => {
       ['1 + 1', 'complete'],
       ['function f() {', 'incomplete'],
       ['const = 5', 'invalid'],
+      ['import {{', 'invalid'],
+      ['import {{ a', 'invalid'],
+      ['const const x = (', 'invalid'],
+      ['import {', 'incomplete'],
+      ['f({ a: [1, // so far', 'incomplete'],
+      ['class A { b(', 'incomplete'],
       ['', 'complete'],
     ])
       assert.equal((await kernel.ask('shell', 'is_complete_request', { code })).content.status, status, code)

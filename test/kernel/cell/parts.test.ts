@@ -64,11 +64,8 @@ describe('cell: frames and text', () => {
 
 describe('cell: awaits', () => {
   const source = { file: 'x.ts', label: 'x', source: '', position: () => undefined }
-  const home = {
-    import: (name: unknown) => Promise.resolve(name),
-    require: {} as NodeJS.Require,
-    meta: {} as ImportMeta,
-  }
+  const require = {} as NodeJS.Require
+  const home = { scope: { import: (name: unknown) => Promise.resolve(name), require, meta: {} as ImportMeta }, require }
   const scope = (waits: Waits) => scopeOf(waits, source, home)
 
   it('an interrupt ends those that are pending, and not those that begin after it', async () => {

@@ -48,6 +48,33 @@ kernelTests('imports', (cells) => {
         'i.d.ts': "import type { X } from './x' with { 'resolution-mode': 'import' }\nexport const n: number, x: X",
       },
     )
+    pack(
+      'both',
+      {
+        exports: {
+          '.': { import: './i.mjs', require: './i.cjs' },
+          './*': { import: './*.mjs', require: './*.cjs' },
+          './deep/*': { import: './i.mjs', require: './i.cjs' },
+        },
+      },
+      {
+        'i.mjs': "export const form = 'module'; export default 'module itself'",
+        'i.cjs': "exports.form = 'commonjs'",
+        'part.mjs': "export const form = 'part of the module'",
+        'part.cjs': "exports.form = 'part of commonjs'",
+        'i.d.mts': 'export const form: string; export default form',
+        'part.d.mts': 'export const form: string',
+      },
+    )
+    write('package.json', {
+      imports: { '#inner': { import: './inner.mjs', require: './inner.cjs' }, '#both': 'both' },
+    })
+    write('inner.mjs', "export const inner = 'module'")
+    write('inner.cjs', "exports.inner = 'commonjs'")
+    write('made.mts', "export const made = 'mts' as string; await null")
+    write('made.cts', "export const made: string = 'cts'")
+    write('drawn.tsx', "export const drawn: string = 'tsx'")
+    write('uses.ts', "import { made } from './made.mjs'\nimport { form } from 'both'\nexport const used = [made, form]")
     write('sub/b.ts', 'export const b: number = 1')
     write(
       'sub/a.ts',
@@ -85,6 +112,20 @@ kernelTests('imports', (cells) => {
         "[ 'cjs', 'cjs', 'cjs' ]",
       ],
     ],
+    'of packages with both forms import loads the ES module, require the other': [
+      ["import whole, { form } from 'both'\n[whole, form]", "[ 'module itself', 'module' ]"],
+      ["import { form as part } from 'both/part'\npart", "'part of the module'"],
+      ["[require('both').form, require('both/part').form]", "[ 'commonjs', 'part of commonjs' ]"],
+      ["[(await import('both')).form, (await import('both/part')).form]", "[ 'module', 'part of the module' ]"],
+      [
+        "[import.meta.resolve('both'), import.meta.resolve('both/deep/x')].map((url) => url.split('/').at(-1))",
+        "[ 'i.mjs', 'i.mjs' ]",
+      ],
+      [
+        "import { inner } from '#inner'\n[inner, require('#inner').inner, (await import('#both')).form]",
+        "[ 'module', 'commonjs', 'module' ]",
+      ],
+    ],
     'packages with types': [
       ["import { d } from '@scope/dual'\nd.toUpperCase()", "'DUAL'"],
       ['d.nope', /error TS2339/],
@@ -99,6 +140,14 @@ kernelTests('imports', (cells) => {
         "[ 'plain', 'common', 'cjs file', 'mjs', 'mdefault' ]",
       ],
       ["import './script'\n(globalThis as any).ran", '1'],
+      [
+        "import { made } from './made.mjs'\nimport { made as common } from './made.cjs'\nimport { drawn } from './drawn'\n[made, common, drawn]",
+        "[ 'mts', 'cts', 'tsx' ]",
+      ],
+      [
+        "import { used } from './uses'\n[used, (await import('./made.mjs')).made, require('./made.cjs').made]",
+        "[ [ 'mts', 'module' ], 'mts', 'cts' ]",
+      ],
       ["import type { A as B } from './sub/a'\nconst only: B = { a: 5 }; only", '{ a: 5 }'],
     ],
     'files that await, and files that import each other': [

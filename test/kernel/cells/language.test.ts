@@ -3,6 +3,27 @@ import assert from 'node:assert/strict'
 import { kernelTests, textOf, valueOf } from './cells.js'
 
 kernelTests('the language of cells', (cells) => {
+  describe('text', () =>
+    cells.table({
+      'is never touched, whatever it looks like': [
+        [
+          '`\nimport a from "./d.json" with { type: "json" }\n`',
+          `'\\nimport a from "./d.json" with { type: "json" }\\n'`,
+        ],
+        ['/* why */ `\nexport * from "x" with { a: "b" }\n`.length', '35'],
+        ['const quoted = `\nexports.a = void 0;\n#!/bin/sh\n`\nquoted', "'\\nexports.a = void 0;\\n#!/bin/sh\\n'"],
+        ['import { sep } from "node:path"\n`\nexports.a = exports.b = void 0;\n`.length + sep', "'33/'"],
+      ],
+      'attributes of imports are left out, wherever they stand': [
+        [
+          'import { sep } from "node:path" with { type: "a }" } ; import { EOL } from "node:os"\nwith\n{ /* } */ "b": "c", }\nexport { join } from "node:path" /* why */ with { d: "e" }\n`${sep} with { }`',
+          "'/ with { }'",
+        ],
+        ['with (1) {}', /error TS/],
+      ],
+      'global as the last line is shown': [['let one = 1\nglobal']],
+    }))
+
   describe('names', () =>
     cells.table({
       'variables, functions, classes and types of earlier cells are known': [
