@@ -28,6 +28,12 @@ export interface HeldOptions {
   keepQueries: number
 }
 
+/** What a fork under another policy is asked for. */
+export interface Asked {
+  policy: Policy
+  budgets: Budgets | undefined
+}
+
 /** Heads lie one after another, each with its own number of slots: head g's are [offsets[g], offsets[g + 1]). */
 export interface LayerCacheState {
   /** [offsets.at(-1), headDim] */
@@ -95,18 +101,13 @@ export class HeldCache {
     return new HeldCache(this.engine, this.options, await native().cacheFork(this.native))
   }
 
-  /** The same prompt under another policy; 'unsupported' where it must be prefilled again. */
-  async forkPolicy(
-    policy: Policy,
-    budgets: Budgets | undefined,
-    trace: boolean,
-    call: CallOptions = {},
-  ): Promise<HeldCache> {
+  /** The same prompt under other policies, in order: all, or none and 'unsupported' where it must be prefilled again. */
+  async forkPolicies(asked: readonly Asked[], trace: boolean, call: CallOptions = {}): Promise<HeldCache[]> {
     const handle = this.native
-    const made = await withCall(call, (bytes) =>
-      native().cacheForkPolicy(handle, nativeOf(policy), flat(budgets), trace, bytes),
-    )
-    return new HeldCache(this.engine, { ...this.options, policy, budgets, trace }, made)
+    const policies = asked.map(({ policy }) => nativeOf(policy))
+    const budgets = asked.map((one) => flat(one.budgets))
+    const made = await withCall(call, (bytes) => native().cacheForkPolicies(handle, policies, budgets, trace, bytes))
+    return made.map((cache, i) => new HeldCache(this.engine, { ...this.options, ...asked[i], trace }, cache))
   }
 
   state(layer: number): LayerCacheState {

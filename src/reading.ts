@@ -7,7 +7,7 @@ import { flag, integer, invalid, oneOf, options as checked } from './expect.js'
 import { ZslabError } from './errors.js'
 import type { LoadedModel } from './loaded-model.js'
 import type { Message } from './model/index.js'
-import { HeldCache } from './native-cache.js'
+import { HeldCache, type Asked } from './native-cache.js'
 import { native } from './native/binding.js'
 import { withCall, type CallOptions } from './native/call.js'
 import { STORAGES, type Storage } from './native/engine.js'
@@ -24,9 +24,15 @@ export interface SessionOptions {
   trace?: boolean
   /** Keep where every position went (default true): 4 bytes a token and kv head. false: a slot knows its first position and weight. */
   origins?: boolean
-  /** Keep the prompt's last queries, so that fork({ policy }) needs no second prefill (default false). */
-  forkable?: boolean
+  /**
+   * Keep the prompt's queries, so that forks under other policies need no second prefill (default false). true: the last 798 rows, as far
+   * as decay 0.98 looks back. 'all': every row, for decays near 1 and window 'all'; a token then takes layers × heads × (headDim + 2) × 4
+   * bytes more until the session goes on.
+   */
+  forkable?: Forkable
 }
+
+export type Forkable = boolean | 'all'
 
 /** One call on the cache, kept so that it can be replayed under another policy. */
 export interface Fed {
@@ -62,8 +68,8 @@ interface State {
   conversation: Conversation | undefined
 }
 
-/** The rows that zsmerge's default decay looks back on: smallest W with 0.98^W < 1e-7. */
-const FORK_ROWS = 798
+/** Rows kept for forks; true: those that zsmerge's default decay looks back on, the smallest W with 0.98^W < 1e-7. */
+const rowsKept = (forkable: Forkable) => (forkable === 'all' ? 2 ** 31 - 1 : forkable ? 798 : 0)
 
 export class Reading {
   private queue: Promise<unknown> = Promise.resolve()
@@ -73,8 +79,10 @@ export class Reading {
     readonly policy: Policy,
     readonly storage: Storage,
     readonly trace: boolean,
-    readonly forkable: boolean,
+    readonly forkable: Forkable,
     private state: State,
+    /** Why a fork under another policy had to read everything again; undefined where it had not. */
+    readonly readAgain?: string,
   ) {}
 
   static create(model: LoadedModel, options: SessionOptions): Reading {
@@ -82,7 +90,10 @@ export class Reading {
     const policy = options.policy === undefined ? fullCache() : policyOf(options.policy)
     const storage = options.storage === undefined ? model.weights : oneOf('storage', options.storage, STORAGES)
     const trace = options.trace === undefined ? false : flag('trace', options.trace)
-    const forkable = options.forkable === undefined ? false : flag('forkable', options.forkable)
+    const forkable =
+      options.forkable === undefined || options.forkable === 'all'
+        ? (options.forkable ?? false)
+        : flag('forkable', options.forkable)
     if (forkable && policy.acts !== 'never')
       throw new ZslabError(
         'invalid',
@@ -90,7 +101,7 @@ export class Reading {
       )
     void model.native // refuses a disposed model
     const { layers, heads, kvHeads, headDim } = model.description
-    const keepQueries = forkable ? FORK_ROWS : 0
+    const keepQueries = rowsKept(forkable)
     const shape = { layers, heads, kvHeads, headDim }
     const origins = options.origins === undefined ? true : flag('origins', options.origins)
     const budgets = options.budgets === undefined ? undefined : budgetsOf(options.budgets, layers, kvHeads)
@@ -220,7 +231,7 @@ export class Reading {
   ): Promise<Float64Array | undefined> {
     const model = this.model.native
     const cache = this.state.cache.native
-    if (fed.shareOf && !this.state.cache.options.budgets) resolve(this.policy, fed.shareOf)
+    if (fed.shareOf && !this.budgets) resolve(this.policy, fed.shareOf)
     const logits = wantLogits ? new Float32Array(this.model.description.vocabulary) : undefined
     const logprobs = targets && new Float64Array(fed.ids.length)
     await withCall({ signal: options.signal, progress: options.progress }, (call) =>
@@ -238,11 +249,12 @@ export class Reading {
 
   async copied(): Promise<Reading> {
     const cache = await this.state.cache.fork()
-    return new Reading(this.model, this.policy, this.storage, this.trace, this.forkable, {
-      ...this.state,
-      log: [...this.state.log],
-      cache,
-    })
+    const state = { ...this.state, log: [...this.state.log], cache }
+    return new Reading(this.model, this.policy, this.storage, this.trace, this.forkable, state, this.readAgain)
+  }
+
+  get budgets(): Budgets | undefined {
+    return this.state.cache.options.budgets
   }
 
   /** Goes on from a copy of `other`, which has the same model, policy and storage. */
@@ -252,19 +264,61 @@ export class Reading {
     this.state = copy.state
   }
 
-  /** The same tokens under `policy`: from the kept queries where only a prompt was read, else by reading everything again. */
-  async underPolicy(policy: Policy, trace: boolean, call: CallOptions): Promise<Reading> {
-    const { log, seqLen, logits, unfed, conversation } = this.state
-    if (log.length === 1 && this.forkable) {
+  /** Bytes of queries that a prompt of `tokens` keeps for forks. */
+  keptBytes(tokens: number): number {
+    const { layers, heads, headDim } = this.model.description
+    return layers * heads * (headDim + 2) * 4 * Math.min(tokens, rowsKept(this.forkable))
+  }
+
+  /**
+   * The same tokens under each of `asked`, in order, all or none: from the kept queries in one pass where only a prompt was read; those
+   * for which that is not enough read everything again.
+   */
+  async underPolicies(asked: readonly Asked[], trace: boolean, call: CallOptions): Promise<Reading[]> {
+    const why = this.whyReadAgain()
+    if (!why) {
       try {
-        const cache = await this.state.cache.forkPolicy(policy, undefined, trace, call)
-        const state = { cache, log: [...log], seqLen, logits, unfed, conversation }
-        return new Reading(this.model, policy, this.storage, trace, false, state)
+        const caches = await this.state.cache.forkPolicies(asked, trace, call)
+        return caches.map((cache, i) => this.forked(asked[i].policy, trace, cache))
       } catch (error) {
         if (!(error instanceof ZslabError) || error.code !== 'unsupported') throw error
+        if (asked.length === 1) return [await this.again(asked[0], trace, error.message, call)]
       }
     }
-    const replayed = Reading.create(this.model, { policy, storage: this.storage, trace })
+    const made: Reading[] = []
+    try {
+      for (const one of asked)
+        made.push(why ? await this.again(one, trace, why, call) : (await this.underPolicies([one], trace, call))[0])
+      return made
+    } catch (error) {
+      for (const reading of made) reading.dispose()
+      throw error
+    }
+  }
+
+  private whyReadAgain(): string | undefined {
+    if (!this.forkable) return 'the session kept no queries: make it with forkable: true'
+    const [prompt, ...since] = this.state.log
+    if (!prompt) return 'nothing was read yet'
+    if (since.length) return `${this.seqLen - prompt.ids.length} tokens came after the prompt: fork right after it`
+    return undefined
+  }
+
+  private forked(policy: Policy, trace: boolean, cache: HeldCache): Reading {
+    return new Reading(this.model, policy, this.storage, trace, false, {
+      ...this.state,
+      log: [...this.state.log],
+      cache,
+    })
+  }
+
+  private async again(asked: Asked, trace: boolean, why: string, call: CallOptions): Promise<Reading> {
+    const { log, seqLen, unfed, conversation } = this.state
+    const { policy, budgets } = asked
+    const { origins } = this.state.cache.options
+    const fresh = Reading.create(this.model, { policy, budgets, storage: this.storage, trace, origins })
+    const said = log.length ? `all ${seqLen} tokens were read again, since ${why}` : undefined
+    const replayed = new Reading(this.model, policy, this.storage, trace, false, fresh.state, said)
     try {
       let done = 0
       for (const fed of log) {

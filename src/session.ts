@@ -1,4 +1,5 @@
 /** What users hold: models, sessions, generations and runs. They refer to one another, so they live together and delegate. */
+import { budgetsOf, type Budgets } from './budgets.js'
 import { flag, invalid, options as checked } from './expect.js'
 import { ZslabError } from './errors.js'
 import type { Prompt } from './generate/conversation.js'
@@ -8,7 +9,7 @@ import { TokenStream } from './generate/stream.js'
 import { shadow, type Shadow } from './inspect/shadow.js'
 import { LoadedModel } from './loaded-model.js'
 import { withBar } from './long-work.js'
-import type { HeldCache } from './native-cache.js'
+import type { Asked, HeldCache } from './native-cache.js'
 import type { CallOptions } from './native/call.js'
 import type { Storage } from './native/engine.js'
 import { policyOf, type Policy } from './policies/index.js'
@@ -46,6 +47,11 @@ export class Run extends RunRecord<Model> {
   [Symbol.for('Jupyter.display')](): Record<string, unknown> {
     return displayOf(this)
   }
+}
+
+export interface ForkOptions extends CallOptions {
+  /** Keep every event; default as the session. */
+  trace?: boolean
 }
 
 export interface ShadowOptions extends CallOptions {
@@ -134,7 +140,10 @@ export class Session {
 
   private async read(textOrIds: TextOrIds, options: CallOptions): Promise<Float32Array> {
     const { reading } = this
-    await withBar('reading', options, (call) => reading.feed(reading.idsOf(textOrIds), call))
+    const ids = reading.idsOf(textOrIds)
+    const kept = reading.forkable === 'all' && this.seqLen === 0 ? reading.keptBytes(ids.length) : 0
+    const name = kept ? `reading, keeping ${Math.ceil(kept / 1e6)} MB of queries for forks,` : 'reading'
+    await withBar(name, options, (call) => reading.feed(ids, call))
     return reading.lastLogits().slice()
   }
 
@@ -192,24 +201,51 @@ export class Session {
   }
 
   /**
-   * An independent copy. With `policy`: the same tokens under another policy — from the kept queries where only a prompt was read
-   * by a forkable full cache, else by reading everything again.
+   * An independent copy. With `policy` or `budgets`: the same tokens under them — from the kept queries where only a prompt was read by
+   * a forkable full cache, else by reading everything again, which its receipt says.
    */
-  fork(options: { policy?: Policy; trace?: boolean } & CallOptions = {}): Promise<Session> {
-    checked('fork', options, ['policy', 'trace', 'signal', 'progress'])
+  fork(options: ForkOptions & { policy?: Policy; budgets?: Budgets } = {}): Promise<Session> {
+    checked('fork', options, ['policy', 'budgets', 'trace', 'signal', 'progress'])
     const policy = options.policy === undefined ? undefined : policyOf(options.policy)
+    const { layers, kvHeads } = this.model.description
+    const budgets = options.budgets === undefined ? undefined : budgetsOf(options.budgets, layers, kvHeads)
     const trace = options.trace === undefined ? this.trace : flag('trace', options.trace)
     const { reading } = this
     return reading.exclusively(async () => {
-      if (policy === undefined && trace === this.trace) return new Session(this.model, await reading.copied())
-      const other = policy ?? this.policy
-      const forked = withBar('compressing', options, (call) => reading.underPolicy(other, trace, call), '')
-      return new Session(this.model, await forked)
+      if (!policy && !budgets && trace === this.trace) return new Session(this.model, await reading.copied())
+      // Budgets stand in for the policy's: another policy comes with its own.
+      const asked = { policy: policy ?? this.policy, budgets: budgets ?? (policy ? undefined : reading.budgets) }
+      const [fork] = await this.compressed([asked], trace, options)
+      return fork
     })
   }
 
+  /**
+   * One reading, many policies: a fork for each, in order, all or none. Of a forkable full cache that has read its prompt and nothing
+   * else the prompt's attention is gone through once for all of them; each fork is to the bit what fork({ policy }) gives.
+   */
+  forks(policies: readonly Policy[], options: ForkOptions = {}): Promise<Session[]> {
+    checked('forks', options, ['trace', 'signal', 'progress'])
+    if (!Array.isArray(policies) || policies.length === 0)
+      throw invalid(
+        'policies',
+        'an array of policies, such as [zsmerge({ budget: 0.1 }), snapkv({ budget: 0.1 })]',
+        policies,
+      )
+    const asked = policies.map((policy, i) => ({ policy: policyOf(policy, `policies[${i}]`), budgets: undefined }))
+    const trace = options.trace === undefined ? this.trace : flag('trace', options.trace)
+    return this.reading.exclusively(() => this.compressed(asked, trace, options))
+  }
+
+  private async compressed(asked: readonly Asked[], trace: boolean, options: CallOptions): Promise<Session[]> {
+    const forked = withBar('compressing', options, (call) => this.reading.underPolicies(asked, trace, call), '')
+    return (await forked).map((reading) => new Session(this.model, reading))
+  }
+
   receipt(): Receipt {
-    return this.cache.receipt()
+    const receipt = this.cache.receipt()
+    const { readAgain } = this.reading
+    return readAgain ? { ...receipt, notes: [...receipt.notes, readAgain] } : receipt
   }
 
   bytes(): CacheBytes {

@@ -86,21 +86,38 @@ Napi::Value Fork(const Napi::CallbackInfo& info) {
                     [box, made](Napi::Env env) { return CopyOf(*box, *made, env); });
 }
 
-// (cache, policy, budgets, trace, call) -> Promise<cache>
-Napi::Value ForkPolicy(const Napi::CallbackInfo& info) {
+// (cache, policies, budgets of each or undefined, trace, call) -> Promise<caches>
+Napi::Value ForkPolicies(const Napi::CallbackInfo& info) {
+  struct Work {
+    std::vector<std::unique_ptr<HeldPolicy>> held;
+    std::vector<std::vector<double>> budgets;
+    std::vector<zs_policy> policies;
+    std::vector<const double*> pointers;
+    std::vector<zs_cache*> made;
+  };
   auto box = Unwrap<CacheBox>(info[0]);
-  auto policy = std::make_shared<HeldPolicy>(info[1].As<Napi::Object>());
-  auto budgets = std::make_shared<std::vector<double>>(BudgetsOf(info[2], box->shape));
+  auto work = std::make_shared<Work>();
+  const Napi::Array policies = info[1].As<Napi::Array>(), budgets = info[2].As<Napi::Array>();
+  for (uint32_t i = 0; i < policies.Length(); ++i) {
+    work->held.push_back(std::make_unique<HeldPolicy>(policies.Get(i).As<Napi::Object>()));
+    work->policies.push_back(work->held.back()->policy());
+    work->budgets.push_back(BudgetsOf(budgets.Get(i), box->shape));
+  }
+  for (const auto& one : work->budgets) work->pointers.push_back(one.empty() ? nullptr : one.data());
+  work->made.resize(work->policies.size());
   const int32_t trace = info[3].ToBoolean() ? 1 : 0;
-  auto made = std::make_shared<zs_cache*>(nullptr);
   Job* job = new Job(info.Env(), box->engine, info[4]);
   job->Uses(box);
   return job->Start(
-      [box, policy, budgets, trace, made](zs_call* call) {
-        return zs_cache_fork_policy(box->cache, &policy->policy(), budgets->empty() ? nullptr : budgets->data(), trace,
-                                    made.get(), call);
+      [box, work, trace](zs_call* call) {
+        return zs_cache_fork_policies(box->cache, work->policies.data(), work->pointers.data(),
+                                      static_cast<int32_t>(work->policies.size()), trace, work->made.data(), call);
       },
-      [box, made](Napi::Env env) { return CopyOf(*box, *made, env); });
+      [box, work](Napi::Env env) {
+        Napi::Array copies = Napi::Array::New(env, work->made.size());
+        for (uint32_t i = 0; i < work->made.size(); ++i) copies.Set(i, CopyOf(*box, work->made[i], env));
+        return copies;
+      });
 }
 
 Napi::Value Layer(const Napi::CallbackInfo& info) {
@@ -224,7 +241,7 @@ void RegisterCache(Napi::Env env, Napi::Object exports) {
   exports.Set("cacheCreate", Napi::Function::New(env, Create));
   exports.Set("cacheAttend", Napi::Function::New(env, Attend));
   exports.Set("cacheFork", Napi::Function::New(env, Fork));
-  exports.Set("cacheForkPolicy", Napi::Function::New(env, ForkPolicy));
+  exports.Set("cacheForkPolicies", Napi::Function::New(env, ForkPolicies));
   exports.Set("cacheLayer", Napi::Function::New(env, Layer));
   exports.Set("cacheState", Napi::Function::New(env, State));
   exports.Set("cacheResolved", Napi::Function::New(env, Resolved));

@@ -289,15 +289,16 @@ void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs
 
   // Scores of old slots and of the chunk's own tokens.
   if (scores)
-    sum_columns(cache, {q.data, q.head_stride, q.row_stride, highest, inverse, tokens}, 0, tokens, cache.needs.decay,
-                cache.group(), units, call, progress, [&](int64_t unit, ColumnsTask& task) {
+    sum_columns(cache, {q.data, q.head_stride, q.row_stride, highest, inverse, tokens}, tokens, cache.group(), units,
+                call, progress, [&](int64_t unit, ColumnsTask& task, Fade* fades) {
                   size_t g = 0;
                   while (list.start[g + 1] <= unit) ++g;
                   const int32_t c = static_cast<int32_t>(unit - list.start[g]), own = c - list.first_causal[g];
                   task.chunk = list.pages[static_cast<size_t>(unit)];
                   task.causal = own >= 0;
                   task.first = own >= 0 ? static_cast<int64_t>(own) * kChunk : 0;
-                  task.acc = own >= 0 ? layer.waiting[g].chunk_scores(own) : layer.heads[g].chunk_scores(c);
+                  float* const acc = own >= 0 ? layer.waiting[g].chunk_scores(own) : layer.heads[g].chunk_scores(c);
+                  fades[0] = {cache.needs.decay, 0, acc};
                   return static_cast<int64_t>(g) * cache.group();
                 });
   check_abort(call);

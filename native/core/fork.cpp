@@ -19,10 +19,8 @@ void cache_swap(zs_cache& a, zs_cache& b) noexcept {
 
 namespace {
 
-// What the two have in common with equal needs.
-bool same_scores(const Needs& a, const Needs& b) {
-  return a.scores && b.scores && !a.by_query && !b.by_query && a.decay == b.decay && a.rows == b.rows;
-}
+// Scores of the old policy serve the new one as they are.
+bool serves(const Needs& old, const Needs& needs) { return old.scores && !old.by_query && same_sums(old, needs); }
 
 void check_fork(const zs_cache& cache, const Needs& needs) {
   for (const Layer& layer : cache.layers) {
@@ -37,7 +35,7 @@ void check_fork(const zs_cache& cache, const Needs& needs) {
         fail(ZS_UNSUPPORTED,
              "the prompt of %lld tokens was compressed to %d slots: fork a full cache, or prefill again",
              static_cast<long long>(layer.seq_len), head.slots());
-    if (!needs.scores || same_scores(cache.needs, needs)) continue;
+    if (!needs.scores || serves(cache.needs, needs)) continue;
     if (!layer.kept || layer.kept->rows < needs.rows)
       fail(ZS_UNSUPPORTED,
            "scores under the new policy need the last %d rows of the prompt's queries, %lld are kept: create the cache "
@@ -46,8 +44,8 @@ void check_fork(const zs_cache& cache, const Needs& needs) {
   }
 }
 
-std::unique_ptr<zs_cache> fork_policy(const zs_cache& cache, const zs_policy& policy, const double* budgets,
-                                      int32_t trace, zs_call* call) {
+// A cache of the same prompt under another policy, without layers yet.
+std::unique_ptr<zs_cache> under(const zs_cache& cache, const zs_policy& policy, const double* budgets, int32_t trace) {
   auto made = std::make_unique<zs_cache>();
   made->engine = cache.engine;
   made->config = cache.config;
@@ -60,47 +58,76 @@ std::unique_ptr<zs_cache> fork_policy(const zs_cache& cache, const zs_policy& po
   made->share_of = cache.share_of;
   made->bad = cache.bad;
   made->is_resolved = true;
-  const Needs& needs = made->needs;
-  const int64_t kv_heads = cache.config.kv_heads, layers = cache.config.layers;
-  const bool again = !same_scores(cache.needs, needs);
-  const Progress progress(call, true, layers * (kv_heads + (again ? score_units(*made, cache.prompt) : 0)));
-  std::vector<Layer> all;
-  const auto finish = [&](int32_t first) {
-    std::vector<std::vector<Event>> events;
-    finish_prompt(*made, first, all, events, call, progress);
-    to_tape(*made, events);
-    for (Layer& layer : all) {
-      made->layers.push_back(std::move(layer));
-      count_bytes(*made, made->layers.back());
-    }
-    all.clear();
-  };
+  return made;
+}
+
+// Layer `index` of `from` as the prompt of `made`, with its scores; `again`: not those that `from` has.
+Layer layer_under(zs_cache& made, const zs_cache& from, int32_t index, bool again, const PromptSums* sums,
+                  zs_call* call) {
+  Layer layer = from.layers[static_cast<size_t>(index)];
+  const std::vector<zs_resolved> sizes = resolved_heads(made, index, made.share_of ? made.share_of : made.prompt);
+  for (size_t g = 0; g < layer.heads.size(); ++g) {
+    Head& head = layer.heads[g];
+    head.counters = {};
+    head.over_budget = false;
+    head.sizes = sizes[g];
+    head.sizes.window = made.needs.rows;
+    if (again) std::fill(head.open().scores.begin(), head.open().scores.end(), 0.0f);
+  }
+  score_prompt(made, index, layer, sums, call);
+  return layer;
+}
+
+// All of `policies`, or (thrown) none.
+std::vector<std::unique_ptr<zs_cache>> fork_policies(const zs_cache& cache, const zs_policy* policies,
+                                                     const double* const* budgets, int32_t count, int32_t trace,
+                                                     zs_call* call) {
+  std::vector<std::unique_ptr<zs_cache>> forks;
+  std::vector<Needs> wanted;  // sums that have to be made, each once
+  std::vector<int> sums_of;   // of each fork: which of them; -1 = none
+  for (int32_t i = 0; i < count; ++i) {
+    forks.push_back(under(cache, policies[i], budgets ? budgets[i] : nullptr, trace));
+    const Needs& needs = forks.back()->needs;
+    sums_of.push_back(-1);
+    if (!needs.scores || serves(cache.needs, needs)) continue;
+    size_t at = 0;
+    while (at < wanted.size() && !same_sums(wanted[at], needs)) ++at;
+    if (at == wanted.size()) wanted.push_back(needs);
+    sums_of.back() = static_cast<int>(at);
+  }
+  const int64_t layers = cache.config.layers;
+  const Progress progress(
+      call, true,
+      layers * (count * static_cast<int64_t>(cache.config.kv_heads) + sum_units(cache, wanted, cache.prompt)));
+  std::vector<std::vector<Layer>> open(static_cast<size_t>(count));  // of each fork: layers without their end yet
   for (int32_t index = 0; index < layers; ++index) {
     check_abort(call);
     const Layer& from = cache.layers[static_cast<size_t>(index)];
-    Layer layer = from;
-    const std::vector<zs_resolved> sizes = resolved_heads(*made, index, cache.share_of ? cache.share_of : cache.prompt);
-    for (size_t g = 0; g < layer.heads.size(); ++g) {
-      Head& head = layer.heads[g];
-      head.counters = {};
-      head.over_budget = false;
-      head.sizes = sizes[g];
-      head.sizes.window = needs.rows;
-      if (again) std::fill(head.open().scores.begin(), head.open().scores.end(), 0.0f);
-    }
-    ScoredRows rows{};  // counted from the prompt's start
-    if (again && needs.scores) {
+    std::vector<PromptSums> sums;
+    if (!wanted.empty()) {
       const KeptQueries& kept = *from.kept;
-      const int64_t d = cache.config.head_dim, first = kept.from;
-      rows = {kept.q.data() - first * d,   kept.rows * d, d, kept.highest.data() - first,
-              kept.inverse.data() - first, kept.rows};
+      const int64_t d = cache.config.head_dim, first = kept.from;  // rows are counted from the prompt's start
+      const ScoredRows rows{kept.q.data() - first * d,   kept.rows * d, d, kept.highest.data() - first,
+                            kept.inverse.data() - first, kept.rows};
+      sums = prompt_sums(*forks[0], from, rows, wanted, call, progress);
     }
-    score_prompt(*made, index, layer, again ? &rows : nullptr, call, progress);
-    all.push_back(std::move(layer));
-    if (!made->by_model()) finish(index);
+    for (size_t i = 0; i < forks.size(); ++i) {
+      zs_cache& made = *forks[i];
+      const bool again = !serves(cache.needs, made.needs);
+      open[i].push_back(layer_under(made, cache, index, again,
+                                    sums_of[i] < 0 ? nullptr : &sums[static_cast<size_t>(sums_of[i])], call));
+      if (made.by_model() && index + 1 < layers) continue;
+      std::vector<std::vector<Event>> events;
+      finish_prompt(made, index + 1 - static_cast<int32_t>(open[i].size()), open[i], events, call, progress);
+      to_tape(made, events);
+      for (Layer& layer : open[i]) {
+        made.layers.push_back(std::move(layer));
+        count_bytes(made, made.layers.back());
+      }
+      open[i].clear();
+    }
   }
-  if (made->by_model()) finish(0);
-  return made;
+  return forks;
 }
 
 }  // namespace
@@ -117,16 +144,18 @@ zs_status zs_cache_fork(zs_cache* cache, zs_cache** out) {
   });
 }
 
-zs_status zs_cache_fork_policy(zs_cache* cache, const zs_policy* policy, const double* budgets, int32_t trace,
-                               zs_cache** out, zs_call* call) {
+zs_status zs_cache_fork_policies(zs_cache* cache, const zs_policy* policies, const double* const* budgets,
+                                 int32_t count, int32_t trace, zs_cache** out, zs_call* call) {
   return zs::guard([&] {
     if (!cache) zs::fail(ZS_INVALID, "cache is NULL: expected one from zs_cache_create");
-    if (!out) zs::fail(ZS_INVALID, "out is NULL: expected a place for the fork");
-    if (!policy) zs::fail(ZS_INVALID, "policy is NULL: expected a zs_policy");
+    if (!out) zs::fail(ZS_INVALID, "out is NULL: expected places for the forks");
+    if (!policies) zs::fail(ZS_INVALID, "policies is NULL: expected an array of zs_policy");
+    if (count < 1) zs::fail(ZS_INVALID, "count is %d: expected at least one policy", count);
     if (trace != 0 && trace != 1) zs::fail(ZS_INVALID, "trace is %d: expected 0 or 1", trace);
     const std::lock_guard<std::mutex> lock(cache->engine->busy);
     zs::check_abort(call);
-    *out = zs::fork_policy(*cache, *policy, budgets, trace, call).release();
+    auto forks = zs::fork_policies(*cache, policies, budgets, count, trace, call);
+    for (auto& fork : forks) *out++ = fork.release();
   });
 }
 

@@ -61,21 +61,28 @@ struct RowsTask {
   const volatile int32_t* abort;  // may be nullptr; seen between chunks, the output is then meaningless
 };
 
-// acc[slot] = decay * acc[slot] + sum over the group of p, for rows from..to-1 ascending; rows before `first` (the chunk's first slot
-// counted in rows; any number <= from where all slots are older) do not see the chunk.
+// Column sums under one decay: acc[slot] = decay * acc[slot] + sum over the group of p, for rows from `from` on, ascending.
+struct Fade {
+  float decay;
+  int64_t from;
+  float* acc;  // whole tiles
+};
+
+// Column sums of rows up to `to` under one decay or several at once. Rows before `first` (the chunk's first slot counted in rows; any number
+// up to the least `from` where all slots are older) do not see the chunk.
 struct ColumnsTask {
   KeyChunk chunk;
   int64_t first;
   bool causal;
-  int64_t from, to;
+  int64_t to;
+  const Fade* fades;
+  int32_t fade_count;
   const float* q;
   int64_t q_head, q_row;
   int32_t group, d;
   float scale;
   const float *highest, *inverse;  // of head g, row r at [g * stat_stride + r]
   int64_t stat_stride;
-  float decay;
-  float* acc;      // whole tiles
   float* scratch;  // columns_scratch floats
   const volatile int32_t* abort;
 };

@@ -83,17 +83,19 @@ void attend_rows(zs_cache& cache, const PageList& list, zs_view q, int64_t token
   check_abort(call);
 }
 
-void sum_columns(zs_cache& cache, const ScoredRows& rows, int64_t from, int64_t to, float decay, int32_t group,
-                 int64_t units, zs_call* call, const Progress& progress,
-                 const std::function<int64_t(int64_t unit, ColumnsTask& task)>& place) {
+void sum_columns(zs_cache& cache, const ScoredRows& rows, int64_t to, int32_t group, int64_t units, zs_call* call,
+                 const Progress& progress,
+                 const std::function<int64_t(int64_t unit, ColumnsTask& task, Fade* fades)>& place) {
   zs_engine& engine = *cache.engine;
   const int32_t d = cache.config.head_dim;
   const int64_t scratch = columns_scratch(d);
   engine.work.threads.need(scratch * engine.pool.threads());
   const bool all = engine.pool.run(units, call, [&](int64_t unit, int thread) {
     ColumnsTask task{};
-    const int64_t head = place(unit, task);
-    task.from = from;
+    Fade fades[kMostFades];
+    task.fades = fades;
+    task.fade_count = 1;
+    const int64_t head = place(unit, task, fades);
     task.to = to;
     task.q = rows.q + head * rows.q_head;
     task.q_head = rows.q_head;
@@ -104,7 +106,6 @@ void sum_columns(zs_cache& cache, const ScoredRows& rows, int64_t from, int64_t 
     task.highest = rows.highest + head * rows.stat_stride;
     task.inverse = rows.inverse + head * rows.stat_stride;
     task.stat_stride = rows.stat_stride;
-    task.decay = decay;
     task.scratch = engine.work.threads.data() + thread * scratch;
     task.abort = abort_flag(call);
     engine.attention->columns(task);
@@ -114,42 +115,82 @@ void sum_columns(zs_cache& cache, const ScoredRows& rows, int64_t from, int64_t 
   check_abort(call);
 }
 
-int64_t score_units(const zs_cache& cache, int64_t tokens) {
-  const Needs& needs = cache.needs;
-  if (!needs.scores) return 0;
-  return round_up(tokens, kChunk) / kChunk * (needs.by_query ? cache.config.heads : cache.config.kv_heads);
+namespace {
+
+// Which of `wanted` go through the rows together: those of kv heads, kMostFades at a time; each of query heads alone.
+std::vector<std::vector<size_t>> passes(const std::vector<Needs>& wanted) {
+  std::vector<std::vector<size_t>> all;
+  size_t open = 0;
+  bool any = false;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    if (!wanted[i].scores) continue;
+    if (wanted[i].by_query) {
+      all.push_back({i});
+    } else if (any && all[open].size() < kMostFades) {
+      all[open].push_back(i);
+    } else {
+      open = all.size(), any = true;
+      all.push_back({i});
+    }
+  }
+  return all;
 }
 
-void score_prompt(zs_cache& cache, int32_t index, Layer& made, const ScoredRows* rows, zs_call* call,
-                  const Progress& progress) {
-  const Needs& needs = cache.needs;
-  const int64_t n = made.seq_len, chunks = round_up(n, kChunk) / kChunk, stride = round_up(n, kLane);
-  const int32_t group = cache.group();
-  Buffer sums;
-  if (needs.by_query) {
-    sums = Buffer(cache.config.heads * stride);
-    std::fill_n(sums.data(), sums.size(), 0.0f);
+}  // namespace
+
+int64_t sum_units(const zs_cache& cache, const std::vector<Needs>& wanted, int64_t tokens) {
+  int64_t units = 0;
+  for (const auto& pass : passes(wanted))
+    units +=
+        round_up(tokens, kChunk) / kChunk * (wanted[pass[0]].by_query ? cache.config.heads : cache.config.kv_heads);
+  return units;
+}
+
+std::vector<PromptSums> prompt_sums(zs_cache& cache, const Layer& layer, const ScoredRows& rows,
+                                    const std::vector<Needs>& wanted, zs_call* call, const Progress& progress) {
+  const int64_t n = layer.seq_len, chunks = round_up(n, kChunk) / kChunk, stride = round_up(n, kLane);
+  std::vector<PromptSums> made;
+  for (const Needs& needs : wanted) {
+    const int64_t heads = !needs.scores ? 0 : needs.by_query ? cache.config.heads : cache.config.kv_heads;
+    made.push_back({needs, stride, Buffer(heads * stride)});
+    std::fill_n(made.back().sums.data(), heads * stride, 0.0f);
   }
-  if (needs.scores && rows)
-    sum_columns(cache, *rows, n - needs.rows, n, needs.decay, needs.by_query ? 1 : group, score_units(cache, n), call,
-                progress, [&](int64_t unit, ColumnsTask& task) {
-                  const int64_t of = unit / chunks, c = unit % chunks;  // query head or kv head
-                  Segment& open = made.heads[static_cast<size_t>(needs.by_query ? of / group : of)].open();
-                  task.chunk = open.chunk(static_cast<int32_t>(c));
+  for (const auto& pass : passes(wanted)) {
+    const bool by_query = wanted[pass[0]].by_query;
+    const int32_t group = by_query ? 1 : cache.group(), share = by_query ? cache.group() : 1;
+    const int64_t heads = by_query ? cache.config.heads : cache.config.kv_heads;
+    sum_columns(cache, rows, n, group, heads * chunks, call, progress,
+                [&](int64_t unit, ColumnsTask& task, Fade* fades) {
+                  const int64_t of = unit / chunks, c = unit % chunks;
+                  const Head& head = layer.heads[static_cast<size_t>(of / share)];
+                  task.chunk = head.open().chunk(static_cast<int32_t>(c));
                   task.first = c * kChunk;
                   task.causal = true;
-                  task.acc = needs.by_query ? sums.data() + of * stride + c * kChunk
-                                            : open.chunk_scores(static_cast<int32_t>(c));
-                  return needs.by_query ? of : of * group;
+                  task.fade_count = static_cast<int32_t>(pass.size());
+                  for (size_t i = 0; i < pass.size(); ++i) {
+                    PromptSums& to = made[pass[i]];
+                    fades[i] = {to.needs.decay, n - to.needs.rows, to.sums.data() + of * stride + c * kChunk};
+                  }
+                  return of * group;
                 });
+  }
+  return made;
+}
+
+void score_prompt(zs_cache& cache, int32_t index, Layer& made, const PromptSums* sums, zs_call* call) {
+  const int32_t n = static_cast<int32_t>(made.seq_len), group = cache.group();
   const Policy& policy = *cache.policy;
-  if (hook(policy, &PolicyHooks::score))
-    cache.engine->run(cache.config.kv_heads, call, [&](int64_t g, int thread) {
-      HeadWork work =
-          work_on(cache, made.heads[static_cast<size_t>(g)], index, static_cast<int32_t>(g), thread, 0, nullptr);
-      work.sums = needs.by_query ? sums.data() + g * group * stride : nullptr;
-      work.sums_stride = stride;
-      call_hook(&PolicyHooks::score, work, 0, static_cast<int32_t>(n));
+  const bool by_query = sums && sums->needs.by_query;
+  const bool scores = hook(policy, &PolicyHooks::score) != nullptr;
+  if (sums || scores)
+    cache.engine->run(cache.config.kv_heads, nullptr, [&](int64_t g, int thread) {
+      Head& head = made.heads[static_cast<size_t>(g)];
+      if (sums && !by_query) std::copy_n(sums->sums.data() + g * sums->stride, sums->stride, head.open().scores.data());
+      if (!scores) return;
+      HeadWork work = work_on(cache, head, index, static_cast<int32_t>(g), thread, 0, nullptr);
+      work.sums = by_query ? sums->sums.data() + g * group * sums->stride : nullptr;
+      work.sums_stride = sums ? sums->stride : 0;
+      call_hook(&PolicyHooks::score, work, 0, n);
     });
   check_abort(call);
   const Policy* owner = nullptr;
@@ -278,8 +319,9 @@ void cache_prefill(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view
   const int64_t finished = !cache.by_model() ? kv_heads
                            : last            ? static_cast<int64_t>(kv_heads) * cache.config.layers
                                              : 0;
-  const Progress progress(call, report,
-                          kv_heads * (chunks + row_blocks(cache, tokens)) + score_units(cache, tokens) + finished);
+  const Progress progress(
+      call, report,
+      kv_heads * (chunks + row_blocks(cache, tokens)) + sum_units(cache, {cache.needs}, tokens) + finished);
 
   Layer made = prompt_layer(cache, index, tokens, share_of);
   check_abort(call);
@@ -305,7 +347,8 @@ void cache_prefill(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view
   BadQuery bad;
   attend_rows(cache, list, q, tokens, out, highest, inverse, call, progress, index, 0, &bad);
   const ScoredRows rows{q.data, q.head_stride, q.row_stride, highest, inverse, tokens};
-  score_prompt(cache, index, made, &rows, call, progress);
+  const std::vector<PromptSums> sums = prompt_sums(cache, made, rows, {cache.needs}, call, progress);
+  score_prompt(cache, index, made, cache.needs.scores ? &sums[0] : nullptr, call);
   if (cache.config.keep_queries > 0) made.kept = keep_queries(cache, q, tokens, highest, inverse);
   const int64_t full = layer_bytes(made);
 

@@ -113,18 +113,30 @@ inline bool is_finite(const float* q, int32_t d) {
   return zero == 0;
 }
 
-// Faded column sums of rows [from, to), a unit for each of `units` (chunks of heads of `group` query heads); `place` names for each its
-// first query head, its keys (chunk, first, causal) and where the sums go (acc). The rest of the task is filled in here.
-void sum_columns(zs_cache& cache, const ScoredRows& rows, int64_t from, int64_t to, float decay, int32_t group,
-                 int64_t units, zs_call* call, const Progress& progress,
-                 const std::function<int64_t(int64_t unit, ColumnsTask& task)>& place);
+// Faded column sums of rows up to `to`, a unit for each of `units` (chunks of heads of `group` query heads); `place` names for each its
+// first query head, its keys (chunk, first, causal) and its fades (at most kMostFades). The rest of the task is filled in here.
+constexpr int32_t kMostFades = 8;
+void sum_columns(zs_cache& cache, const ScoredRows& rows, int64_t to, int32_t group, int64_t units, zs_call* call,
+                 const Progress& progress,
+                 const std::function<int64_t(int64_t unit, ColumnsTask& task, Fade* fades)>& place);
 
-// A prompt's scores in one layer, as the policy needs them, and what it makes of them: sums of columns (`rows` NULL: they are there
-// already), own scores, sizes of heads.
-// Units: score_units(cache, tokens).
-int64_t score_units(const zs_cache& cache, int64_t tokens);
-void score_prompt(zs_cache& cache, int32_t index, Layer& made, const ScoredRows* rows, zs_call* call,
-                  const Progress& progress);
+// A prompt's column sums in one layer as a policy needs them: [kv_heads or, by_query, heads][stride].
+struct PromptSums {
+  Needs needs;
+  int64_t stride = 0;
+  Buffer sums;
+};
+inline bool same_sums(const Needs& a, const Needs& b) {
+  return a.scores == b.scores && a.by_query == b.by_query && a.decay == b.decay && a.rows == b.rows;
+}
+// Of each of `wanted`, in as few passes over the rows as can be. Units: sum_units of each pass.
+int64_t sum_units(const zs_cache& cache, const std::vector<Needs>& wanted, int64_t tokens);
+std::vector<PromptSums> prompt_sums(zs_cache& cache, const Layer& layer, const ScoredRows& rows,
+                                    const std::vector<Needs>& wanted, zs_call* call, const Progress& progress);
+
+// Gives a prompt in one layer its scores, from the sums that its policy needs (nullptr: it needs none, or the scores are there already),
+// and has the policy make its own of them and share out its slots.
+void score_prompt(zs_cache& cache, int32_t index, Layer& made, const PromptSums* sums, zs_call* call);
 
 // The end of a prompt in `layers` (one; granularity model: all of them), of which the first is number `index`: heads that hold more than
 // their budget are compressed, and who was admitted is noted in `events`, by layer and head. A unit for each head.

@@ -210,15 +210,15 @@ void calls(const test::Engine& engine) {
   const zs_policy policy = held->policy;
   refused(zs_cache_fork(nullptr, &copy), ZS_INVALID, "fork: no cache");
   refused(zs_cache_fork(cache.handle, nullptr), ZS_INVALID, "fork: no place for the result");
-  refused(zs_cache_fork_policy(nullptr, &policy, nullptr, 1, &copy, nullptr), ZS_INVALID, "fork_policy: no cache");
-  refused(zs_cache_fork_policy(cache.handle, nullptr, nullptr, 1, &copy, nullptr), ZS_INVALID,
+  refused(zs_cache_fork_policies(nullptr, &policy, nullptr, 1, 1, &copy, nullptr), ZS_INVALID, "fork_policy: no cache");
+  refused(zs_cache_fork_policies(cache.handle, nullptr, nullptr, 1, 1, &copy, nullptr), ZS_INVALID,
           "fork_policy: no policy");
-  refused(zs_cache_fork_policy(cache.handle, &policy, nullptr, 1, nullptr, nullptr), ZS_INVALID,
+  refused(zs_cache_fork_policies(cache.handle, &policy, nullptr, 1, 1, nullptr, nullptr), ZS_INVALID,
           "fork_policy: no place for the result");
-  refused(zs_cache_fork_policy(cache.handle, &policy, nullptr, 1, &copy, nullptr), ZS_UNSUPPORTED,
+  refused(zs_cache_fork_policies(cache.handle, &policy, nullptr, 1, 1, &copy, nullptr), ZS_UNSUPPORTED,
           "fork_policy of a compressed cache");
   each_policy([&](const zs_policy& p, const char* name) {
-    refused(zs_cache_fork_policy(cache.handle, &p, nullptr, 1, &copy, nullptr), -1, name);
+    refused(zs_cache_fork_policies(cache.handle, &p, nullptr, 1, 1, &copy, nullptr), -1, name);
   });
 
   zs_layer_state layer{};

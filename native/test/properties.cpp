@@ -140,7 +140,7 @@ void fork_policy(const Engine& engine, uint64_t seed) {
 
   zs_cache* made = nullptr;
   const auto policy = config.cache.policy.native();
-  const zs_status status = zs_cache_fork_policy(plain.handle, &policy->policy, nullptr, 1, &made, nullptr);
+  const zs_status status = zs_cache_fork_policies(plain.handle, &policy->policy, nullptr, 1, 1, &made, nullptr);
   if (!check(status == ZS_OK, "seed %llu: fork_policy: %s", told(config), zs_last_error())) return;
   Cache forked(made, config.cache);
   check(same_bits(states_of(direct), states_of(forked)) && same_bits(direct.receipt(), forked.receipt()),
@@ -163,10 +163,57 @@ void fork_policy(const Engine& engine, uint64_t seed) {
   Options needs = config.cache.policy;
   needs.name = "zsmerge", needs.history = 1, needs.window = -1,
   needs.decay = 0.8125f;  // no other cache here has this decay
-  check(
-      zs_cache_fork_policy(without.handle, &needs.native()->policy, nullptr, 0, &refused, nullptr) == ZS_UNSUPPORTED &&
-          *zs_last_error(),
-      "fork_policy without queries is not refused: %s", config.text().c_str());
+  check(zs_cache_fork_policies(without.handle, &needs.native()->policy, nullptr, 1, 0, &refused, nullptr) ==
+                ZS_UNSUPPORTED &&
+            *zs_last_error(),
+        "fork_policy without queries is not refused: %s", config.text().c_str());
+}
+
+// Several policies at once: each to the bit what prefilling under it gives, however many decays go through the rows together.
+void fork_many(const Engine& engine, uint64_t seed) {
+  Random r(seed);
+  Config config = test::random_config(seed);
+  const int prompt = config.calls[0];
+  CacheConfig c = config.cache;
+  c.policy = test::full_policy();
+  c.policy.history = 0;
+  c.keep_queries = prompt;
+  Cache plain(engine, c);
+  Config as_plain = config;
+  as_plain.cache = c;
+  auto sources = sources_of(config);
+  run(plain, as_plain, sources, 0, 1);
+
+  std::vector<std::shared_ptr<test::NativePolicy>> held;
+  std::vector<CacheConfig> configs;
+  std::vector<zs_policy> policies;
+  for (int i = r.upto(2, 12); i > 0; --i) {
+    CacheConfig one = config.cache;
+    const float decays[] = {0.9f, 0.98f, 1, 0.7f, 0.5f};
+    one.policy.decay = r.of(decays);
+    if (r.one_in(4)) one.policy = test::count_policy(prompt + 2, 1, 0);
+    held.push_back(
+        r.one_in(3) && prompt > 3
+            ? std::make_shared<test::NativePolicy>(
+                  "snapkv", 3, 256, test::Fields{{"window", 2}, {"kernel", 3}, {"pooling", i % 2}, {"variant", 0}})
+            : one.policy.native());
+    configs.push_back(one);
+    policies.push_back(held.back()->policy);
+  }
+  std::vector<zs_cache*> made(policies.size());
+  const zs_status status = zs_cache_fork_policies(plain.handle, policies.data(), nullptr,
+                                                  static_cast<int32_t>(policies.size()), 1, made.data(), nullptr);
+  if (!check(status == ZS_OK, "seed %llu: fork_many: %s", told(config), zs_last_error())) return;
+  for (size_t i = 0; i < made.size(); ++i) {
+    Cache fork(made[i], configs[i]), direct(engine, configs[i], *held[i]);
+    auto again = sources_of(config);
+    Config own = config;
+    own.cache = configs[i];
+    run(direct, own, again, 0, 1);
+    check(same_bits(states_of(direct), states_of(fork)) && same_bits(direct.receipt(), fork.receipt()) &&
+              direct.events().count == fork.events().count,
+          "fork %zu of %zu is not a prompt of its own: %s", i, made.size(), own.text().c_str());
+  }
 }
 
 // Budget for everything: to the bit the full cache.
@@ -381,6 +428,7 @@ int main() {
       window_bound(engine, seed);
       fork_equality(engine, seed);
       fork_policy(engine, seed);
+      fork_many(engine, seed);
       lossless(engine, seed);
       aborted(engine, seed);
       books(engine, seed);

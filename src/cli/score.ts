@@ -21,6 +21,11 @@ export function scoreCommand(): Command {
   const command = new Command('score').description('log-probability of every token of a text, teacher forced')
   promptOptions(modelOptions(command))
   return policyOptions(command, 'full')
+    .option(
+      '--prompt-tokens <n>',
+      'tokens read as the prompt (default: as many as the budget; needed by policies that act on prompts only)',
+      whole,
+    )
     .option('--feed <n>', 'tokens fed at once after the first budget of tokens', whole, 1)
     .option(
       '--json',
@@ -40,7 +45,11 @@ async function run(options: Record<string, unknown>): Promise<void> {
     storage: options.storage as Storage | undefined,
   })
   try {
-    const result = await session.score(prompt.ids ?? prompt.text!, { chunk: options.feed as number, signal })
+    const result = await session.score(prompt.ids ?? prompt.text!, {
+      chunk: options.feed as number,
+      prompt: options.promptTokens as number | undefined,
+      signal,
+    })
     if (options.json) print(json(result))
     else {
       print(`perplexity ${result.perplexity.toFixed(4)} over ${result.scored} tokens`)

@@ -10,6 +10,11 @@ import type { Receipt } from '../trace/receipt.js'
 export interface ScoreOptions extends CallOptions {
   /** Tokens fed at once after the prompt part: 1 (default) compresses after every token, as generating does. */
   chunk?: number
+  /**
+   * On an empty session: how many tokens are read as the prompt. Default min(n, budget), so that the policy acts from then on; a policy
+   * that acts on prompts alone (acts 'prompt') needs it said, and its shares refer to it.
+   */
+  prompt?: number
 }
 
 export interface Score {
@@ -26,7 +31,7 @@ export interface Score {
 }
 
 export async function score(reading: Reading, ids: Int32Array, options: ScoreOptions): Promise<Score> {
-  checked('score options', options, ['chunk', 'signal', 'progress'])
+  checked('score options', options, ['chunk', 'prompt', 'signal', 'progress'])
   const most = reading.policy.native.chunk
   const chunk = options.chunk === undefined ? 1 : integer('chunk', options.chunk, 1, most)
   reading.checkLength(ids.length)
@@ -45,9 +50,8 @@ export async function score(reading: Reading, ids: Int32Array, options: ScoreOpt
   }
   let at = 0
   if (fresh) {
-    const { budget } = resolve(reading.policy, total)
-    at = budget === 0 ? total : Math.min(total, budget)
-    await feed(0, at, total)
+    at = promptTokens(reading, total, options.prompt)
+    await feed(0, at, reading.policy.acts === 'prompt' ? at : total)
   } else {
     if (reading.current.unfed !== undefined) {
       // What generate() chose last is read first: the first token is predicted by what follows it.
@@ -69,4 +73,17 @@ export async function score(reading: Reading, ids: Int32Array, options: ScoreOpt
     prefilled,
     receipt: reading.cache.receipt(),
   }
+}
+
+/** Tokens that an empty session reads as its prompt. Errors: 'invalid' where a policy needs it said, or for a number that does not fit. */
+function promptTokens({ policy, budgets }: Reading, total: number, given: number | undefined): number {
+  if (given !== undefined) return integer('prompt', given, 1, total)
+  if (policy.acts === 'prompt')
+    throw new ZslabError(
+      'invalid',
+      `${policy.name} acts on prompts only, so without a prompt it would give the full cache's perplexity: say how many of the ${total} tokens are the prompt (prompt: ${Math.ceil(total / 2)}, --prompt-tokens)`,
+    )
+  const least = Math.min(...(budgets?.flat() ?? [policy.native.budget]))
+  const { budget } = resolve(policy, total, least)
+  return budget === 0 ? total : Math.min(total, budget)
 }

@@ -2,7 +2,8 @@
 import { basename } from 'node:path'
 import { ZslabError } from '../errors.js'
 import type { CallOptions } from '../native/call.js'
-import { fullCache } from '../policies/index.js'
+import type { Budgets } from '../budgets.js'
+import { fullCache, type Policy } from '../policies/index.js'
 import { withBar } from '../long-work.js'
 import { argmax, klDivergence, logProb } from '../sampling.js'
 import { cut, Reading } from '../reading.js'
@@ -83,9 +84,20 @@ async function compared(run: RunRecord, from: Reading | undefined, options: Call
   return result
 }
 
+async function underPolicy(
+  from: Reading,
+  policy: Policy,
+  budgets: Budgets | undefined,
+  trace: boolean,
+  call: CallOptions,
+): Promise<Reading> {
+  const [reading] = await from.underPolicies([{ policy, budgets }], trace, call)
+  return reading
+}
+
 /** Readings under the full cache and under the run's policy that have read its first prompt, once where that is possible. */
 async function bothRead(run: RunRecord, from: Reading | undefined, call: CallOptions): Promise<[Reading, Reading]> {
-  const { model, policy, storage } = run
+  const { model, policy, budgets, storage } = run
   const [prompt] = run.log
   // chunk decides how further turns are cut, so the full cache must read them alike.
   const whole = fullCache({ chunk: policy.native.chunk })
@@ -94,7 +106,9 @@ async function bothRead(run: RunRecord, from: Reading | undefined, call: CallOpt
     if (from) {
       started.push(
         await from.exclusively(() =>
-          from.policy.native.chunk === policy.native.chunk ? from.copied() : from.underPolicy(whole, from.trace, call),
+          from.policy.native.chunk === policy.native.chunk
+            ? from.copied()
+            : underPolicy(from, whole, undefined, from.trace, call),
         ),
       )
     } else {
@@ -102,9 +116,9 @@ async function bothRead(run: RunRecord, from: Reading | undefined, call: CallOpt
       await started[0].feedOnce(prompt, call, true)
     }
     if (prompt.shareOf === prompt.ids.length) {
-      started.push(await (from ?? started[0]).underPolicy(policy, false, call))
+      started.push(await underPolicy(from ?? started[0], policy, budgets, false, call))
     } else {
-      started.push(Reading.create(model, { policy, storage }))
+      started.push(Reading.create(model, { policy, budgets, storage }))
       await started[1].feedOnce(prompt, call, true)
     }
     return started as [Reading, Reading]

@@ -106,13 +106,14 @@ export interface Addon {
     call?: Int32Array,
   ): Promise<void>
   cacheFork(cache: NativeCache): Promise<NativeCache>
-  cacheForkPolicy(
+  /** A cache for each policy, in order: all or none. */
+  cacheForkPolicies(
     cache: NativeCache,
-    policy: NativePolicy,
-    budgets: Float64Array | undefined,
+    policies: readonly NativePolicy[],
+    budgets: readonly (Float64Array | undefined)[],
     trace: boolean,
     call?: Int32Array,
-  ): Promise<NativeCache>
+  ): Promise<NativeCache[]>
   /** whole: keys, values, weights and scores too. */
   cacheState(cache: NativeCache, layer: number, whole: true): FullLayerState
   cacheState(cache: NativeCache, layer: number, whole: false): LayerOriginsState

@@ -134,7 +134,7 @@ export function policyOf(value: unknown, name = 'policy'): Policy {
   throw invalid(name, 'a policy such as zsmerge({ budget: 0.1 }) or fullCache()', value)
 }
 
-/** Slots by region for a first prompt of `tokens`. Errors: 'invalid' naming the numbers and what to change. */
-export function resolve(policy: Policy, tokens: number): Resolved {
-  return native().policyResolve(nativeOf(policy), tokens)
+/** Slots by region for a first prompt of `tokens`, under its own budget or another. Errors: 'invalid' naming the numbers and what to change. */
+export function resolve(policy: Policy, tokens: number, budget = policy.native.budget): Resolved {
+  return native().policyResolve({ ...nativeOf(policy), budget }, tokens)
 }

@@ -73,6 +73,8 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
     readonly logStart: number,
     /** @internal */
     readonly storage: HeldCache['options']['storage'],
+    /** [layers][kvHeads] instead of the policy's budget, where given. */
+    readonly budgets: HeldCache['options']['budgets'],
   ) {}
 
   /** @internal */
@@ -116,6 +118,7 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
       [...log],
       generated.logStart,
       reading.storage,
+      reading.budgets,
     )
   }
 

@@ -1,7 +1,7 @@
 /** Sessions on the toy model: one result however it is reached, and what users may do wrong. */
 import assert from 'node:assert/strict'
 import { after, before } from 'mocha'
-import { fullCache, load, streaming, zsmerge, type Model } from '../../src/index.js'
+import { adakv, evictOnly, fullCache, load, snapkv, streaming, zsmerge, type Model } from '../../src/index.js'
 import { toyPath } from './model/files.js'
 
 const TEXT =
@@ -54,6 +54,78 @@ describe('session', function () {
       const run = await fork.generate(undefined, more)
       assert.deepEqual({ tokens: run.tokens, receipt: run.receipt }, expected)
     }
+  })
+
+  it('forks of many policies at once equal single forks, to the bit, and are all or none', async () => {
+    const policies = [
+      tight(),
+      zsmerge({ budget: 24, recent: 8, residual: 2, decay: 0.9 }),
+      zsmerge({ budget: 20, recent: 4, residual: 1, decay: 1 }),
+      snapkv({ budget: 40, window: 8, kernel: 3 }),
+      adakv({ of: evictOnly({ budget: 16, decay: 1 }) }),
+      streaming({ budget: 16 }),
+    ]
+    const read = model.session({ forkable: 'all' })
+    await read.prefill(TEXT)
+    const forks = await read.forks(policies)
+    for (const [i, policy] of policies.entries()) {
+      const single = await read.fork({ policy })
+      const alone = model.session({ policy })
+      await alone.prefill(TEXT)
+      for (const other of [single, alone])
+        for (let layer = 0; layer < model.description.layers; layer++)
+          assert.deepEqual(forks[i].cache.state(layer), other.cache.state(layer), policy.name)
+      assert.deepEqual(
+        (await forks[i].generate(undefined, more)).tokens,
+        (await alone.generate(undefined, more)).tokens,
+      )
+      assert.doesNotMatch(forks[i].receipt().notes.join(), /read again/)
+    }
+    await assert.rejects(read.forks([tight(), zsmerge({ budget: 4, recent: 4 })]), {
+      code: 'invalid',
+      message: /budget is 4 slots/,
+    })
+    await assert.rejects(read.forks([]), { code: 'invalid', message: /an array of policies/ })
+    await assert.rejects(read.forks([tight(), 'zsmerge' as never]), {
+      code: 'invalid',
+      message: /a policy for policies\[1\]/,
+    })
+  })
+
+  it('a fork that must read again says so, and why', async () => {
+    const read = model.session({ forkable: true })
+    await read.prefill(TEXT)
+    await read.step(7)
+    const [fork] = await read.forks([tight()])
+    assert.match(fork.receipt().notes.join(), /all \d+ tokens were read again, since 1 tokens came after the prompt/)
+    const plain = model.session()
+    await plain.prefill(TEXT)
+    const other = await plain.fork({ policy: tight() })
+    assert.match(
+      other.receipt().notes.join(),
+      /read again, since the session kept no queries: make it with forkable: true/,
+    )
+    assert.ok(other.receipt().ok)
+  })
+
+  it('budgets by head go with forks and shadows, and score needs a prompt where a policy acts on prompts only', async () => {
+    const { layers, kvHeads } = model.description
+    const budgets = Array.from({ length: layers }, (_, l) => Array.from({ length: kvHeads }, (_, g) => 12 + l + 4 * g))
+    const session = model.session({ policy: zsmerge({ recent: 4, residual: 1 }), budgets })
+    const run = await session.generate(TEXT, more)
+    assert.ok(run.receipt.ok, run.receipt.notes.join())
+    assert.deepEqual(session.cache.state(1).slots, budgets[1])
+    assert.ok((await run.shadow({ progress: undefined })).meanKl > 0)
+    const copy = await session.fork()
+    assert.deepEqual(copy.cache.state(1), session.cache.state(1))
+    const judged = model.session({ policy: snapkv({ budget: 40, window: 8 }) })
+    await assert.rejects(judged.score(TEXT), {
+      code: 'invalid',
+      message: /snapkv acts on prompts only, .*prompt: \d+, --prompt-tokens/,
+    })
+    const scored = await judged.score(TEXT, { prompt: 60 })
+    assert.equal(scored.prefilled, 60)
+    assert.ok(scored.perplexity > 1 && scored.receipt.ok)
   })
 
   it('a budget that holds everything is the full cache, to the bit', async () => {

@@ -186,7 +186,9 @@ void columns(const ColumnsTask& task) {
   const int32_t tiles = static_cast<int32_t>(round_up(task.chunk.slots, kLane) / kLane);
   const float* keys = float_keys(task.chunk, task.d, tiles, task.scratch);
   float *const logits = task.scratch + static_cast<int64_t>(kChunk) * task.d, *const sums = logits + kRows * kChunk;
-  const int64_t from = task.causal && task.first > task.from ? task.first : task.from;
+  int64_t from = task.to;
+  for (int32_t f = 0; f < task.fade_count; ++f) from = task.fades[f].from < from ? task.fades[f].from : from;
+  if (task.causal && task.first > from) from = task.first;
   for (int64_t row = from; row < task.to; row += kRows) {
     if (flagged(task.abort)) return;
     const int count = task.to - row < kRows ? static_cast<int>(task.to - row) : kRows;
@@ -217,11 +219,14 @@ void columns(const ColumnsTask& task) {
         }
       }
     }
-    for (int r = 0; r < count; ++r)
-      for (int32_t t = 0; t < tiles; ++t) {
-        float* acc = task.acc + t * kLanes;
-        store(acc, fma(all(task.decay), load(acc), load(sums + r * kChunk + t * kLanes)));
-      }
+    for (int32_t f = 0; f < task.fade_count; ++f) {
+      const Fade& fade = task.fades[f];
+      for (int r = row < fade.from ? static_cast<int>(fade.from - row) : 0; r < count; ++r)
+        for (int32_t t = 0; t < tiles; ++t) {
+          float* acc = fade.acc + t * kLanes;
+          store(acc, fma(all(fade.decay), load(acc), load(sums + r * kChunk + t * kLanes)));
+        }
+    }
   }
 }
 

@@ -163,12 +163,13 @@ ZS_API zs_status zs_cache_extend(zs_cache* cache, int32_t layer, zs_view q, zs_v
 /* A copy that shares pages until either writes. Same policy, same state, to the bit. */
 ZS_API zs_status zs_cache_fork(zs_cache* cache, zs_cache** out);
 /*
- * The same prompt under another policy: valid after a prefill (and nothing else) of an uncompressed cache whose kept queries
- * reach back `window` rows of the new policy; bit-equal to prefilling under that policy. Else ZS_UNSUPPORTED (prefill again).
- * budgets: as in zs_cache_config.
+ * The same prompt under other policies: valid after a prefill (and nothing else) of an uncompressed cache whose kept queries reach back
+ * `window` rows of each new policy; every fork is bit-equal to prefilling under its policy. Column sums that several of them need are
+ * made once, in one pass for all decays. All `count` forks are made, or none: else ZS_UNSUPPORTED (prefill again).
+ * budgets: NULL, or for each policy as in zs_cache_config; out [count].
  */
-ZS_API zs_status zs_cache_fork_policy(zs_cache* cache, const zs_policy* policy, const double* budgets, int32_t trace,
-                                      zs_cache** out, zs_call* call);
+ZS_API zs_status zs_cache_fork_policies(zs_cache* cache, const zs_policy* policies, const double* const* budgets,
+                                        int32_t count, int32_t trace, zs_cache** out, zs_call* call);
 
 typedef struct zs_layer_state {
   int64_t seq_len; /* tokens seen */
