@@ -85,8 +85,8 @@ describe('session', function () {
       code: 'invalid',
       message: /budget is 4 slots/,
     })
-    await assert.rejects(read.forks([]), { code: 'invalid', message: /an array of policies/ })
-    await assert.rejects(read.forks([tight(), 'zsmerge' as never]), {
+    assert.throws(() => read.forks([]), { code: 'invalid', message: /an array of policies/ })
+    assert.throws(() => read.forks([tight(), 'zsmerge' as never]), {
       code: 'invalid',
       message: /a policy for policies\[1\]/,
     })
