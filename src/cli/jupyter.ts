@@ -1,13 +1,13 @@
-/** `npx zslab install | uninstall | run | lab`: the kernel's own installer, a notebook run headless, JupyterLab of the project. */
+/** `npx zslab install | uninstall | lab`: the kernel's own installer, JupyterLab of the project. */
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Command } from 'commander'
-import { shown, ZslabError } from '../errors.js'
+import { ZslabError } from '../errors.js'
 import { projectRoot } from '../native/binding.js'
 import { program, script } from './scripts.js'
 
 const KERNEL = join(projectRoot, 'dist/kernel/main.js')
-const PYTHON = join(projectRoot, '.venv/bin/python')
+export const PYTHON = join(projectRoot, '.venv/bin/python')
 
 interface Place {
   user?: boolean
@@ -41,21 +41,6 @@ function placed(name: string, description: string): Command {
     .option('--name <name>', 'what notebooks call the kernel (default: zslab)')
 }
 
-export function runCommand(): Command {
-  return new Command('run')
-    .description('run a notebook headless through our kernel and write it with its outputs')
-    .argument('<notebook>', 'an .ipynb file')
-    .option('--output <file>', 'where the executed notebook goes (default: in place)')
-    .option('--timeout <seconds>', 'most that one cell may take (default: no limit)')
-    .action(async (notebook: string, options: { output?: string; timeout?: string }) => {
-      const path = resolve(notebook)
-      if (!existsSync(path)) throw new ZslabError('file', `there is no notebook ${shown(path)}: check the path`)
-      if (!(await prepared())) return
-      const words = ['-c', RUNNER, path, resolve(options.output ?? notebook), options.timeout ?? '-1']
-      await program(PYTHON, words, { ...process.env, JUPYTER_PATH: join(projectRoot, '.venv/share/jupyter') })
-    })
-}
-
 export function labCommand(): Command {
   return new Command('lab')
     .description('JupyterLab with the kernel and the extension, everything inside the project')
@@ -73,7 +58,7 @@ export function labCommand(): Command {
 }
 
 /** Jupyter, kernel and extension are in .venv; false where they cannot be, which was then said. */
-async function prepared(): Promise<boolean> {
+export async function prepared(): Promise<boolean> {
   await script('scripts/jupyter.mjs', ['--quiet'])
   return !process.exitCode
 }
@@ -89,27 +74,3 @@ async function kernel(command: string, options: Place): Promise<void> {
     .map(([option, value]) => `--${option}=${value}`)
   await program(process.execPath, [KERNEL, command, ...flags, ...values])
 }
-
-/** Runs in the notebook's folder; writes the notebook also where a cell failed, so that the error can be seen in it. */
-const RUNNER = `
-import os, sys, nbformat
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
-source, target, timeout = sys.argv[1:]
-notebook = nbformat.read(source, as_version=4)
-limit = float(timeout)
-failed = None
-folder = {'metadata': {'path': os.path.dirname(source)}}
-try:
-    client = NotebookClient(notebook, timeout=None if limit < 0 else limit, resources=folder, record_timing=False)
-    client.coalesce_streams = True
-    client.execute()
-except CellExecutionError as error:
-    failed = error
-except KeyboardInterrupt:
-    sys.exit(130)
-nbformat.write(notebook, target)
-print(target)
-if failed:
-    sys.exit(f"a cell failed: {failed.ename}: {failed.evalue}")
-`

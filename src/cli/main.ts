@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `npx zslab`: the list of commands, and how each failure ends: 1 failed, 2 wrong usage, 130 interrupted. */
+/** `npx zslab`: the list of commands, and how each failure ends: 1 failed, 2 wrong usage, 124 out of time, 130 interrupted. */
 import { CommanderError, Command } from 'commander'
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -9,7 +9,8 @@ import { cacheCommand } from './cache.js'
 import { EXIT, note, UsageError } from './common.js'
 import { doctorCommand } from './doctor.js'
 import { generateCommand } from './generate.js'
-import { installCommand, labCommand, runCommand, uninstallCommand } from './jupyter.js'
+import { installCommand, labCommand, uninstallCommand } from './jupyter.js'
+import { runCommand } from './notebook.js'
 import { policiesCommand } from './policies.js'
 import { benchCommand, buildCommand } from './scripts.js'
 import { scoreCommand } from './score.js'

@@ -31,14 +31,21 @@ export async function script(path: string, words: string[]): Promise<void> {
   await program(process.execPath, [full, ...words])
 }
 
+interface ProgramOptions {
+  env?: NodeJS.ProcessEnv
+  /** Ctrl+C in a terminal reaches the child as well, which decides; 'forwarded': also where only this process was sent it. */
+  interrupts?: 'left' | 'forwarded'
+}
+
 /** Runs `command` with this terminal; rejects nothing, its exit code becomes ours. */
-export async function program(command: string, words: string[], env = process.env): Promise<void> {
-  const ignore = () => undefined // Ctrl+C reaches the child as well, which decides
-  process.on('SIGINT', ignore)
+export async function program(command: string, words: string[], options: ProgramOptions = {}): Promise<void> {
+  const { env = process.env, interrupts = 'left' } = options
   const child = spawn(command, words, { stdio: 'inherit', env })
+  const interrupted = () => interrupts === 'forwarded' && child.kill('SIGINT')
+  process.on('SIGINT', interrupted)
   const code = await new Promise<number>((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (status, signal) => resolve(status ?? (signal === 'SIGINT' ? 130 : 1)))
-  }).finally(() => process.off('SIGINT', ignore))
+  }).finally(() => process.off('SIGINT', interrupted))
   if (code !== 0) process.exitCode = code
 }

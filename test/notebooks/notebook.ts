@@ -14,6 +14,7 @@ export interface Output {
 export interface Cell {
   id: string
   cell_type: 'code' | 'markdown'
+  metadata?: { tags?: string[] }
   source: string | string[]
   execution_count?: number | null
   outputs?: Output[]
