@@ -40,8 +40,8 @@ interface Architecture {
   once: (d: ModelDescription) => Expected
   /** Tensors of one layer, without "blk.N." in front. */
   perLayer: (d: ModelDescription) => Expected
-  /** Keys whose values change the mathematics: [key after the prefix, value that changes nothing, what it is]. */
-  neutral: [string, number | string, string][]
+  /** Keys whose values change the mathematics: [key after the prefix, values that change nothing, what it is]. */
+  neutral: [string, (number | string | boolean)[], string][]
 }
 
 const ARCHITECTURES: Record<string, Architecture> = {
@@ -60,16 +60,17 @@ const ARCHITECTURES: Record<string, Architecture> = {
       'ffn_down.weight': [d.feedForward, d.hidden],
     }),
     neutral: [
-      ['rope.scaling.type', 'none', 'rotary scaling'],
-      ['rope.scaling.factor', 1, 'rotary scaling'],
-      ['rope.scale_linear', 1, 'rotary scaling'],
-      ['expert_count', 0, 'a mixture of experts'],
-      ['attention.sliding_window', 0, 'sliding-window attention'],
-      ['attention.clamp_kqv', 0, 'clamped queries, keys and values'],
-      ['logit_scale', 1, 'scaled logits'],
-      ['residual_scale', 1, 'a scaled residual stream'],
-      ['embedding_scale', 1, 'scaled embeddings'],
-      ['attention.scale', 0, 'an attention scale of its own'],
+      ['rope.scaling.factor', [0, 1], 'rotary scaling'],
+      ['rope.scale_linear', [0, 1], 'rotary scaling'],
+      ['rope.scaling.attn_factor', [0, 1], 'rotary scaling'],
+      ['expert_count', [0], 'a mixture of experts'],
+      ['attention.sliding_window', [0], 'sliding-window attention'],
+      ['attention.clamp_kqv', [0], 'clamped queries, keys and values'],
+      ['logit_scale', [0, 1], 'scaled logits'],
+      ['residual_scale', [0, 1], 'a scaled residual stream'],
+      ['embedding_scale', [0, 1], 'scaled embeddings'],
+      ['attention.scale', [0], 'an attention scale of its own'],
+      ['attention.causal', [true], 'attention to later tokens'],
     ],
   },
 }
@@ -95,14 +96,18 @@ export function describe(gguf: GgufFile): ModelDescription {
 }
 
 function refuseFeatures(gguf: GgufFile, arch: string, architecture: Architecture): void {
+  const refuse = (key: string, what: string) =>
+    new ZslabError(
+      'unsupported',
+      `${gguf.path} uses ${what} (${arch}.${key} = ${shown(gguf.metadata[`${arch}.${key}`])}), which zslab does not compute yet: use a model without it`,
+    )
   for (const [key, neutral, what] of architecture.neutral) {
     const value = gguf.metadata[`${arch}.${key}`]
-    if (value !== undefined && value !== neutral)
-      throw new ZslabError(
-        'unsupported',
-        `${gguf.path} uses ${what} (${arch}.${key} = ${shown(value)}), which zslab does not compute yet: use a model without it`,
-      )
+    if (value !== undefined && !neutral.some((one) => one === value)) throw refuse(key, what)
   }
+  // Linear scaling divides positions by the factor, so that by 1, or by none, changes nothing.
+  const scaling = gguf.metadata[`${arch}.rope.scaling.type`] ?? 'none'
+  if (scaling !== 'none' && scaling !== 'linear') throw refuse('rope.scaling.type', 'rotary scaling')
 }
 
 function shapeOf(gguf: GgufFile, arch: string, architecture: Architecture): ModelDescription {
@@ -110,8 +115,10 @@ function shapeOf(gguf: GgufFile, arch: string, architecture: Architecture): Mode
     wholeOf(gguf, `${arch}.${key}`, least, most, fallback)
   const layers = whole('block_count', 1, 4096)
   const hidden = whole('embedding_length', 1, 2 ** 20)
-  const heads = whole('attention.head_count', 1, 4096)
-  const kvHeads = kvHeadsOf(gguf, arch, layers, heads)
+  const perLayer = (key: string, what: string, most: number, fallback?: number) =>
+    sameInLayers(gguf, `${arch}.${key}`, layers, what, most, fallback)
+  const heads = perLayer('attention.head_count', 'numbers of heads', 4096)
+  const kvHeads = perLayer('attention.head_count_kv', 'numbers of kv heads', 4096, heads)
   const headDim = whole('attention.key_length', 1, 4096, hidden / heads)
   if (!Number.isInteger(headDim) || headDim % 2 !== 0 || headDim > 512)
     throw fault(
@@ -137,7 +144,7 @@ function shapeOf(gguf: GgufFile, arch: string, architecture: Architecture): Mode
     kvHeads,
     headDim,
     hidden,
-    feedForward: whole('feed_forward_length', 1, 2 ** 24),
+    feedForward: perLayer('feed_forward_length', 'widths of the feed-forward part', 2 ** 24),
     vocabulary,
     context: whole('context_length', 1, 2 ** 28),
     ropeDims,
@@ -149,16 +156,22 @@ function shapeOf(gguf: GgufFile, arch: string, architecture: Architecture): Mode
 }
 
 /** A number, or one per layer as some converters write it; unequal ones are another architecture. */
-function kvHeadsOf(gguf: GgufFile, arch: string, layers: number, heads: number): number {
-  const key = `${arch}.attention.head_count_kv`
-  if (!Array.isArray(gguf.metadata[key])) return wholeOf(gguf, key, 1, 4096, heads)
+function sameInLayers(
+  gguf: GgufFile,
+  key: string,
+  layers: number,
+  what: string,
+  most: number,
+  fallback?: number,
+): number {
+  if (!Array.isArray(gguf.metadata[key])) return wholeOf(gguf, key, 1, most, fallback)
   const each = wholesOf(gguf, key)
-  if (each.length !== layers || each[0] < 1)
-    throw fault(gguf, `${key} with ${each.length} entries`, `${layers} numbers of at least 1`)
+  if (each.length !== layers || each[0] < 1 || each[0] > most)
+    throw fault(gguf, `${key} with ${each.length} entries`, `${layers} numbers from 1 to ${most}`)
   if (each.some((n) => n !== each[0]))
     throw new ZslabError(
       'unsupported',
-      `${gguf.path} has layers with different numbers of kv heads, which zslab does not run yet`,
+      `${gguf.path} has layers with different ${what} (${key}), which zslab does not run yet`,
     )
   return each[0]
 }

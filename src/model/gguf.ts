@@ -79,6 +79,7 @@ export async function readGguf(path: string): Promise<GgufFile> {
   if (parsed.tensorInfos.length !== scan.tensors || parsed.tensorInfoByteRange[1] !== scan.end)
     throw damaged(full, 'a header that changed while it was read', 'a file at rest', 'try again')
   const metadata = metadataOf(full, parsed.metadata as Record<string, unknown>, scan)
+  refusePart(full, metadata)
   const alignment = alignmentOf(full, metadata)
   const dataOffset = Math.ceil(scan.end / alignment) * alignment
   const tensors = parsed.tensorInfos.map((info) => tensorOf(full, info, dataOffset, alignment, bytes))
@@ -127,6 +128,17 @@ function metadataOf(path: string, parsed: Record<string, unknown>, scan: HeaderS
     else throw damaged(path, `a header that changed while it was read (${key})`, 'a file at rest', 'try again')
   }
   return metadata
+}
+
+/** A model in several files: each has its share of the tensors, and only the first says what they are for. */
+function refusePart(path: string, metadata: Readonly<Record<string, MetadataValue>>): void {
+  const { 'split.count': count, 'split.no': number } = metadata
+  if (typeof count !== 'number' || count <= 1) return
+  const part = typeof number === 'number' ? `part ${number + 1}` : 'a part'
+  throw new ZslabError(
+    'unsupported',
+    `${path} is ${part} of a model that was split into ${count} files, and zslab reads whole ones: merge them with \`llama-gguf-split --merge FIRST-PART MERGED.gguf\` and give the merged file`,
+  )
 }
 
 function alignmentOf(path: string, metadata: Readonly<Record<string, MetadataValue>>): number {

@@ -79,6 +79,29 @@ describe('a GGUF file', () => {
     assert.ok(file.equals(toyFile()), 'run npx tsx scripts/make-toy-model.ts')
   })
 
+  it('may say what changes nothing: scaling by one, the same number for every layer, a split into one file', async () => {
+    const plain = describeModel(await readGguf(toyPath))
+    const found = async (change: (metadata: MetadataEntry[]) => void) => describeModel(await readGguf(changed(change)))
+    const eachLayer = (metadata: MetadataEntry[], key: string, value: number) => {
+      const entry = metadata.find((e) => e.key === key)
+      const array = { key, type: 'array', of: 'uint32', value: [value, value, value] } as const
+      if (entry) Object.assign(entry, array)
+      else metadata.push(array)
+    }
+    for (const change of [
+      (m: MetadataEntry[]) => set(m, 'llama.rope.scaling.type', 'none'),
+      (m: MetadataEntry[]) => (set(m, 'llama.rope.scaling.type', 'linear'), set(m, 'llama.rope.scaling.factor', 1)),
+      (m: MetadataEntry[]) => (set(m, 'llama.rope.scaling.factor', 0), set(m, 'llama.rope.scaling.attn_factor', 1)),
+      (m: MetadataEntry[]) => set(m, 'llama.rope.scaling.original_context_length', 2048),
+      (m: MetadataEntry[]) => eachLayer(m, 'llama.attention.head_count', plain.heads),
+      (m: MetadataEntry[]) => eachLayer(m, 'llama.attention.head_count_kv', plain.kvHeads),
+      (m: MetadataEntry[]) => eachLayer(m, 'llama.feed_forward_length', plain.feedForward),
+      (m: MetadataEntry[]) => m.push({ key: 'llama.attention.causal', type: 'bool', value: true }),
+      (m: MetadataEntry[]) => (set(m, 'split.count', 1), set(m, 'split.no', 0)),
+    ])
+      assert.deepEqual(await found(change), plain)
+  })
+
   it('has a hash, with progress', async () => {
     const seen: number[] = []
     const hash = await fileHash(toyPath, { progress: (done, total) => seen.push(done / total) })
@@ -270,6 +293,37 @@ describe('a GGUF file that cannot be used', () => {
       'unsupported',
       /attn_q.bias/,
     )
+  })
+
+  it('is a part of a split model, the first as well as a later one', async () => {
+    const part = (number: number) =>
+      changed((m, t) => {
+        if (number > 0) m.splice(0)
+        set(m, 'split.no', number)
+        set(m, 'split.count', 3)
+        t.splice(2)
+      })
+    for (const number of [0, 2])
+      await refused(
+        part(number),
+        'unsupported',
+        new RegExp(`is part ${number + 1} of a model that was split into 3 files`),
+        /llama-gguf-split --merge/,
+      )
+  })
+
+  it('has scaling that changes something, or layers that differ', async () => {
+    const unequal = (key: string, value: number[]) => (m: MetadataEntry[]) =>
+      Object.assign(
+        m.find((e) => e.key === key)!,
+        { type: 'array', of: 'uint32', value },
+      )
+    for (const [change, ...said] of [
+      [(m: MetadataEntry[]) => set(m, 'llama.rope.scaling.factor', 4), /rotary scaling .*factor = 4/],
+      [unequal('llama.attention.head_count', [4, 4, 2]), /different numbers of heads/],
+      [unequal('llama.feed_forward_length', [96, 64, 96]), /different widths/],
+    ] as [(m: MetadataEntry[]) => void, RegExp][])
+      await refused(changed(change), 'unsupported', ...said)
   })
 
   it('contradicts itself', async () => {
