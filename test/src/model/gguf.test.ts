@@ -84,7 +84,7 @@ describe('a GGUF file', () => {
     const found = async (change: (metadata: MetadataEntry[]) => void) => describeModel(await readGguf(changed(change)))
     const eachLayer = (metadata: MetadataEntry[], key: string, value: number) => {
       const entry = metadata.find((e) => e.key === key)
-      const array = { key, type: 'array', of: 'uint32', value: [value, value, value] } as const
+      const array: MetadataEntry = { key, type: 'array', of: 'uint32', value: [value, value, value] }
       if (entry) Object.assign(entry, array)
       else metadata.push(array)
     }
