@@ -1,10 +1,10 @@
 /** Below the model: a cache for anyone with queries, keys and values of their own. */
-import { float32, flag, integer, invalid, oneOf, options as checked } from './expect.js'
+import { callOptions, float32, flag, integer, invalid, oneOf, options as checked } from './expect.js'
 import { ZslabError } from './errors.js'
 import { budgetsOf, type Budgets } from './budgets.js'
 import { HeldCache, type LayerCacheState, type ResolvedHeads } from './native-cache.js'
 import { native, type EventColumns } from './native/binding.js'
-import { withCall, type CallOptions } from './native/call.js'
+import { withCall, type Call, type Progress } from './native/call.js'
 import { engineOf, STORAGES, type EngineOptions, type Storage } from './native/engine.js'
 import { policyOf, resolve, type Policy } from './policies/index.js'
 import { interruptible } from './progress.js'
@@ -22,7 +22,14 @@ export interface CacheOptions extends CacheShape, EngineOptions {
   origins?: boolean
 }
 
-export interface PrefillOptions extends CallOptions {
+export interface CacheCallOptions {
+  /** Stops the call within 50 ms; it then rejects with the signal's reason and leaves the cache as it was. */
+  signal?: AbortSignal
+  /** Gets the counts; no bar is drawn either way. */
+  progress?: false | ((progress: Progress) => void)
+}
+
+export interface PrefillOptions extends CacheCallOptions {
   /** The token count that shares refer to; default: the prompt's. */
   shareOf?: number
 }
@@ -95,7 +102,7 @@ export class Cache {
     v: Float32Array,
     options: PrefillOptions = {},
   ): Promise<Float32Array> {
-    checked('prefill options', options, ['shareOf', 'signal', 'progress'])
+    callOptions('prefill options', options, ['shareOf'], false)
     const { kvHeads, headDim } = this.held.options.shape
     const tokens = this.tokensOf(k)
     const shareOf = options.shareOf === undefined ? tokens : integer('shareOf', options.shareOf, tokens)
@@ -111,9 +118,9 @@ export class Cache {
     q: Float32Array,
     k: Float32Array,
     v: Float32Array,
-    options: CallOptions = {},
+    options: CacheCallOptions = {},
   ): Promise<Float32Array> {
-    checked('step options', options, ['signal', 'progress'])
+    callOptions('step options', options, [], false)
     return this.attend(layer, q, k, v, 1, -1, options)
   }
 
@@ -123,9 +130,9 @@ export class Cache {
     q: Float32Array,
     k: Float32Array,
     v: Float32Array,
-    options: CallOptions = {},
+    options: CacheCallOptions = {},
   ): Promise<Float32Array> {
-    checked('extend options', options, ['signal', 'progress'])
+    callOptions('extend options', options, [], false)
     const tokens = this.tokensOf(k)
     const { chunk } = this.policy.native
     if (tokens > chunk)
@@ -182,7 +189,7 @@ export class Cache {
     v: Float32Array,
     tokens: number,
     shareOf: number,
-    options: CallOptions,
+    options: CacheCallOptions,
   ): Promise<Float32Array> {
     const { layers, heads, kvHeads, headDim } = this.held.options.shape
     integer('layer', layer, 0, layers - 1)
@@ -193,8 +200,9 @@ export class Cache {
     const handle = this.held.native
     // Copies: the caller may change or transfer its arrays while the engine reads.
     const out = new Float32Array(q.length)
-    await withCall({ signal: interruptible(options.signal), progress: options.progress }, (call) =>
-      native().cacheAttend(handle, layer, q.slice(), k.slice(), v.slice(), tokens, shareOf, out, call),
+    const call: Call = { signal: interruptible(options.signal), progress: options.progress || undefined }
+    await withCall(call, (bytes) =>
+      native().cacheAttend(handle, layer, q.slice(), k.slice(), v.slice(), tokens, shareOf, out, bytes),
     )
     return out
   }

@@ -61,6 +61,21 @@ export function options(name: string, value: unknown, known: readonly string[]):
   return value as Record<string, unknown>
 }
 
+export function abortSignal(value: unknown): void {
+  if (value !== undefined && !(value instanceof AbortSignal)) throw invalid('signal', 'an AbortSignal', value)
+}
+
+/**
+ * Options of a call that takes a signal and progress, with the `others` that it has. progress: a function gets the counts, false draws
+ * no bar; true where there is a `bar`.
+ */
+export function callOptions(name: string, value: unknown, others: readonly string[] = [], bar = true): void {
+  const { signal, progress } = options(name, value, [...others, 'signal', 'progress'])
+  abortSignal(signal)
+  if (progress !== undefined && progress !== false && typeof progress !== 'function' && !(bar && progress === true))
+    throw invalid('progress', bar ? 'true, false or a function' : 'a function or false', progress)
+}
+
 export function float32(name: string, value: unknown, length: number, shape: string): Float32Array {
   if (!(value instanceof Float32Array)) throw invalid(name, `a Float32Array ${shape}`, value)
   if (value.length !== length) throw invalid(name, `a Float32Array ${shape} of ${length} elements`, value)

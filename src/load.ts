@@ -1,5 +1,5 @@
 /** load(): from a name or path to a model whose weights are in memory, ready for sessions. */
-import { oneOf, options as checked } from './expect.js'
+import { callOptions, oneOf } from './expect.js'
 import type { Weights } from './loaded-model.js'
 import { openModelFile, type FetchProgress } from './model/index.js'
 import { native } from './native/binding.js'
@@ -22,14 +22,14 @@ export interface LoadOptions extends EngineOptions {
   offline?: boolean
 }
 
-const NAMES = ['weights', 'threads', 'isa', 'signal', 'progress', 'offline']
+const NAMES = ['weights', 'threads', 'isa', 'offline']
 
 /**
  * The model called `nameOrPath`: a name of the catalogue (fetched once into the cache folder) or the path of a GGUF file.
  * Errors: 'invalid', 'file', 'source', 'unsupported', 'memory', 'native'; the signal's reason when aborted.
  */
 export async function load(nameOrPath: string, options: LoadOptions = {}): Promise<Model> {
-  checked('load', options, NAMES)
+  callOptions('load', options, NAMES)
   const weights =
     options.weights === undefined ? 'bfloat16' : oneOf('weights', options.weights, ['float32', 'bfloat16'])
   const engine = engineOf(options)

@@ -9,7 +9,7 @@ import {
   type NativeCache,
   type Resolved,
 } from './native/binding.js'
-import { withCall, type CallOptions } from './native/call.js'
+import { withCall, type Call } from './native/call.js'
 import { STORAGES, type Engine, type Storage } from './native/engine.js'
 import type { Budgets } from './budgets.js'
 import { nativeOf, type Policy } from './policies/index.js'
@@ -102,7 +102,7 @@ export class HeldCache {
   }
 
   /** The same prompt under other policies, in order: all, or none and 'unsupported' where it must be prefilled again. */
-  async forkPolicies(asked: readonly Asked[], trace: boolean, call: CallOptions = {}): Promise<HeldCache[]> {
+  async forkPolicies(asked: readonly Asked[], trace: boolean, call: Call = {}): Promise<HeldCache[]> {
     const handle = this.native
     const policies = asked.map(({ policy }) => nativeOf(policy))
     const budgets = asked.map((one) => flat(one.budgets))

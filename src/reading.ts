@@ -9,7 +9,7 @@ import type { LoadedModel } from './loaded-model.js'
 import type { Message } from './model/index.js'
 import { HeldCache, type Asked } from './native-cache.js'
 import { native } from './native/binding.js'
-import { withCall, type CallOptions } from './native/call.js'
+import { withCall, type Call } from './native/call.js'
 import { STORAGES, type Storage } from './native/engine.js'
 import { fullCache, policyOf, resolve, type Policy } from './policies/index.js'
 
@@ -187,7 +187,7 @@ export class Reading {
   }
 
   /** Feeds `ids` (after a token that was chosen and left unread), as prompt or in chunks. */
-  async feed(given: Int32Array, options: CallOptions = {}): Promise<void> {
+  async feed(given: Int32Array, options: Call = {}): Promise<void> {
     const { unfed } = this.state
     const ids = unfed === undefined ? given : Int32Array.from([unfed, ...given])
     this.checkLength(given.length)
@@ -225,7 +225,7 @@ export class Reading {
   /** One native call, logged; the state changes only if it succeeds. */
   async feedOnce(
     fed: Fed,
-    options: CallOptions,
+    options: Call,
     wantLogits: boolean,
     targets?: Int32Array,
   ): Promise<Float64Array | undefined> {
@@ -274,7 +274,7 @@ export class Reading {
    * The same tokens under each of `asked`, in order, all or none: from the kept queries in one pass where only a prompt was read; those
    * for which that is not enough read everything again.
    */
-  async underPolicies(asked: readonly Asked[], trace: boolean, call: CallOptions): Promise<Reading[]> {
+  async underPolicies(asked: readonly Asked[], trace: boolean, call: Call): Promise<Reading[]> {
     const why = this.whyReadAgain()
     if (!why) {
       try {
@@ -312,7 +312,7 @@ export class Reading {
     })
   }
 
-  private async again(asked: Asked, trace: boolean, why: string, call: CallOptions): Promise<Reading> {
+  private async again(asked: Asked, trace: boolean, why: string, call: Call): Promise<Reading> {
     const { log, seqLen, unfed, conversation } = this.state
     const { policy, budgets } = asked
     const { origins } = this.state.cache.options

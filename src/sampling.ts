@@ -1,7 +1,7 @@
 /**
- * From logits to a token. Greedy takes the largest logit, the lowest id among equals. Otherwise: divide by temperature, softmax,
- * keep the topK largest, of those the fewest whose probabilities reach topP, of those the ones with at least minP times the
- * largest, and draw from what is left. Draws come from xoshiro128** seeded by SplitMix32, so a seed fixes the text.
+ * From logits to a token. Greedy takes the largest logit, the lowest id among equals. Otherwise temperature → topK → topP → minP:
+ * divide by temperature, softmax, keep the topK largest, of those the fewest whose probabilities (of what topK kept) reach topP, of
+ * those the ones with at least minP times the largest, and draw from what is left. Draws come from xoshiro128** seeded by SplitMix32, so a seed fixes the text.
  */
 import { randomInt } from 'node:crypto'
 import { integer, number } from './expect.js'
@@ -10,7 +10,7 @@ import { ZslabError } from './errors.js'
 export interface SamplingOptions {
   /** 0 = greedy. Default: 0, or 1 where topK, topP or minP is given. */
   temperature?: number
-  /** At most so many candidates. */
+  /** At most so many candidates; applied first, then topP, then minP. */
   topK?: number
   /** Probability that the candidates reach together, in (0, 1]. */
   topP?: number
@@ -73,13 +73,14 @@ export function generator(seed: number): () => number {
   }
 }
 
-/** The largest logit's id, the lowest among equals. Errors: 'internal' where there is no number. */
+/** The largest logit's id, the lowest among equals; −∞ and NaN are never it. Errors: 'internal' where it is no finite number. */
 export function argmax(logits: Float32Array): number {
   let best = -1
-  for (let id = 0; id < logits.length; id++)
-    if (best < 0 ? logits[id] === logits[id] : logits[id] > logits[best]) best = id
+  for (let id = 0; id < logits.length; id++) if (logits[id] > (best < 0 ? -Infinity : logits[best])) best = id
   if (best < 0)
     throw new ZslabError('internal', 'the model returned no finite logit: check the weights of the model file')
+  if (logits[best] === Infinity)
+    throw new ZslabError('internal', `the logit of token ${best} is infinite: check the weights of the model file`)
   return best
 }
 
@@ -105,12 +106,13 @@ export function candidates(logits: Float32Array, sampling: Sampling): { ids: num
   const all = new Float64Array(logits.length)
   let sum = 0
   for (let id = 0; id < logits.length; id++) {
-    all[id] = Math.exp((logits[id] - largest) / temperature)
+    // NaN is no candidate.
+    all[id] = Math.exp((logits[id] - largest) / temperature) || 0
     sum += all[id]
   }
   // What is below 1e-12 of the largest cannot be drawn within 32 bits unless everything is equally small.
   const order: number[] = []
-  for (let id = 0; id < all.length; id++) if (all[id] >= Math.max(minP, 1e-12)) order.push(id)
+  for (let id = 0; id < all.length; id++) if (all[id] >= 1e-12) order.push(id)
   order.sort((a, b) => all[b] - all[a] || a - b)
   const kept = order.slice(0, topK ?? order.length)
   let within = topK === undefined ? sum : kept.reduce((total, id) => total + all[id], 0)
@@ -118,7 +120,7 @@ export function candidates(logits: Float32Array, sampling: Sampling): { ids: num
   let end = 0
   for (let reached = 0; end < kept.length && (end === 0 || reached < within || topP === 1); end++)
     reached += all[kept[end]]
-  const ids = kept.slice(0, end)
+  const ids = kept.slice(0, end).filter((id) => all[id] >= minP)
   return { ids, probs: ids.map((id) => all[id] / sum) }
 }
 

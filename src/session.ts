@@ -1,6 +1,6 @@
 /** What users hold: models, sessions, generations and runs. They refer to one another, so they live together and delegate. */
 import { budgetsOf, type Budgets } from './budgets.js'
-import { flag, invalid, options as checked } from './expect.js'
+import { callOptions, flag, invalid } from './expect.js'
 import { ZslabError } from './errors.js'
 import type { Prompt } from './generate/conversation.js'
 import { generate, type GenerateOptions } from './generate/generate.js'
@@ -13,7 +13,6 @@ import type { Asked, HeldCache } from './native-cache.js'
 import type { CallOptions } from './native/call.js'
 import type { Storage } from './native/engine.js'
 import { policyOf, type Policy } from './policies/index.js'
-import { interruptible } from './progress.js'
 import { Reading, type SessionOptions, type TextOrIds } from './reading.js'
 import { displayOf } from './trace/display.js'
 import type { CacheBytes, Receipt } from './trace/receipt.js'
@@ -37,7 +36,8 @@ export class Run extends RunRecord<Model> {
    * reading is saved.
    */
   async shadow(options: ShadowOptions = {}): Promise<Shadow> {
-    const { from, ...call } = checked('shadow', options, ['signal', 'progress', 'from']) as ShadowOptions
+    callOptions('shadow', options, ['from'])
+    const { from, ...call } = options
     if (from === undefined) return shadow(this, call)
     if (!(from instanceof Session))
       throw invalid('from', 'a session', from, 'give the session that was forked, or leave it out')
@@ -111,7 +111,7 @@ export class Session {
    * Errors: 'invalid' (empty, too long for the context, a budget that does not fit, a session that is not empty).
    */
   prefill(textOrIds: TextOrIds, options: CallOptions = {}): Promise<Float32Array> {
-    checked('prefill options', options, ['signal', 'progress'])
+    callOptions('prefill options', options)
     return this.reading.exclusively(async () => {
       if (this.seqLen)
         throw new ZslabError(
@@ -124,17 +124,16 @@ export class Session {
 
   /** Feeds one token → logits that follow it [vocabulary]. */
   step(id: number, options: CallOptions = {}): Promise<Float32Array> {
-    checked('step options', options, ['signal', 'progress'])
+    callOptions('step options', options)
     return this.reading.exclusively(async () => {
       if (!this.seqLen) throw new ZslabError('invalid', 'the session is empty: prefill a prompt before the first step')
-      await this.reading.feed(this.reading.idsOf([id]), { ...options, signal: interruptible(options.signal) })
-      return this.reading.lastLogits().slice()
+      return this.read([id], options)
     })
   }
 
   /** A further turn on the living cache, in chunks of policy.chunk tokens (§5b) → logits of its last token. */
   append(textOrIds: TextOrIds, options: CallOptions = {}): Promise<Float32Array> {
-    checked('append options', options, ['signal', 'progress'])
+    callOptions('append options', options)
     return this.reading.exclusively(() => this.read(textOrIds, options))
   }
 
@@ -166,9 +165,11 @@ export class Session {
    * min(n, budget) tokens are the prompt (shares refer to all n), the rest is fed `chunk` by `chunk` (default 1: a step each).
    */
   score(textOrIds: TextOrIds, options: ScoreOptions = {}): Promise<Score> {
+    callOptions('score options', options, ['chunk', 'prompt'])
+    const { chunk, prompt } = options
     const { reading } = this
     return reading.exclusively(() =>
-      withBar('scoring', options, (call) => score(reading, reading.idsOf(textOrIds), { ...options, ...call })),
+      withBar('scoring', options, (call) => score(reading, reading.idsOf(textOrIds), { chunk, prompt, ...call })),
     )
   }
 
@@ -205,7 +206,7 @@ export class Session {
    * a forkable full cache, else by reading everything again, which its receipt says.
    */
   fork(options: ForkOptions & { policy?: Policy; budgets?: Budgets } = {}): Promise<Session> {
-    checked('fork', options, ['policy', 'budgets', 'trace', 'signal', 'progress'])
+    callOptions('fork', options, ['policy', 'budgets', 'trace'])
     const policy = options.policy === undefined ? undefined : policyOf(options.policy)
     const { layers, kvHeads } = this.model.description
     const budgets = options.budgets === undefined ? undefined : budgetsOf(options.budgets, layers, kvHeads)
@@ -225,7 +226,7 @@ export class Session {
    * else the prompt's attention is gone through once for all of them; each fork is to the bit what fork({ policy }) gives.
    */
   forks(policies: readonly Policy[], options: ForkOptions = {}): Promise<Session[]> {
-    checked('forks', options, ['trace', 'signal', 'progress'])
+    callOptions('forks', options, ['trace'])
     if (!Array.isArray(policies) || policies.length === 0)
       throw invalid(
         'policies',

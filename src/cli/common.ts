@@ -1,5 +1,7 @@
 /** What the commands share: options of policies, prompts and models, how numbers are read, how failures end. */
+import { isUtf8 } from 'node:buffer'
 import { readFile } from 'node:fs/promises'
+import { buffer } from 'node:stream/consumers'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Budgets } from '../budgets.js'
 import { shown, ZslabError } from '../errors.js'
@@ -160,15 +162,33 @@ export async function promptFrom(options: Record<string, unknown>): Promise<Give
   return { ids: ids as number[] }
 }
 
+/** A text file; - is standard input. */
 async function contents(path: string): Promise<string> {
+  let bytes: Buffer
   try {
-    if (path !== '-') return await readFile(path, 'utf8')
-    const chunks: Buffer[] = []
-    for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
-    return Buffer.concat(chunks).toString('utf8')
+    bytes = path === '-' ? await buffer(process.stdin) : await readFile(path)
   } catch (error) {
     throw new ZslabError('file', `cannot read ${shown(path)}: ${(error as Error).message}`, { cause: error })
   }
+  const at = notUtf8(bytes)
+  if (at < 0) return bytes.toString('utf8')
+  const byte = `0x${bytes[at].toString(16).padStart(2, '0')}`
+  throw new ZslabError(
+    'file',
+    `${path === '-' ? 'standard input' : shown(path)} is no UTF-8 text: found byte ${byte} at offset ${at}, expected UTF-8: convert it, for example with iconv -t UTF-8`,
+  )
+}
+
+/** Offset of the first byte that begins no UTF-8 character; -1 where all do. */
+function notUtf8(bytes: Buffer): number {
+  if (isUtf8(bytes)) return -1
+  let at = 0
+  for (const part of bytes.toString('utf8').split('\ufffd')) {
+    at += Buffer.byteLength(part)
+    if (bytes.toString('latin1', at, at + 3) !== '\xef\xbf\xbd') return at
+    at += 3 // U+FFFD stood in the file itself
+  }
+  return at
 }
 
 /** A mistake on the command line that commander cannot see: exit code 2. */

@@ -34,13 +34,20 @@ export function generateCommand(): Command {
     .option('--temperature <t>', '0 = greedy (default, unless top-k, top-p or min-p is given)', number)
     .option('--top-k <n>', 'candidates at most', whole)
     .option('--top-p <p>', 'probability that candidates reach together', number)
-    .option('--min-p <p>', "least share of the likeliest candidate's probability", number)
+    .option(
+      '--min-p <p>',
+      "least share of the likeliest candidate's probability; filters go temperature, top-k, top-p, min-p",
+      number,
+    )
     .option('--seed <n>', 'of the random draws; reported where not given', whole)
     .option('--stop <text...>', 'end when one of these appears')
     .option('--ignore-eos', 'go on after an end token')
     .option('--json', 'one object on stdout: tokens, text, receipt, card, timings, bytes')
     .option('--dump <file>', "the cache's final state as safetensors")
-    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (what was written stays).')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done, 1 failed, 2 wrong usage or a refused value, 130 interrupted (what was written stays).',
+    )
     .action(run)
   return command
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `npx zslab`: the list of commands, and how each failure ends: 1 failed, 2 wrong usage, 124 out of time, 130 interrupted. */
+/** `npx zslab`: the list of commands, and how each failure ends: 1 failed, 2 wrong usage or a refused value, 124 out of time, 130 interrupted. */
 import { CommanderError, Command } from 'commander'
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -60,7 +60,9 @@ export async function main(words: string[]): Promise<number> {
     note(`zslab: ${message}`)
     // A fault of ours: where it happened helps whoever reports it.
     if (!(error instanceof ZslabError) && !(error instanceof UsageError)) note((error as Error).stack ?? '')
-    return error instanceof UsageError ? EXIT.usage : EXIT.failure
+    // What the library refuses was given on the command line.
+    const refused = error instanceof ZslabError && error.code === 'invalid'
+    return error instanceof UsageError || refused ? EXIT.usage : EXIT.failure
   }
 }
 

@@ -1,5 +1,5 @@
 /** session.generate(): from one prompt on one reading to tokens, and what a run is made of. */
-import { flag, integer, invalid, options as checked } from '../expect.js'
+import { callOptions, flag, integer } from '../expect.js'
 import { bar, interruptible } from '../progress.js'
 import { logProb, sampler, samplingOf, type Sampling, type SamplingOptions } from '../sampling.js'
 import type { Reading } from '../reading.js'
@@ -21,7 +21,7 @@ export interface GenerateOptions extends SamplingOptions {
   progress?: boolean | ((progress: { stage: 'prefill' | 'decode'; done: number; total: number }) => void)
 }
 
-const NAMES = ['maxTokens', 'temperature', 'topK', 'topP', 'minP', 'seed', 'stop', 'ignoreEos', 'signal', 'progress']
+const NAMES = ['maxTokens', 'temperature', 'topK', 'topP', 'minP', 'seed', 'stop', 'ignoreEos']
 const MAX_TOKENS = 256
 
 interface Settings {
@@ -34,19 +34,14 @@ interface Settings {
 }
 
 function settingsOf(options: GenerateOptions): Settings {
-  checked('generate', options, NAMES)
-  const { progress } = options
-  if (progress !== undefined && typeof progress !== 'boolean' && typeof progress !== 'function')
-    throw invalid('progress', 'true, false or a function', progress)
-  if (options.signal !== undefined && !(options.signal instanceof AbortSignal))
-    throw invalid('signal', 'an AbortSignal', options.signal)
+  callOptions('generate', options, NAMES)
   return {
     sampling: samplingOf(options),
     maxTokens: options.maxTokens === undefined ? MAX_TOKENS : integer('maxTokens', options.maxTokens, 1),
     stops: stopsOf(options.stop),
     ignoreEos: options.ignoreEos === undefined ? false : flag('ignoreEos', options.ignoreEos),
     signal: options.signal,
-    progress,
+    progress: options.progress,
   }
 }
 

@@ -1,7 +1,7 @@
 /** Teacher-forced log-probabilities of a text under a reading's policy. */
-import { integer, options as checked } from '../expect.js'
+import { integer } from '../expect.js'
 import { ZslabError } from '../errors.js'
-import type { CallOptions } from '../native/call.js'
+import type { Call, CallOptions } from '../native/call.js'
 import { resolve } from '../policies/index.js'
 import { logProb } from '../sampling.js'
 import type { Reading } from '../reading.js'
@@ -30,8 +30,11 @@ export interface Score {
   receipt: Receipt
 }
 
-export async function score(reading: Reading, ids: Int32Array, options: ScoreOptions): Promise<Score> {
-  checked('score options', options, ['chunk', 'prompt', 'signal', 'progress'])
+export async function score(
+  reading: Reading,
+  ids: Int32Array,
+  options: Omit<ScoreOptions, 'progress'> & Call,
+): Promise<Score> {
   const most = reading.policy.native.chunk
   const chunk = options.chunk === undefined ? 1 : integer('chunk', options.chunk, 1, most)
   reading.checkLength(ids.length)

@@ -1,7 +1,7 @@
 /** The shadow of a run: the same tokens under the full cache, compared row by row. */
 import { basename } from 'node:path'
 import { ZslabError } from '../errors.js'
-import type { CallOptions } from '../native/call.js'
+import type { Call, CallOptions } from '../native/call.js'
 import type { Budgets } from '../budgets.js'
 import { fullCache, type Policy } from '../policies/index.js'
 import { withBar } from '../long-work.js'
@@ -41,7 +41,7 @@ export function shadow(run: RunRecord, options: CallOptions, from?: Reading): Pr
   return withBar('comparing', options, (call) => compared(run, from, call))
 }
 
-async function compared(run: RunRecord, from: Reading | undefined, options: CallOptions): Promise<Shadow> {
+async function compared(run: RunRecord, from: Reading | undefined, options: Call): Promise<Shadow> {
   if (run.tokens.length === 0)
     throw new ZslabError('invalid', 'this run wrote no token, so there is nothing to compare: generate some first')
   const { tokens, log, logStart, policy, model } = run
@@ -89,14 +89,14 @@ async function underPolicy(
   policy: Policy,
   budgets: Budgets | undefined,
   trace: boolean,
-  call: CallOptions,
+  call: Call,
 ): Promise<Reading> {
   const [reading] = await from.underPolicies([{ policy, budgets }], trace, call)
   return reading
 }
 
 /** Readings under the full cache and under the run's policy that have read its first prompt, once where that is possible. */
-async function bothRead(run: RunRecord, from: Reading | undefined, call: CallOptions): Promise<[Reading, Reading]> {
+async function bothRead(run: RunRecord, from: Reading | undefined, call: Call): Promise<[Reading, Reading]> {
   const { model, policy, budgets, storage } = run
   const [prompt] = run.log
   // chunk decides how further turns are cut, so the full cache must read them alike.

@@ -8,6 +8,7 @@ import { isAbsolute, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import lockfile from 'proper-lockfile'
 import { ZslabError } from '../errors.js'
+import { abortSignal, options as checked } from '../expect.js'
 import type { PackagedModel } from './catalogue.js'
 
 /** ZSLAB_CACHE, else XDG_CACHE_HOME/zslab, else ~/.cache/zslab. */
@@ -165,6 +166,7 @@ export async function cacheList(): Promise<{ folder: string; models: CachedModel
 export async function cacheClear(
   options: { signal?: AbortSignal } = {},
 ): Promise<{ folder: string; removed: CachedModel[]; bytes: number }> {
+  abortSignal(checked('cacheClear options', options, ['signal']).signal)
   const folder = cacheFolder()
   if (!(await stat(folder).catch(() => undefined))) return { folder, removed: [], bytes: 0 }
   return withLock(async () => {

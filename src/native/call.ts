@@ -10,13 +10,20 @@ export interface Progress {
 export interface CallOptions {
   /** Stops the call within 50 ms; it then rejects with the signal's reason and leaves its object as it was. */
   signal?: AbortSignal
+  /** A function gets the counts; false: no bar is drawn. */
+  progress?: boolean | ((progress: Progress) => void)
+}
+
+/** The same, with the bar or whoever counts as a function. */
+export interface Call {
+  signal?: AbortSignal
   progress?: (progress: Progress) => void
 }
 
 const PROGRESS_MS = 100
 
 /** Runs `start` with the bytes of a zs_call, forwarding `signal` to it and its counters to `progress` (10 times a second). */
-export async function withCall<T>(options: CallOptions, start: (call: Int32Array) => Promise<T>): Promise<T> {
+export async function withCall<T>(options: Call, start: (call: Int32Array) => Promise<T>): Promise<T> {
   const { signal, progress } = options
   signal?.throwIfAborted()
   const bytes = new ArrayBuffer(CALL_BYTES)

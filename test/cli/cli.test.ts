@@ -36,6 +36,20 @@ describe('cli', function () {
         /--of is for policies that work on another one/,
       ],
       [['generate', '--prompt', 'a', '--max-tokens', '1.5'], /expected a whole number/],
+      [[...toy, '--prompt', ''], /^zslab: the prompt is empty[^\n]*\n$/],
+      [['policies', 'h2o'], /^zslab: no policy is called "h2o"/],
+      [
+        [...toy, '--prompt', 'a', '--max-tokens', '0'],
+        /^zslab: expected a whole number ≥ 1 for maxTokens but received 0\n$/,
+      ],
+      [[...toy, '--prompt', 'a', '--top-p', '3'], /^zslab: [^\n]*topP but received 3\n$/],
+      [[...toy, '--prompt', 'a', '--temperature', '0', '--top-k', '3'], /^zslab: topK has no effect at temperature 0/],
+      [[...toy, '--prompt', 'a', '--threads', '0'], /^zslab: [^\n]*threads[^\n]*received 0/],
+      [['score', ...toy.slice(1), '--prompt', 'a b c', '--feed', '0'], /^zslab: [^\n]*chunk[^\n]*received 0/],
+      [
+        [...toy, '--prompt-ids', written(folder, 'wrong.json', Buffer.from('[1, 9999]'))],
+        /^zslab: [^\n]*token 1 but received 9999/,
+      ],
     ] as [string[], RegExp][]) {
       const { status, stderr, stdout } = run(...words)
       assert.equal(status, 2, words.join(' '))
@@ -49,8 +63,15 @@ describe('cli', function () {
       [['generate', '--prompt', 'a', '--model', './nowhere.gguf'], /^zslab: there is no model file[^\n]*\n$/],
       [['generate', '--prompt-ids', written(folder, 'bad.json', Buffer.from('{'))], /^zslab: .*is no JSON[^\n]*\n$/],
       [['generate', '--prompt-file', join(folder, 'none.txt')], /^zslab: cannot read[^\n]*\n$/],
-      [[...toy, '--prompt', ''], /^zslab: the prompt is empty[^\n]*\n$/],
-      [['policies', 'h2o'], /^zslab: no policy is called "h2o"/],
+      [
+        ['generate', '--prompt-file', written(folder, 'latin1.txt', Buffer.from('a caf\xe9 \ufffd', 'latin1'))],
+        /^zslab: "[^\n]*latin1.txt" is no UTF-8 text: found byte 0xe9 at offset 5, [^\n]*iconv[^\n]*\n$/,
+      ],
+      [
+        ['score', '--prompt-file', written(folder, 'cut.txt', Buffer.from('\ufeff\ufffdé €').subarray(0, -1))],
+        /found byte 0xe2 at offset 9, /,
+      ],
+      [['score', '--prompt-ids', written(folder, 'utf16.json', Buffer.from('[1]', 'utf16le'))], /no array|no JSON/],
     ] as [string[], RegExp][]) {
       const { status, stderr, stdout } = run(...words)
       assert.match(stderr, says)

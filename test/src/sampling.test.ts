@@ -14,7 +14,38 @@ describe('sampling', () => {
   it('greedy takes the lowest id among equals, and never a NaN', () => {
     assert.equal(argmax(logits), 1)
     assert.equal(argmax(Float32Array.of(NaN, -1, NaN, -0.5)), 3)
-    assert.throws(() => argmax(Float32Array.of(NaN, NaN)), /no finite logit/)
+    assert.equal(argmax(Float32Array.of(-Infinity, -3, NaN)), 1)
+  })
+
+  it('where no logit or not the largest is finite, that is an error, never a token', () => {
+    const ways = [{}, { temperature: 1 }, { topK: 2 }, { topP: 0.5 }, { minP: 0.1 }, { topK: 3, topP: 0.9, minP: 0.1 }]
+    for (const options of ways) {
+      const pick = sampler(samplingOf({ seed: 1, ...options }))
+      for (const none of [[NaN, NaN], [-Infinity, -Infinity, -Infinity], [NaN, -Infinity], []])
+        assert.throws(() => pick(Float32Array.from(none)), /no finite logit: check the weights/)
+      for (const infinite of [
+        [1, Infinity],
+        [Infinity, Infinity],
+        [NaN, Infinity, -Infinity],
+      ])
+        assert.throws(() => pick(Float32Array.from(infinite)), /logit of token [01] is infinite: check the weights/)
+      for (const seed of [1, 2, 3, 4, 5])
+        assert.equal(sampler(samplingOf({ ...options, seed }))(Float32Array.of(NaN, -Infinity, 2, NaN)), 2)
+    }
+  })
+
+  it('filters in the order temperature, topK, topP, minP', () => {
+    const ids = (p: number[], options: object) =>
+      candidates(Float32Array.from(p, Math.log), samplingOf({ seed: 1, ...options })).ids
+    assert.deepEqual(ids([0.5, 0.3, 0.2], { topK: 3, topP: 0.6, minP: 0.45 }), [0, 1])
+    // topP is of what topK kept: 0.4 of 0.7 is less than 0.6.
+    assert.deepEqual(ids([0.4, 0.3, 0.2, 0.1], { topK: 2, topP: 0.6 }), [0, 1])
+    assert.deepEqual(ids([0.4, 0.3, 0.2, 0.1], { topK: 2, topP: 0.55 }), [0])
+    // topP is not of what minP leaves: 0.4 + 0.3 < 0.75, though 0.7 of 0.9 is more.
+    assert.deepEqual(ids([0.4, 0.3, 0.2, 0.1], { topP: 0.75, minP: 0.4 }), [0, 1, 2])
+    // The largest is compared after temperature: 0.09 / 0.81 = (0.3 / 0.9)².
+    assert.deepEqual(ids([0.9, 0.3], { temperature: 0.5, minP: 0.2 }), [0])
+    assert.deepEqual(ids([0.9, 0.3], { temperature: 1, minP: 0.2 }), [0, 1])
   })
 
   it('keeps the candidates that topK, topP and minP say', () => {

@@ -1,7 +1,18 @@
 /** Sessions on the toy model: one result however it is reached, and what users may do wrong. */
 import assert from 'node:assert/strict'
 import { after, before } from 'mocha'
-import { adakv, evictOnly, fullCache, load, snapkv, streaming, zsmerge, type Model } from '../../src/index.js'
+import {
+  adakv,
+  cacheClear,
+  createCache,
+  evictOnly,
+  fullCache,
+  load,
+  snapkv,
+  streaming,
+  zsmerge,
+  type Model,
+} from '../../src/index.js'
 import { toyPath } from './model/files.js'
 
 const TEXT =
@@ -231,6 +242,49 @@ describe('session', function () {
     const session = model.session()
     await session.prefill(Array(2000).fill(40))
     await assert.rejects(session.append(Array(50).fill(40)), /50 tokens after the 2000 .* holds 2048: shorten it by 2 /)
+  })
+
+  it('every long call takes a signal and progress alike, and refuses other values in a sentence', async () => {
+    const read = async () => {
+      const session = model.session({ forkable: true })
+      await session.prefill(TEXT)
+      return session
+    }
+    const rows = () => new Float32Array(8)
+    const cache = () => createCache({ layers: 1, heads: 1, kvHeads: 1, headDim: 4, policy: fullCache() })
+    type Call = (options: object) => PromiseLike<unknown>
+    const calls: Record<string, Call> = {
+      load: (o) => load(toyPath, { weights: 'float32', ...o }).then((other) => other.dispose()),
+      prefill: (o) => model.session().prefill(TEXT, o),
+      append: async (o) => (await read()).append('x', o),
+      step: async (o) => (await read()).step(5, o),
+      score: (o) => model.session().score(TEXT, o),
+      fork: async (o) => (await read()).fork({ policy: tight(), ...o }),
+      forks: async (o) => (await read()).forks([tight(), fullCache()], o),
+      generate: (o) => model.session().generate(TEXT, { maxTokens: 2, ...o }),
+      shadow: async (o) => (await model.session().generate(TEXT, { maxTokens: 2, progress: false })).shadow(o),
+    }
+    const own: Record<string, Call> = {
+      'cache.prefill': (o) => cache().prefill(0, rows(), rows(), rows(), o),
+      'cache.step': async (o) => {
+        const one = cache()
+        await one.prefill(0, rows(), rows(), rows())
+        return one.step(0, rows().subarray(4), rows().subarray(4), rows().subarray(4), o)
+      },
+    }
+    const { signal } = new AbortController()
+    for (const [name, call] of Object.entries({ ...calls, ...own })) {
+      const works = [{ progress: false }, { progress: () => undefined }, { signal }, { signal: undefined }]
+      for (const options of works) await call(options)
+      const refuses = (options: object, message: RegExp) =>
+        assert.rejects(async () => call(options), { name: 'ZslabError', code: 'invalid', message }, name)
+      for (const signal of [5, 'stop', null, {}, new AbortController()])
+        await refuses({ signal }, /expected an AbortSignal for signal but received/)
+      for (const progress of [5, 'no', null, {}]) await refuses({ progress }, /or false|or a function for progress/)
+      if (name in own) await refuses({ progress: true }, /expected a function or false for progress but received true/)
+      else await call({ progress: true })
+    }
+    await assert.rejects(cacheClear({ signal: 5 } as object), /expected an AbortSignal for signal but received 5/)
   })
 
   it('says what is wrong', async () => {
