@@ -1,6 +1,6 @@
 // Decode attention as a share of read bandwidth: steps through the C ABI over caches far larger than the last-level cache, in turns
 // with passes that only read. Bytes = keys and values of all slots; the share is of the pattern with the best median.
-//   attention [rounds]   default 15
+//   attention [rounds [isa]]   default 15, and the best instruction set (0 generic, 1 AVX2, 2 AVX-512)
 #include <cstdio>
 #include <exception>
 
@@ -10,9 +10,9 @@ namespace {
 
 constexpr int64_t kWorkingSet = int64_t{256} << 20;
 
-void one(const bench::Case& c, int threads, int rounds, bench::Bandwidth& memory) {
+void one(const bench::Case& c, int isa, int threads, int rounds, bench::Bandwidth& memory) {
   zs_engine* engine = nullptr;
-  bench::must(zs_engine_create(threads, ZS_ISA_BEST, &engine), "engine");
+  bench::must(zs_engine_create(threads, isa, &engine), "engine");
   {
     bench::FilledCache cache(engine, c);
     zs::Pool pool(threads);
@@ -46,9 +46,10 @@ void one(const bench::Case& c, int threads, int rounds, bench::Bandwidth& memory
 int main(int count, char** words) {
   try {
     const int rounds = count > 1 ? std::atoi(words[1]) : 15;
+    const int isa = count > 2 ? std::atoi(words[2]) : ZS_ISA_BEST;
     if (rounds < 1) throw std::runtime_error("attention [rounds]: rounds must be a number of at least 1");
     zs_engine* engine = nullptr;
-    bench::must(zs_engine_create(0, ZS_ISA_BEST, &engine), "engine");
+    bench::must(zs_engine_create(0, isa, &engine), "engine");
     std::printf("decode attention, %s\n", zs_engine_describe(engine));
     zs_engine_destroy(engine);
     std::printf(
@@ -63,7 +64,7 @@ int main(int count, char** words) {
           for (int threads : {2, 1})
             one({shape, storage, slots, bench::layers_for(shape, storage, slots, kWorkingSet),
                  bench::full_policy(false)},
-                threads, rounds, memory);
+                isa, threads, rounds, memory);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "attention: %s\n", error.what());
     return 1;

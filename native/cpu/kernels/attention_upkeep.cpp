@@ -47,8 +47,15 @@ void scores(const float* e, int64_t e_stride, const float* factor, int32_t group
 }
 
 int64_t smallest(const float* values, int64_t from, int64_t to) {
-  Lanes low = all(kInfinity);
+  constexpr int kChains = 4;  // one alone would wait for itself
+  Lanes lows[kChains];
+  for (Lanes& one : lows) one = all(kInfinity);
   int64_t i = from;
+  for (; i + kChains * kLanes <= to; i += kChains * kLanes) {
+    ZS_UNROLL
+    for (int c = 0; c < kChains; ++c) lows[c] = min(load(values + i + c * kLanes), lows[c]);
+  }
+  Lanes low = min(min(lows[0], lows[1]), min(lows[2], lows[3]));
   for (; i + kLanes <= to; i += kLanes) low = min(load(values + i), low);
   if (i < to) low = min(load_part(values + i, static_cast<int>(to - i), kInfinity), low);
   float lanes[kLanes];
