@@ -1,9 +1,11 @@
 /** Errors as notebooks show them: stack frames on the cell's own lines, nothing of the kernel, an excerpt of the line. */
+import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import type { Position } from '../compiler/protocol.js'
 import type { ErrorContent } from '../error.js'
+import { brokenAt, brokenBelow } from './syntax.js'
 
 /** What a cell is known by while its functions may still run. */
 export interface CellSource {
@@ -27,6 +29,7 @@ export class Interrupted extends Error {
 const cells = new Map<string, CellSource>()
 const labels = new Map<string, CellSource>()
 const awaits = new WeakMap<object, { cell: CellSource; line: number; column: number }[]>()
+const roots = new WeakMap<object, string>()
 const KERNEL = dirname(dirname(fileURLToPath(import.meta.url)))
 const EXCERPT = 80 // columns; front ends wrap longer lines, and the caret would point elsewhere
 const REPEATED = 3 // equal frames that stay as they are
@@ -35,6 +38,11 @@ const HEADER_LINES = 1 // the line that opens the function around a cell's code
 export function remember(cell: CellSource): void {
   cells.set(cell.file, cell)
   labels.set(cell.label, cell)
+}
+
+/** `error` came of loading the ES module at `path`. */
+export function failedToLoad(error: unknown, path: string): void {
+  if (error instanceof SyntaxError) roots.set(error, path)
 }
 
 /** `error` came out of an await at this place of `cell`. */
@@ -119,7 +127,9 @@ function contentOf(thrown: unknown, above: readonly unknown[]): ErrorContent {
   const ename = String(error.name || error.constructor?.name || 'Error')
   const evalue = asWritten(String(error.message ?? ''))
   const stack = typeof error.stack === 'string' ? error.stack : ''
-  const frames = [...unreadable(error, stack), ...stack.split('\n').filter((line) => /^\s+at /.test(line))]
+  const frames = stack.split('\n').filter((line) => /^\s+at /.test(line))
+  const broken = unreadable(error, stack, frames[0])
+  if (broken) frames.unshift(`    at ${broken.label}:${broken.at.line + 1}:${broken.at.column + 1}`)
   for (const { cell, line, column } of awaits.get(error) ?? []) {
     const at = cell.position(line, column, true)
     const text = `    at async ${cell.label}:${(at?.line ?? 0) + 1}:${(at?.column ?? 0) + 1}`
@@ -127,7 +137,8 @@ function contentOf(thrown: unknown, above: readonly unknown[]): ErrorContent {
   }
   if (thrown instanceof Interrupted) frames.length = 0
   const details = above.includes(error) ? ['(told above)'] : withoutStack(error, [...above, error])
-  const lines = [`${red(ename)}${evalue ? `: ${evalue}` : ''}`, ...excerptOf(frames), ...folded(frames), ...details]
+  const where = broken ? excerpt(broken.source, broken.at) : excerptOf(frames)
+  const lines = [`${red(ename)}${evalue ? `: ${evalue}` : ''}`, ...where, ...folded(frames), ...details]
   return { ename, evalue, traceback: lines.flatMap((line) => line.split('\n')) }
 }
 
@@ -151,13 +162,23 @@ function asWritten(message: string): string {
   return message.replace(/\(0 , ([^()]*)\)/g, '$1').replace(/^(exports|[\w$]+_\d+)\.(default\.)?/, '')
 }
 
-/** Where V8 cannot read the code of a cell: it says so above the stack only. */
-function unreadable(error: Error, stack: string): string[] {
-  if (!(error instanceof SyntaxError)) return []
-  const [, file, line, before] = /^(.*):(\d+)\n.*\n( *)\^/.exec(stack) ?? []
-  const cell = cells.get(file)
-  const at = cell?.position(+line - 1 - HEADER_LINES, before.length)
-  return at ? [`    at ${cell!.label}:${at.line + 1}:${at.column + 1}`] : []
+/** The place that V8 could not read: it says so above the stack only, and of ES modules not even there. */
+function unreadable(
+  error: Error,
+  stack: string,
+  first = '',
+): { label: string; source: string; at: Position } | undefined {
+  if (!(error instanceof SyntaxError)) return undefined
+  const root = roots.get(error)
+  const [, label = ''] = FRAME.exec(first) ?? []
+  const ran = first !== '' && !/^\s+at async /.test(first) && !labels.has(label) // the error is of code, not of its source
+  const broken = brokenAt(stack) ?? (root === undefined || ran ? undefined : brokenBelow(root))
+  if (!broken) return undefined
+  const { path, line, column } = broken
+  const cell = cells.get(path)
+  if (!cell) return { label: path, source: readFileSync(path, 'utf8'), at: { line, column } }
+  const at = cell.position(line - HEADER_LINES, column)
+  return at && { label: cell.label, source: cell.source, at }
 }
 
 /** Own properties and the cause, as util.inspect shows them below a stack. */

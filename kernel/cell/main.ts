@@ -18,13 +18,18 @@ import {
   type ToCell,
 } from './protocol.js'
 import { Runner } from './run.js'
+import { replaceStdin } from './stdin.js'
 import { currentTurn, followMicrotasks, forgetCutOff, inTurn, turnOf } from './turn.js'
 
 process.argv.length = 2
 process.execArgv.length = 0 // ours are no business of the processes that cells fork
 
 const owner = () => currentTurn()?.id
-captureStreams((name, text) => writeFrames(FRAMES_FD, { op: 'stream', name, text, from: owner() }))
+const stdin = replaceStdin(input, (error) => runner.fail(error))
+captureStreams((name, text) => {
+  writeFrames(FRAMES_FD, { op: 'stream', name, text, from: owner() })
+  if (!text.endsWith('\n')) stdin.prompted()
+})
 const send = (...frames: FromCell[]): void => {
   for (const frame of frames) if (frame.op === 'publish' || frame.op === 'input') frame.from ??= owner()
   writeFrames(FRAMES_FD, ...frames)

@@ -7,7 +7,7 @@ import { types } from 'node:util'
 import { runInThisContext } from 'node:vm'
 import type { SideFile } from '../compiler/protocol.js'
 import { SCOPE, type CellScope } from '../compiler/transform.js'
-import { remember, type CellSource } from './errors.js'
+import { failedToLoad, remember, type CellSource } from './errors.js'
 import type { ShippedPackage } from './package.js'
 import { positions } from './positions.js'
 import { isEsModule, locate, locateImport, packageName } from './resolve.js'
@@ -101,7 +101,7 @@ export class Modules {
       if (side) await this.preloadSide(side)
       else if (!this.provided.has(specifier)) {
         const url = this.esModule(specifier, from, native)
-        if (url && !this.loaded.has(url)) this.loaded.set(url, interoperable((await import(url)) as Exports))
+        if (url && !this.loaded.has(url)) this.loaded.set(url, interoperable((await load(url)) as Exports))
       }
     }
   }
@@ -122,7 +122,7 @@ export class Modules {
       return types.isModuleNamespaceObject(found) ? interoperable(found as Exports) : found
     }
     // A `require` that no static import announced reaches ES modules through node's own (node ≥ 20.19).
-    return this.loaded.get(url) ?? interoperable(native(fileURLToPath(url)) as Exports)
+    return this.loaded.get(url) ?? interoperable(loadNow(fileURLToPath(url), native) as Exports)
   }
 
   /** `import()`: a module namespace, as in any ES module. */
@@ -136,7 +136,7 @@ export class Modules {
     if (provided) return provided()
     if (isBuiltin(specifier) || /^(data|file|node):/.test(specifier)) return import(specifier)
     const url = this.esModule(specifier, from, native)
-    if (url) return import(url)
+    if (url) return load(url)
     const path =
       locateImport(dirname(from), specifier, native) ?? this.advised(specifier, () => native.resolve(specifier))
     if (!/\.(json|node)$/.test(path)) return import(this.urlOf(path, from))
@@ -245,6 +245,24 @@ export class Modules {
 
 /** Under which a file of TypeScript is found once it is compiled. */
 const compiledPath = (path: string) => path.replace(/\.([cm]?)tsx?$/, '.$1js')
+
+async function load(url: string): Promise<unknown> {
+  try {
+    return await import(url)
+  } catch (error) {
+    if (url.startsWith('file:')) failedToLoad(error, fileURLToPath(url))
+    throw error
+  }
+}
+
+function loadNow(path: string, native: NodeJS.Require): unknown {
+  try {
+    return native(path)
+  } catch (error) {
+    failedToLoad(error, path)
+    throw error
+  }
+}
 
 /** An ES module's namespace in the shape that TypeScript's CommonJS expects of one. */
 function interoperable(namespace: Exports): Exports {

@@ -81,6 +81,12 @@ export class Runner {
     for (const [{ controller }] of meant) controller?.abort(error)
   }
 
+  /** Ends what the cell that asks waits for. */
+  fail(error: Error): void {
+    const turn = currentTurn()
+    this.waits.interrupt(error, (one) => one === turn)
+  }
+
   /** Settles as `value` does, unless the running cell is interrupted. */
   wait<T>(value: PromiseLike<T>): Promise<T> {
     return this.waits.wait(value)

@@ -4,7 +4,7 @@ import type { CellScope } from '../compiler/transform.js'
 import type { Home } from './modules.js'
 import { currentTurn, type Turn } from './turn.js'
 
-type Stop = (error: Interrupted) => void
+type Stop = (error: Error) => void
 
 /** The awaits that cells are in right now. */
 export class Waits {
@@ -30,7 +30,7 @@ export class Waits {
   }
 
   /** Ends those of `meant` turns that are pending now; later ones (of finally blocks) wait in peace until the next interrupt. */
-  interrupt(error: Interrupted, meant: (turn: Turn | undefined) => boolean = () => true): void {
+  interrupt(error: Error, meant: (turn: Turn | undefined) => boolean = () => true): void {
     for (const [stop, turn] of [...this.stops]) {
       if (!meant(turn)) continue
       this.stops.delete(stop)

@@ -58,4 +58,32 @@ kernelTests('cells, as in node', (cells) => {
       ["__dirname === '/' || import.meta.url.startsWith('file:///cell')", 'false'],
     ])
   })
+
+  it('what cannot be read in an imported file is told with its place', async () => {
+    const write = (path: string, text: string) => writeFileSync(join(cells.kernel.folder, path), text)
+    write('wrong.mjs', '\n\nexport const = 1\n')
+    write('wrong.cjs', '\n\nconst = 1\n')
+    write('below.mjs', "import './wrong.mjs'\nexport const fine = 1\n")
+    write('below.cjs', "require('./wrong.cjs')\n")
+    write('names.mjs', "\nimport { nope } from 'node:fs'\n")
+    write('runs.mjs', "export const data = JSON.parse('{')\n")
+    mkdirSync(join(cells.kernel.folder, 'node_modules/torn/lib'), { recursive: true })
+    write('node_modules/torn/package.json', '{"name":"torn","version":"1.0.0","exports":"./lib/i.mjs"}')
+    write('node_modules/torn/lib/i.mjs', "export * from './part.mjs'\n")
+    write('node_modules/torn/lib/part.mjs', 'export let a = 1;\nexport let b = }\n')
+    const part = /part\.mjs:2:16\n/
+    for (const [code, place] of [
+      ["import './wrong.mjs'", /3 \| export const = 1\n[^]*wrong\.mjs:3:14\n/],
+      ["import './wrong.cjs'", /3 \| const = 1\n[^]*wrong\.cjs:3:7\n/],
+      ["require('./wrong.cjs')", /wrong\.cjs:3:7\n/],
+      ["require('./below.cjs')", /wrong\.cjs:3:7\n/],
+      ["import './below.mjs'", /wrong\.mjs:3:14\n/],
+      ["await import('./below.mjs')", /wrong\.mjs:3:14\n/],
+      ["import './names.mjs'", /names\.mjs:2:10\n/],
+      ["import 'torn'", part],
+      ["await import('torn')", part],
+      ["import './runs.mjs'", /runs\.mjs:1:26\)?/],
+    ] as const)
+      assert.match(`${await cells.error(`// @ts-nocheck\n${code}`)}\n`, place, code)
+  })
 })
