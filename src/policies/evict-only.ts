@@ -23,6 +23,10 @@ export const definition = define<EvictOnlyOptions>({
     recent: shared.recent,
     sink: shared.sink,
     ...shared.history,
+    decay: {
+      ...shared.history.decay,
+      about: `${shared.history.decay.about}; 1 is H2O's plain sum, which on one text may cost several times the divergence of 0.98 and save as much on another: compare them on yours with run.shadow()`,
+    },
     underfull: shared.underfull,
     chunk: shared.chunk,
   },
@@ -53,7 +57,11 @@ export const definition = define<EvictOnlyOptions>({
 }`,
 })
 
-/** budget, recent: slots or shares as in zsmerge. decay 1 is H2O's plain sum. */
+/**
+ * budget, recent: slots or shares as in zsmerge. decay 1 is H2O's plain sum. Which is nearer to the full cache depends on the text:
+ * over 64 tokens after each of seven chapters of Moby Dick (390 to 3,000 tokens, SmolLM2-135M, budgets 0.1 and 0.2, run.shadow())
+ * decay 1 had 0.15 to 3.4 times the mean KL divergence of 0.98, the larger one in nine of fourteen.
+ */
 export function evictOnly(options: Partial<EvictOnlyOptions> = {}): Policy {
   return makePolicy(definition, options)
 }

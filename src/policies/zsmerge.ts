@@ -14,7 +14,7 @@ export interface ZsmergeValues extends shared.HistoryOptions {
   sink: number
   /** Compensation: logit += alpha · ln(weight) (eq. 8); 0 = off. */
   alpha: number
-  /** How alike two keys are when a target is chosen. */
+  /** How alike two keys are when a target is chosen: with init 'position' only after the prompt, whose groups are runs of positions. */
   similarity: 'dot' | 'l2' | 'cosine'
   /** The score of a merged slot. */
   scoreMerge: 'max' | 'sum'
@@ -34,7 +34,11 @@ export interface ZsmergeValues extends shared.HistoryOptions {
   values: 'mean' | 'fixed'
 }
 
-const similarity = shared.words('similarity', 'how the target of a merge is chosen', ['dot', 'l2', 'cosine'])
+const similarity = shared.words(
+  'similarity',
+  "how the target of a merge is chosen; with init 'position' it changes nothing in the prompt, whose groups are runs of positions, only later",
+  ['dot', 'l2', 'cosine'],
+)
 const scoreMerge = shared.words('scoreMerge', 'score of a merged slot', ['max', 'sum'])
 const init = shared.words('init', 'how residual slots begin', ['position', 'similarity'])
 const granularity = shared.words(
