@@ -8,6 +8,8 @@ import { withCall, type Call, type Progress } from './native/call.js'
 import { engineOf, STORAGES, type EngineOptions, type Storage } from './native/engine.js'
 import { policyOf, resolve, type Policy } from './policies/index.js'
 import { interruptible } from './progress.js'
+import { showsItself } from './show/show.js'
+import { cacheText, type CacheFacts } from './show/texts.js'
 import type { CacheBytes, CacheShape, Receipt } from './trace/receipt.js'
 
 export interface CacheOptions extends CacheShape, EngineOptions {
@@ -175,6 +177,12 @@ export class Cache {
     this.held.dispose()
   }
 
+  /** What it shows of itself. @internal */
+  get facts(): CacheFacts {
+    const { seqLen, options } = this.held
+    return { ...options, seqLen, bytes: this.bytes() }
+  }
+
   private tokensOf(k: unknown): number {
     const { kvHeads, headDim } = this.held.options.shape
     if (!(k instanceof Float32Array) || k.length === 0 || k.length % (kvHeads * headDim) !== 0)
@@ -207,3 +215,5 @@ export class Cache {
     return out
   }
 }
+
+showsItself(Cache.prototype, (cache) => cacheText(cache.facts))

@@ -13,6 +13,7 @@ import { mendOrder } from './frames/order.js'
 import { makers, replace, type Column, type Danfo, type Makers, type Table } from './frames/parts.js'
 import { mendRoots } from './frames/roots.js'
 import { mendSummaries } from './frames/summaries.js'
+import { showsItself } from './show/show.js'
 
 export type { Cell }
 /** Columns of one length by name. */
@@ -134,6 +135,8 @@ function mendShown(danfo: Danfo): void {
     },
     toJSON: danfo.DataFrame.prototype.toJSON as never,
   })
+  for (const made of [Object.getPrototypeOf(danfo.DataFrame.prototype) as object, danfo.DataFrame.prototype])
+    showsItself(made, (self) => display(columnsOf(self as Table))['text/plain'])
   replace(danfo.Series, {
     toCSV(this: Column, options?: CsvOptions) {
       return csvOf({ [this.columns[0]]: this.values }, options)

@@ -14,8 +14,10 @@ import type { CallOptions } from './native/call.js'
 import type { Storage } from './native/engine.js'
 import { policyOf, type Policy } from './policies/index.js'
 import { Reading, type SessionOptions, type TextOrIds } from './reading.js'
+import { showsItself } from './show/show.js'
+import { modelText, sessionText, snapshotText } from './show/texts.js'
 import { displayOf } from './trace/display.js'
-import type { CacheBytes, Receipt } from './trace/receipt.js'
+import { shownReceipt, type CacheBytes, type Receipt } from './trace/receipt.js'
 import { RunRecord } from './trace/run.js'
 
 export class Model extends LoadedModel {
@@ -177,7 +179,8 @@ export class Session {
   snapshot(): Promise<Snapshot> {
     return this.reading.exclusively(async () => {
       const copy = new Session(this.model, await this.reading.copied())
-      return { session: copy, dispose: () => copy.dispose() }
+      const snapshot: Snapshot = { session: copy, dispose: () => copy.dispose() }
+      return showsItself(snapshot, () => snapshotText(copy.seqLen, copy.policy))
     })
   }
 
@@ -246,7 +249,7 @@ export class Session {
   receipt(): Receipt {
     const receipt = this.cache.receipt()
     const { readAgain } = this.reading
-    return readAgain ? { ...receipt, notes: [...receipt.notes, readAgain] } : receipt
+    return readAgain ? shownReceipt({ ...receipt, notes: [...receipt.notes, readAgain] }) : receipt
   }
 
   bytes(): CacheBytes {
@@ -262,3 +265,7 @@ export class Session {
     return this.reading.disposed
   }
 }
+
+showsItself(Model.prototype, modelText)
+showsItself(Session.prototype, sessionText)
+showsItself(Run.prototype, (run) => String(displayOf(run)['text/plain']))

@@ -30,7 +30,7 @@ interface Rule {
   why: string
 }
 
-const BASE = 'src/(errors|expect)\\.ts'
+const BASE = 'src/(errors|expect)\\.ts|src/show/'
 const rule = (from: string, may: string[], why: string): Rule => ({
   from: new RegExp(`^${from}`),
   may: may.length ? new RegExp(`^(${may.join('|')})`) : undefined,
@@ -41,6 +41,7 @@ const rule = (from: string, may: string[], why: string): Rule => ({
 const TYPESCRIPT: Rule[] = [
   rule('kernel/', [], 'the kernel is for anybody: it knows nothing of attention'),
   rule('src/errors\\.ts', [], 'errors stand alone'),
+  rule('src/show/', [], 'texts of objects are made of plain facts'),
   rule('src/expect\\.ts', [BASE], 'checks need errors only'),
   rule('src/native/', [BASE], 'the binding knows the addon, errors and checks'),
   rule('src/model/', [BASE], 'files of models are read and checked without the engine'),

@@ -5,6 +5,7 @@ import type { DataFrame } from 'danfojs-node'
 import { ZslabError } from '../errors.js'
 import { options as checked, text } from '../expect.js'
 import { csvOf, frame, type Columns } from '../frames.js'
+import { showsItself } from '../show/show.js'
 import { escaped } from './canvas.js'
 import type { Plot } from './plot.js'
 import { plotlyOf, type PlotlyFigure } from './plotly.js'
@@ -136,3 +137,5 @@ export class Figure {
     }
   }
 }
+
+showsItself(Figure.prototype, (figure) => figure.summary)

@@ -1,4 +1,7 @@
 /** A stream of tokens that is also the promise of what they came to. */
+import { showsItself } from '../show/show.js'
+import { streamText } from '../show/texts.js'
+
 export interface Token {
   id: number
   /** Text that this token made certain; stop strings never show. */
@@ -32,6 +35,16 @@ export class TokenStream<Result> implements PromiseLike<Result>, AsyncIterable<T
   /** Every reader that waits sees what is new. */
   private wake(): void {
     for (const go of this.waiting.splice(0)) go()
+  }
+
+  /** Tokens so far. @internal */
+  get count(): number {
+    return this.tokens.length
+  }
+
+  /** @internal */
+  get over(): boolean {
+    return this.ended
   }
 
   then<A = Result, B = never>(
@@ -68,3 +81,5 @@ export class TokenStream<Result> implements PromiseLike<Result>, AsyncIterable<T
     }
   }
 }
+
+showsItself(TokenStream.prototype, (stream) => streamText(stream.count, stream.over))

@@ -6,6 +6,8 @@ import type { Budgets } from '../budgets.js'
 import { fullCache, type Policy } from '../policies/index.js'
 import { withBar } from '../long-work.js'
 import { argmax, klDivergence, logProb } from '../sampling.js'
+import { showsItself } from '../show/show.js'
+import { shadowText } from '../show/texts.js'
 import { cut, Reading } from '../reading.js'
 import type { RunToken } from '../trace/data.js'
 import type { RunRecord } from '../trace/run.js'
@@ -81,7 +83,7 @@ async function compared(run: RunRecord, from: Reading | undefined, options: Call
   result.meanKl = result.kl.reduce((sum, kl) => sum + kl, 0) / tokens.length
   result.flipCount = result.flips.filter(Boolean).length
   result.flipRate = result.flipCount / tokens.length
-  return result
+  return showsItself(result, shadowText)
 }
 
 async function underPolicy(

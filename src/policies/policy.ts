@@ -1,6 +1,8 @@
 /** What a policy is: its name, every option resolved, and what the engine is told. Policies are made by functions like zsmerge(). */
 import { invalid, oneOf, options as checked } from '../expect.js'
 import { shown, ZslabError } from '../errors.js'
+import { showsItself } from '../show/show.js'
+import { callText, policyText } from '../show/texts.js'
 import { native, type NativePolicy, type Resolved } from '../native/binding.js'
 import { checkParameters, type FieldType } from '../native/contract.js'
 import type { OptionSpec, ParameterSpec } from './options.js'
@@ -20,6 +22,8 @@ export interface Policy {
   readonly acts: Acts
   /** BibTeX. */
   readonly citation: string
+  /** The call that makes it, every option named. */
+  toString(): string
   /** @internal */
   readonly native: Readonly<NativePolicy>
 }
@@ -61,6 +65,12 @@ export function define<V extends object>(definition: {
   return definition as unknown as PolicyDefinition
 }
 
+/** Functions that are not called as their policy is. */
+const FUNCTIONS: Readonly<Record<string, string>> = {
+  full: 'fullCache',
+  'evict-only': 'evictOnly',
+}
+
 const definitions = new WeakMap<object, PolicyDefinition>()
 
 /** A policy of `definition` with `given` over the preset. Errors: 'invalid'. */
@@ -91,7 +101,7 @@ export function makePolicy(definition: PolicyDefinition, given: object = {}): Po
     parameters: Object.freeze(parameters),
     of: of?.native,
   })
-  const policy: Policy = Object.freeze({
+  const policy: Policy = {
     name,
     mode,
     options: Object.freeze(values),
@@ -101,7 +111,10 @@ export function makePolicy(definition: PolicyDefinition, given: object = {}): Po
     },
     citation: definition.citation,
     native: encoded,
-  })
+  }
+  const call = callText(FUNCTIONS[name] ?? name, { of, [preset]: mode, ...values })
+  Object.defineProperty(policy, 'toString', { value: () => call })
+  Object.freeze(showsItself(policy, policyText))
   definitions.set(policy, definition)
   if (of) native().policyActs(nativeOf(policy)) // the engine knows what works together, and says why not
   return policy

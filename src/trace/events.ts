@@ -2,6 +2,8 @@
 import { ZslabError } from '../errors.js'
 import { frame } from '../frames.js'
 import type { EventColumns } from '../native/binding.js'
+import { showsItself } from '../show/show.js'
+import { traceText } from '../show/texts.js'
 
 export const ACTIONS = ['admit', 'leave', 'merge', 'drop'] as const
 export type Action = (typeof ACTIONS)[number]
@@ -57,3 +59,5 @@ export class Trace {
     }
   }
 }
+
+showsItself(Trace.prototype, (trace) => traceText(trace.kept?.action, ACTIONS))

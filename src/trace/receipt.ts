@@ -1,6 +1,8 @@
 /** What held: the engine's own counts and checks as an object and as words, and how the bytes are split. */
 import type { NativeReceipt, Resolved } from '../native/binding.js'
 import type { Policy } from '../policies/index.js'
+import { showsItself } from '../show/show.js'
+import { bytesText, receiptText } from '../show/texts.js'
 
 /** Slots by region, and whether heads differ. */
 type ResolvedWords = Resolved & { heads?: unknown }
@@ -39,7 +41,7 @@ export function receiptOf(native: NativeReceipt, policy: Policy, resolved: Resol
     finite: native.finite === 1,
   }
   const compressed = native.compressed === 1
-  return {
+  return shownReceipt({
     ok: Object.values(checks).every((held) => held !== false),
     seqLen: native.seqLen,
     admitted: native.admitted,
@@ -49,8 +51,10 @@ export function receiptOf(native: NativeReceipt, policy: Policy, resolved: Resol
     checks,
     compressed,
     notes: [...failures(checks, native), acted(native, policy, resolved, compressed)],
-  }
+  })
 }
+
+export const shownReceipt = (receipt: Receipt): Receipt => showsItself(receipt, receiptText)
 
 const FAILURES: Record<keyof Receipt['checks'], (native: NativeReceipt) => string> = {
   weightsSum: () => 'the weights do not add up to the tokens seen',
@@ -121,11 +125,12 @@ export function bytesOf(
       return one
     }),
   )
-  return {
+  const made: CacheBytes = {
     byLayer,
     byRegion,
     total: REGIONS.reduce((sum, region) => sum + byRegion[region], 0),
     peak,
     fullCache: 2 * shape.layers * shape.kvHeads * shape.headDim * seqLen * bytesPerElement,
   }
+  return showsItself(made, bytesText)
 }

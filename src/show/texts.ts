@@ -1,0 +1,177 @@
+/** The texts by which public objects show themselves: what it is, how big, and what to do next. From plain facts: it knows no class. */
+import { inspect } from 'node:util'
+
+const counted = (value: number) => value.toLocaleString('en-US')
+
+/** 12,345,678 → '12.3 MB' (powers of 1000). */
+export function sizeText(bytes: number): string {
+  if (bytes < 1000) return `${bytes} bytes`
+  const power = Math.min(3, Math.floor(Math.log10(bytes) / 3))
+  return `${(bytes / 1000 ** power).toFixed(1)} ${['', 'kB', 'MB', 'GB'][power]}`
+}
+
+interface Shape {
+  layers: number
+  heads: number
+  kvHeads: number
+  headDim: number
+}
+
+const heads = ({ layers, heads, kvHeads, headDim }: Shape) =>
+  `${layers} layers, ${heads} heads over ${kvHeads} kv heads of ${headDim}`
+/** Keys and values of one token in a full cache. */
+const tokenBytes = ({ layers, kvHeads, headDim }: Shape, storage: string) =>
+  2 * layers * kvHeads * headDim * (storage === 'float32' ? 4 : 2)
+
+const lines = (first: string, ...rest: (string | undefined)[]) =>
+  [first, ...rest.filter((line) => line !== undefined).map((line) => `  ${line}`)].join('\n')
+
+export interface ModelFacts {
+  name: string
+  weights: string
+  bytes: number
+  description: Shape & { arch: string; parameters: number; vocabulary: number; context: number }
+}
+
+export function modelText({ name, weights, bytes, description: d }: ModelFacts): string {
+  return lines(
+    `Model ${name} (${d.arch}): ${counted(d.parameters)} parameters, weights ${weights}, ${sizeText(bytes)}`,
+    `${heads(d)}; vocabulary ${counted(d.vocabulary)}, context ${counted(d.context)} tokens`,
+    `a full cache takes ${counted(tokenBytes(d, weights))} bytes per token (storage ${weights})`,
+    'next: model.session({ policy: zsmerge({ budget: 0.1 }) })',
+  )
+}
+
+export interface PolicyFacts {
+  name: string
+  /** The call that makes it. */
+  toString(): string
+}
+
+/** The call that makes a policy of `given` options, wrappers around what they wrap. */
+export function callText(name: string, given: Readonly<Record<string, unknown>>): string {
+  const written = Object.entries(given)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key}: ${key === 'of' ? String(value) : inspect(value)}`)
+  return `${name}({ ${written.join(', ')} })`
+}
+
+export const policyText = (policy: PolicyFacts): string =>
+  lines(
+    `Policy ${policy.toString()}`,
+    `next: model.session({ policy }); what the options mean: npx zslab policies ${policy.name}`,
+  )
+
+interface Held {
+  total: number
+  fullCache: number
+}
+
+function heldText({ total, fullCache }: Held): string {
+  const share =
+    fullCache > 0 ? ` (${((100 * total) / fullCache).toFixed(0)}% of all keys and values, ${sizeText(fullCache)})` : ''
+  return `${sizeText(total)} in the cache${share}`
+}
+
+export interface SessionFacts {
+  model: { name: string; description: Shape & { context: number } }
+  policy: PolicyFacts
+  storage: string
+  trace: boolean
+  seqLen: number
+  disposed: boolean
+  bytes(): Held
+}
+
+export function sessionText(session: SessionFacts): string {
+  const { model, policy, storage, trace, seqLen, disposed } = session
+  const read = `${counted(seqLen)} of ${counted(model.description.context)} tokens read`
+  return lines(
+    `Session of ${model.name} under ${policy.toString()}`,
+    `storage ${storage}, ${counted(tokenBytes(model.description, storage))} bytes per token in full; ${trace ? 'every event is kept' : 'no events are kept (trace: true keeps them)'}`,
+    disposed ? 'disposed: make a new one with model.session()' : `${read}; ${heldText(session.bytes())}`,
+    disposed ? undefined : `next: const run = await session.generate(${seqLen ? '' : "'…'"})`,
+  )
+}
+
+export const snapshotText = (seqLen: number, policy: PolicyFacts): string =>
+  lines(
+    `Snapshot of a session under ${policy.toString()}, ${counted(seqLen)} tokens read`,
+    'next: await session.restore(snapshot); snapshot.dispose() frees it',
+  )
+
+export interface CacheFacts {
+  shape: Shape
+  policy: PolicyFacts
+  storage: string
+  trace: boolean
+  seqLen: number
+  bytes: Held
+}
+
+export const cacheText = ({ shape, policy, storage, trace, seqLen, bytes }: CacheFacts): string =>
+  lines(
+    `Cache under ${policy.toString()}`,
+    `${heads(shape)}, storage ${storage}, ${counted(tokenBytes(shape, storage))} bytes per token in full; ${trace ? 'every event is kept' : 'no events are kept'}`,
+    `${counted(seqLen)} tokens seen; ${heldText(bytes)}`,
+    `next: await cache.${seqLen ? 'step' : 'prefill'}(layer, q, k, v) for every layer; cache.state(layer), cache.receipt()`,
+  )
+
+export function traceText(actions: ArrayLike<number> | undefined, names: readonly string[]): string {
+  if (!actions) return lines('Trace without events: the session kept none', 'next: model.session({ trace: true, … })')
+  const counts = names.map(() => 0)
+  for (let at = 0; at < actions.length; at++) counts[actions[at]]++
+  const each = names.map((name, at) => `${counted(counts[at])} ${name}`).join(', ')
+  return lines(
+    `Trace of ${counted(actions.length)} events: ${each}`,
+    'next: trace.events(), a frame of them; trace.columns(), typed arrays; figures.evictionMap(run)',
+  )
+}
+
+export interface ReceiptFacts {
+  ok: boolean
+  seqLen: number
+  admitted: number
+  left: number
+  merged: number
+  dropped: number
+  notes: readonly string[]
+}
+
+export const receiptText = (receipt: ReceiptFacts): string =>
+  lines(
+    `Receipt ${receipt.ok ? 'ok' : 'FAILED'}: ${counted(receipt.seqLen)} tokens seen`,
+    `${(['admitted', 'left', 'merged', 'dropped'] as const).map((name) => `${counted(receipt[name])} ${name}`).join(', ')} (all layers and heads)`,
+    ...receipt.notes,
+  )
+
+export const bytesText = (bytes: Held & { peak: number; byRegion: object }): string =>
+  lines(
+    `${heldText(bytes)}, ${sizeText(bytes.peak)} at most`,
+    `by region: ${Object.entries(bytes.byRegion as Record<string, number>)
+      .filter(([, size]) => size > 0)
+      .map(([region, size]) => `${region} ${sizeText(size)}`)
+      .join(', ')}`,
+    'next: bytes.byLayer[layer][kvHead]',
+  )
+
+export interface ShadowFacts {
+  label: string
+  model: string
+  tokens: ArrayLike<unknown>
+  meanKl: number
+  flipCount: number
+}
+
+export const shadowText = ({ label, model, tokens, meanKl, flipCount }: ShadowFacts): string =>
+  lines(
+    `Shadow of ${label} on ${model}: ${counted(tokens.length)} tokens against the full cache`,
+    `mean KL ${meanKl.toPrecision(3)} nats; ${counted(flipCount)} where another token is likeliest`,
+    'next: figures.divergence(shadow); shadow.kl[i], shadow.tokens[i]',
+  )
+
+export const streamText = (tokens: number, ended: boolean): string =>
+  lines(
+    `Generation ${ended ? 'that has ended' : 'under way'}: ${counted(tokens)} tokens so far`,
+    'next: const run = await generation, or for await (const token of generation) …',
+  )

@@ -1,0 +1,118 @@
+/** Every object that the library hands out shows itself: the same words in a terminal and as a cell's last line. */
+import assert from 'node:assert/strict'
+import { inspect } from 'node:util'
+import {
+  adakv,
+  createCache,
+  evictOnly,
+  figures,
+  fullCache,
+  load,
+  snapkv,
+  zsmerge,
+  type Model,
+  type Run,
+  type Session,
+} from '../../../src/index.js'
+import { showsItself } from '../../../src/show/show.js'
+
+const TEXT = 'It was the best of times, it was the worst of times, it was the age of wisdom'
+const plainOf = (value: unknown) =>
+  (value as Record<symbol, () => Record<string, string>>)[Symbol.for('Jupyter.display')]()['text/plain']
+
+describe('objects show themselves', function () {
+  let model: Model
+  let session: Session
+  let run: Run
+  before(async () => {
+    model = await load('test/models/toy.gguf', { progress: false })
+    session = model.session({ policy: zsmerge({ budget: 24, recent: 8, residual: 2 }), trace: true })
+    run = await session.generate(TEXT, { maxTokens: 8, progress: false, ignoreEos: true })
+  })
+  after(() => model.dispose())
+
+  function shows(value: unknown, ...words: RegExp[]): void {
+    const text = inspect(value)
+    for (const word of words) assert.match(text, word)
+    assert.doesNotMatch(text, /External|native|handle|\[Object/)
+    const shown = plainOf(value)
+    assert.ok(text.startsWith(shown), `${text}\n≠\n${shown}`)
+  }
+
+  it('a model: name, shape, bytes per token, what next', () => {
+    const { layers, kvHeads, headDim } = model.description
+    const bytes = 2 * layers * kvHeads * headDim * (model.weights === 'float32' ? 4 : 2)
+    shows(
+      model,
+      /^Model .*toy/,
+      new RegExp(`${layers} layers`),
+      new RegExp(`${bytes} bytes per token`),
+      /next: model\.session/,
+    )
+  })
+
+  it('a policy: the call that makes it, with every option', () => {
+    shows(evictOnly({ decay: 1 }), /^Policy evictOnly\(\{ budget: 0\.2,.* decay: 1,/, /npx zslab policies evict-only/)
+    shows(fullCache(), /^Policy fullCache\(/)
+    shows(zsmerge({ mode: 'paper' }), /zsmerge\(\{ mode: 'paper', .*init: 'similarity'/)
+    shows(adakv({ of: snapkv({ budget: 0.1 }) }), /adakv\(\{ of: snapkv\(\{ variant: .*budget: 0\.1/)
+    assert.match(String(snapkv()), /^snapkv\(/)
+  })
+
+  it('sessions, their snapshots, and what is left of them', async () => {
+    shows(
+      session,
+      /^Session of .*toy.* under zsmerge\(/,
+      /every event is kept/,
+      /tokens read; .* in the cache/,
+      /next: /,
+    )
+    const snapshot = await session.snapshot()
+    shows(snapshot, /^Snapshot of a session under zsmerge/, /restore\(snapshot\)/)
+    snapshot.dispose()
+    const other = model.session()
+    shows(other, /under fullCache/, /no events are kept/, /0 of /)
+    other.dispose()
+    shows(other, /disposed: make a new one/)
+  })
+
+  it('runs and what hangs on them', async () => {
+    shows(run, /8 tokens, ended by length/, /receipt ok/)
+    shows(run.trace, /^Trace of [\d,]+ events: [\d,]+ admit/, /trace\.events\(\)/)
+    shows(run.receipt, /^Receipt ok: /, /merged/)
+    shows(run.bytes, /in the cache/, /by region: /)
+    const shadow = await run.shadow()
+    shows(shadow, /^Shadow of zsmerge, 24 slots/, /mean KL/)
+    shows(figures.divergence(shadow), /^zsmerge, 24 slots: mean KL/)
+    shows(run.trace.events(), /^step\tlayer/, /rows × 12 columns/)
+    const quiet = await model.session().generate(TEXT, { maxTokens: 1, progress: false })
+    shows(quiet.trace, /the session kept none/, /trace: true/)
+    const generation = model.session().generate(TEXT, { maxTokens: 1, progress: false })
+    shows(generation, /^Generation under way: 0 tokens/)
+    await generation
+  })
+
+  it('a cache', () => {
+    const cache = createCache({ layers: 2, heads: 4, kvHeads: 2, headDim: 8, policy: snapkv({ budget: 0.5 }) })
+    shows(
+      cache,
+      /^Cache under snapkv/,
+      /2 layers, 4 heads over 2 kv heads of 8, storage float32, 256 bytes per token/,
+      /prefill\(layer/,
+    )
+    cache.dispose()
+    assert.equal(inspect(cache), '[Cache]')
+  })
+
+  it('within others, and what cannot be told', () => {
+    assert.match(inspect({ a: { policy: fullCache() } }), /policy: Policy fullCache\(\{ .*chunk: 256 \}\)\n {4,}next/)
+    assert.match(inspect({ a: { b: { c: { policy: fullCache() } } } }), /\[Object\]/)
+    assert.match(inspect([[[fullCache()]]]), /\[Policy fullCache\(\{ .*chunk: 256 \}\)\]|\[Array\]/)
+    class Odd {}
+    showsItself(Odd.prototype, () => {
+      throw new Error('no')
+    })
+    assert.equal(inspect(new Odd()), '[Odd]')
+    assert.deepEqual(Object.keys(fullCache()), ['name', 'mode', 'options', 'of', 'acts', 'citation', 'native'])
+  })
+})
