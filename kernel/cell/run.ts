@@ -72,10 +72,10 @@ export class Runner {
   interrupt(upTo: number, cut: boolean): void {
     const error = new Interrupted()
     const meant = [...this.running].filter(([{ id }]) => id <= upTo)
-    for (const [{ controller }, run] of meant) {
+    for (const [turn, run] of meant) {
       if (cut && run.outcome && 'error' in run.outcome) run.outcome = { error } // it failed because of the cut
       // The second time a cell is over even where it catches every error, or tidies up for ever.
-      if (cut || controller?.signal.aborted) setTimeout(() => run.settle({ error }), SETTLE_MS)
+      if (cut || turn.controller?.signal.aborted) this.settleSoon(turn, run, error)
     }
     this.waits.interrupt(error, (turn) => turn === undefined || meant.some(([one]) => one === turn))
     for (const [{ controller }] of meant) controller?.abort(error)
@@ -85,6 +85,11 @@ export class Runner {
   fail(error: Error): void {
     const turn = currentTurn()
     this.waits.interrupt(error, (one) => one === turn)
+  }
+
+  /** Where it was cut off and awaits nothing, nothing of it can go on. */
+  private settleSoon(turn: Turn, run: Run, error: Interrupted): void {
+    setImmediate(() => setTimeout(() => run.settle({ error }), this.waits.has(turn) ? SETTLE_MS : 0))
   }
 
   /** Settles as `value` does, unless the running cell is interrupted. */

@@ -29,6 +29,11 @@ export class Waits {
     })
   }
 
+  /** Whether code of `turn` is in one. */
+  has(turn: Turn): boolean {
+    return [...this.stops.values()].includes(turn)
+  }
+
   /** Ends those of `meant` turns that are pending now; later ones (of finally blocks) wait in peace until the next interrupt. */
   interrupt(error: Error, meant: (turn: Turn | undefined) => boolean = () => true): void {
     for (const [stop, turn] of [...this.stops]) {

@@ -3,7 +3,7 @@
  * it does not answer, the JavaScript that it runs is cut off through the inspector (variables survive). Processes that the
  * cell started hear of it too.
  */
-import { writeSync } from 'node:fs'
+import { readFileSync, writeSync } from 'node:fs'
 import { Session } from 'node:inspector'
 import { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,8 +14,10 @@ import { STATE, type Ask, type WatchdogData } from './interrupt.js'
 const { fd, state: shared } = workerData as WatchdogData
 const state = new Int32Array(shared)
 const FIRST_MS = 20
+/** The main thread has run so long and not heard: what it runs must be cut off. It may be late for other reasons, on a busy machine. */
+const BUSY_MS = 4
 const NEXT_MS = 100
-const POLL_MS = 2
+const POLL_MS = 1
 /** Without a cell that runs, only what keeps the thread this long is cut off: it must not be the kernel's own work. */
 const IDLE_MS = 500
 /** Silence after which the user is told why nothing happens. */
@@ -78,12 +80,25 @@ function age(): number {
   return Math.floor(process.uptime() * 100)
 }
 
+/** Whether the main thread answers within `ms`; it is waited for no longer than it can still do so. */
 async function answered(ms: number): Promise<boolean> {
   const question: Ask = { ask: ++asks, press: presses }
+  const before = mainRan()
   parentPort!.postMessage(question)
-  for (const limit = performance.now() + ms; performance.now() < limit; await sleep(POLL_MS))
+  for (const limit = performance.now() + ms; performance.now() < limit; await sleep(POLL_MS)) {
     if (Atomics.load(state, STATE.answered) === question.ask) return true
+    if (ms <= FIRST_MS && mainRan() - before > BUSY_MS) return false
+  }
   return false
+}
+
+/** How many milliseconds the main thread has run; 0 where the system does not tell. */
+function mainRan(): number {
+  try {
+    return Number(/^\d+/.exec(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'latin1'))) / 1e6
+  } catch {
+    return 0
+  }
 }
 
 function cutOff(request: number): void {
