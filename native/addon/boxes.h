@@ -37,6 +37,7 @@ struct CacheBox {
   zs_cache_config shape{};
   int calls = 0;  // queued or running
   int64_t reported = 0;
+  std::shared_ptr<void> policy;  // what its policy points to
   ~CacheBox();
 };
 

@@ -23,10 +23,11 @@ Napi::Value Create(const Napi::CallbackInfo& info) {
   Napi::Object config = info[1].As<Napi::Object>();
   Read(config, kCacheConfig, &box->shape);
   box->shape.struct_bytes = sizeof(zs_cache_config);
-  const HeldPolicy policy(config.Get("policy").As<Napi::Object>());
+  auto policy = std::make_shared<HeldPolicy>(config.Get("policy").As<Napi::Object>());
+  box->policy = policy;
   const std::vector<double> budgets = BudgetsOf(config.Get("budgets"), box->shape);
   zs_cache_config whole = box->shape;
-  whole.policy = policy.policy();
+  whole.policy = policy->policy();
   whole.budgets = budgets.empty() ? nullptr : budgets.data();
   Check(info.Env(), zs_cache_create(box->engine->engine, &whole, &box->cache));
   return Wrap(info.Env(), box);
@@ -41,8 +42,9 @@ std::shared_ptr<CacheBox> AtRest(const Napi::CallbackInfo& info) {
   return box;
 }
 
-Napi::Object CopyOf(const CacheBox& from, zs_cache* cache, Napi::Env env) {
+Napi::Object CopyOf(const CacheBox& from, zs_cache* cache, Napi::Env env, std::shared_ptr<void> policy) {
   auto copy = std::make_shared<CacheBox>();
+  copy->policy = std::move(policy);
   copy->engine = from.engine;
   copy->shape = from.shape;
   copy->cache = cache;
@@ -83,13 +85,13 @@ Napi::Value Fork(const Napi::CallbackInfo& info) {
   Job* job = new Job(info.Env(), box->engine, info.Env().Undefined());
   job->Uses(box);
   return job->Start([box, made](zs_call*) { return zs_cache_fork(box->cache, made.get()); },
-                    [box, made](Napi::Env env) { return CopyOf(*box, *made, env); });
+                    [box, made](Napi::Env env) { return CopyOf(*box, *made, env, box->policy); });
 }
 
 // (cache, policies, budgets of each or undefined, trace, call) -> Promise<caches>
 Napi::Value ForkPolicies(const Napi::CallbackInfo& info) {
   struct Work {
-    std::vector<std::unique_ptr<HeldPolicy>> held;
+    std::vector<std::shared_ptr<HeldPolicy>> held;
     std::vector<std::vector<double>> budgets;
     std::vector<zs_policy> policies;
     std::vector<const double*> pointers;
@@ -99,7 +101,7 @@ Napi::Value ForkPolicies(const Napi::CallbackInfo& info) {
   auto work = std::make_shared<Work>();
   const Napi::Array policies = info[1].As<Napi::Array>(), budgets = info[2].As<Napi::Array>();
   for (uint32_t i = 0; i < policies.Length(); ++i) {
-    work->held.push_back(std::make_unique<HeldPolicy>(policies.Get(i).As<Napi::Object>()));
+    work->held.push_back(std::make_shared<HeldPolicy>(policies.Get(i).As<Napi::Object>()));
     work->policies.push_back(work->held.back()->policy());
     work->budgets.push_back(BudgetsOf(budgets.Get(i), box->shape));
   }
@@ -115,7 +117,7 @@ Napi::Value ForkPolicies(const Napi::CallbackInfo& info) {
       },
       [box, work](Napi::Env env) {
         Napi::Array copies = Napi::Array::New(env, work->made.size());
-        for (uint32_t i = 0; i < work->made.size(); ++i) copies.Set(i, CopyOf(*box, work->made[i], env));
+        for (uint32_t i = 0; i < work->made.size(); ++i) copies.Set(i, CopyOf(*box, work->made[i], env, work->held[i]));
         return copies;
       });
 }

@@ -4,6 +4,8 @@
 #include <set>
 #include <utility>
 
+#include "addon/own_hook.h"
+
 namespace zs_addon {
 namespace {
 
@@ -144,6 +146,7 @@ void Job::OnError(const Napi::Error& error) {
 }
 
 void AbortAll() {
+  StopHooks();
   std::lock_guard<std::mutex> lock(InFlightMutex());
   for (Job* job : InFlight()) job->Abort();
 }

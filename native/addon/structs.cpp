@@ -183,6 +183,17 @@ HeldPolicy::HeldPolicy(const Napi::Object& object) : name_(object.Get("name").To
   const Table table = ParametersOf(object.Env(), name_);
   block_.resize(table.bytes / sizeof(double) + 1);
   Read(object.Get("parameters").As<Napi::Object>(), table, block_.data());
+  const Napi::Value choose = object.Get("choose");
+  if (choose.IsFunction()) {
+    hook_ = std::make_unique<OwnHook>(object.Env(), choose.As<Napi::Function>());
+    for (const zs_field& field : table.fields) {
+      const std::string name = field.name;
+      const int64_t address = name == "choose"    ? reinterpret_cast<intptr_t>(&OwnHook::Choose)
+                              : name == "context" ? reinterpret_cast<intptr_t>(hook_.get())
+                                                  : 0;
+      if (address) std::memcpy(reinterpret_cast<char*>(block_.data()) + field.offset, &address, sizeof address);
+    }
+  }
   const Napi::Value of = object.Get("of");
   if (of.IsObject()) of_ = std::make_unique<HeldPolicy>(of.As<Napi::Object>());
   static const Table common = {

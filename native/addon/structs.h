@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "addon/own_hook.h"
 #include "zslab/zslab.h"
 
 namespace zs_addon {
@@ -22,7 +23,7 @@ struct Table {
 
 extern const Table kResolved, kCacheConfig, kLayerState, kHeadState, kReceipt, kModelConfig, kCall;
 
-// { name, budget, chunk, parameters: { … as described … }, of?: { … } } as a zs_policy, with what it points to.
+// { name, budget, chunk, parameters: { … as described … }, of?: { … }, choose?: a function } as a zs_policy, with what it points to.
 class HeldPolicy {
  public:
   explicit HeldPolicy(const Napi::Object& object);
@@ -35,6 +36,7 @@ class HeldPolicy {
   std::string name_;
   std::vector<double> block_;
   std::unique_ptr<HeldPolicy> of_;
+  std::unique_ptr<OwnHook> hook_;
 };
 
 // Fills the fields of `table` from `object`; throws a TypeError naming the field that is missing or of the wrong type.

@@ -31,7 +31,8 @@ bool fills_up(const zs_cache& cache, const Layer& layer) {
 // Room and pages of its own for one more token; throws std::bad_alloc.
 void reserve_token(const zs_cache& cache, Head& head) {
   head.reserve(1);
-  head.own(head.compressed && acts(cache));  // of a cache where somebody may leave any slot may be written
+  // Of a cache where somebody may leave any slot may be written; on a copy, pages are made as they are.
+  head.own(head.compressed && acts(cache) && !cache.needs.may_fail);
 }
 void reserve_token(const zs_cache& cache, Layer& layer) {
   for (Head& head : layer.heads) reserve_token(cache, head);
@@ -113,6 +114,7 @@ void enter(zs_cache& cache, HeadWork* works, int32_t count) {
   if (!any.compressed && !compress && hook(*cache.policy, &PolicyHooks::start))
     for (int32_t i = 0; i < count; ++i) call_hook(&PolicyHooks::start, works[i]);
   const float* const choice = count > 1 ? summed_scores(cache, works, count) : nullptr;
+  choose(cache, works, count);
   for (int32_t i = 0; i < count; ++i) {
     Head& head = *works[i].head;
     works[i].choice = choice ? choice : head.open().scores.data();
@@ -357,6 +359,7 @@ int64_t most_slots(const Layer& layer, int64_t more) {
 }  // namespace
 
 bool cache_reserve_step(zs_cache& cache) {
+  if (cache.needs.may_fail) return false;
   for (const Layer& layer : cache.layers)
     if (fills_up(cache, layer)) return false;
   const int64_t heads = static_cast<int64_t>(cache.config.layers) * cache.config.kv_heads;
@@ -396,7 +399,7 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
     if (!step(cache, index, layer, memory, q, k, v, out, alone, call, progress)) check_abort(call);
     if (!alone && count) settle_token(cache, first, layers, count);
   };
-  bool fills = false;
+  bool fills = cache.needs.may_fail;
   for (int32_t l = 0; l < count; ++l) {
     // In a layer that waits the token stands in its head already.
     for (const Head& head : held[l].heads)

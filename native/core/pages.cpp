@@ -108,6 +108,7 @@ void Pages::write_value(Page& page, int32_t at, const float* value) {
 }
 
 void Pages::write(int32_t slot, const float* key, const float* value) {
+  own_slot(slot);
   Page& page = *pages_[static_cast<size_t>(slot / kChunk)];
   write_key(page, slot % kChunk, key);
   write_value(page, slot % kChunk, value);
@@ -139,6 +140,7 @@ void Pages::read(int32_t slot, float* key, float* value) const {
 }
 
 void Pages::copy(const Pages& from, int32_t source, int32_t target) {
+  own_slot(target);
   const Page& a = *from.pages_[static_cast<size_t>(source / kChunk)];
   Page& b = *pages_[static_cast<size_t>(target / kChunk)];
   const int32_t at = source % kChunk, to = target % kChunk;

@@ -42,7 +42,7 @@ class Pages {
   void own_all();
   void own_slot(int32_t slot) { own(slot / kChunk); }
 
-  // What follows needs owned pages (reading does not) and never throws.
+  // What follows never throws where the pages it writes are owned already; shared ones it makes its own first.
   void write(int32_t slot, const float* key, const float* value);
   void read(int32_t slot, float* key, float* value) const;       // either may be nullptr
   void copy(const Pages& from, int32_t source, int32_t target);  // same geometry; may be *this

@@ -41,7 +41,8 @@ struct Needs {
   // Scores: column sums of the probabilities of the prompt's last `rows` rows, summed over the query heads of a kv head, older rows
   // faded: s <- decay s + p.
   bool scores = false;
-  bool upkeep = true;  // of every later token too; else of the prompt alone
+  bool upkeep = true;     // of every later token too; else of the prompt alone
+  bool may_fail = false;  // hooks call somebody else's code: steps are made on copies
   bool by_query =
       false;  // the prompt's sums of each query head by itself (HeadWork::sums), for the hook `score` to make scores of
   float decay = 1;
@@ -67,7 +68,8 @@ struct HeadWork {
       choice;  // of each slot of the open segment: what choices go by; its own scores, or the sum of several heads'
   const float* sums;  // by_query: [group][sums_stride]; nullptr after the prompt
   int64_t sums_stride;
-  std::vector<Event>* events;  // nullptr = no trace
+  std::vector<Event>* events;         // nullptr = no trace
+  std::vector<int32_t> leaving = {};  // what the hook `choose` said: slots of the open segment, ascending
 
   const zs_resolved& sizes() const { return head->sizes; }
   template <class T>
@@ -99,6 +101,9 @@ struct PolicyHooks {
   void (*score)(HeadWork&, int32_t from, int32_t to);
   // The heads of one layer have the scores of their prompt; may change their sizes. Without: every head has what `resolve` gave it.
   void (*allocate)(HeadWork* heads, int32_t count);
+  // Heads of a layer that hold more than they may say together who leaves (HeadWork::leaving), once per layer and step, before compress or
+  // evict. Without: each head decides there.
+  void (*choose)(HeadWork* heads, int32_t count);
   // What competes in a head, for a wrapper's `allocate`. Without: no wrapper can share this policy's slots out.
   Contest (*contest)(const HeadWork&);
   // The first compression: the open segment, which is all there is, holds more tokens than the budget in order of position. step 0:

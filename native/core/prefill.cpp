@@ -230,6 +230,19 @@ void finish_prompt(zs_cache& cache, int32_t index, std::vector<Layer>& layers, s
   }
   const int64_t count = static_cast<int64_t>(layers.size()) * kv_heads;
   events.resize(static_cast<size_t>(count));
+  std::vector<std::vector<int32_t>> leaving(static_cast<size_t>(count));
+  if (hook(*cache.policy, &PolicyHooks::choose))
+    for (size_t l = 0; l < layers.size(); ++l) {
+      std::vector<HeadWork> works;
+      for (int32_t g = 0; g < kv_heads; ++g)
+        works.push_back(
+            work_on(cache, layers[l].heads[static_cast<size_t>(g)], index + static_cast<int32_t>(l), g, 0, 0, nullptr));
+      if (works[0].head->slots() <= works[0].sizes().budget) continue;
+      choose(cache, works.data(), kv_heads);
+      for (int32_t g = 0; g < kv_heads; ++g)
+        leaving[l * static_cast<size_t>(kv_heads) + static_cast<size_t>(g)] =
+            std::move(works[static_cast<size_t>(g)].leaving);
+    }
   const bool all = cache.engine->run(count, call, [&](int64_t unit, int thread) {
     Layer& layer = layers[static_cast<size_t>(unit / kv_heads)];
     const int32_t g = static_cast<int32_t>(unit % kv_heads);
@@ -237,6 +250,7 @@ void finish_prompt(zs_cache& cache, int32_t index, std::vector<Layer>& layers, s
     HeadWork work = work_on(cache, head, index + static_cast<int32_t>(unit / kv_heads), g, thread, 0,
                             &events[static_cast<size_t>(unit)]);
     if (choice) work.choice = choice;
+    work.leaving = std::move(leaving[static_cast<size_t>(unit)]);
     if (acts && head.slots() > head.sizes.budget) {
       call_hook(&PolicyHooks::compress, work);
       head.compressed = true;

@@ -57,7 +57,8 @@ inline HeadWork work_on(const zs_cache& cache, Head& head, int32_t layer, int32_
           head.open().scores.data(),
           nullptr,
           0,
-          cache.config.trace ? events : nullptr};
+          cache.config.trace ? events : nullptr,
+          {}};
 }
 
 // What a policy owns its hooks by: work.policy is the owner of the hook that is called.
@@ -71,6 +72,16 @@ auto call_hook(F PolicyHooks::* which, HeadWork& work, More... more) {
     ~Back() { work.policy = whole; }
   } back{work, whole};
   return f(work, more...);
+}
+
+// The policy's `choose`, where it has one.
+inline void choose(const zs_cache& cache, HeadWork* works, int32_t count) {
+  const Policy* owner = nullptr;
+  const auto f = hook(*cache.policy, &PolicyHooks::choose, &owner);
+  if (!f) return;
+  for (int32_t i = 0; i < count; ++i) works[i].policy = owner;
+  f(works, count);
+  for (int32_t i = 0; i < count; ++i) works[i].policy = cache.policy.get();
 }
 
 // The heads' events in order of heads; on failure the tape is as it was.

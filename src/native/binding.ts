@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ZslabError, type ErrorCode } from '../errors.js'
+import { takeError } from './hook-errors.js'
 import { checkContract, type AddonDescription } from './contract.js'
 
 declare const brand: unique symbol
@@ -18,6 +19,8 @@ export interface NativePolicy {
   readonly chunk: number
   readonly parameters: Readonly<Record<string, number>>
   readonly of: NativePolicy | undefined
+  /** Of a user's own policy: answers a zs_own_view with those that leave, or with the number of a failure. */
+  readonly choose?: (...asked: never) => Int32Array | number
 }
 
 /** zs_resolved: slots per kv head; budget 0 = unbounded. */
@@ -141,6 +144,7 @@ export interface Addon {
 /** zs_status → our codes, in order. */
 const CODES: ErrorCode[] = ['internal', 'invalid', 'memory', 'internal', 'file', 'unsupported', 'internal']
 const ABORTED = 3
+const HOOK = 7
 
 /** The folder that holds package.json, from src/ as from dist/src/. */
 export const projectRoot = rootAbove(dirname(fileURLToPath(import.meta.url)))
@@ -192,6 +196,8 @@ function guarded(addon: Addon): Addon {
 function ours(error: unknown): unknown {
   const { status, message } = error as { status?: number; message: string }
   if (status === ABORTED) return new DOMException('the call was aborted', 'AbortError')
+  if (status === HOOK)
+    return takeError(Number(message)) ?? new ZslabError('internal', 'a policy of your own was not asked: the process is ending')
   if (typeof status === 'number') return new ZslabError(CODES[status] ?? 'internal', message, { cause: error })
   if (/disposed/.test(message)) return new ZslabError('invalid', message)
   return new ZslabError('internal', `${message}: this is a fault of zslab, please report it`, { cause: error })

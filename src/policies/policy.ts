@@ -30,6 +30,8 @@ export interface Policy {
 
 export interface PolicyDefinition {
   name: string
+  /** What the engine calls it; default its name. */
+  native?: string
   about: string
   /** The options that users may set, in order. */
   options: Readonly<Record<string, OptionSpec>>
@@ -43,6 +45,8 @@ export interface PolicyDefinition {
   aliases?: Readonly<Record<string, string>>
   /** Refuses options that contradict each other; `given` is what the user named. */
   refuse?(values: never, given: Readonly<Record<string, unknown>>): void
+  /** Of a user's own policy: what the engine calls, from the checked options. */
+  choose?(values: never): NativePolicy['choose']
   /** Works on another policy, given as `of`. */
   wraps?: boolean
   citation: string
@@ -58,9 +62,11 @@ export function define<V extends object>(definition: {
       ? Readonly<Record<string, V>>
       : K extends 'parameters'
         ? Readonly<Record<string, ParameterSpec<V>>>
-        : K extends 'refuse'
-          ? (values: V, given: Readonly<Record<string, unknown>>) => void
-          : PolicyDefinition[K]
+        : K extends 'choose'
+          ? (values: V) => NativePolicy['choose']
+          : K extends 'refuse'
+            ? (values: V, given: Readonly<Record<string, unknown>>) => void
+            : PolicyDefinition[K]
 }): PolicyDefinition {
   return definition as unknown as PolicyDefinition
 }
@@ -95,11 +101,12 @@ export function makePolicy(definition: PolicyDefinition, given: object = {}): Po
     Object.entries(definition.parameters).map(([field, [, read]]) => [field, read(values as never, mode ?? '')]),
   )
   const encoded: NativePolicy = Object.freeze({
-    name,
+    name: definition.native ?? name,
     budget: of?.native.budget ?? (values.budget as number | undefined) ?? 0,
     chunk: of?.native.chunk ?? (values.chunk as number),
     parameters: Object.freeze(parameters),
     of: of?.native,
+    choose: definition.choose?.(values as never),
   })
   const policy: Policy = {
     name,
@@ -128,7 +135,7 @@ export function nativeOf(policy: Policy): NativePolicy {
     const definition = definitions.get(at)!
     if (fits.has(definition)) continue
     const fields = Object.entries(definition.parameters).map(([field, [type]]): [string, FieldType] => [field, type])
-    checkParameters(native().describe(), definition.name, fields)
+    checkParameters(native().describe(), definition.native ?? definition.name, fields)
     fits.add(definition)
   }
   return policy.native

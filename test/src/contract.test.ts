@@ -61,7 +61,7 @@ describe('contract', () => {
       own()
         .policies.map(({ name }) => name)
         .sort(),
-      POLICIES.map(({ name }) => name).sort(),
+      [...POLICIES.map(({ name }) => name), 'own'].sort(),
     )
   })
 

@@ -34,7 +34,8 @@ typedef enum zs_status {
   ZS_ABORTED = 3,
   ZS_IO = 4,
   ZS_UNSUPPORTED = 5, /* a later version may; the message says what to use instead */
-  ZS_INTERNAL = 6
+  ZS_INTERNAL = 6,
+  ZS_HOOK = 7 /* a hook of the caller's own failed; the message holds its number */
 } zs_status;
 
 /* The sentence of this thread's last failure; "" when there was none. Valid until the thread's next failing call. */
@@ -118,6 +119,24 @@ typedef struct zs_resolved {
 ZS_API zs_status zs_policy_resolve(const zs_policy* policy, int64_t tokens, zs_resolved* out);
 /* zs_acts of the policy as it is set. */
 ZS_API zs_status zs_policy_acts(const zs_policy* policy, int32_t* out);
+
+/*
+ * A policy of the caller's own: the policy "own", whose parameters `choose` and `context` hold a function and what it is called with.
+ * It is called once per layer where heads hold more slots than their budget, on the thread of the call that feeds the cache: after a
+ * prompt, then at every token. Slots of all heads lie one after another, in each the slots in use, the newest last.
+ */
+typedef struct zs_own_view {
+  int32_t layer, kv_heads, head_dim;
+  int64_t step;               /* 0 = the prompt */
+  const int32_t* slots;       /* [kv_heads] in use, the new token included */
+  const int32_t* excess;      /* [kv_heads] how many have to leave; the same for all */
+  const int32_t* positions;   /* [slots of all heads] */
+  const float* scores;        /* [slots of all heads]; zeros where none are asked for */
+  const float *keys, *values; /* [slots of all heads][head_dim], where asked for; else NULL */
+} zs_own_view;
+/* Fills leaving [excess of all heads]: slots counted within their head, each once. 0 = done; any other number: the call ends with ZS_HOOK
+   and the cache is as it was before it. */
+typedef int64_t (*zs_own_choose)(void* context, const zs_own_view* view, int32_t* leaving);
 
 /* ------------------------------------------------------------------ caches */
 
