@@ -7,6 +7,7 @@ import { native, type EventColumns } from './native/binding.js'
 import { withCall, type Call, type Progress } from './native/call.js'
 import { engineOf, STORAGES, type EngineOptions, type Storage } from './native/engine.js'
 import { policyOf, resolve, type Policy } from './policies/index.js'
+import { guarded } from './long-work.js'
 import { interruptible } from './progress.js'
 import { showsItself } from './show/show.js'
 import { cacheText, type CacheFacts } from './show/texts.js'
@@ -208,10 +209,12 @@ export class Cache {
     const handle = this.held.native
     // Copies: the caller may change or transfer its arrays while the engine reads.
     const out = new Float32Array(q.length)
-    const call: Call = { signal: interruptible(options.signal), progress: options.progress || undefined }
+    const told = guarded(options.progress || (() => undefined), interruptible(options.signal))
+    const call: Call = { signal: told.signal, progress: options.progress ? told.report : undefined }
     await withCall(call, (bytes) =>
       native().cacheAttend(handle, layer, q.slice(), k.slice(), v.slice(), tokens, shareOf, out, bytes),
     )
+    told.thrown.throwIfAborted()
     return out
   }
 }

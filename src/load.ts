@@ -5,6 +5,7 @@ import { openModelFile, type FetchProgress } from './model/index.js'
 import { native } from './native/binding.js'
 import { withCall } from './native/call.js'
 import { engineOf, STORAGES, type EngineOptions } from './native/engine.js'
+import { guarded } from './long-work.js'
 import { bar, interruptible } from './progress.js'
 import { Model } from './session.js'
 
@@ -33,12 +34,12 @@ export async function load(nameOrPath: string, options: LoadOptions = {}): Promi
   const weights =
     options.weights === undefined ? 'bfloat16' : oneOf('weights', options.weights, ['float32', 'bfloat16'])
   const engine = engineOf(options)
-  const signal = interruptible(options.signal)
   const drawn = bar('loading', options.progress === undefined || options.progress === true)
-  const report = (stage: string, done: number, total: number) => {
+  const told = guarded((stage: string, done: number, total: number) => {
     if (typeof options.progress === 'function') options.progress({ stage, done, total })
     else drawn.update(done, total, stage)
-  }
+  }, interruptible(options.signal))
+  const { signal, report } = told
   try {
     const fetched = (p: FetchProgress) => report(p.stage, p.done, p.total)
     const file = await openModelFile(nameOrPath, { signal, progress: fetched, offline: options.offline })
@@ -63,7 +64,10 @@ export async function load(nameOrPath: string, options: LoadOptions = {}): Promi
     const handle = await withCall(loading, (call) =>
       native().modelLoad(engine.native, file.path, config, file.gguf.tensors, call),
     )
-    return new Model(file, engine, weights, handle)
+    const model = new Model(file, engine, weights, handle)
+    if (told.thrown.aborted) model.dispose()
+    told.thrown.throwIfAborted()
+    return model
   } finally {
     drawn.stop()
   }

@@ -2,6 +2,33 @@
 import type { Call, CallOptions, Progress } from './native/call.js'
 import { bar, interruptible } from './progress.js'
 
+interface Guarded<A extends unknown[]> {
+  /** The user's, or aborted by what `report` threw. */
+  signal: AbortSignal
+  /** Aborted by that alone. */
+  thrown: AbortSignal
+  report: (...args: A) => void
+}
+
+/**
+ * The user's `report` for work on the engine, which calls it from timers and between changes of state: what it throws must end
+ * neither the process nor a call half-way. It aborts `signal` instead, which goes to the work; the work's caller then throws it.
+ */
+export function guarded<A extends unknown[]>(report: (...args: A) => void, signal?: AbortSignal): Guarded<A> {
+  const thrown = new AbortController()
+  return {
+    signal: signal ? AbortSignal.any([signal, thrown.signal]) : thrown.signal,
+    thrown: thrown.signal,
+    report: (...args: A) => {
+      try {
+        if (!thrown.signal.aborted) report(...args)
+      } catch (error) {
+        thrown.abort(error)
+      }
+    },
+  }
+}
+
 /** Runs `work` with the user's signal or the cell's interrupt, and with a bar unless the user takes the counts. */
 export async function withBar<T>(
   doing: string,
@@ -10,10 +37,13 @@ export async function withBar<T>(
   unit = 'tokens',
 ): Promise<T> {
   const drawn = bar(doing, options.progress === undefined || options.progress === true, unit)
-  const progress =
+  const report =
     typeof options.progress === 'function' ? options.progress : ({ done, total }: Progress) => drawn.update(done, total)
+  const told = guarded(report, interruptible(options.signal))
   try {
-    return await work({ signal: interruptible(options.signal), progress })
+    const result = await work({ signal: told.signal, progress: told.report })
+    told.thrown.throwIfAborted()
+    return result
   } finally {
     drawn.stop()
   }

@@ -143,7 +143,8 @@ export function klDivergence(p: Float32Array, q: Float32Array): number {
   for (let id = 0; id < p.length; id++) {
     const logP = p[id] - a
     const difference = logP - (q[id] - b)
-    if (difference !== 0) sum += Math.exp(logP) * difference
+    // What p never gives adds nothing, also where q does not give it.
+    if (logP !== -Infinity && difference !== 0) sum += Math.exp(logP) * difference
   }
   return Math.max(0, sum)
 }

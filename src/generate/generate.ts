@@ -1,5 +1,6 @@
 /** session.generate(): from one prompt on one reading to tokens, and what a run is made of. */
 import { callOptions, flag, integer } from '../expect.js'
+import { guarded } from '../long-work.js'
 import { bar, interruptible } from '../progress.js'
 import { logProb, sampler, samplingOf, type Sampling, type SamplingOptions } from '../sampling.js'
 import type { Reading } from '../reading.js'
@@ -59,7 +60,6 @@ async function run(
   left: AbortSignal,
 ): Promise<Generated> {
   const outer = interruptible(settings.signal)
-  const signal = outer ? AbortSignal.any([outer, left]) : left
   const turn = await turnOf(reading, prompt)
   const { ids } = turn
   const { tokenizer } = reading.model
@@ -67,10 +67,14 @@ async function run(
   if (ids.length || unfed !== undefined || reading.seqLen === 0) reading.checkLength(ids.length, unfed)
   const output = new OutputText(tokenizer, settings.stops)
   const drawn = bar('reading', settings.progress === undefined || settings.progress === true, 'tokens')
-  const report = (stage: 'prefill' | 'decode', done: number, total: number) => {
-    if (typeof settings.progress === 'function') settings.progress({ stage, done, total })
-    else drawn.update(done, total, stage === 'prefill' ? 'reading' : 'writing')
-  }
+  const told = guarded(
+    (stage: 'prefill' | 'decode', done: number, total: number) => {
+      if (typeof settings.progress === 'function') settings.progress({ stage, done, total })
+      else drawn.update(done, total, stage === 'prefill' ? 'reading' : 'writing')
+    },
+    outer ? AbortSignal.any([outer, left]) : left,
+  )
+  const { signal, report } = told
   const chosen: Token[] = []
   const stepMs: number[] = []
   const started = performance.now()
@@ -110,8 +114,9 @@ async function run(
       await reading.feed(new Int32Array(0), { signal })
       stepMs.push(performance.now() - before)
     }
+    told.thrown.throwIfAborted()
   } catch (error) {
-    if (!signal.aborted) throw error
+    if (told.thrown.aborted || !signal.aborted) throw error
     stopped = 'aborted'
   } finally {
     drawn.stop()

@@ -96,6 +96,10 @@ describe('sampling', () => {
   it('log-probabilities and divergence', () => {
     assert.ok(Math.abs(logProb(logits, 4) - Math.log(exact(1)[4])) < 1e-7)
     assert.equal(klDivergence(logits, logits), 0)
+    const masked = Float32Array.of(1, -Infinity, 2)
+    assert.equal(klDivergence(masked, masked), 0)
+    assert.ok(Number.isFinite(klDivergence(masked, Float32Array.of(1, 1, 2))))
+    assert.equal(klDivergence(Float32Array.of(1, 1, 2), masked), Infinity)
     const other = logits.map((l, i) => l + (i % 2))
     const [p, q] = [exact(1), Array.from(other, (_, i) => Math.exp(logProb(other, i)))]
     const expected = p.reduce((sum, pi, i) => sum + pi * Math.log(pi / q[i]), 0)

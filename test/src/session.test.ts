@@ -281,10 +281,34 @@ describe('session', function () {
       for (const signal of [5, 'stop', null, {}, new AbortController()])
         await refuses({ signal }, /expected an AbortSignal for signal but received/)
       for (const progress of [5, 'no', null, {}]) await refuses({ progress }, /or false|or a function for progress/)
+      // It is called from a timer too: what it throws comes out of the call, and nowhere else.
+      const broken = () => {
+        throw new Error('broken')
+      }
+      if (!(name in own)) await assert.rejects(async () => call({ progress: broken }), /^Error: broken$/, name)
       if (name in own) await refuses({ progress: true }, /expected a function or false for progress but received true/)
       else await call({ progress: true })
     }
     await assert.rejects(cacheClear({ signal: 5 } as object), /expected an AbortSignal for signal but received 5/)
+  })
+
+  it('is whole after a progress function threw, early or at the last count', async () => {
+    const reference = model.session({ policy: fullCache({ chunk: 16 }) })
+    await reference.prefill(TEXT)
+    await reference.append(TEXT)
+    for (const at of [16, 32, 48, reference.seqLen / 2]) {
+      const session = model.session({ policy: fullCache({ chunk: 16 }) })
+      await session.prefill(TEXT)
+      const progress = ({ done }: { done: number }) => {
+        if (done >= at) throw new Error('broken')
+      }
+      await assert.rejects(session.append(TEXT, { progress }), /^Error: broken$/)
+      assert.equal(session.seqLen, session.cache.seqLen)
+      assert.deepEqual(session.tokens, reference.tokens.slice(0, session.seqLen))
+      await session.append(reference.tokens.slice(session.seqLen).concat(5))
+      assert.equal(session.seqLen, reference.seqLen + 1)
+      assert.ok(session.receipt().ok)
+    }
   })
 
   it('says what is wrong', async () => {
