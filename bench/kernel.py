@@ -12,6 +12,8 @@ KERNELS = dict(word.split("=") for word in sys.argv[3:])
 LIMIT = 30
 LINES = 20_000
 AGED = 500
+ROUNDS = 3
+FIRST = 30
 
 CODE = {
     "typescript": {
@@ -183,14 +185,34 @@ def start(name):
     return session, elapsed(begin)
 
 
+def turns():
+    """Cells of all kernels in turns, each kernel started anew ROUNDS times: the first after a start, warm ones, long ones."""
+    taken = {name: {"first": [], "short": [], "long": []} for name in KERNELS}
+    for _ in range(ROUNDS):
+        sessions = {name: start(name)[0] for name in KERNELS}
+        each = CELLS // ROUNDS + 1
+        for kind, times in (("first", FIRST), ("short", each), (None, 2), ("long", each)):
+            for _ in range(times):
+                for name, session in sessions.items():
+                    took = session.run("1" if kind in ("first", "short") else session.code["long"])
+                    if kind:
+                        taken[name][kind].append(took)
+        for session in sessions.values():
+            session.stop()
+    own = taken[next(iter(KERNELS))]
+    rows = {}
+    for name, kinds in taken.items():
+        rows[name] = {kind: spread(values) for kind, values in kinds.items()}
+        rows[name]["ratios"] = {
+            kind: spread([a / b for a, b in zip(own[kind], values) if a and b]) for kind, values in kinds.items()
+        }
+    return rows
+
+
 def cells(name):
     young, _ = start(name)
     old, _ = start(name)
     code = old.code
-    old.run("1")
-    short = [old.run("1") for _ in range(CELLS)]
-    old.run(code["long"])
-    long = [old.run(code["long"]) for _ in range(CELLS)]
     for i in range(AGED):
         old.run(code["age"].format(i % 50, i))
     young.run(code["long"])
@@ -198,8 +220,6 @@ def cells(name):
     ratios = [b / a for a, b in pairs if a and b]
     young.run(code["names"].rstrip(".") if KERNELS[name] == "python" else "const samples = [1, 2, 3]")
     row = {
-        "short": spread(short),
-        "long": spread(long),
         "aged": spread([b for _, b in pairs]),
         "growth": spread(ratios),
         "complete": spread([young.ask("complete") for _ in range(max(5, CELLS // 2))]),
@@ -236,7 +256,8 @@ for _ in range(STARTS):  # in turns: what else the machine does meets all of the
         session, took = start(name)
         starts[name].append(took)
         session.stop()
+in_turns = turns()
 result = {}
 for name in KERNELS:
-    result[name] = {"start": spread(starts[name]), **whole(cells, name), "interrupts": whole(interrupts, name)}
+    result[name] = {"start": spread(starts[name]), **in_turns[name], **whole(cells, name), "interrupts": whole(interrupts, name)}
 print(json.dumps(result))

@@ -1,7 +1,7 @@
 /**
- * The TypeScript kernel beside ipykernel, tslab and Deno's, in one run: start to the first cell's idle, a cell `1`, a 60-line cell, growth after
- * 500 cells, completion and inspection, 20,000 printed lines, interrupts. bench/kernel.py asks through jupyter_client; docs/kernel.md
- * holds the table.
+ * The TypeScript kernel beside ipykernel, tslab and Deno's, in one run: start to the first cell's idle; a cell `1` and a 60-line cell
+ * in turns; growth after 500 cells, completion and inspection, 20,000 printed lines, interrupts. bench/kernel.py asks through
+ * jupyter_client; docs/kernel.md holds the table.
  *   npx tsx bench/kernel.ts [starts = 10] [cells = 100]
  */
 import { spawnSync } from 'node:child_process'
@@ -26,8 +26,12 @@ type Measured = Spread | null
 interface Result {
   start: Measured
   // A kernel that dies leaves the rest out.
-  short?: Measured
-  long?: Measured
+  /** Cells of all kernels in turns. */
+  first: Measured
+  short: Measured
+  long: Measured
+  /** The first kernel's to this one's, cell by cell. */
+  ratios: Record<'first' | 'short' | 'long', Measured>
   aged?: Measured
   /** Ratios: the kernel that has run 500 cells, to a fresh one, cell by cell in turns. */
   growth?: Measured
@@ -42,8 +46,12 @@ interface Result {
 
 const ROWS: [string, (result: Result) => string][] = [
   ['start to the first cell’s idle, ms', ({ start }) => spread(start)],
-  ['cell `1`, ms', ({ short }) => spread(short)],
+  ['cell `1`, the first 30 after a start, ms', ({ first }) => spread(first)],
+  ['zslab’s to it, cell by cell', ({ ratios }) => spread(ratios.first, 2)],
+  ['cell `1`, warm, ms', ({ short }) => spread(short)],
+  ['zslab’s to it, cell by cell', ({ ratios }) => spread(ratios.short, 2)],
   ['60-line cell, warm, ms', ({ long }) => spread(long)],
+  ['zslab’s to it, cell by cell', ({ ratios }) => spread(ratios.long, 2)],
   ['cell `1` after 500 cells, ms', ({ aged }) => spread(aged)],
   ['the same to a fresh kernel, in turns', ({ growth }) => spread(growth, 2)],
   ['completion, ms', ({ complete }) => spread(complete)],
