@@ -32,7 +32,7 @@ export interface OwnView<O> {
   options: Readonly<O>
 }
 
-export interface OwnDefinition<O extends Record<string, unknown> = Record<string, never>> {
+export interface OwnDefinition<O extends object = object> {
   name: string
   about?: string
   /** Default of the budget: slots per kv head (≥ 1) or share of the first prompt (< 1); default 0.2. */
@@ -64,9 +64,7 @@ const NAMES = ['name', 'about', 'budget', 'scores', 'keys', 'values', 'acts', 'o
  * A policy of your own: traced, checked by the receipt and comparable like the built-in ones. An error in `evict` ends the call with that
  * error, its place in your code included, and the cache is as it was. Errors: 'invalid' for a definition that makes no sense.
  */
-export function definePolicy<O extends Record<string, unknown> = Record<string, never>>(
-  definition: OwnDefinition<O>,
-): OwnPolicy<O> {
+export function definePolicy<O extends object = object>(definition: OwnDefinition<O>): OwnPolicy<O> {
   if (definition === undefined) throw invalid('definePolicy', 'an object', definition)
   checked('definePolicy', definition, NAMES)
   const { name, scores, evict } = definition
@@ -123,7 +121,7 @@ type Asked = [
 ]
 
 /** Slots of all heads that leave, as `evict` says, checked. */
-function answered<O extends Record<string, unknown>>(
+function answered<O extends object>(
   name: string,
   evict: OwnDefinition<O>['evict'],
   options: O,
