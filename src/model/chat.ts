@@ -3,12 +3,14 @@
  * anywhere: it runs in a process of its own with a small heap and a time limit, so that none can take ours with it (a worker
  * thread would: one large allocation ends the whole process).
  */
-import { execFile } from 'node:child_process'
-import { createRequire } from 'node:module'
+import { spawn } from 'node:child_process'
+import { extname } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { flag, invalid, options as checked } from '../expect.js'
 import { shown, ZslabError } from '../errors.js'
 import type { GgufFile } from './gguf.js'
 import { wordOf } from './metadata.js'
+import type { Answer, Question } from './template/child.js'
 
 export interface Message {
   /** As the template knows them: system, user, assistant. */
@@ -22,6 +24,7 @@ export interface ChatOptions {
 }
 
 const LIMIT_MS = 5000
+const START_MS = 120_000
 const HEAP_MB = 128
 const MAX_CHARACTERS = 2 ** 25
 
@@ -50,11 +53,16 @@ export async function renderChat(
     const token = Array.isArray(tokens) && typeof id === 'number' ? tokens[id] : undefined
     return typeof token === 'string' ? token : ''
   }
+  // As transformers calls it: tools and documents are there, and None.
   const values = {
     messages: messages.map(({ role, content }) => ({ role, content })),
+    tools: null,
+    documents: null,
     add_generation_prompt: addGenerationPrompt,
     bos_token: named('bos'),
     eos_token: named('eos'),
+    ...(named('unknown') && { unk_token: named('unknown') }),
+    ...(named('padding') && { pad_token: named('padding') }),
   }
   return rendered(gguf, template, values)
 }
@@ -71,54 +79,62 @@ function checkMessages(messages: readonly Message[]): void {
   })
 }
 
-/** Runs in the other process, which has Node's require and nothing of ours. */
-const PROGRAM = `
-let step = 'read'
-let answer
-try {
-  const { library, template, values, most } = JSON.parse(require('node:fs').readFileSync(0, 'utf8'))
-  const { Template } = require(library)
-  const program = new Template(template)
-  step = 'run'
-  const text = program.render(values)
-  if (typeof text !== 'string' || text.length > most) throw new Error('its result is no text of at most ' + most + ' characters')
-  answer = { text }
-} catch (error) {
-  answer = { step, message: String(error && error.message).slice(0, 500) }
-}
-process.stdout.write(JSON.stringify(answer))`
+/** From src/ it is TypeScript, which only tests run. */
+const CHILD = fileURLToPath(new URL(`./template/child${extname(import.meta.url)}`, import.meta.url))
+const LOADER = CHILD.endsWith('.ts') ? ['--import', 'tsx'] : []
 
-type Answer = { text: string } | { text?: undefined; step: 'read' | 'run'; message: string }
+/** Asks the other process. Its time counts from when it is ready: starting may take long on a busy machine. */
+function asked(question: Question, broken: (how: string, cause?: unknown) => ZslabError): Promise<Answer> {
+  return new Promise((done, fail) => {
+    const env = process.env.TZ === undefined ? {} : { TZ: process.env.TZ }
+    const child = spawn(process.execPath, [`--max-old-space-size=${HEAP_MB}`, ...LOADER, CHILD], {
+      ...{ env, stdio: 'pipe', timeout: START_MS, killSignal: 'SIGKILL' },
+    })
+    const parts: Buffer[] = []
+    let late = false
+    let timer: NodeJS.Timeout | undefined
+    child.stdout.on('data', (part: Buffer) => {
+      parts.push(part)
+      timer ??= setTimeout(() => {
+        late = true
+        child.kill('SIGKILL')
+      }, LIMIT_MS)
+    })
+    child.stderr.resume()
+    child.on('error', (error) => fail(broken(`failed (${error.message.slice(0, 300)})`, error)))
+    child.on('close', (status, signal) => {
+      clearTimeout(timer)
+      if (late || (signal === 'SIGKILL' && !timer)) return fail(broken(`ran for more than ${LIMIT_MS / 1000} s`))
+      if (signal) return fail(broken(`needs more than ${HEAP_MB} MB`))
+      if (status !== 0) return fail(broken(`failed (exit code ${status})`))
+      done(JSON.parse(Buffer.concat(parts).toString('utf8')) as Answer)
+    })
+    // It may die before it has read everything; what it died of is told above.
+    child.stdin.on('error', () => undefined)
+    child.stdin.end(JSON.stringify(question))
+  })
+}
 
 async function rendered(gguf: GgufFile, template: string, values: { messages: Message[] }): Promise<string> {
-  const library = createRequire(import.meta.url).resolve('@huggingface/jinja')
-  const input = JSON.stringify({ library, template, values, most: MAX_CHARACTERS })
+  const of = `the chat template of ${gguf.path}`
   const broken = (how: string, cause?: unknown) =>
-    new ZslabError(
-      'file',
-      `the chat template of ${gguf.path} ${how}: use a text prompt, or a model with another template`,
-      { cause },
-    )
-  const answer = await new Promise<Answer>((done, fail) => {
-    const child = execFile(
-      process.execPath,
-      [`--max-old-space-size=${HEAP_MB}`, '-e', PROGRAM],
-      { env: {}, timeout: LIMIT_MS, killSignal: 'SIGKILL', maxBuffer: 8 * MAX_CHARACTERS },
-      (error, output) => {
-        if (!error) return done(JSON.parse(output) as Answer)
-        if (error.signal === 'SIGKILL') return fail(broken(`ran for more than ${LIMIT_MS / 1000} s`, error))
-        fail(broken(error.signal ? `needs more than ${HEAP_MB} MB` : `failed (${error.message.slice(0, 300)})`, error))
-      },
-    )
-    // It may die before it has read everything; what it died of is told above.
-    child.stdin?.on('error', () => undefined)
-    child.stdin?.end(input)
-  })
+    new ZslabError('file', `${of} ${how}: use a text prompt, or a model with another template`, { cause })
+  const answer = await asked({ template, values, most: MAX_CHARACTERS }, broken)
   if (answer.text !== undefined) return answer.text
-  if (answer.step === 'read') throw broken(`cannot be read (${answer.message})`)
-  const roles = values.messages.map((m) => m.role).join(', ')
+  const { step, message } = answer
+  if (step === 'read') throw broken(`cannot be read (${message})`)
+  if (step === 'unsupported')
+    throw new ZslabError(
+      'unsupported',
+      `${of} uses ${message}, which zslab's templates do not have: use a text prompt, or a model with another template`,
+    )
+  const roles = shown(values.messages.map((m) => m.role).join(', '))
+  if (step === 'run')
+    throw broken(
+      `fails on these messages (${message}; a template may expect other roles than ${roles}, or more of them)`,
+    )
   throw new ZslabError(
     'invalid',
-    `the chat template of ${gguf.path} refuses these messages (${answer.message}): check their roles and order, received ${shown(roles)}`,
+    `${of} refuses these messages (${message}): check their roles and order, received ${roles}`,
   )
 }

@@ -75,14 +75,16 @@ describe('a chat template', function () {
       'invalid',
       /refuses these messages \(roles must alternate\).*"user"/,
     ],
-    ['calls what is not there', '{{ nothing() }}', 'invalid', /refuses these messages/],
+    ['calls what is not there', '{{ nothing() }}', 'file', /fails on these messages \('nothing' is undefined/],
+    ['uses a filter that is not there', '{{ 1 | filesizeformat }}', 'unsupported', /uses the filter "filesizeformat"/],
+    ['uses a test that is not there', '{{ 1 is escaped }}', 'unsupported', /uses the test "escaped"/],
     [
       'never ends',
       '{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}',
       'file',
       /more than 5 s/,
     ],
-    ['wants all the memory', '{% set n = range(1000000000) %}', 'file', /more than 128 MB|more than 5 s/],
+    ['wants all the memory', '{% set n = range(1000000000) %}', 'file', /Range too big|more than 128 MB|more than 5 s/],
     ['nests without end', '{{ ' + '('.repeat(200_000) + '1' + ')'.repeat(200_000) + ' }}', 'file', /cannot be read/],
   ]
   for (const [what, template, code, message] of badTemplates)
