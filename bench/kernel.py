@@ -6,6 +6,7 @@ import sys
 import time
 
 from jupyter_client import KernelManager
+from jupyter_client.kernelspec import KernelSpecManager
 
 STARTS, CELLS = int(sys.argv[1]), int(sys.argv[2])
 KERNELS = dict(word.split("=") for word in sys.argv[3:])
@@ -56,8 +57,8 @@ CODE = {
 
 
 class Session:
-    def __init__(self, name):
-        self.manager = KernelManager(kernel_name=name)
+    def __init__(self, name, encryption="disabled"):
+        self.manager = KernelManager(kernel_name=name, transport_encryption=encryption)
         self.manager.start_kernel()
         self.client = self.manager.client()
         self.client.start_channels()
@@ -178,9 +179,9 @@ def whole(measure, name):
         return {}
 
 
-def start(name):
+def start(name, encryption="disabled"):
     begin = time.perf_counter()
-    session = Session(name)
+    session = Session(name, encryption)
     session.run("1")
     return session, elapsed(begin)
 
@@ -235,6 +236,19 @@ def cells(name):
     return row
 
 
+def encrypted(name):
+    """A cell through a connection that is encrypted, and through one that is not, in turns. For kernels that can."""
+    if "curve" not in KernelSpecManager().get_kernel_spec(name).metadata.get("supported_encryption", []):
+        return {}
+    plain, _ = start(name)
+    secret, _ = start(name, "required")
+    plain.run("1"), secret.run("1")
+    pairs = [(plain.run("1"), secret.run("1")) for _ in range(CELLS)]
+    plain.stop()
+    secret.stop()
+    return {"encrypted": spread([b for _, b in pairs]), "encryption": spread([b / a for a, b in pairs if a and b])}
+
+
 def interrupts(name):
     """Each asked of a fresh kernel: what one case leaves must not hurt another."""
     row = {}
@@ -259,5 +273,6 @@ for _ in range(STARTS):  # in turns: what else the machine does meets all of the
 in_turns = turns()
 result = {}
 for name in KERNELS:
-    result[name] = {"start": spread(starts[name]), **in_turns[name], **whole(cells, name), "interrupts": whole(interrupts, name)}
+    measured = {**in_turns[name], **whole(cells, name), **whole(encrypted, name)}
+    result[name] = {"start": spread(starts[name]), **measured, "interrupts": whole(interrupts, name)}
 print(json.dumps(result))

@@ -35,6 +35,9 @@ interface Result {
   aged?: Measured
   /** Ratios: the kernel that has run 500 cells, to a fresh one, cell by cell in turns. */
   growth?: Measured
+  /** A cell through an encrypted connection, and its ratio to one that is not, in turns; absent: the kernel has none. */
+  encrypted?: Measured
+  encryption?: Measured
   complete?: Measured
   inspect?: Measured
   completeBusy?: Measured
@@ -54,6 +57,11 @@ const ROWS: [string, (result: Result) => string][] = [
   ['zslab’s to it, cell by cell', ({ ratios }) => spread(ratios.long, 2)],
   ['cell `1` after 500 cells, ms', ({ aged }) => spread(aged)],
   ['the same to a fresh kernel, in turns', ({ growth }) => spread(growth, 2)],
+  ['cell `1`, encrypted connection, ms', ({ encrypted }) => (encrypted === undefined ? 'has none' : spread(encrypted))],
+  [
+    'the same to one in plain text, in turns',
+    ({ encryption }) => (encryption === undefined ? 'has none' : spread(encryption, 2)),
+  ],
   ['completion, ms', ({ complete }) => spread(complete)],
   ['inspection, ms', ({ inspect }) => spread(inspect)],
   ['completion during a busy cell, ms', ({ completeBusy }) => spread(completeBusy)],

@@ -8,7 +8,10 @@ import type { FileWatcherCallback, DirectoryWatcherCallback } from 'typescript'
 import { packageName, packageRoot } from '../cell/resolve.js'
 import type { TypeScript } from './typescript.js'
 
-const ENDINGS = ['', '.ts', '.tsx', '.d.ts', '.js', '.json', '/index.ts', '/index.js']
+const ENDINGS = [
+  ...['', '.ts', '.tsx', '.mts', '.cts', '.d.ts', '.js', '.mjs', '.cjs', '.json'],
+  ...['/index.ts', '/index.tsx', '/index.js'],
+]
 
 export class Disk {
   private readonly files = new Map<string, { changed: FileWatcherCallback; at: string }>()
@@ -62,7 +65,7 @@ export function changedAt(path: string): string {
 function candidates(specifier: string, cwd: string): string[] {
   const name = packageName(specifier)
   if (name === undefined) {
-    const base = resolve(cwd, specifier).replace(/\.[jt]s$/, '')
+    const base = resolve(cwd, specifier).replace(/\.[cm]?[jt]sx?$/, '')
     return ENDINGS.map((ending) => base + ending)
   }
   const root = packageRoot(cwd, name)

@@ -48,5 +48,16 @@ export function imported(ts: TypeScript, program: tsTypes.Program, file: tsTypes
     for (const { fileName } of one.referencedFiles) visit(resolve(dirname(one.fileName), fileName))
   }
   visit(file.fileName)
-  return [...found]
+  return [...found].map((path) => named(path, program.getSourceFile(path)))
 }
+
+/** Of TypeScript that the converter does not know. */
+const OTHER_ENDINGS = /\.[cm]ts$|\.tsx$/
+
+/** Under which the converter compiles `path`: what ends with .ts and .js, each version once. */
+function named(path: string, file: tsTypes.SourceFile | undefined): string {
+  return OTHER_ENDINGS.test(path) ? `${path}?${(file as { version?: string } | undefined)?.version}.ts` : path
+}
+
+/** Of what `imported` names. */
+export const pathOf = (name: string) => name.replace(/\?[^?]*\.ts$/, '')

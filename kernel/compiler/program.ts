@@ -2,6 +2,7 @@
 import { isAbsolute } from 'node:path'
 import type * as tsTypes from 'typescript'
 import type { TypeScript } from './typescript.js'
+import { pathOf } from './light.js'
 import { handOn } from './names.js'
 import { hoistedNames } from './prepare.js'
 import type { Host } from './shorthand.js'
@@ -9,9 +10,6 @@ import { guardAwaits } from './transform.js'
 
 /** Files above the notebook's folder, under a name that the converter takes for one below. */
 const OUTSIDE = '__outside__'
-
-/** Of TypeScript that the converter does not know. */
-const OTHER_ENDINGS = /(?<!\.d)\.[cm]ts$|\.tsx$/
 
 /** What the converter takes for the cell's JavaScript and declarations. */
 const CELL = 'outDir/__tslab__.js'
@@ -35,15 +33,9 @@ export function emitAll(ts: TypeScript, host: Host): Host {
   const create = host.createProgram
   host.createProgram = (...args) => {
     const builder = create.apply(host, args)
-    const { emit, getAllDependencies, getSourceFile } = builder
-    // The converter compiles what ends with .ts and .js, each version once.
-    builder.getAllDependencies = (file) =>
-      getAllDependencies(file).map((path) => {
-        const { version } = (getSourceFile(path) ?? {}) as { version?: string }
-        return OTHER_ENDINGS.test(path) ? `${path}?${version}.ts` : path
-      })
+    const { emit, getSourceFile } = builder
     builder.getSourceFile = (path) => {
-      const file = getSourceFile(path.replace(/\?[^?]*\.ts$/, '')) as File | undefined
+      const file = getSourceFile(pathOf(path)) as File | undefined
       file?.locals?.delete('__global') // `declare global`: not a name that could be exported
       // What awaits something in parentheses is parsed twice; asked for its imports and its path, TypeScript would look at the first
       // file, which has none, and fail where a declaration needs a type that the cell does not name.

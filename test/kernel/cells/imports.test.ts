@@ -126,6 +126,16 @@ kernelTests('imports', (cells) => {
         "[ 'module', 'commonjs', 'module' ]",
       ],
     ],
+    'files of every ending that come or change later': [
+      ["import { late } from './comes.mjs'", /TS2307/],
+      ["require('node:fs').writeFileSync('comes.mts', 'export const late: number = 5')", undefined],
+      ["import { late } from './comes.mjs'\nlate", '5'],
+      ["require('node:fs').writeFileSync('comes.mts', 'export const late: string = `changed`')", undefined],
+      ["import { late } from './comes.mjs'\nlate.toUpperCase()", "'CHANGED'"],
+      ["import { drawn as later } from './sub'", /TS2307/],
+      ["require('node:fs').writeFileSync('sub/index.tsx', 'export const drawn: string = `index`')", undefined],
+      ["import { drawn as later } from './sub'\nlater", "'index'"],
+    ],
     'packages with types': [
       ["import { d } from '@scope/dual'\nd.toUpperCase()", "'DUAL'"],
       ['d.nope', /error TS2339/],
