@@ -30,6 +30,7 @@ export function install(options: Options, main: string): Done {
     copy(join(shippedPackage().root, 'kernel/kernelspec'), spec)
     write(join(spec, 'kernel.json'), text)
     copy(join(shippedPackage().root, 'kernel/nbconvert/zslab'), templateIn(data))
+    copyLibrary(templateIn(data))
     if (built) copyExtension(extensionIn(data))
   } catch (error) {
     throw new Error(`${data} cannot be written (${(error as Error).message}): choose another place with --prefix`)
@@ -99,6 +100,15 @@ function copyExtension(target: string): void {
   rmSync(target, { recursive: true, force: true }) // files of another build have other names
   make(dirname(target))
   cpSync(builtExtension(), target, { recursive: true })
+}
+
+/** plotly.js for pages, and the line by which the template finds it; without it plots stay lines of text. */
+function copyLibrary(template: string): void {
+  const library = join(shippedPackage().root, 'dist/pages/plotly.min.js')
+  if (!existsSync(library)) return
+  write(join(template, 'plotly.min.js'), readFileSync(library))
+  const words = ['plotly.min.js', 'plotly-pages.js'].map((name) => `{{ resources.include_js("${name}") }}`)
+  write(join(template, 'plotly-library.j2'), `${words.join('\n')}\n`)
 }
 
 function copy(from: string, to: string): void {

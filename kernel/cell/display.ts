@@ -20,8 +20,10 @@ function shapeData(value: unknown): Bundle {
   try {
     const data = shapeOf(value)
     if (data) return bundleOf(data, 'a value')
-  } catch {
-    // a proxy, or a getter that fails
+  } catch (error) {
+    // A proxy, or a getter that fails; a spec with a number that cannot be written says so.
+    if (error instanceof TypeError && error.message.includes('cannot be written as JSON'))
+      return { 'text/plain': `[not drawn: ${error.message}]\n${plain(value)}` }
   }
   return { 'text/plain': plain(value) }
 }
@@ -71,13 +73,20 @@ function plainData(value: unknown, what: string): unknown {
   if (typeof value === 'string') return value
   try {
     return JSON.parse(
-      JSON.stringify(value, (_, v: unknown) =>
-        ArrayBuffer.isView(v) && !(v instanceof DataView) ? Array.from(v as unknown as number[]) : v,
-      ),
+      JSON.stringify(value, (_, v: unknown) => {
+        if (typeof v === 'bigint') return jsonNumber(v)
+        if (!ArrayBuffer.isView(v) || v instanceof DataView) return v
+        return Array.from(v as unknown as number[])
+      }),
     ) as unknown
   } catch (error) {
     throw new TypeError(`${what} cannot be written as JSON: ${(error as Error).message}`)
   }
+}
+
+function jsonNumber(value: bigint): number {
+  if (BigInt(Number(value)) === value && Number.isSafeInteger(Number(value))) return Number(value)
+  throw new TypeError(`${value}n is no number that JSON keeps exact: write it as Number(…) or String(…)`)
 }
 
 /** What node keeps on promises and timers to know whose they are. */

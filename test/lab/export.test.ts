@@ -12,6 +12,13 @@ const CELLS = [
   { id: 'value', source: `const point: Point = { x: await Promise.resolve(2) }\npoint.x * 21` },
   { id: 'words', source: `console.log(join('a', 'b'))` },
 ]
+const PLOTS = [
+  {
+    id: 'bar',
+    source: `({ data: [{ type: 'bar', x: [1n, 2n], y: [3, 4] }], layout: { title: { text: '</script>T' } } })`,
+  },
+  { id: 'line', source: `({ data: [{ x: [1, 2], y: [3, 4] }], layout: {} })` },
+]
 
 describe('exports', function () {
   this.timeout(180_000)
@@ -43,6 +50,27 @@ describe('exports', function () {
     const options = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ES2022 }
     const { diagnostics } = ts.transpileModule(text, { reportDiagnostics: true, compilerOptions: options })
     assert.deepEqual(diagnostics, [])
+  })
+
+  it('as a page draws plots with a library that comes once, and only with them', () => {
+    writeFileSync(join(folder, 'plots.ipynb'), notebookOf(PLOTS))
+    nbconvert('--to', 'html', '--execute', '--template', 'zslab', 'plots.ipynb')
+    const page = readFileSync(join(folder, 'plots.html'), 'utf8')
+    const specs = [
+      ...page.matchAll(/class="[^"]*zslab-plotly"[^]*?<script type="application\/json">([^]*?)<\/script>/g),
+    ]
+    const [bar, line] = specs.map(([, spec]) => JSON.parse(spec) as { data: { x: number[] }[]; layout: object })
+    assert.deepEqual(
+      [bar.data[0].x, line.data[0].x],
+      [
+        [1, 2],
+        [1, 2],
+      ],
+    )
+    assert.deepEqual(bar.layout, { title: { text: '</script>T' } })
+    assert.equal(page.match(/plotly\.js v\d/g)?.length, 1)
+    nbconvert('--to', 'html', '--template', 'zslab', 'made.ipynb')
+    assert.doesNotMatch(readFileSync(join(folder, 'made.html'), 'utf8'), /plotly\.js v\d/)
   })
 
   it('as a page shows code in the colours of TypeScript, outputs, and asks no network', () => {

@@ -52,6 +52,12 @@ kernelTests('displays', (cells) => {
     )
     assert.deepEqual(plot['application/vnd.plotly.v1+json'].data, [{ type: 'bar', x: [1], y: [2] }])
     assert.equal(plot['text/plain'], '[plotly: bar: T]')
+    const large = (x: string) => shown(`({ data: [{ type: 'bar', x: [${x}] }], layout: {} })`)
+    assert.deepEqual((await large('12n'))['application/vnd.plotly.v1+json'].data, [{ type: 'bar', x: [12] }])
+    assert.match(
+      (await large('2n ** 60n'))['text/plain'],
+      /^\[not drawn: .* 1152921504606846976n is no number that JSON/,
+    )
     assert.equal((await shown(`({ data: [1, 2], layout: {} })`))['application/vnd.plotly.v1+json'], undefined)
     const table = await shown(
       `class Frame { $isSeries = false; columns = ['a<b', 'c']; index = Array.from({ length: 60 }, (_, i) => i); dtypes = ['int32', 'string']; shape = [60, 2]; values = this.index.map((i) => [i, 'v' + i]) }\nnew Frame()`,
