@@ -87,13 +87,36 @@ void Pages::own_all() {
   for (size_t i = 0; i < pages_.size(); ++i) own(static_cast<int32_t>(i));
 }
 
+namespace {
+
+// A slot's key lies in one column of its tile: float32 and float16 dims 16 apart, bfloat16 pairs of dims 16 pairs apart. f(i, at): dim i, and
+// its element's index.
+template <class F>
+inline void each_dim(const Geometry& g, int32_t slot, F f) {
+  const int64_t start = key_at(g, slot, 0);
+  if (g.storage == ZS_BF16)
+    for (int32_t i = 0; i < g.d; i += 2) f(i, start + i * kLane), f(i + 1, start + i * kLane + 1);
+  else
+    for (int32_t i = 0; i < g.d; ++i) f(i, start + static_cast<int64_t>(i) * kLane);
+}
+
+template <class T>
+inline void copy_column(const Geometry& g, const char* from, int32_t source, char* to, int32_t target) {
+  const T* const a = reinterpret_cast<const T*>(from);
+  T* const b = reinterpret_cast<T*>(to);
+  const int64_t shift = key_at(g, target, 0) - key_at(g, source, 0);
+  each_dim(g, source, [&](int32_t, int64_t at) { b[at + shift] = a[at]; });
+}
+
+}  // namespace
+
 void Pages::write_key(Page& page, int32_t at, const float* key) {
   if (geometry_.storage == ZS_F32) {
     float* keys = reinterpret_cast<float*>(page.keys);
-    for (int32_t i = 0; i < geometry_.d; ++i) keys[key_at(geometry_, at, i)] = key[i];
+    each_dim(geometry_, at, [&](int32_t i, int64_t to) { keys[to] = key[i]; });
   } else {
     uint16_t* keys = reinterpret_cast<uint16_t*>(page.keys);
-    for (int32_t i = 0; i < geometry_.d; ++i) keys[key_at(geometry_, at, i)] = halved(geometry_.storage, key[i]);
+    each_dim(geometry_, at, [&](int32_t i, int64_t to) { keys[to] = halved(geometry_.storage, key[i]); });
   }
 }
 
@@ -125,18 +148,20 @@ void Pages::write_rows(const float* keys, int64_t key_stride, const float* value
 
 void Pages::read(int32_t slot, float* key, float* value) const {
   const Page& page = *pages_[static_cast<size_t>(slot / kChunk)];
-  const int32_t at = slot % kChunk;
-  for (int32_t i = 0; key && i < geometry_.d; ++i) {
-    const int64_t index = key_at(geometry_, at, i);
-    key[i] = geometry_.storage == ZS_F32
-                 ? reinterpret_cast<const float*>(page.keys)[index]
-                 : widened(geometry_.storage, reinterpret_cast<const uint16_t*>(page.keys)[index]);
-  }
+  const int32_t at = slot % kChunk, storage = geometry_.storage;
   const int64_t row = at * geometry_.padded();
-  for (int32_t i = 0; value && i < geometry_.d; ++i)
-    value[i] = geometry_.storage == ZS_F32
-                   ? reinterpret_cast<const float*>(page.values)[row + i]
-                   : widened(geometry_.storage, reinterpret_cast<const uint16_t*>(page.values)[row + i]);
+  if (storage == ZS_F32) {
+    const float* const keys = reinterpret_cast<const float*>(page.keys);
+    if (key) each_dim(geometry_, at, [&](int32_t i, int64_t from) { key[i] = keys[from]; });
+    if (value)
+      std::memcpy(value, reinterpret_cast<const float*>(page.values) + row,
+                  sizeof(float) * static_cast<size_t>(geometry_.d));
+    return;
+  }
+  const uint16_t* const keys = reinterpret_cast<const uint16_t*>(page.keys);
+  const uint16_t* const values = reinterpret_cast<const uint16_t*>(page.values) + row;
+  if (key) each_dim(geometry_, at, [&](int32_t i, int64_t from) { key[i] = widened(storage, keys[from]); });
+  for (int32_t i = 0; value && i < geometry_.d; ++i) value[i] = widened(storage, values[i]);
 }
 
 void Pages::copy(const Pages& from, int32_t source, int32_t target) {
@@ -144,13 +169,10 @@ void Pages::copy(const Pages& from, int32_t source, int32_t target) {
   const Page& a = *from.pages_[static_cast<size_t>(source / kChunk)];
   Page& b = *pages_[static_cast<size_t>(target / kChunk)];
   const int32_t at = source % kChunk, to = target % kChunk;
-  for (int32_t i = 0; i < geometry_.d; ++i) {
-    const int64_t x = key_at(geometry_, at, i), y = key_at(geometry_, to, i);
-    if (geometry_.storage == ZS_F32)
-      reinterpret_cast<float*>(b.keys)[y] = reinterpret_cast<const float*>(a.keys)[x];
-    else
-      reinterpret_cast<uint16_t*>(b.keys)[y] = reinterpret_cast<const uint16_t*>(a.keys)[x];
-  }
+  if (geometry_.storage == ZS_F32)
+    copy_column<float>(geometry_, a.keys, at, b.keys, to);
+  else
+    copy_column<uint16_t>(geometry_, a.keys, at, b.keys, to);
   const int64_t row = geometry_.padded() * geometry_.element();
   std::memmove(b.values + to * row, a.values + at * row, static_cast<size_t>(row));
 }
