@@ -71,4 +71,60 @@ double stored(float value, Storage storage) {
   return std::fabs(rounded) >= 65520 ? std::copysign(std::numeric_limits<double>::infinity(), value) : rounded;
 }
 
+// ---- policies by name
+
+namespace {
+void history(Options& options, const Asked& asked) {
+  options.decay = asked.number("decay");
+  options.history = asked.on("history");
+  options.window = asked.whole("window");
+}
+}  // namespace
+
+std::unique_ptr<Policy> make_full(const Asked& asked) {
+  Options o;
+  o.full = true;
+  history(o, asked);
+  return std::make_unique<ZsMerge>(o);
+}
+
+std::unique_ptr<Policy> make_streaming(const Asked& asked) {
+  Options o;
+  o.budget = asked.budget, o.recent = 1, o.residual = 0;
+  o.sink = asked.whole("sink");
+  o.history = false;
+  return std::make_unique<ZsMerge>(o);
+}
+
+std::unique_ptr<Policy> make_evict_only(const Asked& asked) {
+  Options o;
+  o.budget = asked.budget, o.recent = asked.number("recent"), o.residual = 0;
+  o.sink = asked.whole("sink");
+  o.underfull = static_cast<Underfull>(asked.whole("underfull"));
+  history(o, asked);
+  return std::make_unique<ZsMerge>(o);
+}
+
+std::unique_ptr<Policy> make_zsmerge(const Asked& asked) { return std::make_unique<ZsMerge>(options_of(asked)); }
+
+Options options_of(const Asked& asked) {
+  Options o;
+  o.budget = asked.budget, o.recent = asked.number("recent"), o.residual = asked.number("residual");
+  o.sink = asked.whole("sink");
+  o.least_budget = asked.whole("leastBudget");
+  o.least_recent = asked.whole("leastRecent");
+  o.least_residual = asked.whole("leastResidual");
+  o.raise_counts = asked.on("raiseCounts");
+  o.alpha = asked.number("alpha");
+  history(o, asked);
+  o.similarity = static_cast<Similarity>(asked.whole("similarity"));
+  o.score_merge = static_cast<ScoreMerge>(asked.whole("scoreMerge"));
+  o.init = static_cast<Init>(asked.whole("init"));
+  o.underfull = static_cast<Underfull>(asked.whole("underfull"));
+  o.granularity = static_cast<Together>(asked.whole("granularity"));
+  o.aggregate = static_cast<Aggregate>(asked.whole("aggregate"));
+  o.fixed_keys = asked.on("keys"), o.fixed_values = asked.on("values");
+  return o;
+}
+
 }  // namespace reference

@@ -1,162 +1,125 @@
-// Attention (spec 3), the prompt (spec 4) and chunks (spec 5, 5b). What happens to tokens that do not fit:
-// compression.cpp.
+// Scores by history (spec 2, 4, 5b), and what leaves: into which residual slot (spec 4, 5, 5c). What two slots become: merging.cpp.
 #include "reference/zsmerge.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <stdexcept>
 
 namespace reference {
 
-namespace {
-constexpr double kUnit = 5.9604644775390625e-8;  // 2^-24: half a unit in the last place of float32
-constexpr double kTiny = 1e-36;                  // float32 exponentials end about here
-}  // namespace
-
-Cache::Cache(Shape shape, Options options)
-    : shape_(shape),
-      options_(options),
-      heads_(static_cast<size_t>(shape.layers * shape.kv_heads)),
-      seq_len_(static_cast<size_t>(shape.layers)),
-      steps_(static_cast<size_t>(shape.layers)) {}
-
-// Relative error of one float32 dot product over head_dim, summed in 16 lanes.
-double Cache::rounding() const { return kUnit * (shape_.head_dim / 16.0 + 6); }
-
-Slot Cache::make(const std::vector<float>& k, const std::vector<float>& v, int kv_head, int64_t row, int64_t tokens,
-                 int64_t position) const {
-  Slot slot;
-  const size_t from = static_cast<size_t>((kv_head * tokens + row) * shape_.head_dim);
-  for (int i = 0; i < shape_.head_dim; ++i) {
-    slot.key.push_back(stored(k[from + static_cast<size_t>(i)], options_.storage));
-    slot.value.push_back(stored(v[from + static_cast<size_t>(i)], options_.storage));
-  }
-  slot.origins.push_back(static_cast<int>(position));
-  return slot;
+Resolved ZsMerge::resolve(double budget, int64_t tokens) const {
+  Options with = options_;
+  with.budget = budget;
+  return reference::resolve(with, tokens);
 }
 
-// One query over all of `old` and fresh[0..row]: logit = q.k / sqrt(d) + alpha ln w. prob and error get old.size() +
-// row + 1 values.
-void Cache::attend(const std::vector<Slot>& old, const std::vector<Slot>& fresh, int64_t row, const float* query,
-                   double* out, std::vector<double>& prob, std::vector<double>& error) const {
-  const size_t count = old.size() + static_cast<size_t>(row) + 1;
-  const auto slot = [&](size_t i) -> const Slot& { return i < old.size() ? old[i] : fresh[i - old.size()]; };
-  const double scale = 1 / std::sqrt(static_cast<double>(shape_.head_dim));
-  std::vector<double> logit(count);
-  prob.assign(count, 0);
-  error.assign(count, 0);
-  double largest = -std::numeric_limits<double>::infinity();
-  for (size_t i = 0; i < count; ++i) {
-    double dot = 0, size = 0, query_size = 0;
-    for (int e = 0; e < shape_.head_dim; ++e) {
-      const double q = query[e], product = q * slot(i).key[static_cast<size_t>(e)];
-      dot += product;
-      size += std::fabs(product);
-      query_size += std::fabs(q);
+// s <- lambda^rows s + the sum of lambda^(rows - 1 - row) p, over the query heads.
+void ZsMerge::score(At, const Resolved& sizes, const Seen& seen, std::vector<Slot*>& slots, bool prompt) const {
+  if (!options_.history) return;
+  const int64_t rows = seen.rows();
+  const double group = static_cast<double>(seen.prob.size());
+  std::vector<double> gain(slots.size()), error(slots.size());
+  for (size_t h = 0; h < seen.prob.size(); ++h)
+    for (int64_t row = prompt ? std::max<int64_t>(0, rows - sizes.window) : 0; row < rows; ++row) {
+      const std::vector<double>& prob = seen.prob[h][static_cast<size_t>(row)];
+      const double faded = std::pow(options_.decay, static_cast<double>(rows - 1 - row));
+      for (size_t i = 0; i < prob.size(); ++i) {
+        gain[i] += faded * prob[i];
+        error[i] +=
+            faded * seen.error[h][static_cast<size_t>(row)][i] + kUnit * (2 * faded * prob[i] + gain[i] / group);
+      }
     }
-    const double compensation = options_.alpha * std::log(slot(i).weight);
-    logit[i] = dot * scale + compensation;
-    error[i] = (rounding() * size + slot(i).key_error * query_size) * scale +
-               kUnit * (std::fabs(logit[i]) + 2 * std::fabs(compensation));
-    largest = std::max(largest, logit[i]);
-  }
-  double sum = 0, mean_error = 0;
-  for (size_t i = 0; i < count; ++i) {
-    prob[i] = std::exp(logit[i] - largest);
-    sum += prob[i];
-  }
-  for (size_t i = 0; i < count; ++i) {
-    prob[i] /= sum;
-    mean_error += prob[i] * error[i];
-  }
-  for (int e = 0; e < shape_.head_dim; ++e) out[e] = 0;
-  for (size_t i = 0; i < count; ++i) {
-    for (int e = 0; e < shape_.head_dim; ++e) out[e] += prob[i] * slot(i).value[static_cast<size_t>(e)];
-    error[i] = prob[i] * (error[i] + mean_error + kUnit * (8 + std::fabs(logit[i] - largest))) + kTiny;
+  const double faded = std::pow(options_.decay, static_cast<double>(rows));
+  for (size_t i = 0; i < slots.size(); ++i) {
+    Slot& slot = *slots[i];
+    const double before = faded * slot.score;
+    slot.score_error = faded * slot.score_error + kUnit * static_cast<double>(1 + (rows > 1 ? rows : 0)) * before;
+    slot.score = before + gain[i];
+    slot.score_error += error[i] + kUnit * slot.score;
   }
 }
 
-std::vector<double> Cache::prefill(int layer, const std::vector<float>& q, const std::vector<float>& k,
-                                   const std::vector<float>& v, int64_t tokens, int64_t share_of) {
-  if (!started_) resolved_ = resolve(options_, share_of ? share_of : tokens);
-  started_ = true;
-  const int d = shape_.head_dim, group = shape_.heads / shape_.kv_heads;
-  std::vector<double> out(q.size()), prob, error;
-  for (int g = 0; g < shape_.kv_heads; ++g) {
-    std::vector<Slot> prompt;
-    for (int64_t t = 0; t < tokens; ++t) prompt.push_back(make(k, v, g, t, tokens, t));
-    for (int h = g * group; h < (g + 1) * group; ++h) {
-      for (int64_t row = 0; row < tokens; ++row) {
-        const size_t at = static_cast<size_t>((h * tokens + row) * d);
-        attend({}, prompt, row, &q[at], &out[at], prob, error);
-        if (tokens - row > resolved_.window) continue;
-        const double faded = std::pow(options_.decay, static_cast<double>(tokens - 1 - row));
-        for (int64_t j = 0; j <= row; ++j) {
-          Slot& slot = prompt[static_cast<size_t>(j)];
-          const double part = faded * prob[static_cast<size_t>(j)];
-          slot.score += part;
-          slot.score_error += faded * error[static_cast<size_t>(j)] + kUnit * (2 * part + slot.score / group);
-        }
-      }
-    }
-    Head& head = heads_[static_cast<size_t>(layer * shape_.kv_heads + g)];
-    if (!options_.full && tokens > resolved_.budget) {
-      compress(layer, g, prompt, 0);
-    } else {
-      for (const Slot& slot : prompt) {
-        note(0, layer, g, Action::kAdmit, slot, static_cast<int64_t>(head.slots.size()), -1, NAN, 0);
-        head.slots.push_back(slot);
-      }
-    }
+std::vector<std::vector<Slot>> ZsMerge::leave(Cache& cache, const std::vector<At>& group, Tokens rest,
+                                              int64_t step) const {
+  const int64_t residual = cache.head(group[0]).sizes.residual;
+  if (residual == 0) return Regions::leave(cache, group, rest, step);
+  std::vector<std::vector<Slot>> made;
+  if (options_.init == Init::kPosition) {
+    for (At at : group) made.push_back(in_groups(cache, at, rest, step));
+    return made;
   }
-  seq_len_[static_cast<size_t>(layer)] = tokens;
-  return out;
+  Tokens seeds;
+  if (options_.history) {
+    for (int64_t j = 0; j < residual; ++j) seeds.push_back(take_best(cache, group, rest, Choice::kSeed, j, step));
+    std::sort(seeds.begin(), seeds.end());
+  } else {
+    seeds.assign(rest.begin(), rest.begin() + residual);
+    rest.erase(rest.begin(), rest.begin() + residual);
+  }
+  for (At at : group) made.push_back(by_similarity(cache, at, seeds, rest, step));
+  return made;
 }
 
-std::vector<double> Cache::extend(int layer, const std::vector<float>& q, const std::vector<float>& k,
-                                  const std::vector<float>& v, int64_t tokens) {
-  const int d = shape_.head_dim, group = shape_.heads / shape_.kv_heads;
-  int64_t& seq_len = seq_len_[static_cast<size_t>(layer)];
-  std::vector<double> out(q.size()), prob, error;
-  for (int g = 0; g < shape_.kv_heads; ++g) {
-    Head& head = heads_[static_cast<size_t>(layer * shape_.kv_heads + g)];
-    std::vector<Slot> fresh;
-    for (int64_t t = 0; t < tokens; ++t) fresh.push_back(make(k, v, g, t, tokens, seq_len + t));
-
-    const size_t old = head.slots.size();
-    std::vector<double> gain(old + fresh.size()), gain_error(old + fresh.size());
-    for (int h = g * group; h < (g + 1) * group; ++h) {
-      for (int64_t row = 0; row < tokens; ++row) {
-        const size_t at = static_cast<size_t>((h * tokens + row) * d);
-        attend(head.slots, fresh, row, &q[at], &out[at], prob, error);
-        const double faded = std::pow(options_.decay, static_cast<double>(tokens - 1 - row));
-        for (size_t i = 0; i < prob.size(); ++i) {
-          gain[i] += faded * prob[i];
-          gain_error[i] += faded * error[i] + kUnit * (2 * faded * prob[i] + gain[i] / group);
-        }
-      }
+// Consecutive groups as equal as possible, the first ones longer.
+std::vector<Slot> ZsMerge::in_groups(Cache& cache, At at, const Tokens& rest, int64_t step) const {
+  const Head& head = cache.head(at);
+  const size_t count = static_cast<size_t>(head.sizes.residual);
+  std::vector<Slot> made;
+  size_t next = 0;
+  for (size_t j = 0; j < count; ++j) {
+    const size_t size = rest.size() / count + (j < rest.size() % count ? 1 : 0);
+    std::vector<Candidate> members;
+    for (size_t i = next; i < next + size; ++i) {
+      const Slot& token = head.slots[rest[i]];
+      members.push_back(
+          {static_cast<int>(i), options_.history ? token.score : 0, options_.history ? token.score_error : 0, &token});
     }
-    if (options_.history) {
-      const double faded = std::pow(options_.decay, static_cast<double>(tokens));
-      for (size_t i = 0; i < gain.size(); ++i) {
-        Slot& slot = i < old ? head.slots[i] : fresh[i - old];
-        const double before = faded * slot.score;
-        slot.score_error =
-            faded * slot.score_error + kUnit * static_cast<double>(1 + (tokens > 1 ? tokens : 0)) * before;
-        slot.score = before + gain[i];
-        slot.score_error += gain_error[i] + kUnit * slot.score;
-      }
+    // Where one member gives key or value, it is chosen before any is merged.
+    const bool medoid = options_.aggregate == Aggregate::kMedoid;
+    const bool chosen = medoid || options_.fixed_keys || options_.fixed_values;
+    const Slot* const best = chosen ? &head.slots[rest[static_cast<size_t>(cache.decide(
+                                          Choice::kMember, step, at, static_cast<int64_t>(j), -1, members))]]
+                                    : nullptr;
+    Slot slot = head.slots[rest[next]];
+    for (size_t i = 1; i < size; ++i) {
+      const Slot& moved = head.slots[rest[next + i]];
+      cache.note(step, at, Action::kMerge, moved, was_in(head, rest[next + i], step), static_cast<int64_t>(j),
+                 std::numeric_limits<double>::quiet_NaN(), slot.weight);
+      merge(cache, at, static_cast<int64_t>(j), step, slot, moved, !medoid);
     }
-    const int64_t first_step = steps_[static_cast<size_t>(layer)];
-    for (const Slot& slot : fresh) {
-      ++steps_[static_cast<size_t>(layer)];
-      enter(layer, g, slot);
-    }
-    if (g + 1 < shape_.kv_heads) steps_[static_cast<size_t>(layer)] = first_step;
+    if (medoid || options_.fixed_keys) slot.key = best->key, slot.key_error = best->key_error;
+    if (medoid || options_.fixed_values) slot.value = best->value;
+    next += size;
+    made.push_back(slot);
   }
-  seq_len += tokens;
-  return out;
+  return made;
+}
+
+std::vector<Slot> ZsMerge::by_similarity(Cache& cache, At at, const Tokens& seeds, const Tokens& rest,
+                                         int64_t step) const {
+  const Head& head = cache.head(at);
+  std::vector<Slot> made;
+  for (size_t t : seeds) made.push_back(head.slots[t]);
+  for (size_t t : rest) {
+    double alike;
+    const int j = target_of(cache, at, made, head.slots[t], step, &alike);
+    Slot& slot = made[static_cast<size_t>(j)];
+    cache.note(step, at, Action::kMerge, head.slots[t], was_in(head, t, step), j, alike, slot.weight);
+    merge(cache, at, j, step, slot, head.slots[t], true);
+  }
+  return made;
+}
+
+void ZsMerge::leave(Cache& cache, At at, int victim, int64_t step) const {
+  Head& head = cache.head(at);
+  if (head.sizes.residual == 0) return Regions::leave(cache, at, victim, step);
+  const Slot& moved = head.slots[static_cast<size_t>(victim)];
+  const std::vector<Slot> residual(head.slots.begin(), head.slots.begin() + head.sizes.residual);
+  double alike;
+  const int target = target_of(cache, at, residual, moved, step, &alike);
+  Slot& into = head.slots[static_cast<size_t>(target)];
+  cache.note(step, at, Action::kMerge, moved, victim, target, alike, into.weight);
+  merge(cache, at, target, step, into, moved, true);
 }
 
 }  // namespace reference

@@ -7,28 +7,25 @@
 #include <string>
 #include <vector>
 
-#include "reference/zsmerge.h"
+#include "reference/policy.h"
 #include "test/check.h"
 #include "test/policies.h"
 
 namespace test {
 
-inline reference::Options options_of(const Options& p, int storage) {
-  reference::Options o;
-  o.full = p.full();
-  o.budget = p.budget, o.recent = p.recent, o.residual = p.residual;
-  o.sink = p.sink;
-  o.least_budget = p.least_budget, o.least_recent = p.least_recent, o.least_residual = p.least_residual;
-  o.raise_counts = p.raise_counts != 0;
-  o.alpha = static_cast<double>(p.alpha), o.decay = static_cast<double>(p.decay);
-  o.history = p.history != 0;
-  o.similarity = static_cast<reference::Similarity>(p.similarity);
-  o.score_merge = static_cast<reference::ScoreMerge>(p.score_merge);
-  o.init = static_cast<reference::Init>(p.init);
-  o.underfull = static_cast<reference::Underfull>(p.underfull);
-  o.window = p.window;
-  o.storage = static_cast<reference::Storage>(storage);
-  return o;
+// The same policy for the reference.
+inline std::shared_ptr<reference::Asked> asked_of(const Options& p) {
+  auto asked = std::make_shared<reference::Asked>();
+  asked->name = p.name;
+  asked->budget = p.full() ? 0 : p.budget;
+  asked->fields = p.fields();
+  if (p.of) asked->of = asked_of(*p.of);
+  return asked;
+}
+// Throws where the numbers do not fit.
+inline reference::Resolved resolved(const Options& p, int64_t tokens) {
+  const auto policy = reference::make(*asked_of(p));
+  return policy->resolve(policy->budget(), tokens);
 }
 
 struct Config {
@@ -46,25 +43,20 @@ struct Config {
     for (int c : calls) sum += c;
     return sum;
   }
-  reference::Shape shape() const {
-    reference::Shape s;
-    s.layers = cache.layers, s.heads = cache.heads, s.kv_heads = cache.kv_heads, s.head_dim = cache.head_dim;
-    return s;
-  }
   std::string text() const {
     const Options& p = cache.policy;
     char line[640];
     std::snprintf(line, sizeof line,
                   "seed %llu: layers %d heads %d/%d dim %d storage %d %s budget %g recent %g residual %g sink %d "
                   "least %d,%d,%d "
-                  "raise %d alpha %g decay %g history %d similarity %d merge %d init %d underfull %d window %d chunk "
-                  "%d share of %lld "
+                  "raise %d alpha %g decay %g history %d similarity %d merge %d init %d underfull %d window %d "
+                  "granularity %d aggregate %d keys %d values %d budgets %zu chunk %d share of %lld "
                   "calls",
                   static_cast<unsigned long long>(seed), cache.layers, cache.heads, cache.kv_heads, cache.head_dim,
                   cache.storage, p.name.c_str(), p.budget, p.recent, p.residual, p.sink, p.least_budget, p.least_recent,
                   p.least_residual, p.raise_counts, static_cast<double>(p.alpha), static_cast<double>(p.decay),
-                  p.history, p.similarity, p.score_merge, p.init, p.underfull, p.window, p.chunk,
-                  static_cast<long long>(share_of));
+                  p.history, p.similarity, p.score_merge, p.init, p.underfull, p.window, p.granularity, p.aggregate,
+                  p.keys, p.values, cache.budgets.size(), p.chunk, static_cast<long long>(share_of));
     std::string all = line;
     for (size_t i = 0; i < calls.size() && i < 12; ++i) all += " " + std::to_string(calls[i]);
     return calls.size() > 12 ? all + " … (" + std::to_string(calls.size()) + " calls)" : all;
@@ -160,6 +152,29 @@ inline void random_policy(Random& r, Options& p, int& prompt, int64_t& share_of)
   }
   if (p.name == "evict-only" || p.name == "streaming") p.residual = 0;
   if (p.name == "streaming") p.recent = 1;
+  if (p.name != "zsmerge") return;
+  if (r.one_in(4)) p.granularity = r.upto(1, 2);
+  if (p.history && r.one_in(4)) p.aggregate = r.upto(1, 2);
+  // Scores far below 1e-30, which float32 cannot hold, would be weights.
+  if (p.aggregate == 1) p.decay = std::max(p.decay, 0.9f);
+  if (p.aggregate == 0 && r.one_in(5)) p.keys = r.upto(0, 1), p.values = 1 - p.keys * r.upto(0, 1);
+}
+
+// Every kv head its own budget, around the policy's; only where each chooses for itself. A draw that does not fit is left out.
+inline void random_budgets(Random& r, CacheConfig& c, int64_t tokens) {
+  const double budget = c.policy.budget;
+  for (int i = 0; i < c.layers * c.kv_heads; ++i) {
+    const double more = r.unit() - 0.4;
+    c.budgets.push_back(budget < 1 ? std::min(0.99, budget * (1 + more))
+                                   : std::max(1.0, std::trunc(budget + 20 * more)));
+    Options one = c.policy;
+    one.budget = c.budgets.back();
+    try {
+      resolved(one, tokens);
+    } catch (const std::exception&) {
+      c.budgets.back() = budget;
+    }
+  }
 }
 
 // `small` = few query heads and short prompts, for the portable kernels and the sanitizers.
@@ -182,7 +197,7 @@ inline Config random_config(uint64_t seed, bool small = false) {
     random_policy(r, cache.policy, prompt, c.share_of);
     if (small && prompt > 60) continue;
     try {
-      reference::resolve(options_of(cache.policy, cache.storage), c.share_of ? c.share_of : prompt);
+      resolved(cache.policy, c.share_of ? c.share_of : prompt);
     } catch (const std::exception&) {
       continue;  // a budget that does not fit: tested elsewhere
     }
@@ -190,7 +205,7 @@ inline Config random_config(uint64_t seed, bool small = false) {
   }
   if (cache.head_dim > 128) cache.heads = cache.kv_heads, prompt = std::min(prompt, 60);
   try {  // the shorter prompt may resolve to nothing that fits
-    reference::resolve(options_of(cache.policy, cache.storage), c.share_of ? c.share_of : prompt);
+    resolved(cache.policy, c.share_of ? c.share_of : prompt);
   } catch (const std::exception&) {
     c.share_of = 200;
     cache.policy.budget = std::max(cache.policy.budget, 0.9);
@@ -206,6 +221,9 @@ inline Config random_config(uint64_t seed, bool small = false) {
       for (; rest > 0; rest -= cache.policy.chunk) c.calls.push_back(std::min(rest, cache.policy.chunk));
     }
   }
+  if (cache.policy.granularity == 2) cache.layers = r.upto(1, 3);
+  if (cache.policy.granularity == 0 && !cache.policy.full() && r.one_in(5))
+    random_budgets(r, cache, c.share_of ? c.share_of : prompt);
   c.gain = r.one_in(3) ? 0 : 2 * r.unit();
   c.clusters = r.upto(1, 6);
   c.zeros = r.one_in(12);

@@ -21,15 +21,15 @@ void append(std::vector<uint8_t>& to, const T* column, int64_t count) {
 Result run(const test::Engine& engine, const test::Config& config) {
   Result result;
   test::Cache cache(engine, config.cache);
-  for (int layer = 0; layer < config.cache.layers; ++layer) {
-    test::Source source(config, layer);
-    for (size_t call = 0; call < config.calls.size(); ++call) {
-      const test::Inputs in = source.next(config.calls[call]);
+  std::vector<test::Source> sources;
+  for (int layer = 0; layer < config.cache.layers; ++layer) sources.emplace_back(config, layer);
+  for (size_t call = 0; call < config.calls.size(); ++call)
+    for (int layer = 0; layer < config.cache.layers; ++layer) {
+      const test::Inputs in = sources[static_cast<size_t>(layer)].next(config.calls[call]);
       result.outputs.push_back(call ? cache.extend(layer, in, config.calls[call])
                                     : cache.prefill(layer, in, config.calls[call], config.share_of));
     }
-    result.states.push_back(cache.state(layer));
-  }
+  for (int layer = 0; layer < config.cache.layers; ++layer) result.states.push_back(cache.state(layer));
   const zs_events e = cache.events();
   for (const int32_t* column : {e.step, e.layer, e.kv_head, e.action, e.position, e.slot, e.target})
     append(result.events, column, e.count);

@@ -62,6 +62,7 @@ class Judge {
   }
 
  private:
+  // One layer of one call; where layers wait for the last, its end settles them all.
   void one_call(size_t call, int layer) {
     where_ = told("call %zu layer %d: ", call, layer);
     const int tokens = config_.calls[call];
@@ -69,16 +70,25 @@ class Judge {
     const int64_t before = cache_.events().count;
     const size_t noted = reference_.cache.events().size();
     const auto out = call ? cache_.extend(layer, in, tokens) : cache_.prefill(layer, in, tokens, config_.share_of);
-    state_ = cache_.state(layer);
-    read_choices(before);
+    const bool waits = reference_.cache.waits(layer);
+    states_.resize(static_cast<size_t>(config_.cache.layers));
+    if (!waits)
+      for (int l = first(layer); l <= layer; ++l) states_[static_cast<size_t>(l)] = cache_.state(l);
+    read_choices(before, first(layer), waits ? -1 : layer);
     const auto expected =
         call ? reference_.extend(layer, in, tokens) : reference_.prefill(layer, in, tokens, config_.share_of);
     for (size_t i = 0; i < out.size(); ++i) verdict_.output = largest(verdict_.output, out[i], expected[i]);
     if (!(verdict_.output <= kTolerance)) throw Fault{where_ + told("an output is off by %g", verdict_.output)};
-    same_resolved(layer);
-    same_state(layer);
+    if (!waits)
+      for (int l = first(layer); l <= layer; ++l) {
+        same_resolved(l);
+        same_state(l);
+      }
     same_events(before, noted);
   }
+
+  // Of the layers that are settled with `layer`.
+  int first(int layer) const { return reference_.cache.policy().together() == reference::Together::kModel ? 0 : layer; }
 
   // A NaN counts as infinitely far.
   static double largest(double so_far, float given, double expected) {
@@ -86,110 +96,141 @@ class Judge {
     return off <= so_far ? so_far : off == off ? off : INFINITY;
   }
 
-  void read_choices(int64_t from) {
-    victims_.clear(), targets_.clear(), last_step_ = 0;
+  void read_choices(int64_t from, int first, int last) {
+    victims_.clear(), targets_.clear(), seeds_.clear(), last_step_ = 0;
     const zs_events e = cache_.events();
     for (int64_t i = from; i < e.count; ++i) {
       last_step_ = std::max<int64_t>(last_step_, e.step[i]);
       if (e.action[i] != ZS_MERGE && e.action[i] != ZS_DROP) continue;
-      victims_[{e.kv_head[i], e.step[i]}] = e.slot[i];
-      targets_[{e.kv_head[i], e.step[i], e.position[i]}] = e.target[i];
+      // A new token that leaves at once never had a slot; it stood behind all others.
+      const int slot = e.slot[i] >= 0 ? e.slot[i] : newest_slot(e.layer[i], e.kv_head[i]);
+      victims_[{e.layer[i], e.kv_head[i], e.step[i]}] = slot;
+      targets_[{e.layer[i], e.kv_head[i], e.step[i], e.position[i]}] = e.target[i];
     }
-    seeds_.clear();
-    for (int g = 0; g < config_.cache.kv_heads; ++g)
-      for (int s = 0; s < state_.heads[static_cast<size_t>(g)].residual; ++s)
-        seeds_.insert({g, state_.first_origin(g, s)});
+    for (int l = first; l <= last; ++l)
+      for (int g = 0; g < config_.cache.kv_heads; ++g)
+        for (int s = 0; s < state(l).heads[static_cast<size_t>(g)].residual; ++s)
+          seeds_.insert({l, g, state(l).first_origin(g, s)});
+  }
+  int newest_slot(int layer, int kv_head) const {
+    return static_cast<int>(reference_.cache.head(layer, kv_head).sizes.budget);
   }
 
   int answer(const reference::Question& q) {
+    using reference::Choice;
     ++verdict_.decisions;
     if (q.near.size() > 1) ++verdict_.undecided;
     const auto is_near = [&](int id) { return std::find(q.near.begin(), q.near.end(), id) != q.near.end(); };
+    const int layer = q.at.layer, g = q.at.kv_head;
+    const auto due = [&](const char* what) {
+      return Fault{where_ + told("step %lld layer %d head %d: %s, %d is due", static_cast<long long>(q.step), layer, g,
+                                 what, q.best)};
+    };
     int chosen = q.best;
-    if (q.choice == reference::Choice::kVictim) {
-      const auto found = victims_.find({q.kv_head, q.step});
-      if (found == victims_.end())
-        throw Fault{where_ + told("step %lld head %d: no victim, slot %d is due", static_cast<long long>(q.step),
-                                  q.kv_head, q.best)};
+    if (q.choice == Choice::kVictim) {
+      const auto found = victims_.find({layer, g, q.step});
+      if (found == victims_.end()) throw due("no victim");
       chosen = found->second;
-    } else if (q.choice == reference::Choice::kTarget) {
-      const auto found = targets_.find({q.kv_head, q.step, q.position});
-      if (found == targets_.end())
-        throw Fault{where_ + told("step %lld head %d: position %d was not merged, slot %d is due",
-                                  static_cast<long long>(q.step), q.kv_head, q.position, q.best)};
+    } else if (q.choice == Choice::kTarget) {
+      const auto found = targets_.find({layer, g, q.step, q.position});
+      if (found == targets_.end()) throw due(told("position %d was not merged", q.position).c_str());
       chosen = found->second;
-    } else if (q.near.size() > 1 && q.choice == reference::Choice::kSeed) {
-      if (!seeds_.count({q.kv_head, chosen}))
+    } else if (q.choice == Choice::kPlaces) {
+      zs_resolved r{};
+      must(zs_cache_resolved(cache_.handle, layer, g, &r), "resolved");
+      chosen = r.context;
+    } else if (q.near.size() > 1 && q.choice == Choice::kSeed) {
+      if (!seeds_.count({layer, g, chosen}))
         for (int id : q.near)
-          if (seeds_.count({q.kv_head, id})) chosen = id;
+          if (seeds_.count({layer, g, id})) chosen = id;
+    } else if (q.near.size() > 1 && q.choice == Choice::kMember) {
+      chosen = member(q);
     } else if (q.near.size() > 1) {
-      if (q.step != last_step_) throw GiveUp{};  // slots may have changed since
-      chosen = state_.first_origin(q.kv_head, q.slot);
+      if (q.step != last_step_ || q.choice != Choice::kKeep) throw GiveUp{};  // slots may have changed since
+      chosen = state(layer).first_origin(g, q.slot);
     }
+    const char* const names[] = {"kept", "seed", "victim", "target", "member", "places", "share"};
     if (!is_near(chosen))
-      throw Fault{where_ + told("step %lld head %d: %s %d, but it is %d (margin %.3g, float32 rounding %.3g, %zu near)",
-                                static_cast<long long>(q.step), q.kv_head,
-                                q.choice == reference::Choice::kVictim   ? "victim"
-                                : q.choice == reference::Choice::kTarget ? "target"
-                                                                         : "kept",
-                                chosen, q.best, q.margin, q.bound, q.near.size())};
+      throw Fault{where_ +
+                  told("step %lld layer %d head %d: %s %d, but it is %d (margin %.3g, float32 rounding %.3g, %zu near)",
+                       static_cast<long long>(q.step), layer, g, names[static_cast<int>(q.choice)], chosen, q.best,
+                       q.margin, q.bound, q.near.size())};
     if (chosen != q.best) ++verdict_.followed;
     return chosen;
   }
 
+  // Whose key and value a residual slot has at the end of the call.
+  int member(const reference::Question& q) const {
+    const State& held = state(q.at.layer);
+    const size_t d = static_cast<size_t>(config_.cache.head_dim), at = held.at(q.at.kv_head, q.slot) * d;
+    const auto has = [&](const std::vector<float>& column, const std::vector<double>& x) {
+      for (size_t i = 0; i < d; ++i)
+        if (std::fabs(static_cast<double>(column[at + i]) - x[i]) > kTolerance) return false;
+      return true;
+    };
+    const bool keys = config_.cache.policy.aggregate == 2 || config_.cache.policy.keys != 0;
+    for (size_t i = 0; i < q.near.size(); ++i)
+      if (keys ? has(held.keys, q.whose[i]->key) : has(held.values, q.whose[i]->value)) return q.near[i];
+    throw GiveUp{};  // it has changed since
+  }
+
+  const State& state(int layer) const { return states_[static_cast<size_t>(layer)]; }
+
   void same_resolved(int layer) {
-    zs_resolved r{};
-    must(zs_cache_resolved(cache_.handle, layer, 0, &r), "resolved");
-    const reference::Resolved& e = reference_.cache.resolved();
     const int64_t seen = config_.calls[0];
-    if (r.budget != e.budget || r.recent != e.recent || r.residual != e.residual || r.sink != e.sink ||
-        r.context != e.context || std::min<int64_t>(r.window, seen) != std::min(e.window, seen))
-      throw Fault{where_ + told("resolved to %d %d %d %d %d window %d, not %lld %lld %lld %lld %lld window %lld",
-                                r.budget, r.recent, r.residual, r.sink, r.context, r.window,
-                                static_cast<long long>(e.budget), static_cast<long long>(e.recent),
-                                static_cast<long long>(e.residual), static_cast<long long>(e.sink),
-                                static_cast<long long>(e.context), static_cast<long long>(e.window))};
+    for (int g = 0; g < config_.cache.kv_heads; ++g) {
+      zs_resolved r{};
+      must(zs_cache_resolved(cache_.handle, layer, g, &r), "resolved");
+      const reference::Resolved& e = reference_.cache.head(layer, g).sizes;
+      if (r.budget != e.budget || r.recent != e.recent || r.residual != e.residual || r.sink != e.sink ||
+          r.context != e.context || std::min<int64_t>(r.window, seen) != std::min(e.window, seen))
+        throw Fault{where_ +
+                    told("head %d resolved to %d %d %d %d %d window %d, not %lld %lld %lld %lld %lld window %lld", g,
+                         r.budget, r.recent, r.residual, r.sink, r.context, r.window, static_cast<long long>(e.budget),
+                         static_cast<long long>(e.recent), static_cast<long long>(e.residual),
+                         static_cast<long long>(e.sink), static_cast<long long>(e.context),
+                         static_cast<long long>(e.window))};
+    }
   }
 
   void same_state(int layer) {
     const int d = config_.cache.head_dim;
-    if (state_.layer.seq_len != reference_.cache.seq_len(layer))
-      throw Fault{where_ + told("%lld tokens seen", static_cast<long long>(state_.layer.seq_len))};
+    const State& held = state(layer);
+    if (held.layer.seq_len != reference_.cache.seq_len(layer))
+      throw Fault{where_ + told("%lld tokens seen", static_cast<long long>(held.layer.seq_len))};
     for (int g = 0; g < config_.cache.kv_heads; ++g) {
       const reference::Head& due = reference_.cache.head(layer, g);
-      const zs_head_state& head = state_.heads[static_cast<size_t>(g)];
+      const zs_head_state& head = held.heads[static_cast<size_t>(g)];
       if (head.slots != static_cast<int>(due.slots.size()))
         throw Fault{where_ + told("head %d: %d slots, not %zu", g, head.slots, due.slots.size())};
-      if (head.residual != (due.compressed ? reference_.cache.resolved().residual : 0) ||
-          head.ring != (due.compressed ? due.ring : -1))
+      if (head.residual != (due.compressed ? due.sizes.residual : 0) || head.ring != (due.compressed ? due.ring : -1))
         throw Fault{where_ + told("head %d: residual %d ring %d, not %lld %lld", g, head.residual, head.ring,
-                                  static_cast<long long>(reference_.cache.resolved().residual),
-                                  static_cast<long long>(due.ring))};
+                                  static_cast<long long>(due.sizes.residual), static_cast<long long>(due.ring))};
       for (size_t s = 0; s < due.slots.size(); ++s) {
         const reference::Slot& slot = due.slots[s];
-        const size_t at = state_.at(g, static_cast<int64_t>(s));
-        if (state_.origins(g, static_cast<int64_t>(s)) != slot.origins)
+        const size_t at = held.at(g, static_cast<int64_t>(s));
+        if (held.origins(g, static_cast<int64_t>(s)) != slot.origins)
           throw Fault{where_ + told("head %d slot %zu stands for %d (%zu positions), not for %d (%zu)", g, s,
-                                    state_.first_origin(g, static_cast<int64_t>(s)),
-                                    state_.origins(g, static_cast<int64_t>(s)).size(), slot.origins[0],
+                                    held.first_origin(g, static_cast<int64_t>(s)),
+                                    held.origins(g, static_cast<int64_t>(s)).size(), slot.origins[0],
                                     slot.origins.size())};
-        if (static_cast<double>(state_.weights[at]) != slot.weight)
-          throw Fault{where_ + told("head %d slot %zu: weight %g, not %g", g, s,
-                                    static_cast<double>(state_.weights[at]), slot.weight)};
+        if (static_cast<double>(held.weights[at]) != slot.weight)
+          throw Fault{where_ + told("head %d slot %zu: weight %g, not %g", g, s, static_cast<double>(held.weights[at]),
+                                    slot.weight)};
         for (int i = 0; i < d; ++i) {
           const size_t e = at * static_cast<size_t>(d) + static_cast<size_t>(i);
-          verdict_.element = largest(verdict_.element, state_.keys[e], slot.key[static_cast<size_t>(i)]);
-          verdict_.element = largest(verdict_.element, state_.values[e], slot.value[static_cast<size_t>(i)]);
+          verdict_.element = largest(verdict_.element, held.keys[e], slot.key[static_cast<size_t>(i)]);
+          verdict_.element = largest(verdict_.element, held.values[e], slot.value[static_cast<size_t>(i)]);
         }
         if (!(verdict_.element <= kTolerance))
           throw Fault{where_ + told("head %d slot %zu: an element is off by %g", g, s, verdict_.element)};
-        if (!config_.cache.policy.history) continue;
+        if (!reference_.cache.policy().scored(0)) continue;
         const double scale = std::max(1.0, std::fabs(slot.score));
-        verdict_.score = largest(verdict_.score, static_cast<float>(static_cast<double>(state_.scores[at]) / scale),
+        verdict_.score = largest(verdict_.score, static_cast<float>(static_cast<double>(held.scores[at]) / scale),
                                  slot.score / scale);
         if (!(verdict_.score <= kTolerance))
           throw Fault{where_ + told("head %d slot %zu: score %.9g, not %.9g", g, s,
-                                    static_cast<double>(state_.scores[at]), slot.score)};
+                                    static_cast<double>(held.scores[at]), slot.score)};
       }
     }
   }
@@ -202,10 +243,10 @@ class Judge {
     for (int64_t i = from; i < e.count; ++i) given.push_back(i);
     for (size_t i = noted; i < r.size(); ++i) expected.push_back(i);
     const auto key = [&](int64_t i) {
-      return std::make_tuple(e.kv_head[i], int64_t{e.step[i]}, e.action[i], e.position[i]);
+      return std::make_tuple(e.layer[i], e.kv_head[i], int64_t{e.step[i]}, e.action[i], e.position[i]);
     };
     const auto wanted = [&](size_t i) {
-      return std::make_tuple(r[i].kv_head, r[i].step, static_cast<int>(r[i].action), r[i].position);
+      return std::make_tuple(r[i].layer, r[i].kv_head, r[i].step, static_cast<int>(r[i].action), r[i].position);
     };
     std::stable_sort(given.begin(), given.end(), [&](int64_t a, int64_t b) { return key(a) < key(b); });
     std::stable_sort(expected.begin(), expected.end(), [&](size_t a, size_t b) { return wanted(a) < wanted(b); });
@@ -249,10 +290,10 @@ class Judge {
   Cache cache_;
   ReferenceCache reference_;
   std::vector<Source> sources_;
-  State state_;
-  std::map<std::tuple<int, int64_t>, int> victims_;
-  std::map<std::tuple<int, int64_t, int>, int> targets_;
-  std::set<std::tuple<int, int>> seeds_;
+  std::vector<State> states_;  // by layer, as the last call left them
+  std::map<std::tuple<int, int, int64_t>, int> victims_;
+  std::map<std::tuple<int, int, int64_t, int>, int> targets_;
+  std::set<std::tuple<int, int, int>> seeds_;
   int64_t last_step_ = 0;
   Verdict verdict_;
   std::string where_;

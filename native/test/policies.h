@@ -63,7 +63,8 @@ class NativePolicy {
   std::shared_ptr<NativePolicy> of_;
 };
 
-// Every option of ZSMerge; "full" has decay, history, window and chunk of them. A value below 1 is a share.
+// Every option of ZSMerge, of which others have some; `own` are those of other policies, `of` what a wrapper works on. A value below 1 is
+// a share.
 struct Options {
   std::string name = "zsmerge";
   int chunk = 256;
@@ -72,31 +73,35 @@ struct Options {
   float alpha = 1, decay = 0.98f;
   int history = 1, window = 0;  // window: > 0 rows, 0 = smallest W with decay^W < 1e-7, -1 = all
   int similarity = 0, score_merge = 0, init = 0, underfull = 0, granularity = 0, aggregate = 0, keys = 0, values = 0;
+  Fields own;
+  std::shared_ptr<Options> of;
 
   bool full() const { return name == "full"; }
   Fields fields() const {
-    return {{"recent", recent},
-            {"residual", residual},
-            {"sink", sink},
-            {"leastBudget", least_budget},
-            {"leastRecent", least_recent},
-            {"leastResidual", least_residual},
-            {"raiseCounts", raise_counts},
-            {"alpha", static_cast<double>(alpha)},
-            {"decay", static_cast<double>(decay)},
-            {"history", history},
-            {"window", window},
-            {"similarity", similarity},
-            {"scoreMerge", score_merge},
-            {"init", init},
-            {"underfull", underfull},
-            {"granularity", granularity},
-            {"aggregate", aggregate},
-            {"keys", keys},
-            {"values", values}};
+    Fields all = own;
+    all.insert({{"recent", recent},
+                {"residual", residual},
+                {"sink", sink},
+                {"leastBudget", least_budget},
+                {"leastRecent", least_recent},
+                {"leastResidual", least_residual},
+                {"raiseCounts", raise_counts},
+                {"alpha", static_cast<double>(alpha)},
+                {"decay", static_cast<double>(decay)},
+                {"history", history},
+                {"window", window},
+                {"similarity", similarity},
+                {"scoreMerge", score_merge},
+                {"init", init},
+                {"underfull", underfull},
+                {"granularity", granularity},
+                {"aggregate", aggregate},
+                {"keys", keys},
+                {"values", values}});
+    return all;
   }
   std::shared_ptr<NativePolicy> native() const {
-    return std::make_shared<NativePolicy>(name, full() ? 0 : budget, chunk, fields());
+    return std::make_shared<NativePolicy>(name, full() ? 0 : budget, chunk, fields(), of ? of->native() : nullptr);
   }
 };
 

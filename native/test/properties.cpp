@@ -62,7 +62,7 @@ void window_bound(const Engine& engine, uint64_t seed) {
   Config config = test::random_config(seed);
   const int n = r.upto(2, 300);
   CacheConfig& c = config.cache;
-  c.layers = 1, c.policy = test::full_policy();
+  c.layers = 1, c.policy = test::full_policy(), c.budgets.clear();
   const float decays[] = {0.98f, 0.95f, 0.9f, 0.7f};
   c.policy.decay = r.of(decays);
   const int window = r.upto(1, n + 5);
@@ -128,6 +128,7 @@ void fork_policy(const Engine& engine, uint64_t seed) {
 
   CacheConfig c = config.cache;
   c.policy = r.one_in(2) ? test::full_policy() : test::count_policy(prompt + 3, 1, 0);  // nothing is compressed
+  c.budgets.clear();
   c.policy.decay = r.one_in(2) ? config.cache.policy.decay : 0.9f;
   c.policy.history = r.upto(0, 1);
   c.keep_queries = prompt + r.upto(0, 3);
@@ -140,7 +141,8 @@ void fork_policy(const Engine& engine, uint64_t seed) {
 
   zs_cache* made = nullptr;
   const auto policy = config.cache.policy.native();
-  const zs_status status = zs_cache_fork_policies(plain.handle, &policy->policy, nullptr, 1, 1, &made, nullptr);
+  const double* const budgets = config.cache.budgets.empty() ? nullptr : config.cache.budgets.data();
+  const zs_status status = zs_cache_fork_policies(plain.handle, &policy->policy, &budgets, 1, 1, &made, nullptr);
   if (!check(status == ZS_OK, "seed %llu: fork_policy: %s", told(config), zs_last_error())) return;
   Cache forked(made, config.cache);
   check(same_bits(states_of(direct), states_of(forked)) && same_bits(direct.receipt(), forked.receipt()),
@@ -173,6 +175,7 @@ void fork_policy(const Engine& engine, uint64_t seed) {
 void fork_many(const Engine& engine, uint64_t seed) {
   Random r(seed);
   Config config = test::random_config(seed);
+  config.cache.budgets.clear();
   const int prompt = config.calls[0];
   CacheConfig c = config.cache;
   c.policy = test::full_policy();
@@ -218,7 +221,9 @@ void fork_many(const Engine& engine, uint64_t seed) {
 
 // Budget for everything: to the bit the full cache.
 void lossless(const Engine& engine, uint64_t seed) {
-  Config config = test::random_config(seed), full = config;
+  Config config = test::random_config(seed);
+  config.cache.budgets.clear();
+  Config full = config;
   config.cache.policy.name = "zsmerge", config.share_of = 0;
   config.cache.policy.budget = config.tokens() + static_cast<int>(seed % 3) + config.cache.policy.sink;
   config.cache.policy.recent = std::min(3, config.tokens() / 2 + 1),
@@ -394,6 +399,8 @@ void ties(const Engine& engine, int similarity) {
 void order_of_layers(const Engine& engine, uint64_t seed) {
   Config config = test::random_config(seed);
   config.cache.layers = 3;
+  config.cache.budgets.clear();
+  config.cache.policy.granularity = std::min(config.cache.policy.granularity, 1);  // layers come in any order
   auto a = sources_of(config);
   Cache one(engine, config.cache), other(engine, config.cache);
   run(one, config, a, 0, config.calls.size());

@@ -7,13 +7,13 @@
 namespace test {
 
 inline bool resolves(const Options& p, int64_t tokens, int64_t budget, int64_t recent, int64_t residual) {
-  const auto r = reference::resolve(options_of(p, ZS_F32), tokens);
+  const auto r = resolved(p, tokens);
   return r.budget == budget && r.recent == recent && r.residual == residual &&
          r.context == budget - recent - residual - p.sink;
 }
 inline bool refused(const Options& p, int64_t tokens) {
   try {
-    reference::resolve(options_of(p, ZS_F32), tokens);
+    resolved(p, tokens);
     return false;
   } catch (const std::invalid_argument&) {
     return true;
@@ -44,9 +44,9 @@ inline void resolving_by_hand() {
   sinks.sink = 6;
   check(refused(sinks, 5), "sinks leave no slot for context");
   Options window = fixed_policy();
-  check(reference::resolve(options_of(window, 0), 9).window == 798, "0.98^798 is the first power below 1e-7");
+  check(resolved(window, 9).window == 798, "0.98^798 is the first power below 1e-7");
   window.decay = 0.5f;
-  check(reference::resolve(options_of(window, 0), 9).window == 24, "0.5^24 is the first power below 1e-7");
+  check(resolved(window, 9).window == 24, "0.5^24 is the first power below 1e-7");
 }
 
 inline void storage_by_hand() {
@@ -67,7 +67,7 @@ inline void storage_by_hand() {
 
 struct Tiny {
   reference::Cache cache;
-  explicit Tiny(const Options& p, int dim = 2) : cache(shape(dim), options_of(p, ZS_F32)) {}
+  explicit Tiny(const Options& p, int dim = 2) : cache(shape(dim), reference::make(*asked_of(p))) {}
   static reference::Shape shape(int dim) {
     reference::Shape s;
     s.head_dim = dim;

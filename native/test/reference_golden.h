@@ -120,7 +120,7 @@ inline void golden_case(const Json& c) {
   options.window = -1;
   reference::Shape shape;
   shape.layers = layers, shape.heads = heads, shape.kv_heads = kv_heads, shape.head_dim = d;
-  reference::Cache cache(shape, options);
+  reference::Cache cache(shape, std::make_unique<reference::ZsMerge>(options));
 
   const auto expected = c["prefill"]["outputs"].floats();
   const size_t rows = c["prefill"]["rows"].items.size();
@@ -138,7 +138,7 @@ inline void golden_case(const Json& c) {
           check(close(given, wanted, 1e-6), "%s: prompt output %g, not %g", name, given, wanted);
         }
   }
-  const auto& resolved = cache.resolved();
+  const auto& resolved = cache.head(0, 0).sizes;
   check(resolved.budget == c["resolved"]["budget"].whole() && resolved.recent == c["resolved"]["recent"].whole() &&
             resolved.residual == c["resolved"]["residual"].whole(),
         "%s: budget %lld, recent %lld, residual %lld", name, static_cast<long long>(resolved.budget),

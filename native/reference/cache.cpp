@@ -1,0 +1,233 @@
+// Attention (spec 3), the prompt (spec 4) and chunks (spec 5, 5b), and decisions with their bounds. Who stays: the policies.
+#include "reference/cache.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <string>
+
+#include "reference/policy.h"
+
+namespace reference {
+
+const double Cache::kNone = std::numeric_limits<double>::quiet_NaN();
+
+Cache::Cache(Shape shape, std::unique_ptr<Policy> policy, Storage storage, std::vector<double> budgets)
+    : shape_(shape),
+      policy_(std::move(policy)),
+      storage_(storage),
+      budgets_(std::move(budgets)),
+      heads_(static_cast<size_t>(shape.layers * shape.kv_heads)),
+      waiting_(heads_.size()),
+      seq_len_(static_cast<size_t>(shape.layers)),
+      steps_(static_cast<size_t>(shape.layers)) {}
+Cache::Cache(Cache&&) noexcept = default;
+Cache::~Cache() = default;
+
+std::vector<Slot> Cache::make(const std::vector<float>& k, const std::vector<float>& v, int kv_head, int64_t tokens,
+                              int64_t position) const {
+  std::vector<Slot> made(static_cast<size_t>(tokens));
+  for (int64_t t = 0; t < tokens; ++t) {
+    Slot& slot = made[static_cast<size_t>(t)];
+    const size_t from = static_cast<size_t>((kv_head * tokens + t) * shape_.head_dim);
+    for (size_t i = from; i < from + static_cast<size_t>(shape_.head_dim); ++i) {
+      slot.key.push_back(stored(k[i], storage_));
+      slot.value.push_back(stored(v[i], storage_));
+    }
+    slot.origins.push_back(static_cast<int>(position + t));
+  }
+  return made;
+}
+
+// One query over all of `old` and fresh[0..row]: logit = q.k / sqrt(d) + alpha ln w. prob and error get old.size() + row + 1 values.
+void Cache::attend(const std::vector<Slot>& old, const std::vector<Slot>& fresh, int64_t row, const float* query,
+                   double* out, std::vector<double>& prob, std::vector<double>& error) const {
+  const size_t count = old.size() + static_cast<size_t>(row) + 1;
+  const auto slot = [&](size_t i) -> const Slot& { return i < old.size() ? old[i] : fresh[i - old.size()]; };
+  const double scale = 1 / std::sqrt(static_cast<double>(shape_.head_dim));
+  std::vector<double> logit(count);
+  prob.assign(count, 0);
+  error.assign(count, 0);
+  double largest = -std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i < count; ++i) {
+    double dot = 0, size = 0, query_size = 0;
+    for (int e = 0; e < shape_.head_dim; ++e) {
+      const double q = query[e], product = q * slot(i).key[static_cast<size_t>(e)];
+      dot += product;
+      size += std::fabs(product);
+      query_size += std::fabs(q);
+    }
+    const double compensation = policy_->alpha() * std::log(slot(i).weight);
+    logit[i] = dot * scale + compensation;
+    error[i] = (rounding() * size + slot(i).key_error * query_size) * scale +
+               kUnit * (std::fabs(logit[i]) + 2 * std::fabs(compensation));
+    largest = std::max(largest, logit[i]);
+  }
+  double sum = 0, mean_error = 0;
+  for (size_t i = 0; i < count; ++i) {
+    prob[i] = std::exp(logit[i] - largest);
+    sum += prob[i];
+  }
+  for (size_t i = 0; i < count; ++i) {
+    prob[i] /= sum;
+    mean_error += prob[i] * error[i];
+  }
+  for (int e = 0; e < shape_.head_dim; ++e) out[e] = 0;
+  for (size_t i = 0; i < count; ++i) {
+    for (int e = 0; e < shape_.head_dim; ++e) out[e] += prob[i] * slot(i).value[static_cast<size_t>(e)];
+    error[i] = prob[i] * (error[i] + mean_error + kUnit * (8 + std::fabs(logit[i] - largest))) + kTiny;
+  }
+}
+
+void Cache::read(At at, const std::vector<float>& q, std::vector<Slot>& fresh, std::vector<double>& out) {
+  const int d = shape_.head_dim, group = shape_.heads / shape_.kv_heads;
+  const int64_t tokens = static_cast<int64_t>(fresh.size());
+  Head& held = head(at);
+  const bool prompt = held.slots.empty();
+  Seen seen;
+  seen.prob.assign(static_cast<size_t>(group), std::vector<std::vector<double>>(fresh.size()));
+  seen.error = seen.prob;
+  for (int h = 0; h < group; ++h)
+    for (int64_t row = 0; row < tokens; ++row) {
+      const size_t from = static_cast<size_t>(((at.kv_head * group + h) * tokens + row) * d);
+      attend(held.slots, fresh, row, &q[from], &out[from], seen.prob[static_cast<size_t>(h)][static_cast<size_t>(row)],
+             seen.error[static_cast<size_t>(h)][static_cast<size_t>(row)]);
+    }
+  std::vector<Slot*> slots;
+  for (Slot& slot : held.slots) slots.push_back(&slot);
+  for (Slot& slot : fresh) slots.push_back(&slot);
+  if (prompt || policy_->acts() != Acts::kPrompt) policy_->score(at, held.sizes, seen, slots, prompt);
+}
+
+bool Cache::waits(int layer) const { return policy_->together() == Together::kModel && layer + 1 < shape_.layers; }
+
+// Heads that choose together, once `layer` has been read.
+std::vector<std::vector<At>> Cache::groups(int layer) const {
+  std::vector<std::vector<At>> groups;
+  const Together together = policy_->together();
+  for (int l = together == Together::kModel ? 0 : layer; l <= layer; ++l)
+    for (int g = 0; g < shape_.kv_heads; ++g) {
+      if (groups.empty() || together == Together::kHead) groups.emplace_back();
+      groups.back().push_back({l, g});
+    }
+  return groups;
+}
+
+std::vector<double> Cache::prefill(int layer, const std::vector<float>& q, const std::vector<float>& k,
+                                   const std::vector<float>& v, int64_t tokens, int64_t share_of) {
+  std::vector<double> out(q.size());
+  for (int g = 0; g < shape_.kv_heads; ++g) {
+    Head& held = head({layer, g});
+    const double budget =
+        budgets_.empty() ? policy_->budget() : budgets_[static_cast<size_t>(layer * shape_.kv_heads + g)];
+    held.sizes = policy_->resolve(budget, share_of ? share_of : tokens);
+    std::vector<Slot> prompt = make(k, v, g, tokens, 0);
+    read({layer, g}, q, prompt, out);
+    held.slots = prompt;
+  }
+  seq_len_[static_cast<size_t>(layer)] = tokens;
+  policy_->allocate(*this, layer);
+  if (waits(layer)) return out;
+  for (const std::vector<At>& group : groups(layer)) {
+    if (policy_->acts() != Acts::kNever && tokens > head(group[0]).sizes.budget) {
+      policy_->compress(*this, group, 0);
+      for (At at : group) head(at).compressed = true;
+    } else {
+      for (At at : group)
+        for (int64_t s = 0; s < tokens; ++s) note(0, at, Action::kAdmit, head(at).slots[static_cast<size_t>(s)], s);
+    }
+  }
+  return out;
+}
+
+std::vector<double> Cache::extend(int layer, const std::vector<float>& q, const std::vector<float>& k,
+                                  const std::vector<float>& v, int64_t tokens) {
+  std::vector<double> out(q.size());
+  const auto waiting = [&](At at) -> std::vector<Slot>& {
+    return waiting_[static_cast<size_t>(at.layer * shape_.kv_heads + at.kv_head)];
+  };
+  for (int g = 0; g < shape_.kv_heads; ++g) {
+    waiting({layer, g}) = make(k, v, g, tokens, seq_len(layer));
+    read({layer, g}, q, waiting({layer, g}), out);
+  }
+  seq_len_[static_cast<size_t>(layer)] += tokens;
+  int64_t& step = steps_[static_cast<size_t>(layer)];
+  if (!waits(layer))
+    for (int64_t t = 0; t < tokens; ++t)
+      for (const std::vector<At>& group : groups(layer)) {
+        for (At at : group) head(at).slots.push_back(waiting(at)[static_cast<size_t>(t)]);
+        enter(group, step + 1 + t);
+      }
+  step += tokens;
+  return out;
+}
+
+// Steps 3 and 4 of spec 5 for tokens whose attention is done.
+void Cache::enter(const std::vector<At>& group, int64_t step) {
+  const Head& first = head(group[0]);
+  if (policy_->acts() != Acts::kAlways || static_cast<int64_t>(first.slots.size()) <= first.sizes.budget) {
+    for (At at : group)
+      note(step, at, Action::kAdmit, head(at).slots.back(), static_cast<int64_t>(head(at).slots.size()) - 1);
+    return;
+  }
+  const bool compress = !first.compressed && policy_->compress_underfull();
+  for (At at : group) {
+    if (!compress && !head(at).compressed) policy_->start(head(at));
+    head(at).compressed = true;
+  }
+  if (compress)
+    policy_->compress(*this, group, step);
+  else
+    policy_->evict(*this, group, step);
+}
+
+// The largest value, of equals the first; the guide may answer where float32 cannot tell.
+int Cache::decide(Choice choice, int64_t step, At at, int64_t slot, int position,
+                  const std::vector<Candidate>& candidates) {
+  size_t best = 0, second = 0;
+  for (size_t i = 1; i < candidates.size(); ++i)
+    if (candidates[i].value > candidates[best].value) best = i;
+  double margin = std::numeric_limits<double>::infinity();
+  std::vector<int> near;
+  std::vector<const Slot*> whose;
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    const double gap = candidates[best].value - candidates[i].value;
+    const double rounding = candidates[best].error + candidates[i].error;
+    const Slot *a = candidates[best].slot, *b = candidates[i].slot;
+    const bool exact = rounding == 0 || (a && b && !a->made_of.empty() && a->made_of == b->made_of);
+    // Where nothing is rounded a tie is exact, and the first is right.
+    if (i == best || (!exact && gap <= rounding)) {
+      near.push_back(candidates[i].id);
+      whose.push_back(b);
+    }
+    if (i != best && gap < margin) {
+      margin = gap;
+      second = i;
+    }
+  }
+  if (!guide) return candidates[best].id;
+  const double bound = candidates.size() > 1 ? candidates[best].error + candidates[second].error : 0;
+  const int answer = guide({choice, step, at, slot, position, candidates[best].id, margin, bound, near, whose});
+  if (std::find(near.begin(), near.end(), answer) == near.end())
+    throw std::runtime_error("answer " + std::to_string(answer) + " is not within rounding of " +
+                             std::to_string(candidates[best].id));
+  return answer;
+}
+
+int Cache::ask(Choice choice, int64_t step, At at, int64_t slot, int best, const std::vector<int>& near) {
+  if (!guide) return best;
+  const std::vector<const Slot*> nobody(near.size(), nullptr);
+  const int answer = guide({choice, step, at, slot, -1, best, 0, 0, near, nobody});
+  if (std::find(near.begin(), near.end(), answer) == near.end())
+    throw std::runtime_error("answer " + std::to_string(answer) + " is not among those that are possible");
+  return answer;
+}
+
+void Cache::note(int64_t step, At at, Action action, const Slot& about, int64_t slot, int64_t target, double similarity,
+                 double target_weight) {
+  events_.push_back({step, at.layer, at.kv_head, action, about.origins[0], slot, target,
+                     policy_->scored(step) ? about.score : kNone, similarity, about.weight, target_weight});
+}
+
+}  // namespace reference

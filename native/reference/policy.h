@@ -1,0 +1,69 @@
+// What a policy is to the reference, and the list of those there are (policies.inc: a file and a line each).
+#ifndef ZSLAB_REFERENCE_POLICY_H
+#define ZSLAB_REFERENCE_POLICY_H
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "reference/cache.h"
+
+namespace reference {
+
+// A policy as it is asked for; fields by the names that users know. A budget below 1 is a share of the prompt.
+struct Asked {
+  std::string name;
+  double budget = 0;
+  std::map<std::string, double> fields;
+  std::shared_ptr<const Asked> of;  // what a wrapper works on
+
+  double number(const char* field) const { return fields.at(field); }
+  int whole(const char* field) const { return static_cast<int>(fields.at(field)); }
+  bool on(const char* field) const { return fields.at(field) != 0; }
+};
+
+// What the rows of one call gave, by query head of the kv head and row: probabilities of the slots there were and of the call's tokens up
+// to the row's own, and what float32 may be off by in them.
+struct Seen {
+  std::vector<std::vector<std::vector<double>>> prob, error;
+  int64_t rows() const { return static_cast<int64_t>(prob[0].size()); }
+};
+
+enum class Acts { kNever, kPrompt, kAlways };
+enum class Together { kHead, kLayer, kModel };
+
+class Policy {
+ public:
+  virtual ~Policy() = default;
+  virtual double budget() const { return 0; }
+  // Throws std::invalid_argument where the numbers do not fit.
+  virtual Resolved resolve(double budget, int64_t tokens) const = 0;
+  virtual Acts acts() const { return Acts::kAlways; }
+  virtual Together together() const { return Together::kHead; }
+  virtual double alpha() const { return 0; }  // logit += alpha ln weight
+  // Choices go by scores; else by position. step 0 = the prompt.
+  virtual bool scored(int64_t step) const = 0;
+  // Scores after a call's attention: slots there were, then the call's tokens (prompt: the latter alone).
+  virtual void score(At at, const Resolved& sizes, const Seen& seen, std::vector<Slot*>& slots, bool prompt) const = 0;
+  // The heads of a layer have read their prompt; may change their sizes.
+  virtual void allocate(Cache&, int /*layer*/) const {}
+  // The slots of each head of `group`, which choose together, are more tokens than the budget, in order of position. step > 0: the last
+  // has just arrived.
+  virtual void compress(Cache&, const std::vector<At>& /*group*/, int64_t /*step*/) const {}
+  // A cache that fills up is compressed like a prompt; else it starts and goes on with evict.
+  virtual bool compress_underfull() const { return true; }
+  virtual void start(Head&) const {}
+  // The last slot of each head is one too many.
+  virtual void evict(Cache&, const std::vector<At>& /*group*/, int64_t /*step*/) const {}
+};
+
+// Throws std::invalid_argument where no policy has that name.
+std::unique_ptr<Policy> make(const Asked& asked);
+
+inline int64_t share_or_count(double value, int64_t of) {
+  return value < 1 ? static_cast<int64_t>(value * static_cast<double>(of)) : static_cast<int64_t>(value);
+}
+
+}  // namespace reference
+#endif
