@@ -1,0 +1,161 @@
+// Each policy beside ZSMerge against its own double-precision reference on random configurations: who is kept at every step, states,
+// outputs and events. Arguments: none, or a policy and the seed of one configuration.
+#include <atomic>
+#include <mutex>
+#include <thread>
+
+#include "test/judge.h"
+
+namespace {
+
+using test::Config;
+using test::Options;
+using test::Random;
+
+// Smallest budget in slots that the policy takes, with its options as drawn.
+int snapkv(Random& r, Options& p, int prompt) {
+  const int windows[] = {1, 2, 4, 8, 16, 32}, kernels[] = {1, 3, 5, 5, 7};
+  const int variant = r.upto(0, 1);
+  const int window = variant ? std::min(r.of(windows), prompt - 1) : std::min(r.of(windows), prompt);
+  p.name = "snapkv";
+  p.own = {{"window", window}, {"kernel", r.of(kernels)}, {"pooling", r.upto(0, 1)}, {"variant", variant}};
+  return variant ? 1 : window + 1;
+}
+int tova(Random& r, Options& p, int) {
+  p.name = "tova";
+  p.own = {{"variant", r.one_in(3) ? 1 : 0}};
+  return 1;
+}
+int random(Random& r, Options& p, int prompt) {
+  const int recent = r.one_in(2) ? 1 : r.upto(1, std::max(1, prompt / 4));
+  p.name = "random";
+  p.own = {{"recent", recent}, {"seed", r.upto(-1000, 1000000)}};
+  return recent;
+}
+// The inner policy's least; zsmerge and evict-only as parity draws them.
+int adakv(Random& r, Options& p, int prompt) {
+  auto inner = std::make_shared<Options>();
+  int least;
+  const int which = r.upto(0, 3);
+  if (which == 0) {
+    least = snapkv(r, *inner, prompt);
+  } else if (which == 1) {
+    least = random(r, *inner, prompt);
+  } else {
+    const float decays[] = {1, 0.98f, 0.9f, 0.5f}, alphas[] = {0, 0.6f, 1};
+    inner->name = which == 2 ? "evict-only" : "zsmerge";
+    inner->recent = r.upto(1, std::max(1, prompt / 4)), inner->sink = r.one_in(3) ? r.upto(1, 4) : 0;
+    inner->residual = which == 2 ? 0 : r.upto(0, std::max(1, prompt / 8));
+    inner->decay = r.of(decays), inner->alpha = r.of(alphas), inner->underfull = r.upto(0, 1);
+    inner->init = r.upto(0, 1), inner->similarity = r.upto(0, 2), inner->score_merge = r.upto(0, 1);
+    inner->aggregate = r.one_in(4) ? 2 : 0;
+    least = static_cast<int>(inner->recent + inner->residual) + inner->sink + 1;
+  }
+  const double floors[] = {0, 0.2, 0.2, 0.5, 1};
+  p = *inner;  // what the judge looks at; the name and what is its own follow
+  p.name = "adakv";
+  p.own = {{"floor", r.one_in(3) ? r.unit() : r.of(floors)}};
+  p.of = inner;
+  return least;
+}
+
+using Draw = int (*)(Random&, Options&, int);
+
+Config config_of(Draw draw, uint64_t seed, bool small) {
+  Random r(seed);
+  Config c;
+  c.seed = seed;
+  const int groups[] = {1, 3, 4, 8}, dims[] = {4, 16, 18, 32, 64};
+  c.cache.layers = r.one_in(4) ? 2 : 1;
+  c.cache.kv_heads = r.upto(1, 3);
+  c.cache.heads = c.cache.kv_heads * (small ? r.upto(1, 3) : r.of(groups));
+  c.cache.head_dim = r.of(dims);
+  c.cache.storage = r.one_in(3) ? r.upto(1, 2) : 0;
+  const int prompt = small ? r.upto(2, 40) : r.one_in(20) ? r.upto(150, 400) : r.upto(2, 110);
+  Options& p = c.cache.policy;
+  const int least = draw(r, p, prompt);
+  const int budgets[] = {least,      least + 1,  prompt - 1, prompt,     prompt + 5,
+                         prompt / 2, prompt / 3, prompt / 5, prompt / 10};
+  p.budget = std::max(least, r.of(budgets));
+  if (r.one_in(3)) p.budget = 0.02 + 0.97 * r.unit();
+  const int chunks[] = {1, 3, 16, 64, 256};
+  p.chunk = r.of(chunks);
+  if (p.of) p.of->budget = p.budget, p.of->chunk = p.chunk;
+  try {
+    test::resolved(p, prompt);
+  } catch (const std::exception&) {
+    p.budget = std::max(least, prompt / 2);  // a share that does not fit
+    if (p.of) p.of->budget = p.budget;
+  }
+  c.calls.push_back(prompt);
+  if (r.one_in(2))
+    for (int rest = r.upto(2, small ? 10 : 60); rest > 0; rest -= p.chunk) c.calls.push_back(std::min(rest, p.chunk));
+  for (int i = small ? 8 : r.upto(64, 72); i > 0; --i) c.calls.push_back(1);
+  c.gain = r.one_in(3) ? 0 : 2 * r.unit();
+  c.clusters = r.upto(1, 6);
+  return c;
+}
+
+struct Totals {
+  int64_t decisions = 0, undecided = 0, followed = 0, given_up = 0;
+  double output = 0, element = 0, score = 0;
+};
+
+void judge(const char* name, Draw draw, uint64_t only) {
+  const int cases = only ? 1 : test::cases(2000, 500, 12);
+  const bool small = test::cases(0, 0, 1) == 1;
+  Totals all;
+  std::mutex mutex;
+  std::atomic<int> next{0};
+  const auto some = [&](int threads) {
+    try {
+      const test::Engine engine(threads);
+      for (int i = next++; i < cases; i = next++) {
+        const Config config = config_of(draw, only ? only : static_cast<uint64_t>(i) + 1, small);
+        const test::Verdict v = test::Judge(engine, config).run();
+        const std::lock_guard<std::mutex> lock(mutex);
+        std::string own;
+        for (const auto& [field, value] :
+             config.cache.policy.of ? config.cache.policy.of->own : config.cache.policy.own)
+          own += " " + field + " " + std::to_string(value);
+        test::check(v.fault.empty(), "%s%s%s: %s\n    %s", name, config.cache.policy.of ? " of " : "",
+                    config.cache.policy.of ? config.cache.policy.of->name.c_str() : "", v.fault.c_str(),
+                    (config.text() + own).c_str());
+        all.decisions += v.decisions, all.undecided += v.undecided, all.followed += v.followed;
+        all.given_up += v.given_up;
+        all.output = std::max(all.output, v.output), all.element = std::max(all.element, v.element);
+        all.score = std::max(all.score, v.score);
+      }
+    } catch (const std::exception& e) {
+      const std::lock_guard<std::mutex> lock(mutex);
+      test::check(false, "%s: %s", name, e.what());
+    }
+  };
+  std::thread second(some, 2);
+  some(1);
+  second.join();
+  std::printf(
+      "  %s: %d configurations, %lld decisions, %.4f%% within float32 rounding (%lld of them went another way), %lld "
+      "configurations judged in part; largest differences: outputs %.2g, keys and values %.2g, scores %.2g\n",
+      name, cases, static_cast<long long>(all.decisions),
+      100 * static_cast<double>(all.undecided) / static_cast<double>(std::max<int64_t>(1, all.decisions)),
+      static_cast<long long>(all.followed), static_cast<long long>(all.given_up), all.output, all.element, all.score);
+  if (only) return;
+  test::check(all.decisions > 0 && all.undecided * 100 <= all.decisions, "%s: %lld of %lld decisions are undecided",
+              name, static_cast<long long>(all.undecided), static_cast<long long>(all.decisions));
+  test::check(all.given_up * 100 <= cases, "%s: %lld configurations could not be judged to their end", name,
+              static_cast<long long>(all.given_up));
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const struct {
+    const char* name;
+    Draw draw;
+  } guests[] = {{"snapkv", snapkv}, {"tova", tova}, {"random", random}, {"adakv", adakv}};
+  for (const auto& guest : guests)
+    if (count < 2 || !std::strcmp(arguments[1], guest.name))
+      judge(guest.name, guest.draw, count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 0);
+  return test::finish("guests");
+}
