@@ -187,13 +187,15 @@ FilledCache::FilledCache(zs_engine* engine, const Case& c) : case_(c) {
                           {out_.data(), d, d}, nullptr),
          "prefill");
     zs::Layer& to = cache_->layers[static_cast<size_t>(layer)];
-    for (zs::Head& head : to.heads) {
+    for (size_t g = 0; g < to.heads.size(); ++g) {
+      zs::Head& head = to.heads[g];
+      const int32_t slots = c.by_head.empty() ? c.slots : c.by_head[g % c.by_head.size()];
       head = head.emptied();
       head.links.clear();
-      head.reserve(c.slots);
-      for (int32_t t = 0; t < c.slots; ++t)
+      head.reserve(slots);
+      for (int32_t t = 0; t < slots; ++t)
         head.append(keys.data() + t % kDifferent * d, values.data() + t % kDifferent * d, t);
-      head.counters.admitted = c.slots;
+      head.counters.admitted = slots;
     }
     to.seq_len = c.slots;
   }

@@ -53,6 +53,7 @@ struct Case {
   Shape shape;
   int32_t storage, slots, layers;
   test::Options policy;
+  std::vector<int32_t> by_head = {};  // slots of each kv head instead; cycled
 };
 
 test::Options full_policy(bool history);

@@ -135,6 +135,35 @@ describe('createCache', () => {
     assert.match(receipt.notes.join(), /a NaN or an infinity/)
   })
 
+  it('a query that is not a number gives the same on every instruction set, and the receipt names it', async () => {
+    const outputs: Float32Array[] = []
+    for (const isa of ['generic', 'best'] as const) {
+      const cache = made({ isa, policy: fullCache({ history: 'on' }) })
+      for (let layer = 0; layer < 2; layer++) {
+        const { q, k, v } = inputs(1 + layer, 20)
+        if (layer === 1) q[(3 * 20 + 13) * 8 + 5] = NaN
+        outputs.push(await cache.prefill(layer, q, k, v))
+      }
+      const row = outputs.at(-1)!.subarray((3 * 20 + 13) * 8, (3 * 20 + 14) * 8)
+      assert.ok(row.every(Number.isNaN))
+      assert.equal(outputs.at(-1)!.filter(Number.isNaN).length, 8)
+      const { ok, notes } = cache.receipt()
+      assert.equal(ok, false)
+      assert.match(notes.join(), /a query is not a number: layer 1, head 3, position 13/)
+    }
+    assert.deepEqual(outputs.slice(0, 2), outputs.slice(2))
+    const cache = made()
+    await fill(cache, 20)
+    const { q, k, v } = inputs(9, 1)
+    q[9] = Infinity
+    const out = await cache.step(0, q, k, v)
+    assert.deepEqual(
+      Array.from(out.keys()).filter((i) => Number.isNaN(out[i])),
+      [8, 9, 10, 11, 12, 13, 14, 15],
+    )
+    assert.match(cache.receipt().notes.join(), /layer 0, head 1, position 20/)
+  })
+
   it('keeps its inputs apart from the caller’s arrays', async () => {
     const [one, other] = [made(), made()]
     const a = inputs(1, 20)
