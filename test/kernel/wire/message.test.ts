@@ -208,6 +208,7 @@ describe('wire: send queue', () => {
     assert.ok(queue.full)
     let drained = false
     void queue.drained().then(() => (drained = true))
+    await new Promise((resolve) => setImmediate(resolve)) // the first goes out once the caller is done
     for (let i = 0; i < 4; i++) {
       assert.equal(drained, i === 4)
       release.shift()!()
