@@ -287,7 +287,7 @@ void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs
   Buffer statistics(2 * static_cast<int64_t>(cache.config.heads) * tokens);
   float *highest = statistics.data(), *inverse = highest + cache.config.heads * tokens;
   BadQuery bad;
-  attend_rows(cache, list, q, tokens, out, highest, inverse, call, progress, index, layer.seq_len, &bad);
+  attend_rows(cache, list, q, 0, tokens, out, {highest, inverse, tokens}, call, progress, index, layer.seq_len, &bad);
 
   // Scores of old slots and of the chunk's own tokens.
   if (scores)

@@ -105,11 +105,7 @@ std::vector<std::unique_ptr<zs_cache>> fork_policies(const zs_cache& cache, cons
     const Layer& from = cache.layers[static_cast<size_t>(index)];
     std::vector<PromptSums> sums;
     if (!wanted.empty()) {
-      const KeptQueries& kept = *from.kept;
-      const int64_t d = cache.config.head_dim, first = kept.from;  // rows are counted from the prompt's start
-      const ScoredRows rows{kept.q.data() - first * d,   kept.rows * d, d, kept.highest.data() - first,
-                            kept.inverse.data() - first, kept.rows};
-      sums = prompt_sums(*forks[0], from, rows, wanted, call, progress);
+      sums = prompt_sums(*forks[0], from, scored_rows(*from.kept, cache.config.head_dim), wanted, call, progress);
     }
     for (size_t i = 0; i < forks.size(); ++i) {
       zs_cache& made = *forks[i];

@@ -41,21 +41,21 @@ struct DecodeTask {
   float* out;            // out [group][padded]: sum of e * value
 };
 
-// Query rows of a prompt or turn: `rows` rows from `row` on, each over all chunks before first_causal and, of the chunks from there on
-// (which hold the rows' own tokens, row 0 first), the tokens up to itself. Online softmax, chunk by chunk.
+// Query rows of a prompt or turn: `rows` rows, the first of them number `row`, each over all chunks before first_causal and, of the chunks
+// from there on (which hold the rows' own tokens, row 0 first), the tokens up to itself. Online softmax, chunk by chunk.
 struct RowsTask {
   const KeyChunk* chunks;
   int32_t chunk_count, first_causal;
   int64_t row;
   int32_t rows;    // at most rows_per_unit(group)
-  const float* q;  // head g, row r at q + g * q_head + r * q_row (r counts from the first row of the prompt)
+  const float* q;  // head g, the r-th of the rows at q + g * q_head + r * q_row; so are out, highest and inverse
   int64_t q_head, q_row;
   int32_t group, d;
   float scale;
   float* out;
   int64_t out_head, out_row;
   float *highest,
-      *inverse;  // out: of head g, row r at [g * stat_stride + r]: highest logit, 1 / sum of exp; nullptr = not wanted
+      *inverse;  // out: of head g, the r-th row at [g * stat_stride + r]: highest logit, 1 / sum of exp; nullptr = not wanted
   int64_t stat_stride;
   float* scratch;                 // rows_scratch floats
   const volatile int32_t* abort;  // may be nullptr; seen between chunks, the output is then meaningless

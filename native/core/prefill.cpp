@@ -1,6 +1,5 @@
-// A prompt: causal attention over all its rows, scores from its last rows, then the first compression (spec 4). Memory O(tokens).
-#include <cmath>
-#include <cstring>
+// The parts of a prompt's work: causal attention of rows, scores from the last of them, the first compression (spec 4); core/prompt.cpp
+// puts them together.
 #include <mutex>
 
 #include "core/work.h"
@@ -34,8 +33,9 @@ int64_t row_blocks(const zs_cache& cache, int64_t tokens) {
   return round_up(tokens, unit_rows) / unit_rows;
 }
 
-void attend_rows(zs_cache& cache, const PageList& list, zs_view q, int64_t tokens, zs_view out, float* highest,
-                 float* inverse, zs_call* call, const Progress& progress, int32_t layer, int64_t first, BadQuery* bad) {
+void attend_rows(zs_cache& cache, const PageList& list, zs_view q, int64_t from, int64_t tokens, zs_view out,
+                 const RowStatistics& statistics, zs_call* call, const Progress& progress, int32_t layer, int64_t first,
+                 BadQuery* bad) {
   zs_engine& engine = *cache.engine;
   const int32_t group = cache.group(), d = cache.config.head_dim, unit_rows = rows_per_unit(group);
   const int64_t kv_heads = cache.config.kv_heads, blocks = row_blocks(cache, tokens);
@@ -48,31 +48,32 @@ void attend_rows(zs_cache& cache, const PageList& list, zs_view q, int64_t token
     RowsTask task{};
     task.chunks = list.pages.data() + list.start[static_cast<size_t>(g)];
     task.first_causal = list.first_causal[static_cast<size_t>(g)];
-    task.row = block * unit_rows;
-    task.rows = static_cast<int32_t>(tokens - task.row < unit_rows ? tokens - task.row : unit_rows);
+    const int64_t row = block * unit_rows, stride = statistics.stride;
+    task.row = from + row;
+    task.rows = static_cast<int32_t>(std::min<int64_t>(tokens - row, unit_rows));
     task.chunk_count = task.first_causal + static_cast<int32_t>((task.row + task.rows - 1) / kChunk + 1);
-    task.q = q.data + g * group * q.head_stride;
+    task.q = q.data + g * group * q.head_stride + row * q.row_stride;
     task.q_head = q.head_stride;
     task.q_row = q.row_stride;
     task.group = group;
     task.d = d;
     task.scale = cache.scale();
-    task.out = out.data + g * group * out.head_stride;
+    task.out = out.data + g * group * out.head_stride + row * out.row_stride;
     task.out_head = out.head_stride;
     task.out_row = out.row_stride;
-    task.highest = highest + g * group * tokens;
-    task.inverse = inverse + g * group * tokens;
-    task.stat_stride = tokens;
+    task.highest = statistics.highest + g * group * stride + row;
+    task.inverse = statistics.inverse + g * group * stride + row;
+    task.stat_stride = stride;
     task.scratch = engine.work.threads.data() + thread * scratch;
     task.abort = abort_flag(call);
     engine.attention->rows(task);
     for (int32_t h = 0; h < group; ++h)
-      for (int64_t r = task.row; r < task.row + task.rows; ++r) {
+      for (int32_t r = 0; r < task.rows; ++r) {
         if (is_finite(task.q + h * q.head_stride + r * q.row_stride, d)) continue;
-        task.inverse[h * tokens + r] = kNone;
+        task.inverse[h * stride + r] = kNone;
         std::fill_n(task.out + h * out.head_stride + r * out.row_stride, d, kNone);
         const int32_t head = static_cast<int32_t>(g) * group + h;
-        const int64_t position = first + r;
+        const int64_t position = first + row + r;
         const std::lock_guard<std::mutex> lock(telling);
         if (bad->position < 0 || position < bad->position || (position == bad->position && head < bad->head))
           *bad = {layer, head, position};
@@ -268,135 +269,6 @@ void finish_prompt(zs_cache& cache, int32_t index, std::vector<Layer>& layers, s
   for (Layer& layer : layers)
     for (const Head& head : layer.heads)
       if (head.compressed) layer.kept.reset();
-}
-
-namespace {
-
-std::shared_ptr<const KeptQueries> keep_queries(const zs_cache& cache, zs_view q, int64_t tokens, const float* highest,
-                                                const float* inverse) {
-  auto kept = std::make_shared<KeptQueries>();
-  const int32_t heads = cache.config.heads, d = cache.config.head_dim;
-  kept->rows = cache.config.keep_queries < tokens ? cache.config.keep_queries : tokens;
-  kept->from = tokens - kept->rows;
-  kept->q = Buffer(heads * kept->rows * d);
-  kept->highest = Buffer(heads * kept->rows);
-  kept->inverse = Buffer(heads * kept->rows);
-  for (int32_t h = 0; h < heads; ++h) {
-    for (int64_t r = 0; r < kept->rows; ++r)
-      std::memcpy(kept->q.data() + (h * kept->rows + r) * d,
-                  q.data + h * q.head_stride + (kept->from + r) * q.row_stride, sizeof(float) * static_cast<size_t>(d));
-    const size_t bytes = sizeof(float) * static_cast<size_t>(kept->rows);
-    std::memcpy(kept->highest.data() + h * kept->rows, highest + h * tokens + kept->from, bytes);
-    std::memcpy(kept->inverse.data() + h * kept->rows, inverse + h * tokens + kept->from, bytes);
-  }
-  return kept;
-}
-
-// The prompt's tokens in empty heads, without keys and values yet.
-Layer prompt_layer(const zs_cache& cache, int32_t index, int64_t tokens, int64_t share_of) {
-  const int32_t n = static_cast<int32_t>(tokens);
-  const std::vector<zs_resolved> sizes = resolved_heads(cache, index, share_of ? share_of : tokens);
-  Layer made;
-  made.seq_len = tokens;
-  made.heads.assign(sizes.size(), Head(cache.geometry(), cache.config.origins != 0));
-  for (size_t g = 0; g < sizes.size(); ++g) {
-    Head& head = made.heads[g];
-    head.sizes = sizes[g];
-    head.sizes.window = cache.needs.rows;
-    head.reserve(n);
-    head.open().resize(n);
-    for (int32_t t = 0; t < n; ++t) head.open().positions[static_cast<size_t>(t)] = t;
-    if (head.origins) head.links.assign(static_cast<size_t>(n), kLinkEnd);
-  }
-  return made;
-}
-
-}  // namespace
-
-void cache_prefill(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view v, int64_t tokens, int64_t share_of,
-                   zs_view out, zs_call* call, bool report) {
-  zs_engine& engine = *cache.engine;
-  const int32_t heads = cache.config.heads, kv_heads = cache.config.kv_heads;
-  const Needs before = cache.needs;
-  cache.needs = needs_of(*cache.policy, tokens);  // the rows that count; a failure takes them back
-  struct Undo {
-    zs_cache& cache;
-    const Needs& before;
-    bool armed = true;
-    ~Undo() {
-      if (armed) cache.needs = before;
-    }
-  } undo{cache, before};
-
-  const int64_t chunks = round_up(tokens, kChunk) / kChunk;
-  const bool last = index + 1 == cache.config.layers;
-  const int64_t finished = !cache.by_model() ? kv_heads
-                           : last            ? static_cast<int64_t>(kv_heads) * cache.config.layers
-                                             : 0;
-  const Progress progress(
-      call, report,
-      kv_heads * (chunks + row_blocks(cache, tokens)) + sum_units(cache, {cache.needs}, tokens) + finished);
-
-  Layer made = prompt_layer(cache, index, tokens, share_of);
-  check_abort(call);
-  bool all = engine.pool.run(kv_heads * chunks, call, [&](int64_t unit, int) {
-    const int64_t g = unit / chunks, from = unit % chunks * kChunk;
-    const int32_t count = static_cast<int32_t>(tokens - from < kChunk ? tokens - from : kChunk);
-    made.heads[static_cast<size_t>(g)].open().pages.write_rows(
-        k.data + g * k.head_stride + from * k.row_stride, k.row_stride,
-        v.data + g * v.head_stride + from * v.row_stride, v.row_stride, static_cast<int32_t>(from), count);
-    progress.one();
-  });
-  if (!all) check_abort(call);
-
-  // Attention, and of every row its highest logit and 1 / sum.
-  Buffer statistics(2 * static_cast<int64_t>(heads) * tokens);
-  float *highest = statistics.data(), *inverse = highest + heads * tokens;
-  PageList list;
-  list.start.push_back(0);
-  for (const Head& head : made.heads) {
-    for (int32_t c = 0; c < chunks; ++c) list.pages.push_back(head.open().chunk(c));
-    list.end_head(0);
-  }
-  BadQuery bad;
-  attend_rows(cache, list, q, tokens, out, highest, inverse, call, progress, index, 0, &bad);
-  const ScoredRows rows{q.data, q.head_stride, q.row_stride, highest, inverse, tokens};
-  const std::vector<PromptSums> sums = prompt_sums(cache, made, rows, {cache.needs}, call, progress);
-  score_prompt(cache, index, made, cache.needs.scores ? &sums[0] : nullptr, call);
-  if (cache.config.keep_queries > 0) made.kept = keep_queries(cache, q, tokens, highest, inverse);
-  const int64_t full = layer_bytes(made);
-
-  // Choices: of this layer, or, with the last one, of all.
-  std::vector<Layer> done;
-  std::vector<std::vector<Event>> events;
-  if (cache.by_model()) {
-    if (last) done.assign(cache.layers.begin(), cache.layers.end() - 1);
-    if (last) done.push_back(std::move(made));
-  } else {
-    done.push_back(std::move(made));
-  }
-  const int32_t first = index + 1 - static_cast<int32_t>(done.size());
-  if (!done.empty()) finish_prompt(cache, first, done, events, call, progress);
-  to_tape(cache, events);
-
-  undo.armed = false;
-  if (done.empty()) cache.layers[static_cast<size_t>(index)] = std::move(made);
-  for (size_t i = 0; i < done.size(); ++i) {
-    Layer& held = cache.layers[static_cast<size_t>(first) + i];
-    held = std::move(done[i]);
-    count_bytes(cache, held);
-  }
-  Layer& held = cache.layers[static_cast<size_t>(index)];
-  if (!cache.is_resolved) {
-    cache.is_resolved = true;
-    cache.prompt = tokens;
-    cache.share_of = share_of;
-  }
-  if (cache.bad.position < 0 || (bad.position >= 0 && index < cache.bad.layer)) cache.bad = bad;
-  count_bytes(cache, held);
-  // While this layer was read its whole prompt was held.
-  const int64_t peak = cache.bytes() - held.bytes + (full > held.bytes ? full : held.bytes);
-  if (peak > cache.peak_bytes) cache.peak_bytes = peak;
 }
 
 }  // namespace zs

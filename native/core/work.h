@@ -91,6 +91,12 @@ void to_tape(zs_cache& cache, const std::vector<std::vector<Event>>& events);
 int64_t layer_bytes(const Layer& layer);
 void count_bytes(zs_cache& cache, Layer& layer);
 
+// Of every row and head, at [head * stride + row], its highest logit and 1 / sum of exp.
+struct RowStatistics {
+  float *highest, *inverse;
+  int64_t stride;
+};
+
 // Rows of queries with their statistics, as attention left them.
 struct ScoredRows {
   const float* q;  // of head 0, row 0
@@ -98,6 +104,11 @@ struct ScoredRows {
   const float *highest, *inverse;  // of head 0, row 0
   int64_t stat_stride;
 };
+// The kept ones, counted from the prompt's start.
+inline ScoredRows scored_rows(const KeptQueries& kept, int64_t d) {
+  return {kept.q.data() - kept.from * d,   kept.rows * d, d, kept.highest.data() - kept.from,
+          kept.inverse.data() - kept.from, kept.rows};
+}
 
 // Chunks of slots of every kv head, head after head; each may have another number of them.
 struct PageList {
@@ -110,12 +121,13 @@ struct PageList {
   }
 };
 
-// Units of row_blocks(tokens) per kv head: the rows of a prompt or chunk over `list`, and of every row [heads][tokens] its highest logit and
-// 1 / sum of exp. A query that is not a number makes its row's output, and what comes of it, not a number, and is told in `bad`
-// (`first`: position of row 0).
+// Units of row_blocks(tokens) per kv head: rows of a prompt or chunk over `list`, with their statistics. `from`: which of the list's own
+// tokens the first row is. A query that is not a number makes its row's output, and what comes of it, not a number, and is told in `bad`
+// (`first`: position of the first row).
 int64_t row_blocks(const zs_cache& cache, int64_t tokens);
-void attend_rows(zs_cache& cache, const PageList& list, zs_view q, int64_t tokens, zs_view out, float* highest,
-                 float* inverse, zs_call* call, const Progress& progress, int32_t layer, int64_t first, BadQuery* bad);
+void attend_rows(zs_cache& cache, const PageList& list, zs_view q, int64_t from, int64_t tokens, zs_view out,
+                 const RowStatistics& statistics, zs_call* call, const Progress& progress, int32_t layer, int64_t first,
+                 BadQuery* bad);
 
 // True where all of `q` [d] is finite.
 inline bool is_finite(const float* q, int32_t d) {

@@ -21,7 +21,7 @@ std::unique_ptr<zs_model> load(zs_engine& engine, const char* path, const zs_mod
   const LayerWeights& w = model->weights.layers[0];
   model->products = std::make_unique<Products>(
       engine, *architecture, std::vector<const Matrix*>{&w.qkv, &w.attention_output, &w.gate_up, &w.down});
-  model->few = std::make_unique<Rows>(config, model->weights, kFewRows, engine.pool.threads());
+  model->few = std::make_unique<Rows>(config, model->weights, kFewRows, false, engine.pool.threads());
   for (int32_t i = 0; i < config.rope_dims / 2; ++i)
     model->frequencies.push_back(std::pow(static_cast<double>(config.rope_base), -2.0 * i / config.rope_dims));
   return model;

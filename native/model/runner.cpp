@@ -5,12 +5,13 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/prompt.h"
 #include "model/progress.h"
 
 namespace zs {
 namespace {
 
-constexpr int64_t kChunkRows = 1024;            // rows of a chunk: bounds the memory of what lies between two products
+constexpr int64_t kChunkRows = kPromptRows;     // rows of a chunk: bounds the memory of what lies between two products
 constexpr int64_t kStageRows = 16;              // rows of a unit of row-wise work
 constexpr int64_t kInPlace = int64_t{1} << 30;  // weights that one step reads in less than 50 ms
 
@@ -40,11 +41,10 @@ class Pass {
   void run() {
     start();
     for (int32_t layer = 0; layer < model_.config.layers; ++layer) {
-      for (int64_t row = 0; row < tokens_; row += r_.rows) project(layer, row, std::min(r_.rows, tokens_ - row));
-      attend(layer);
-      progress(2 * layer + 1);
-      for (int64_t row = 0; row < tokens_; row += r_.rows) feed_forward(layer, row, std::min(r_.rows, tokens_ - row));
-      progress(2 * layer + 2);
+      if (prompt_)
+        read(layer);
+      else
+        extend(layer);
     }
   }
 
@@ -62,6 +62,38 @@ class Pass {
           for (int64_t row = unit * kStageRows; row < end; ++row) f(row, thread);
         });
     if (!whole) check_abort(stop_);
+  }
+
+  // f(row, rows) for each chunk of rows, in order.
+  template <class F>
+  void each_chunk(F f) {
+    for (int64_t row = 0; row < tokens_; row += r_.rows) f(row, std::min(r_.rows, tokens_ - row));
+  }
+
+  // A prompt's rows see only those before them, so a chunk goes through the whole layer before the next one does.
+  void read(int32_t layer) {
+    Prompt prompt(cache_, layer, tokens_, forward_.share_of, stop_, false);
+    const Views views = views_of(layer);
+    each_chunk([&](int64_t row, int64_t count) {
+      project(layer, row, count, r_.qkv.data());
+      prompt.rows(views.q, views.k, views.v, count, views.out);
+      feed_forward(layer, row, count, r_.attended.data());
+      progress(layer, row + count);
+    });
+    prompt.finish();
+  }
+
+  // Tokens on a living cache attend all together.
+  void extend(int32_t layer) {
+    const LayerWeights& w = model_.weights.layers[static_cast<size_t>(layer)];
+    const Views views = views_of(layer);
+    each_chunk([&](int64_t row, int64_t count) { project(layer, row, count, r_.qkv.data() + row * w.qkv.outputs()); });
+    cache_extend(cache_, layer, views.q, views.k, views.v, tokens_, views.out, stop_);
+    progress(layer, tokens_ / 2);
+    each_chunk([&](int64_t row, int64_t count) {
+      feed_forward(layer, row, count, r_.attended.data() + row * w.attention_output.k);
+    });
+    progress(layer, tokens_);
   }
 
   void start() {
@@ -97,11 +129,10 @@ class Pass {
           [&](int64_t i, float* to) { norm_(x + i * r_.stride, weight, hidden, model_.config.norm_eps, to); });
   }
 
-  void project(int32_t layer, int64_t row, int64_t count) {
+  void project(int32_t layer, int64_t row, int64_t count, float* qkv) {
     const zs_model_config& c = model_.config;
     const LayerWeights& w = model_.weights.layers[static_cast<size_t>(layer)];
     const int64_t stride = w.qkv.outputs(), pairs = c.rope_dims / 2;
-    float* qkv = r_.qkv.data() + row * stride;
     normed(w.qkv, row, count, w.attention_norm);
     model_.products->run({&w.qkv, r_.input.data(), count, Then::kStore, qkv, stride}, stop_);
     each_row(count, [&](int64_t i, int) {  // queries and keys lie side by side
@@ -110,24 +141,21 @@ class Pass {
     });
   }
 
-  void attend(int32_t layer) {
+  struct Views {
+    zs_view q, k, v, out;
+  };
+  Views views_of(int32_t layer) {
     const zs_model_config& c = model_.config;
     const LayerWeights& w = model_.weights.layers[static_cast<size_t>(layer)];
     const auto view = [&](int64_t head) {
       return zs_view{r_.qkv.data() + head * c.head_dim, c.head_dim, w.qkv.outputs()};
     };
-    const zs_view q = view(0), k = view(c.heads), v = view(c.heads + c.kv_heads);
-    const zs_view out{r_.attended.data(), c.head_dim, w.attention_output.k};
-    if (prompt_)
-      cache_prefill(cache_, layer, q, k, v, tokens_, forward_.share_of, out, stop_);
-    else
-      cache_extend(cache_, layer, q, k, v, tokens_, out, stop_);
+    return {view(0), view(c.heads), view(c.heads + c.kv_heads), {r_.attended.data(), c.head_dim, w.attention_output.k}};
   }
 
-  void feed_forward(int32_t layer, int64_t row, int64_t count) {
+  void feed_forward(int32_t layer, int64_t row, int64_t count, const float* attended) {
     const zs_model_config& c = model_.config;
     const LayerWeights& w = model_.weights.layers[static_cast<size_t>(layer)];
-    const float* attended = r_.attended.data() + row * w.attention_output.k;
     float* hidden = r_.hidden.data() + row * r_.stride;
     const void* x = attended;  // as it is, unless it has to be rounded
     if (model_.products->rounded(count)) {
@@ -142,7 +170,9 @@ class Pass {
     model_.products->run({&w.down, r_.active.data(), count, Then::kAdd, hidden, r_.stride}, stop_);
   }
 
-  void progress(int64_t halves) { report(report_, tokens_ * halves / (2 * model_.config.layers), tokens_); }
+  void progress(int64_t layer, int64_t rows) {
+    report(report_, (layer * tokens_ + rows) / model_.config.layers, tokens_);
+  }
 
   zs_model& model_;
   zs_cache& cache_;
@@ -235,14 +265,14 @@ void check_forward(const zs_model& model, const zs_cache& cache, const zs_forwar
 
 }  // namespace
 
-Rows::Rows(const zs_model_config& config, const Weights& weights, int64_t tokens, int threads)
+Rows::Rows(const zs_model_config& config, const Weights& weights, int64_t tokens, bool prompt, int threads)
     : rows(std::min(kChunkRows, tokens)), stride(weights.layers[0].qkv.k) {
   const LayerWeights& w = weights.layers[0];
-  const int64_t all = Products::padded(tokens), chunk = Products::padded(rows);
+  const int64_t chunk = Products::padded(rows), together = prompt ? rows : tokens;
   const int64_t widest = std::max({w.qkv.k, w.attention_output.k, w.gate_up.k});
   hidden = zeros(tokens * stride);
-  qkv = Buffer(tokens * w.qkv.outputs());
-  attended = zeros(all * w.attention_output.k);
+  qkv = Buffer(together * w.qkv.outputs());
+  attended = zeros(Products::padded(together) * w.attention_output.k);
   input = zeros(chunk * widest);
   active = zeros(chunk * w.down.k);
   angles = Buffer(tokens * config.rope_dims);
@@ -267,7 +297,7 @@ void model_forward(zs_model& model, zs_cache& cache, const zs_forward& forward, 
   model.scores.need(most * model.weights.output.outputs());
   std::unique_ptr<Rows> many;
   if (forward.tokens > kFewRows)
-    many = std::make_unique<Rows>(model.config, model.weights, forward.tokens, model.engine->pool.threads());
+    many = std::make_unique<Rows>(model.config, model.weights, forward.tokens, prompt, model.engine->pool.threads());
   Rows& rows = many ? *many : *model.few;
 
   // In place nothing can fail and the step is short, so it is not stopped on the way; else a fork takes the changes.

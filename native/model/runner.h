@@ -11,15 +11,16 @@
 
 namespace zs {
 
-// Memory of one pass over `rows` tokens; zeros at first, so that what pads rows stays zero.
+// Memory of one pass over `tokens`; zeros at first, so that what pads rows stays zero. What attends together is all of them, of a prompt a
+// chunk.
 struct Rows {
-  Rows(const zs_model_config& config, const Weights& weights, int64_t rows, int threads);
+  Rows(const zs_model_config& config, const Weights& weights, int64_t tokens, bool prompt, int threads);
 
   int64_t rows;              // of a chunk of the products
   int64_t stride;            // of `hidden`
   Buffer hidden;             // [tokens][stride]: the residual stream
-  Buffer qkv;                // [tokens][qkv.outputs()]
-  Buffer attended;           // [tokens][attention_output.k]
+  Buffer qkv;                // [together][qkv.outputs()]
+  Buffer attended;           // [together][attention_output.k]
   Buffer input;              // a chunk's input of a product: float32 or bfloat16
   Buffer active;             // a chunk's activated rows: float32 or bfloat16
   Buffer angles;             // [tokens][rope_dims / 2][2]

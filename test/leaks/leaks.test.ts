@@ -55,6 +55,19 @@ describe('memory', function () {
     assert.ok(growth < 8 * bytes, `grew by ${growth / MB} MB; all that lived: ${(100 * bytes) / MB} MB`)
   })
 
+  it('a prompt of 4096 tokens takes at most 40 MB beside its caches', async () => {
+    if (process.platform !== 'linux') return leftOut('peak of resident memory: no /proc', 'run the tests on Linux')
+    await defaultModel()
+    const { peak, before, caches, ok } = await child<Record<'peak' | 'before' | 'caches', number> & { ok: boolean }>(
+      path('prompt.mjs'),
+      '4096',
+    )
+    assert.ok(ok)
+    assert.ok(caches > 10 * MB, `caches ${caches / MB} MB`)
+    const rest = peak - before - caches
+    assert.ok(rest <= 40 * MB, `${peak / MB} MB, ${rest / MB} MB of them neither there before nor caches`)
+  })
+
   it('resident is at most weights + caches + 250 MB', async () => {
     if (process.platform !== 'linux') return leftOut('peak of resident memory: no /proc', 'run the tests on Linux')
     await defaultModel()

@@ -100,7 +100,7 @@ void head_rows(const RowsTask& task, const Scratch& s, const KeyChunk& chunk, co
   const float* q[R];
   float *e[R], *out[R], rescale[R];
   for (int r = 0; r < R; ++r) {
-    q[r] = task.q + g * task.q_head + (task.row + first + r) * task.q_row;
+    q[r] = task.q + g * task.q_head + (first + r) * task.q_row;
     e[r] = s.e + r * kChunk;
     out[r] = s.out + (g * task.rows + first + r) * padded;
   }
@@ -174,11 +174,11 @@ void rows(const RowsTask& task) {
     for (int32_t r = 0; r < task.rows; ++r) {
       const int64_t i = static_cast<int64_t>(g) * task.rows + r;
       const float inverse = 1.0f / s.sum[i];
-      float* out = task.out + g * task.out_head + (task.row + r) * task.out_row;
+      float* out = task.out + g * task.out_head + r * task.out_row;
       for (int32_t x = 0; x < task.d; ++x) out[x] = s.out[i * padded + x] * inverse;
       if (!task.highest) continue;
-      task.highest[g * task.stat_stride + task.row + r] = s.highest[i];
-      task.inverse[g * task.stat_stride + task.row + r] = inverse;
+      task.highest[g * task.stat_stride + r] = s.highest[i];
+      task.inverse[g * task.stat_stride + r] = inverse;
     }
 }
 

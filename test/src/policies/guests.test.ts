@@ -258,4 +258,28 @@ describe('budgets by head', () => {
     assert.equal(counted.receipt().checks.positionsOnce, undefined)
     assert.ok(counted.bytes().byRegion.bookkeeping < full.bytes().byRegion.bookkeeping / 2)
   })
+
+  it('bookkeeping at a budget of 10%: without origins at most 5% of keys and values, with them 4 bytes a token more', async function () {
+    this.timeout(60_000)
+    const [tokens, budget, shape] = [20_000, 2000, { layers: 1, heads: 1, kvHeads: 1, headDim: 64 }]
+    const draw = draws(5)
+    const rows = () => Float32Array.from({ length: budget * shape.headDim }, () => draw(2 ** 20) / 2 ** 19 - 1)
+    const [q, k, v] = [rows(), rows(), rows()]
+    for (const storage of ['float32', 'bfloat16'] as const) {
+      const held = []
+      for (const origins of [false, true]) {
+        const policy = zsmerge({ budget, chunk: budget })
+        const cache = createCache({ ...shape, policy, storage, origins, trace: false })
+        await cache.prefill(0, q, k, v)
+        for (let seen = budget; seen < tokens; seen += budget) await cache.extend(0, q, k, v)
+        const { residual, sink, context, recent, bookkeeping } = cache.bytes().byRegion
+        held.push(bookkeeping)
+        const share = bookkeeping / (residual + sink + context + recent)
+        assert.ok(origins || share <= 0.05, `${storage}: ${share}`)
+        cache.dispose()
+      }
+      const each = (held[1] - held[0]) / tokens
+      assert.ok(each >= 4 && each < 4.5, `${storage}: ${each} bytes a token`)
+    }
+  })
 })

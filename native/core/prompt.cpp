@@ -1,0 +1,170 @@
+// A prompt in one layer: causal attention over its rows as they come, then scores from the last of them and the first compression (spec
+// 4). Memory O(tokens): keys, values and bookkeeping of all, queries of the last.
+#include "core/prompt.h"
+
+#include <cstring>
+#include <utility>
+
+namespace zs {
+namespace {
+
+// The prompt's tokens in empty heads, without keys and values yet.
+Layer prompt_layer(const zs_cache& cache, int32_t index, int64_t tokens, int64_t share_of) {
+  const int32_t n = static_cast<int32_t>(tokens);
+  const std::vector<zs_resolved> sizes = resolved_heads(cache, index, share_of ? share_of : tokens);
+  Layer made;
+  made.seq_len = tokens;
+  made.heads.assign(sizes.size(), Head(cache.geometry(), cache.config.origins != 0));
+  for (size_t g = 0; g < sizes.size(); ++g) {
+    Head& head = made.heads[g];
+    head.sizes = sizes[g];
+    head.sizes.window = cache.needs.rows;
+    head.reserve(n);
+    head.open().resize(n);
+    for (int32_t t = 0; t < n; ++t) head.open().positions[static_cast<size_t>(t)] = t;
+    if (head.origins) head.links.assign(static_cast<size_t>(n), kLinkEnd);
+  }
+  return made;
+}
+
+int64_t work_units(const zs_cache& cache, int32_t index, int64_t tokens) {
+  const int64_t kv_heads = cache.config.kv_heads, chunks = round_up(tokens, kChunk) / kChunk;
+  const bool last = index + 1 == cache.config.layers;
+  const int64_t finished = !cache.by_model() ? kv_heads : last ? kv_heads * cache.config.layers : 0;
+  return kv_heads * (chunks + row_blocks(cache, tokens)) + sum_units(cache, {cache.needs}, tokens) + finished;
+}
+
+std::shared_ptr<KeptQueries> queries_of(const zs_cache& cache, int64_t tokens, int64_t rows) {
+  auto kept = std::make_shared<KeptQueries>();
+  const int64_t heads = cache.config.heads;
+  kept->rows = std::min(rows, tokens);
+  kept->from = tokens - kept->rows;
+  kept->q = Buffer(heads * kept->rows * cache.config.head_dim);
+  kept->highest = Buffer(heads * kept->rows);
+  kept->inverse = Buffer(heads * kept->rows);
+  return kept;
+}
+
+}  // namespace
+
+Prompt::Prompt(zs_cache& cache, int32_t layer, int64_t tokens, int64_t share_of, zs_call* call, bool report)
+    : cache_(cache),
+      index_(layer),
+      tokens_(tokens),
+      share_of_(share_of),
+      call_(call),
+      undo_{cache, std::exchange(cache.needs, needs_of(*cache.policy, tokens))},  // the rows that count
+      progress_(call, report, work_units(cache, layer, tokens)),
+      made_(prompt_layer(cache, layer, tokens, share_of)) {
+  const int64_t scored = cache.needs.scores ? cache.needs.rows : 0;
+  kept_ = queries_of(cache, tokens, std::max<int64_t>(scored, cache.config.keep_queries));
+  list_.start.push_back(0);
+  for (const Head& head : made_.heads) {
+    for (int32_t c = 0; c < head.open().chunks(); ++c) list_.pages.push_back(head.open().chunk(c));
+    list_.end_head(0);
+  }
+  check_abort(call);
+}
+
+void Prompt::write(zs_view k, zs_view v, int64_t count) {
+  const int64_t chunks = round_up(count, kChunk) / kChunk;
+  const bool all = cache_.engine->pool.run(cache_.config.kv_heads * chunks, call_, [&](int64_t unit, int) {
+    const int64_t g = unit / chunks, from = unit % chunks * kChunk;
+    made_.heads[static_cast<size_t>(g)].open().pages.write_rows(
+        k.data + g * k.head_stride + from * k.row_stride, k.row_stride,
+        v.data + g * v.head_stride + from * v.row_stride, v.row_stride, static_cast<int32_t>(read_ + from),
+        static_cast<int32_t>(std::min<int64_t>(count - from, kChunk)));
+    progress_.one();
+  });
+  if (!all) check_abort(call_);
+}
+
+// Of rows [read_, read_ + count) those that are wanted later, with their statistics.
+void Prompt::keep(zs_view q, int64_t count, const RowStatistics& statistics) {
+  KeptQueries& kept = *kept_;
+  const int64_t d = cache_.config.head_dim, first = std::max<int64_t>(kept.from - read_, 0), more = count - first;
+  if (more <= 0) return;
+  for (int64_t h = 0; h < cache_.config.heads; ++h) {
+    const int64_t at = h * kept.rows + read_ + first - kept.from, from = h * statistics.stride + first;
+    for (int64_t r = 0; r < more; ++r)
+      std::copy_n(q.data + h * q.head_stride + (first + r) * q.row_stride, d, kept.q.data() + (at + r) * d);
+    std::copy_n(statistics.highest + from, more, kept.highest.data() + at);
+    std::copy_n(statistics.inverse + from, more, kept.inverse.data() + at);
+  }
+}
+
+void Prompt::rows(zs_view q, zs_view k, zs_view v, int64_t count, zs_view out) {
+  write(k, v, count);
+  const int64_t each = cache_.config.heads * count;
+  statistics_.need(2 * each);
+  const RowStatistics statistics{statistics_.data(), statistics_.data() + each, count};
+  attend_rows(cache_, list_, q, read_, count, out, statistics, call_, progress_, index_, read_, &bad_);
+  keep(q, count, statistics);
+  read_ += count;
+}
+
+// Those that the cache was asked to keep.
+std::shared_ptr<const KeptQueries> Prompt::queries_to_keep() const {
+  auto kept = queries_of(cache_, tokens_, cache_.config.keep_queries);
+  const KeptQueries& all = *kept_;
+  if (kept->rows == all.rows) return kept_;
+  const int64_t d = cache_.config.head_dim, skipped = all.rows - kept->rows;
+  for (int64_t h = 0; h < cache_.config.heads; ++h) {
+    const int64_t to = h * kept->rows, from = h * all.rows + skipped;
+    std::copy_n(all.q.data() + from * d, kept->rows * d, kept->q.data() + to * d);
+    std::copy_n(all.highest.data() + from, kept->rows, kept->highest.data() + to);
+    std::copy_n(all.inverse.data() + from, kept->rows, kept->inverse.data() + to);
+  }
+  return kept;
+}
+
+void Prompt::finish() {
+  const std::vector<PromptSums> sums =
+      prompt_sums(cache_, made_, scored_rows(*kept_, cache_.config.head_dim), {cache_.needs}, call_, progress_);
+  score_prompt(cache_, index_, made_, cache_.needs.scores ? &sums[0] : nullptr, call_);
+  if (cache_.config.keep_queries > 0) made_.kept = queries_to_keep();
+  kept_.reset();
+  const int64_t full = layer_bytes(made_);
+
+  // Choices: of this layer, or, with the last one, of all.
+  const bool last = index_ + 1 == cache_.config.layers;
+  std::vector<Layer> done;
+  std::vector<std::vector<Event>> events;
+  if (cache_.by_model()) {
+    if (last) done.assign(cache_.layers.begin(), cache_.layers.end() - 1);
+    if (last) done.push_back(std::move(made_));
+  } else {
+    done.push_back(std::move(made_));
+  }
+  const int32_t first = index_ + 1 - static_cast<int32_t>(done.size());
+  if (!done.empty()) finish_prompt(cache_, first, done, events, call_, progress_);
+  to_tape(cache_, events);
+
+  undo_.armed = false;
+  if (done.empty()) cache_.layers[static_cast<size_t>(index_)] = std::move(made_);
+  for (size_t i = 0; i < done.size(); ++i) {
+    Layer& held = cache_.layers[static_cast<size_t>(first) + i];
+    held = std::move(done[i]);
+    count_bytes(cache_, held);
+  }
+  Layer& held = cache_.layers[static_cast<size_t>(index_)];
+  if (!cache_.is_resolved) {
+    cache_.is_resolved = true;
+    cache_.prompt = tokens_;
+    cache_.share_of = share_of_;
+  }
+  if (cache_.bad.position < 0 || (bad_.position >= 0 && index_ < cache_.bad.layer)) cache_.bad = bad_;
+  count_bytes(cache_, held);
+  // While this layer was read its whole prompt was held.
+  const int64_t peak = cache_.bytes() - held.bytes + (full > held.bytes ? full : held.bytes);
+  if (peak > cache_.peak_bytes) cache_.peak_bytes = peak;
+}
+
+void cache_prefill(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view v, int64_t tokens, int64_t share_of,
+                   zs_view out, zs_call* call, bool report) {
+  Prompt prompt(cache, index, tokens, share_of, call, report);
+  prompt.rows(q, k, v, tokens, out);
+  prompt.finish();
+}
+
+}  // namespace zs

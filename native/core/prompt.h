@@ -1,0 +1,52 @@
+// A prompt in one layer, read in order as its rows come, so that whoever makes them need not hold them all: of queries only the last
+// rows stay, which scores and forks need, and keys and values go straight into the layer's pages.
+#ifndef ZSLAB_CORE_PROMPT_H
+#define ZSLAB_CORE_PROMPT_H
+
+#include <memory>
+
+#include "core/work.h"
+
+namespace zs {
+
+constexpr int64_t kPromptRows = 1024;  // rows at a time of those who stream
+static_assert(kPromptRows % kChunk == 0, "rows come in whole chunks of slots");
+
+// The caller holds engine->busy. Until `finish` is done the cache's layers are as they were; a prompt given up leaves it so.
+class Prompt {
+ public:
+  Prompt(zs_cache& cache, int32_t layer, int64_t tokens, int64_t share_of, zs_call* call, bool report);
+
+  // The next `count` rows, their number a multiple of kChunk but for the last: views of the first of them.
+  void rows(zs_view q, zs_view k, zs_view v, int64_t count, zs_view out);
+  // After the last row: scores and the first compression.
+  void finish();
+
+ private:
+  void write(zs_view k, zs_view v, int64_t count);
+  void keep(zs_view q, int64_t count, const RowStatistics& statistics);
+  std::shared_ptr<const KeptQueries> queries_to_keep() const;
+
+  zs_cache& cache_;
+  const int32_t index_;
+  const int64_t tokens_, share_of_;
+  zs_call* const call_;
+  struct Undo {  // of the cache's needs, should the prompt be given up
+    zs_cache& cache;
+    const Needs before;
+    bool armed = true;
+    ~Undo() {
+      if (armed) cache.needs = before;
+    }
+  } undo_;
+  const Progress progress_;
+  Layer made_;
+  PageList list_;
+  std::shared_ptr<KeptQueries> kept_;  // of the last rows; filled as they come
+  Buffer statistics_;                  // of the rows under way
+  int64_t read_ = 0;
+  BadQuery bad_;
+};
+
+}  // namespace zs
+#endif
