@@ -30,7 +30,7 @@ export function install(options: Options, main: string): Done {
     copy(join(shippedPackage().root, 'kernel/kernelspec'), spec)
     write(join(spec, 'kernel.json'), text)
     copy(join(shippedPackage().root, 'kernel/nbconvert/zslab'), templateIn(data))
-    copyLibrary(templateIn(data))
+    copyLibraries(templateIn(data))
     if (built) copyExtension(extensionIn(data))
   } catch (error) {
     throw new Error(`${data} cannot be written (${(error as Error).message}): choose another place with --prefix`)
@@ -102,13 +102,15 @@ function copyExtension(target: string): void {
   cpSync(builtExtension(), target, { recursive: true })
 }
 
-/** plotly.js for pages, and the line by which the template finds it; without it plots stay lines of text. */
-function copyLibrary(template: string): void {
-  const library = join(shippedPackage().root, 'dist/pages/plotly.min.js')
-  if (!existsSync(library)) return
-  write(join(template, 'plotly.min.js'), readFileSync(library))
-  const words = ['plotly.min.js', 'plotly-pages.js'].map((name) => `{{ resources.include_js("${name}") }}`)
-  write(join(template, 'plotly-library.j2'), `${words.join('\n')}\n`)
+/** What pages draw plots with, and the lines by which the template finds it; without a library its plots stay lines of text. */
+function copyLibraries(template: string): void {
+  for (const name of ['plotly', 'vega']) {
+    const library = join(shippedPackage().root, `dist/pages/${name}.min.js`)
+    if (!existsSync(library)) continue
+    write(join(template, `${name}.min.js`), readFileSync(library))
+    const words = [`${name}.min.js`, `${name}-pages.js`].map((file) => `{{ resources.include_js("${file}") }}`)
+    write(join(template, `${name}-library.j2`), `${words.join('\n')}\n`)
+  }
 }
 
 function copy(from: string, to: string): void {

@@ -1,8 +1,9 @@
 /** Builds the lab extension (kernel/labextension → dist/labextension) when something of it changed, and says nothing otherwise. */
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { bringLibraries } from './pages.mjs'
 import { output } from './python.mjs'
 
 const SOURCE = 'kernel/labextension'
@@ -18,7 +19,7 @@ export async function buildExtension(root, say) {
     return existsSync(join(target, 'package.json'))
       ? undefined // an installed package brings it ready made
       : '@jupyter/builder is not installed: run `npm ci` in the project (without --omit=dev)'
-  bringLibrary(root)
+  bringLibraries(root)
   const stamp = fingerprint(root)
   if (stampOf(target) === stamp) return undefined
   say('building the lab extension that draws figures …')
@@ -33,15 +34,6 @@ export async function buildExtension(root, say) {
     return `the lab extension does not build:\n${done.text.trim().split('\n').slice(-15).join('\n')}`
   writeFileSync(join(target, 'built.json'), JSON.stringify({ stamp }))
   return undefined
-}
-
-/** plotly.js as it is, for pages that nbconvert makes. */
-function bringLibrary(root) {
-  const [from, to] = ['node_modules/plotly.js-dist-min/plotly.min.js', 'dist/pages/plotly.min.js'].map((path) =>
-    join(root, path),
-  )
-  if (!existsSync(from) || (existsSync(to) && statSync(to).size === statSync(from).size)) return
-  cpSync(from, to)
 }
 
 function stampOf(folder) {
