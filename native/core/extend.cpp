@@ -18,22 +18,14 @@ constexpr int64_t kMostCounted = 256;  // heads whose chunks are counted down in
 
 // ---- room and scratch, before anything changes
 
-bool acts(const zs_cache& cache) { return cache.needs.acts == ZS_ACTS_ALWAYS; }
-
 // True where the next token meets a full cache that never was compressed.
 bool fills_up(const zs_cache& cache, const Layer& layer) {
-  if (!acts(cache)) return false;
+  if (!acts_always(cache)) return false;
   for (const Head& head : layer.heads)
     if (!head.compressed && head.slots() >= head.sizes.budget) return true;
   return false;
 }
 
-// Room and pages of its own for one more token; throws std::bad_alloc.
-void reserve_token(const zs_cache& cache, Head& head) {
-  head.reserve(1);
-  // Of a cache where somebody may leave any slot may be written; on a copy, pages are made as they are.
-  head.own(head.compressed && acts(cache) && !cache.needs.may_fail);
-}
 void reserve_token(const zs_cache& cache, Layer& layer) {
   for (Head& head : layer.heads) reserve_token(cache, head);
 }
@@ -92,53 +84,6 @@ StepMemory step_memory(const zs_cache& cache, const Layer& layer) {
   m.factor = m.sum + stats;
   m.partial = work.partial.data();
   return m;
-}
-
-// ---- who stays
-
-// The newest token of each of `works`, which choose together, has had its attention: it stays, or somebody leaves.
-void enter(zs_cache& cache, HeadWork* works, int32_t count) {
-  const Head& any = *works[0].head;
-  if (!acts(cache) || any.slots() <= any.sizes.budget) {
-    for (int32_t i = 0; i < count; ++i) {
-      const Head& head = *works[i].head;
-      const Segment& open = head.open();
-      const size_t last = static_cast<size_t>(open.slots() - 1);
-      works[i].note(ZS_ADMIT, open.positions[last], head.slots() - 1, -1, open.scores[last], kNone, 1, 0);
-    }
-    return;
-  }
-  const Policy* owner = nullptr;
-  const auto asks = hook(*cache.policy, &PolicyHooks::compress_underfull, &owner);
-  const bool compress = !any.compressed && (!asks || asks(*owner));
-  if (!any.compressed && !compress && hook(*cache.policy, &PolicyHooks::start))
-    for (int32_t i = 0; i < count; ++i) call_hook(&PolicyHooks::start, works[i]);
-  const float* const choice = count > 1 ? summed_scores(cache, works, count) : nullptr;
-  choose(cache, works, count);
-  for (int32_t i = 0; i < count; ++i) {
-    Head& head = *works[i].head;
-    works[i].choice = choice ? choice : head.open().scores.data();
-    call_hook(compress ? &PolicyHooks::compress : &PolicyHooks::evict, works[i]);
-    head.compressed = true;
-    if (head.slots() > head.sizes.budget) head.over_budget = true;
-  }
-}
-
-// Gives the newest token, and only it, a score of the policy's own.
-void score_newest(const zs_cache& cache, HeadWork& work) {
-  if (!cache.needs.upkeep || !hook(*work.policy, &PolicyHooks::score)) return;
-  const int32_t last = work.head->open().slots() - 1;
-  call_hook(&PolicyHooks::score, work, last, last + 1);
-}
-
-// Heads that choose together, one layer after another; `step` counted from each layer's last.
-HeadWork* together(zs_cache& cache, int32_t index, Layer* layers, int32_t count, int64_t step) {
-  cache.works.clear();
-  for (int32_t l = 0; l < count; ++l)
-    for (int32_t g = 0; g < cache.config.kv_heads; ++g)
-      cache.works.push_back(work_on(cache, layers[l].heads[static_cast<size_t>(g)], index + l, g, 0,
-                                    layers[l].step + step, &cache.notes[cache.works.size()]));
-  return cache.works.data();
 }
 
 // ---- one token
@@ -248,12 +193,6 @@ bool step(zs_cache& cache, int32_t index, Layer& layer, const StepMemory& m, zs_
   return true;
 }
 
-// Layers whose newest token waits, settled together.
-void settle_token(zs_cache& cache, int32_t index, Layer* layers, int32_t count) {
-  enter(cache, together(cache, index, layers, count, 1), count * cache.config.kv_heads);
-  for (int32_t l = 0; l < count; ++l) ++layers[l].step;
-}
-
 // ---- several tokens
 
 // Several tokens through one layer, which then wait.
@@ -309,47 +248,6 @@ void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs
   layer.kept.reset();
 }
 
-// Waiting token t becomes the newest of its head.
-void arrive(const zs_cache& cache, Head& head, const Segment& waiting, int32_t t, HeadWork& work) {
-  reserve_token(cache, head);
-  waiting.pages.read(t, work.scratch->key.data(), work.scratch->value.data());
-  head.append(work.scratch->key.data(), work.scratch->value.data(), waiting.positions[static_cast<size_t>(t)]);
-  head.open().scores[static_cast<size_t>(head.open().slots() - 1)] = waiting.scores[static_cast<size_t>(t)];
-  score_newest(cache, work);
-}
-
-// The waiting tokens enter one after another; layers are settled together.
-void settle_chunk(zs_cache& cache, int32_t index, Layer* layers, int32_t count, zs_call* call) {
-  const int32_t kv_heads = cache.config.kv_heads, n = layers[0].waiting[0].slots();
-  if (cache.needs.granularity == ZS_PER_HEAD) {
-    Layer& layer = layers[0];
-    const bool all = cache.engine->run(kv_heads, call, [&](int64_t g, int thread) {
-      const size_t i = static_cast<size_t>(g);
-      Head& head = layer.heads[i];
-      for (int32_t t = 0; t < n && !aborted(call); ++t) {
-        HeadWork work =
-            work_on(cache, head, index, static_cast<int32_t>(g), thread, layer.step + 1 + t, &cache.notes[i]);
-        arrive(cache, head, layer.waiting[i], t, work);
-        enter(cache, &work, 1);
-      }
-    });
-    if (!all) check_abort(call);
-  } else {
-    for (int32_t t = 0; t < n; ++t) {
-      check_abort(call);
-      HeadWork* works = together(cache, index, layers, count, 1 + t);
-      for (int32_t i = 0; i < count * kv_heads; ++i)
-        arrive(cache, *works[i].head, layers[i / kv_heads].waiting[static_cast<size_t>(i % kv_heads)], t, works[i]);
-      enter(cache, works, count * kv_heads);
-    }
-  }
-  check_abort(call);
-  for (int32_t l = 0; l < count; ++l) {
-    layers[l].step += n;
-    layers[l].waiting.clear();
-  }
-}
-
 int64_t most_slots(const Layer& layer, int64_t more) {
   int64_t most = 0;
   for (const Head& head : layer.heads) most = std::max<int64_t>(most, head.slots());
@@ -403,8 +301,8 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
   for (int32_t l = 0; l < count; ++l) {
     // In a layer that waits the token stands in its head already.
     for (const Head& head : held[l].heads)
-      fills =
-          fills || (acts(cache) && !head.compressed && head.slots() + (first + l < index ? 0 : 1) > head.sizes.budget);
+      fills = fills || (acts_always(cache) && !head.compressed &&
+                        head.slots() + (first + l < index ? 0 : 1) > head.sizes.budget);
   }
   if (tokens == 1 && !fills) {
     if (cache.config.trace) cache.tape.reserve(kStepEvents * static_cast<int64_t>(cache.notes.size()));

@@ -161,6 +161,18 @@ std::vector<PromptSums> prompt_sums(zs_cache& cache, const Layer& layer, const S
 // and has the policy make its own of them and share out its slots.
 void score_prompt(zs_cache& cache, int32_t index, Layer& made, const PromptSums* sums, zs_call* call);
 
+// Tokens may leave whenever the cache is full.
+inline bool acts_always(const zs_cache& cache) { return cache.needs.acts == ZS_ACTS_ALWAYS; }
+// Room and pages of its own for one more token; throws std::bad_alloc.
+void reserve_token(const zs_cache& cache, Head& head);
+// Gives the newest token, and only it, a score of the policy's own.
+void score_newest(const zs_cache& cache, HeadWork& work);
+// The newest token of each of `works`, which choose together, has had its attention: it stays, or somebody leaves.
+void enter(zs_cache& cache, HeadWork* works, int32_t count);
+// `count` layers from number `index` on, settled together: their newest tokens, or the tokens that wait, one after another.
+void settle_token(zs_cache& cache, int32_t index, Layer* layers, int32_t count);
+void settle_chunk(zs_cache& cache, int32_t index, Layer* layers, int32_t count, zs_call* call);
+
 // The end of a prompt in `layers` (one; granularity model: all of them), of which the first is number `index`: heads that hold more than
 // their budget are compressed, and who was admitted is noted in `events`, by layer and head. A unit for each head.
 void finish_prompt(zs_cache& cache, int32_t index, std::vector<Layer>& layers, std::vector<std::vector<Event>>& events,

@@ -1,0 +1,107 @@
+// Who stays: a token that has had its attention stays, or somebody leaves; heads that choose together are settled together.
+#include "core/work.h"
+
+namespace zs {
+namespace {
+
+// Heads that choose together, one layer after another; `step` counted from each layer's last.
+HeadWork* together(zs_cache& cache, int32_t index, Layer* layers, int32_t count, int64_t step) {
+  cache.works.clear();
+  for (int32_t l = 0; l < count; ++l)
+    for (int32_t g = 0; g < cache.config.kv_heads; ++g)
+      cache.works.push_back(work_on(cache, layers[l].heads[static_cast<size_t>(g)], index + l, g, 0,
+                                    layers[l].step + step, &cache.notes[cache.works.size()]));
+  return cache.works.data();
+}
+
+// Waiting token t becomes the newest of its head.
+void arrive(const zs_cache& cache, Head& head, const Segment& waiting, int32_t t, HeadWork& work) {
+  reserve_token(cache, head);
+  waiting.pages.read(t, work.scratch->key.data(), work.scratch->value.data());
+  head.append(work.scratch->key.data(), work.scratch->value.data(), waiting.positions[static_cast<size_t>(t)]);
+  head.open().scores[static_cast<size_t>(head.open().slots() - 1)] = waiting.scores[static_cast<size_t>(t)];
+  score_newest(cache, work);
+}
+
+}  // namespace
+
+void reserve_token(const zs_cache& cache, Head& head) {
+  head.reserve(1);
+  // Of a cache where somebody may leave any slot may be written; on a copy, pages are made as they are.
+  head.own(head.compressed && acts_always(cache) && !cache.needs.may_fail);
+}
+
+// The newest token of each of `works`, which choose together, has had its attention: it stays, or somebody leaves.
+void enter(zs_cache& cache, HeadWork* works, int32_t count) {
+  const Head& any = *works[0].head;
+  if (!acts_always(cache) || any.slots() <= any.sizes.budget) {
+    for (int32_t i = 0; i < count; ++i) {
+      const Head& head = *works[i].head;
+      const Segment& open = head.open();
+      const size_t last = static_cast<size_t>(open.slots() - 1);
+      works[i].note(ZS_ADMIT, open.positions[last], head.slots() - 1, -1, open.scores[last], kNone, 1, 0);
+    }
+    return;
+  }
+  const Policy* owner = nullptr;
+  const auto asks = hook(*cache.policy, &PolicyHooks::compress_underfull, &owner);
+  const bool compress = !any.compressed && (!asks || asks(*owner));
+  if (!any.compressed && !compress && hook(*cache.policy, &PolicyHooks::start))
+    for (int32_t i = 0; i < count; ++i) call_hook(&PolicyHooks::start, works[i]);
+  const float* const choice = count > 1 ? summed_scores(cache, works, count) : nullptr;
+  choose(cache, works, count);
+  for (int32_t i = 0; i < count; ++i) {
+    Head& head = *works[i].head;
+    works[i].choice = choice ? choice : head.open().scores.data();
+    call_hook(compress ? &PolicyHooks::compress : &PolicyHooks::evict, works[i]);
+    head.compressed = true;
+    if (head.slots() > head.sizes.budget) head.over_budget = true;
+  }
+}
+
+// Gives the newest token, and only it, a score of the policy's own.
+void score_newest(const zs_cache& cache, HeadWork& work) {
+  if (!cache.needs.upkeep || !hook(*work.policy, &PolicyHooks::score)) return;
+  const int32_t last = work.head->open().slots() - 1;
+  call_hook(&PolicyHooks::score, work, last, last + 1);
+}
+
+// Layers whose newest token waits, settled together.
+void settle_token(zs_cache& cache, int32_t index, Layer* layers, int32_t count) {
+  enter(cache, together(cache, index, layers, count, 1), count * cache.config.kv_heads);
+  for (int32_t l = 0; l < count; ++l) ++layers[l].step;
+}
+
+// The waiting tokens enter one after another; layers are settled together.
+void settle_chunk(zs_cache& cache, int32_t index, Layer* layers, int32_t count, zs_call* call) {
+  const int32_t kv_heads = cache.config.kv_heads, n = layers[0].waiting[0].slots();
+  if (cache.needs.granularity == ZS_PER_HEAD) {
+    Layer& layer = layers[0];
+    const bool all = cache.engine->run(kv_heads, call, [&](int64_t g, int thread) {
+      const size_t i = static_cast<size_t>(g);
+      Head& head = layer.heads[i];
+      for (int32_t t = 0; t < n && !aborted(call); ++t) {
+        HeadWork work =
+            work_on(cache, head, index, static_cast<int32_t>(g), thread, layer.step + 1 + t, &cache.notes[i]);
+        arrive(cache, head, layer.waiting[i], t, work);
+        enter(cache, &work, 1);
+      }
+    });
+    if (!all) check_abort(call);
+  } else {
+    for (int32_t t = 0; t < n; ++t) {
+      check_abort(call);
+      HeadWork* works = together(cache, index, layers, count, 1 + t);
+      for (int32_t i = 0; i < count * kv_heads; ++i)
+        arrive(cache, *works[i].head, layers[i / kv_heads].waiting[static_cast<size_t>(i % kv_heads)], t, works[i]);
+      enter(cache, works, count * kv_heads);
+    }
+  }
+  check_abort(call);
+  for (int32_t l = 0; l < count; ++l) {
+    layers[l].step += n;
+    layers[l].waiting.clear();
+  }
+}
+
+}  // namespace zs
