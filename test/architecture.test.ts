@@ -246,6 +246,15 @@ describe('architecture', () => {
 
   it('C++ includes keep to the table', () => assert.deepEqual(breaches(includes, INCLUDES), []))
 
+  it('kernel/ takes process from the globals', () => {
+    // Importing it as a module opens stdout, which makes the pipe or terminal of whoever started the kernel non-blocking: what they
+    // write there is then cut off.
+    const wrong = all.filter(
+      (file) => /^kernel\/.*\.ts$/.test(file) && /from '(node:)?process'/.test(readFileSync(join(ROOT, file), 'utf8')),
+    )
+    assert.deepEqual(wrong, [])
+  })
+
   it('commands do not call the addon', () => {
     const callers = imports.filter(({ file, names }) => file.startsWith('src/cli/') && names.includes('native'))
     assert.deepEqual(

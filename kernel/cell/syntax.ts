@@ -5,7 +5,6 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { argv, execPath } from 'node:process'
 import { fileURLToPath } from 'node:url'
 import * as vm from 'node:vm'
 import { isEsModule, locateImport } from './resolve.js'
@@ -31,7 +30,7 @@ export function brokenAt(text: string): Broken | undefined {
 /** Of the ES module at `path` and what it imports. */
 export function brokenBelow(path: string): Broken | undefined {
   const flags = ['--experimental-vm-modules', '--no-warnings']
-  const { stderr } = spawnSync(execPath, [...flags, SELF, path], { encoding: 'utf8', timeout: LIMIT_MS })
+  const { stderr } = spawnSync(process.execPath, [...flags, SELF, path], { encoding: 'utf8', timeout: LIMIT_MS })
   return brokenAt(stderr)
 }
 
@@ -53,4 +52,4 @@ function readAll(path: string, seen = new Set<string>()): void {
   }
 }
 
-if (argv[1] === SELF && argv[2] !== undefined) readAll(argv[2])
+if (process.argv[1] === SELF && process.argv[2] !== undefined) readAll(process.argv[2])
