@@ -93,7 +93,10 @@ kernelTests('lost output', (cells) => {
   it('a comm message that is no JSON is the cell’s error, and nothing ends', async () => {
     const host = `const host = (globalThis as any)[Symbol.for('Jupyter.host')]\n`
     const { error } = await kernel.execute(`${host}host.openComm('t', { n: 2n ** 64n })`)
-    assert.match(error!.evalue as string, /comm message.* cannot be written as JSON.*18446744073709551616n is no number that JSON keeps exact/)
+    assert.match(
+      error!.evalue as string,
+      /comm message.* cannot be written as JSON.*18446744073709551616n is no number that JSON keeps exact/,
+    )
     assert.equal((await kernel.execute('1 + 1')).result!.data['text/plain'], '2')
   })
 
