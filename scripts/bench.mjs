@@ -3,12 +3,13 @@
  * all of them. What a bench compares with (bench/package.json) is installed the first time a bench/*.ts runs, never with zslab
  * itself; where it cannot be had a line says so and our own figures are printed alone. Exit status 1 if a bench failed.
  */
-import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism, loadavg } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { findOneDnn, findTool, output, pip } from './python.mjs'
+import { buildTargets, builtEngine, CMakeFailure } from './cmake.mjs'
+import { output } from './python.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const FOLDER = join(ROOT, 'build/bench')
@@ -36,7 +37,7 @@ try {
       ZSLAB_BENCH_PEERS: peers ?? '',
     })
 } catch (error) {
-  if (!(error instanceof Failure)) throw error
+  if (!(error instanceof Failure || error instanceof CMakeFailure)) throw error
   console.error(`bench: ${error.message}`)
   process.exitCode = 1
 }
@@ -50,30 +51,11 @@ function named(folder, ending) {
     .sort()
 }
 
-/** Release objects as the library's own; only the programs asked for. */
+/** With the engine as it is built for the addon; only the programs asked for. */
 async function build(programs) {
-  const inVenv = join(ROOT, '.venv/bin/cmake')
-  const works = (path) => path && spawnSync(path, ['--version']).status === 0
-  const known = () => [findTool('cmake'), existsSync(inVenv) ? inVenv : undefined].find(works)
-  const failed = known() ? undefined : await pip(ROOT, ['cmake==3.31.6'])
-  const cmake = known()
-  if (!cmake)
-    throw new Failure(`CMake is missing (${failed ?? 'the fetched one does not run'}): \`apt-get install cmake\``)
-  const oneDnn = await findOneDnn(ROOT)
-  mkdirSync(FOLDER, { recursive: true })
-  const cache = join(FOLDER, 'CMakeCache.txt')
-  // CMake refuses a folder that was configured from another place.
-  const home = existsSync(cache) && /^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m.exec(readFileSync(cache, 'utf8'))?.[1]
-  if (home && join(home, '/') !== join(ROOT, '/')) rmSync(FOLDER, { recursive: true, force: true })
-  mkdirSync(FOLDER, { recursive: true })
-  await ok('CMake', cmake, [
-    ...['-S', ROOT, '-B', FOLDER, '-DCMAKE_BUILD_TYPE=Release', '-DZSLAB_ADDON=OFF', '-DZSLAB_BENCH=ON'],
-    `-DZSLAB_ONEDNN=${oneDnn.path ?? ''}`,
-  ])
+  const settings = { ...(await builtEngine(ROOT)), ZSLAB_BENCH: 'ON' }
   const targets = programs.map((name) => `bench_${name}`)
-  await ok('the compiler', cmake, [
-    ...['--build', FOLDER, '--parallel', String(Math.min(8, availableParallelism())), '--target', ...targets],
-  ])
+  await buildTargets({ root: ROOT, folder: FOLDER, settings, targets, jobs: Math.min(8, availableParallelism()) })
 }
 
 /** undefined where the peers are there (installed now if need be); else why they are not. */

@@ -26,18 +26,24 @@ if (wrong) {
   console.error(`scripts/lint.mjs has no ${wrong}; it has --fix and ${Object.keys(CHECKS).join(', ')}`)
   process.exitCode = 2
 } else {
-  for (const [name, check] of Object.entries(CHECKS)) {
-    if (asked.length && !asked.includes(name)) continue
-    const from = Date.now()
-    const { status, text } = await check()
-    const ok = status === 0
-    console.log(`${name}: ${ok ? 'ok' : 'failed'} (${((Date.now() - from) / 1000).toFixed(0)} s)`)
-    if (ok) continue
-    process.exitCode = 1
-    const lines = text.trimEnd().split('\n')
-    console.log(lines.slice(0, SHOWN).join('\n'))
-    if (lines.length > SHOWN) console.log(`… and ${lines.length - SHOWN} more lines`)
+  const queue = Object.entries(CHECKS).filter(([name]) => !asked.length || asked.includes(name))
+  const lane = async () => {
+    for (let next; (next = queue.shift());) await told(...next)
   }
+  // Those that mend write the same files: one after another.
+  await Promise.all(fix ? [lane()] : [lane(), lane()])
+}
+
+async function told(name, check) {
+  const from = Date.now()
+  const { status, text } = await check()
+  const ok = status === 0
+  console.log(`${name}: ${ok ? 'ok' : 'failed'} (${((Date.now() - from) / 1000).toFixed(0)} s)`)
+  if (ok) return
+  process.exitCode = 1
+  const lines = text.trimEnd().split('\n')
+  console.log(lines.slice(0, SHOWN).join('\n'))
+  if (lines.length > SHOWN) console.log(`… and ${lines.length - SHOWN} more lines`)
 }
 
 function eslint() {

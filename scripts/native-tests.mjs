@@ -2,19 +2,19 @@
  * Builds and runs the native tests (native/test/*.cpp, each a program of its own). One line per program; the last line is one JSON
  * object for other scripts: { nativeTests: { passed, failed, programs, broken, bad, seconds } }, where passed and failed count checks,
  * broken lists programs that did not come to their end, bad these and those with failed checks. Exit status 1 if anything failed.
- *   (nothing)      the release build
- *   --sanitizers   the builds with address + undefined-behaviour and with thread sanitizers instead, on few cases
- *   --all          all three
+ *   (nothing)      the programs linked with the engine as it is built for the addon
+ *   --address, --thread   everything built with the address and undefined-behaviour, or with the thread sanitizer instead; few cases
  *   --full         all random cases (as ZSLAB_TEST_SCALE=full); else a sample
+ *   --jobs=N       compilers and programs at once (all CPUs, two programs)
  *   NAME …         only these programs, for instance `parity`
  * Build folders: build/native-tests/<variant>.
  */
-import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { findOneDnn, findTool, pip } from './python.mjs'
+import { buildTargets, builtEngine, CMakeFailure } from './cmake.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const VARIANTS = {
@@ -28,33 +28,24 @@ const VARIANTS = {
   },
   thread: { sanitize: 'thread', environment: { TSAN_OPTIONS: 'halt_on_error=1:second_deadlock_stack=1' } },
 }
-const JOBS = Math.max(1, Math.min(8, availableParallelism()))
+const KNOWN = ['--address', '--thread', '--full', '--jobs']
 const given = process.argv.slice(2)
+const jobs = Number(given.find((word) => word.startsWith('--jobs='))?.slice(7) ?? Math.min(8, availableParallelism()))
 const say = (line) => console.log(line)
-
-class Failure extends Error {}
 
 const total = { passed: 0, failed: 0, programs: 0, broken: [], bad: [], seconds: 0 }
 const started = Date.now()
 try {
-  const wrong = given.find((word) => word.startsWith('-') && !['--sanitizers', '--all', '--full'].includes(word))
+  const wrong = given.find((word) => word.startsWith('-') && !KNOWN.includes(word.split('=')[0]))
   if (wrong)
-    throw new Failure(
-      `scripts/native-tests.mjs has no option ${wrong}; it has --sanitizers, --all, --full and names of programs`,
-    )
+    throw new CMakeFailure(`scripts/native-tests.mjs has no option ${wrong}; it has ${KNOWN.join(', ')} and names`)
+  if (!(Number.isInteger(jobs) && jobs > 0)) throw new CMakeFailure('--jobs is no whole number above 0')
   const names = programs(given.filter((word) => !word.startsWith('-')))
-  const chosen = given.includes('--all')
-    ? ['release', 'address', 'thread']
-    : given.includes('--sanitizers')
-      ? ['address', 'thread']
-      : ['release']
-  const cmake = await findCMake()
-  for (const variant of chosen) {
-    const folder = await build(variant, cmake, names)
-    await runAll(variant, folder, names)
-  }
+  const variant = given.includes('--address') ? 'address' : given.includes('--thread') ? 'thread' : 'release'
+  const folder = await build(variant, names)
+  await runAll(variant, folder, names)
 } catch (error) {
-  if (!(error instanceof Failure)) throw error
+  if (!(error instanceof CMakeFailure)) throw error
   console.error(`native tests: ${error.message}`)
   total.programs += 1
   total.broken.push('build')
@@ -71,65 +62,30 @@ function programs(asked) {
     .map((name) => basename(name, '.cpp'))
     .sort()
   const unknown = asked.find((name) => !all.includes(name))
-  if (unknown) throw new Failure(`there is no native test ${unknown}; there are ${all.join(', ')}`)
+  if (unknown) throw new CMakeFailure(`there is no native test ${unknown}; there are ${all.join(', ')}`)
   return asked.length ? asked : all
 }
 
-async function findCMake() {
-  const inVenv = join(ROOT, '.venv/bin/cmake')
-  const works = (path) => path && spawnSync(path, ['--version']).status === 0
-  const known = [findTool('cmake'), existsSync(inVenv) ? inVenv : undefined].find(works)
-  if (known) return known
-  const failed = await pip(ROOT, ['cmake==3.31.6'])
-  if (!failed && works(inVenv)) return inVenv
-  throw new Failure(`CMake is missing (${failed ?? 'the fetched one does not run'}): \`apt-get install cmake\``)
-}
-
-/** Configures and builds one variant; returns its folder. */
-async function build(variant, cmake, names) {
+/** Builds one variant; returns its folder. */
+async function build(variant, names) {
   const folder = join(ROOT, 'build/native-tests', variant)
-  mkdirSync(folder, { recursive: true })
-  forgetOtherRoot(folder)
   const { sanitize } = VARIANTS[variant]
-  // Sanitizers see nothing inside a library built without them (and take its threads for races): they get the portable products.
-  const portable = sanitize !== '' || !['', '0', undefined].includes(process.env.ZSLAB_PORTABLE)
-  const oneDnn = portable ? {} : await findOneDnn(ROOT)
   const from = Date.now()
-  await output(
-    cmake,
-    [
-      ...['-S', ROOT, '-B', folder, '-DCMAKE_BUILD_TYPE=Release', '-DZSLAB_ADDON=OFF', '-DZSLAB_TESTS=ON'],
-      `-DZSLAB_SANITIZE=${sanitize}`,
-      `-DZSLAB_ONEDNN=${oneDnn.path ?? ''}`,
-    ],
-    'CMake could not configure the native tests',
-  )
-  const targets = names.map((name) => `test_${name}`)
-  await output(
-    cmake,
-    ['--build', folder, '--parallel', String(JOBS), '--target', ...targets],
-    'the native tests do not compile',
-  )
+  // Sanitizers see nothing inside a library built without them (and take its threads for races): they get the portable products.
+  const engine = sanitize ? { ZSLAB_BUILT: '', ZSLAB_ONEDNN: '' } : await builtEngine(ROOT)
+  const settings = { ...engine, ZSLAB_TESTS: 'ON', ZSLAB_SANITIZE: sanitize }
+  await buildTargets({ root: ROOT, folder, settings, targets: names.map((name) => `test_${name}`), jobs })
   say(`native tests, ${variant}: built in ${((Date.now() - from) / 1000).toFixed(0)} s`)
   return folder
 }
 
-/** CMake refuses a folder configured from another place (a moved checkout): its cache is removed first. */
-function forgetOtherRoot(folder) {
-  const cache = join(folder, 'CMakeCache.txt')
-  if (!existsSync(cache)) return
-  const home = /^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m.exec(readFileSync(cache, 'utf8'))?.[1]
-  if (home && join(home, '/') !== join(ROOT, '/')) rmSync(folder, { recursive: true, force: true })
-  mkdirSync(folder, { recursive: true })
-}
-
-/** As many programs at once as there are CPUs, at most two: some use several threads themselves. */
+/** At most two programs at once: some use several threads themselves. */
 async function runAll(variant, folder, names) {
   const queue = [...names]
   const worker = async () => {
     for (let name = queue.shift(); name; name = queue.shift()) await runOne(variant, folder, name)
   }
-  await Promise.all(Array.from({ length: Math.min(2, JOBS) }, worker))
+  await Promise.all(Array.from({ length: Math.min(2, jobs) }, worker))
 }
 
 async function runOne(variant, folder, name) {
@@ -179,12 +135,4 @@ function run(program, args, env) {
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (text += chunk))
     child.on('error', reject).on('close', (status, signal) => resolve({ status, signal, text }))
   })
-}
-
-async function output(program, args, failure) {
-  const { status, text } = await run(program, args, process.env)
-  if (status === 0) return
-  const lines = text.split('\n')
-  const errors = lines.filter((line) => /error|undefined reference/i.test(line)).slice(0, 15)
-  throw new Failure(`${failure}:\n${(errors.length ? errors : lines.slice(-20)).join('\n')}`)
 }

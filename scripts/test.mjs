@@ -1,7 +1,8 @@
 /**
- * `npm test`: everything that must hold. Builds what is missing, makes .venv, runs the native tests, then mocha's. At the end it
- * lists what this machine lacked to test, each with the command that adds it; the last line is `N passed, N failed`, where every
- * program of native/test is one test. Exit status 1 if anything failed.
+ * `npm test`: everything that must hold. Builds what is missing, makes .venv, and runs the native tests and mocha's, a process for
+ * each folder of test/ and some of them at once; each tells its results when it ends. At the end it lists what this machine lacked
+ * to test, each with the command that adds it; the last line is `N passed, N failed`, where every program of native/test is one
+ * test. Exit status 1 if anything failed.
  *   (nothing)      seeded samples, in minutes
  *   --full         every case (10,000 configurations, 20,000 mutants …), as ZSLAB_TEST_SCALE=full
  *   --sanitizers   the native tests also with address, undefined-behaviour and thread sanitizers
@@ -9,20 +10,22 @@
  * One file alone: `npx mocha test/src/expect.test.ts`; one native program: `node scripts/native-tests.mjs parity`.
  */
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { findTool, venv } from './python.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const KNOWN = ['--full', '--sanitizers', '--complete']
 /** What needs Jupyter as a whole; single tests that need another program say so themselves (test/left-out.ts). */
-const NEED_JUPYTER = ['test/lab/**', 'test/notebooks/**', 'test/kernel/**']
+const NEED_JUPYTER = /^test\/(lab|notebooks|kernel)\b/
+/** At once. Kernels and browsers wait a lot, and no test depends on who is first. */
+const LANES = Math.max(2, Math.min(4, availableParallelism() >> 1))
 
 const given = process.argv.slice(2)
 const folder = mkdtempSync(join(tmpdir(), 'zslab-tests-'))
-const files = { leftOut: join(folder, 'left-out'), totals: join(folder, 'totals.json') }
+const leftOutFile = join(folder, 'left-out')
 const total = { passed: 0, failed: 0 }
 const broken = []
 const started = Date.now()
@@ -33,7 +36,7 @@ if (wrong) {
   process.exitCode = 2
 } else
   try {
-    writeFileSync(files.leftOut, '')
+    writeFileSync(leftOutFile, '')
     await everything()
     summary()
   } finally {
@@ -43,49 +46,83 @@ if (wrong) {
 async function everything() {
   const env = {
     ...process.env,
-    ZSLAB_LEFT_OUT: files.leftOut,
-    ZSLAB_TOTALS: files.totals,
+    ZSLAB_LEFT_OUT: leftOutFile,
     ...(given.includes('--full') ? { ZSLAB_TEST_SCALE: 'full' } : {}),
   }
   if (!(await step('build', ['scripts/build.mjs'], env))) return
-  const ignored = []
+  const jupyter = prepareJupyter(env)
+  const queue = [
+    ...nativeVariants().map((words) => () => nativeTests(words, env)),
+    ...testFolders().map(([name, files]) => async () => {
+      // The library's own tests, taken first, need not wait for what is being installed.
+      if (name.startsWith('test/src') || (await jupyter) || !NEED_JUPYTER.test(name)) await mocha(name, files, env)
+    }),
+  ]
+  // Compilers from the front, mocha from the back.
+  const lane = async (_, i) => {
+    for (let next; (next = i % 2 ? queue.pop() : queue.shift());) await next()
+  }
+  await Promise.all([jupyter, ...Array.from({ length: LANES }, lane)])
+}
+
+/** Whether what needs Jupyter can run. */
+async function prepareJupyter(env) {
   const reason = await venv(ROOT)
-  if (reason) {
-    leaveOut(`kernel, notebooks and lab: ${reason}`, 'apt-get install python3-venv')
-    ignored.push(...NEED_JUPYTER.flatMap((pattern) => ['--ignore', pattern]))
-  } else await step('jupyter', ['scripts/jupyter.mjs', '--tests', '--quiet'], env)
-  await nativeTests(env)
-  await mocha(ignored, env)
+  if (reason) leaveOut(`kernel, notebooks and lab: ${reason}`, 'apt-get install python3-venv')
+  else await step('jupyter', ['scripts/jupyter.mjs', '--tests', '--quiet'], env)
+  return !reason
 }
 
-async function nativeTests(env) {
+function nativeVariants() {
   const names = process.env.CXX ? [process.env.CXX] : ['c++', 'g++', 'clang++']
-  if (!names.some((name) => findTool(name))) return leaveOut('native tests: no C++ compiler', 'apt-get install g++')
-  const { text } = await run(['scripts/native-tests.mjs', ...(given.includes('--sanitizers') ? ['--all'] : [])], env)
-  const line = text.split('\n').findLast((one) => one.startsWith('{"nativeTests"'))
-  const found = line === undefined ? undefined : JSON.parse(line).nativeTests
-  if (!found) return fail('native tests: no result')
-  total.passed += found.programs - found.bad.length
-  found.bad.forEach((name) => fail(`native test ${name}`))
-  console.log(`native tests: ${found.programs} programs with ${found.passed + found.failed} checks, ${found.seconds} s`)
+  if (names.some((name) => findTool(name)))
+    return [[], ...(given.includes('--sanitizers') ? [['--address'], ['--thread']] : [])]
+  leaveOut('native tests: no C++ compiler', 'apt-get install g++')
+  return []
 }
 
-async function mocha(ignored, env) {
-  const { status } = await run(
-    ['node_modules/mocha/bin/mocha.js', '--reporter', 'scripts/mocha-reporter.cjs', ...ignored, 'test/**/*.test.ts'],
-    env,
-  )
-  if (!existsSync(files.totals)) return fail('mocha ended before its last test')
-  const { passed, failed, skipped } = JSON.parse(readFileSync(files.totals, 'utf8'))
+async function nativeTests(words, env) {
+  const name = ['native tests', ...words].join(' ')
+  const jobs = Math.max(1, availableParallelism() >> 1)
+  const { text } = await run(['scripts/native-tests.mjs', `--jobs=${jobs}`, ...words], env)
+  const lines = text.trimEnd().split('\n')
+  const result = lines.find((line) => line.startsWith('{"nativeTests"'))
+  console.log(['', ...lines.filter((line) => line !== result)].join('\n'))
+  if (!result) return fail(`${name}: no result`)
+  const found = JSON.parse(result).nativeTests
+  total.passed += found.programs - found.bad.length
+  found.bad.forEach((bad) => fail(`native test ${bad}`))
+  console.log(`${name}: ${found.programs} programs with ${found.passed + found.failed} checks, ${found.seconds} s`)
+}
+
+/** [folder, its test files] for each folder of test/ that has some. */
+function testFolders() {
+  const folders = new Map()
+  for (const path of readdirSync(join(ROOT, 'test'), { recursive: true }).sort()) {
+    if (!path.endsWith('.test.ts')) continue
+    const name = dirname(join('test', path))
+    folders.set(name, [...(folders.get(name) ?? []), join('test', path)])
+  }
+  return [...folders].sort(([a], [b]) => (a < b ? -1 : 1))
+}
+
+async function mocha(name, files, env) {
+  const from = Date.now()
+  const totals = join(folder, `${name.replaceAll('/', '-')}.json`)
+  const words = ['node_modules/mocha/bin/mocha.js', '--reporter', 'scripts/mocha-reporter.cjs', ...files]
+  const { status, text } = await run(words, { ...env, ZSLAB_TOTALS: totals })
+  console.log(`\n== ${name} (${((Date.now() - from) / 1000).toFixed(0)} s)\n${text.trim()}`)
+  if (!existsSync(totals)) return fail(`mocha ended before its last test of ${name}`)
+  const { passed, failed, skipped } = JSON.parse(readFileSync(totals, 'utf8'))
   total.passed += passed
   total.failed += failed
-  if (failed) broken.push(`${failed} of mocha's tests (told above)`)
-  else if (status !== 0) fail(`mocha ended with status ${status}`)
+  if (failed) broken.push(`${failed} of mocha's tests in ${name} (told above)`)
+  else if (status !== 0) fail(`mocha ended with status ${status} in ${name}`)
   skipped.forEach((title) => leaveOut(`skipped: ${title}`, 'see the test'))
 }
 
 function summary() {
-  const leftOut = readFileSync(files.leftOut, 'utf8').split('\n').filter(Boolean)
+  const leftOut = [...new Set(readFileSync(leftOutFile, 'utf8').split('\n').filter(Boolean))]
   if (leftOut.length) console.log(`\nleft out on this machine:\n${leftOut.map((line) => `  ${line}`).join('\n')}`)
   if (given.includes('--complete')) leftOut.forEach((line) => fail(`left out: ${line}`))
   if (broken.length) console.log(`\nfailed:\n${broken.map((line) => `  ${line}`).join('\n')}`)
@@ -96,7 +133,7 @@ function summary() {
 }
 
 function leaveOut(what, command) {
-  writeFileSync(files.leftOut, `${what} — ${command}\n`, { flag: 'a' })
+  writeFileSync(leftOutFile, `${what} — ${command}\n`, { flag: 'a' })
 }
 
 function fail(what) {
@@ -106,20 +143,18 @@ function fail(what) {
 
 /** A step that is no test: counted only if it fails. */
 async function step(name, args, env) {
-  const { status } = await run(args, env)
+  const { status, text } = await run(args, env)
+  if (text) console.log(text.trimEnd())
   if (status !== 0) fail(name)
   return status === 0
 }
 
-/** Runs node with `args`, shows its output as it comes → { status, text of stdout }. */
+/** Runs node with `args` → { status, text of both streams }. */
 function run(args, env) {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
     let text = ''
-    child.stdout.on('data', (chunk) => {
-      process.stdout.write(chunk)
-      text += chunk
-    })
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (chunk) => (text += chunk))
     child.on('error', reject).on('close', (status) => resolve({ status: status ?? 1, text }))
   })
 }
