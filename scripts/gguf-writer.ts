@@ -109,6 +109,26 @@ export function encodeHeader(
   return out.add(Buffer.alloc(aligned(out.length, alignment) - out.length)).done()
 }
 
+/**
+ * The model in as many files as `sizes` has numbers, each with so many of the tensors, as llama-gguf-split writes them: the metadata
+ * in the first, what says that they belong together in each. Name them NAME-00001-of-0000N.gguf and so on.
+ */
+export function encodeParts(
+  metadata: readonly MetadataEntry[],
+  tensors: readonly TensorData[],
+  sizes: readonly number[],
+): Buffer[] {
+  let from = 0
+  return sizes.map((size, number) => {
+    const together: MetadataEntry[] = [
+      { key: 'split.no', type: 'uint16', value: number },
+      { key: 'split.count', type: 'uint16', value: sizes.length },
+      { key: 'split.tensors.count', type: 'int32', value: tensors.length },
+    ]
+    return encodeGguf(number ? together : [...metadata, ...together], tensors.slice(from, (from += size)))
+  })
+}
+
 /** The whole file. */
 export function encodeGguf(metadata: readonly MetadataEntry[], tensors: readonly TensorData[], alignment = 32): Buffer {
   const parts: Uint8Array[] = [encodeHeader(metadata, tensors, alignment)]

@@ -62,7 +62,7 @@ export async function load(nameOrPath: string, options: LoadOptions = {}): Promi
     }
     const loading = { signal, progress: (p: { done: number; total: number }) => report('loading', p.done, p.total) }
     const handle = await withCall(loading, (call) =>
-      native().modelLoad(engine.native, file.path, config, file.gguf.tensors, call),
+      native().modelLoad(engine.native, file.gguf.paths, config, file.gguf.tensors, call),
     )
     const model = new Model(file, engine, weights, handle)
     if (told.thrown.aborted) model.dispose()

@@ -8,17 +8,20 @@ namespace zs_addon {
 namespace {
 
 struct Loading {
-  std::string path;
+  std::vector<std::string> paths;
+  std::vector<const char*> path_pointers;
   zs_model_config config{};
   std::vector<std::string> names;
   std::vector<zs_tensor> tensors;
 };
 
-// (engine, path, config, [{ name, type, shape, offset, bytes }], call) -> Promise<model>
+// (engine, [path], config, [{ name, type, shape, offset, bytes, file }], call) -> Promise<model>
 Napi::Value Load(const Napi::CallbackInfo& info) {
   auto engine = Unwrap<EngineBox>(info[0]);
   auto loading = std::make_shared<Loading>();
-  loading->path = info[1].As<Napi::String>().Utf8Value();
+  Napi::Array paths = info[1].As<Napi::Array>();
+  for (uint32_t i = 0; i < paths.Length(); ++i) loading->paths.push_back(paths.Get(i).As<Napi::String>().Utf8Value());
+  for (const std::string& path : loading->paths) loading->path_pointers.push_back(path.c_str());
   Read(info[2].As<Napi::Object>(), kModelConfig, &loading->config);
   loading->config.struct_bytes = sizeof(zs_model_config);
   Napi::Array list = info[3].As<Napi::Array>();
@@ -35,6 +38,7 @@ Napi::Value Load(const Napi::CallbackInfo& info) {
     tensor.shape[1] = tensor.dims == 2 ? Whole(shape.Get(uint32_t{1}), 1, int64_t{1} << 40, "shape") : 1;
     tensor.offset = Whole(one.Get("offset"), 0, int64_t{1} << 52, "offset");
     tensor.bytes = Whole(one.Get("bytes"), 0, int64_t{1} << 52, "bytes");
+    tensor.file = static_cast<int32_t>(Whole(one.Get("file"), 0, int64_t{paths.Length()} - 1, "file"));
     loading->tensors.push_back(tensor);
   }
   auto box = std::make_shared<ModelBox>();
@@ -43,7 +47,8 @@ Napi::Value Load(const Napi::CallbackInfo& info) {
   Job* job = new Job(info.Env(), engine, info[4]);
   return job->Start(
       [box, loading](zs_call* call) {
-        return zs_model_load(box->engine->engine, loading->path.c_str(), &loading->config, loading->tensors.data(),
+        return zs_model_load(box->engine->engine, loading->path_pointers.data(),
+                             static_cast<int32_t>(loading->paths.size()), &loading->config, loading->tensors.data(),
                              static_cast<int64_t>(loading->tensors.size()), &box->model, call);
       },
       [box](Napi::Env env) {

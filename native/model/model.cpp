@@ -1,5 +1,7 @@
 // The C ABI of models.
+#include <algorithm>
 #include <cmath>
+#include <deque>
 #include <mutex>
 
 #include "core/error.h"
@@ -8,16 +10,16 @@
 namespace zs {
 namespace {
 
-std::unique_ptr<zs_model> load(zs_engine& engine, const char* path, const zs_model_config& config,
-                               const zs_tensor* tensors, int64_t count, zs_call* call) {
+std::unique_ptr<zs_model> load(zs_engine& engine, const char* const* paths, int32_t path_count,
+                               const zs_model_config& config, const zs_tensor* tensors, int64_t count, zs_call* call) {
   check_config(config);
   const Architecture* architecture = find_architecture(config.arch);
   if (!architecture)
     fail(ZS_UNSUPPORTED, "arch = %d is no architecture that this build knows: use a llama model (0)", config.arch);
-  const ModelFile file(path);
-  const Tensors checked = check_tensors(config, *architecture, file, tensors, count);
+  const std::deque<ModelFile> files(paths, paths + path_count);
+  const Tensors checked = check_tensors(config, *architecture, files, tensors, count);
   std::unique_ptr<zs_model> model(new zs_model{&engine, config, architecture, {}, nullptr, nullptr, {}, {}, {}});
-  model->weights = load_weights(engine, config, checked, file, call);
+  model->weights = load_weights(engine, config, checked, call);
   const LayerWeights& w = model->weights.layers[0];
   model->products = std::make_unique<Products>(
       engine, *architecture, std::vector<const Matrix*>{&w.qkv, &w.attention_output, &w.gate_up, &w.down});
@@ -30,13 +32,15 @@ std::unique_ptr<zs_model> load(zs_engine& engine, const char* path, const zs_mod
 }  // namespace
 }  // namespace zs
 
-zs_status zs_model_load(zs_engine* engine, const char* path, const zs_model_config* config, const zs_tensor* tensors,
-                        int64_t tensor_count, zs_model** out, zs_call* call) {
+zs_status zs_model_load(zs_engine* engine, const char* const* paths, int32_t path_count, const zs_model_config* config,
+                        const zs_tensor* tensors, int64_t tensor_count, zs_model** out, zs_call* call) {
   return zs::guard([&] {
     if (!out) zs::fail(ZS_INVALID, "zs_model_load: out is NULL, expected a place for the model");
     *out = nullptr;
-    if (!engine || !path || !config)
-      zs::fail(ZS_INVALID, "zs_model_load: %s is NULL", !engine ? "engine" : !path ? "path" : "config");
+    if (!engine || !paths || !config)
+      zs::fail(ZS_INVALID, "zs_model_load: %s is NULL", !engine ? "engine" : !paths ? "paths" : "config");
+    if (path_count < 1 || std::count(paths, paths + path_count, nullptr))
+      zs::fail(ZS_INVALID, "zs_model_load: path_count = %d, expected at least 1 and as many paths", path_count);
     if (config->struct_bytes != sizeof(zs_model_config))
       zs::fail(ZS_INVALID, "zs_model_config.struct_bytes = %d, expected %zu: compile against this version's zslab.h",
                config->struct_bytes, sizeof(zs_model_config));
@@ -44,7 +48,7 @@ zs_status zs_model_load(zs_engine* engine, const char* path, const zs_model_conf
       zs::fail(ZS_INVALID, "zs_model_load: tensor_count = %lld, expected as many tensors",
                static_cast<long long>(tensor_count));
     std::lock_guard<std::mutex> lock(engine->busy);
-    *out = zs::load(*engine, path, *config, tensors, tensor_count, call).release();
+    *out = zs::load(*engine, paths, path_count, *config, tensors, tensor_count, call).release();
   });
 }
 

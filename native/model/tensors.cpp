@@ -50,7 +50,7 @@ std::string shape_text(int32_t dims, int64_t inputs, int64_t rows) {
   return text + "]";
 }
 
-Tensor checked(const zs_tensor& given, const Expected& expected, const ModelFile& file) {
+Tensor checked(const zs_tensor& given, const Expected& expected, const std::deque<ModelFile>& files) {
   const char* name = given.name;
   const Type* type = type_of(given.type);
   if (!type)
@@ -67,7 +67,12 @@ Tensor checked(const zs_tensor& given, const Expected& expected, const ModelFile
   if (expected.inputs % type->values)
     fail(ZS_INVALID, "tensor \"%s\" has rows of %lld values, but %s comes in blocks of %lld: the file is damaged", name,
          static_cast<long long>(expected.inputs), type->name, static_cast<long long>(type->values));
-  Tensor tensor{given.type, expected.inputs, expected.rows, given.offset, expected.inputs / type->values * type->bytes};
+  if (given.file < 0 || static_cast<size_t>(given.file) >= files.size())
+    fail(ZS_INVALID, "tensor \"%s\" is said to be in file %d, expected one of the %zu given (from 0)", name, given.file,
+         files.size());
+  const ModelFile& file = files[static_cast<size_t>(given.file)];
+  Tensor tensor{&file,         given.type,   expected.inputs,
+                expected.rows, given.offset, expected.inputs / type->values * type->bytes};
   const int64_t bytes = tensor.row_bytes * tensor.rows;
   if (given.bytes != bytes)
     fail(ZS_INVALID, "tensor \"%s\" is said to have %lld bytes, but its shape %s in %s needs %lld", name,
@@ -141,8 +146,8 @@ void check_config(const zs_model_config& c) {
     fail(ZS_INVALID, "weights = %d, expected float32 (0) or bfloat16 (2)", c.weights);
 }
 
-Tensors check_tensors(const zs_model_config& config, const Architecture& architecture, const ModelFile& file,
-                      const zs_tensor* given, int64_t count) {
+Tensors check_tensors(const zs_model_config& config, const Architecture& architecture,
+                      const std::deque<ModelFile>& files, const zs_tensor* given, int64_t count) {
   Tensors found;
   found.once.resize(kParts);
   found.layers.resize(static_cast<size_t>(kParts) * static_cast<size_t>(config.layers));
@@ -167,7 +172,7 @@ Tensors check_tensors(const zs_model_config& config, const Architecture& archite
            given[i].name, architecture.name, architecture.name);
     if (it->second.place->rows)
       fail(ZS_INVALID, "the tensor \"%s\" is there twice: the file is damaged", given[i].name);
-    *it->second.place = checked(given[i], it->second, file);
+    *it->second.place = checked(given[i], it->second, files);
   }
   for (const auto& [name, one] : expected)
     if (!one.place->rows)

@@ -2,6 +2,7 @@
 #ifndef ZSLAB_MODEL_TENSORS_H
 #define ZSLAB_MODEL_TENSORS_H
 
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,7 @@ class ModelFile {
 };
 
 struct Tensor {
+  const ModelFile* file = nullptr;
   int32_t type = ZS_T_F32;
   int64_t inputs = 0, rows = 0;
   int64_t offset = 0, row_bytes = 0;
@@ -44,9 +46,10 @@ struct Tensors {
 // Errors: ZS_INVALID, ZS_UNSUPPORTED.
 void check_config(const zs_model_config& config);
 
-// Every tensor of the architecture once, with the shape that `config` says, inside the file, and no other tensor.
-Tensors check_tensors(const zs_model_config& config, const Architecture& architecture, const ModelFile& file,
-                      const zs_tensor* tensors, int64_t count);
+// Every tensor of the architecture once, with the shape that `config` says, inside its file, and no other tensor. They point
+// into `files`.
+Tensors check_tensors(const zs_model_config& config, const Architecture& architecture,
+                      const std::deque<ModelFile>& files, const zs_tensor* tensors, int64_t count);
 
 // `count` values (a whole number of blocks) of a row to float32: F32, F16, Q8_0 (32 bytes and a scale), Q4_1 (32 nibbles, a scale
 // and a least value).

@@ -94,14 +94,14 @@ void pack_tile(const float* rows, int64_t k, bool bf16, void* tile) {
 }
 
 // One matrix; tiles are the pool's units.
-void pack(zs_engine& engine, const Recipe& recipe, const ModelFile& file, zs_call* call) {
+void pack(zs_engine& engine, const Recipe& recipe, zs_call* call) {
   const Matrix& matrix = *recipe.matrix;
   int64_t widest = 0;
   for (const Tensor* part : recipe.parts) widest = std::max(widest, part->row_bytes);
   const int64_t floats = kTile * matrix.k, raw = (kTile * widest + 3) / 4;
   std::vector<Buffer> scratch;
   for (int i = 0; i < engine.pool.threads(); ++i) scratch.emplace_back(floats + raw);
-  std::atomic<bool> failed{false};
+  std::atomic<const ModelFile*> failed{nullptr};
   const bool whole = engine.pool.run(matrix.tiles, call, [&](int64_t tile, int thread) {
     if (failed.load(std::memory_order_relaxed)) return;
     float* rows = scratch[static_cast<size_t>(thread)].data();
@@ -112,8 +112,8 @@ void pack(zs_engine& engine, const Recipe& recipe, const ModelFile& file, zs_cal
       int64_t run = 1;  // rows that lie side by side in the file
       for (int64_t next; tensor && r + run < kTile; ++run)
         if (recipe.source(tile * kTile + r + run, next) != tensor || next != within + run) break;
-      if (tensor && !file.read(tensor->offset + within * tensor->row_bytes, run * tensor->row_bytes, bytes)) {
-        failed = true;
+      if (tensor && !tensor->file->read(tensor->offset + within * tensor->row_bytes, run * tensor->row_bytes, bytes)) {
+        failed = tensor->file;
         return;
       }
       for (int64_t i = 0; i < run; ++i, ++r) {
@@ -125,7 +125,7 @@ void pack(zs_engine& engine, const Recipe& recipe, const ModelFile& file, zs_cal
     }
     pack_tile(rows, matrix.k, matrix.bf16, const_cast<void*>(matrix.tile(tile)));
   });
-  if (failed) shrank(file);
+  if (failed) shrank(*failed);
   if (!whole) check_abort(call);
 }
 
@@ -142,8 +142,7 @@ void* huge_memory(int64_t bytes) {
 
 }  // namespace
 
-Weights load_weights(zs_engine& engine, const zs_model_config& config, const Tensors& tensors, const ModelFile& file,
-                     zs_call* call) {
+Weights load_weights(zs_engine& engine, const zs_model_config& config, const Tensors& tensors, zs_call* call) {
   Weights weights;
   weights.layers.resize(static_cast<size_t>(config.layers));
   const std::vector<Recipe> recipes = matrices(weights, tensors, config.tied_output);
@@ -169,12 +168,13 @@ Weights load_weights(zs_engine& engine, const zs_model_config& config, const Ten
   report(call, 0, bytes);
   for (const Recipe& recipe : recipes) {
     recipe.matrix->data = base + places[next++];
-    pack(engine, recipe, file, call);
+    pack(engine, recipe, call);
     report(call, places[next], bytes);  // there is always a norm behind the last matrix
   }
   for (const NormRecipe& one : vectors) {
     *one.place = reinterpret_cast<float*>(base + places[next++]);
     std::vector<uint8_t> raw(static_cast<size_t>(one.tensor->row_bytes));
+    const ModelFile& file = *one.tensor->file;
     if (!file.read(one.tensor->offset, one.tensor->row_bytes, raw.data())) shrank(file);
     dequantize(one.tensor->type, raw.data(), one.tensor->inputs, *one.place);
   }

@@ -42,8 +42,7 @@ struct Weights {
 };
 
 // Reads, dequantises and packs everything. Errors: ZS_IO, ZS_ABORTED; std::bad_alloc.
-Weights load_weights(zs_engine& engine, const zs_model_config& config, const Tensors& tensors, const ModelFile& file,
-                     zs_call* call);
+Weights load_weights(zs_engine& engine, const zs_model_config& config, const Tensors& tensors, zs_call* call);
 
 }  // namespace zs
 #endif

@@ -292,12 +292,13 @@ void models(const test::Engine& engine) {
   config.layers = 1, config.heads = config.kv_heads = 1, config.head_dim = 4, config.hidden = 4,
   config.feed_forward = 4, config.vocabulary = 4;
   config.context = 8, config.rope_dims = 4, config.rope_base = 10000, config.norm_eps = 1e-5f, config.tied_output = 1;
-  zs_tensor tensor{"token_embd.weight", ZS_T_F32, 2, {4, 4}, 0, 64};
+  zs_tensor tensor{"token_embd.weight", ZS_T_F32, 2, {4, 4}, 0, 64, 0};
   const auto load = [&](const char* path, const zs_model_config* c, const zs_tensor* t, int64_t n) {
-    return zs_model_load(engine.handle, path, c, t, n, &model, nullptr);
+    return zs_model_load(engine.handle, &path, 1, c, t, n, &model, nullptr);
   };
-  refused(zs_model_load(nullptr, "x", &config, &tensor, 1, &model, nullptr), ZS_INVALID, "load: no engine");
-  refused(zs_model_load(engine.handle, "x", &config, &tensor, 1, nullptr, nullptr), ZS_INVALID, "load: no place");
+  const char* x = "x";
+  refused(zs_model_load(nullptr, &x, 1, &config, &tensor, 1, &model, nullptr), ZS_INVALID, "load: no engine");
+  refused(zs_model_load(engine.handle, &x, 1, &config, &tensor, 1, nullptr, nullptr), ZS_INVALID, "load: no place");
   refused(load(nullptr, &config, &tensor, 1), ZS_INVALID, "load: no path");
   refused(load("x", nullptr, &tensor, 1), ZS_INVALID, "load: no configuration");
   refused(load("x", &config, nullptr, 1), ZS_INVALID, "load: no tensors");

@@ -209,8 +209,9 @@ void aborts() {
   call.abort = 1;
   zs_model* none = nullptr;
   zs_model_config config = tiny.config;
-  check(zs_model_load(engine.handle, tiny.path.c_str(), &config, tiny.table.data(),
-                      static_cast<int64_t>(tiny.table.size()), &none, &call) == ZS_ABORTED &&
+  const char* path = tiny.path.c_str();
+  check(zs_model_load(engine.handle, &path, 1, &config, tiny.table.data(), static_cast<int64_t>(tiny.table.size()),
+                      &none, &call) == ZS_ABORTED &&
             !none,
         "loading was not stopped");
 }

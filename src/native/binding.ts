@@ -130,9 +130,9 @@ export interface Addon {
   cacheDispose(cache: NativeCache): void
   modelLoad(
     engine: NativeEngine,
-    path: string,
+    paths: readonly string[],
     config: Record<string, number>,
-    tensors: readonly { name: string; type: number; shape: number[]; offset: number; bytes: number }[],
+    tensors: readonly { name: string; type: number; shape: number[]; offset: number; bytes: number; file: number }[],
     call?: Int32Array,
   ): Promise<NativeModel>
   modelBytes(model: NativeModel): number

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { makeBenchModel } from '../../bench/make-bench-model.js'
 import { decode, fromHalf, toHalf } from '../../scripts/quants.js'
 import { describe as describeModel } from '../../src/model/architectures.js'
-import { readGguf } from '../../src/model/gguf.js'
+import { readGguf } from '../../src/model/gguf-parts.js'
 import { ownFolder, toyPath } from '../src/model/files.js'
 
 const folder = ownFolder()

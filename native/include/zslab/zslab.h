@@ -291,8 +291,9 @@ typedef struct zs_tensor {
   int32_t type;     /* zs_tensor_type */
   int32_t dims;     /* 1 or 2 */
   int64_t shape[2]; /* GGUF order: shape[0] is the fast one (inputs), shape[1] the rows (outputs) */
-  int64_t offset;   /* bytes from the file's start */
+  int64_t offset;   /* bytes from its file's start */
   int64_t bytes;    /* must be what type and shape say, and lie within the file */
+  int32_t file;     /* which of the model's files holds it, from 0 */
 } zs_tensor;
 
 typedef struct zs_model_config {
@@ -306,8 +307,10 @@ typedef struct zs_model_config {
   int32_t weights;     /* zs_storage: ZS_F32 or ZS_BF16 */
 } zs_model_config;
 
-ZS_API zs_status zs_model_load(zs_engine* engine, const char* path, const zs_model_config* config,
-                               const zs_tensor* tensors, int64_t tensor_count, zs_model** out, zs_call* call);
+/* `paths`: the model's file, or all parts of a split one. */
+ZS_API zs_status zs_model_load(zs_engine* engine, const char* const* paths, int32_t path_count,
+                               const zs_model_config* config, const zs_tensor* tensors, int64_t tensor_count,
+                               zs_model** out, zs_call* call);
 ZS_API void zs_model_destroy(zs_model* model);
 ZS_API int64_t zs_model_bytes(const zs_model* model); /* weights as held in memory */
 

@@ -8,7 +8,8 @@ import { encodeGguf, type MetadataEntry, type TensorData } from '../../../script
 import { toyFile, toyModel } from '../../../scripts/make-toy-model.js'
 import { decode, encode, fromHalf, toHalf } from '../../../scripts/quants.js'
 import { describe as describeModel } from '../../../src/model/architectures.js'
-import { fileHash, readGguf } from '../../../src/model/gguf.js'
+import { fileHash } from '../../../src/model/file-hash.js'
+import { readGguf } from '../../../src/model/gguf-parts.js'
 import { ownFolder, toyPath, written } from './files.js'
 
 const folder = ownFolder()
@@ -293,23 +294,6 @@ describe('a GGUF file that cannot be used', () => {
       'unsupported',
       /attn_q.bias/,
     )
-  })
-
-  it('is a part of a split model, the first as well as a later one', async () => {
-    const part = (number: number) =>
-      changed((m, t) => {
-        if (number > 0) m.splice(0)
-        set(m, 'split.no', number)
-        set(m, 'split.count', 3)
-        t.splice(2)
-      })
-    for (const number of [0, 2])
-      await refused(
-        part(number),
-        'unsupported',
-        new RegExp(`is part ${number + 1} of a model that was split into 3 files`),
-        /llama-gguf-split --merge/,
-      )
   })
 
   it('has scaling that changes something, or layers that differ', async () => {

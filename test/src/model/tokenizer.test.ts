@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { byteCharacters, toyModel, toyVocabulary } from '../../../scripts/make-toy-model.js'
-import { readGguf, type GgufFile, type MetadataValue } from '../../../src/model/gguf.js'
+import type { GgufFile, MetadataValue } from '../../../src/model/gguf.js'
+import { readGguf } from '../../../src/model/gguf-parts.js'
 import { PRE_TOKENIZERS } from '../../../src/model/pre-tokenizers.js'
 import { tokenizerOf, type Tokenizer } from '../../../src/model/tokenizer.js'
 import { defaultModel } from './default-model.js'
@@ -24,7 +25,7 @@ function toyWith(changes: Record<string, MetadataValue | undefined>): GgufFile {
   for (const [key, value] of Object.entries(changes))
     if (value === undefined) delete metadata[`tokenizer.ggml.${key}`]
     else metadata[`tokenizer.ggml.${key}`] = value
-  return { path: '/a/toy.gguf', bytes: 0, version: 3, metadata, tensors: [] }
+  return { path: '/a/toy.gguf', paths: ['/a/toy.gguf'], bytes: 0, version: 3, metadata, tensors: [] }
 }
 
 /** A vocabulary of bytes and `words`, each made by merges from the left. */
