@@ -14,6 +14,8 @@ import { STORAGES, type Engine, type Storage } from './native/engine.js'
 import type { Budgets } from './budgets.js'
 import { nativeOf, type Policy } from './policies/index.js'
 import { bytesOf, receiptOf, type CacheBytes, type CacheShape, type Receipt } from './trace/receipt.js'
+import { stateText } from './show/file-texts.js'
+import { showsItself } from './show/show.js'
 
 export interface HeldOptions {
   shape: CacheShape
@@ -170,7 +172,7 @@ function unpacked(state: FullLayerState): LayerCacheState {
   const { keys, values, weights, scores, heads, seqLen } = state
   const offsets = [0]
   for (const { slots } of heads) offsets.push(offsets.at(-1)! + slots)
-  return {
+  const made: LayerCacheState = {
     keys,
     values,
     weights,
@@ -181,4 +183,5 @@ function unpacked(state: FullLayerState): LayerCacheState {
     seqLen,
     residual: heads.map(({ residual }) => residual),
   }
+  return showsItself(made, stateText)
 }

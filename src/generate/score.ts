@@ -6,6 +6,8 @@ import { resolve } from '../policies/index.js'
 import { logProb } from '../sampling.js'
 import type { Reading } from '../reading.js'
 import type { Receipt } from '../trace/receipt.js'
+import { scoreText } from '../show/file-texts.js'
+import { showsItself } from '../show/show.js'
 
 export interface ScoreOptions extends CallOptions {
   /** Tokens fed at once after the prompt part: 1 (default) compresses after every token, as generating does. */
@@ -68,7 +70,7 @@ export async function score(
   if (known.length === 0 && total > 1)
     throw new ZslabError('internal', 'no token could be scored: check the weights of the model file')
   const mean = known.reduce((sum, value) => sum + value, 0) / known.length
-  return {
+  const made: Score = {
     tokens: Array.from(ids),
     logprobs,
     perplexity: known.length ? Math.exp(-mean) : NaN,
@@ -76,6 +78,7 @@ export async function score(
     prefilled,
     receipt: reading.cache.receipt(),
   }
+  return showsItself(made, scoreText)
 }
 
 /** Tokens that an empty session reads as its prompt. Errors: 'invalid' where a policy needs it said, or for a number that does not fit. */

@@ -1,5 +1,7 @@
 /** A model's file with everything that TypeScript knows of it: shape, tokenizer, chat template, hash; the weights stay on disk. */
 import { ZslabError } from '../errors.js'
+import { showsItself } from '../show/show.js'
+import { descriptionText, fileText } from '../show/file-texts.js'
 import { describe, type ModelDescription } from './architectures.js'
 import { renderChat, type ChatOptions, type Message } from './chat.js'
 import { fileHash } from './file-hash.js'
@@ -38,11 +40,11 @@ export interface ModelFile {
 export async function openModelFile(nameOrPath: string, options: LocateOptions = {}): Promise<ModelFile> {
   const located = await locate(nameOrPath, options)
   const gguf = await readGguf(located.path)
-  const description = describe(gguf)
+  const description = showsItself(describe(gguf), descriptionText)
   const license = gguf.metadata['general.license']
   let tokenizer: Tokenizer | undefined
   let hash = located.sha256
-  return {
+  const file: ModelFile = {
     name: nameOrPath,
     path: gguf.path,
     gguf,
@@ -54,6 +56,7 @@ export async function openModelFile(nameOrPath: string, options: LocateOptions =
     chat: (messages, chatOptions) => renderChat(gguf, messages, chatOptions),
     sha256: async (hashOptions) => (hash ??= await fileHash(gguf.paths, hashOptions)),
   }
+  return showsItself(file, fileText)
 }
 
 /** Every id that the tokenizer gives must have a row in the embedding. */

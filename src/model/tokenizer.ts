@@ -8,6 +8,8 @@ import { shown, ZslabError } from '../errors.js'
 import type { GgufFile } from './gguf.js'
 import { flagOf, wholeOf, wholesOf, wordOf, wordsOf } from './metadata.js'
 import { PRE_TOKENIZERS, type PreTokenizer } from './pre-tokenizers.js'
+import { showsItself } from '../show/show.js'
+import { tokenizerText } from '../show/file-texts.js'
 
 export interface Tokenizer {
   /** Tokens, with the model's padding: ids are 0 … vocabulary − 1. */
@@ -205,6 +207,7 @@ class BytePairTokenizer implements Tokenizer {
     return this.control.has(id)
   }
 }
+showsItself(BytePairTokenizer.prototype, tokenizerText)
 
 /** Turns tokens into text as they come; see Tokenizer.stream. */
 export class TextStream {

@@ -1,6 +1,8 @@
 /** Engines: a thread pool and the kernels for this CPU, shared by everything made with the same threads and isa. */
 import { availableParallelism } from 'node:os'
 import { integer, oneOf } from '../expect.js'
+import { engineText } from '../show/file-texts.js'
+import { showsItself } from '../show/show.js'
 import { native, type NativeEngine } from './binding.js'
 
 export const ISAS = ['generic', 'avx2', 'avx512'] as const
@@ -42,7 +44,8 @@ export function engineOf(options: EngineOptions = {}): Engine {
   if (found) return found
   const addon = native()
   const made = addon.engineCreate(threads, ISAS.indexOf(isa as (typeof ISAS)[number]))
-  const engine = { native: made, info: JSON.parse(addon.engineDescribe(made)) as EngineInfo }
+  const info = JSON.parse(addon.engineDescribe(made)) as EngineInfo
+  const engine = showsItself({ native: made, info }, engineText)
   engines.set(key, new WeakRef(engine))
   return engine
 }

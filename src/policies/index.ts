@@ -1,5 +1,7 @@
 /** The list of policies. A new one is a file beside this one, a line here and one in src/index.ts. */
 import { shown, ZslabError } from '../errors.js'
+import { definitionsText, definitionText } from '../show/file-texts.js'
+import { showsItself } from '../show/show.js'
 import * as adakv from './adakv.js'
 import * as evictOnly from './evict-only.js'
 import * as fullCache from './full-cache.js'
@@ -21,16 +23,19 @@ export {
   type PolicyOptions,
 } from './policy.js'
 
-export const POLICIES: readonly PolicyDefinition[] = [
-  fullCache.definition,
-  zsmerge.definition,
-  streaming.definition,
-  evictOnly.definition,
-  snapkv.definition,
-  tova.definition,
-  random.definition,
-  adakv.definition,
-]
+export const POLICIES: readonly PolicyDefinition[] = showsItself(
+  [
+    fullCache.definition,
+    zsmerge.definition,
+    streaming.definition,
+    evictOnly.definition,
+    snapkv.definition,
+    tova.definition,
+    random.definition,
+    adakv.definition,
+  ].map((definition) => showsItself(definition, definitionText)),
+  definitionsText,
+)
 
 /** BibTeX of every method: docs/methods.bib is made of it. */
 export const bibliography = () => POLICIES.map(({ citation }) => citation).join('\n\n')

@@ -1,7 +1,7 @@
 /** The texts by which public objects show themselves: what it is, how big, and what to do next. From plain facts: it knows no class. */
 import { inspect } from 'node:util'
 
-const counted = (value: number) => value.toLocaleString('en-US')
+export const counted = (value: number) => value.toLocaleString('en-US')
 
 /** 12,345,678 → '12.3 MB' (powers of 1000). */
 export function sizeText(bytes: number): string {
@@ -10,20 +10,20 @@ export function sizeText(bytes: number): string {
   return `${(bytes / 1000 ** power).toFixed(1)} ${['', 'kB', 'MB', 'GB'][power]}`
 }
 
-interface Shape {
+export interface Shape {
   layers: number
   heads: number
   kvHeads: number
   headDim: number
 }
 
-const heads = ({ layers, heads, kvHeads, headDim }: Shape) =>
+export const headsText = ({ layers, heads, kvHeads, headDim }: Shape) =>
   `${layers} layers, ${heads} heads over ${kvHeads} kv heads of ${headDim}`
 /** Keys and values of one token in a full cache. */
 const tokenBytes = ({ layers, kvHeads, headDim }: Shape, storage: string) =>
   2 * layers * kvHeads * headDim * (storage === 'float32' ? 4 : 2)
 
-const lines = (first: string, ...rest: (string | undefined)[]) =>
+export const lines = (first: string, ...rest: (string | undefined)[]) =>
   [first, ...rest.filter((line) => line !== undefined).map((line) => `  ${line}`)].join('\n')
 
 export interface ModelFacts {
@@ -36,7 +36,7 @@ export interface ModelFacts {
 export function modelText({ name, weights, bytes, description: d }: ModelFacts): string {
   return lines(
     `Model ${name} (${d.arch}): ${counted(d.parameters)} parameters, weights ${weights}, ${sizeText(bytes)}`,
-    `${heads(d)}; vocabulary ${counted(d.vocabulary)}, context ${counted(d.context)} tokens`,
+    `${headsText(d)}; vocabulary ${counted(d.vocabulary)}, context ${counted(d.context)} tokens`,
     `a full cache takes ${counted(tokenBytes(d, weights))} bytes per token (storage ${weights})`,
     'next: model.session({ policy: zsmerge({ budget: 0.1 }) })',
   )
@@ -44,6 +44,8 @@ export function modelText({ name, weights, bytes, description: d }: ModelFacts):
 
 export interface PolicyFacts {
   name: string
+  /** Of a user's own: what is asked. */
+  native?: { choose?: unknown }
   /** The call that makes it. */
   toString(): string
 }
@@ -59,7 +61,9 @@ export function callText(name: string, given: Readonly<Record<string, unknown>>)
 export const policyText = (policy: PolicyFacts): string =>
   lines(
     `Policy ${policy.toString()}`,
-    `next: model.session({ policy }); what the options mean: npx zslab policies ${policy.name}`,
+    policy.native?.choose
+      ? 'next: model.session({ policy, trace: true }); what its options mean is yours to say'
+      : `next: model.session({ policy }); what the options mean: npx zslab policies ${policy.name}`,
   )
 
 interface Held {
@@ -112,7 +116,7 @@ export interface CacheFacts {
 export const cacheText = ({ shape, policy, storage, trace, seqLen, bytes }: CacheFacts): string =>
   lines(
     `Cache under ${policy.toString()}`,
-    `${heads(shape)}, storage ${storage}, ${counted(tokenBytes(shape, storage))} bytes per token in full; ${trace ? 'every event is kept' : 'no events are kept'}`,
+    `${headsText(shape)}, storage ${storage}, ${counted(tokenBytes(shape, storage))} bytes per token in full; ${trace ? 'every event is kept' : 'no events are kept'}`,
     `${counted(seqLen)} tokens seen; ${heldText(bytes)}`,
     `next: await cache.${seqLen ? 'step' : 'prefill'}(layer, q, k, v) for every layer; cache.state(layer), cache.receipt()`,
   )

@@ -1,12 +1,13 @@
 /** The run card: everything that a run depends on, so that it can be repeated and cited. */
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { basename } from 'node:path'
+import { basename, join } from 'node:path'
 import { projectRoot } from '../native/binding.js'
 import type { ResolvedHeads } from '../native-cache.js'
 import type { Policy } from '../policies/index.js'
 import type { Sampling } from '../sampling.js'
 import type { Reading } from '../reading.js'
+import { cardText } from '../show/file-texts.js'
+import { showsItself } from '../show/show.js'
 
 export interface PolicyCard {
   name: string
@@ -53,7 +54,7 @@ const policyCard = ({ name, mode, acts, options, of }: Policy): PolicyCard => ({
 export async function cardOf(reading: Reading, resolved: ResolvedHeads | undefined, sampling: Sampling): Promise<Card> {
   const { file, engine, weights } = reading.model
   const { seed, ...chosen } = sampling
-  return {
+  const card: Card = {
     model: {
       name: basename(file.name),
       file: basename(file.path),
@@ -74,4 +75,5 @@ export async function cardOf(reading: Reading, resolved: ResolvedHeads | undefin
     exactness:
       'the same tokens for any number of threads; another instruction set or library rounds matrix products differently (logits within 2e-3 with float32 weights)',
   }
+  return showsItself(card, cardText)
 }

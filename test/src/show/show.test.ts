@@ -1,13 +1,17 @@
 /** Every object that the library hands out shows itself: the same words in a terminal and as a cell's last line. */
 import assert from 'node:assert/strict'
 import { inspect } from 'node:util'
+import * as library from '../../../src/index.js'
 import {
   adakv,
   createCache,
+  definePolicy,
   evictOnly,
   figures,
   fullCache,
   load,
+  lowest,
+  POLICIES,
   snapkv,
   zsmerge,
   type Model,
@@ -102,6 +106,47 @@ describe('objects show themselves', function () {
     )
     cache.dispose()
     assert.equal(inspect(cache), '[Cache]')
+  })
+
+  it('what hangs on a model: file, description, tokenizer, engine', () => {
+    shows(model.file, /^Model file .*toy\.gguf: 30 tensors, 246\.2 kB/, /3 layers/, /next: file\.description/)
+    shows(model.description, /^zslab toy, a llama model of 133,440 parameters/, /hidden 64/, /next: /)
+    shows(model.tokenizer, /^Tokenizer of 319 tokens/, /texts end with <\|im_end\|> \(2\)/, /tokenizer\.encode\('…'\)/)
+    shows(model.engine, /^Engine on \d+ threads?, kernels \w+, matrix products by /, /next: /)
+  })
+
+  it('cards, scores, the state of a layer', async () => {
+    shows(
+      run.card,
+      /^Run card: toy\.gguf, 133,440 parameters/,
+      /policy zsmerge \{"budget":24,/,
+      /next: JSON\.stringify/,
+    )
+    const score = await model.session().score(TEXT)
+    shows(score, new RegExp(`^Score of ${score.tokens.length} tokens: perplexity \\d`), /next: score\.logprobs/)
+    const cache = createCache({ layers: 1, heads: 2, kvHeads: 2, headDim: 4, policy: fullCache() })
+    const rows = () => new Float32Array(5 * 2 * 4)
+    await cache.prefill(0, rows(), rows(), rows())
+    shows(cache.state(0), /^State of a layer after 5 tokens: 2 kv heads, 5 slots each/, /\[10, 4\]/, /next: rows/)
+    cache.dispose()
+  })
+
+  it('the list of policies, each of them, and a policy of your own', () => {
+    shows(POLICIES, new RegExp(`^${POLICIES.length} policies`), /zsmerge +\w/, /next: policyNamed/)
+    for (const policy of POLICIES)
+      shows(policy, new RegExp(`^Policy ${policy.name}: `), /options: /, /next: policyNamed/)
+    const own = definePolicy({
+      name: 'own',
+      evict: ({ heads }) => heads.map(({ scores, excess }) => lowest(scores, excess)),
+    })
+    shows(own(), /^Policy own\(\{ budget: 0\.2/, /yours to say/)
+  })
+
+  it('all that the library exports is a function, a class of these, or shows itself', () => {
+    for (const [name, value] of Object.entries(library))
+      assert.ok(typeof value === 'function' || name === 'figures' || inspect.custom in (value as object), name)
+    for (const one of [library.Model, library.Session, library.Run, library.Generation, library.Cache, library.Trace])
+      assert.ok(inspect.custom in one.prototype, one.name)
   })
 
   it('within others, and what cannot be told', () => {

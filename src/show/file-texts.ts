@@ -1,0 +1,147 @@
+/** The texts of what hangs on models, runs and caches: files, tokenizers, cards, scores, states, the list of policies. */
+import { counted, headsText, lines, sizeText, type Shape } from './texts.js'
+
+export interface DescriptionFacts extends Shape {
+  arch: string
+  name: string
+  hidden: number
+  feedForward: number
+  vocabulary: number
+  context: number
+  parameters: number
+}
+
+export const descriptionText = (d: DescriptionFacts): string =>
+  lines(
+    `${d.name}, a ${d.arch} model of ${counted(d.parameters)} parameters`,
+    headsText(d),
+    `hidden ${counted(d.hidden)}, feed forward ${counted(d.feedForward)}; vocabulary ${counted(d.vocabulary)}, context ${counted(d.context)} tokens`,
+    'next: description.kvHeads, description.headDim and so on are numbers',
+  )
+
+export interface FileFacts {
+  path: string
+  license: string | undefined
+  description: DescriptionFacts
+  gguf: { bytes: number; paths: readonly string[]; tensors: readonly unknown[] }
+}
+
+export const fileText = ({ path, license, description, gguf }: FileFacts): string =>
+  lines(
+    `Model file ${path}${gguf.paths.length > 1 ? ` and ${gguf.paths.length - 1} more` : ''}: ${gguf.tensors.length} tensors, ${sizeText(gguf.bytes)}, licence ${license ?? 'not said'}`,
+    headsText(description),
+    'next: file.description, file.tokenizer, await file.sha256(), file.gguf.metadata',
+  )
+
+export interface TokenizerFacts {
+  vocabulary: number
+  ends: ReadonlySet<number>
+  addBos: boolean
+  bos: number | undefined
+  token(id: number): string
+}
+
+export function tokenizerText(tokenizer: TokenizerFacts): string {
+  const named = (id: number) => `${tokenizer.token(id)} (${id})`
+  const { bos, addBos } = tokenizer
+  return lines(
+    `Tokenizer of ${counted(tokenizer.vocabulary)} tokens`,
+    `texts end with ${[...tokenizer.ends].map(named).join(', ') || 'no token'}; ${bos !== undefined && addBos ? `prompts begin with ${named(bos)}` : 'prompts begin with no token of their own'}`,
+    "next: const ids = tokenizer.encode('…'); tokenizer.decode(ids), tokenizer.token(ids[0])",
+  )
+}
+
+export interface EngineFacts {
+  info: { isa: string; threads: number; library: string; abi: number }
+}
+
+export const engineText = ({ info }: EngineFacts): string =>
+  lines(
+    `Engine on ${info.threads} ${info.threads === 1 ? 'thread' : 'threads'}, kernels ${info.isa}, matrix products by ${info.library}, ABI ${info.abi}`,
+    'next: engine.info; load(name, { threads, isa }) chooses another',
+  )
+
+interface CardPolicy {
+  name: string
+  options: object
+  of?: CardPolicy
+}
+
+export interface CardFacts {
+  model: { name: string; sha256: string; license: string | undefined; parameters: number }
+  policy: CardPolicy
+  sampling: { temperature: number }
+  seed: number
+  versions: { zslab: string; node: string; abi: number }
+  cpu: { isa: string }
+  library: string
+  threads: number
+  storage: string
+  weights: string
+}
+
+export function cardText(card: CardFacts): string {
+  const { model, versions, sampling } = card
+  const policy = ({ name, options, of }: CardPolicy): string =>
+    `${name} ${JSON.stringify(options)}${of ? ` of ${policy(of)}` : ''}`
+  const drawn = sampling.temperature ? `temperature ${sampling.temperature}, seed ${card.seed}` : 'the likeliest token'
+  return lines(
+    `Run card: ${model.name}, ${counted(model.parameters)} parameters, licence ${model.license ?? 'not said'}, SHA-256 ${model.sha256}`,
+    `policy ${policy(card.policy)}`,
+    `storage ${card.storage}, weights ${card.weights}; ${drawn}`,
+    `zslab ${versions.zslab}, Node ${versions.node}, ABI ${versions.abi}; ${card.cpu.isa}, ${card.library}, ${card.threads} threads`,
+    'next: JSON.stringify(card) keeps all of it; card.resolved, card.exactness',
+  )
+}
+
+export interface ScoreFacts {
+  tokens: ArrayLike<number>
+  perplexity: number
+  scored: number
+  prefilled: number
+  receipt: { ok: boolean }
+}
+
+export const scoreText = (score: ScoreFacts): string =>
+  lines(
+    `Score of ${counted(score.tokens.length)} tokens: perplexity ${score.perplexity.toPrecision(5)} over ${counted(score.scored)} of them`,
+    `${counted(score.prefilled)} read as the prompt before the policy acted step by step; receipt ${score.receipt.ok ? 'ok' : 'FAILED'}`,
+    'next: score.logprobs[i] (natural), score.tokens[i], score.receipt',
+  )
+
+export interface StateFacts {
+  keys: ArrayLike<number>
+  seqLen: number
+  slots: readonly number[]
+  residual: readonly number[]
+}
+
+export function stateText({ keys, seqLen, slots, residual }: StateFacts): string {
+  const all = slots.reduce((sum, count) => sum + count, 0)
+  const each = (counts: readonly number[]) => (new Set(counts).size > 1 ? `[${counts.join(', ')}]` : String(counts[0]))
+  return lines(
+    `State of a layer after ${counted(seqLen)} tokens: ${slots.length} kv heads, ${each(slots)} slots each, ${each(residual)} of them merged`,
+    `keys, values [${all}, ${all ? keys.length / all : 0}]; weights, scores [${all}]: heads one after another`,
+    'next: rows state.offsets[head] to state.offsets[head + 1] are one head; state.origins[head][slot] are positions',
+  )
+}
+
+export interface DefinitionFacts {
+  name: string
+  about: string
+  options: object
+}
+
+export const definitionText = ({ name, about, options }: DefinitionFacts): string =>
+  lines(
+    `Policy ${name}: ${about}`,
+    `options: ${Object.keys(options).join(', ')}`,
+    `next: policyNamed('${name}', { … }); npx zslab policies ${name}`,
+  )
+
+export const definitionsText = (all: readonly DefinitionFacts[]): string =>
+  lines(
+    `${all.length} policies`,
+    ...all.map(({ name, about }) => `${name.padEnd(12)} ${about}`),
+    "next: policyNamed('zsmerge', { budget: 0.1 }); npx zslab policies",
+  )
