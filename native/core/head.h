@@ -19,7 +19,7 @@ constexpr int32_t kLinkEnd = -1, kLinkDropped = -2;
 struct Head {
   std::vector<Segment> segments;  // never empty
   // By position: the next position of the same merged slot, kLinkEnd or kLinkDropped. Empty where origins are not wanted.
-  std::vector<int32_t> links;
+  Column<int32_t> links;
   bool origins = true;
   zs_resolved sizes{};
   int32_t ring = -1;         // slot that the next leaver comes from

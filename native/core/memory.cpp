@@ -133,14 +133,40 @@ Blocks& blocks() {
 
 }  // namespace
 
-std::shared_ptr<void> page_memory(int64_t bytes) {
+namespace {
+
+char* take(int64_t units) { return units > kUnits / 2 ? map_huge(units * kUnit) : blocks().take(units); }
+
+void give_back(void* p, int64_t units) noexcept {
+  if (units > kUnits / 2)
+    munmap(p, static_cast<size_t>(units * kUnit));
+  else
+    blocks().free(static_cast<char*>(p), units);
+}
+
+int64_t units_of(int64_t bytes) {
   if (bytes < 0 || bytes > INT64_MAX / 2) throw std::bad_alloc();
-  const int64_t units = bytes ? (bytes + kUnit - 1) / kUnit : 1;
-  if (units > kUnits / 2) {
-    const int64_t whole = units * kUnit;
-    return std::shared_ptr<void>(map_huge(whole), [whole](void* p) { munmap(p, static_cast<size_t>(whole)); });
-  }
-  return std::shared_ptr<void>(blocks().take(units), [units](void* p) { blocks().free(static_cast<char*>(p), units); });
+  return bytes ? (bytes + kUnit - 1) / kUnit : 1;
+}
+
+constexpr int64_t kShort = kUnit / 2;  // bytes of a column that is not worth a unit
+
+}  // namespace
+
+std::shared_ptr<void> page_memory(int64_t bytes) {
+  const int64_t units = units_of(bytes);
+  return std::shared_ptr<void>(take(units), [units](void* p) { give_back(p, units); });
+}
+
+void* column_memory(int64_t bytes) {
+  return bytes < kShort ? ::operator new(static_cast<size_t>(bytes)) : take(units_of(bytes));
+}
+
+void free_column(void* column, int64_t bytes) noexcept {
+  if (bytes < kShort)
+    ::operator delete(column);
+  else
+    give_back(column, (bytes + kUnit - 1) / kUnit);
 }
 
 }  // namespace zs
@@ -149,6 +175,8 @@ std::shared_ptr<void> page_memory(int64_t bytes) {
 
 namespace zs {
 std::shared_ptr<void> page_memory(int64_t bytes) { return std::shared_ptr<void>(aligned_bytes(bytes), Freed{}); }
+void* column_memory(int64_t bytes) { return ::operator new(static_cast<size_t>(bytes)); }
+void free_column(void* column, int64_t) noexcept { ::operator delete(column); }
 }  // namespace zs
 
 #endif

@@ -43,7 +43,7 @@ int64_t Segment::bookkeeping_bytes() const {
 }
 
 bool Segment::finite() const {
-  const auto all = [](const std::vector<float>& x, int32_t count) {
+  const auto all = [](const Column<float>& x, int32_t count) {
     for (int32_t i = 0; i < count; ++i)
       if (!std::isfinite(x[static_cast<size_t>(i)])) return false;
     return true;

@@ -2,8 +2,7 @@
 #ifndef ZSLAB_CORE_SEGMENT_H
 #define ZSLAB_CORE_SEGMENT_H
 
-#include <vector>
-
+#include "core/memory.h"
 #include "core/pages.h"
 
 namespace zs {
@@ -12,18 +11,18 @@ namespace zs {
 double natural_log(double x);
 
 template <class T>
-void grow(std::vector<T>& column, size_t size) {
+void grow(Column<T>& column, size_t size) {
   if (size > column.capacity()) column.reserve(size + size / 16 + 16);  // one step's room is asked for again and again
 }
 
 struct Segment {
-  Pages pages;                       // keys and values
-  std::vector<float> scores;         // whole tiles; zeros where none are kept
-  bool merged = false;               // slots stand for several tokens each; else for one token, whose position is kept
-  std::vector<float> weights;        // merged: tokens that a slot stands for; whole tiles
-  std::vector<float> bias;           // merged: what is added to its logit, alpha ln of the weight; whole tiles
-  std::vector<int32_t> first, last;  // merged: ends of a slot's chain of positions (Head::links)
-  std::vector<int32_t> positions;    // single
+  Pages pages;                  // keys and values
+  Column<float> scores;         // whole tiles; zeros where none are kept
+  bool merged = false;          // slots stand for several tokens each; else for one token, whose position is kept
+  Column<float> weights;        // merged: tokens that a slot stands for; whole tiles
+  Column<float> bias;           // merged: what is added to its logit, alpha ln of the weight; whole tiles
+  Column<int32_t> first, last;  // merged: ends of a slot's chain of positions (Head::links)
+  Column<int32_t> positions;    // single
 
   Segment() = default;
   explicit Segment(Geometry geometry) : pages(geometry) {}

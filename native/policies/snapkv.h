@@ -40,7 +40,7 @@ inline zs_resolved resolve(const Policy& policy, double budget, int64_t tokens) 
 
 inline void score(HeadWork& w, int32_t from, int32_t to) {
   const Parameters& p = w.own<Parameters>();
-  std::vector<float>& scores = w.head->open().scores;
+  Column<float>& scores = w.head->open().scores;
   const int32_t voted = std::max(from, to - p.window), reach = p.kernel / 2;
   std::fill(scores.begin() + from, scores.begin() + to, 0.0f);
   for (int32_t h = 0; h < w.group; ++h) {
