@@ -53,6 +53,8 @@ export interface LayerCacheState {
   seqLen: number
   /** [kvHeads] merged slots at the front; 0 until first compressed. */
   residual: number[]
+  /** [kvHeads] slots that the newest token read, of its query heads the most; 0 = all. */
+  read: number[]
 }
 
 /** Slots by region; where heads differ, the mean of all heads rounded down, and every head's own. */
@@ -182,6 +184,7 @@ function unpacked(state: FullLayerState): LayerCacheState {
     offsets,
     seqLen,
     residual: heads.map(({ residual }) => residual),
+    read: heads.map(({ read }) => read),
   }
   return showsItself(made, stateText)
 }

@@ -94,7 +94,7 @@ export class Reading {
       options.forkable === undefined || options.forkable === 'all'
         ? (options.forkable ?? false)
         : flag('forkable', options.forkable)
-    if (forkable && policy.acts !== 'never')
+    if (forkable && (policy.acts === 'prompt' || policy.acts === 'always'))
       throw new ZslabError(
         'invalid',
         `forkable: true is for the full cache; under ${policy.name} tokens are gone after the prompt: fork from a session with fullCache()`,

@@ -129,7 +129,7 @@ Napi::Value Layer(const Napi::CallbackInfo& info) {
   return Write(info.Env(), kLayerState, &state);
 }
 
-// (cache, layer) -> [{ slots, residual, ring, compressed }] of each kv head
+// (cache, layer) -> [{ slots, residual, ring, compressed, read }] of each kv head
 Napi::Array HeadsOf(Napi::Env env, const CacheBox& box, int32_t layer) {
   std::vector<zs_head_state> heads(static_cast<size_t>(box.shape.kv_heads));
   Check(env, zs_cache_heads(box.cache, layer, heads.data()));

@@ -65,11 +65,12 @@ Napi::Object Described(Napi::Env env, const Table& table) {
 #define FIELD(STRUCT, MEMBER, NAME) \
   {NAME, TypeOf<decltype(STRUCT::MEMBER)>(), static_cast<int32_t>(offsetof(STRUCT, MEMBER))}
 
-const Table kResolved = {"zs_resolved",
-                         sizeof(zs_resolved),
-                         {FIELD(zs_resolved, budget, "budget"), FIELD(zs_resolved, recent, "recent"),
-                          FIELD(zs_resolved, residual, "residual"), FIELD(zs_resolved, sink, "sink"),
-                          FIELD(zs_resolved, context, "context"), FIELD(zs_resolved, window, "window")}};
+const Table kResolved = {
+    "zs_resolved",
+    sizeof(zs_resolved),
+    {FIELD(zs_resolved, budget, "budget"), FIELD(zs_resolved, recent, "recent"),
+     FIELD(zs_resolved, residual, "residual"), FIELD(zs_resolved, sink, "sink"), FIELD(zs_resolved, context, "context"),
+     FIELD(zs_resolved, window, "window"), FIELD(zs_resolved, read, "read")}};
 
 const Table kCacheConfig = {
     "zs_cache_config",
@@ -87,7 +88,8 @@ const Table kLayerState = {"zs_layer_state",
 const Table kHeadState = {"zs_head_state",
                           sizeof(zs_head_state),
                           {FIELD(zs_head_state, slots, "slots"), FIELD(zs_head_state, residual, "residual"),
-                           FIELD(zs_head_state, ring, "ring"), FIELD(zs_head_state, compressed, "compressed")}};
+                           FIELD(zs_head_state, ring, "ring"), FIELD(zs_head_state, compressed, "compressed"),
+                           FIELD(zs_head_state, read, "read")}};
 
 const Table kReceipt = {
     "zs_receipt",

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/kernels.h"
 #include "core/policy.h"
+#include "core/reading.h"
 #include "cpu/linear.h"
 
 namespace zs {

@@ -13,9 +13,11 @@
 #include "zslab/zslab.h"
 
 namespace zs {
-struct AttentionKernels;     // core/kernels.h
-struct LinearKernels;        // cpu/linear.h
-struct Upkeep;               // core/policy.h
+struct AttentionKernels;  // core/kernels.h
+struct LinearKernels;     // cpu/linear.h
+struct Upkeep;            // core/policy.h
+struct Selection;
+struct Reader;               // core/reading.h
 const char* library_name();  // native/model: "oneDNN 3.2.0" or "portable"
 
 // Memory that attention works in, kept from call to call.
@@ -23,9 +25,11 @@ struct Workspace {
   Workspace();
   ~Workspace();
   Buffer probs, statistics, partial, threads;
-  Buffer choice;               // summed scores of several heads
-  std::vector<int64_t> start;  // of each head: its first chunk in a work list
-  std::vector<Upkeep> upkeep;  // one per thread
+  Buffer choice;                      // summed scores of several heads
+  std::vector<Reader> readers;        // of a step
+  std::vector<int64_t> start;         // of each reader: its first chunk in a work list
+  std::vector<Selection> selections;  // of each kv head
+  std::vector<Upkeep> upkeep;         // one per thread
 };
 }  // namespace zs
 

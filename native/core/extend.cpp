@@ -4,6 +4,7 @@
 #include <cmath>
 #include <mutex>
 
+#include "core/reading.h"
 #include "core/work.h"
 
 namespace zs {
@@ -42,39 +43,62 @@ void need_notes(zs_cache& cache, int64_t heads, int64_t slots) {
   if (cache.needs.granularity != ZS_PER_HEAD) cache.engine->work.choice.need(round_up(slots, kLane));
 }
 
-// A step's work list: a unit for each chunk of each head, heads one after another.
+// A step's work list: a unit for each chunk or piece that a reader reads, readers one after another.
 struct StepMemory {
-  const int64_t* start;  // [kv_heads + 1]: a head's first unit
+  const Reader* readers;
+  int64_t reader_count;
+  const int64_t* start;  // [reader_count + 1]: a reader's first unit
   int64_t units;
-  int32_t group;
   int64_t padded;
   float *e, *highest, *sum, *factor, *partial;
-  float* probs(int64_t unit) const { return e + unit * group * kChunk; }
-  int64_t stat(int64_t unit) const { return unit * group; }
-  int64_t head_of(int64_t unit, int64_t kv_heads) const {
-    const int64_t each = units / kv_heads;  // right at once where all heads are equally long
-    int64_t g = std::min(unit / each, kv_heads - 1);
-    while (start[g] > unit) --g;
-    while (start[g + 1] <= unit) ++g;
-    return g;
+  float* probs(int64_t stat) const { return e + stat * kChunk; }
+  int64_t reader_of(int64_t unit) const {
+    const int64_t each = units / reader_count;  // right at once where all are equally long
+    int64_t r = std::min(unit / each, reader_count - 1);
+    while (start[r] > unit) --r;
+    while (start[r + 1] <= unit) ++r;
+    return r;
   }
 };
 
-// May throw std::bad_alloc; for one token more than the layer holds.
+int64_t step_bytes(const zs_cache& cache, const Layer& layer) { return layer.slots() * cache.geometry().slot_bytes(); }
+
+zs_view row_of(const zs_view& view, int64_t row) {
+  return {view.data + row * view.row_stride, view.head_stride, view.row_stride};
+}
+
+bool selects(const zs_cache& cache) { return hook(*cache.policy, &PolicyHooks::select) != nullptr; }
+
+// Room for the lists of a policy that selects; throws std::bad_alloc.
+void need_selections(const zs_cache& cache, const Layer& layer) {
+  Workspace& work = cache.engine->work;
+  if (work.selections.size() < layer.heads.size()) work.selections.resize(layer.heads.size());
+  int32_t most = 0;
+  for (size_t g = 0; g < layer.heads.size(); ++g) {
+    const int32_t slots = layer.heads[g].slots() + 1;
+    auto& lists = work.selections[g].lists;
+    if (lists.size() < static_cast<size_t>(cache.group())) lists.resize(static_cast<size_t>(cache.group()));
+    for (auto& list : lists) grow(list, static_cast<size_t>(slots)), list.reserve(static_cast<size_t>(slots));
+    most = std::max(most, slots);
+  }
+  for (Upkeep& one : work.upkeep) one.selecting.need(round_up(most, kLane));
+  work.threads.need(cache.engine->pool.threads() * gather_bytes({cache.config.head_dim, ZS_F32}) / 4);
+}
+
+// For one token more than the layer holds, whoever will read what of it; may throw std::bad_alloc.
 StepMemory step_memory(const zs_cache& cache, const Layer& layer) {
   Workspace& work = cache.engine->work;
+  const bool choosy = selects(cache);
+  int64_t chunks = 0;
+  for (const Head& head : layer.heads)
+    chunks += head.chunks() - head.open().chunks() + round_up(head.open().slots() + 1, kChunk) / kChunk;
+  const int64_t readers = static_cast<int64_t>(choosy ? cache.config.heads : cache.config.kv_heads);
+  work.readers.reserve(static_cast<size_t>(readers));
+  work.start.reserve(static_cast<size_t>(readers) + 1);
+  if (choosy) need_selections(cache, layer);
   StepMemory m{};
-  work.start.assign(1, 0);
-  for (const Head& head : layer.heads) {
-    const Segment& open = head.open();
-    const int64_t own = round_up(open.slots() + 1, kChunk) / kChunk;
-    work.start.push_back(work.start.back() + head.chunks() - open.chunks() + own);
-  }
-  m.start = work.start.data();
-  m.units = work.start.back();
-  m.group = cache.group();
   m.padded = round_up(cache.config.head_dim, kLane);
-  const int64_t stats = m.units * m.group;
+  const int64_t stats = chunks * cache.group();
   work.probs.need(stats * kChunk);
   work.statistics.need(3 * stats);
   work.partial.need(stats * m.padded);
@@ -84,6 +108,49 @@ StepMemory step_memory(const zs_cache& cache, const Layer& layer) {
   m.factor = m.sum + stats;
   m.partial = work.partial.data();
   return m;
+}
+
+// Who reads what, now that the token is there; in the memory made for it.
+void list_work(zs_cache& cache, int32_t index, Layer& layer, zs_view q, StepMemory& m) {
+  Workspace& work = cache.engine->work;
+  const int32_t group = cache.group();
+  const bool choosy = selects(cache);
+  const bool told = hook(*cache.policy, &PolicyHooks::arrive) != nullptr;
+  if (choosy || told)
+    cache.engine->pool.run(cache.config.kv_heads, nullptr, [&](int64_t g, int thread) {
+      Head& head = layer.heads[static_cast<size_t>(g)];
+      HeadWork one = work_on(cache, head, index, static_cast<int32_t>(g), thread, layer.step + 1, nullptr);
+      if (told) call_hook(&PolicyHooks::arrive, one);
+      if (!choosy) return;
+      Selection& to = work.selections[static_cast<size_t>(g)];
+      to.count = 1;
+      for (auto& list : to.lists) list.clear();
+      if (!call_hook(&PolicyHooks::select, one, q.data + g * group * q.head_stride, q.head_stride, to)) to.count = 0;
+      for (auto& list : to.lists)
+        if (list.empty()) list.push_back(head.slots() - 1);
+    });
+  work.readers.clear();
+  work.start.assign(1, 0);
+  int64_t stat = 0;
+  for (int32_t g = 0; g < cache.config.kv_heads; ++g) {
+    Head& head = layer.heads[static_cast<size_t>(g)];
+    const int32_t lists = choosy ? work.selections[static_cast<size_t>(g)].count : 0;
+    head.read = 0;
+    for (int32_t i = 0; i < std::max(lists, 1); ++i) {
+      const std::vector<int32_t>* const list =
+          lists ? &work.selections[static_cast<size_t>(g)].lists[static_cast<size_t>(i)] : nullptr;
+      const int32_t count = lists > 1 ? 1 : group, units = list ? piece_count(head, *list) : head.chunks();
+      if (list) head.read = std::max(head.read, static_cast<int32_t>(list->size()));
+      if (head.sizes.read && head.read > head.sizes.read) head.over_budget = true;
+      work.readers.push_back({g, lists > 1 ? i : 0, count, list, stat});
+      work.start.push_back(work.start.back() + units);
+      stat += static_cast<int64_t>(units) * count;
+    }
+  }
+  m.readers = work.readers.data();
+  m.reader_count = static_cast<int64_t>(work.readers.size());
+  m.start = work.start.data();
+  m.units = work.start.back();
 }
 
 // ---- one token
@@ -107,12 +174,31 @@ void fetch_beside(Head& head, int32_t i, int32_t c, const KeyChunk& chunk, bool 
   fetch(keys + i * share, share);
 }
 
+// Scores of a head whose newest token did not read all of it: probabilities count where it read.
+void add_probabilities(const zs_cache& cache, Head& head, const StepMemory& m, int64_t first, int64_t end,
+                       float* sums) {
+  std::fill_n(sums, head.slots(), 0.0f);
+  for (int64_t r = first; r < end; ++r) {
+    const Reader& reader = m.readers[r];
+    for (int64_t i = 0, at = reader.stat; i < m.start[r + 1] - m.start[r]; ++i, at += reader.count) {
+      const Piece piece = piece_of(head, *reader.list, static_cast<int32_t>(i));
+      for (int32_t h = 0; h < reader.count; ++h)
+        for (int32_t j = 0; j < piece.count; ++j) sums[piece.slots[j]] += m.probs(at + h)[j] * m.factor[at + h];
+    }
+  }
+  for (Segment& segment : head.segments)
+    for (int32_t slot = 0; slot < segment.slots(); ++slot) {
+      float& score = segment.scores[static_cast<size_t>(slot)];
+      score = cache.needs.decay * score + *sums++;
+    }
+}
+
 // One token through one layer that has room for it, up to its scores. False: it was aborted, and nothing has changed. Where heads choose
 // alone (`settled`), who stays is settled too, and where no hook allocates (no head fills up) only an abort can stop it.
-bool step(zs_cache& cache, int32_t index, Layer& layer, const StepMemory& m, zs_view q, zs_view k, zs_view v,
-          zs_view out, bool settled, const zs_call* call, const Progress& progress) {
+bool step(zs_cache& cache, int32_t index, Layer& layer, StepMemory m, zs_view q, zs_view k, zs_view v, zs_view out,
+          bool settled, const zs_call* call, const Progress& progress) {
   zs_engine& engine = *cache.engine;
-  const int32_t d = cache.config.head_dim, group = m.group;
+  const int32_t d = cache.config.head_dim, group = cache.group();
   const int64_t kv_heads = cache.config.kv_heads;
   const AttentionKernels& kernels = *engine.attention;
   const Needs& needs = cache.needs;
@@ -120,47 +206,66 @@ bool step(zs_cache& cache, int32_t index, Layer& layer, const StepMemory& m, zs_
   const int32_t position = static_cast<int32_t>(layer.seq_len);
   for (int64_t g = 0; g < kv_heads; ++g)
     layer.heads[static_cast<size_t>(g)].append(k.data + g * k.head_stride, v.data + g * v.head_stride, position);
+  list_work(cache, index, layer, q, m);
 
-  const auto attend = [&](int64_t g, int64_t unit) {
+  const auto attend = [&](int64_t r, int64_t unit, int thread) {
+    const Reader& reader = m.readers[r];
+    const int64_t g = reader.kv_head;
     Head& head = layer.heads[static_cast<size_t>(g)];
-    const int32_t chunks = static_cast<int32_t>(m.start[g + 1] - m.start[g]),
-                  i = static_cast<int32_t>(unit - m.start[g]);
-    const int32_t c = (i + chunks - head.open().chunks()) % chunks;  // what stands before the open segment comes last
+    const int32_t chunks = static_cast<int32_t>(m.start[r + 1] - m.start[r]),
+                  i = static_cast<int32_t>(unit - m.start[r]);
+    int32_t c = i;
     DecodeTask task{};
-    task.chunk = head.chunk(c);
-    fetch_beside(head, i, c, task.chunk, scores && engine.pool.threads() == 1);
-    task.q = q.data + g * group * q.head_stride;
+    if (reader.list) {
+      const int64_t bytes = gather_bytes({d, ZS_F32});
+      task.chunk =
+          gather(piece_of(head, *reader.list, c), reinterpret_cast<char*>(engine.work.threads.data()) + thread * bytes);
+    } else {
+      c = (i + chunks - head.open().chunks()) % chunks;  // what stands before the open segment comes last
+      task.chunk = head.chunk(c);
+      fetch_beside(head, i, c, task.chunk, scores && engine.pool.threads() == 1);
+    }
+    const int64_t at = reader.stat + static_cast<int64_t>(c) * reader.count;
+    task.q = q.data + (g * group + reader.first) * q.head_stride;
     task.q_stride = q.head_stride;
-    task.group = group;
+    task.group = reader.count;
     task.d = d;
     task.scale = cache.scale();
-    task.e = m.probs(m.start[g] + c);
+    task.e = m.probs(at);
     task.e_stride = kChunk;
-    task.highest = m.highest + m.stat(m.start[g] + c);
-    task.sum = m.sum + m.stat(m.start[g] + c);
-    task.out = m.partial + m.stat(m.start[g] + c) * m.padded;
+    task.highest = m.highest + at;
+    task.sum = m.sum + at;
+    task.out = m.partial + at * m.padded;
     kernels.decode(task);
   };
   BadQuery bad;
   std::mutex telling;
-  const auto finish = [&](int64_t g, int thread) {
-    Head& head = layer.heads[static_cast<size_t>(g)];
-    const int64_t at = m.stat(m.start[g]);
-    const int32_t chunks = static_cast<int32_t>(m.start[g + 1] - m.start[g]);
-    kernels.merge(m.highest + at, m.sum + at, m.partial + at * m.padded, chunks, group, d, m.factor + at,
-                  out.data + g * group * out.head_stride, out.head_stride);
-    for (int32_t h = 0; h < group; ++h) {
-      const int32_t of = static_cast<int32_t>(g) * group + h;
+  const auto finish_reader = [&](const Reader& reader, int32_t units) {
+    const int64_t at = reader.stat;
+    const int32_t first = reader.kv_head * group + reader.first, count = reader.count;
+    kernels.merge(m.highest + at, m.sum + at, m.partial + at * m.padded, units, count, d, m.factor + at,
+                  out.data + first * out.head_stride, out.head_stride);
+    for (int32_t h = 0; h < count; ++h) {
+      const int32_t of = first + h;
       if (is_finite(q.data + of * q.head_stride, d)) continue;
       std::fill_n(out.data + of * out.head_stride, d, kNone);
-      for (int32_t c = 0; c < chunks; ++c) m.factor[at + c * group + h] = kNone;
+      for (int32_t c = 0; c < units; ++c) m.factor[at + c * count + h] = kNone;
       const std::lock_guard<std::mutex> lock(telling);
       if (bad.head < 0 || of < bad.head) bad = {index, of, position};
     }
-    if (scores)
-      for (int32_t c = 0; c < chunks; ++c)
-        kernels.scores(m.probs(m.start[g] + c), kChunk, m.factor + at + c * group, group, head.chunk(c).slots,
-                       needs.decay, head.chunk_scores(c));
+  };
+  const auto finish = [&](int64_t g, int64_t first, int64_t end, int thread) {
+    Head& head = layer.heads[static_cast<size_t>(g)];
+    for (int64_t r = first; r < end; ++r)
+      finish_reader(m.readers[r], static_cast<int32_t>(m.start[r + 1] - m.start[r]));
+    if (scores && m.readers[first].list) {
+      add_probabilities(cache, head, m, first, end, engine.work.upkeep[static_cast<size_t>(thread)].selecting.data());
+    } else if (scores) {
+      const int64_t at = m.readers[first].stat;
+      for (int32_t c = 0; c < head.chunks(); ++c)
+        kernels.scores(m.probs(at + static_cast<int64_t>(c) * group), kChunk, m.factor + at + c * group, group,
+                       head.chunk(c).slots, needs.decay, head.chunk_scores(c));
+    }
     HeadWork work = work_on(cache, head, index, static_cast<int32_t>(g), thread, layer.step + 1,
                             &cache.notes[static_cast<size_t>(g)]);
     score_newest(cache, work);
@@ -168,19 +273,32 @@ bool step(zs_cache& cache, int32_t index, Layer& layer, const StepMemory& m, zs_
     progress.one();
   };
 
-  const int64_t bytes = layer.slots() * cache.geometry().slot_bytes();
+  // Readers of a kv head stand side by side.
+  const auto first_of = [&](int64_t r) {
+    while (r > 0 && m.readers[r - 1].kv_head == m.readers[r].kv_head) --r;
+    return r;
+  };
+  const auto end_of = [&](int64_t r) {
+    const int32_t g = m.readers[r].kv_head;
+    while (r < m.reader_count && m.readers[r].kv_head == g) ++r;
+    return r;
+  };
   bool all = true;
-  if (bytes < kShortStepBytes && kv_heads <= kMostCounted) {
+  if (step_bytes(cache, layer) < kShortStepBytes && kv_heads <= kMostCounted) {
     std::atomic<int64_t> left[kMostCounted];
-    for (int64_t g = 0; g < kv_heads; ++g) left[g].store(m.start[g + 1] - m.start[g], std::memory_order_relaxed);
+    for (int64_t r = 0; r < m.reader_count; r = end_of(r))
+      left[m.readers[r].kv_head].store(m.start[end_of(r)] - m.start[r], std::memory_order_relaxed);
     engine.run(m.units, nullptr, [&](int64_t unit, int thread) {
-      const int64_t g = m.head_of(unit, kv_heads);
-      attend(g, unit);
-      if (left[g].fetch_sub(1, std::memory_order_acq_rel) == 1) finish(g, thread);
+      const int64_t r = m.reader_of(unit), g = m.readers[r].kv_head;
+      attend(r, unit, thread);
+      if (left[g].fetch_sub(1, std::memory_order_acq_rel) == 1) finish(g, first_of(r), end_of(r), thread);
     });
   } else {
-    all = engine.pool.run(m.units, call, [&](int64_t unit, int) { attend(m.head_of(unit, kv_heads), unit); });
-    if (all) engine.run(kv_heads, nullptr, finish);
+    all = engine.pool.run(m.units, call, [&](int64_t unit, int thread) { attend(m.reader_of(unit), unit, thread); });
+    if (all)
+      engine.run(m.reader_count, nullptr, [&](int64_t r, int thread) {
+        if (first_of(r) == r) finish(m.readers[r].kv_head, r, end_of(r), thread);
+      });
   }
   if (!all) {
     for (Head& head : layer.heads) head.remove_last(true);
@@ -282,7 +400,7 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
   need_notes(cache, static_cast<int64_t>(index + 1 - first) * cache.config.kv_heads,
              most_slots(cache.layers[static_cast<size_t>(index)], tokens));
 
-  const auto one_token = [&](Layer* layers) {  // `first` and those after it
+  const auto one_token = [&](Layer* layers, int64_t t, const Progress& progress) {  // `first` and those after it
     Layer& layer = layers[index - first];
     for (int32_t l = first; l <= index; ++l) {
       need_upkeep(cache, layers[l - first]);
@@ -292,12 +410,16 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
         for (Head& head : layers[l - first].heads) head.own(head.compressed);
     }
     const StepMemory memory = step_memory(cache, layer);
-    const Progress progress(call, report, cache.config.kv_heads);
     const bool alone = granularity == ZS_PER_HEAD;
-    if (!step(cache, index, layer, memory, q, k, v, out, alone, call, progress)) check_abort(call);
+    if (!step(cache, index, layer, memory, row_of(q, t), row_of(k, t), row_of(v, t), row_of(out, t), alone, call,
+              progress))
+      check_abort(call);
     if (!alone && count) settle_token(cache, first, layers, count);
   };
-  bool fills = cache.needs.may_fail;
+  // What a step may leave half done is done on a copy.
+  const bool choosy = selects(cache);
+  bool fills = cache.needs.may_fail || ((choosy || hook(*cache.policy, &PolicyHooks::arrive)) &&
+                                        step_bytes(cache, held[index - first]) >= kShortStepBytes);
   for (int32_t l = 0; l < count; ++l) {
     // In a layer that waits the token stands in its head already.
     for (const Head& head : held[l].heads)
@@ -306,12 +428,16 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
   }
   if (tokens == 1 && !fills) {
     if (cache.config.trace) cache.tape.reserve(kStepEvents * static_cast<int64_t>(cache.notes.size()));
-    one_token(held);
+    one_token(held, 0, Progress(call, report, cache.config.kv_heads));
     to_tape(cache, cache.notes);
   } else {
     std::vector<Layer> made(held, held + (index + 1 - first));
-    if (tokens == 1) {
-      one_token(made.data());
+    if (tokens == 1 || choosy) {
+      const Progress progress(call, report, tokens * cache.config.kv_heads);
+      for (int64_t t = 0; t < tokens; ++t) {
+        check_abort(call);
+        one_token(made.data(), t, progress);
+      }
     } else {
       for (Layer& layer : made) need_upkeep(cache, layer);
       chunk_of_tokens(cache, index, made.back(), q, k, v, tokens, out, call, report);

@@ -50,6 +50,9 @@ float* Head::chunk_scores(int32_t i) {
 void Head::reserve(int32_t more) {
   open().reserve(open().slots() + more);
   if (origins) grow(links, links.size() + static_cast<size_t>(more));
+  if (!index) return;
+  if (index.use_count() > 1) index = index->copy();
+  index->reserve(open().slots() + more);
 }
 
 void Head::own(bool anywhere) {
@@ -118,7 +121,7 @@ int64_t Head::page_bytes() const {
 }
 
 int64_t Head::bookkeeping_bytes() const {
-  int64_t bytes = static_cast<int64_t>(4 * links.capacity());
+  int64_t bytes = static_cast<int64_t>(4 * links.capacity()) + (index ? index->bytes() : 0);
   for (const Segment& segment : segments) bytes += segment.bookkeeping_bytes();
   return bytes;
 }

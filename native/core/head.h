@@ -4,6 +4,7 @@
 #define ZSLAB_CORE_HEAD_H
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "core/segment.h"
@@ -16,12 +17,22 @@ struct Counters {
 
 constexpr int32_t kLinkEnd = -1, kLinkDropped = -2;
 
+// What a policy keeps of a head beside its slots. Copies of a head share it until one of them is about to change it.
+struct HeadIndex {
+  virtual ~HeadIndex() = default;
+  virtual std::shared_ptr<HeadIndex> copy() const = 0;
+  virtual void reserve(int32_t slots) = 0;  // room for so many; throws std::bad_alloc
+  virtual int64_t bytes() const = 0;
+};
+
 struct Head {
-  std::vector<Segment> segments;  // never empty
+  std::vector<Segment> segments;     // never empty
+  std::shared_ptr<HeadIndex> index;  // the policy's; nullptr = none
   // By position: the next position of the same merged slot, kLinkEnd or kLinkDropped. Empty where origins are not wanted.
   Column<int32_t> links;
   bool origins = true;
   zs_resolved sizes{};
+  int32_t read = 0;          // slots that the newest token read, of one query head the most; 0 = all
   int32_t ring = -1;         // slot that the next leaver comes from
   bool compressed = false;   // the policy has acted
   bool over_budget = false;  // at some time it held more than it may

@@ -105,7 +105,7 @@ zs_status zs_cache_heads(const zs_cache* cache, int32_t index, zs_head_state* ou
     const zs::Layer& layer = zs::layer_of(cache, index);
     zs::needed(out, "the states of the layer's kv heads");
     for (const zs::Head& head : layer.heads)
-      *out++ = {head.slots(), head.residual(), head.ring, head.compressed ? 1 : 0};
+      *out++ = {head.slots(), head.residual(), head.ring, head.compressed ? 1 : 0, head.read};
   });
 }
 

@@ -177,6 +177,37 @@ void Pages::copy(const Pages& from, int32_t source, int32_t target) {
   std::memmove(b.values + to * row, a.values + at * row, static_cast<size_t>(row));
 }
 
+KeyChunk Pages::part(int32_t first, int32_t count, const float* bias) const {
+  const Page& page = *pages_[static_cast<size_t>(first / kChunk)];
+  const int64_t at = first % kChunk;
+  return {page.keys + at * geometry_.d * geometry_.element(),
+          page.values + at * geometry_.padded() * geometry_.element(), bias, count, geometry_.storage};
+}
+
+KeyChunk Pages::gather(const int32_t* slots, int32_t offset, int32_t count, const float* bias, char* scratch) const {
+  const int64_t element = geometry_.element(), row = geometry_.padded() * element, tile = geometry_.d * kLane * element;
+  char* const keys = scratch;
+  char* const values = keys + kChunk * geometry_.d * element;
+  float* const biases = reinterpret_cast<float*>(values + kChunk * row);
+  for (int32_t i = 0; i < count;) {
+    const int32_t slot = slots[i] - offset, at = slot % kChunk;
+    const Page& page = *pages_[static_cast<size_t>(slot / kChunk)];
+    int32_t run = 1;  // whole tiles lie as they are to lie
+    if (at % kLane == 0 && i % kLane == 0 && count - i >= kLane && slots[i + kLane - 1] - slots[i] == kLane - 1) {
+      run = kLane;
+      std::memcpy(keys + i / kLane * tile, page.keys + at / kLane * tile, static_cast<size_t>(tile));
+    } else if (geometry_.storage == ZS_F32) {
+      copy_column<float>(geometry_, page.keys, at, keys, i);
+    } else {
+      copy_column<uint16_t>(geometry_, page.keys, at, keys, i);
+    }
+    std::memcpy(values + i * row, page.values + at * row, static_cast<size_t>(run * row));
+    if (bias) std::copy_n(bias + slot, run, biases + i);
+    i += run;
+  }
+  return {keys, values, bias ? biases : nullptr, count, geometry_.storage};
+}
+
 bool Pages::finite() const {
   const auto bad = [&](const char* from, int64_t count) {
     uint32_t found = 0;

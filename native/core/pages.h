@@ -35,6 +35,10 @@ class Pages {
   const Geometry& geometry() const { return geometry_; }
   int32_t chunks() const { return static_cast<int32_t>(round_up(slots_, kChunk) / kChunk); }
   KeyChunk chunk(int32_t i, const float* bias) const;
+  // Of one page, from the first slot of a tile on; `bias` of the first.
+  KeyChunk part(int32_t first, int32_t count, const float* bias) const;
+  // Slots (less `offset`; at most kChunk, any) copied to `scratch`, which has room for kChunk and their bias; `bias` of slot 0.
+  KeyChunk gather(const int32_t* slots, int32_t offset, int32_t count, const float* bias, char* scratch) const;
   int64_t allocated() const { return allocated_; }  // slots that have memory
 
   void reserve(int32_t slots);  // memory for so many; throws std::bad_alloc, the pages are then as it was

@@ -36,7 +36,7 @@ struct Policy {
 
 // What a policy wants to be told: offered by the core once, paid for by who asks. Nothing asked for, nothing computed.
 struct Needs {
-  zs_acts acts = ZS_ACTS_NEVER;
+  zs_acts acts = ZS_ACTS_NEVER;  // ZS_ACTS_READING where the hook `select` is there and nobody ever leaves
   zs_granularity granularity = ZS_PER_HEAD;
   // Scores: column sums of the probabilities of the prompt's last `rows` rows, summed over the query heads of a kv head, older rows
   // faded: s <- decay s + p.
@@ -53,6 +53,14 @@ struct Needs {
 struct Upkeep {
   Buffer key, value;    // [d]
   Buffer similarities;  // one per merged slot, whole tiles
+  Buffer selecting;     // where a policy selects: one per slot and one more
+};
+
+// Slots that the newest token reads in one head, where it does not read all: numbers as of Head, ascending, each once; with none, the token
+// reads itself. Lists have room for every slot, so filling them never allocates.
+struct Selection {
+  int32_t count = 1;  // lists in use: one that all query heads of the kv head read, or one for each of them
+  std::vector<std::vector<int32_t>> lists;
 };
 
 // One head, and what is decided about it.
@@ -106,6 +114,15 @@ struct PolicyHooks {
   void (*choose)(HeadWork* heads, int32_t count);
   // What competes in a head, for a wrapper's `allocate`. Without: no wrapper can share this policy's slots out.
   Contest (*contest)(const HeadWork&);
+  // The prompt of a head has been read and scored, and all of it is there still: what the policy keeps beside the slots (Head::index) can be
+  // made. May throw. Without: nothing is kept.
+  void (*prompt_read)(HeadWork&);
+  // The newest token stands in its head and has not been attended yet; the index has room for it. Never throws. Without: the index, if there
+  // is one, knows nothing of tokens after the prompt.
+  void (*arrive)(HeadWork&);
+  // Which slots the newest token reads: q holds its query of each query head of the group, the h-th at q + h * q_stride. False: all. Several
+  // tokens at once are then read one after another. Never throws. Without: all.
+  bool (*select)(HeadWork&, const float* q, int64_t q_stride, Selection& out);
   // The first compression: the open segment, which is all there is, holds more tokens than the budget in order of position. step 0:
   // they are a prompt; else the last one has just arrived at a full cache. Without: every token stays.
   void (*compress)(HeadWork&);

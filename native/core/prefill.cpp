@@ -100,7 +100,7 @@ const float* summed_scores(zs_cache& cache, HeadWork* works, int32_t count) {
 void finish_prompt(zs_cache& cache, int32_t index, std::vector<Layer>& layers, std::vector<std::vector<Event>>& events,
                    zs_call* call, const Progress& progress) {
   const int32_t kv_heads = cache.config.kv_heads;
-  const bool acts = cache.needs.acts != ZS_ACTS_NEVER;
+  const bool acts = cache.needs.acts == ZS_ACTS_PROMPT || acts_always(cache);
   const float* choice = nullptr;
   for (Layer& layer : layers) need_upkeep(cache, layer);
   if (cache.needs.granularity != ZS_PER_HEAD) {
@@ -131,6 +131,7 @@ void finish_prompt(zs_cache& cache, int32_t index, std::vector<Layer>& layers, s
     HeadWork work = work_on(cache, head, index + static_cast<int32_t>(unit / kv_heads), g, thread, 0,
                             &events[static_cast<size_t>(unit)]);
     if (choice) work.choice = choice;
+    if (hook(*cache.policy, &PolicyHooks::prompt_read)) call_hook(&PolicyHooks::prompt_read, work);
     work.leaving = std::move(leaving[static_cast<size_t>(unit)]);
     if (acts && head.slots() > head.sizes.budget) {
       call_hook(&PolicyHooks::compress, work);

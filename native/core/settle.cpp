@@ -20,6 +20,7 @@ void arrive(const zs_cache& cache, Head& head, const Segment& waiting, int32_t t
   waiting.pages.read(t, work.scratch->key.data(), work.scratch->value.data());
   head.append(work.scratch->key.data(), work.scratch->value.data(), waiting.positions[static_cast<size_t>(t)]);
   head.open().scores[static_cast<size_t>(head.open().slots() - 1)] = waiting.scores[static_cast<size_t>(t)];
+  if (hook(*cache.policy, &PolicyHooks::arrive)) call_hook(&PolicyHooks::arrive, work);
   score_newest(cache, work);
 }
 

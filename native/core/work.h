@@ -63,7 +63,7 @@ inline HeadWork work_on(const zs_cache& cache, Head& head, int32_t layer, int32_
 
 // What a policy owns its hooks by: work.policy is the owner of the hook that is called.
 template <class F, class... More>
-auto call_hook(F PolicyHooks::* which, HeadWork& work, More... more) {
+auto call_hook(F PolicyHooks::* which, HeadWork& work, More&&... more) {
   const Policy* const whole = work.policy;
   const auto f = hook(*whole, which, &work.policy);
   struct Back {

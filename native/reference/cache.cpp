@@ -40,17 +40,18 @@ std::vector<Slot> Cache::make(const std::vector<float>& k, const std::vector<flo
   return made;
 }
 
-// One query over all of `old` and fresh[0..row]: logit = q.k / sqrt(d) + alpha ln w. prob and error get old.size() + row + 1 values.
-void Cache::attend(const std::vector<Slot>& old, const std::vector<Slot>& fresh, int64_t row, const float* query,
+// One query over those of `slots` that it reads: logit = q.k / sqrt(d) + alpha ln w. prob and error: of each slot, 0 where it is not read.
+void Cache::attend(const std::vector<const Slot*>& slots, const std::vector<bool>& reads, const float* query,
                    double* out, std::vector<double>& prob, std::vector<double>& error) const {
-  const size_t count = old.size() + static_cast<size_t>(row) + 1;
-  const auto slot = [&](size_t i) -> const Slot& { return i < old.size() ? old[i] : fresh[i - old.size()]; };
+  const size_t count = slots.size();
+  const auto slot = [&](size_t i) -> const Slot& { return *slots[i]; };
   const double scale = 1 / std::sqrt(static_cast<double>(shape_.head_dim));
-  std::vector<double> logit(count);
+  std::vector<double> logit(count, -std::numeric_limits<double>::infinity());
   prob.assign(count, 0);
   error.assign(count, 0);
   double largest = -std::numeric_limits<double>::infinity();
   for (size_t i = 0; i < count; ++i) {
+    if (!reads[i]) continue;
     double dot = 0, size = 0, query_size = 0;
     for (int e = 0; e < shape_.head_dim; ++e) {
       const double q = query[e], product = q * slot(i).key[static_cast<size_t>(e)];
@@ -75,6 +76,7 @@ void Cache::attend(const std::vector<Slot>& old, const std::vector<Slot>& fresh,
   }
   for (int e = 0; e < shape_.head_dim; ++e) out[e] = 0;
   for (size_t i = 0; i < count; ++i) {
+    if (!reads[i]) continue;
     for (int e = 0; e < shape_.head_dim; ++e) out[e] += prob[i] * slot(i).value[static_cast<size_t>(e)];
     error[i] = prob[i] * (error[i] + mean_error + kUnit * (8 + std::fabs(logit[i] - largest))) + kTiny;
   }
@@ -88,12 +90,25 @@ void Cache::read(At at, const std::vector<float>& q, std::vector<Slot>& fresh, s
   Seen seen;
   seen.prob.assign(static_cast<size_t>(group), std::vector<std::vector<double>>(fresh.size()));
   seen.error = seen.prob;
-  for (int h = 0; h < group; ++h)
-    for (int64_t row = 0; row < tokens; ++row) {
-      const size_t from = static_cast<size_t>(((at.kv_head * group + h) * tokens + row) * d);
-      attend(held.slots, fresh, row, &q[from], &out[from], seen.prob[static_cast<size_t>(h)][static_cast<size_t>(row)],
+  for (int64_t row = 0; row < tokens; ++row) {
+    std::vector<const Slot*> seen_slots;
+    for (const Slot& slot : held.slots) seen_slots.push_back(&slot);
+    for (int64_t t = 0; t <= row; ++t) seen_slots.push_back(&fresh[static_cast<size_t>(t)]);
+    const auto from = [&](int h) { return static_cast<size_t>(((at.kv_head * group + h) * tokens + row) * d); };
+    std::vector<const float*> queries;
+    for (int h = 0; h < group; ++h) queries.push_back(&q[from(h)]);
+    held.read = 0;
+    for (int h = 0; h < group; ++h) {
+      const std::vector<bool> reads = prompt || !policy_->selects()
+                                          ? std::vector<bool>(seen_slots.size(), true)
+                                          : policy_->reads(at, held.sizes, h, queries, seen_slots);
+      const int64_t count = std::count(reads.begin(), reads.end(), true);
+      if (count < static_cast<int64_t>(reads.size())) held.read = std::max(held.read, count);
+      attend(seen_slots, reads, queries[static_cast<size_t>(h)], &out[from(h)],
+             seen.prob[static_cast<size_t>(h)][static_cast<size_t>(row)],
              seen.error[static_cast<size_t>(h)][static_cast<size_t>(row)]);
     }
+  }
   std::vector<Slot*> slots;
   for (Slot& slot : held.slots) slots.push_back(&slot);
   for (Slot& slot : fresh) slots.push_back(&slot);
@@ -144,6 +159,28 @@ std::vector<double> Cache::prefill(int layer, const std::vector<float>& q, const
 std::vector<double> Cache::extend(int layer, const std::vector<float>& q, const std::vector<float>& k,
                                   const std::vector<float>& v, int64_t tokens) {
   std::vector<double> out(q.size());
+  if (!policy_->selects() || tokens == 1) {
+    extend_once(layer, q, k, v, tokens, out);
+    return out;
+  }
+  const size_t d = static_cast<size_t>(shape_.head_dim), all = static_cast<size_t>(tokens);
+  for (size_t t = 0; t < all; ++t) {
+    const auto row = [&](const std::vector<float>& from) {
+      std::vector<float> one;
+      for (size_t head = 0; head < from.size() / (all * d); ++head)
+        one.insert(one.end(), &from[(head * all + t) * d], &from[(head * all + t) * d] + d);
+      return one;
+    };
+    const std::vector<float> q1 = row(q);
+    std::vector<double> out1(q1.size());
+    extend_once(layer, q1, row(k), row(v), 1, out1);
+    for (size_t i = 0; i < out1.size(); ++i) out[(i / d * all + t) * d + i % d] = out1[i];
+  }
+  return out;
+}
+
+void Cache::extend_once(int layer, const std::vector<float>& q, const std::vector<float>& k,
+                        const std::vector<float>& v, int64_t tokens, std::vector<double>& out) {
   const auto waiting = [&](At at) -> std::vector<Slot>& {
     return waiting_[static_cast<size_t>(at.layer * shape_.kv_heads + at.kv_head)];
   };
@@ -160,7 +197,6 @@ std::vector<double> Cache::extend(int layer, const std::vector<float>& q, const 
         enter(group, step + 1 + t);
       }
   step += tokens;
-  return out;
 }
 
 // Steps 3 and 4 of spec 5 for tokens whose attention is done.

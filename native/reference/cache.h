@@ -21,9 +21,9 @@ struct Shape {
   int layers = 1, heads = 1, kv_heads = 1, head_dim = 2;
 };
 
-// Slots of a kv head by region; budget 0 = unbounded. window: rows of the prompt that count.
+// Slots of a kv head by region; budget 0 = unbounded. window: rows of the prompt that count. read: slots that a token reads, 0 = all.
 struct Resolved {
-  int64_t budget = 0, recent = 0, residual = 0, sink = 0, context = 0, window = 0;
+  int64_t budget = 0, recent = 0, residual = 0, sink = 0, context = 0, window = 0, read = 0;
 };
 
 // float32 as it is after a stay in `storage` (round to nearest, ties to even).
@@ -85,6 +85,7 @@ struct Head {
   bool compressed = false;
   int64_t ring = -1;   // slot that the next leaver comes from
   double dropped = 0;  // weight that left for good
+  int64_t read = 0;    // slots that the newest token read, of its query heads the most; 0 = all
 };
 
 class Policy;
@@ -131,8 +132,11 @@ class Cache {
   static const double kNone;
   std::vector<Slot> make(const std::vector<float>& k, const std::vector<float>& v, int kv_head, int64_t tokens,
                          int64_t position) const;
-  void attend(const std::vector<Slot>& old, const std::vector<Slot>& fresh, int64_t row, const float* query,
-              double* out, std::vector<double>& prob, std::vector<double>& error) const;
+  void attend(const std::vector<const Slot*>& slots, const std::vector<bool>& reads, const float* query, double* out,
+              std::vector<double>& prob, std::vector<double>& error) const;
+  // One call's tokens, or one of them.
+  void extend_once(int layer, const std::vector<float>& q, const std::vector<float>& k, const std::vector<float>& v,
+                   int64_t tokens, std::vector<double>& out);
   // Attention and scores of one call in one kv head.
   void read(At at, const std::vector<float>& q, std::vector<Slot>& fresh, std::vector<double>& out);
   std::vector<std::vector<At>> groups(int layer) const;

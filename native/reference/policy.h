@@ -46,6 +46,14 @@ class Policy {
   virtual bool scored(int64_t step) const = 0;
   // Scores after a call's attention: slots there were, then the call's tokens (prompt: the latter alone).
   virtual void score(At at, const Resolved& sizes, const Seen& seen, std::vector<Slot*>& slots, bool prompt) const = 0;
+  // Which of `slots`, the newest token's own the last, that token reads by query head `head` of the group; tokens of a policy that selects
+  // are read one at a time.
+  virtual bool selects() const { return false; }
+  virtual std::vector<bool> reads(At, const Resolved& /*sizes*/, int /*head*/,
+                                  const std::vector<const float*>& /*queries*/,
+                                  const std::vector<const Slot*>& slots) const {
+    return std::vector<bool>(slots.size(), true);
+  }
   // The heads of a layer have read their prompt; may change their sizes.
   virtual void allocate(Cache&, int /*layer*/) const {}
   // The slots of each head of `group`, which choose together, are more tokens than the budget, in order of position. step > 0: the last

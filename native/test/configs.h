@@ -152,6 +152,12 @@ inline void random_policy(Random& r, Options& p, int& prompt, int64_t& share_of)
   }
   if (p.name == "evict-only" || p.name == "streaming") p.residual = 0;
   if (p.name == "streaming") p.recent = 1;
+  if (p.full() && r.one_in(2)) {  // full, too, and read in part
+    const int pages[] = {1, 3, 16, 16};
+    p.name = "quest";
+    p.own = {{"page", r.of(pages)}, {"wholeLayers", r.upto(0, 1)}, {"granularity", r.upto(0, 1)}};
+    p.history = 0;
+  }
   if (p.name != "zsmerge") return;
   if (r.one_in(4)) p.granularity = r.upto(1, 2);
   if (p.history && r.one_in(4)) p.aggregate = r.upto(1, 2);

@@ -32,6 +32,13 @@ int random(Random& r, Options& p, int prompt) {
   p.own = {{"recent", recent}, {"seed", r.upto(-1000, 1000000)}};
   return recent;
 }
+int quest(Random& r, Options& p, int) {
+  const int pages[] = {1, 2, 4, 16, 16, 16, 5};
+  const int page = r.of(pages);
+  p.name = "quest";
+  p.own = {{"page", page}, {"wholeLayers", r.one_in(3) ? 1 : 0}, {"granularity", r.upto(0, 1)}};
+  return page;
+}
 // The inner policy's least; zsmerge and evict-only as parity draws them.
 int adakv(Random& r, Options& p, int prompt) {
   auto inner = std::make_shared<Options>();
@@ -153,7 +160,7 @@ int main(int count, char** arguments) {
   const struct {
     const char* name;
     Draw draw;
-  } guests[] = {{"snapkv", snapkv}, {"tova", tova}, {"random", random}, {"adakv", adakv}};
+  } guests[] = {{"snapkv", snapkv}, {"tova", tova}, {"random", random}, {"quest", quest}, {"adakv", adakv}};
   for (const auto& guest : guests)
     if (count < 2 || !std::strcmp(arguments[1], guest.name))
       judge(guest.name, guest.draw, count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 0);

@@ -183,13 +183,14 @@ class Judge {
       must(zs_cache_resolved(cache_.handle, layer, g, &r), "resolved");
       const reference::Resolved& e = reference_.cache.head(layer, g).sizes;
       if (r.budget != e.budget || r.recent != e.recent || r.residual != e.residual || r.sink != e.sink ||
-          r.context != e.context || std::min<int64_t>(r.window, seen) != std::min(e.window, seen))
-        throw Fault{where_ +
-                    told("head %d resolved to %d %d %d %d %d window %d, not %lld %lld %lld %lld %lld window %lld", g,
-                         r.budget, r.recent, r.residual, r.sink, r.context, r.window, static_cast<long long>(e.budget),
-                         static_cast<long long>(e.recent), static_cast<long long>(e.residual),
-                         static_cast<long long>(e.sink), static_cast<long long>(e.context),
-                         static_cast<long long>(e.window))};
+          r.context != e.context || r.read != e.read || std::min<int64_t>(r.window, seen) != std::min(e.window, seen))
+        throw Fault{where_ + told("head %d resolved to %d %d %d %d %d read %d window %d, not %lld %lld %lld %lld %lld "
+                                  "read %lld window %lld",
+                                  g, r.budget, r.recent, r.residual, r.sink, r.context, r.read, r.window,
+                                  static_cast<long long>(e.budget), static_cast<long long>(e.recent),
+                                  static_cast<long long>(e.residual), static_cast<long long>(e.sink),
+                                  static_cast<long long>(e.context), static_cast<long long>(e.read),
+                                  static_cast<long long>(e.window))};
     }
   }
 
@@ -206,6 +207,10 @@ class Judge {
       if (head.residual != (due.compressed ? due.sizes.residual : 0) || head.ring != (due.compressed ? due.ring : -1))
         throw Fault{where_ + told("head %d: residual %d ring %d, not %lld %lld", g, head.residual, head.ring,
                                   static_cast<long long>(due.sizes.residual), static_cast<long long>(due.ring))};
+      if (head.read != due.read)
+        throw Fault{where_ + told("head %d: the newest token read %d slots, not %lld", g, head.read,
+                                  static_cast<long long>(due.read))};
+      verdict_.decisions += due.read > 0;  // which slots they were, the outputs tell
       for (size_t s = 0; s < due.slots.size(); ++s) {
         const reference::Slot& slot = due.slots[s];
         const size_t at = held.at(g, static_cast<int64_t>(s));

@@ -90,6 +90,6 @@ function promptTokens({ policy, budgets }: Reading, total: number, given: number
       `${policy.name} acts on prompts only, so without a prompt it would give the full cache's perplexity: say how many of the ${total} tokens are the prompt (prompt: ${Math.ceil(total / 2)}, --prompt-tokens)`,
     )
   const least = Math.min(...(budgets?.flat() ?? [policy.native.budget]))
-  const { budget } = resolve(policy, total, least)
-  return budget === 0 ? total : Math.min(total, budget)
+  const { budget, read } = resolve(policy, total, least)
+  return Math.min(total, budget || read || total)
 }

@@ -24,7 +24,7 @@ export interface NativePolicy {
 }
 
 /** zs_resolved: slots per kv head; budget 0 = unbounded. */
-export type Resolved = Record<'budget' | 'recent' | 'residual' | 'sink' | 'context' | 'window', number>
+export type Resolved = Record<'budget' | 'recent' | 'residual' | 'sink' | 'context' | 'window' | 'read', number>
 
 export type NativeReceipt = Record<
   | 'seqLen' | 'admitted' | 'left' | 'merged' | 'dropped' | 'weightsSum' | 'positionsOnce' | 'budgetHeld' | 'finite'
@@ -41,7 +41,7 @@ export type CacheConfig = Record<
   budgets: Float64Array | undefined
 }
 
-export type HeadState = Record<'slots' | 'residual' | 'ring' | 'compressed', number>
+export type HeadState = Record<'slots' | 'residual' | 'ring' | 'compressed' | 'read', number>
 
 /** Heads one after another, each with its own number of slots. */
 export interface LayerOriginsState extends Record<'seqLen' | 'slots' | 'origins', number> {

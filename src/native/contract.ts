@@ -7,7 +7,7 @@ export type FieldType = 'int32' | 'int64' | 'float32' | 'float64'
 
 /** Fields in order, [name, type]. Parameters of policies are declared by the policies (checkParameters). */
 const STRUCTS: Record<string, [string, FieldType][]> = {
-  zs_resolved: ['budget', 'recent', 'residual', 'sink', 'context', 'window'].map((name) => [name, 'int32']),
+  zs_resolved: ['budget', 'recent', 'residual', 'sink', 'context', 'window', 'read'].map((name) => [name, 'int32']),
   zs_cache_config: ['layers', 'heads', 'kvHeads', 'headDim', 'storage', 'trace', 'keepQueries', 'origins'].map((name) => [
     name,
     'int32',
@@ -17,7 +17,7 @@ const STRUCTS: Record<string, [string, FieldType][]> = {
     ['slots', 'int64'],
     ['origins', 'int64'],
   ],
-  zs_head_state: ['slots', 'residual', 'ring', 'compressed'].map((name) => [name, 'int32']),
+  zs_head_state: ['slots', 'residual', 'ring', 'compressed', 'read'].map((name) => [name, 'int32']),
   zs_receipt: [
     ...['seqLen', 'admitted', 'left', 'merged', 'dropped'].map((name): [string, FieldType] => [name, 'int64']),
     ...['weightsSum', 'positionsOnce', 'budgetHeld', 'finite', 'compressed'].map((name): [string, FieldType] => [

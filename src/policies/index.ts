@@ -6,6 +6,7 @@ import * as adakv from './adakv.js'
 import * as evictOnly from './evict-only.js'
 import * as fullCache from './full-cache.js'
 import { makePolicy, type Policy, type PolicyDefinition, type PolicyOptions } from './policy.js'
+import * as quest from './quest.js'
 import * as random from './random.js'
 import * as snapkv from './snapkv.js'
 import * as streaming from './streaming.js'
@@ -32,6 +33,7 @@ export const POLICIES: readonly PolicyDefinition[] = showsItself(
     snapkv.definition,
     tova.definition,
     random.definition,
+    quest.definition,
     adakv.definition,
   ].map((definition) => showsItself(definition, definitionText)),
   definitionsText,

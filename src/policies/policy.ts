@@ -7,9 +7,12 @@ import { native, type NativePolicy, type Resolved } from '../native/binding.js'
 import { checkParameters, type FieldType } from '../native/contract.js'
 import type { OptionSpec, ParameterSpec } from './options.js'
 
-/** When tokens may leave: never; once the prompt has been read and never again; whenever the cache is full. */
-export type Acts = 'never' | 'prompt' | 'always'
-const ACTS: readonly Acts[] = ['never', 'prompt', 'always']
+/**
+ * When tokens may leave: never; once the prompt has been read and never again; whenever the cache is full. 'reading': never, but tokens
+ * after the prompt read only some of the slots.
+ */
+export type Acts = 'never' | 'prompt' | 'always' | 'reading'
+const ACTS: readonly Acts[] = ['never', 'prompt', 'always', 'reading']
 
 export interface Policy {
   readonly name: string

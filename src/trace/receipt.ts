@@ -78,6 +78,8 @@ function acted(
   compressed: boolean,
 ): string {
   if (!resolved) return 'nothing was read yet'
+  if (policy.acts === 'reading')
+    return `${policy.name} keeps all ${native.seqLen} tokens; after the prompt a token reads at most ${resolved.read} slots per kv head${resolved.heads ? ' (the mean of all heads)' : ''}`
   if (policy.acts === 'never') return `the full cache holds all ${native.seqLen} tokens`
   const each = resolved.heads ? ' (the mean of all heads)' : ''
   if (!compressed)

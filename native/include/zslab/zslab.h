@@ -69,8 +69,9 @@ typedef enum zs_storage { ZS_F32 = 0, ZS_F16 = 1, ZS_BF16 = 2 } zs_storage;
 typedef enum zs_similarity { ZS_DOT = 0, ZS_L2 = 1, ZS_COSINE = 2 } zs_similarity;
 /* Who chooses: each kv head by its own scores, or all of a layer (of the model) by the sum of theirs. */
 typedef enum zs_granularity { ZS_PER_HEAD = 0, ZS_PER_LAYER = 1, ZS_PER_MODEL = 2 } zs_granularity;
-/* When tokens may leave: never, once the prompt has been read and never again, or whenever a cache is full. */
-typedef enum zs_acts { ZS_ACTS_NEVER = 0, ZS_ACTS_PROMPT = 1, ZS_ACTS_ALWAYS = 2 } zs_acts;
+/* When tokens may leave: never, once the prompt has been read and never again, or whenever a cache is full. ZS_ACTS_READING: never, but
+   tokens after the prompt read only some of the slots. */
+typedef enum zs_acts { ZS_ACTS_NEVER = 0, ZS_ACTS_PROMPT = 1, ZS_ACTS_ALWAYS = 2, ZS_ACTS_READING = 3 } zs_acts;
 
 /*
  * Policies are a list (native/policies/policies.inc); each has a name and a block of parameters of its own, described here field by
@@ -113,6 +114,7 @@ typedef struct zs_resolved {
   int32_t sink;
   int32_t context; /* budget - recent - residual - sink */
   int32_t window;  /* rows of the prompt that count; 0 = none */
+  int32_t read;    /* slots that a token reads at most, where a policy chooses them; 0 = all */
 } zs_resolved;
 
 /* Resolves shares against `tokens` (the first prompt's length); checks what the policy demands of its regions. */
@@ -201,6 +203,7 @@ typedef struct zs_head_state {
   int32_t residual;   /* merged slots at the front: 0 until first compressed */
   int32_t ring;       /* slot the next leaver comes from; -1 = no ring yet */
   int32_t compressed; /* 1 = the policy has acted on this head */
+  int32_t read;       /* slots that the newest token read, of its query heads the most; 0 = all */
 } zs_head_state;
 
 ZS_API zs_status zs_cache_layer(const zs_cache* cache, int32_t layer, zs_layer_state* out);

@@ -5,6 +5,7 @@ import {
   createCache,
   evictOnly,
   fullCache,
+  quest,
   random,
   snapkv,
   streaming,
@@ -93,6 +94,53 @@ describe('guests', () => {
     )
   })
 
+  it('quest keeps every token, and those after the prompt read the pages of their budget', async () => {
+    const policy = quest({ budget: 12, page: 4, wholeLayers: 1 })
+    assert.equal(policy.acts, 'reading')
+    const cache = await filled(policy, 40, 9)
+    assert.deepEqual(cache.state(0).slots, [49, 49, 49])
+    assert.deepEqual(cache.state(0).read, [0, 0, 0])
+    assert.deepEqual(cache.state(1).read, [9, 9, 9], 'two pages, and one token of the newest')
+    assert.deepEqual(
+      positions(cache, 1)[2],
+      Array.from({ length: 49 }, (_, i) => i),
+    )
+    assert.match(cache.receipt().notes.join(), /keeps all 49 tokens; after the prompt a token reads at most 12 slots/)
+    const { q, k, v } = inputs(901, 1)
+    const [fork, whole] = [await cache.fork(), await filled(quest({ budget: 64, page: 4 }), 40, 9)]
+    const full = await (await filled(fullCache(), 40, 9)).step(1, q, k, v)
+    assert.deepEqual(await whole.step(1, q, k, v), full, 'a budget of all tokens')
+    const part = await cache.step(1, q, k, v)
+    assert.notDeepEqual(part, full)
+    assert.deepEqual(await fork.step(1, q, k, v), part)
+  })
+
+  it('quest reads several tokens one after another, query heads apart or together', async () => {
+    const one = async (granularity: 'query' | 'head', together: boolean) => {
+      const cache = await filled(quest({ budget: 12, page: 4, wholeLayers: 0, granularity }), 40, 0)
+      const { q, k, v } = inputs(77, 3)
+      if (together) return cache.extend(0, q, k, v)
+      const { heads, kvHeads, headDim } = SHAPE
+      const row = (from: Float32Array, count: number, t: number) =>
+        Float32Array.from({ length: count * headDim }, (_, i) => {
+          const head = Math.trunc(i / headDim)
+          return from[(head * 3 + t) * headDim + (i % headDim)]
+        })
+      const out = new Float32Array(heads * 3 * headDim)
+      for (let t = 0; t < 3; t++) {
+        const found = await cache.step(0, row(q, heads, t), row(k, kvHeads, t), row(v, kvHeads, t))
+        for (let i = 0; i < found.length; i++)
+          out[(Math.trunc(i / headDim) * 3 + t) * headDim + (i % headDim)] = found[i]
+      }
+      return out
+    }
+    const apart = await one('query', true)
+    assert.deepEqual(await one('query', false), apart)
+    const together = await one('head', true)
+    assert.deepEqual(await one('head', false), together)
+    assert.notDeepEqual(together, apart)
+  })
+
   it('adakv gives a layer the same slots, shared out by score, and keeps what its policy always keeps', async () => {
     for (const of of [
       snapkv({ budget: 12, window: 4, kernel: 3 }),
@@ -124,6 +172,8 @@ describe('guests', () => {
     assert.deepEqual(whole.state(1), plain.state(1))
     for (const [make, says] of [
       [() => adakv({ of: fullCache() }), /cannot work on full, which keeps every token/],
+      [() => adakv({ of: quest() }), /cannot work on quest/],
+      [() => quest({ page: 0 }), /for page but received 0/],
       [() => adakv({ of: streaming() }), /cannot work on streaming as it is set, which keeps no scores/],
       [
         () => adakv({ of: tova() }),
@@ -147,6 +197,11 @@ describe('guests', () => {
     await assert.rejects(cache.prefill(0, q, k, v), {
       code: 'invalid',
       message: /budget is 4 slots; more than recent \(4\)/,
+    })
+    const small = createCache({ ...SHAPE, policy: quest({ budget: 8, page: 16 }) })
+    await assert.rejects(small.prefill(0, q, k, v), {
+      code: 'invalid',
+      message: /budget is 8 slots, less than a page of 16/,
     })
     const press = createCache({ ...SHAPE, policy: snapkv({ variant: 'kvpress', budget: 0.5 }) })
     await assert.rejects(press.prefill(0, q, k, v), { code: 'invalid', message: /more than its window of 64/ })
