@@ -7,9 +7,9 @@ import type { Budgets } from '../budgets.js'
 import { shown, ZslabError } from '../errors.js'
 import { load } from '../load.js'
 import type { Weights } from '../loaded-model.js'
-import { ISAS, STORAGES, type Isa } from '../native/engine.js'
+import { ISAS, STORAGES, type Isa, type Storage } from '../native/engine.js'
 import { POLICIES, policyNamed, type Policy } from '../policies/index.js'
-import type { Model } from '../session.js'
+import type { Model, Session } from '../session.js'
 
 export const EXIT = { failure: 1, usage: 2, interrupted: 130 } as const
 
@@ -92,7 +92,7 @@ export function policyFrom(options: Record<string, unknown>): Policy {
 }
 
 /** --budgets: what the file holds; undefined without. */
-export async function budgetsFrom(options: Record<string, unknown>): Promise<Budgets | undefined> {
+async function budgetsFrom(options: Record<string, unknown>): Promise<Budgets | undefined> {
   if (options.budgets === undefined) return undefined
   const path = options.budgets as string
   try {
@@ -103,7 +103,7 @@ export async function budgetsFrom(options: Record<string, unknown>): Promise<Bud
   }
 }
 
-/** --model, --weights, --storage, --threads, --isa. */
+/** --model, --weights, --storage, --no-origins, --threads, --isa. */
 export function modelOptions(command: Command): Command {
   return command
     .option('--model <name or path>', 'a known model or a GGUF file', 'smollm2-135m')
@@ -112,6 +112,10 @@ export function modelOptions(command: Command): Command {
     )
     .addOption(
       new Option('--storage <type>', 'how keys and values are kept (default: like the weights)').choices([...STORAGES]),
+    )
+    .option(
+      '--no-origins',
+      'keep counts alone: a slot knows its first position and its weight, not every position it stands for (nothing then grows with the text)',
     )
     .option('--threads <n>', 'default: every CPU', whole)
     .addOption(new Option('--isa <name>', 'instruction set (default: the best)').choices(['best', ...ISAS]))
@@ -123,6 +127,22 @@ export function loadFrom(options: Record<string, unknown>, signal: AbortSignal):
     threads: options.threads as number | undefined,
     isa: options.isa as Isa | undefined,
     signal,
+  })
+}
+
+/** A session under `policy`, with --budgets, --storage and --no-origins. */
+export async function sessionFrom(
+  model: Model,
+  policy: Policy,
+  options: Record<string, unknown>,
+  trace = false,
+): Promise<Session> {
+  return model.session({
+    policy,
+    budgets: await budgetsFrom(options),
+    storage: options.storage as Storage | undefined,
+    origins: options.origins as boolean,
+    trace,
   })
 }
 

@@ -1,6 +1,5 @@
 /** `npx zslab generate`: text from a model under a cache policy. */
 import { Command } from 'commander'
-import type { Storage } from '../native/engine.js'
 import type { Prompt } from '../generate/conversation.js'
 import { summary } from '../trace/display.js'
 import { dump } from './dump.js'
@@ -12,12 +11,12 @@ import {
   modelOptions,
   note,
   number,
-  budgetsFrom,
   policyFrom,
   policyOptions,
   print,
   promptFrom,
   promptOptions,
+  sessionFrom,
   UsageError,
   whole,
 } from './common.js'
@@ -60,12 +59,7 @@ async function run(options: Record<string, unknown>): Promise<void> {
     throw new UsageError('--chat needs a text: give --prompt or --prompt-file instead of --prompt-ids')
   const { signal, interrupted, done } = interruptSignal()
   const model = await loadFrom(options, signal)
-  const session = model.session({
-    budgets: await budgetsFrom(options),
-    policy,
-    storage: options.storage as Storage | undefined,
-    trace: options.dump !== undefined,
-  })
+  const session = await sessionFrom(model, policy, options, options.dump !== undefined)
   try {
     const generation = session.generate(promptOf(options, prompt), {
       maxTokens: options.maxTokens as number,

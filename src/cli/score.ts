@@ -1,6 +1,5 @@
 /** `npx zslab score`: log-probabilities and perplexity of a text under a cache policy. */
 import { Command } from 'commander'
-import type { Storage } from '../native/engine.js'
 import {
   EXIT,
   interruptSignal,
@@ -8,12 +7,12 @@ import {
   loadFrom,
   modelOptions,
   note,
-  budgetsFrom,
   policyFrom,
   policyOptions,
   print,
   promptFrom,
   promptOptions,
+  sessionFrom,
   whole,
 } from './common.js'
 
@@ -39,11 +38,7 @@ async function run(options: Record<string, unknown>): Promise<void> {
   const prompt = await promptFrom(options)
   const { signal, done } = interruptSignal()
   const model = await loadFrom(options, signal)
-  const session = model.session({
-    policy,
-    budgets: await budgetsFrom(options),
-    storage: options.storage as Storage | undefined,
-  })
+  const session = await sessionFrom(model, policy, options)
   try {
     const result = await session.score(prompt.ids ?? prompt.text!, {
       chunk: options.feed as number,

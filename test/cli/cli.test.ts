@@ -135,6 +135,17 @@ describe('cli', function () {
       assert.ok(events[i + 4] === 0 || events[i + 4] === 1, 'a merge into a residual slot')
   })
 
+  it('--no-origins keeps counts alone: the same tokens, fewer bytes that keep account', () => {
+    const words = ['--model', toyPath, '--prompt', 'a b c '.repeat(20), '--max-tokens', '4', '--ignore-eos', '--json']
+    const [kept, counts] = [[], ['--no-origins']].map((more) => {
+      const { stdout, stderr } = run('generate', ...words, '--policy', 'zsmerge', '--budget', '24', ...more)
+      assert.ok(stdout, stderr)
+      return JSON.parse(stdout) as { tokens: number[]; bytes: { byRegion: { bookkeeping: number } } }
+    })
+    assert.deepEqual(counts.tokens, kept.tokens)
+    assert.ok(counts.bytes.byRegion.bookkeeping < kept.bytes.byRegion.bookkeeping)
+  })
+
   it('score and policies speak JSON', () => {
     const { stdout, status, stderr } = run('score', '--model', toyPath, '--prompt', 'a few words to score', '--json')
     assert.equal(status, 0, stderr)
