@@ -47,7 +47,7 @@ export interface ExecuteOptions extends Json {
   user_expressions?: Json
 }
 
-const WAIT_MS = 30_000
+const WAIT_MS = 60_000
 
 /** Whether the kernel can be tested here; what keeps it from it is recorded. */
 export function testable(): boolean {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import type { Page } from 'playwright-core'
 
-export const WAIT_MS = 30_000
+export const WAIT_MS = 60_000
 
 /** Rejects with `otherwise` if it does not hold in time. */
 export async function until(holds: () => boolean | Promise<boolean>, otherwise: string): Promise<void> {
