@@ -78,7 +78,8 @@ void need_selections(const zs_cache& cache, const Layer& layer) {
     const int32_t slots = layer.heads[g].slots() + 1;
     auto& lists = work.selections[g].lists;
     if (lists.size() < static_cast<size_t>(cache.group())) lists.resize(static_cast<size_t>(cache.group()));
-    for (auto& list : lists) grow(list, static_cast<size_t>(slots)), list.reserve(static_cast<size_t>(slots));
+    for (auto& list : lists)
+      if (list.capacity() < static_cast<size_t>(slots)) list.reserve(static_cast<size_t>(slots + slots / 16 + 16));
     most = std::max(most, slots);
   }
   for (Upkeep& one : work.upkeep) one.selecting.need(round_up(most, kLane));

@@ -57,7 +57,7 @@ class Ends : public HeadIndex {
 
  private:
   int32_t d_, page_;
-  std::vector<float> least_, largest_;
+  Column<float> least_, largest_;
 };
 
 inline void keep(HeadWork& w, Ends& ends, int32_t from) {
