@@ -9,7 +9,12 @@ const PREFIX_LINES = 1 // the converter puts `export {};` before each cell
 /** `before`: the place is one of what the converter reads, not of the code as it runs. */
 export type Find = (line: number, column: number, before?: boolean) => Position | undefined
 
-export function positions({ outer, inner }: Maps, prefixLines = PREFIX_LINES): Find {
+export function positions({ outer, inner, edits }: Maps, prefixLines = PREFIX_LINES): Find {
+  if (edits)
+    return (line, column, before) => ({
+      line: line - prefixLines,
+      column: before ? column : columnBefore(edits, line, column),
+    })
   let kept: string | Uint8Array = JSON.stringify([outer ?? null, inner ?? null])
   let read: (SourceMap | undefined)[] | undefined
   // Those of all cells are kept as long as the session: packed, but not while somebody waits for the cell.
@@ -23,6 +28,19 @@ export function positions({ outer, inner }: Maps, prefixLines = PREFIX_LINES): F
     for (const map of read) if (at && map) at = original(map, at)
     return at && { line: at.line - prefixLines, column: at.column }
   }
+}
+
+/** In the line as it was before `edits`. */
+function columnBefore(edits: readonly number[], line: number, column: number): number {
+  let moved = 0
+  for (let i = 0; i < edits.length && edits[i] <= line; i += 4) {
+    const [at, start, removed, added] = edits.slice(i, i + 4)
+    if (at < line) continue
+    if (column < start + moved) break
+    if (column < start + moved + added) return start
+    moved += added - removed
+  }
+  return column - moved
 }
 
 /** Copied out of the large buffer that zlib packs into. */

@@ -2,51 +2,28 @@
  * TypeScript cells to JavaScript: tslab's converter (types carried from cell to cell), with its compiler options mended, passes of
  * our own in TypeScript's (awaits and loops that interrupts can end), and source maps kept.
  */
-import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { existsSync } from 'node:fs'
 import type { Diagnostic, SourceFile } from 'typescript'
 import type { Converter } from 'tslab/dist/converter.js'
 import type { ShippedPackage } from '../cell/package.js'
-import { withDisk } from './completions.js'
-import { packageName, packageRoot } from '../cell/resolve.js'
-import { collector, type Checked, type Findings } from './diagnostics.js'
-import { Disk } from './disk.js'
-import { keepNoBooks } from './light.js'
-import { Loader } from './loader.js'
+import { packageName } from '../cell/resolve.js'
+import { declarationsLeft, declarationsOf } from './declared.js'
+import { collector, type Findings } from './diagnostics.js'
+import type { Disk } from './disk.js'
+import { erase } from './erase.js'
+import { imported } from './light.js'
 import { forgetGlobals, keepNamespaces } from './namespaces.js'
 import { parseErrors, prepare } from './prepare.js'
-import { emitAll, sidePath } from './program.js'
-import type { Compiled, Maps, SideFile } from './protocol.js'
-import { SharedFiles } from './shared.js'
-import { Standing } from './standing.js'
-import { TypeFiles } from './type-files.js'
-import { writeShorthandsOut, type Host } from './shorthand.js'
-import { requireByScope } from './transform.js'
+import { sidePath } from './program.js'
+import type { Compiled, SideFile } from './protocol.js'
+import type { Standing } from './standing.js'
+import { loadTslab, type Pass, type Tslab, type Work } from './tslab.js'
 import type { TypeScript } from './typescript.js'
 
 export type CompileResult = { ok: true; compiled: Compiled } | { ok: false; complaints: Diagnostic[] }
 
-interface Pass extends Maps {
-  imports: string[]
-}
-
-/** What becomes of the cell that is being compiled. */
-interface Work extends Checked {
-  /** CommonJS that it came to → how. */
-  passes: Map<string, Pass>
-}
-
-interface Tslab {
-  ts: TypeScript
-  disk: Disk
-  types: TypeFiles
-  shared: SharedFiles
-  /** Of the converter that was made last. */
-  standing: () => Standing
-  createConverter: typeof import('tslab/dist/converter.js').createConverter
-  isCompleteCode: typeof import('tslab/dist/converter.js').isCompleteCode
-}
+/** What the converter puts before each text: it is a module. */
+const PREFIX = 'export {};\n'
 
 /** What cells are made of, and declares nothing. */
 const EXERCISE = `{
@@ -65,6 +42,7 @@ export class Compiler {
   readonly converter: Converter
   readonly isComplete: Tslab['isCompleteCode']
   private readonly disk: Disk
+  private readonly blank: Tslab['blank']
   private readonly standing: Standing
   private readonly seen = new WeakSet<SourceFile>()
   private readonly told = new Set<string>()
@@ -73,6 +51,7 @@ export class Compiler {
     const tslab = (Compiler.tslab ??= loadTslab(shipped, () => Compiler.work))
     this.ts = tslab.ts
     this.disk = tslab.disk
+    this.blank = tslab.blank
     tslab.types.show(process.cwd())
     this.converter = tslab.createConverter({ isJS: false, isBrowser: false })
     this.standing = tslab.standing()
@@ -98,34 +77,66 @@ export class Compiler {
     const findings: Findings = { complaints: [], missing: [], untyped: [] }
     const work: Work = { prepared, findings, seen: this.seen, passes: new Map() }
     Compiler.work = work
+    let written = false
     try {
-      return this.convert(declarations, work)
+      this.disk.refresh()
+      const known = forgetGlobals(this.ts, declarations, prepared.file)
+      const erased = prepared.plain ? this.erase(known, work) : undefined
+      written = erased === undefined
+      return erased ?? this.convert(known, work)
     } finally {
       Compiler.work = undefined
-      this.standing.settle()
+      this.disk.notFound(findings.missing)
+      this.standing.settle(written)
     }
   }
 
-  private convert(declarations: string, { prepared, findings, passes }: Work): CompileResult {
-    this.disk.refresh()
-    const known = forgetGlobals(this.ts, declarations, prepared.file)
+  /** The short way, by the program that stands; undefined where the cell needs TypeScript's own emitter or a program of its own. */
+  private erase(known: string, work: Work): CompileResult | undefined {
+    const { ts } = this
+    const { prepared, findings } = work
+    const names = [...prepared.names]
+    const suffix = names.length > 0 ? `\nexport {${names.join(', ')}}` : ''
+    const shown = this.standing.show(PREFIX + known, PREFIX + prepared.text + suffix)
+    if (!shown) return undefined
+    const { program, cell, declarations: earlier } = shown
+    if (imported(ts, program, cell).length > 1) return undefined // files beside the notebook are to be written as well
+    if (collector(ts, () => work)(program, [cell]).length > 0) return { ok: false, complaints: findings.complaints }
+    const checker = program.getTypeChecker()
+    const erased = erase(ts, this.blank, checker, cell, earlier)
+    if (!erased) return undefined
+    const declarations =
+      names.length === 0 ? known : declarationsOf(ts, program, cell) + declarationsLeft(ts, checker, cell, earlier)
+    const { code, lastExpression, edits } = erased
+    return this.result(known, work, {
+      code,
+      declarations,
+      lastExpression,
+      imports: [],
+      sideOutputs: [],
+      maps: { edits },
+    })
+  }
+
+  private convert(known: string, work: Work): CompileResult {
+    const { prepared, findings, passes } = work
     const result = this.converter.convert(known, prepared.text)
-    this.disk.notFound(findings.missing)
     if (result.diagnostics.length > 0) return { ok: false, complaints: findings.complaints }
     const { imports, inner, outer } = passes.get(result.output!)!
-    return {
-      ok: true,
-      compiled: {
-        code: withoutPreamble(result.output!),
-        declarations: keepNamespaces(this.ts, known, result.declOutput ?? '', prepared.names),
-        names: [...prepared.names],
-        lastExpression: result.lastExpressionVar,
-        imports,
-        sideOutputs: (result.sideOutputs ?? []).map(({ path, data }) => sideFile(path, data, passes.get(data)!)),
-        maps: { inner, outer },
-        notes: this.notes(findings.untyped),
-      },
-    }
+    return this.result(known, work, {
+      code: withoutPreamble(result.output!),
+      declarations: result.declOutput ?? '',
+      lastExpression: result.lastExpressionVar,
+      imports,
+      sideOutputs: (result.sideOutputs ?? []).map(({ path, data }) => sideFile(path, data, passes.get(data)!)),
+      maps: { inner, outer },
+    })
+  }
+
+  private result(known: string, { prepared, findings }: Work, made: Omit<Compiled, 'names' | 'notes'>): CompileResult {
+    const declarations = keepNamespaces(this.ts, known, made.declarations, prepared.names)
+    const notes = this.notes(findings.untyped)
+    return { ok: true, compiled: { ...made, declarations, names: [...prepared.names], notes } }
   }
 
   /** Whether the next cell will find a type checker that knows the language. */
@@ -152,113 +163,6 @@ export class Compiler {
   close(): void {
     this.converter.close()
   }
-}
-
-const HERE = dirname(fileURLToPath(import.meta.url))
-
-/** tslab's converter fixes its compiler options, so it is handed a TypeScript whose entry points adjust them. */
-function loadTslab(shipped: ShippedPackage, current: () => Work | undefined): Tslab {
-  const work = () => current()!
-  let standing: Standing | undefined
-  const loader = new Loader()
-  const converterPath = loader.resolve('tslab/dist/converter', HERE)
-  const tsPath = loader.resolve('@tslab/typescript-for-tslab', dirname(converterPath))
-  const ts = loader.load(tsPath) as TypeScript
-  ts.sys.getCurrentDirectory = () => process.cwd()
-  const types = new TypeFiles(ts, shipped)
-  const disk = new Disk(ts)
-  const roots = [HERE, dirname(converterPath)].map((folder) => nodeTypes(folder)).filter((root) => root !== undefined)
-  const shared = new SharedFiles([
-    dirname(tsPath),
-    dirname(shipped.types),
-    join(shipped.root, 'node_modules'),
-    join(shipped.root, 'kernel/types'),
-    ...roots,
-  ])
-  loader.replace(tsPath, {
-    ...ts,
-    createWatchCompilerHost: watchHost(ts, shipped, roots, (host) => {
-      standing = new Standing(ts, keepNoBooks(ts, host), () => current() !== undefined)
-      return shared.with(host)
-    }),
-    transpileModule: toCommonJs(ts, work),
-    getPreEmitDiagnosticsOfFiles: collector(ts, work),
-    Completions: withDisk(ts),
-  })
-  const { createConverter, isCompleteCode } = loader.load(converterPath) as Tslab
-  loader.replace(tsPath, ts)
-  return { ts, disk, types, shared, standing: () => standing!, createConverter, isCompleteCode }
-}
-
-/** The folder that holds the `@types/node` which code in `folder` finds, unless it is for a newer TypeScript than `most`. */
-function nodeTypes(folder: string, most?: number): string | undefined {
-  const root = packageRoot(folder, '@types/node')
-  return root && (most === undefined || typescriptOf(root) <= most) ? dirname(root) : undefined
-}
-
-/** The TypeScript that a package of types says it needs, as a number that grows with its version. */
-function typescriptOf(root: string): number {
-  const { typeScriptVersion = '0' } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<
-    string,
-    string
-  >
-  const [major, minor = 0] = typeScriptVersion.split('.').map(Number)
-  return major * 1000 + minor
-}
-
-/** What this node has of the language; 22 has it all. */
-const LANGUAGE = 'union' in Set.prototype && 'withResolvers' in Promise ? ['cell-globals-22'] : []
-
-function watchHost(ts: TypeScript, shipped: ShippedPackage, roots: readonly string[], prepared: (host: Host) => Host) {
-  return (...args: unknown[]): unknown => {
-    // Node's types: those of the notebook's folder if it has some that can be read, else ours, else the ones that tslab brings.
-    const most = roots.length > 0 ? typescriptOf(join(roots[0], 'node')) : undefined
-    const nodes = [nodeTypes(ts.sys.getCurrentDirectory(), most), ...roots].filter((root) => root !== undefined)
-    Object.assign(args[1] as object, {
-      moduleResolution: ts.ModuleResolutionKind.Bundler, // reads `exports`, which tslab's Node10 does not
-      inlineSourceMap: true,
-      disableTopLevelAwait: false, // cells always run inside an async function
-      types: ['node', 'cell-globals', ...LANGUAGE],
-      typeRoots: [...new Set(nodes), join(shipped.root, 'kernel/types')],
-      lib: ['lib.es2023.d.ts'],
-      moduleDetection: ts.ModuleDetectionKind.Force, // files without imports and exports can be imported too
-      allowImportingTsExtensions: true,
-      checkJs: false,
-    })
-    type Make = (...all: unknown[]) => Host
-    const host = (ts.createWatchCompilerHost as unknown as Make)(...args)
-    return emitAll(ts, writeShorthandsOut(ts, prepared(host)))
-  }
-}
-
-/** Stand in all that is a module's; elsewhere too at times, which costs a pass and no more. */
-const MODULE_WORDS = /(?<![.$\p{ID_Continue}])(import|export)(?![$\p{ID_Continue}])/u
-
-/** In place of TypeScript's own, which the converter calls for what it made: most cells have nothing to do with modules any more. */
-function toCommonJs(ts: TypeScript, work: () => Work) {
-  return (source: string, options: import('typescript').TranspileOptions): import('typescript').TranspileOutput => {
-    const { text, map } = splitInlineMap(source)
-    const pass: Pass = { imports: [], inner: map }
-    if (!MODULE_WORDS.test(text)) {
-      work().passes.set(text, pass)
-      return { outputText: text }
-    }
-    const output = ts.transpileModule(text, {
-      ...options,
-      compilerOptions: { ...options.compilerOptions, sourceMap: true },
-      transformers: { after: [requireByScope(ts, pass.imports)] },
-    })
-    pass.outer = output.sourceMapText
-    const outputText = output.outputText.replace(/\n?\/\/# sourceMappingURL=.*\s*$/, '\n')
-    work().passes.set(outputText, pass)
-    return { ...output, outputText }
-  }
-}
-
-function splitInlineMap(source: string): { text: string; map?: string } {
-  const found = /\n?\/\/# sourceMappingURL=data:application\/json;base64,([A-Za-z0-9+/=]+)\s*$/.exec(source)
-  if (!found) return { text: source }
-  return { text: source.slice(0, found.index) + '\n', map: Buffer.from(found[1], 'base64').toString('utf8') }
 }
 
 /** `exports.a = void 0` at the top would empty a variable of an earlier cell even where this cell then fails. */

@@ -1,7 +1,7 @@
 /** What stays declared of a cell that failed on its way: the names that it reached. The others are what they were before it. */
 import type * as tsTypes from 'typescript'
 import type { TypeScript } from './typescript.js'
-import { importedNames } from './prepare.js'
+import { importOf } from './declared.js'
 
 /** `after`, the declarations of a cell and what it left of `before`, as if it had not declared the values `lost`. */
 export function keepReached(ts: TypeScript, before: string, after: string, lost: readonly string[]): string {
@@ -23,34 +23,11 @@ function pick(ts: TypeScript, text: string, wanted: (name: string) => boolean, t
       const head = text.slice(statement.getStart(file), declarations[0].getStart(file))
       return kept.length > 0 ? [`${head}${kept.map((one) => one.getText(file)).join(', ')};`] : []
     }
-    if (ts.isImportDeclaration(statement)) return importOf(ts, file, statement, wanted, types)
+    if (ts.isImportDeclaration(statement))
+      return importOf(ts, file, statement, (name, isTypeOnly) => (isTypeOnly ? types : wanted(name)))
     const { name } = statement as { name?: tsTypes.Node }
     const isValue =
       name && ts.isIdentifier(name) && !ts.isInterfaceDeclaration(statement) && !ts.isTypeAliasDeclaration(statement)
     return (isValue ? wanted(name.text) : types) ? [whole] : []
   })
-}
-
-function importOf(
-  ts: TypeScript,
-  file: tsTypes.SourceFile,
-  statement: tsTypes.ImportDeclaration,
-  wanted: (name: string) => boolean,
-  types: boolean,
-): string[] {
-  const { importClause: clause, moduleSpecifier } = statement
-  if (!clause || clause.isTypeOnly) return types ? [statement.getText(file)] : []
-  const names = importedNames(ts, statement)
-  if (names.every(wanted)) return [statement.getText(file)]
-  const { name, namedBindings: bindings } = clause
-  const own = name && wanted(name.text) ? [name.text] : []
-  const listed = !bindings
-    ? []
-    : ts.isNamespaceImport(bindings)
-      ? [bindings].filter((one) => wanted(one.name.text))
-      : bindings.elements.filter((one) => (one.isTypeOnly ? types : wanted(one.name.text)))
-  const texts = listed.map((one) => one.getText(file)).join(', ')
-  const rest = listed.length === 0 ? [] : ts.isNamespaceImport(listed[0]) ? [texts] : [`{ ${texts} }`]
-  if (own.length + rest.length === 0) return []
-  return [`import ${[...own, ...rest].join(', ')} from ${moduleSpecifier.getText(file)};`]
 }

@@ -5,7 +5,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { runInThisContext } from 'node:vm'
-import { packageName, packageRoot } from '../cell/resolve.js'
+import { isEsModule, packageName, packageRoot } from '../cell/resolve.js'
 
 interface Loaded {
   exports: unknown
@@ -14,6 +14,8 @@ interface Loaded {
 type Run = (...words: unknown[]) => void
 
 export class Loader {
+  /** What ES modules are loaded as; without it none are. */
+  writeAsCommonJs?: (text: string) => string
   private readonly loaded = new Map<string, Loaded>()
 
   /** The file that `specifier` means in `folder`. Knows files, and packages without `exports`. */
@@ -32,7 +34,9 @@ export class Loader {
     const folder = dirname(path)
     const require = (specifier: string) =>
       process.getBuiltinModule(specifier) ?? this.load(this.resolve(specifier, folder))
-    const code = `(function (exports, require, module, __filename, __dirname) {${readFileSync(path, 'utf8')}\n})`
+    const text = readFileSync(path, 'utf8')
+    const body = this.writeAsCommonJs && isEsModule(path) ? this.writeAsCommonJs(text) : text
+    const code = `(function (exports, require, module, __filename, __dirname) {${body}\n})`
     const run = runInThisContext(`${code}\n//# sourceURL=${path}`) as Run // no options: node 20 cannot save what they make
     run.call(module.exports, module.exports, require, module, path, folder)
     return module.exports

@@ -14,7 +14,7 @@ export type ModuleFile = tsTypes.SourceFile & {
   resolvedPath: string
   originalFileName: string
   externalModuleIndicator?: unknown
-  locals?: ReadonlyMap<string, unknown>
+  locals?: ReadonlyMap<string, tsTypes.Symbol>
   imports: readonly tsTypes.StringLiteralLike[]
   moduleAugmentations: readonly unknown[]
   ambientModuleNames: readonly string[]

@@ -4,6 +4,7 @@
  * variables are shared (`__names.share`), the rest, which nobody can assign to, is handed on as it is (`__names.give`).
  */
 import type * as tsTypes from 'typescript'
+import { edited, type Edit } from './edits.js'
 import type { TypeScript } from './typescript.js'
 import { bindings, hoistedNames, importedNames } from './prepare.js'
 
@@ -15,30 +16,34 @@ export interface CellNames {
   share(name: string, get: () => unknown, set: (value: unknown) => void): void
 }
 
+/** What a cell says after it has declared a name that nobody can assign to, */
+export const give = (name: string) => `${NAMES}.give("${name}", ${name});`
+/** and after a variable. */
+export const share = (name: string) => `${NAMES}.share("${name}", () => ${name}, (__value) => { ${name} = __value; });`
+
 /** The converter's JavaScript of a cell with the same lines, without its exports. */
 export function handOn(ts: TypeScript, js: string): string {
   const file = ts.createSourceFile('cell.js', js, ts.ScriptTarget.Latest, false, ts.ScriptKind.JS)
   // Not what TypeScript adds to help itself, such as __decorate.
   const exported = new Set(file.statements.flatMap((one) => exportedBy(ts, one)))
-  const edits: { from: number; to: number; text: string }[] = []
-  const give = (name: string) => `${NAMES}.give("${name}", ${name});`
-  const share = (name: string) => `${NAMES}.share("${name}", () => ${name}, (__value) => { ${name} = __value; });`
+  const edits: Edit[] = []
   for (const statement of file.statements) {
     const { end } = statement
     const after = (names: string[], way: (name: string) => string) =>
       names
         .filter((name) => exported.has(name))
-        .forEach((name) => edits.push({ from: end, to: end, text: ` ${way(name)}` }))
+        .forEach((name) => edits.push({ at: end, removed: 0, text: ` ${way(name)}` }))
     if (ts.isExportDeclaration(statement)) {
-      if (!statement.moduleSpecifier) edits.push({ from: statement.getStart(file), to: end, text: '' })
+      const at = statement.getStart(file)
+      if (!statement.moduleSpecifier) edits.push({ at, removed: end - at, text: '' })
     } else if (ts.isVariableStatement(statement)) {
       const { declarations, flags } = statement.declarationList
       if (statement.modifiers) {
         // The last expression, in the same columns.
         const { name } = declarations[0]
-        const from = statement.getStart(file)
+        const at = statement.getStart(file)
         const text = `exports.${(name as tsTypes.Identifier).text}`
-        edits.push({ from, to: name.end, text: text.padEnd(name.end - from) })
+        edits.push({ at, removed: name.end - at, text: text.padEnd(name.end - at) })
         continue
       }
       after(
@@ -50,13 +55,7 @@ export function handOn(ts: TypeScript, js: string): string {
       if (statement.name) after([statement.name.text], give)
     } else after(hoistedNames(ts, statement), share)
   }
-  let at = 0
-  const pieces = edits.map(({ from, to, text }) => {
-    const before = js.slice(at, from)
-    at = to
-    return before + text
-  })
-  return pieces.join('') + js.slice(at)
+  return edited(js, edits)
 }
 
 function exportedBy(ts: TypeScript, statement: tsTypes.Statement): string[] {

@@ -10,6 +10,8 @@ export interface Prepared {
   text: string
   /** The cell as it was written. */
   file: tsTypes.SourceFile
+  /** Of modules, enums and namespaces nothing stands at its top level. */
+  plain: boolean
   /** `// @ts-nocheck` stands above its first statement. */
   unchecked: boolean
   /** Names that its top level declares. */
@@ -34,7 +36,8 @@ export function prepare(ts: TypeScript, code: string): Prepared {
   const last = file.statements.at(-1)
   if (isQuiet(ts, last, source)) text += '\n;void 0'
   else if (isGlobalThis(ts, last)) text += '\n;'
-  return { text, file: written, unchecked, names, errors }
+  const plain = !file.statements.some((one) => isMore(ts, one))
+  return { text, file: written, plain, unchecked, names, errors }
 }
 
 function parse(ts: TypeScript, code: string, kind: tsTypes.ScriptKind): tsTypes.SourceFile {
@@ -148,6 +151,14 @@ function isGlobalThis(ts: TypeScript, last: tsTypes.Statement | undefined): bool
   return (
     !!last && ts.isExpressionStatement(last) && ts.isIdentifier(last.expression) && last.expression.text === 'global'
   )
+}
+
+/** Neither JavaScript of a script nor a type. */
+function isMore(ts: TypeScript, one: tsTypes.Statement): boolean {
+  if (ts.isExportDeclaration(one)) return one.moduleSpecifier !== undefined
+  const isUnnamed = (ts.isFunctionDeclaration(one) || ts.isClassDeclaration(one)) && one.name === undefined
+  const isImport = ts.isImportDeclaration(one) || ts.isImportEqualsDeclaration(one)
+  return isImport || isUnnamed || ts.isExportAssignment(one) || ts.isModuleDeclaration(one) || ts.isEnumDeclaration(one)
 }
 
 export function declaredNames(ts: TypeScript, file: tsTypes.SourceFile): Set<string> {

@@ -2,9 +2,9 @@
 import { isAbsolute } from 'node:path'
 import type * as tsTypes from 'typescript'
 import type { TypeScript } from './typescript.js'
+import { hoistedDeclarations } from './declared.js'
 import { pathOf } from './light.js'
 import { handOn } from './names.js'
-import { hoistedNames } from './prepare.js'
 import type { Host } from './shorthand.js'
 import { guardAwaits } from './transform.js'
 
@@ -47,7 +47,7 @@ export function emitAll(ts: TypeScript, host: Host): Host {
       let declared = false
       const place: typeof write = (path, text, ...rest) => {
         declared ||= path.endsWith('.d.ts')
-        const more = path === DECLARATIONS && file ? hoisted(ts, builder.getProgram(), file) : ''
+        const more = path === DECLARATIONS && file ? hoistedDeclarations(ts, builder.getProgram(), file) : ''
         const made = path === CELL ? handOn(ts, text) : text + more
         const taken = takenFor(path, file)
         write?.(isAbsolute(taken) ? `outDir/${OUTSIDE}${taken}` : taken, made, ...rest)
@@ -63,21 +63,4 @@ export function emitAll(ts: TypeScript, host: Host): Host {
     return builder
   }
   return host
-}
-
-/** Declarations of the `var`s that stand within statements of `file`: TypeScript's own lack them. */
-function hoisted(ts: TypeScript, program: tsTypes.Program, file: tsTypes.SourceFile): string {
-  const names = file.statements
-    .filter((one) => !ts.isVariableStatement(one))
-    .flatMap((statement) => hoistedNames(ts, statement))
-  if (names.length === 0) return ''
-  const checker = program.getTypeChecker()
-  const { locals } = file as unknown as { locals: Map<string, tsTypes.Symbol> }
-  const typeOf = (name: string) =>
-    checker.typeToString(
-      checker.getTypeOfSymbolAtLocation(locals.get(name)!, file),
-      undefined,
-      ts.TypeFormatFlags.NoTruncation,
-    )
-  return [...new Set(names)].map((name) => `declare var ${name}: ${typeOf(name)};\n`).join('')
 }

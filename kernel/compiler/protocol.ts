@@ -7,10 +7,13 @@ export interface Position {
   column: number
 }
 
-/** Source maps of one cell, as JSON: CommonJS → the converter's JavaScript → the cell. */
+/** Where places of a cell's JavaScript stand in the cell. */
 export interface Maps {
+  /** Source maps, as JSON: CommonJS → the converter's JavaScript → the cell. */
   outer?: string
   inner?: string
+  /** In place of these: line, column, removed and added characters of each change to the cell's own text, in order. */
+  edits?: readonly number[]
 }
 
 /** A .ts or .js file beside the notebook, as CommonJS. */

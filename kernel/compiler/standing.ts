@@ -12,6 +12,13 @@ import type { Host } from './shorthand.js'
 
 type Builder = ReturnType<Host['createProgram']>
 
+/** A program that was shown a cell and the declarations of those before it. */
+export interface Shown {
+  program: tsTypes.Program
+  cell: ModuleFile
+  declarations: ModuleFile
+}
+
 /** What a checker knows of texts that are over stays with it, some 50 bytes for each character: after so many it is time for a new one, */
 const MANY = 250_000
 /** and after so many it cannot wait for a quiet moment any more. */
@@ -73,14 +80,15 @@ export class Standing {
     this.base = undefined
   }
 
-  /** After a cell: a checker that found something wrong would say less of the like in another one. */
-  settle(): void {
+  /** After a cell: a checker that found something wrong would say less of the like in another one. `written`: the converter had it. */
+  settle(written: boolean): void {
     if (!this.base) return
     const { files, program } = this.base
     const [declarations, path] = this.roots
     const cell = files.get(path) ?? (program.getSourceFile(path) as ModuleFile)
     if ((program.getTypeChecker() as unknown as Checker).getDiagnostics(cell).length > 0) this.fall()
-    files.delete(path) // the converter writes into it
+    files.delete(path) // it has been checked, and may have been written into
+    if (!written) return
     // The converter takes out of the declarations what the cell declares anew, and all that it does not know.
     if (cell.locals!.size > 0 || /\b(?:namespace|module|global)\b/.test(files.get(declarations)?.text ?? ''))
       files.delete(declarations)
@@ -119,10 +127,31 @@ export class Standing {
     }
   }
 
+  /** The program that stands, shown these texts; undefined: TypeScript must make the next one, which the converter asks it for. */
+  show(declarations: string, cell: string): Shown | undefined {
+    const base = this.standing()
+    const program = base && this.shown(base, (path) => (path === this.roots[0] ? declarations : cell))
+    if (!program) return undefined
+    const [earlier, own] = this.roots.map((path) => base!.files.get(path)!)
+    // Names that the cell does not declare are looked for there: the converter does the same.
+    Object.assign(own, { parent: earlier })
+    return { program, cell: own, declarations: earlier }
+  }
+
+  private standing(): Base | undefined {
+    const { base } = this
+    return base && base.shown < MOST && !this.wanted && this.unclear.size === 0 ? base : undefined
+  }
+
   private update(): void {
-    const stands = this.base && this.base.shown < MOST && !this.wanted && this.unclear.size === 0
-    const builder = stands ? this.show(this.base!) : undefined
-    if (builder) return this.host.afterProgramCreate!(builder)
+    const base = this.standing()
+    const program = base && this.shown(base, (path) => this.host.readFile(path)!)
+    if (program)
+      return this.host.afterProgramCreate!({
+        ...base!.builder,
+        getProgram: () => program,
+        getAllDependencies: (file) => imported(this.ts, program, file),
+      })
     this.base = undefined
     this.programs++
     for (const tell of this.changed.values()) tell()
@@ -140,15 +169,16 @@ export class Standing {
     const own = this.roots.map((path) => program.getSourceFile(path) as ModuleFile)
     if (!this.compiling() || !own.every(isAlone)) return builder
     const ambient = new Set(program.getSourceFiles().flatMap((one) => (one as ModuleFile).ambientModuleNames))
+    files.set(this.roots[0], own[0])
     this.base = { builder, program, files, resolutions: this.files.resolutionsOf(own), ambient, shown: 0 }
     return builder
   }
 
-  /** `base` with the files as they are now; undefined where they ask for more than it has. */
-  private show(base: Base): Builder | undefined {
-    const { builder, program, files, resolutions, ambient } = base
+  /** The program of `base` with these files; undefined where they ask for more than it has. */
+  private shown(base: Base, textOf: (path: string) => string): tsTypes.Program | undefined {
+    const { program, files, resolutions, ambient } = base
     for (const path of this.roots) {
-      const text = this.host.readFile(path)!
+      const text = textOf(path)
       if (files.get(path)?.text === text) continue
       const like = program.getSourceFile(path) as ModuleFile
       const file = this.files.make(text, like, program.getCompilerOptions(), resolutions)
@@ -165,11 +195,7 @@ export class Standing {
       let checker: tsTypes.TypeChecker | undefined
       shown.getTypeChecker = () => (checker ??= (this.ts as unknown as Internals).createTypeChecker(shown))
     }
-    return {
-      ...builder,
-      getProgram: () => shown,
-      getAllDependencies: (file) => imported(this.ts, shown, file),
-    }
+    return shown
   }
 }
 
