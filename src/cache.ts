@@ -168,6 +168,14 @@ export class Cache {
     return this.held.bytes()
   }
 
+  /**
+   * Takes the newest `tokens` tokens of every layer back, as if they had never come; at least one stays. Errors: 'unsupported' where more
+   * came of them than their slots (scores that they went into, tokens that left): fork before them instead.
+   */
+  rollback(tokens: number): void {
+    this.held.rollback(integer('tokens', tokens, 1))
+  }
+
   /** A copy with the same state to the bit; both go on independently. */
   async fork(): Promise<Cache> {
     return new Cache(await this.held.fork())

@@ -101,6 +101,10 @@ export class HeldCache {
     this.handle = undefined
   }
 
+  rollback(tokens: number): void {
+    native().cacheRollback(this.native, tokens)
+  }
+
   async fork(): Promise<HeldCache> {
     return new HeldCache(this.engine, this.options, await native().cacheFork(this.native))
   }

@@ -88,6 +88,12 @@ Napi::Value Fork(const Napi::CallbackInfo& info) {
                     [box, made](Napi::Env env) { return CopyOf(*box, *made, env, box->policy); });
 }
 
+// (cache, tokens)
+void Rollback(const Napi::CallbackInfo& info) {
+  auto box = AtRest(info);
+  Check(info.Env(), zs_cache_rollback(box->cache, info[1].As<Napi::Number>().Int64Value()));
+}
+
 // (cache, policies, budgets of each or undefined, trace, call) -> Promise<caches>
 Napi::Value ForkPolicies(const Napi::CallbackInfo& info) {
   struct Work {
@@ -243,6 +249,7 @@ void RegisterCache(Napi::Env env, Napi::Object exports) {
   exports.Set("cacheCreate", Napi::Function::New(env, Create));
   exports.Set("cacheAttend", Napi::Function::New(env, Attend));
   exports.Set("cacheFork", Napi::Function::New(env, Fork));
+  exports.Set("cacheRollback", Napi::Function::New(env, Rollback));
   exports.Set("cacheForkPolicies", Napi::Function::New(env, ForkPolicies));
   exports.Set("cacheLayer", Napi::Function::New(env, Layer));
   exports.Set("cacheState", Napi::Function::New(env, State));

@@ -89,6 +89,9 @@ std::vector<zs_resolved> resolved_heads(const zs_cache& cache, int32_t layer, in
 // place. False: it may (a layer is about to be compressed); work on a fork and swap it in at the end.
 bool cache_reserve_step(zs_cache& cache);
 
+// As zs_cache_rollback; it throws, and the cache is then as it was.
+void cache_rollback(zs_cache& cache, int64_t tokens);
+
 std::unique_ptr<zs_cache> cache_fork(const zs_cache& cache);
 void cache_swap(zs_cache& a, zs_cache& b) noexcept;
 inline const zs_cache_config& cache_config(const zs_cache& cache) { return cache.config; }

@@ -50,9 +50,12 @@ float* Head::chunk_scores(int32_t i) {
 void Head::reserve(int32_t more) {
   open().reserve(open().slots() + more);
   if (origins) grow(links, links.size() + static_cast<size_t>(more));
-  if (!index) return;
-  if (index.use_count() > 1) index = index->copy();
-  index->reserve(open().slots() + more);
+  own_index();
+  if (index) index->reserve(open().slots() + more);
+}
+
+void Head::own_index() {
+  if (index && index.use_count() > 1) index = index->copy();
 }
 
 void Head::own(bool anywhere) {

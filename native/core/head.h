@@ -54,6 +54,7 @@ struct Head {
 
   // Room for `more` tokens; throws std::bad_alloc, no content has then changed.
   void reserve(int32_t more);
+  void own_index();  // shared with no other head; throws std::bad_alloc
   // Pages of its own for one more token (`anywhere`: for any slot).
   void own(bool anywhere);
   // The token at `position` becomes the last slot; needs reserve() and an owned last page.

@@ -123,6 +123,9 @@ struct PolicyHooks {
   // Which slots the newest token reads: q holds its query of each query head of the group, the h-th at q + h * q_stride. False: all. Several
   // tokens at once are then read one after another. Never throws. Without: all.
   bool (*select)(HeadWork&, const float* q, int64_t q_stride, Selection& out);
+  // The newest tokens were taken back, the head is without them and the index is the head's own. Never throws. Without: the index, if there is
+  // one, stays.
+  void (*rollback)(HeadWork&);
   // The first compression: the open segment, which is all there is, holds more tokens than the budget in order of position. step 0:
   // they are a prompt; else the last one has just arrived at a full cache. Without: every token stays.
   void (*compress)(HeadWork&);

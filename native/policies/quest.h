@@ -138,6 +138,10 @@ inline PolicyHooks hooks() {
   hooks.prompt_read = prompt_read;
   hooks.arrive = [](HeadWork& w) { keep(w, static_cast<Ends&>(*w.head->index), w.head->open().slots() - 1); };
   hooks.select = select;
+  hooks.rollback = [](HeadWork& w) {  // the last page again
+    const int32_t page = w.own<Parameters>().page, last = w.head->open().slots() - 1;
+    keep(w, static_cast<Ends&>(*w.head->index), last / page * page);
+  };
   return hooks;
 }
 

@@ -109,6 +109,7 @@ export interface Addon {
     call?: Int32Array,
   ): Promise<void>
   cacheFork(cache: NativeCache): Promise<NativeCache>
+  cacheRollback(cache: NativeCache, tokens: number): void
   /** A cache for each policy, in order: all or none. */
   cacheForkPolicies(
     cache: NativeCache,

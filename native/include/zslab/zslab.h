@@ -181,6 +181,12 @@ ZS_API zs_status zs_cache_prefill(zs_cache* cache, int32_t layer, zs_view q, zs_
 ZS_API zs_status zs_cache_extend(zs_cache* cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens,
                                  zs_view out, zs_call* call);
 
+/*
+ * Takes the newest `tokens` tokens of every layer back, as if they had never come, their events included; at least one token stays.
+ * ZS_UNSUPPORTED, and nothing changed, where more came of them than their slots: scores that they went into, or tokens that left.
+ */
+ZS_API zs_status zs_cache_rollback(zs_cache* cache, int64_t tokens);
+
 /* A copy that shares pages until either writes. Same policy, same state, to the bit. */
 ZS_API zs_status zs_cache_fork(zs_cache* cache, zs_cache** out);
 /*

@@ -115,6 +115,34 @@ describe('guests', () => {
     assert.deepEqual(await fork.step(1, q, k, v), part)
   })
 
+  it('rollback takes tokens back where only their slots came of them, and says so where more did', async () => {
+    for (const policy of [
+      fullCache(),
+      quest({ budget: 12, page: 4, wholeLayers: 0 }),
+      snapkv({ budget: 12, window: 4 }),
+    ]) {
+      const [cache, never] = [
+        await filled(policy, 40, 9, { trace: true }),
+        await filled(policy, 40, 4, { trace: true }),
+      ]
+      cache.rollback(5)
+      assert.equal(cache.receipt().seqLen, 44)
+      assert.deepEqual(cache.events(), never.events())
+      const { q, k, v } = inputs(901, 1)
+      assert.deepEqual(await cache.step(1, q, k, v), await never.step(1, q, k, v), policy.name)
+    }
+    const kept = await filled(zsmerge({ budget: 12, recent: 4, residual: 1 }), 40, 9)
+    const before = kept.state(1)
+    assert.throws(() => kept.rollback(1), {
+      code: 'unsupported',
+      message: /attention of the last 1 tokens is in the scores of all: fork before them/,
+    })
+    assert.deepEqual(kept.state(1), before)
+    const cache = await filled(fullCache(), 4, 0)
+    assert.throws(() => cache.rollback(4), { code: 'invalid', message: /tokens is 4 of 4 seen/ })
+    assert.throws(() => cache.rollback(0.5), { code: 'invalid', message: /for tokens but received 0.5/ })
+  })
+
   it('quest reads several tokens one after another, query heads apart or together', async () => {
     const one = async (granularity: 'query' | 'head', together: boolean) => {
       const cache = await filled(quest({ budget: 12, page: 4, wholeLayers: 0, granularity }), 40, 0)

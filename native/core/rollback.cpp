@@ -1,0 +1,73 @@
+// The newest tokens taken back, where nothing but their slots came of them: what a draft that was refused, or another try, needs.
+#include <algorithm>
+
+#include "core/work.h"
+
+namespace zs {
+namespace {
+
+// One sentence where `tokens` cannot be taken back.
+void check_rollback(const zs_cache& cache, int64_t tokens) {
+  const int64_t seen = cache.layers[0].seq_len;
+  const char* const name = cache.policy->hooks->name;
+  if (tokens < 1 || tokens >= seen)
+    fail(ZS_INVALID, "tokens is %lld of %lld seen: expected at least 1, and one that stays",
+         static_cast<long long>(tokens), static_cast<long long>(seen));
+  if (cache.needs.scores && cache.needs.upkeep)
+    fail(ZS_UNSUPPORTED,
+         "under %s the attention of the last %lld tokens is in the scores of all: fork before them, and go on from the "
+         "fork",
+         name, static_cast<long long>(tokens));
+  for (const Layer& layer : cache.layers) {
+    if (layer.seq_len != seen || !layer.waiting.empty())
+      fail(ZS_INVALID, "layers have seen different numbers of tokens (%lld, %lld): give each step to all of them first",
+           static_cast<long long>(seen), static_cast<long long>(layer.seq_len));
+    const int64_t most = acts_always(cache) ? 0 : layer.step;
+    for (const Head& head : layer.heads)
+      if (head.compressed && tokens > most)
+        fail(ZS_UNSUPPORTED,
+             "%s has compressed the cache, of the last %lld tokens only %lld stand where they came: fork before them, "
+             "and go "
+             "on from the fork",
+             name, static_cast<long long>(tokens), static_cast<long long>(most));
+  }
+}
+
+}  // namespace
+
+void cache_rollback(zs_cache& cache, int64_t tokens) {
+  check_rollback(cache, tokens);
+  const int64_t left = cache.layers[0].seq_len - tokens;
+  std::vector<Layer> made = cache.layers;  // an index may be copied, which can fail
+  for (size_t l = 0; l < made.size(); ++l) {
+    Layer& layer = made[l];
+    layer.seq_len = left;
+    layer.step = std::max<int64_t>(0, left - cache.prompt);
+    layer.kept.reset();
+    need_upkeep(cache, layer);
+    for (size_t g = 0; g < layer.heads.size(); ++g) {
+      Head& head = layer.heads[g];
+      for (int64_t t = 0; t < tokens; ++t) head.remove_last(true);
+      head.counters.admitted -= tokens;
+      head.read = 0;
+      if (!hook(*cache.policy, &PolicyHooks::rollback)) continue;
+      head.own_index();
+      HeadWork work = work_on(cache, head, static_cast<int32_t>(l), static_cast<int32_t>(g), 0, layer.step, nullptr);
+      call_hook(&PolicyHooks::rollback, work);
+    }
+  }
+  cache.tape.forget(static_cast<int32_t>(left));
+  cache.layers = std::move(made);
+  if (cache.bad.position >= left) cache.bad = {};
+  for (Layer& layer : cache.layers) count_bytes(cache, layer);
+}
+
+}  // namespace zs
+
+extern "C" zs_status zs_cache_rollback(zs_cache* cache, int64_t tokens) {
+  return zs::guard([&] {
+    if (!cache) zs::fail(ZS_INVALID, "cache is NULL: expected one from zs_cache_create");
+    const std::lock_guard<std::mutex> lock(cache->engine->busy);
+    zs::cache_rollback(*cache, tokens);
+  });
+}
