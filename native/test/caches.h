@@ -146,7 +146,7 @@ struct ReferenceCache {
   State state(int layer) const {
     State s;
     for (int g = 0; g < kv_heads; ++g) {
-      s.heads.push_back({static_cast<int32_t>(cache.head(layer, g).slots.size()), 0, 0, 0});
+      s.heads.push_back({static_cast<int32_t>(cache.head(layer, g).slots.size()), 0, 0, 0, 0});
       s.layer.slots += s.heads.back().slots;
       s.layer.seq_len = cache.seq_len(layer);
       for (const reference::Slot& slot : cache.head(layer, g).slots) {
