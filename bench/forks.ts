@@ -8,7 +8,8 @@ import { readFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { createRequire } from 'node:module'
-import { createCache, definePolicy, evictOnly, load, lowest, zsmerge, type Model } from '../src/index.js'
+import { createCache, evictOnly, load, zsmerge, type Model } from '../src/index.js'
+import { h2o } from '../test/src/h2o.js'
 
 const [rounds = 3, promptTokens = 4096, ownTokens = 32] = process.argv.slice(2).map(Number)
 const POLICIES = [0.05, 0.1, 0.2, 0.4].flatMap((budget) =>
@@ -71,14 +72,6 @@ async function sweep(model: Model): Promise<void> {
 async function own(): Promise<void> {
   const [slots, kvHeads, headDim] = [4096, 8, 64]
   const shape = { layers: 1, heads: kvHeads, kvHeads, headDim, trace: false }
-  const h2o = definePolicy({
-    name: 'h2o',
-    scores: { decay: 1, window: 'all' },
-    evict: ({ heads, position }) =>
-      heads.map(({ scores, positions, excess, budget }) =>
-        lowest(scores, excess, (slot) => positions[slot] <= position - budget / 2),
-      ),
-  })
   let x = 7
   const random = () => (x = (Math.imul(x, 1664525) + 1013904223) >>> 0) / 2 ** 32 - 0.5
   const array = (tokens: number) => Float32Array.from({ length: kvHeads * tokens * headDim }, random)

@@ -11,19 +11,13 @@ import {
   type CacheOptions,
 } from '../../src/index.js'
 import { ZslabError } from '../../src/errors.js'
-import { cases, draws } from './model/files.js'
+import { inputsOf } from './attention-inputs.js'
+import { cases } from './model/files.js'
 
 const SHAPE = { layers: 2, heads: 4, kvHeads: 2, headDim: 8 }
+const inputs = inputsOf(SHAPE, 1)
 const tight = () => zsmerge({ budget: 12, recent: 4, residual: 2 })
 const made = (options: Partial<CacheOptions> = {}) => createCache({ ...SHAPE, policy: tight(), threads: 2, ...options })
-
-/** q, k, v of `tokens` tokens, from a seed. */
-function inputs(seed: number, tokens: number, shape = SHAPE) {
-  const draw = draws(seed)
-  const array = (heads: number) =>
-    Float32Array.from({ length: heads * tokens * shape.headDim }, () => draw(2 ** 20) / 2 ** 19 - 1)
-  return { q: array(shape.heads), k: array(shape.kvHeads), v: array(shape.kvHeads) }
-}
 
 async function fill(cache: Cache, tokens: number, seed = 1): Promise<void> {
   for (let layer = 0; layer < SHAPE.layers; layer++) {
@@ -201,7 +195,7 @@ describe('createCache', () => {
   it('an abort stops the call, and the cache is as it was', async () => {
     const shape = { layers: 1, heads: 8, kvHeads: 2, headDim: 64 }
     const cache = createCache({ ...shape, policy: fullCache(), threads: 1, isa: 'generic' })
-    const { q, k, v } = inputs(1, 1500, shape)
+    const { q, k, v } = inputsOf(shape, 1)(1, 1500)
     await assert.rejects(cache.prefill(0, q, k, v, { signal: AbortSignal.abort() }), { name: 'AbortError' })
     const stop = new AbortController()
     const call = cache.prefill(0, q, k, v, { signal: stop.signal })

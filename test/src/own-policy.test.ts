@@ -10,16 +10,12 @@ import {
   type OwnView,
   type Policy,
 } from '../../src/index.js'
-import { draws, toyPath } from './model/files.js'
+import { inputsOf, positions } from './attention-inputs.js'
+import { h2o } from './h2o.js'
+import { toyPath } from './model/files.js'
 
 const SHAPE = { layers: 2, heads: 4, kvHeads: 2, headDim: 8 }
-
-function inputs(seed: number, tokens: number) {
-  const draw = draws(seed)
-  const array = (heads: number) =>
-    Float32Array.from({ length: heads * tokens * SHAPE.headDim }, () => draw(2 ** 20) / 2 ** 18 - 2)
-  return { q: array(SHAPE.heads), k: array(SHAPE.kvHeads), v: array(SHAPE.kvHeads) }
-}
+const inputs = inputsOf(SHAPE)
 
 async function feed(cache: Cache, seed: number, tokens: number, first = false): Promise<void> {
   for (let layer = 0; layer < SHAPE.layers; layer++) {
@@ -40,17 +36,7 @@ async function filled(policy: Policy, prompt: number, steps: number): Promise<Ca
   return cache
 }
 
-const kept = (cache: Cache) =>
-  [0, 1].map((layer) => cache.state(layer).origins.map((head) => head.flat().sort((a, b) => a - b)))
-
-const h2o = definePolicy({
-  name: 'h2o',
-  scores: { decay: 1, window: 'all' },
-  evict: ({ heads, position }) =>
-    heads.map(({ scores, positions, excess, budget }) =>
-      lowest(scores, excess, (slot) => positions[slot] <= position - budget / 2),
-    ),
-})
+const kept = (cache: Cache) => [0, 1].map((layer) => positions(cache, layer))
 
 describe('definePolicy', () => {
   it('H2O keeps what the built-in one keeps, step by step, traced and checked', async () => {

@@ -15,16 +15,10 @@ import {
   type CacheOptions,
   type Policy,
 } from '../../../src/index.js'
-import { draws } from '../model/files.js'
+import { inputsOf, positions } from '../attention-inputs.js'
 
 const SHAPE = { layers: 2, heads: 6, kvHeads: 3, headDim: 8 }
-
-function inputs(seed: number, tokens: number) {
-  const draw = draws(seed)
-  const array = (heads: number) =>
-    Float32Array.from({ length: heads * tokens * SHAPE.headDim }, () => draw(2 ** 20) / 2 ** 18 - 2)
-  return { q: array(SHAPE.heads), k: array(SHAPE.kvHeads), v: array(SHAPE.kvHeads) }
-}
+const inputs = inputsOf(SHAPE)
 
 /** A cache that read `prompt` tokens and then `steps` more, one by one. */
 async function filled(policy: Policy, prompt: number, steps: number, more: Partial<CacheOptions> = {}): Promise<Cache> {
@@ -37,9 +31,6 @@ async function filled(policy: Policy, prompt: number, steps: number, more: Parti
   assert.ok(cache.receipt().ok, cache.receipt().notes.join('; '))
   return cache
 }
-
-const positions = (cache: Cache, layer: number) =>
-  cache.state(layer).origins.map((head) => head.flat().sort((a, b) => a - b))
 
 describe('guests', () => {
   it('snapkv acts on the prompt alone: its window stays, and every token since', async () => {
@@ -345,9 +336,7 @@ describe('budgets by head', () => {
   it('bookkeeping at a budget of 10%: without origins at most 5% of keys and values, with them 4 bytes a token more', async function () {
     this.timeout(60_000)
     const [tokens, budget, shape] = [20_000, 2000, { layers: 1, heads: 1, kvHeads: 1, headDim: 64 }]
-    const draw = draws(5)
-    const rows = () => Float32Array.from({ length: budget * shape.headDim }, () => draw(2 ** 20) / 2 ** 19 - 1)
-    const [q, k, v] = [rows(), rows(), rows()]
+    const { q, k, v } = inputsOf(shape)(5, budget)
     for (const storage of ['float32', 'bfloat16'] as const) {
       const held = []
       for (const origins of [false, true]) {
