@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { shown, ZslabError } from '../../src/errors.js'
-import { flag, float32, integer, invalid, number, oneOf, options, text } from '../../src/expect.js'
+import { callOptions, flag, float32, integer, invalid, number, oneOf, options, text } from '../../src/expect.js'
 import { cases } from './model/files.js'
 
 const says = (check: () => unknown, message: string) =>
@@ -95,5 +95,16 @@ describe('expect', () => {
       }),
       runs,
     )
+  })
+
+  it('progress is a function or false, and true only where there is a bar', () => {
+    for (const progress of [undefined, false, () => undefined]) {
+      callOptions('it', { progress })
+      callOptions('it', { progress }, [], false)
+    }
+    callOptions('it', { progress: true })
+    assert.throws(() => callOptions('it', { progress: true }, [], false), /expected a function or false for progress/)
+    for (const progress of [null, 0, 'yes', {}])
+      assert.throws(() => callOptions('it', { progress }), /expected true, false or a function for progress/)
   })
 })

@@ -41,6 +41,8 @@ describe('sampling', () => {
     // topP is of what topK kept: 0.4 of 0.7 is less than 0.6.
     assert.deepEqual(ids([0.4, 0.3, 0.2, 0.1], { topK: 2, topP: 0.6 }), [0, 1])
     assert.deepEqual(ids([0.4, 0.3, 0.2, 0.1], { topK: 2, topP: 0.55 }), [0])
+    // What reaches topP exactly is enough.
+    assert.deepEqual(ids([0.5, 0.5], { topP: 0.5 }), [0])
     // topP is not of what minP leaves: 0.4 + 0.3 < 0.75, though 0.7 of 0.9 is more.
     assert.deepEqual(ids([0.4, 0.3, 0.2, 0.1], { topP: 0.75, minP: 0.4 }), [0, 1, 2])
     // The largest is compared after temperature: 0.09 / 0.81 = (0.3 / 0.9)².

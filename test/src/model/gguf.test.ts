@@ -249,6 +249,21 @@ describe('a GGUF file that cannot be used', () => {
         'file',
         /alignment/,
       )
+    // Tensors lie at multiples of 32, and the file says 64.
+    await refused(
+      changed((m, t) => {
+        set(m, 'general.alignment', 64)
+        t.splice(
+          0,
+          t.length,
+          ...t.slice(1, 2),
+          { ...t[1], name: 'odd', shape: [8], bytes: 32, data: t[1].data.subarray(0, 32) },
+          { ...t[1], name: 'after' },
+        )
+      }),
+      'file',
+      /offset \d+ of tensor "after", expected a multiple of 64/,
+    )
   })
 
   it('holds a key twice, or one that no converter writes', async () => {
