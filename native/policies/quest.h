@@ -40,17 +40,16 @@ class Ends : public HeadIndex {
       high = first || key[i] > high ? key[i] : high;
     }
   }
-  // bounds[page] += sum over dims, in order, of the larger of q times either end; for whole tiles of pages.
+  // bounds[page] += sum over dims, in order, of the larger of q times either end, which q's sign tells; for whole tiles of pages.
   void bound(const float* q, int32_t pages, float* bounds) const {
     for (int32_t page = 0; page < pages; page += kLane) {
       const float* low = least_.data() + static_cast<int64_t>(page) * d_;
       const float* high = largest_.data() + static_cast<int64_t>(page) * d_;
       float sum[kLane] = {};
-      for (int32_t i = 0; i < d_; ++i, low += kLane, high += kLane)
-        for (int lane = 0; lane < kLane; ++lane) {
-          const float a = q[i] * low[lane], b = q[i] * high[lane];
-          sum[lane] += a > b ? a : b;
-        }
+      for (int32_t i = 0; i < d_; ++i, low += kLane, high += kLane) {
+        const float* const end = q[i] < 0 ? low : high;
+        for (int lane = 0; lane < kLane; ++lane) sum[lane] += q[i] * end[lane];
+      }
       for (int lane = 0; lane < kLane; ++lane) bounds[page + lane] += sum[lane];
     }
   }

@@ -10,13 +10,19 @@ export interface QuestOptions {
   page: number
   /** First layers whose tokens read everything. */
   wholeLayers: number
-  /** 'query': every query head reads pages of its own; 'head': those of a kv head read the same, by the sum of their bounds. */
+  /**
+   * 'head' (default): the query heads of a kv head read the same pages, by the sum of their bounds, so that a slot is read once for all of
+   * them. 'query': each reads pages of its own, as in the paper's models, where every query head has a kv head.
+   */
   granularity: 'query' | 'head'
   /** Tokens per chunk of a further turn (§5b); they are read one after another. */
   chunk: number
 }
 
-const granularity = words('granularity', 'who chooses the pages', ['query', 'head'])
+const granularity = words('granularity', 'who chooses pages: each query head, or those of a kv head together', [
+  'query',
+  'head',
+])
 
 export const definition = define<QuestOptions>({
   name: 'quest',
@@ -32,7 +38,7 @@ export const definition = define<QuestOptions>({
     granularity,
     chunk,
   },
-  presets: { '': { budget: 1024, page: 16, wholeLayers: 2, granularity: 'query', chunk: 256 } },
+  presets: { '': { budget: 1024, page: 16, wholeLayers: 2, granularity: 'head', chunk: 256 } },
   parameters: {
     page: ['int32', (o) => o.page],
     wholeLayers: ['int32', (o) => o.wholeLayers],
