@@ -77,18 +77,13 @@ export function policyFrom(options: Record<string, unknown>): Policy {
     const to = outer.wraps && option in outer.options ? own : given
     to[option] = options[camel(flag)]
   }
-  try {
-    if (!outer.wraps) {
-      if (options.of !== undefined)
-        throw new UsageError(`--of is for policies that work on another one, not for ${outer.name}`)
-      return policyNamed(outer.name, given)
-    }
-    if (options.of === undefined) throw new UsageError(`${outer.name} works on another policy: name it with --of`)
-    return policyNamed(outer.name, { ...own, of: policyNamed(options.of as string, given) })
-  } catch (error) {
-    if (error instanceof ZslabError && error.code === 'invalid') throw new UsageError(error.message, { cause: error })
-    throw error
+  if (!outer.wraps) {
+    if (options.of !== undefined)
+      throw new UsageError(`--of is for policies that work on another one, not for ${outer.name}`)
+    return policyNamed(outer.name, given)
   }
+  if (options.of === undefined) throw new UsageError(`${outer.name} works on another policy: name it with --of`)
+  return policyNamed(outer.name, { ...own, of: policyNamed(options.of as string, given) })
 }
 
 /** --budgets: what the file holds; undefined without. */
