@@ -9,7 +9,7 @@ import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { createRequire } from 'node:module'
 import { createCache, evictOnly, load, zsmerge, type Model } from '../src/index.js'
-import { h2o } from '../test/src/h2o.js'
+import { h2o } from './policies/h2o.js'
 
 const [rounds = 3, promptTokens = 4096, ownTokens = 32] = process.argv.slice(2).map(Number)
 const POLICIES = [0.05, 0.1, 0.2, 0.4].flatMap((budget) =>

@@ -194,7 +194,7 @@ function tensorOf(
       `rows of a multiple of ${kind.block} elements, the block of ${kind.name}`,
     )
   const bytes = (elements / kind.block) * kind.bytes
-  if (false)
+  if (info.offset % BigInt(alignment) !== 0n)
     throw damaged(path, `offset ${info.offset} of ${called}`, `a multiple of ${alignment}`)
   if (info.offset > BigInt(fileBytes))
     throw damaged(path, `offset ${info.offset} of ${called}`, `one inside the file (${fileBytes} bytes)`)

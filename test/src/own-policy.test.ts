@@ -11,7 +11,7 @@ import {
   type Policy,
 } from '../../src/index.js'
 import { inputsOf, positions } from './attention-inputs.js'
-import { h2o } from './h2o.js'
+import { h2o } from '../../bench/policies/h2o.js'
 import { toyPath } from './model/files.js'
 
 const SHAPE = { layers: 2, heads: 4, kvHeads: 2, headDim: 8 }
