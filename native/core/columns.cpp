@@ -66,20 +66,32 @@ int64_t sum_units(const zs_cache& cache, const std::vector<Needs>& wanted, int64
   return units;
 }
 
-std::vector<PromptSums> prompt_sums(zs_cache& cache, const Layer& layer, const ScoredRows& rows,
-                                    const std::vector<Needs>& wanted, zs_call* call, const Progress& progress) {
-  const int64_t n = layer.seq_len, chunks = round_up(n, kChunk) / kChunk, stride = round_up(n, kLane);
+std::vector<PromptSums> no_sums(const zs_cache& cache, const std::vector<Needs>& wanted, int64_t tokens) {
+  const int64_t stride = round_up(tokens, kLane);
   std::vector<PromptSums> made;
   for (const Needs& needs : wanted) {
     const int64_t heads = !needs.scores ? 0 : needs.by_query ? cache.config.heads : cache.config.kv_heads;
     made.push_back({needs, stride, Buffer(heads * stride)});
     std::fill_n(made.back().sums.data(), heads * stride, 0.0f);
   }
+  return made;
+}
+
+void add_rows(zs_cache& cache, const Layer& layer, const ScoredRows& rows, int64_t from, int64_t to,
+              std::vector<PromptSums>& made, zs_call* call, const Progress& progress) {
+  const int64_t n = layer.seq_len, chunks = round_up(to, kChunk) / kChunk;
+  std::vector<Needs> wanted;  // what these rows count for
+  std::vector<size_t> place;
+  for (size_t i = 0; i < made.size(); ++i) {
+    if (to <= n - made[i].needs.rows) continue;
+    wanted.push_back(made[i].needs);
+    place.push_back(i);
+  }
   for (const auto& pass : passes(wanted)) {
     const bool by_query = wanted[pass[0]].by_query;
     const int32_t group = by_query ? 1 : cache.group(), share = by_query ? cache.group() : 1;
     const int64_t heads = by_query ? cache.config.heads : cache.config.kv_heads;
-    sum_columns(cache, rows, n, group, heads * chunks, call, progress,
+    sum_columns(cache, rows, to, group, heads * chunks, call, progress,
                 [&](int64_t unit, ColumnsTask& task, Fade* fades) {
                   const int64_t of = unit / chunks, c = unit % chunks;
                   const Head& head = layer.heads[static_cast<size_t>(of / share)];
@@ -88,13 +100,13 @@ std::vector<PromptSums> prompt_sums(zs_cache& cache, const Layer& layer, const S
                   task.causal = true;
                   task.fade_count = static_cast<int32_t>(pass.size());
                   for (size_t i = 0; i < pass.size(); ++i) {
-                    PromptSums& to = made[pass[i]];
-                    fades[i] = {to.needs.decay, n - to.needs.rows, to.sums.data() + of * stride + c * kChunk};
+                    PromptSums& sums = made[place[pass[i]]];
+                    fades[i] = {sums.needs.decay, std::max<int64_t>(n - sums.needs.rows, from),
+                                sums.sums.data() + of * sums.stride + c * kChunk};
                   }
                   return of * group;
                 });
   }
-  return made;
 }
 
 void score_prompt(zs_cache& cache, int32_t index, Layer& made, const PromptSums* sums, zs_call* call) {

@@ -105,7 +105,9 @@ std::vector<std::unique_ptr<zs_cache>> fork_policies(const zs_cache& cache, cons
     const Layer& from = cache.layers[static_cast<size_t>(index)];
     std::vector<PromptSums> sums;
     if (!wanted.empty()) {
-      sums = prompt_sums(*forks[0], from, scored_rows(*from.kept, cache.config.head_dim), wanted, call, progress);
+      sums = no_sums(cache, wanted, from.seq_len);
+      add_rows(*forks[0], from, scored_rows(*from.kept, cache.config.head_dim), from.kept->from, from.seq_len, sums,
+               call, progress);
     }
     for (size_t i = 0; i < forks.size(); ++i) {
       zs_cache& made = *forks[i];

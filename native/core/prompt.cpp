@@ -1,5 +1,5 @@
-// A prompt in one layer: causal attention over its rows as they come, then scores from the last of them and the first compression (spec
-// 4). Memory O(tokens): keys, values and bookkeeping of all, queries of the last.
+// A prompt in one layer: causal attention over its rows as they come and scores from the last of them, then the first compression (spec
+// 4). Memory O(tokens): keys, values and bookkeeping of all.
 #include "core/prompt.h"
 
 #include <cstring>
@@ -55,9 +55,9 @@ Prompt::Prompt(zs_cache& cache, int32_t layer, int64_t tokens, int64_t share_of,
       call_(call),
       undo_{cache, std::exchange(cache.needs, needs_of(*cache.policy, tokens))},  // the rows that count
       progress_(call, report, work_units(cache, layer, tokens)),
-      made_(prompt_layer(cache, layer, tokens, share_of)) {
-  const int64_t scored = cache.needs.scores ? cache.needs.rows : 0;
-  kept_ = queries_of(cache, tokens, std::max<int64_t>(scored, cache.config.keep_queries));
+      made_(prompt_layer(cache, layer, tokens, share_of)),
+      sums_(no_sums(cache, {cache.needs}, tokens)),
+      kept_(queries_of(cache, tokens, cache.config.keep_queries)) {
   list_.start.push_back(0);
   for (const Head& head : made_.heads) {
     for (int32_t c = 0; c < head.open().chunks(); ++c) list_.pages.push_back(head.open().chunk(c));
@@ -100,30 +100,18 @@ void Prompt::rows(zs_view q, zs_view k, zs_view v, int64_t count, zs_view out) {
   const RowStatistics statistics{statistics_.data(), statistics_.data() + each, count};
   attend_rows(cache_, list_, q, read_, count, out, statistics, call_, progress_, index_, read_, &bad_);
   keep(q, count, statistics);
-  read_ += count;
-}
-
-// Those that the cache was asked to keep.
-std::shared_ptr<const KeptQueries> Prompt::queries_to_keep() const {
-  auto kept = queries_of(cache_, tokens_, cache_.config.keep_queries);
-  const KeptQueries& all = *kept_;
-  if (kept->rows == all.rows) return kept_;
-  const int64_t d = cache_.config.head_dim, skipped = all.rows - kept->rows;
-  for (int64_t h = 0; h < cache_.config.heads; ++h) {
-    const int64_t to = h * kept->rows, from = h * all.rows + skipped;
-    std::copy_n(all.q.data() + from * d, kept->rows * d, kept->q.data() + to * d);
-    std::copy_n(all.highest.data() + from, kept->rows, kept->highest.data() + to);
-    std::copy_n(all.inverse.data() + from, kept->rows, kept->inverse.data() + to);
-  }
-  return kept;
+  const int64_t end = read_ + count;
+  const ScoredRows scored{q.data - read_ * q.row_stride, q.head_stride,    q.row_stride, statistics.highest - read_,
+                          statistics.inverse - read_,    statistics.stride};
+  // Units are counted for the last rows alone: where the others end is their maker's business.
+  add_rows(cache_, made_, scored, read_, end, sums_, call_, end == tokens_ ? progress_ : Progress(nullptr, false, 0));
+  read_ = end;
 }
 
 void Prompt::finish() {
-  const std::vector<PromptSums> sums =
-      prompt_sums(cache_, made_, scored_rows(*kept_, cache_.config.head_dim), {cache_.needs}, call_, progress_);
-  score_prompt(cache_, index_, made_, cache_.needs.scores ? &sums[0] : nullptr, call_);
-  if (cache_.config.keep_queries > 0) made_.kept = queries_to_keep();
-  kept_.reset();
+  score_prompt(cache_, index_, made_, cache_.needs.scores ? &sums_[0] : nullptr, call_);
+  sums_.clear();
+  if (cache_.config.keep_queries > 0) made_.kept = std::move(kept_);
   const int64_t full = layer_bytes(made_);
 
   // Choices: of this layer, or, with the last one, of all.

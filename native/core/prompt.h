@@ -1,5 +1,5 @@
-// A prompt in one layer, read in order as its rows come, so that whoever makes them need not hold them all: of queries only the last
-// rows stay, which scores and forks need, and keys and values go straight into the layer's pages.
+// A prompt in one layer, read in order as its rows come, so that whoever makes them need not hold them all: scores are made as they come,
+// of queries only those stay that forks may want, and keys and values go straight into the layer's pages.
 #ifndef ZSLAB_CORE_PROMPT_H
 #define ZSLAB_CORE_PROMPT_H
 
@@ -25,7 +25,6 @@ class Prompt {
  private:
   void write(zs_view k, zs_view v, int64_t count);
   void keep(zs_view q, int64_t count, const RowStatistics& statistics);
-  std::shared_ptr<const KeptQueries> queries_to_keep() const;
 
   zs_cache& cache_;
   const int32_t index_;
@@ -42,7 +41,8 @@ class Prompt {
   const Progress progress_;
   Layer made_;
   PageList list_;
-  std::shared_ptr<KeptQueries> kept_;  // of the last rows; filled as they come
+  std::vector<PromptSums> sums_;       // one, of the rows that came
+  std::shared_ptr<KeptQueries> kept_;  // of the last rows, as many as the cache is asked to keep; filled as they come
   Buffer statistics_;                  // of the rows under way
   int64_t read_ = 0;
   BadQuery bad_;

@@ -152,10 +152,12 @@ struct PromptSums {
 inline bool same_sums(const Needs& a, const Needs& b) {
   return a.scores == b.scores && a.by_query == b.by_query && a.decay == b.decay && a.rows == b.rows;
 }
-// Of each of `wanted`, in as few passes over the rows as can be. Units: sum_units of each pass.
+// Of each of `wanted`, in as few passes over the rows as can be. Units: those of sum_units.
 int64_t sum_units(const zs_cache& cache, const std::vector<Needs>& wanted, int64_t tokens);
-std::vector<PromptSums> prompt_sums(zs_cache& cache, const Layer& layer, const ScoredRows& rows,
-                                    const std::vector<Needs>& wanted, zs_call* call, const Progress& progress);
+std::vector<PromptSums> no_sums(const zs_cache& cache, const std::vector<Needs>& wanted, int64_t tokens);
+// Rows [from, to) of `layer`'s prompt, which follow those that are in `sums`. Units for the prompt's last rows: those of sum_units.
+void add_rows(zs_cache& cache, const Layer& layer, const ScoredRows& rows, int64_t from, int64_t to,
+              std::vector<PromptSums>& sums, zs_call* call, const Progress& progress);
 
 // Gives a prompt in one layer its scores, from the sums that its policy needs (nullptr: it needs none, or the scores are there already),
 // and has the policy make its own of them and share out its slots.
