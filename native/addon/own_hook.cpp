@@ -67,11 +67,21 @@ void Ask(Napi::Env env, Napi::Function f, Question* raw) {
 }  // namespace
 
 OwnHook::OwnHook(Napi::Env env, const Napi::Function& f)
-    : function_(Napi::ThreadSafeFunction::New(env, f, "zslab policy", 0, 1)) {
+    : gone_(std::make_shared<std::atomic<bool>>(false)),
+      function_(Napi::ThreadSafeFunction::New(
+          env, f, "zslab policy", 0, 1,
+          [](Napi::Env, std::shared_ptr<std::atomic<bool>>* gone) {
+            **gone = true;
+            delete gone;
+          },
+          new std::shared_ptr<std::atomic<bool>>(gone_))) {
   function_.Unref(env);  // a cache that nobody works with must not keep the process alive
 }
 
-OwnHook::~OwnHook() { function_.Release(); }
+// Where the process ends, Node deletes the function before the caches that ask it.
+OwnHook::~OwnHook() {
+  if (!*gone_) function_.Release();
+}
 
 int64_t OwnHook::Choose(void* self, const zs_own_view* view, int32_t* leaving) {
   auto q = std::make_shared<Question>();

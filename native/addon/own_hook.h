@@ -4,6 +4,9 @@
 
 #include <napi.h>
 
+#include <atomic>
+#include <memory>
+
 #include "zslab/zslab.h"
 
 namespace zs_addon {
@@ -20,6 +23,7 @@ class OwnHook {
   static int64_t Choose(void* self, const zs_own_view* view, int32_t* leaving);
 
  private:
+  std::shared_ptr<std::atomic<bool>> gone_;  // the function is deleted
   Napi::ThreadSafeFunction function_;
 };
 

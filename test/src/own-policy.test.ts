@@ -1,5 +1,7 @@
 /** definePolicy: H2O in a few lines equals the built-in one, errors are the user's own, and nothing is lost by them. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import {
   createCache,
   definePolicy,
@@ -155,5 +157,21 @@ describe('definePolicy', () => {
     assert.throws(() => h2o({ bugdet: 3 } as never), { message: /h2o has no option "bugdet"/ })
     assert.deepEqual([...lowest(Float32Array.of(3, NaN, 1, 1, 2), 3)], [2, 3, 4])
     assert.deepEqual([...lowest(Float32Array.of(3, NaN, 1, 1, 2), 1, (slot) => slot !== 2)], [3])
+  })
+
+  it('a process that ends while caches still ask it ends well', () => {
+    // Several: which of them Node lets go of first is not said.
+    const script = `
+      import { createCache } from './src/index.ts'
+      import { h2o } from './bench/policies/h2o.ts'
+      const rows = () => new Float32Array(30 * 8).fill(0.1)
+      globalThis.held = [1, 2, 3, 4].map((layers) =>
+        createCache({ layers, heads: 1, kvHeads: 1, headDim: 8, policy: h2o({ budget: 16 }), threads: 1 }))
+      for (const cache of globalThis.held) await cache.prefill(0, rows(), rows(), rows())
+      console.log('done')`
+    const cwd = fileURLToPath(new URL('../..', import.meta.url))
+    const words = ['--import', 'tsx', '--input-type=module', '-e', script]
+    const { stdout, stderr, status, signal } = spawnSync(process.execPath, words, { cwd, encoding: 'utf8' })
+    assert.deepEqual([stdout, signal, status], ['done\n', null, 0], stderr)
   })
 })
