@@ -9,6 +9,7 @@ import { engineOf, STORAGES, type EngineOptions, type Storage } from './native/e
 import { policyOf, resolve, type Policy } from './policies/index.js'
 import { guarded } from './long-work.js'
 import { interruptible } from './progress.js'
+import { rotationOf, type Rotation } from './rotation.js'
 import { showsItself } from './show/show.js'
 import { cacheText, type CacheFacts } from './show/texts.js'
 import type { CacheBytes, CacheShape, Receipt } from './trace/receipt.js'
@@ -19,6 +20,8 @@ export interface CacheOptions extends CacheShape, EngineOptions {
   storage?: Storage
   /** [layers][kvHeads]: slots, or shares of the prompt, instead of the policy's budget. */
   budgets?: Budgets
+  /** The model's rotation, where the policy keeps keys before it (policy.rotates): q and k then come before rotation, too. */
+  rotation?: Rotation
   /** Keep every event (default true). */
   trace?: boolean
   /** Keep where every position went (default true): 4 bytes a token and kv head. false: a slot knows its first position and weight. */
@@ -44,6 +47,7 @@ const NAMES = [
   'headDim',
   'policy',
   'budgets',
+  'rotation',
   'storage',
   'trace',
   'origins',
@@ -77,7 +81,8 @@ export function createCache(options: CacheOptions): Cache {
   const origins = options.origins === undefined ? true : flag('origins', options.origins)
   const policy = policyOf(options.policy)
   const budgets = options.budgets === undefined ? undefined : budgetsOf(options.budgets, shape.layers, shape.kvHeads)
-  const held = { shape, policy, budgets, storage, trace, origins, keepQueries: 0 }
+  const rotation = rotationOf(options.rotation, policy, shape.headDim)
+  const held = { shape, policy, budgets, rotation, storage, trace, origins, keepQueries: 0 }
   return new Cache(new HeldCache(engineOf(options), held))
 }
 
@@ -95,7 +100,8 @@ export class Cache {
 
   /**
    * The first prompt of one layer: causal attention, scores, then compression if there are more tokens than budget.
-   * q Float32Array [heads, tokens, headDim], k, v [kvHeads, tokens, headDim], rotated → [heads, tokens, headDim].
+   * q Float32Array [heads, tokens, headDim], k, v [kvHeads, tokens, headDim], rotated (unless policy.rotates)
+   * → [heads, tokens, headDim].
    * Errors: 'invalid' (lengths, a layer that has its prompt, NaN is not looked for here but in the receipt).
    */
   async prefill(
@@ -148,7 +154,7 @@ export class Cache {
     return this.attend(layer, q, k, v, tokens, -1, options)
   }
 
-  /** float32 copies of layer `layer`: heads one after another, in each slots in the order residual, sink, context, recent. */
+  /** float32 copies of layer `layer`, keys as they are kept (before rotation where policy.rotates): heads one after another, in each slots in the order residual, sink, context, recent. */
   state(layer: number): LayerCacheState {
     return this.held.state(integer('layer', layer, 0, this.held.options.shape.layers - 1))
   }

@@ -7,6 +7,7 @@ import {
   type FullLayerState,
   type LayerOriginsState,
   type NativeCache,
+  type NativeRotation,
   type Resolved,
 } from './native/binding.js'
 import { withCall, type Call } from './native/call.js'
@@ -22,6 +23,8 @@ export interface HeldOptions {
   policy: Policy
   /** [layers][kvHeads], like the policy's budget and instead of it. */
   budgets: Budgets | undefined
+  /** The model's; undefined: not known, and policies that rotate are refused. */
+  rotation: NativeRotation | undefined
   storage: Storage
   trace: boolean
   /** Keep where every position went; else only how many tokens a slot stands for. */
@@ -71,7 +74,7 @@ export class HeldCache {
     readonly options: HeldOptions,
     handle?: NativeCache,
   ) {
-    const { shape, policy, budgets, storage, trace, origins, keepQueries } = options
+    const { shape, policy, budgets, rotation, storage, trace, origins, keepQueries } = options
     const config: CacheConfig = {
       layers: shape.layers,
       heads: shape.heads,
@@ -82,6 +85,7 @@ export class HeldCache {
       keepQueries,
       origins: origins ? 1 : 0,
       budgets: flat(budgets),
+      rotation,
       policy: nativeOf(policy),
     }
     this.handle = handle ?? native().cacheCreate(engine.native, config)

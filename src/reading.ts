@@ -105,7 +105,11 @@ export class Reading {
     const shape = { layers, heads, kvHeads, headDim }
     const origins = options.origins === undefined ? true : flag('origins', options.origins)
     const budgets = options.budgets === undefined ? undefined : budgetsOf(options.budgets, layers, kvHeads)
-    const cache = new HeldCache(model.engine, { shape, policy, budgets, storage, trace, origins, keepQueries })
+    const { ropeDims, ropeBase } = model.description
+    // The engine holds the base as float32, and a cache's rotation must be the model's.
+    const rotation = { dims: ropeDims, halves: 0, base: Math.fround(ropeBase), frequencies: undefined }
+    const held = { shape, policy, budgets, rotation, storage, trace, origins, keepQueries }
+    const cache = new HeldCache(model.engine, held)
     return new Reading(model, policy, storage, trace, forkable, {
       cache,
       log: [],
@@ -207,6 +211,11 @@ export class Reading {
     }
   }
 
+  /** No token more fits into the model's context; never so under a policy whose positions are its own. */
+  get full(): boolean {
+    return !this.policy.endless && this.seqLen >= this.model.description.context
+  }
+
   /** Errors: 'invalid' where `more` tokens, after `unfed`, are none or do not fit into the model's context. */
   checkLength(more: number, unfed = this.state.unfed): void {
     const { context } = this.model.description
@@ -214,9 +223,9 @@ export class Reading {
     const held = this.seqLen + (unfed === undefined ? 0 : 1)
     if (more === 0 && unfed === undefined)
       throw new ZslabError('invalid', 'the prompt is empty: expected at least one token; give some text')
-    if (held + more <= context) return
-    // Positions are absolute under every policy, so room in the cache is none in the context.
-    const full = `the context of ${name} is full: it holds ${context} tokens, also under policies that keep fewer, and this session has read or written ${held}: start a new session with a shorter text`
+    if (held + more <= context || this.policy.endless) return
+    // Where positions are absolute, room in the cache is none in the context.
+    const full = `the context of ${name} is full: it holds ${context} tokens, also under policies that keep fewer (but streaming with positions 'cache'), and this session has read or written ${held}: start a new session with a shorter text`
     const so = held ? ` after the ${held} that the session has read or written` : ''
     const tooLong = `the prompt has ${more} tokens${so}, but the context of ${name} holds ${context}: shorten it by ${held + more - context} tokens`
     throw new ZslabError('invalid', more === 0 || held >= context ? full : tooLong)

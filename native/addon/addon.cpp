@@ -29,11 +29,11 @@ Napi::Value PolicyResolve(const Napi::CallbackInfo& info) {
   return Write(info.Env(), kResolved, &resolved);
 }
 
-Napi::Value PolicyActs(const Napi::CallbackInfo& info) {
+Napi::Value PolicyTraits(const Napi::CallbackInfo& info) {
   const HeldPolicy held(info[0].As<Napi::Object>());
-  int32_t acts = 0;
-  Check(info.Env(), zs_policy_acts(&held.policy(), &acts));
-  return Napi::Number::New(info.Env(), acts);
+  zs_traits traits;
+  Check(info.Env(), zs_policy_traits(&held.policy(), &traits));
+  return Write(info.Env(), kTraits, &traits);
 }
 
 template <typename Box>
@@ -51,7 +51,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("cacheDispose", Napi::Function::New(env, Dispose<CacheBox>));
   exports.Set("modelDispose", Napi::Function::New(env, Dispose<ModelBox>));
   exports.Set("policyResolve", Napi::Function::New(env, PolicyResolve));
-  exports.Set("policyActs", Napi::Function::New(env, PolicyActs));
+  exports.Set("policyTraits", Napi::Function::New(env, PolicyTraits));
   exports.Set("abortAll", Napi::Function::New(env, [](const Napi::CallbackInfo&) { AbortAll(); }));
   RegisterCache(env, exports);
   RegisterModel(env, exports);

@@ -17,6 +17,29 @@ std::vector<double> BudgetsOf(const Napi::Value& value, const zs_cache_config& s
   return std::vector<double>(budgets.Data(), budgets.Data() + budgets.ElementLength());
 }
 
+// { dims, halves, base, frequencies?: Float64Array } as a zs_rotation, with what it points to; undefined -> NULL.
+struct HeldRotation {
+  zs_rotation rotation{};
+  std::vector<double> frequencies;
+  const zs_rotation* given = nullptr;
+  explicit HeldRotation(const Napi::Value& value) {
+    if (value.IsUndefined()) return;
+    const Napi::Object object = value.As<Napi::Object>();
+    Read(object, kRotation, &rotation);
+    rotation.struct_bytes = sizeof rotation;
+    const Napi::Value table = object.Get("frequencies");
+    if (!table.IsUndefined()) {
+      const auto column =
+          ArrayOf<Napi::Float64Array>(table, napi_float64_array, static_cast<size_t>(rotation.dims / 2), "frequencies");
+      frequencies.assign(column.Data(), column.Data() + column.ElementLength());
+      rotation.frequencies = frequencies.data();
+    }
+    given = &rotation;
+  }
+  HeldRotation(const HeldRotation&) = delete;
+  HeldRotation& operator=(const HeldRotation&) = delete;
+};
+
 Napi::Value Create(const Napi::CallbackInfo& info) {
   auto box = std::make_shared<CacheBox>();
   box->engine = Unwrap<EngineBox>(info[0]);
@@ -29,6 +52,8 @@ Napi::Value Create(const Napi::CallbackInfo& info) {
   zs_cache_config whole = box->shape;
   whole.policy = policy->policy();
   whole.budgets = budgets.empty() ? nullptr : budgets.data();
+  const HeldRotation rotation(config.Get("rotation"));
+  whole.rotation = rotation.given;
   Check(info.Env(), zs_cache_create(box->engine->engine, &whole, &box->cache));
   return Wrap(info.Env(), box);
 }

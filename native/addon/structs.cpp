@@ -72,6 +72,16 @@ const Table kResolved = {
      FIELD(zs_resolved, residual, "residual"), FIELD(zs_resolved, sink, "sink"), FIELD(zs_resolved, context, "context"),
      FIELD(zs_resolved, window, "window"), FIELD(zs_resolved, read, "read")}};
 
+const Table kTraits = {"zs_traits",
+                       sizeof(zs_traits),
+                       {FIELD(zs_traits, acts, "acts"), FIELD(zs_traits, rotates, "rotates"),
+                        FIELD(zs_traits, endless, "endless"), FIELD(zs_traits, stride, "stride")}};
+
+const Table kRotation = {
+    "zs_rotation",
+    sizeof(zs_rotation),
+    {FIELD(zs_rotation, dims, "dims"), FIELD(zs_rotation, halves, "halves"), FIELD(zs_rotation, base, "base")}};
+
 const Table kCacheConfig = {
     "zs_cache_config",
     sizeof(zs_cache_config),
@@ -211,7 +221,8 @@ HeldPolicy::HeldPolicy(const Napi::Object& object) : name_(object.Get("name").To
 Napi::Value Describe(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Napi::Array structs = Napi::Array::New(env), policies = Napi::Array::New(env);
-  for (const Table* table : {&kResolved, &kCacheConfig, &kLayerState, &kHeadState, &kReceipt, &kModelConfig, &kCall})
+  for (const Table* table :
+       {&kResolved, &kTraits, &kRotation, &kCacheConfig, &kLayerState, &kHeadState, &kReceipt, &kModelConfig, &kCall})
     structs.Set(structs.Length(), Described(env, *table));
   zs_policy_info policy;
   for (int32_t i = 0; i < zs_policy_count() && zs_policy_describe(i, &policy) == ZS_OK; ++i) {

@@ -161,9 +161,21 @@ zs_status zs_cache_create(zs_engine* engine, const zs_cache_config* config, zs_c
     cache->config = *config;
     cache->config.budgets = nullptr;
     cache->config.policy = {};
+    cache->config.rotation = nullptr;
     cache->policy = zs::checked_policy(&config->policy);
     cache->budgets = zs::checked_budgets(*config, *cache->policy, config->budgets);
     cache->needs = zs::needs_of(*cache->policy, 1);
+    if (config->rotation) cache->rotation = std::make_shared<zs::Rotation>(*config->rotation, config->head_dim);
+    if (cache->needs.rotates && zs::hook(*cache->policy, &zs::PolicyHooks::select))
+      zs::fail(ZS_UNSUPPORTED,
+               "%s chooses which slots are read and keeps keys before rotation: only one of both is built",
+               cache->policy->hooks->name);
+    if (cache->needs.rotates && !cache->rotation)
+      zs::fail(
+          ZS_INVALID,
+          "%s as it is set keeps keys before rotation, and config.rotation is NULL: give the model's rotation, and q "
+          "and k before it",
+          cache->policy->hooks->name);
     cache->layers.resize(static_cast<size_t>(config->layers));
     for (zs::Layer& layer : cache->layers)
       layer.heads.assign(static_cast<size_t>(config->kv_heads), zs::Head(cache->geometry(), config->origins != 0));

@@ -9,6 +9,7 @@
 #include "core/engine.h"
 #include "core/head.h"
 #include "core/policy.h"
+#include "core/rotation.h"
 #include "core/tape.h"
 #include "zslab/zslab.h"
 
@@ -27,8 +28,9 @@ struct Layer {
   std::shared_ptr<const KeptQueries> kept;  // until the layer's first token after its prompt
   // Granularity model: tokens that wait for the last layer. One stands in its head already; a chunk's are here, by kv head.
   std::vector<Segment> waiting;
-  int64_t seq_len = 0;  // tokens seen
-  int64_t step = 0;     // tokens after the prompt
+  int64_t seq_len = 0;   // tokens seen
+  int64_t step = 0;      // tokens after the prompt
+  bool reading = false;  // within a prompt that is read in strides
   int64_t bytes = 0;
 
   int64_t slots() const {
@@ -36,6 +38,7 @@ struct Layer {
     for (const Head& head : heads) count += head.slots();
     return count;
   }
+  int64_t step_of(int64_t t) const { return reading ? 0 : step + 1 + t; }  // of the t-th of the tokens to be settled
 };
 
 // The first query that was not a number.
@@ -50,9 +53,10 @@ struct zs_cache {
   zs_engine* engine;
   zs_cache_config config;  // without the policy, which is:
   std::shared_ptr<const zs::Policy> policy;
-  std::vector<double> budgets;  // [layers][kv_heads]; empty = policy->budget for all
-  zs::Needs needs;              // of a prompt of `prompt` tokens
-  bool is_resolved = false;     // a prompt has come
+  std::vector<double> budgets;             // [layers][kv_heads]; empty = policy->budget for all
+  zs::Needs needs;                         // of a prompt of `prompt` tokens
+  std::shared_ptr<zs::Rotation> rotation;  // nullptr = not known
+  bool is_resolved = false;                // a prompt has come
   int64_t prompt = 0, share_of = 0;
   std::vector<zs::Layer> layers;
   zs::Tape tape;
@@ -64,6 +68,8 @@ struct zs_cache {
   int32_t group() const { return config.heads / config.kv_heads; }
   zs::Geometry geometry() const { return {config.head_dim, config.storage}; }
   bool by_model() const { return needs.granularity == ZS_PER_MODEL; }
+  // Positions are the policy's own, so that the text may be longer than the model's context.
+  bool endless() const { return needs.rotates && zs::hook(*policy, &zs::PolicyHooks::positions); }
   float scale() const;
   int64_t bytes() const;
 };
@@ -75,6 +81,11 @@ void cache_prefill(zs_cache& cache, int32_t layer, zs_view q, zs_view k, zs_view
                    zs_view out, zs_call* call, bool report = false);
 void cache_extend(zs_cache& cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens, zs_view out,
                   zs_call* call, bool report = false);
+
+// A prompt that is read in strides (Needs::stride), begun: cache_extend reads it, stride by stride. Throws a sentence.
+void cache_begin(zs_cache& cache, int32_t layer, int64_t tokens, int64_t share_of);
+// What must hold of an endless cache, so that no position is beyond the model's context.
+void cache_check_context(const zs_cache& cache, int64_t tokens, int64_t share_of, int32_t context);
 
 // What must hold before tokens may come, as one sentence where it does not; the runner asks once for all layers.
 void cache_check_prefill(const zs_cache& cache, int32_t layer, int64_t tokens, int64_t share_of);
@@ -95,6 +106,7 @@ void cache_rollback(zs_cache& cache, int64_t tokens);
 std::unique_ptr<zs_cache> cache_fork(const zs_cache& cache);
 void cache_swap(zs_cache& a, zs_cache& b) noexcept;
 inline const zs_cache_config& cache_config(const zs_cache& cache) { return cache.config; }
+inline const Rotation* cache_rotation(const zs_cache& cache) { return cache.rotation.get(); }
 inline int64_t cache_seq_len(const zs_cache& cache, int32_t layer) {
   return cache.layers[static_cast<size_t>(layer)].seq_len;
 }

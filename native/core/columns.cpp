@@ -78,7 +78,7 @@ std::vector<PromptSums> no_sums(const zs_cache& cache, const std::vector<Needs>&
 }
 
 void add_rows(zs_cache& cache, const Layer& layer, const ScoredRows& rows, int64_t from, int64_t to,
-              std::vector<PromptSums>& made, zs_call* call, const Progress& progress) {
+              std::vector<PromptSums>& made, zs_call* call, const Progress& progress, const PageList* list) {
   const int64_t n = layer.seq_len, chunks = round_up(to, kChunk) / kChunk;
   std::vector<Needs> wanted;  // what these rows count for
   std::vector<size_t> place;
@@ -94,8 +94,9 @@ void add_rows(zs_cache& cache, const Layer& layer, const ScoredRows& rows, int64
     sum_columns(cache, rows, to, group, heads * chunks, call, progress,
                 [&](int64_t unit, ColumnsTask& task, Fade* fades) {
                   const int64_t of = unit / chunks, c = unit % chunks;
-                  const Head& head = layer.heads[static_cast<size_t>(of / share)];
-                  task.chunk = head.open().chunk(static_cast<int32_t>(c));
+                  const size_t g = static_cast<size_t>(of / share);
+                  task.chunk = list ? list->pages[static_cast<size_t>(list->start[g] + c)]
+                                    : layer.heads[g].open().chunk(static_cast<int32_t>(c));
                   task.first = c * kChunk;
                   task.causal = true;
                   task.fade_count = static_cast<int32_t>(pass.size());

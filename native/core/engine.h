@@ -30,6 +30,11 @@ struct Workspace {
   std::vector<int64_t> start;         // of each reader: its first chunk in a work list
   std::vector<Selection> selections;  // of each kv head
   std::vector<Upkeep> upkeep;         // one per thread
+  // Where keys are kept before rotation (core/turning.h): positions of slots by head and chunk, each head's first chunk, turned queries, and
+  // for each thread a turned chunk.
+  std::vector<int32_t> places;
+  std::vector<int64_t> first_place;
+  Buffer turned_queries, turned;
 };
 }  // namespace zs
 

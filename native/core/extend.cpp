@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <mutex>
+#include <optional>
 
 #include "core/reading.h"
-#include "core/work.h"
+#include "core/turning.h"
 
 namespace zs {
 namespace {
@@ -103,6 +104,7 @@ StepMemory step_memory(const zs_cache& cache, const Layer& layer) {
   work.probs.need(stats * kChunk);
   work.statistics.need(3 * stats);
   work.partial.need(stats * m.padded);
+  if (cache.needs.rotates) need_turning(cache, layer);
   m.e = work.probs.data();
   m.highest = work.statistics.data();
   m.sum = m.highest + stats;
@@ -120,7 +122,7 @@ void list_work(zs_cache& cache, int32_t index, Layer& layer, zs_view q, StepMemo
   if (choosy || told)
     cache.engine->pool.run(cache.config.kv_heads, nullptr, [&](int64_t g, int thread) {
       Head& head = layer.heads[static_cast<size_t>(g)];
-      HeadWork one = work_on(cache, head, index, static_cast<int32_t>(g), thread, layer.step + 1, nullptr);
+      HeadWork one = work_on(cache, head, index, static_cast<int32_t>(g), thread, layer.step_of(0), nullptr);
       if (told) call_hook(&PolicyHooks::arrive, one);
       if (!choosy) return;
       Selection& to = work.selections[static_cast<size_t>(g)];
@@ -205,6 +207,8 @@ bool step(zs_cache& cache, int32_t index, Layer& layer, StepMemory m, zs_view q,
   const Needs& needs = cache.needs;
   const bool scores = needs.scores && needs.upkeep;
   const int32_t position = static_cast<int32_t>(layer.seq_len);
+  const bool turns = needs.rotates;
+  if (turns) q = turn_step(cache, index, layer, q);
   for (int64_t g = 0; g < kv_heads; ++g)
     layer.heads[static_cast<size_t>(g)].append(k.data + g * k.head_stride, v.data + g * v.head_stride, position);
   list_work(cache, index, layer, q, m);
@@ -225,6 +229,7 @@ bool step(zs_cache& cache, int32_t index, Layer& layer, StepMemory m, zs_view q,
       c = (i + chunks - head.open().chunks()) % chunks;  // what stands before the open segment comes last
       task.chunk = head.chunk(c);
       fetch_beside(head, i, c, task.chunk, scores && engine.pool.threads() == 1);
+      if (turns) task.chunk = turned_chunk(cache, g, c, task.chunk, thread);
     }
     const int64_t at = reader.stat + static_cast<int64_t>(c) * reader.count;
     task.q = q.data + (g * group + reader.first) * q.head_stride;
@@ -267,7 +272,7 @@ bool step(zs_cache& cache, int32_t index, Layer& layer, StepMemory m, zs_view q,
         kernels.scores(m.probs(at + static_cast<int64_t>(c) * group), kChunk, m.factor + at + c * group, group,
                        head.chunk(c).slots, needs.decay, head.chunk_scores(c));
     }
-    HeadWork work = work_on(cache, head, index, static_cast<int32_t>(g), thread, layer.step + 1,
+    HeadWork work = work_on(cache, head, index, static_cast<int32_t>(g), thread, layer.step_of(0),
                             &cache.notes[static_cast<size_t>(g)]);
     score_newest(cache, work);
     if (settled) enter(cache, &work, 1);
@@ -306,7 +311,7 @@ bool step(zs_cache& cache, int32_t index, Layer& layer, StepMemory m, zs_view q,
     return false;
   }
   if (bad.position >= 0 && cache.bad.position < 0) cache.bad = bad;
-  if (settled) ++layer.step;
+  if (settled) layer.step = layer.step_of(0);
   ++layer.seq_len;
   layer.kept.reset();
   return true;
@@ -340,6 +345,8 @@ void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs
     list.end_head(old);
   }
   const int64_t units = list.start.back();
+  std::optional<TurnedRows> turned;
+  if (cache.needs.rotates) q = turned.emplace(cache, index, layer, list, tokens).rows(q, 0, tokens, call);
   const Progress progress(call, report, kv_heads * row_blocks(cache, tokens) + (scores ? units : 0));
 
   Buffer statistics(2 * static_cast<int64_t>(cache.config.heads) * tokens);
@@ -447,7 +454,11 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
     to_tape(cache, cache.notes);
     for (size_t i = 0; i < made.size(); ++i) held[i] = std::move(made[i]);
   }
-  for (int32_t l = first; l <= index; ++l) count_bytes(cache, cache.layers[static_cast<size_t>(l)]);
+  for (int32_t l = first; l <= index; ++l) {
+    Layer& layer = cache.layers[static_cast<size_t>(l)];
+    layer.reading = layer.reading && layer.seq_len < cache.prompt;
+    count_bytes(cache, layer);
+  }
 }
 
 }  // namespace zs

@@ -23,6 +23,10 @@ namespace {
 bool serves(const Needs& old, const Needs& needs) { return old.scores && !old.by_query && same_sums(old, needs); }
 
 void check_fork(const zs_cache& cache, const Needs& needs) {
+  if (cache.needs.rotates != needs.rotates)
+    fail(ZS_UNSUPPORTED, "one policy keeps keys before rotation, the other after it: prefill again");
+  if (cache.needs.stride || needs.stride)
+    fail(ZS_UNSUPPORTED, "a prompt that is read in strides attends only what is left of it: prefill again");
   for (const Layer& layer : cache.layers) {
     if (layer.seq_len == 0)
       fail(ZS_INVALID, "a layer has seen no prompt: prefill every layer before forking under another policy");
@@ -51,6 +55,7 @@ std::unique_ptr<zs_cache> under(const zs_cache& cache, const zs_policy& policy, 
   made->config = cache.config;
   made->config.trace = trace;
   made->policy = checked_policy(&policy);
+  made->rotation = cache.rotation;
   made->budgets = checked_budgets(cache.config, *made->policy, budgets);
   made->needs = needs_of(*made->policy, std::max<int64_t>(cache.prompt, 1));
   check_fork(cache, made->needs);

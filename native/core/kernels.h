@@ -25,7 +25,21 @@ struct KeyChunk {
   const void* values;
   const float* bias;  // alpha ln w of each slot, padded to whole tiles; nullptr = none
   int32_t slots;
-  int32_t storage;  // zs_storage
+  int32_t storage;          // zs_storage
+  bool float_keys = false;  // keys are float32 tiles, whatever the values' storage
+};
+
+// A chunk's keys, kept before rotation, turned to positions: pair i of a slot at position p by p * frequency i, whose cosine lies at
+// cosines[i * stride + p]. (a, b) becomes (a cos - b sin, a sin + b cos), every product and sum rounded by itself.
+struct TurnTask {
+  KeyChunk chunk;
+  const int32_t* positions;  // of each slot, whole tiles
+  const float *cosines, *sines;
+  int64_t stride;
+  int32_t d, pairs;
+  bool halves;    // pair i is dims i and i + pairs; else 2i and 2i + 1
+  float* keys;    // out: float32 tiles
+  float* values;  // out: float32 rows; nullptr = not wanted
 };
 
 // One query row of each head of a group against one chunk.
@@ -101,6 +115,7 @@ struct AttentionKernels {
   void (*similarity)(int32_t kind, const float* keys, int32_t slots, int32_t d, const float* key, float* out);
   void (*rows)(const RowsTask& task);
   void (*columns)(const ColumnsTask& task);
+  void (*turn)(const TurnTask& task);
 };
 
 // Rows of one unit of work: fewer for large groups, so that a unit stays short.

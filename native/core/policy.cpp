@@ -140,11 +140,13 @@ zs_status zs_policy_resolve(const zs_policy* policy, int64_t tokens, zs_resolved
   });
 }
 
-zs_status zs_policy_acts(const zs_policy* policy, int32_t* out) {
+zs_status zs_policy_traits(const zs_policy* policy, zs_traits* out) {
   return zs::guard([&] {
     const auto checked = zs::checked_policy(policy);
-    if (!out) zs::fail(ZS_INVALID, "out is NULL: expected an int32 to fill");
-    *out = zs::needs_of(*checked, 1).acts;
+    if (!out) zs::fail(ZS_INVALID, "out is NULL: expected a zs_traits to fill");
+    const zs::Needs needs = zs::needs_of(*checked, 1);
+    const bool endless = needs.rotates && zs::hook(*checked, &zs::PolicyHooks::positions);
+    *out = {needs.acts, needs.rotates, endless, needs.stride};
   });
 }
 

@@ -47,6 +47,12 @@ struct Needs {
       false;  // the prompt's sums of each query head by itself (HeadWork::sums), for the hook `score` to make scores of
   float decay = 1;
   int32_t rows = 0;
+  // Keys are kept before rotation and turned as they are read: see the hook `positions`. Else they are kept as they come, rotated at their
+  // token's own position.
+  bool rotates = false;
+  // Tokens of a prompt that are read at a time: each stride attends what is left of those before, and enters token by token, before the
+  // next comes. 0: the whole prompt attends itself, then the policy compresses.
+  int32_t stride = 0;
 };
 
 // Memory of one thread for one head's work.
@@ -71,6 +77,7 @@ struct HeadWork {
   Upkeep* scratch;
   int32_t layer, kv_head, group;
   int64_t step;  // 0 = the prompt
+  bool arrival;  // the newest token has just come to a head that holds the others; else they are a whole prompt
   bool scored;   // scores mean something; else choices go by position
   const float*
       choice;  // of each slot of the open segment: what choices go by; its own scores, or the sum of several heads'
@@ -126,8 +133,11 @@ struct PolicyHooks {
   // The newest tokens were taken back, the head is without them and the index is the head's own. Never throws. Without: the index, if there is
   // one, stays.
   void (*rollback)(HeadWork&);
-  // The first compression: the open segment, which is all there is, holds more tokens than the budget in order of position. step 0:
-  // they are a prompt; else the last one has just arrived at a full cache. Without: every token stays.
+  // Needs::rotates: where each slot of the head stands, in [slots in use]; returns where the next token will, and those that come with it stand
+  // behind it. All are within the cache: below the slots in use. Never throws. Without: every token stands at its own position.
+  int32_t (*positions)(HeadWork&, int32_t* slots);
+  // The first compression: the open segment, which is all there is, holds more tokens than the budget in order of position: a prompt, or
+  // (arrival) the last one has just come to a full cache. Without: every token stays.
   void (*compress)(HeadWork&);
   // A cache that fills up without ever having been compressed is compressed (true), or goes on with evict (false). Without: true.
   bool (*compress_underfull)(const Policy&);

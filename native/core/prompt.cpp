@@ -63,6 +63,11 @@ Prompt::Prompt(zs_cache& cache, int32_t layer, int64_t tokens, int64_t share_of,
     for (int32_t c = 0; c < head.open().chunks(); ++c) list_.pages.push_back(head.open().chunk(c));
     list_.end_head(0);
   }
+  if (cache.needs.rotates) {
+    Layer empty;
+    empty.heads.assign(made_.heads.size(), Head(cache.geometry(), false));
+    turned_.emplace(cache, layer, empty, list_, tokens);
+  }
   check_abort(call);
 }
 
@@ -95,6 +100,7 @@ void Prompt::keep(zs_view q, int64_t count, const RowStatistics& statistics) {
 
 void Prompt::rows(zs_view q, zs_view k, zs_view v, int64_t count, zs_view out) {
   write(k, v, count);
+  if (turned_) q = turned_->rows(q, read_, count, call_);
   const int64_t each = cache_.config.heads * count;
   statistics_.need(2 * each);
   const RowStatistics statistics{statistics_.data(), statistics_.data() + each, count};
@@ -104,11 +110,13 @@ void Prompt::rows(zs_view q, zs_view k, zs_view v, int64_t count, zs_view out) {
   const ScoredRows scored{q.data - read_ * q.row_stride, q.head_stride,    q.row_stride, statistics.highest - read_,
                           statistics.inverse - read_,    statistics.stride};
   // Units are counted for the last rows alone: where the others end is their maker's business.
-  add_rows(cache_, made_, scored, read_, end, sums_, call_, end == tokens_ ? progress_ : Progress(nullptr, false, 0));
+  add_rows(cache_, made_, scored, read_, end, sums_, call_, end == tokens_ ? progress_ : Progress(nullptr, false, 0),
+           &list_);
   read_ = end;
 }
 
 void Prompt::finish() {
+  turned_.reset();
   score_prompt(cache_, index_, made_, cache_.needs.scores ? &sums_[0] : nullptr, call_);
   sums_.clear();
   if (cache_.config.keep_queries > 0) made_.kept = std::move(kept_);
@@ -148,8 +156,68 @@ void Prompt::finish() {
   if (peak > cache_.peak_bytes) cache_.peak_bytes = peak;
 }
 
+void cache_begin(zs_cache& cache, int32_t index, int64_t tokens, int64_t share_of) {
+  const Needs needs = needs_of(*cache.policy, tokens);
+  if (needs.granularity == ZS_PER_MODEL)
+    fail(ZS_UNSUPPORTED, "%s chooses for the whole model, so it cannot read a prompt in strides: take stride 0",
+         cache.policy->hooks->name);
+  const std::vector<zs_resolved> sizes = resolved_heads(cache, index, share_of ? share_of : tokens);
+  Layer& layer = cache.layers[static_cast<size_t>(index)];
+  for (size_t g = 0; g < sizes.size(); ++g) {
+    layer.heads[g].sizes = sizes[g];
+    layer.heads[g].sizes.window = needs.rows;
+  }
+  layer.reading = true;
+  cache.needs = needs;
+  cache.is_resolved = true;
+  cache.prompt = tokens;
+  cache.share_of = share_of;
+}
+
+namespace {
+
+zs_view from_row(const zs_view& view, int64_t row) {
+  return {view.data + row * view.row_stride, view.head_stride, view.row_stride};
+}
+
+// A whole prompt of one layer, stride by stride; the cache is as it was where that fails.
+void in_strides(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view v, int64_t tokens, int64_t share_of,
+                zs_view out, zs_call* call, bool report) {
+  struct Undo {
+    zs_cache& cache;
+    Layer& layer;
+    const Layer before = layer;
+    const Needs needs = cache.needs;
+    const bool is_resolved = cache.is_resolved;
+    const int64_t prompt = cache.prompt, share_of = cache.share_of, events = cache.tape.count(),
+                  peak = cache.peak_bytes;
+    const BadQuery bad = cache.bad;
+    bool armed = true;
+    ~Undo() {
+      if (!armed) return;
+      layer = before;
+      cache.needs = needs, cache.is_resolved = is_resolved, cache.prompt = prompt, cache.share_of = share_of;
+      cache.tape.truncate(events);
+      cache.peak_bytes = peak, cache.bad = bad;
+    }
+  } undo{cache, cache.layers[static_cast<size_t>(index)]};
+  cache_begin(cache, index, tokens, share_of);
+  const int64_t stride = cache.needs.stride;
+  const Progress progress(call, report, (tokens + stride - 1) / stride);
+  for (int64_t row = 0; row < tokens; row += stride) {
+    cache_extend(cache, index, from_row(q, row), from_row(k, row), from_row(v, row), std::min(stride, tokens - row),
+                 from_row(out, row), call);
+    progress.one();
+  }
+  undo.armed = false;
+}
+
+}  // namespace
+
 void cache_prefill(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view v, int64_t tokens, int64_t share_of,
                    zs_view out, zs_call* call, bool report) {
+  if (needs_of(*cache.policy, tokens).stride)
+    return in_strides(cache, index, q, k, v, tokens, share_of, out, call, report);
   Prompt prompt(cache, index, tokens, share_of, call, report);
   prompt.rows(q, k, v, tokens, out);
   prompt.finish();

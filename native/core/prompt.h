@@ -4,8 +4,9 @@
 #define ZSLAB_CORE_PROMPT_H
 
 #include <memory>
+#include <optional>
 
-#include "core/work.h"
+#include "core/turning.h"
 
 namespace zs {
 
@@ -41,6 +42,7 @@ class Prompt {
   const Progress progress_;
   Layer made_;
   PageList list_;
+  std::optional<TurnedRows> turned_;   // of keys that are kept before rotation
   std::vector<PromptSums> sums_;       // one, of the rows that came
   std::shared_ptr<KeptQueries> kept_;  // of the last rows, as many as the cache is asked to keep; filled as they come
   Buffer statistics_;                  // of the rows under way

@@ -4,13 +4,13 @@
 namespace zs {
 namespace {
 
-// Heads that choose together, one layer after another; `step` counted from each layer's last.
-HeadWork* together(zs_cache& cache, int32_t index, Layer* layers, int32_t count, int64_t step) {
+// Heads that choose together, one layer after another; `t` as of Layer::step_of.
+HeadWork* together(zs_cache& cache, int32_t index, Layer* layers, int32_t count, int64_t t) {
   cache.works.clear();
   for (int32_t l = 0; l < count; ++l)
     for (int32_t g = 0; g < cache.config.kv_heads; ++g)
       cache.works.push_back(work_on(cache, layers[l].heads[static_cast<size_t>(g)], index + l, g, 0,
-                                    layers[l].step + step, &cache.notes[cache.works.size()]));
+                                    layers[l].step_of(t), &cache.notes[cache.works.size()]));
   return cache.works.data();
 }
 
@@ -50,6 +50,7 @@ void enter(zs_cache& cache, HeadWork* works, int32_t count) {
   if (!any.compressed && !compress && hook(*cache.policy, &PolicyHooks::start))
     for (int32_t i = 0; i < count; ++i) call_hook(&PolicyHooks::start, works[i]);
   const float* const choice = count > 1 ? summed_scores(cache, works, count) : nullptr;
+  for (int32_t i = 0; i < count; ++i) works[i].arrival = true;
   choose(cache, works, count);
   for (int32_t i = 0; i < count; ++i) {
     Head& head = *works[i].head;
@@ -69,8 +70,8 @@ void score_newest(const zs_cache& cache, HeadWork& work) {
 
 // Layers whose newest token waits, settled together.
 void settle_token(zs_cache& cache, int32_t index, Layer* layers, int32_t count) {
-  enter(cache, together(cache, index, layers, count, 1), count * cache.config.kv_heads);
-  for (int32_t l = 0; l < count; ++l) ++layers[l].step;
+  enter(cache, together(cache, index, layers, count, 0), count * cache.config.kv_heads);
+  for (int32_t l = 0; l < count; ++l) layers[l].step = layers[l].step_of(0);
 }
 
 // The waiting tokens enter one after another; layers are settled together.
@@ -82,8 +83,7 @@ void settle_chunk(zs_cache& cache, int32_t index, Layer* layers, int32_t count, 
       const size_t i = static_cast<size_t>(g);
       Head& head = layer.heads[i];
       for (int32_t t = 0; t < n && !aborted(call); ++t) {
-        HeadWork work =
-            work_on(cache, head, index, static_cast<int32_t>(g), thread, layer.step + 1 + t, &cache.notes[i]);
+        HeadWork work = work_on(cache, head, index, static_cast<int32_t>(g), thread, layer.step_of(t), &cache.notes[i]);
         arrive(cache, head, layer.waiting[i], t, work);
         enter(cache, &work, 1);
       }
@@ -92,7 +92,7 @@ void settle_chunk(zs_cache& cache, int32_t index, Layer* layers, int32_t count, 
   } else {
     for (int32_t t = 0; t < n; ++t) {
       check_abort(call);
-      HeadWork* works = together(cache, index, layers, count, 1 + t);
+      HeadWork* works = together(cache, index, layers, count, t);
       for (int32_t i = 0; i < count * kv_heads; ++i)
         arrive(cache, *works[i].head, layers[i / kv_heads].waiting[static_cast<size_t>(i % kv_heads)], t, works[i]);
       enter(cache, works, count * kv_heads);
@@ -100,7 +100,7 @@ void settle_chunk(zs_cache& cache, int32_t index, Layer* layers, int32_t count, 
   }
   check_abort(call);
   for (int32_t l = 0; l < count; ++l) {
-    layers[l].step += n;
+    layers[l].step = layers[l].step_of(n - 1);
     layers[l].waiting.clear();
   }
 }

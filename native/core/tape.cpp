@@ -23,6 +23,10 @@ void Tape::append(const Event& e) {
   target_weight_.push_back(e.target_weight);
 }
 
+void Tape::truncate(int64_t count) {
+  each([&](auto& column) { column.resize(static_cast<size_t>(count)); });
+}
+
 void Tape::forget(int32_t from) {
   size_t kept = 0;
   for (size_t i = 0; i < position_.size(); ++i) {

@@ -23,6 +23,7 @@ class Tape {
   // Room for `more` events, so that append cannot fail; throws std::bad_alloc.
   void reserve(int64_t more);
   void append(const Event& event);
+  void truncate(int64_t count);
   void forget(int32_t from);  // events about positions >= from; the others stay in order
   zs_events columns() const;
   int64_t bytes() const { return static_cast<int64_t>(step_.capacity()) * 44; }

@@ -53,6 +53,7 @@ inline HeadWork work_on(const zs_cache& cache, Head& head, int32_t layer, int32_
           kv_head,
           cache.group(),
           step,
+          false,
           scored && (step == 0 || cache.needs.upkeep),
           head.open().scores.data(),
           nullptr,
@@ -155,9 +156,9 @@ inline bool same_sums(const Needs& a, const Needs& b) {
 // Of each of `wanted`, in as few passes over the rows as can be. Units: those of sum_units.
 int64_t sum_units(const zs_cache& cache, const std::vector<Needs>& wanted, int64_t tokens);
 std::vector<PromptSums> no_sums(const zs_cache& cache, const std::vector<Needs>& wanted, int64_t tokens);
-// Rows [from, to) of `layer`'s prompt, which follow those that are in `sums`. Units for the prompt's last rows: those of sum_units.
+// `list`: the layer's chunks, where they are not as they are kept. Rows [from, to) of `layer`'s prompt, which follow those that are in `sums`. Units for the prompt's last rows: those of sum_units.
 void add_rows(zs_cache& cache, const Layer& layer, const ScoredRows& rows, int64_t from, int64_t to,
-              std::vector<PromptSums>& sums, zs_call* call, const Progress& progress);
+              std::vector<PromptSums>& sums, zs_call* call, const Progress& progress, const PageList* list = nullptr);
 
 // Gives a prompt in one layer its scores, from the sums that its policy needs (nullptr: it needs none, or the scores are there already),
 // and has the policy make its own of them and share out its slots.

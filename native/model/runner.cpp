@@ -36,7 +36,8 @@ class Pass {
         linear_(*model.engine->linear),
         norm_(linear_.*model.architecture->norm),
         tokens_(forward.tokens),
-        first_(cache_seq_len(cache, 0)) {}
+        first_(cache_seq_len(cache, 0)),
+        turns_(cache.needs.rotates) {}
 
   void run() {
     start();
@@ -98,7 +99,7 @@ class Pass {
 
   void start() {
     const zs_model_config& c = model_.config;
-    const int64_t pairs = c.rope_dims / 2;
+    const int64_t pairs = turns_ ? 0 : c.rope_dims / 2;
     each_row(tokens_, [&](int64_t row, int) {
       model_.weights.embed(forward_.ids[row], c.hidden, r_.hidden.data() + row * r_.stride);
       float* angles = r_.angles.data() + row * pairs * 2;
@@ -135,6 +136,7 @@ class Pass {
     const int64_t stride = w.qkv.outputs(), pairs = c.rope_dims / 2;
     normed(w.qkv, row, count, w.attention_norm);
     model_.products->run({&w.qkv, r_.input.data(), count, Then::kStore, qkv, stride}, stop_);
+    if (turns_) return;
     each_row(count, [&](int64_t i, int) {  // queries and keys lie side by side
       (linear_.*model_.architecture->rotation)(qkv + i * stride, r_.angles.data() + (row + i) * pairs * 2,
                                                c.heads + c.kv_heads, c.head_dim, pairs);
@@ -183,6 +185,7 @@ class Pass {
   const LinearKernels& linear_;
   decltype(LinearKernels::rms_norm) norm_;
   const int64_t tokens_, first_;
+  const bool turns_;  // the cache turns queries and keys itself
 };
 
 // The rows whose logits are needed, ascending.
@@ -241,7 +244,16 @@ void check_forward(const zs_model& model, const zs_cache& cache, const zs_forwar
   if (f.tokens < 1) fail(ZS_INVALID, "tokens = %lld, expected at least one token id", n(f.tokens));
   if (!f.ids) fail(ZS_INVALID, "ids is missing, expected %lld token ids", n(f.tokens));
   const int64_t seen = cache_seq_len(cache, 0);
-  if (f.tokens > c.context - seen)
+  if (cache.needs.rotates) {
+    const Rotation& has = *cache_rotation(cache);
+    if (has.halves() || has.frequencies() != model.frequencies)
+      fail(ZS_INVALID,
+           "the cache was made for another rotation than the model's: give dims %d, base %g, pairs side by side",
+           c.rope_dims, static_cast<double>(c.rope_base));
+  }
+  if (cache.endless()) {
+    if (seen == 0) cache_check_context(cache, f.tokens, f.share_of, c.context);
+  } else if (f.tokens > c.context - seen)
     fail(ZS_INVALID,
          "%lld tokens after %lld seen are more than the model's context of %d: give at most %lld, or start a new "
          "session",
@@ -261,6 +273,36 @@ void check_forward(const zs_model& model, const zs_cache& cache, const zs_forwar
     if (f.targets[i] < -1 || f.targets[i] >= c.vocabulary)
       fail(ZS_INVALID, "targets[%lld] = %d, expected a token id from 0 to %d, or -1 to skip the row", n(i),
            f.targets[i], c.vocabulary - 1);
+}
+
+// Rows [from, from + count) of a forward, as one of their own; `rows` holds what it points to.
+zs_forward part_of(const zs_forward& f, int64_t from, int64_t count, int64_t vocabulary, std::vector<int64_t>& rows) {
+  const int64_t *const first = std::lower_bound(f.rows, f.rows + f.row_count, from), *const end = std::lower_bound(
+                                                                                         first, f.rows + f.row_count,
+                                                                                         from + count);
+  rows.assign(first, end);
+  for (int64_t& row : rows) row -= from;
+  zs_forward part = f;
+  part.ids += from, part.tokens = count;
+  part.rows = rows.data(), part.row_count = static_cast<int64_t>(rows.size());
+  if (!rows.empty()) part.logits += (first - f.rows) * vocabulary;
+  if (f.targets) part.targets += from, part.logprobs += from;
+  return part;
+}
+
+// A prompt in strides goes through all layers stride by stride, so that nothing that is held grows with it.
+void read_in_strides(zs_model& model, zs_cache& cache, const zs_forward& forward, int64_t stride, Rows& rows,
+                     zs_call* call) {
+  for (int32_t layer = 0; layer < model.config.layers; ++layer)
+    cache_begin(cache, layer, forward.tokens, forward.share_of);
+  std::vector<int64_t> asked;
+  for (int64_t from = 0; from < forward.tokens; from += stride) {
+    const int64_t count = std::min(stride, forward.tokens - from);
+    const zs_forward part = part_of(forward, from, count, model.config.vocabulary, asked);
+    Pass(model, cache, part, false, rows, call, nullptr).run();
+    head(model, part, needed_rows(part), rows, call);
+    report(call, from + count, forward.tokens);
+  }
 }
 
 }  // namespace
@@ -295,17 +337,24 @@ void model_forward(zs_model& model, zs_cache& cache, const zs_forward& forward, 
   const int64_t most = std::min<int64_t>(kExactRows, static_cast<int64_t>(needed.size()));
   model.head_input.need(most * model.weights.output.k);
   model.scores.need(most * model.weights.output.outputs());
+  const int64_t stride = prompt ? needs_of(*cache.policy, forward.tokens).stride : 0;
+  const int64_t together = stride ? std::min(stride, forward.tokens) : forward.tokens;
   std::unique_ptr<Rows> many;
-  if (forward.tokens > kFewRows)
-    many = std::make_unique<Rows>(model.config, model.weights, forward.tokens, prompt, model.engine->pool.threads());
+  if (together > kFewRows)
+    many =
+        std::make_unique<Rows>(model.config, model.weights, together, prompt && !stride, model.engine->pool.threads());
   Rows& rows = many ? *many : *model.few;
 
   // In place nothing can fail and the step is short, so it is not stopped on the way; else a fork takes the changes.
   const bool in_place = !prompt && forward.tokens == 1 && model.weights.bytes <= kInPlace && cache_reserve_step(cache);
   std::unique_ptr<zs_cache> fork = in_place ? nullptr : cache_fork(cache);
   zs_call* stop = in_place ? nullptr : call;
-  Pass(model, fork ? *fork : cache, forward, prompt, rows, stop, call).run();
-  head(model, forward, needed, rows, stop);
+  if (stride) {
+    read_in_strides(model, *fork, forward, stride, rows, call);
+  } else {
+    Pass(model, fork ? *fork : cache, forward, prompt, rows, stop, call).run();
+    head(model, forward, needed, rows, stop);
+  }
   if (fork) cache_swap(cache, *fork);
   report(call, forward.tokens, forward.tokens);
 }

@@ -127,8 +127,7 @@ struct Token {
 
 inline Token token(const HeadWork& w, int32_t t) {
   const Segment& old = w.head->open();
-  const bool arrival = w.step > 0;
-  return {arrival && t + 1 < old.slots() ? t : -1, old.positions[static_cast<size_t>(t)],
+  return {w.arrival && t + 1 < old.slots() ? t : -1, old.positions[static_cast<size_t>(t)],
           old.scores[static_cast<size_t>(t)]};
 }
 
@@ -142,7 +141,7 @@ void compress(HeadWork& w, F&& gone) {
   const Segment& old = w.head->open();
   const zs_resolved r = w.sizes();
   const int32_t n = old.slots();
-  const bool arrival = w.step > 0;
+  const bool arrival = w.arrival;
   Split s = split(w);
   Head made = w.head->emptied();
   made.open().reserve(r.budget - r.residual + 1);
@@ -242,6 +241,17 @@ inline void evict_and_drop(HeadWork& w) {
   w.note(ZS_DROP, open.positions[i], leaving + 1 == open.slots() ? -1 : leaving, -1, open.scores[i], kNone, 1, 0);
   w.head->dropped(open.positions[i]);
   place(w, leaving);
+}
+
+// Slots stand in the order of their tokens, as many places as there are: sink, then from the oldest on. Without scores these are a ring.
+inline int32_t in_order(HeadWork& w, int32_t* places) {
+  const Segment& open = w.head->open();
+  const int32_t slots = open.slots(), sink = std::min(w.sizes().sink, slots);
+  const auto first = open.positions.begin() + sink, end = open.positions.begin() + slots;
+  const int32_t oldest = static_cast<int32_t>(std::min_element(first, end) - open.positions.begin());
+  for (int32_t slot = 0; slot < slots; ++slot)
+    places[slot] = slot < sink ? slot : slot < oldest ? slot + slots - oldest : slot - oldest + sink;
+  return slots;
 }
 
 // Before the first evict of a cache that was never compressed: the ring begins.

@@ -1,4 +1,5 @@
-// StreamingLLM (arXiv 2309.17453): the first tokens and the newest; everything between is dropped. Keys keep their rotation.
+// StreamingLLM (arXiv 2309.17453): the first tokens and the newest; everything between is dropped. As published, keys are kept before
+// rotation and stand at places within the cache, 0 to slots - 1, so that a text may go on for ever; else they keep their own positions.
 #ifndef ZSLAB_POLICIES_STREAMING_H
 #define ZSLAB_POLICIES_STREAMING_H
 
@@ -8,17 +9,32 @@ namespace zs {
 namespace streaming {
 
 struct Parameters {
-  int32_t sink;  // first tokens that never leave
+  int32_t sink;       // first tokens that never leave
+  int32_t positions;  // 0 = the tokens' own, 1 = within the cache
+  int32_t stride;     // tokens of a prompt read at a time; 0 = the whole prompt
 };
 
 inline PolicyHooks hooks() {
-  static const zs_field fields[] = {ZS_FIELD(Parameters, sink, "sink")};
+  static const zs_field fields[] = {ZS_FIELD(Parameters, sink, "sink"), ZS_FIELD(Parameters, positions, "positions"),
+                                    ZS_FIELD(Parameters, stride, "stride")};
   PolicyHooks hooks{};
   describe<Parameters>(hooks, "streaming", fields);
-  hooks.check = [](const Policy& policy) { in_range("sink", policy.own<Parameters>().sink, 0, INT32_MAX); };
-  hooks.needs = [](const Policy&, int64_t) {
+  hooks.check = [](const Policy& policy) {
+    const Parameters& p = policy.own<Parameters>();
+    in_range("sink", p.sink, 0, INT32_MAX);
+    in_range("positions", p.positions, 0, 1);
+    in_range("stride", p.stride, 0, INT32_MAX);
+    if (p.stride && !p.positions)
+      fail(ZS_INVALID,
+           "stride is %d beside positions absolute, under which a prompt is read whole: give stride 0, or positions "
+           "cache",
+           p.stride);
+  };
+  hooks.needs = [](const Policy& policy, int64_t) {
     Needs asked;
     asked.acts = ZS_ACTS_ALWAYS;
+    asked.rotates = policy.own<Parameters>().positions == 1;
+    asked.stride = policy.own<Parameters>().stride;
     return asked;
   };
   hooks.resolve = [](const Policy& policy, double budget, int64_t tokens) {
@@ -28,6 +44,7 @@ inline PolicyHooks hooks() {
     asked.least_budget = regions::kLeastBudget;
     return regions::resolve(asked, budget, tokens);
   };
+  hooks.positions = regions::in_order;
   hooks.compress = regions::compress_and_drop;
   hooks.start = regions::start;
   hooks.evict = regions::evict_and_drop;

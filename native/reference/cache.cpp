@@ -40,9 +40,20 @@ std::vector<Slot> Cache::make(const std::vector<float>& k, const std::vector<flo
   return made;
 }
 
+void Rotation::turn(std::vector<double>& row, int64_t position) const {
+  for (size_t i = 0; i < frequencies.size(); ++i) {
+    const double angle = static_cast<double>(position) * frequencies[i];
+    double &a = row[halves ? i : 2 * i], &b = row[halves ? i + frequencies.size() : 2 * i + 1];
+    const double before = a;
+    a = before * std::cos(angle) - b * std::sin(angle);
+    b = before * std::sin(angle) + b * std::cos(angle);
+  }
+}
+
 // One query over those of `slots` that it reads: logit = q.k / sqrt(d) + alpha ln w. prob and error: of each slot, 0 where it is not read.
-void Cache::attend(const std::vector<const Slot*>& slots, const std::vector<bool>& reads, const float* query,
-                   double* out, std::vector<double>& prob, std::vector<double>& error) const {
+void Cache::attend(const std::vector<const Slot*>& slots, const std::vector<bool>& reads,
+                   const std::vector<double>& query, double* out, std::vector<double>& prob,
+                   std::vector<double>& error) const {
   const size_t count = slots.size();
   const auto slot = [&](size_t i) -> const Slot& { return *slots[i]; };
   const double scale = 1 / std::sqrt(static_cast<double>(shape_.head_dim));
@@ -54,7 +65,7 @@ void Cache::attend(const std::vector<const Slot*>& slots, const std::vector<bool
     if (!reads[i]) continue;
     double dot = 0, size = 0, query_size = 0;
     for (int e = 0; e < shape_.head_dim; ++e) {
-      const double q = query[e], product = q * slot(i).key[static_cast<size_t>(e)];
+      const double q = query[static_cast<size_t>(e)], product = q * slot(i).key[static_cast<size_t>(e)];
       dot += product;
       size += std::fabs(product);
       query_size += std::fabs(q);
@@ -86,14 +97,28 @@ void Cache::read(At at, const std::vector<float>& q, std::vector<Slot>& fresh, s
   const int d = shape_.head_dim, group = shape_.heads / shape_.kv_heads;
   const int64_t tokens = static_cast<int64_t>(fresh.size());
   Head& held = head(at);
-  const bool prompt = held.slots.empty();
+  const bool prompt = held.slots.empty() && policy_->stride() == 0;
+  std::vector<Slot> old = held.slots, own = fresh;
+  std::vector<int64_t> places;
+  if (policy_->rotates()) {
+    // Double precision itself, and what float32 may be off by: cosine and sine, two products and their sum, in key and query.
+    const auto turn = [&](Slot& slot, int64_t place) {
+      double largest = 0;
+      for (double x : slot.key) largest = std::max(largest, std::fabs(x));
+      slot.key_error += 10 * kUnit * largest;
+      rotation.turn(slot.key, place);
+    };
+    places = policy_->places(held);
+    for (size_t i = 0; i < old.size(); ++i) turn(old[i], places[i]);
+    for (size_t i = 0; i < own.size(); ++i) turn(own[i], places.back() + static_cast<int64_t>(i));
+  }
   Seen seen;
   seen.prob.assign(static_cast<size_t>(group), std::vector<std::vector<double>>(fresh.size()));
   seen.error = seen.prob;
   for (int64_t row = 0; row < tokens; ++row) {
     std::vector<const Slot*> seen_slots;
-    for (const Slot& slot : held.slots) seen_slots.push_back(&slot);
-    for (int64_t t = 0; t <= row; ++t) seen_slots.push_back(&fresh[static_cast<size_t>(t)]);
+    for (const Slot& slot : old) seen_slots.push_back(&slot);
+    for (int64_t t = 0; t <= row; ++t) seen_slots.push_back(&own[static_cast<size_t>(t)]);
     const auto from = [&](int h) { return static_cast<size_t>(((at.kv_head * group + h) * tokens + row) * d); };
     std::vector<const float*> queries;
     for (int h = 0; h < group; ++h) queries.push_back(&q[from(h)]);
@@ -104,8 +129,9 @@ void Cache::read(At at, const std::vector<float>& q, std::vector<Slot>& fresh, s
                                           : policy_->reads(at, held.sizes, h, queries, seen_slots);
       const int64_t count = std::count(reads.begin(), reads.end(), true);
       if (count < static_cast<int64_t>(reads.size())) held.read = std::max(held.read, count);
-      attend(seen_slots, reads, queries[static_cast<size_t>(h)], &out[from(h)],
-             seen.prob[static_cast<size_t>(h)][static_cast<size_t>(row)],
+      std::vector<double> query(queries[static_cast<size_t>(h)], queries[static_cast<size_t>(h)] + d);
+      if (policy_->rotates()) rotation.turn(query, places.back() + row);
+      attend(seen_slots, reads, query, &out[from(h)], seen.prob[static_cast<size_t>(h)][static_cast<size_t>(row)],
              seen.error[static_cast<size_t>(h)][static_cast<size_t>(row)]);
     }
   }
@@ -137,9 +163,21 @@ std::vector<double> Cache::prefill(int layer, const std::vector<float>& q, const
     const double budget =
         budgets_.empty() ? policy_->budget() : budgets_[static_cast<size_t>(layer * shape_.kv_heads + g)];
     held.sizes = policy_->resolve(budget, share_of ? share_of : tokens);
+    if (policy_->stride()) continue;
     std::vector<Slot> prompt = make(k, v, g, tokens, 0);
     read({layer, g}, q, prompt, out);
     held.slots = prompt;
+  }
+  if (policy_->stride()) {
+    for (int64_t from = 0; from < tokens; from += policy_->stride()) {
+      const int64_t count = std::min(policy_->stride(), tokens - from);
+      const std::vector<double> part = chunk(layer, rows_of(q, tokens, from, count), rows_of(k, tokens, from, count),
+                                             rows_of(v, tokens, from, count), count, 0);
+      for (int h = 0; h < shape_.heads; ++h)
+        std::copy_n(part.begin() + h * count * shape_.head_dim, count * shape_.head_dim,
+                    out.begin() + (h * tokens + from) * shape_.head_dim);
+    }
+    return out;
   }
   seq_len_[static_cast<size_t>(layer)] = tokens;
   policy_->allocate(*this, layer);
@@ -158,9 +196,26 @@ std::vector<double> Cache::prefill(int layer, const std::vector<float>& q, const
 
 std::vector<double> Cache::extend(int layer, const std::vector<float>& q, const std::vector<float>& k,
                                   const std::vector<float>& v, int64_t tokens) {
+  int64_t& step = steps_[static_cast<size_t>(layer)];
+  std::vector<double> out = chunk(layer, q, k, v, tokens, step + 1);
+  step += tokens;
+  return out;
+}
+
+// Rows [from, from + count) of each head of `all`.
+std::vector<float> Cache::rows_of(const std::vector<float>& all, int64_t tokens, int64_t from, int64_t count) const {
+  std::vector<float> part;
+  const int64_t d = shape_.head_dim;
+  for (int64_t at = from * d; at < static_cast<int64_t>(all.size()); at += tokens * d)
+    part.insert(part.end(), all.begin() + at, all.begin() + at + count * d);
+  return part;
+}
+
+std::vector<double> Cache::chunk(int layer, const std::vector<float>& q, const std::vector<float>& k,
+                                 const std::vector<float>& v, int64_t tokens, int64_t first) {
   std::vector<double> out(q.size());
   if (!policy_->selects() || tokens == 1) {
-    extend_once(layer, q, k, v, tokens, out);
+    extend_once(layer, q, k, v, tokens, first, out);
     return out;
   }
   const size_t d = static_cast<size_t>(shape_.head_dim), all = static_cast<size_t>(tokens);
@@ -173,14 +228,14 @@ std::vector<double> Cache::extend(int layer, const std::vector<float>& q, const 
     };
     const std::vector<float> q1 = row(q);
     std::vector<double> out1(q1.size());
-    extend_once(layer, q1, row(k), row(v), 1, out1);
+    extend_once(layer, q1, row(k), row(v), 1, first ? first + static_cast<int64_t>(t) : 0, out1);
     for (size_t i = 0; i < out1.size(); ++i) out[(i / d * all + t) * d + i % d] = out1[i];
   }
   return out;
 }
 
 void Cache::extend_once(int layer, const std::vector<float>& q, const std::vector<float>& k,
-                        const std::vector<float>& v, int64_t tokens, std::vector<double>& out) {
+                        const std::vector<float>& v, int64_t tokens, int64_t first, std::vector<double>& out) {
   const auto waiting = [&](At at) -> std::vector<Slot>& {
     return waiting_[static_cast<size_t>(at.layer * shape_.kv_heads + at.kv_head)];
   };
@@ -189,14 +244,12 @@ void Cache::extend_once(int layer, const std::vector<float>& q, const std::vecto
     read({layer, g}, q, waiting({layer, g}), out);
   }
   seq_len_[static_cast<size_t>(layer)] += tokens;
-  int64_t& step = steps_[static_cast<size_t>(layer)];
   if (!waits(layer))
     for (int64_t t = 0; t < tokens; ++t)
       for (const std::vector<At>& group : groups(layer)) {
         for (At at : group) head(at).slots.push_back(waiting(at)[static_cast<size_t>(t)]);
-        enter(group, step + 1 + t);
+        enter(group, first ? first + t : 0);
       }
-  step += tokens;
 }
 
 // Steps 3 and 4 of spec 5 for tokens whose attention is done.

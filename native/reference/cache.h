@@ -21,6 +21,13 @@ struct Shape {
   int layers = 1, heads = 1, kv_heads = 1, head_dim = 2;
 };
 
+// Pair i of a row at position p is turned by p times frequency i: dims 2i and 2i + 1, or (halves) i and i + frequencies.size().
+struct Rotation {
+  std::vector<double> frequencies;
+  bool halves = false;
+  void turn(std::vector<double>& row, int64_t position) const;
+};
+
 // Slots of a kv head by region; budget 0 = unbounded. window: rows of the prompt that count. read: slots that a token reads, 0 = all.
 struct Resolved {
   int64_t budget = 0, recent = 0, residual = 0, sink = 0, context = 0, window = 0, read = 0;
@@ -115,7 +122,8 @@ class Cache {
   // True while this layer's tokens wait for the last layer's.
   bool waits(int layer) const;
 
-  Guide guide;  // empty = double precision decides
+  Guide guide;        // empty = double precision decides
+  Rotation rotation;  // for policies that keep keys before it
 
   // ---- for policies
   Head& head(At at) { return heads_[static_cast<size_t>(at.layer * shape_.kv_heads + at.kv_head)]; }
@@ -132,15 +140,19 @@ class Cache {
   static const double kNone;
   std::vector<Slot> make(const std::vector<float>& k, const std::vector<float>& v, int kv_head, int64_t tokens,
                          int64_t position) const;
-  void attend(const std::vector<const Slot*>& slots, const std::vector<bool>& reads, const float* query, double* out,
-              std::vector<double>& prob, std::vector<double>& error) const;
+  void attend(const std::vector<const Slot*>& slots, const std::vector<bool>& reads, const std::vector<double>& query,
+              double* out, std::vector<double>& prob, std::vector<double>& error) const;
   // One call's tokens, or one of them.
   void extend_once(int layer, const std::vector<float>& q, const std::vector<float>& k, const std::vector<float>& v,
-                   int64_t tokens, std::vector<double>& out);
+                   int64_t tokens, int64_t first, std::vector<double>& out);
   // Attention and scores of one call in one kv head.
   void read(At at, const std::vector<float>& q, std::vector<Slot>& fresh, std::vector<double>& out);
   std::vector<std::vector<At>> groups(int layer) const;
   void enter(const std::vector<At>& group, int64_t step);
+  std::vector<float> rows_of(const std::vector<float>& all, int64_t tokens, int64_t from, int64_t count) const;
+  // A call's tokens on what is held; the first of them is step `first`, and so are all where the prompt is read in strides.
+  std::vector<double> chunk(int layer, const std::vector<float>& q, const std::vector<float>& k,
+                            const std::vector<float>& v, int64_t tokens, int64_t first);
 
   Shape shape_;
   std::unique_ptr<Policy> policy_;

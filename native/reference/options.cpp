@@ -1,4 +1,5 @@
 // What options come to: shares and least sizes (spec 1, 5a), the prefill window (spec 4), and storage rounding.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -88,12 +89,35 @@ std::unique_ptr<Policy> make_full(const Asked& asked) {
   return std::make_unique<ZsMerge>(o);
 }
 
+namespace {
+class Streaming : public ZsMerge {
+ public:
+  Streaming(const Options& options, const Asked& asked)
+      : ZsMerge(options), within_(asked.on("positions")), stride_(asked.whole("stride")) {}
+  bool rotates() const override { return within_; }
+  int64_t stride() const override { return stride_; }
+  // As many places before a slot as there are older tokens.
+  std::vector<int64_t> places(const Head& head) const override {
+    std::vector<int64_t> places;
+    for (const Slot& slot : head.slots)
+      places.push_back(std::count_if(head.slots.begin(), head.slots.end(),
+                                     [&](const Slot& other) { return other.origins[0] < slot.origins[0]; }));
+    places.push_back(static_cast<int64_t>(head.slots.size()));
+    return places;
+  }
+
+ private:
+  bool within_;
+  int64_t stride_;
+};
+}  // namespace
+
 std::unique_ptr<Policy> make_streaming(const Asked& asked) {
   Options o;
   o.budget = asked.budget, o.recent = 1, o.residual = 0;
   o.sink = asked.whole("sink");
   o.history = false;
-  return std::make_unique<ZsMerge>(o);
+  return std::make_unique<Streaming>(o, asked);
 }
 
 std::unique_ptr<Policy> make_evict_only(const Asked& asked) {

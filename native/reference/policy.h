@@ -41,7 +41,11 @@ class Policy {
   virtual Resolved resolve(double budget, int64_t tokens) const = 0;
   virtual Acts acts() const { return Acts::kAlways; }
   virtual Together together() const { return Together::kHead; }
-  virtual double alpha() const { return 0; }  // logit += alpha ln weight
+  // Keys are kept before rotation and stand at places(head): of every slot, then of the next token.
+  virtual bool rotates() const { return false; }
+  virtual std::vector<int64_t> places(const Head&) const { return {}; }
+  virtual int64_t stride() const { return 0; }  // tokens of a prompt read at a time; 0 = all
+  virtual double alpha() const { return 0; }    // logit += alpha ln weight
   // Choices go by scores; else by position. step 0 = the prompt.
   virtual bool scored(int64_t step) const = 0;
   // Scores after a call's attention: slots there were, then the call's tokens (prompt: the latter alone).

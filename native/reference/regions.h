@@ -27,9 +27,11 @@ class Regions : public Policy {
                                                int64_t step) const;
   // What becomes of the slot `victim`, before somebody else takes its place.
   virtual void leave(Cache& cache, At at, int victim, int64_t step) const;
+  // The last token has just come to a full cache; else all are a whole prompt.
+  bool arrival(int64_t step) const { return step > 0 || stride() > 0; }
   // Where token t of a head was, before the first compression: -1 = it never had a slot.
-  static int64_t was_in(const Head& head, size_t t, int64_t step) {
-    return step > 0 && t + 1 < head.slots.size() ? static_cast<int64_t>(t) : -1;
+  int64_t was_in(const Head& head, size_t t, int64_t step) const {
+    return arrival(step) && t + 1 < head.slots.size() ? static_cast<int64_t>(t) : -1;
   }
 };
 

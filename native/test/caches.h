@@ -136,7 +136,9 @@ struct ReferenceCache {
   int kv_heads;
   explicit ReferenceCache(const CacheConfig& c)
       : cache(shape_of(c), reference::make(*asked_of(c.policy)), static_cast<reference::Storage>(c.storage), c.budgets),
-        kv_heads(c.kv_heads) {}
+        kv_heads(c.kv_heads) {
+    cache.rotation = {c.rotation.frequencies, c.rotation.halves};
+  }
   std::vector<double> prefill(int layer, const Inputs& in, int64_t tokens, int64_t share_of = 0) {
     return cache.prefill(layer, in.q, in.k, in.v, tokens, share_of);
   }

@@ -50,13 +50,16 @@ struct Config {
                   "seed %llu: layers %d heads %d/%d dim %d storage %d %s budget %g recent %g residual %g sink %d "
                   "least %d,%d,%d "
                   "raise %d alpha %g decay %g history %d similarity %d merge %d init %d underfull %d window %d "
-                  "granularity %d aggregate %d keys %d values %d budgets %zu chunk %d share of %lld "
+                  "granularity %d aggregate %d keys %d values %d positions %d stride %d rotation %zu%s budgets %zu "
+                  "chunk %d share of %lld "
                   "calls",
                   static_cast<unsigned long long>(seed), cache.layers, cache.heads, cache.kv_heads, cache.head_dim,
                   cache.storage, p.name.c_str(), p.budget, p.recent, p.residual, p.sink, p.least_budget, p.least_recent,
                   p.least_residual, p.raise_counts, static_cast<double>(p.alpha), static_cast<double>(p.decay),
                   p.history, p.similarity, p.score_merge, p.init, p.underfull, p.window, p.granularity, p.aggregate,
-                  p.keys, p.values, cache.budgets.size(), p.chunk, static_cast<long long>(share_of));
+                  p.keys, p.values, p.positions, p.stride, cache.rotation.frequencies.size(),
+                  cache.rotation.halves ? " halves" : "", cache.budgets.size(), p.chunk,
+                  static_cast<long long>(share_of));
     std::string all = line;
     for (size_t i = 0; i < calls.size() && i < 12; ++i) all += " " + std::to_string(calls[i]);
     return calls.size() > 12 ? all + " … (" + std::to_string(calls.size()) + " calls)" : all;
@@ -181,6 +184,19 @@ inline void random_budgets(Random& r, CacheConfig& c, int64_t tokens) {
       c.budgets.back() = budget;
     }
   }
+}
+
+// StreamingLLM with positions within the cache: a prompt in strides (one in five: whole), and a rotation. Smallest budget in slots.
+inline int random_streaming(Random& r, CacheConfig& c, int prompt) {
+  const int strides[] = {0, 1, 2, 7, 16, 64, 256, 300};
+  const double bases[] = {10000, 10000, 500, 2};
+  c.policy.name = "streaming";
+  c.policy.sink = r.one_in(4) ? 0 : r.upto(1, std::max(1, prompt / 6));
+  c.policy.positions = 1;
+  c.policy.stride = r.of(strides);
+  const int dims = r.one_in(3) ? 2 * r.upto(1, c.head_dim / 2) : c.head_dim;
+  c.rotation = rotation_of(dims, r.of(bases), r.one_in(2));
+  return c.policy.sink + 2;
 }
 
 // `small` = few query heads and short prompts, for the portable kernels and the sanitizers.

@@ -2,6 +2,7 @@
 #ifndef ZSLAB_TEST_POLICIES_H
 #define ZSLAB_TEST_POLICIES_H
 
+#include <cmath>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -73,6 +74,7 @@ struct Options {
   float alpha = 1, decay = 0.98f;
   int history = 1, window = 0;  // window: > 0 rows, 0 = smallest W with decay^W < 1e-7, -1 = all
   int similarity = 0, score_merge = 0, init = 0, underfull = 0, granularity = 0, aggregate = 0, keys = 0, values = 0;
+  int positions = 0, stride = 0;  // streaming
   Fields own;
   std::shared_ptr<Options> of;
 
@@ -97,7 +99,9 @@ struct Options {
                 {"granularity", granularity},
                 {"aggregate", aggregate},
                 {"keys", keys},
-                {"values", values}});
+                {"values", values},
+                {"positions", positions},
+                {"stride", stride}});
     return all;
   }
   std::shared_ptr<NativePolicy> native() const {
@@ -119,10 +123,34 @@ inline Options count_policy(int budget, int recent, int residual) {
   return p;
 }
 
+// Frequencies of each pair; empty = not known.
+struct Rotation {
+  std::vector<double> frequencies;
+  bool halves = false;
+
+  // As the library takes it; this must outlive it.
+  const zs_rotation& given() const {
+    native_ = {};
+    native_.struct_bytes = sizeof native_, native_.dims = static_cast<int32_t>(2 * frequencies.size());
+    native_.halves = halves ? 1 : 0, native_.frequencies = frequencies.data();
+    return native_;
+  }
+
+ private:
+  mutable zs_rotation native_{};
+};
+inline Rotation rotation_of(int dims, double base, bool halves = false) {
+  Rotation r;
+  for (int i = 0; i < dims / 2; ++i) r.frequencies.push_back(std::pow(base, -2.0 * i / dims));
+  r.halves = halves;
+  return r;
+}
+
 struct CacheConfig {
   int32_t layers = 1, heads = 1, kv_heads = 1, head_dim = 2, storage = 0, trace = 1, keep_queries = 0, origins = 1;
   Options policy;
   std::vector<double> budgets;  // [layers][kv_heads]; empty = policy.budget for all
+  Rotation rotation;
 
   // As the library takes it; `policy` and this must outlive it.
   zs_cache_config native(const NativePolicy& policy) const {
@@ -131,6 +159,7 @@ struct CacheConfig {
     c.layers = layers, c.heads = heads, c.kv_heads = kv_heads, c.head_dim = head_dim;
     c.storage = storage, c.trace = trace, c.keep_queries = keep_queries, c.origins = origins;
     c.budgets = budgets.empty() ? nullptr : budgets.data();
+    c.rotation = rotation.frequencies.empty() ? nullptr : &rotation.given();
     c.policy = policy.policy;
     return c;
   }

@@ -105,7 +105,7 @@ async function run(
       if (turn.ends.has(id) && !settings.ignoreEos) stopped = 'eos'
       else if (output.stopped) stopped = 'stop'
       else if (chosen.length >= settings.maxTokens) stopped = 'length'
-      else if (reading.seqLen >= reading.model.description.context) stopped = 'context'
+      else if (reading.full) stopped = 'context'
       if (stopped) token.text += output.end()
       emit(token)
       report('decode', chosen.length, settings.maxTokens)

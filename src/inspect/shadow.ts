@@ -47,6 +47,13 @@ async function compared(run: RunRecord, from: Reading | undefined, options: Call
   if (run.tokens.length === 0)
     throw new ZslabError('invalid', 'this run wrote no token, so there is nothing to compare: generate some first')
   const { tokens, log, logStart, policy, model } = run
+  const { context } = model.description
+  const all = log.slice(0, run.logStart + tokens.length).reduce((sum, fed) => sum + fed.ids.length, 0)
+  if (all > context)
+    throw new ZslabError(
+      'invalid',
+      `this run read and wrote ${all} tokens under ${policy.name}, but the full cache that it is compared with ends at the ${context} of the model's context: compare a shorter run`,
+    )
   if (from !== undefined) checkFrom(from, run)
   const call = { signal: options.signal }
   const result: Shadow = {

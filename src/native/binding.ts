@@ -39,7 +39,14 @@ export type CacheConfig = Record<
   policy: NativePolicy
   /** [layers, kvHeads], like policy.budget and instead of it. */
   budgets: Float64Array | undefined
+  rotation: NativeRotation | undefined
 }
+
+/** zs_rotation: frequency i is base^(−2i / dims), unless `frequencies` [dims / 2] says it. */
+export type NativeRotation = Record<'dims' | 'halves' | 'base', number> & { frequencies: Float64Array | undefined }
+
+/** zs_traits; acts: 0 never, 1 on prompts only, 2 always. */
+export type NativeTraits = Record<'acts' | 'rotates' | 'endless' | 'stride', number>
 
 export type HeadState = Record<'slots' | 'residual' | 'ring' | 'compressed' | 'read', number>
 
@@ -93,8 +100,7 @@ export interface Addon {
   engineDescribe(engine: NativeEngine): string
   engineDispose(engine: NativeEngine): void
   policyResolve(policy: NativePolicy, tokens: number): Resolved
-  /** 0 never, 1 on prompts only, 2 always. */
-  policyActs(policy: NativePolicy): number
+  policyTraits(policy: NativePolicy): NativeTraits
   cacheCreate(engine: NativeEngine, config: CacheConfig): NativeCache
   /** shareOf −1: a chunk on a living cache (zs_cache_extend); else the prompt (zs_cache_prefill). */
   cacheAttend(

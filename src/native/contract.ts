@@ -8,6 +8,12 @@ export type FieldType = 'int32' | 'int64' | 'float32' | 'float64'
 /** Fields in order, [name, type]. Parameters of policies are declared by the policies (checkParameters). */
 const STRUCTS: Record<string, [string, FieldType][]> = {
   zs_resolved: ['budget', 'recent', 'residual', 'sink', 'context', 'window', 'read'].map((name) => [name, 'int32']),
+  zs_traits: ['acts', 'rotates', 'endless', 'stride'].map((name) => [name, 'int32']),
+  zs_rotation: [
+    ['dims', 'int32'],
+    ['halves', 'int32'],
+    ['base', 'float64'],
+  ],
   zs_cache_config: ['layers', 'heads', 'kvHeads', 'headDim', 'storage', 'trace', 'keepQueries', 'origins'].map((name) => [
     name,
     'int32',

@@ -23,6 +23,10 @@ export interface Policy {
   /** The policy that a wrapper works on. */
   readonly of: Policy | undefined
   readonly acts: Acts
+  /** Keys are kept before rotation and turned as they are read: createCache() then needs `rotation`, and q and k before it. */
+  readonly rotates: boolean
+  /** Positions are counted within the cache, so a text may be longer than the model's context. */
+  readonly endless: boolean
   /** BibTeX. */
   readonly citation: string
   /** The call that makes it, every option named. */
@@ -111,13 +115,20 @@ export function makePolicy(definition: PolicyDefinition, given: object = {}): Po
     of: of?.native,
     choose: definition.choose?.(values as never),
   })
+  const traits = () => native().policyTraits(nativeOf(policy))
   const policy: Policy = {
     name,
     mode,
     options: Object.freeze(values),
     of,
     get acts() {
-      return ACTS[native().policyActs(nativeOf(policy))]
+      return ACTS[traits().acts]
+    },
+    get rotates() {
+      return traits().rotates === 1
+    },
+    get endless() {
+      return traits().endless === 1
     },
     citation: definition.citation,
     native: encoded,
@@ -126,7 +137,7 @@ export function makePolicy(definition: PolicyDefinition, given: object = {}): Po
   Object.defineProperty(policy, 'toString', { value: () => call })
   Object.freeze(showsItself(policy, policyText))
   definitions.set(policy, definition)
-  if (of) native().policyActs(nativeOf(policy)) // the engine knows what works together, and says why not
+  if (of) traits() // the engine knows what works together, and says why not
   return policy
 }
 

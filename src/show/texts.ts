@@ -79,7 +79,7 @@ function heldText({ total, fullCache }: Held): string {
 
 export interface SessionFacts {
   model: { name: string; description: Shape & { context: number } }
-  policy: PolicyFacts
+  policy: PolicyFacts & { endless: boolean }
   storage: string
   trace: boolean
   seqLen: number
@@ -89,7 +89,10 @@ export interface SessionFacts {
 
 export function sessionText(session: SessionFacts): string {
   const { model, policy, storage, trace, seqLen, disposed } = session
-  const read = `${counted(seqLen)} of ${counted(model.description.context)} tokens read`
+  const context = counted(model.description.context)
+  const read = policy.endless
+    ? `${counted(seqLen)} tokens read, with no end (within the context of ${context} are those kept)`
+    : `${counted(seqLen)} of ${context} tokens read`
   return lines(
     `Session of ${model.name} under ${policy.toString()}`,
     `storage ${storage}, ${counted(tokenBytes(model.description, storage))} bytes per token in full; ${trace ? 'every event is kept' : 'no events are kept (trace: true keeps them)'}`,

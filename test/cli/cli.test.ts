@@ -146,6 +146,30 @@ describe('cli', function () {
     assert.ok(counts.bytes.byRegion.bookkeeping < kept.bytes.byRegion.bookkeeping)
   })
 
+  it('reads a text beyond the context where positions are within the cache, and refuses a stride elsewhere', () => {
+    const words = [
+      '--model',
+      toyPath,
+      '--prompt',
+      'a '.repeat(2600),
+      '--policy',
+      'streaming',
+      '--budget',
+      '64',
+      '--json',
+    ]
+    const { stdout, status, stderr } = run('score', ...words, '--positions', 'cache', '--stride', '32', '--feed', '128')
+    assert.equal(status, 0, stderr)
+    const { tokens, perplexity } = JSON.parse(stdout) as { tokens: number[]; perplexity: number }
+    assert.ok(tokens.length > 2048 && perplexity > 1)
+    const full = run('score', ...words)
+    assert.deepEqual([full.status, /context of .* holds 2048: shorten it/.test(full.stderr)], [2, true], full.stderr)
+    const wrong = run('score', ...words, '--stride', '32')
+    assert.equal(wrong.status, 2)
+    assert.match(wrong.stderr, /expected 0 with positions 'absolute'.* for stride but received 32: leave it out/)
+    assert.equal(run('score', ...words, '--positions', 'here').status, 2)
+  })
+
   it('score and policies speak JSON', () => {
     const { stdout, status, stderr } = run('score', '--model', toyPath, '--prompt', 'a few words to score', '--json')
     assert.equal(status, 0, stderr)

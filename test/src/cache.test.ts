@@ -11,6 +11,7 @@ import {
   type CacheOptions,
 } from '../../src/index.js'
 import { ZslabError } from '../../src/errors.js'
+import { TOLERANCES } from '../tolerances.js'
 import { inputsOf } from './attention-inputs.js'
 import { cases } from './model/files.js'
 
@@ -47,6 +48,25 @@ describe('createCache', () => {
       [{ trace: 1 }, /expected true or false for trace but received 1/],
       [{ threads: 0 }, /expected a whole number from 1 to 256 for threads but received 0/],
       [{ isa: 'sse9' }, /for isa but received "sse9"/],
+      [{ rotation: { dims: 8 } }, /expected none, since zsmerge .* for rotation but .*: leave it out/],
+      ...(
+        [
+          [undefined, /expected the model's rotation, since streaming .* for rotation .* give rotation: \{ dims: 8,/],
+          [8, /expected an object for rotation but received 8/],
+          [{ dims: 10 }, /from 2 to 8 for rotation.dims but received 10/],
+          [{ dims: 3 }, /an even number from 2 to 8 for rotation.dims but received 3/],
+          [{ dims: 8, theta: 1 }, /rotation has no option "theta"; it has: dims, base, frequencies, pairs/],
+          [{ dims: 8, base: 0 }, /a number above 0 for rotation.base but received 0/],
+          [{ dims: 8, base: 1, frequencies: [1, 1, 1, 1] }, /they say the same: leave one out/],
+          [{ dims: 8, frequencies: [1, 1, NaN, 1] }, /4 finite numbers, one for each pair for rotation.frequencies/],
+          [{ dims: 8, frequencies: [1] }, /4 finite numbers/],
+          [{ dims: 8, frequencies: 'abcd' }, /4 finite numbers/],
+          [{ dims: 8, pairs: 'neox' }, /one of 'adjacent', 'halves' for rotation.pairs but received "neox"/],
+        ] as [unknown, RegExp][]
+      ).map(([rotation, says]): [unknown, RegExp] => [
+        { policy: streaming({ budget: 8, positions: 'cache' }), rotation },
+        says,
+      ]),
     ]
     for (const [given, says] of wrong) {
       const options = (
@@ -257,5 +277,39 @@ describe('createCache', () => {
       }),
       { numRuns: cases(2_000, 200), seed: 4 },
     )
+  })
+
+  it('turns keys that are kept before rotation: within the budget as the full cache of rotated ones, whatever the pairs', async () => {
+    const { headDim } = SHAPE
+    for (const pairs of ['adjacent', 'halves'] as const) {
+      const rotation = { dims: 6, base: 500, pairs }
+      const at = (i: number) => (pairs === 'halves' ? [i, i + 3] : [2 * i, 2 * i + 1])
+      const turned = (x: Float32Array, tokens: number, first: number) => {
+        const y = x.slice()
+        for (let row = 0; row < x.length / headDim; row++)
+          for (let i = 0; i < 3; i++) {
+            const angle = (first + (row % tokens)) * 500 ** ((-2 * i) / 6)
+            const [a, b] = at(i).map((dim) => row * headDim + dim)
+            y[a] = x[a] * Math.cos(angle) - x[b] * Math.sin(angle)
+            y[b] = x[a] * Math.sin(angle) + x[b] * Math.cos(angle)
+          }
+        return y
+      }
+      const policy = streaming({ budget: 40, sink: 2, positions: 'cache', stride: 7 })
+      const own = made({ policy, rotation })
+      const full = made({ policy: fullCache() })
+      const [prompt, token] = [inputs(3, 30), inputs(4, 1)]
+      const a = await own.prefill(0, prompt.q, prompt.k, prompt.v)
+      const b = await full.prefill(0, turned(prompt.q, 30, 0), turned(prompt.k, 30, 0), prompt.v)
+      const c = await own.step(0, token.q, token.k, token.v)
+      const d = await full.step(0, turned(token.q, 1, 30), turned(token.k, 1, 30), token.v)
+      for (const [x, y] of [
+        [a, b],
+        [c, d],
+      ])
+        x.forEach((value, i) => assert.ok(Math.abs(value - y[i]) <= TOLERANCES.element))
+      assert.deepEqual(own.state(0).keys.slice(0, headDim), prompt.k.slice(0, headDim), 'keys are kept as they came')
+      for (const cache of [own, full]) cache.dispose()
+    }
   })
 })

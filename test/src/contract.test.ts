@@ -36,7 +36,7 @@ describe('contract', () => {
     refused(renamed, /zs_receipt: expected admitted: int64, found accepted: int64/)
     const shorter = own()
     shorter.structs.find(({ name }) => name === 'zs_resolved')!.fields.pop()
-    refused(shorter, /zs_resolved: expected window: int32, found nothing/)
+    refused(shorter, /zs_resolved: expected read: int32, found nothing/)
     const longer = own()
     longer.structs.find(({ name }) => name === 'zs_resolved')!.fields.push({ name: 'more', type: 'int32', offset: 99 })
     refused(longer, /zs_resolved: expected no further field, found more: int32/)

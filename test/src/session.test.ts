@@ -1,5 +1,6 @@
 /** Sessions on the toy model: one result however it is reached, and what users may do wrong. */
 import assert from 'node:assert/strict'
+import { inspect } from 'node:util'
 import { after, before } from 'mocha'
 import {
   adakv,
@@ -13,6 +14,7 @@ import {
   zsmerge,
   type Model,
 } from '../../src/index.js'
+import { TOLERANCES } from '../tolerances.js'
 import { toyPath } from './model/files.js'
 
 const TEXT =
@@ -242,6 +244,50 @@ describe('session', function () {
     const session = model.session()
     await session.prefill(Array(2000).fill(40))
     await assert.rejects(session.append(Array(50).fill(40)), /50 tokens after the 2000 .* holds 2048: shorten it by 2 /)
+  })
+
+  it('goes on beyond the context where positions are within the cache', async () => {
+    const policy = streaming({ budget: 64, positions: 'cache', stride: 128 })
+    const session = model.session({ policy, trace: true })
+    const text = Array.from({ length: 3000 }, (_, i) => 40 + ((i * i) % 97))
+    await assert.rejects(session.prefill(text, { signal: AbortSignal.abort() }), /abort/i)
+    assert.deepEqual([session.seqLen, session.cache.seqLen], [0, 0])
+    const run = await session.generate(text, { ...more, maxTokens: 80, ignoreEos: true })
+    assert.deepEqual([run.stopped, session.seqLen], ['length', 3079])
+    assert.ok(run.receipt.ok, run.receipt.notes.join('; '))
+    const kept = session.cache.state(1).origins[0].flat()
+    kept.sort((a, b) => a - b)
+    const due = [...Array(4).keys(), ...Array.from({ length: 60 }, (_, i) => 3019 + i)]
+    assert.deepEqual(kept, due, 'the sinks and the newest')
+    const steps = session.cache.events().step
+    assert.deepEqual([steps[0], Math.max(...steps)], [0, 79], 'all of the prompt is step 0')
+    await assert.rejects(run.shadow(), /read and wrote 3079 tokens .* ends at the 2048 of the model's context/)
+    await session.append(text.slice(0, 300))
+    const { perplexity, scored } = await session.score(text.slice(0, 50))
+    assert.ok(Number.isFinite(perplexity) && scored === 50)
+    assert.match(inspect(session), /3,430 tokens read, with no end/)
+    const [fork, score] = [await session.fork(), await model.session({ policy }).score(text, { chunk: 128 })]
+    assert.deepEqual(await fork.step(50), await session.step(50), 'a fork goes on alike')
+    assert.ok(score.receipt.ok && Number.isFinite(score.perplexity) && score.scored === 2999)
+    const greedy = model.session({ policy: streaming({ budget: 1949, positions: 'cache', stride: 100 }) })
+    await assert.rejects(
+      greedy.prefill(text),
+      /budget is 1949 slots; with the 256 tokens of a chunk that is more than the model's context of 2048, .* at most 1792 slots/,
+    )
+  })
+
+  it('within the budget positions within the cache are the full cache, and forks to or from it read again', async () => {
+    const policy = streaming({ budget: 256, positions: 'cache', stride: 16 })
+    const [own, full] = [
+      model.session({ policy, storage: 'float32' }),
+      model.session({ storage: 'float32', forkable: true }),
+    ]
+    const [a, b] = [await own.prefill(TEXT), await full.prefill(TEXT)]
+    a.forEach((logit, i) => assert.ok(Math.abs(logit - b[i]) <= TOLERANCES.logit))
+    const [there, back] = [await full.fork({ policy }), await own.fork({ policy: fullCache() })]
+    assert.match(there.receipt().notes.join(), /read again, since one policy keeps keys before rotation/)
+    assert.match(back.receipt().notes.join(), /read again/)
+    assert.deepEqual([await there.step(9), await back.step(9)], [await own.step(9), await full.step(9)])
   })
 
   it('every long call takes a signal and progress alike, and refuses other values in a sentence', async () => {

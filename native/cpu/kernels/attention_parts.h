@@ -96,6 +96,7 @@ inline Lanes only(Lanes x, int64_t count) {
 void decode(const DecodeTask& task);
 void rows(const RowsTask& task);
 void columns(const ColumnsTask& task);
+void turn(const TurnTask& task);
 
 }  // namespace ZS_ISA
 }  // namespace zs

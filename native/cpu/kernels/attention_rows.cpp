@@ -16,7 +16,7 @@ constexpr int kRows = 2, kTiles = 1;  // 8 of 16
 
 // Keys of a chunk as float32 tiles [tile][d][16]: the chunk's own, or widened into `into`.
 const float* float_keys(const KeyChunk& chunk, int32_t d, int32_t tiles, float* into) {
-  if (chunk.storage == ZS_F32) return static_cast<const float*>(chunk.keys);
+  if (chunk.storage == ZS_F32 || chunk.float_keys) return static_cast<const float*>(chunk.keys);
   const auto* keys = static_cast<const uint16_t*>(chunk.keys);
   for (int32_t t = 0; t < tiles; ++t)
     for (int32_t i = 0; i < d / 2; ++i) {

@@ -107,7 +107,7 @@ void similarity(int32_t kind, const float* keys, int32_t slots, int32_t d, const
   }
 }
 
-constexpr AttentionKernels kTable = {decode, merge, scores, smallest, similarity, rows, columns};
+constexpr AttentionKernels kTable = {decode, merge, scores, smallest, similarity, rows, columns, turn};
 
 }  // namespace
 

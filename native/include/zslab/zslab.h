@@ -119,8 +119,16 @@ typedef struct zs_resolved {
 
 /* Resolves shares against `tokens` (the first prompt's length); checks what the policy demands of its regions. */
 ZS_API zs_status zs_policy_resolve(const zs_policy* policy, int64_t tokens, zs_resolved* out);
-/* zs_acts of the policy as it is set. */
-ZS_API zs_status zs_policy_acts(const zs_policy* policy, int32_t* out);
+/* What a policy is like, as it is set. */
+typedef struct zs_traits {
+  int32_t acts; /* zs_acts */
+  int32_t
+      rotates; /* 1 = keys are kept before rotation and turned as they are read: give q and k before it, and config.rotation */
+  int32_t endless; /* 1 = positions are counted within the cache, so a text may be longer than the model's context */
+  int32_t
+      stride; /* tokens of a prompt that are read at a time, each stride settled before the next; 0 = the whole prompt */
+} zs_traits;
+ZS_API zs_status zs_policy_traits(const zs_policy* policy, zs_traits* out);
 
 /*
  * A policy of the caller's own: the policy "own", whose parameters `choose` and `context` hold a function and what it is called with.
@@ -144,6 +152,15 @@ typedef int64_t (*zs_own_choose)(void* context, const zs_own_view* view, int32_t
 
 typedef struct zs_cache zs_cache;
 
+/* Rotation of queries and keys by position (RoPE): pair i of a row is turned by position * frequency i. */
+typedef struct zs_rotation {
+  int32_t struct_bytes;
+  int32_t dims;              /* rotated part of head_dim: even, 2..head_dim; the rest stays as it is */
+  int32_t halves;            /* pair i is 0: dims 2i and 2i + 1; 1: dims i and i + dims / 2 */
+  double base;               /* frequency i is base^(-2i / dims), unless there is a table: */
+  const double* frequencies; /* [dims / 2], radians per position; NULL = from base */
+} zs_rotation;
+
 typedef struct zs_cache_config {
   int32_t struct_bytes;
   int32_t layers, heads, kv_heads, head_dim; /* heads divisible by kv_heads; head_dim a multiple of 2, 2..512 */
@@ -153,8 +170,10 @@ typedef struct zs_cache_config {
   int32_t
       origins; /* 1 = every position's whereabouts are kept (4 bytes a token and kv head); 0 = only those of single tokens */
   const double*
-      budgets;      /* [layers][kv_heads], each like policy.budget and instead of it; NULL = policy.budget for all */
-  zs_policy policy; /* copied, with its parameters, budgets and what it wraps */
+      budgets; /* [layers][kv_heads], each like policy.budget and instead of it; NULL = policy.budget for all */
+  const zs_rotation*
+      rotation;     /* NULL = not known: q and k come as they are to be used, and policies that rotate are refused */
+  zs_policy policy; /* copied, with its parameters, budgets, rotation and what it wraps */
 } zs_cache_config;
 
 ZS_API zs_status zs_cache_create(zs_engine* engine, const zs_cache_config* config, zs_cache** out);
@@ -171,9 +190,10 @@ typedef struct zs_view {
 
 /*
  * The first prompt of one layer: causal attention over `tokens` rows, scores, then compression where a head has more tokens than
- * budget (spec 4). q [heads][tokens][head_dim] (keys and queries already rotated), k, v [kv_heads][tokens][head_dim], out like q.
+ * budget (spec 4). q [heads][tokens][head_dim] (keys and queries already rotated, unless the policy rotates), k, v [kv_heads][tokens][head_dim], out like q.
  * share_of: token count that shares refer to; 0 = `tokens`. Every layer gets exactly one prefill, in any order; under a policy of
- * granularity ZS_PER_MODEL layers come in order, here and in zs_cache_extend, and choices are made after the last.
+ * granularity ZS_PER_MODEL layers come in order, here and in zs_cache_extend, and choices are made after the last. A policy with a stride
+ * reads the rows so many at a time: tokens leave before the next rows attend, and all of it is step 0.
  */
 ZS_API zs_status zs_cache_prefill(zs_cache* cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens,
                                   int64_t share_of, zs_view out, zs_call* call);
@@ -215,7 +235,7 @@ typedef struct zs_head_state {
 ZS_API zs_status zs_cache_layer(const zs_cache* cache, int32_t layer, zs_layer_state* out);
 ZS_API zs_status zs_cache_heads(const zs_cache* cache, int32_t layer, zs_head_state* out); /* [kv_heads] */
 /*
- * Heads one after another, each with its own number of slots: keys, values [slots of all][head_dim] float32; weights, scores [slots of
+ * Heads one after another, each with its own number of slots: keys (as they are kept), values [slots of all][head_dim] float32; weights, scores [slots of
  * all] float32; origin_offsets [slots of all + 1]; origin_positions [origins]. Any pointer may be NULL. Slot order within a head:
  * residual, sink, context, recent.
  */
@@ -325,7 +345,8 @@ ZS_API int64_t zs_model_bytes(const zs_model* model); /* weights as held in memo
 
 /*
  * Runs `tokens` token ids through every layer on `cache` (made for this model's shape): the first call is the prompt, later calls
- * are one chunk (1..policy.chunk ids). On any failure or abort the cache is as it was before the call.
+ * are one chunk (1..policy.chunk ids). All tokens together are at most the model's context, unless the policy is endless: then its slots
+ * and the tokens read at a time are. On any failure or abort the cache is as it was before the call.
  *  rows/row_count: which rows' logits to return (ascending), logits [row_count][vocabulary]; NULL, 0 = none.
  *  targets [tokens] or NULL: logprobs[r] = log softmax(logits of row r)[targets[r]] (natural log, double sum); -1 = skip the row (0).
  *  share_of: see zs_cache_prefill.

@@ -78,6 +78,9 @@ describe('policies', () => {
     refused(() => zsmerge({ aggregate: 'score', values: 'fixed' }), 'invalid', /contradict each other/)
     refused(() => zsmerge({ history: 'off', decay: 0.9 }), 'invalid', /no scores to decay/)
     refused(() => streaming({ alpha: 1 } as never), 'invalid', /streaming has no option "alpha"/)
+    refused(() => streaming({ positions: 'relative' as never }), 'invalid', /one of 'absolute', 'cache' for positions/)
+    refused(() => streaming({ stride: 64 }), 'invalid', /0 with positions 'absolute'.* but received 64: leave it out/)
+    refused(() => streaming({ positions: 'cache', stride: -1 }), 'invalid', /stride but received -1/)
     refused(() => zsmerge(7 as never), 'invalid', /an object for zsmerge/)
     refused(() => policyNamed('h2o'), 'invalid', /there are: full, zsmerge, streaming, evict-only, snapkv/)
     refused(() => policyOf(zsmerge), 'invalid', /call it, as in policy: zsmerge\(\)/)
@@ -85,7 +88,16 @@ describe('policies', () => {
   })
 
   it('special cases are what the issue says', () => {
-    assert.deepEqual(streaming().native.parameters, { sink: 4 })
+    assert.deepEqual(streaming().native.parameters, { sink: 4, positions: 0, stride: 0 })
+    assert.deepEqual(streaming({ positions: 'cache' }).native.parameters, { sink: 4, positions: 1, stride: 256 })
+    assert.deepEqual(
+      [streaming(), streaming({ positions: 'cache' }), zsmerge()].map(({ rotates, endless }) => [rotates, endless]),
+      [
+        [false, false],
+        [true, true],
+        [false, false],
+      ],
+    )
     assert.deepEqual(
       Object.keys(evictOnly().options),
       Object.keys(POLICIES.find(({ name }) => name === 'evict-only')!.options),
