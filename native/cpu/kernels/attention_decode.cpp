@@ -10,12 +10,6 @@ namespace zs {
 namespace ZS_ISA {
 namespace {
 
-#if defined(ZS_LANES_AVX512)
-constexpr int kRegisters = 32;
-#else
-constexpr int kRegisters = 8;  // of 16 lanes
-#endif
-
 // Vectors of dims summed side by side at most. Whole rows of values are best to the CPU's own fetching; where widening costs, once for
 // all heads comes first.
 template <class Storage>

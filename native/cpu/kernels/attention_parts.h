@@ -13,6 +13,12 @@ namespace ZS_ISA {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
+#if defined(ZS_LANES_AVX512)
+constexpr int kRegisters = 32;
+#else
+constexpr int kRegisters = 8;  // of 16 lanes
+#endif
+
 // How each storage type is read: dims 2i and 2i + 1 of a key tile; 16 dims of a value row; and the c-th 16 of a row in an order of its own,
 // which is as good to sum in and cheaper to read: in_order puts the sums of two of them right.
 struct F32 {
@@ -74,11 +80,28 @@ inline void dots(const typename Storage::Element* keys, int32_t d, const float* 
   }
   const int64_t tile = static_cast<int64_t>(d) * kLanes;
   constexpr int kPairs = 4 * kLine / static_cast<int>(T * 2 * kLanes * sizeof *keys);  // that take four lines
-  for (int32_t i = 0; i < d / 2; ++i) {
-    if (ahead && i % kPairs == 0) ahead->four();
-    // One after the other: the sums of three heads leave no registers for both.
+  const auto add_even = [&](int32_t i) {
     add_dim<R, T>(even, q, 2 * i, [&](int t) { return Storage::even(keys + t * tile, i); });
+  };
+  const auto add_odd = [&](int32_t i) {
     add_dim<R, T>(odd, q, 2 * i + 1, [&](int t) { return Storage::odd(keys + t * tile, i); });
+  };
+  if (2 * R * T < kRegisters) {
+    // One after the other: the sums of three heads leave no registers for both.
+    for (int32_t i = 0; i < d / 2; ++i) {
+      if (ahead && i % kPairs == 0) ahead->four();
+      add_even(i);
+      add_odd(i);
+    }
+  } else {  // no registers for both sums: the tile, which is in the first-level cache by then, twice
+    for (int32_t i = 0; i < d / 2; ++i) {
+      if (ahead && i % (2 * kPairs) == 0) ahead->four();
+      add_even(i);
+    }
+    for (int32_t i = 0; i < d / 2; ++i) {
+      if (ahead && i % (2 * kPairs) == 0) ahead->four();
+      add_odd(i);
+    }
   }
   ZS_UNROLL
   for (int r = 0; r < R; ++r) {
