@@ -17,6 +17,8 @@ const FIRST_MS = 20
 /** The main thread has run so long and not heard: what it runs must be cut off. It may be late for other reasons, on a busy machine. */
 const BUSY_MS = 4
 const NEXT_MS = 100
+/** JavaScript is cut off within this. */
+const CUT_MS = 5
 const POLL_MS = 1
 /** Without a cell that runs, only what keeps the thread this long is cut off: it must not be the kernel's own work. */
 const IDLE_MS = 500
@@ -59,8 +61,12 @@ async function press(request: number): Promise<void> {
     const heard = await answered(wait)
     const running = concerned()
     if (!heard && running !== 0) cutOff(running)
-    // After the cell, so that it ends as interrupted and not with the end of its child; none that the next cell started.
-    if (wait === FIRST_MS) signal(request, begun, running === request ? Infinity : now)
+    // After the cell, so that it ends as interrupted and not with the end of its child; none that the next cell started. To look
+    // for them takes longer than a cut: unless native code keeps the thread, it comes first.
+    if (wait === FIRST_MS) {
+      await cutLanded()
+      signal(request, begun, running === request ? Infinity : now)
+    }
     const over = () => concerned() === 0 || waiting > 1
     if (heard) for (let i = 0; i < NEXT_MS / POLL_MS && !over(); i++) await sleep(POLL_MS)
     if (concerned() === 0 || (heard && over())) return
@@ -104,7 +110,7 @@ function mainRan(): number {
 function cutOff(request: number): void {
   if (Atomics.exchange(state, STATE.flying, 1) === 1) return cutAgain()
   // Looked at once more: from here on the main thread does not leave the cell before the cut has come.
-  if (Atomics.load(state, STATE.running) !== request) return void Atomics.store(state, STATE.flying, 0)
+  if (Atomics.load(state, STATE.running) !== request) return landed()
   Atomics.store(state, STATE.cut, 1)
   const made = (session = new Session())
   made.connectToMainThread()
@@ -115,8 +121,19 @@ function cutOff(request: number): void {
   })
   made.post('Runtime.terminateExecution', () => {
     made.disconnect() // node waits for sessions when a cell ends the process
-    Atomics.store(state, STATE.flying, 0)
+    landed()
   })
+}
+
+/** Resolves when nothing is cut off any more, or that takes long. */
+async function cutLanded(): Promise<void> {
+  for (const limit = performance.now() + CUT_MS; performance.now() < limit; await sleep(POLL_MS))
+    if (Atomics.load(state, STATE.flying) === 0) return
+}
+
+function landed(): void {
+  Atomics.store(state, STATE.flying, 0)
+  Atomics.notify(state, STATE.flying)
 }
 
 /**
