@@ -80,6 +80,18 @@ function answerOf(compiler: Compiler, declarations: string, code: string, label:
   return result.ok ? result : { ok: false, error: errorOf(compiler.ts, result.complaints, label) }
 }
 
+/** What cells are usually made of. */
+const USUAL = `interface Point { x: number; y?: string }
+type Key = keyof Point
+let last: Point | undefined
+const made = ['a', 'b'].map((y, x) => ({ x, y: y.repeat(x) as string })).filter(({ x }) => x > 1)
+function total(all: readonly Point[], key: Key = 'x'): number { return key === 'x' ? all.reduce((a, { x }) => a + x, 0) : 0 }
+class Named<T extends Point> { static all = 0; private own?: T; constructor(own: T) { this.own = own } get it() { return this.own! } }
+for (const one of made) { last = one; console.log(\`\${one.y}\`, one.x.toFixed(2)) }
+const { length, ...rest } = await Promise.all([1, 2])
+if (length > 1) try { total(made) } catch { last = undefined }
+new Named({ x: 1 }).it.x`
+
 const EXERCISES = [
   `import * as fs from 'node:fs'
 import * as own from '${shipped.name}'
@@ -90,6 +102,7 @@ for (const point of points) console.log(\`\${point.y} \${fs.existsSync(point.y)}
 class Box<T> { constructor(readonly value: T) {} }
 setTimeout(() => undefined, 1)
 sum(points)`,
+  USUAL,
   'const wrong: number = "text"',
   '1',
 ]
