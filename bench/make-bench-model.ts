@@ -26,7 +26,8 @@ export async function makeBenchModel(target: string, source: string): Promise<{ 
   // Our metadata has forgotten its types (uint32 or int64); llama.cpp has not.
   const { typedMetadata } = await parse(path, { allowLocalFile: true, typedMetadata: true })
   const typed = typedMetadata as Record<string, { type: number; subType?: number }>
-  const metadata = Object.entries(gguf.metadata).map(([key, value]) => {
+  const own = Object.entries(gguf.metadata).filter(([key]) => !key.startsWith('split.'))
+  const metadata = own.map(([key, value]) => {
     const type = typeName(typed[key].type)
     if (type === 'array') return { key, type, of: typeName(typed[key].subType!), value } as MetadataEntry
     return { key, type, value: key === 'general.file_type' ? FILE_TYPE_F16 : value } as MetadataEntry
@@ -38,11 +39,11 @@ export async function makeBenchModel(target: string, source: string): Promise<{ 
   })
 
   const temporary = `${target}.${process.pid}`
-  const [from, to] = [openSync(path, 'r'), openSync(temporary, 'w')]
+  const [from, to] = [gguf.paths.map((one) => openSync(one, 'r')), openSync(temporary, 'w')]
   try {
     let bytes = writeSync(to, encodeHeader(metadata, headers, alignment))
     gguf.tensors.forEach((tensor, i) => {
-      bytes += writeAll(to, encode(headers[i].type, decode(tensor.type, dataOf(from, tensor))))
+      bytes += writeAll(to, encode(headers[i].type, decode(tensor.type, dataOf(from[tensor.file], tensor))))
       bytes += writeSync(to, Buffer.alloc((alignment - (bytes % alignment)) % alignment))
     })
     closeSync(to)
@@ -52,7 +53,7 @@ export async function makeBenchModel(target: string, source: string): Promise<{ 
     rmSync(temporary, { force: true })
     throw error
   } finally {
-    closeSync(from)
+    from.forEach((file) => closeSync(file))
   }
 }
 

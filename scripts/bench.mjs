@@ -19,7 +19,9 @@ const say = (line) => console.log(`bench: ${line}`)
 class Failure extends Error {}
 
 const native = named('native/bench', '.cpp').filter((name) => name !== 'bench')
-const typescript = named('bench', '.ts')
+/** What some of them share, or what a person runs. */
+const NO_BENCHES = ['make-bench-model', 'peer']
+const typescript = named('bench', '.ts').filter((name) => !NO_BENCHES.includes(name))
 const asked = process.argv.slice(2)
 try {
   const unknown = asked.find((name) => !native.includes(name) && !typescript.includes(name))

@@ -3,10 +3,12 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeBenchModel } from '../../bench/make-bench-model.js'
+import { encodeParts } from '../../scripts/gguf-writer.js'
+import { toyModel } from '../../scripts/make-toy-model.js'
 import { decode, fromHalf, toHalf } from '../../scripts/quants.js'
 import { describe as describeModel } from '../../src/model/architectures.js'
 import { readGguf } from '../../src/model/gguf-parts.js'
-import { ownFolder, toyPath } from '../src/model/files.js'
+import { ownFolder, toyPath, written } from '../src/model/files.js'
 
 const folder = ownFolder()
 
@@ -26,5 +28,15 @@ describe('the bench model', () => {
       if (made.type === 1) wanted.forEach((x, j) => (wanted[j] = fromHalf(toHalf(x))))
       assert.deepEqual(values, wanted, t.name)
     })
+  })
+
+  it('of a model in several files is one file, the same', async () => {
+    const { metadata, tensors } = toyModel()
+    const parts = encodeParts(metadata, tensors, [7, 23])
+    const [first] = parts.map((bytes, i) => written(folder, `toy-0000${i + 1}-of-00002.gguf`, bytes))
+    const targets = ['whole.gguf', 'joined.gguf'].map((name) => join(folder, name))
+    await makeBenchModel(targets[0], toyPath)
+    await makeBenchModel(targets[1], first)
+    assert.ok(readFileSync(targets[1]).equals(readFileSync(targets[0])))
   })
 })
