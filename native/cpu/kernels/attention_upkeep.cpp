@@ -78,7 +78,7 @@ int64_t smallest(const float* values, int64_t from, int64_t to) {
 
 void similarity(int32_t kind, const float* keys, int32_t slots, int32_t d, const float* key, float* out) {
   Lanes self = zero();
-  for (int32_t i = 0; i < d; ++i) self = fma(all(key[i]), all(key[i]), self);
+  for (int32_t i = 0; kind == ZS_COSINE && i < d; ++i) self = fma(all(key[i]), all(key[i]), self);
   float own[kLanes];
   store(own, self);
   for (int32_t slot = 0; slot < slots; slot += kLanes, keys += static_cast<int64_t>(d) * kLanes) {
