@@ -17,8 +17,8 @@ class Progress {
  public:
   Progress(zs_call* call, bool report, int64_t total) : call_(report ? call : nullptr) {
     if (call_) {
-      call_->done = 0;
-      call_->total = total;
+      __atomic_store_n(&call_->done, 0, __ATOMIC_RELAXED);
+      __atomic_store_n(&call_->total, total, __ATOMIC_RELAXED);
     }
   }
   void one() const {
