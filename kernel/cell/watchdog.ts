@@ -110,7 +110,7 @@ function mainRan(): number {
 function cutOff(request: number): void {
   if (Atomics.exchange(state, STATE.flying, 1) === 1) return cutAgain()
   // Looked at once more: from here on the main thread does not leave the cell before the cut has come.
-  if (Atomics.load(state, STATE.running) !== request) return landed()
+  if (Atomics.load(state, STATE.running) !== request) return void Atomics.store(state, STATE.flying, 0)
   Atomics.store(state, STATE.cut, 1)
   const made = (session = new Session())
   made.connectToMainThread()
@@ -121,7 +121,7 @@ function cutOff(request: number): void {
   })
   made.post('Runtime.terminateExecution', () => {
     made.disconnect() // node waits for sessions when a cell ends the process
-    landed()
+    Atomics.store(state, STATE.flying, 0)
   })
 }
 
@@ -129,11 +129,6 @@ function cutOff(request: number): void {
 async function cutLanded(): Promise<void> {
   for (const limit = performance.now() + CUT_MS; performance.now() < limit; await sleep(POLL_MS))
     if (Atomics.load(state, STATE.flying) === 0) return
-}
-
-function landed(): void {
-  Atomics.store(state, STATE.flying, 0)
-  Atomics.notify(state, STATE.flying)
 }
 
 /**

@@ -37,10 +37,6 @@ void need_notes(zs_cache& cache, int64_t heads, int64_t slots) {
   if (cache.needs.granularity != ZS_PER_HEAD) cache.engine->work.choice.need(round_up(slots, kLane));
 }
 
-zs_view row_of(const zs_view& view, int64_t row) {
-  return {view.data + row * view.row_stride, view.head_stride, view.row_stride};
-}
-
 // ---- several tokens
 
 // Several tokens through one layer, which then wait.
@@ -143,8 +139,8 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
     }
     const StepMemory memory = step_memory(cache, layer);
     const bool alone = granularity == ZS_PER_HEAD;
-    if (!step(cache, index, layer, memory, row_of(q, t), row_of(k, t), row_of(v, t), row_of(out, t), alone, call,
-              progress))
+    if (!step(cache, index, layer, memory, from_row(q, t), from_row(k, t), from_row(v, t), from_row(out, t), alone,
+              call, progress))
       check_abort(call);
     if (!alone && count) settle_token(cache, first, layers, count);
   };

@@ -75,6 +75,8 @@ Layer layer_under(zs_cache& made, const zs_cache& from, int32_t index, bool agai
     Head& head = layer.heads[g];
     head.counters = {};
     head.over_budget = false;
+    head.index.reset();  // the old policy's
+    head.read = 0;
     head.sizes = sizes[g];
     head.sizes.window = made.needs.rows;
     if (again) std::fill(head.open().scores.begin(), head.open().scores.end(), 0.0f);

@@ -31,6 +31,8 @@ int32_t Head::chunks() const {
   return count;
 }
 
+int32_t Head::chunks_with_one_more() const { return chunks() + (open().slots() % kChunk == 0 ? 1 : 0); }
+
 KeyChunk Head::chunk(int32_t i) const {
   for (const Segment& segment : segments) {
     if (i < segment.chunks()) return segment.chunk(i);

@@ -49,6 +49,7 @@ struct Head {
   int32_t first_open() const { return slots() - open().slots(); }  // number of the open segment's first slot
   int32_t residual() const;                                        // merged slots
   int32_t chunks() const;
+  int32_t chunks_with_one_more() const;  // once the next token stands in it
   KeyChunk chunk(int32_t i) const;
   float* chunk_scores(int32_t i);
 

@@ -176,10 +176,6 @@ void cache_begin(zs_cache& cache, int32_t index, int64_t tokens, int64_t share_o
 
 namespace {
 
-zs_view from_row(const zs_view& view, int64_t row) {
-  return {view.data + row * view.row_stride, view.head_stride, view.row_stride};
-}
-
 // A whole prompt of one layer, stride by stride; the cache is as it was where that fails.
 void in_strides(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view v, int64_t tokens, int64_t share_of,
                 zs_view out, zs_call* call, bool report) {

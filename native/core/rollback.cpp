@@ -38,28 +38,30 @@ void check_rollback(const zs_cache& cache, int64_t tokens) {
 void cache_rollback(zs_cache& cache, int64_t tokens) {
   check_rollback(cache, tokens);
   const int64_t left = cache.layers[0].seq_len - tokens;
-  std::vector<Layer> made = cache.layers;  // an index may be copied, which can fail
-  for (size_t l = 0; l < made.size(); ++l) {
-    Layer& layer = made[l];
+  const bool told = hook(*cache.policy, &PolicyHooks::rollback) != nullptr;
+  for (Layer& layer : cache.layers) {  // what can fail comes first
+    need_upkeep(cache, layer);
+    for (Head& head : layer.heads)
+      if (told) head.own_index();
+  }
+  for (size_t l = 0; l < cache.layers.size(); ++l) {
+    Layer& layer = cache.layers[l];
     layer.seq_len = left;
     layer.step = std::max<int64_t>(0, left - cache.prompt);
     layer.kept.reset();
-    need_upkeep(cache, layer);
     for (size_t g = 0; g < layer.heads.size(); ++g) {
       Head& head = layer.heads[g];
       for (int64_t t = 0; t < tokens; ++t) head.remove_last(true);
       head.counters.admitted -= tokens;
       head.read = 0;
-      if (!hook(*cache.policy, &PolicyHooks::rollback)) continue;
-      head.own_index();
+      if (!told) continue;
       HeadWork work = work_on(cache, head, static_cast<int32_t>(l), static_cast<int32_t>(g), 0, layer.step, nullptr);
       call_hook(&PolicyHooks::rollback, work);
     }
+    count_bytes(cache, layer);
   }
   cache.tape.forget(static_cast<int32_t>(left));
-  cache.layers = std::move(made);
   if (cache.bad.position >= left) cache.bad = {};
-  for (Layer& layer : cache.layers) count_bytes(cache, layer);
 }
 
 }  // namespace zs

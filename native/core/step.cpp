@@ -116,8 +116,7 @@ StepMemory step_memory(const zs_cache& cache, const Layer& layer) {
   Workspace& work = cache.engine->work;
   const bool choosy = selects(cache);
   int64_t chunks = 0;
-  for (const Head& head : layer.heads)
-    chunks += head.chunks() - head.open().chunks() + round_up(head.open().slots() + 1, kChunk) / kChunk;
+  for (const Head& head : layer.heads) chunks += head.chunks_with_one_more();
   const int64_t readers = static_cast<int64_t>(choosy ? cache.config.heads : cache.config.kv_heads);
   work.readers.reserve(static_cast<size_t>(readers));
   work.start.reserve(static_cast<size_t>(readers) + 1);

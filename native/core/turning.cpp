@@ -40,11 +40,6 @@ int32_t place_slots(HeadWork& work, int64_t seq_len, int32_t* places) {
   return next;
 }
 
-int64_t chunks_with_one_more(const Head& head) {
-  const Segment& open = head.open();
-  return head.chunks() - open.chunks() + round_up(open.slots() + 1, kChunk) / kChunk;
-}
-
 // Floats of one thread's turned chunk.
 int64_t turned_floats(int32_t d) { return kChunk * (d + round_up(d, kLane)); }
 
@@ -58,7 +53,7 @@ void need_turning(const zs_cache& cache, const Layer& layer) {
   Workspace& work = cache.engine->work;
   int64_t chunks = 0, most = 0;
   for (const Head& head : layer.heads) {
-    chunks += chunks_with_one_more(head);
+    chunks += head.chunks_with_one_more();
     most = std::max<int64_t>(most, head.slots() + 1);
   }
   // A policy that says positions says them within the cache.
@@ -81,7 +76,7 @@ zs_view turn_step(zs_cache& cache, int32_t index, Layer& layer, zs_view q) {
     work.first_place.push_back(first);
     int32_t* const places = work.places.data() + first * kChunk;
     const int32_t position = place_slots(one, layer.seq_len, places);
-    const int64_t chunks = chunks_with_one_more(*one.head);
+    const int64_t chunks = one.head->chunks_with_one_more();
     int32_t* const newest = places + (one.head->chunks() - open.chunks()) * static_cast<int64_t>(kChunk) + open.slots();
     *newest = position;
     fill_tile(newest - open.slots(), open.slots() + 1);

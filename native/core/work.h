@@ -130,6 +130,11 @@ void attend_rows(zs_cache& cache, const PageList& list, zs_view q, int64_t from,
                  const RowStatistics& statistics, zs_call* call, const Progress& progress, int32_t layer, int64_t first,
                  BadQuery* bad);
 
+// The view from its row `row` on.
+inline zs_view from_row(const zs_view& view, int64_t row) {
+  return {view.data + row * view.row_stride, view.head_stride, view.row_stride};
+}
+
 // True where all of `q` [d] is finite.
 inline bool is_finite(const float* q, int32_t d) {
   float zero = 0;

@@ -94,16 +94,4 @@ void books(const Engine& engine, uint64_t seed) {
 
 }  // namespace
 
-int main() {
-  const int cases = test::cases(2000, 400, 12);
-  try {
-    const Engine engine(2);
-    for (int i = 0; i < cases; ++i) {
-      const uint64_t seed = static_cast<uint64_t>(i) + 2000001;
-      books(engine, seed);
-    }
-  } catch (const std::exception& e) {
-    check(false, "%s", e.what());
-  }
-  return test::finish("books");
-}
+int main() { return test::each_seed("books", books); }

@@ -41,6 +41,19 @@ inline bool same_bits(const Outputs& a, const Outputs& b) {
   for (size_t i = 0; same && i < a.size(); ++i) same = same_bits(a[i], b[i]);
   return same;
 }
+// A program's whole work: f(engine, seed) for each of its seeds. Returns its exit status.
+template <class F>
+int each_seed(const char* name, F f) {
+  const int cases = test::cases(2000, 400, 12);
+  try {
+    const Engine engine(2);
+    for (int i = 0; i < cases; ++i) f(engine, static_cast<uint64_t>(i) + 2000001);
+  } catch (const std::exception& e) {
+    check(false, "%s", e.what());
+  }
+  return finish(name);
+}
+
 inline bool same_bits(const zs_receipt& a, const zs_receipt& b) { return !std::memcmp(&a, &b, sizeof a); }
 
 }  // namespace test
