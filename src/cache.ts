@@ -3,7 +3,7 @@ import { callOptions, float32, flag, integer, invalid, oneOf, options as checked
 import { ZslabError } from './errors.js'
 import { budgetsOf, type Budgets } from './budgets.js'
 import { HeldCache, type LayerCacheState, type ResolvedHeads } from './native-cache.js'
-import { native, type EventColumns } from './native/binding.js'
+import { native, type EventColumns, type HeadArrays } from './native/binding.js'
 import { withCall, type Call, type Progress } from './native/call.js'
 import { engineOf, STORAGES, type EngineOptions, type Storage } from './native/engine.js'
 import { policyOf, resolve, type Policy } from './policies/index.js'
@@ -156,7 +156,16 @@ export class Cache {
 
   /** float32 copies of layer `layer`, keys as they are kept (before rotation where policy.rotates): heads one after another, in each slots in the order residual, sink, context, recent. */
   state(layer: number): LayerCacheState {
-    return this.held.state(integer('layer', layer, 0, this.held.options.shape.layers - 1))
+    return this.held.state(this.layer(layer))
+  }
+
+  /**
+   * What the policy itself keeps of layer `layer`: of each kv head an object of name → { shape, data: Float32Array }, float32 copies in
+   * row-major order. {} before the layer has its prompt and where the policy keeps nothing beside the slots; what the arrays mean, and their
+   * units, is said where the policy is (quest: pageLeast, pageLargest [pages, headDim]).
+   */
+  inspect(layer: number): HeadArrays[] {
+    return this.held.inspect(this.layer(layer))
   }
 
   /** Every event so far as typed columns; action 0 admit, 1 leave, 2 merge, 3 drop. Step 0 is the prompt. */
@@ -198,6 +207,10 @@ export class Cache {
     return { ...options, seqLen, bytes: this.bytes() }
   }
 
+  private layer(layer: unknown): number {
+    return integer('layer', layer, 0, this.held.options.shape.layers - 1)
+  }
+
   private tokensOf(k: unknown): number {
     const { kvHeads, headDim } = this.held.options.shape
     if (!(k instanceof Float32Array) || k.length === 0 || k.length % (kvHeads * headDim) !== 0)
@@ -214,8 +227,8 @@ export class Cache {
     shareOf: number,
     options: CacheCallOptions,
   ): Promise<Float32Array> {
-    const { layers, heads, kvHeads, headDim } = this.held.options.shape
-    integer('layer', layer, 0, layers - 1)
+    const { heads, kvHeads, headDim } = this.held.options.shape
+    this.layer(layer)
     const named = (dims: string) => (shareOf < 0 && tokens === 1 ? `[${dims}, headDim]` : `[${dims}, tokens, headDim]`)
     float32('q', q, heads * tokens * headDim, named('heads'))
     float32('k', k, kvHeads * tokens * headDim, named('kvHeads'))

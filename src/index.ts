@@ -32,7 +32,7 @@ export type { CacheBytes, CacheShape, Receipt, Region } from './trace/receipt.js
 export type { Shadow } from './inspect/shadow.js'
 export type { Storage, Isa, EngineInfo } from './native/engine.js'
 export type { CallOptions, Progress } from './native/call.js'
-export type { EventColumns, Resolved } from './native/binding.js'
+export type { EventColumns, HeadArrays, Resolved } from './native/binding.js'
 export { cacheClear, cacheFolder, cacheList } from './model/index.js'
 export type { Message, ModelDescription, Tokenizer } from './model/index.js'
 export * as figures from './figures/index.js'

@@ -5,6 +5,7 @@ import {
   type CacheConfig,
   type EventColumns,
   type FullLayerState,
+  type HeadArrays,
   type LayerOriginsState,
   type NativeCache,
   type NativeRotation,
@@ -15,7 +16,7 @@ import { STORAGES, type Engine, type Storage } from './native/engine.js'
 import type { Budgets } from './budgets.js'
 import { nativeOf, type Policy } from './policies/index.js'
 import { bytesOf, receiptOf, type CacheBytes, type CacheShape, type Receipt } from './trace/receipt.js'
-import { stateText } from './show/file-texts.js'
+import { arraysText, stateText } from './show/file-texts.js'
 import { showsItself } from './show/show.js'
 
 export interface HeldOptions {
@@ -124,6 +125,14 @@ export class HeldCache {
 
   state(layer: number): LayerCacheState {
     return unpacked(this.raw(layer))
+  }
+
+  /**
+   * What the policy itself keeps of layer `layer`, by kv head and name: { shape, data: Float32Array }, copies. {} before the layer has its
+   * prompt and for policies that keep nothing beside the slots; the policy's own page says what its arrays mean.
+   */
+  inspect(layer: number): HeadArrays[] {
+    return showsItself(native().cacheInspect(this.native, layer), arraysText)
   }
 
   raw(layer: number): FullLayerState {

@@ -85,6 +85,9 @@ std::shared_ptr<Box> Unwrap(const Napi::Value& value) {
   return box;
 }
 
+// The cache of info[0], which no call may be changing.
+std::shared_ptr<CacheBox> AtRest(const Napi::CallbackInfo& info);
+
 // An Error with `status` (zs_status) and the engine's own sentence.
 Napi::Error Failed(Napi::Env env, zs_status status, const std::string& message);
 void Check(Napi::Env env, zs_status status);

@@ -9,6 +9,7 @@
 namespace zs_addon {
 
 void RegisterCache(Napi::Env env, Napi::Object exports);
+void RegisterInspection(Napi::Env env, Napi::Object exports);
 void RegisterModel(Napi::Env env, Napi::Object exports);
 
 // A typed array argument, checked: at least `least` elements, of the type that T needs.

@@ -14,6 +14,12 @@ const Layer& layer_of(const zs_cache* cache, int32_t layer) {
   return cache->layers[static_cast<size_t>(layer)];
 }
 
+const Head& head_of(const zs_cache& cache, const Layer& layer, int32_t kv_head) {
+  if (kv_head < 0 || kv_head >= cache.config.kv_heads)
+    fail(ZS_INVALID, "kv_head is %d: expected 0 to %d", kv_head, cache.config.kv_heads - 1);
+  return layer.heads[static_cast<size_t>(kv_head)];
+}
+
 template <class T>
 void needed(const T* out, const char* what) {
   if (!out) fail(ZS_INVALID, "out is NULL: expected a place for %s", what);
@@ -135,11 +141,27 @@ zs_status zs_cache_resolved(const zs_cache* cache, int32_t index, int32_t kv_hea
   return zs::guard([&] {
     const zs::Layer& layer = zs::layer_of(cache, index);
     zs::needed(out, "the resolved policy");
-    if (kv_head < 0 || kv_head >= cache->config.kv_heads)
-      zs::fail(ZS_INVALID, "kv_head is %d: expected 0 to %d", kv_head, cache->config.kv_heads - 1);
+    const zs::Head& head = zs::head_of(*cache, layer, kv_head);
     if (layer.seq_len == 0)
       zs::fail(ZS_INVALID, "the policy is not resolved yet: shares refer to the first prompt, so prefill first");
-    *out = layer.heads[static_cast<size_t>(kv_head)].sizes;
+    *out = head.sizes;
+  });
+}
+
+zs_status zs_cache_inspect(const zs_cache* cache, int32_t index, int32_t kv_head, zs_visit_array visit, void* context) {
+  return zs::guard([&] {
+    const zs::Layer& layer = zs::layer_of(cache, index);
+    if (!visit) zs::fail(ZS_INVALID, "visit is NULL: expected a function that is given the arrays");
+    const zs::Head& head = zs::head_of(*cache, layer, kv_head);
+    const zs::Policy* owner = nullptr;
+    const auto inspect = zs::hook(*cache->policy, &zs::PolicyHooks::inspect, &owner);
+    if (layer.seq_len == 0 || !inspect) return;
+    std::vector<zs::Inspected> arrays;
+    inspect(*owner, head, arrays);
+    for (const zs::Inspected& array : arrays) {
+      const zs_array shown{array.name, array.shape.data(), static_cast<int32_t>(array.shape.size()), array.data.data()};
+      visit(context, &shown);
+    }
   });
 }
 

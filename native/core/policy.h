@@ -102,6 +102,13 @@ struct Contest {
   int32_t from, to, places, least;
 };
 
+// One of the arrays that a policy keeps of a head: row-major, the last dim the fastest.
+struct Inspected {
+  const char* name;  // in camel case, as JavaScript knows it
+  std::vector<int32_t> shape;
+  std::vector<float> data;
+};
+
 struct PolicyHooks {
   const char* name;
   const zs_field* fields;
@@ -145,6 +152,8 @@ struct PolicyHooks {
   void (*start)(HeadWork&);
   // The last token of the open segment is one too many: somebody leaves. Never throws. Without: the policy acts on prompts alone.
   void (*evict)(HeadWork&);
+  // What the policy itself keeps of a head that has its prompt, for people to look at. May throw std::bad_alloc. Without: there is nothing.
+  void (*inspect)(const Policy&, const Head&, std::vector<Inspected>& out);
   bool wraps;  // works on another policy
 };
 

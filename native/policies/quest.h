@@ -40,6 +40,16 @@ class Ends : public HeadIndex {
       high = first || key[i] > high ? key[i] : high;
     }
   }
+  // [pages][d] of the least or the largest, for people.
+  Inspected inspected(bool largest, int32_t slots) const {
+    const Column<float>& ends = largest ? largest_ : least_;
+    Inspected out{largest ? "pageLargest" : "pageLeast", {pages(slots), d_}, {}};
+    out.data.reserve(static_cast<size_t>(pages(slots)) * static_cast<size_t>(d_));
+    for (int32_t page = 0; page < pages(slots); ++page)
+      for (int32_t i = 0; i < d_; ++i)
+        out.data.push_back(ends[static_cast<size_t>((page / kLane * d_ + i) * kLane + page % kLane)]);
+    return out;
+  }
   // bounds[page] += sum over dims, in order, of the larger of q times either end, which q's sign tells; for whole tiles of pages.
   void bound(const float* q, int32_t pages, float* bounds) const {
     for (int32_t page = 0; page < pages; page += kLane) {
@@ -140,6 +150,11 @@ inline PolicyHooks hooks() {
   hooks.rollback = [](HeadWork& w) {  // the last page again
     const int32_t page = w.own<Parameters>().page, last = w.head->open().slots() - 1;
     keep(w, static_cast<Ends&>(*w.head->index), last / page * page);
+  };
+  hooks.inspect = [](const Policy&, const Head& head, std::vector<Inspected>& out) {
+    if (!head.index) return;
+    const Ends& ends = static_cast<const Ends&>(*head.index);
+    for (bool largest : {false, true}) out.push_back(ends.inspected(largest, head.slots()));
   };
   return hooks;
 }

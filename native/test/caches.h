@@ -3,6 +3,7 @@
 #define ZSLAB_TEST_CACHES_H
 
 #include <cstring>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -59,6 +60,11 @@ inline bool same_bits(const State& a, const State& b) {
          same_bits(a.weights, b.weights) && same_bits(a.scores, b.scores) && same_bits(a.offsets, b.offsets) &&
          same_bits(a.positions, b.positions);
 }
+
+struct Array {
+  std::vector<int32_t> shape;
+  std::vector<float> data;
+};
 
 struct Cache {
   zs_cache* handle = nullptr;
@@ -117,6 +123,19 @@ struct Cache {
                         s.offsets.data(), s.positions.data()),
          "state");
     return s;
+  }
+  // What the policy itself keeps of a head, by name.
+  std::map<std::string, Array> inspect(int layer, int kv_head) const {
+    std::map<std::string, Array> all;
+    const auto gather = [](void* to, const zs_array* a) {
+      Array& one = (*static_cast<std::map<std::string, Array>*>(to))[a->name];
+      one.shape.assign(a->shape, a->shape + a->dims);
+      size_t count = 1;
+      for (int32_t dim : one.shape) count *= static_cast<size_t>(dim);
+      one.data.assign(a->data, a->data + count);
+    };
+    must(zs_cache_inspect(handle, layer, kv_head, gather, &all), "inspect");
+    return all;
   }
   zs_events events() const {
     zs_events e{};

@@ -242,6 +242,14 @@ void calls(const test::Engine& engine) {
         "state: any pointer may be NULL");
   refused(zs_cache_resolved(nullptr, 0, 0, &resolved), ZS_INVALID, "resolved: no cache");
   refused(zs_cache_resolved(cache.handle, 0, 0, nullptr), ZS_INVALID, "resolved: no place");
+  const auto visit = [](void*, const zs_array*) { check(false, "zsmerge shows arrays of its own"); };
+  refused(zs_cache_inspect(nullptr, 0, 0, visit, nullptr), ZS_INVALID, "inspect: no cache");
+  refused(zs_cache_inspect(cache.handle, 0, 0, nullptr, nullptr), ZS_INVALID, "inspect: no visitor");
+  for (int at : {-1, 2, INT32_MAX}) {
+    refused(zs_cache_inspect(cache.handle, at, 0, visit, nullptr), ZS_INVALID, "inspect: layer", "layer");
+    refused(zs_cache_inspect(cache.handle, 0, at, visit, nullptr), ZS_INVALID, "inspect: kv_head", "kv_head");
+  }
+  check(zs_cache_inspect(cache.handle, 0, 0, visit, nullptr) == ZS_OK, "inspect: %s", zs_last_error());
   refused(zs_cache_events(nullptr, &events), ZS_INVALID, "events: no cache");
   refused(zs_cache_events(cache.handle, nullptr), ZS_INVALID, "events: no place");
   refused(zs_cache_receipt(nullptr, &receipt), ZS_INVALID, "receipt: no cache");

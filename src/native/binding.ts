@@ -67,6 +67,9 @@ export interface FullLayerState extends LayerOriginsState {
   scores: Float32Array
 }
 
+/** What a policy itself keeps of a kv head, by name: row-major, the last dim the fastest. */
+export type HeadArrays = Record<string, { shape: number[]; data: Float32Array }>
+
 /** Columns of zs_events; action: 0 admit, 1 leave, 2 merge, 3 drop. */
 export interface EventColumns {
   /** All events of the cache so far; the columns hold those from the asked one on. */
@@ -129,6 +132,7 @@ export interface Addon {
   cacheState(cache: NativeCache, layer: number, whole: false): LayerOriginsState
   cacheLayer(cache: NativeCache, layer: number): Record<'seqLen' | 'slots' | 'origins', number>
   cacheResolved(cache: NativeCache, layer: number, kvHead: number): Resolved
+  cacheInspect(cache: NativeCache, layer: number): HeadArrays[]
   cacheReceipt(cache: NativeCache): NativeReceipt
   /** [layers, kvHeads, 7]: residual, sink, context, recent, queries, bookkeeping, spare */
   cacheBytes(cache: NativeCache): Float64Array

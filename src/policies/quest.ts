@@ -55,7 +55,7 @@ export const definition = define<QuestOptions>({
 /**
  * Saves reading, not memory: of each page the least and largest value of every dim of its keys are kept (2 · headDim float32), a page's
  * bound is Σ max(q · least, q · largest), and the budget's pages with the largest bounds are attended, always with the newest token's own.
- * The prompt attends everything.
+ * The prompt attends everything. `cache.inspect(layer)`: of each kv head pageLeast and pageLargest [pages, headDim], in units of keys.
  */
 export function quest(options: Partial<QuestOptions> = {}): Policy {
   return makePolicy(definition, options)

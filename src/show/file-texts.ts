@@ -126,6 +126,19 @@ export function stateText({ keys, seqLen, slots, residual }: StateFacts): string
   )
 }
 
+export type ArraysFacts = readonly Readonly<Record<string, { shape: readonly number[] }>>[]
+
+export function arraysText(heads: ArraysFacts): string {
+  const [first = {}] = heads
+  const names = Object.keys(first)
+  const shapes = names.map((name) => `${name} [${first[name].shape.join(', ')}]`)
+  return lines(
+    `What the policy keeps of a layer beside its slots, ${heads.length} kv heads: ${names.length ? 'arrays of each' : 'nothing'}`,
+    shapes.length ? `of the first: ${shapes.join(', ')}` : undefined,
+    names.length ? `next: const { shape, data } = inspected[head].${names[0]}` : undefined,
+  )
+}
+
 export interface DefinitionFacts {
   name: string
   about: string

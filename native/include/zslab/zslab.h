@@ -241,6 +241,20 @@ ZS_API zs_status zs_cache_heads(const zs_cache* cache, int32_t layer, zs_head_st
  */
 ZS_API zs_status zs_cache_state(const zs_cache* cache, int32_t layer, float* keys, float* values, float* weights,
                                 float* scores, int64_t* origin_offsets, int32_t* origin_positions);
+/*
+ * What the policy itself keeps of one kv head, array by array (pages' bounds, channels' scores, …; src/policies says what they mean): nothing
+ * before the head has its prompt, and nothing where the policy has none. `visit` is called for each on this thread, before the function
+ * returns; what it is given holds during that call only.
+ */
+typedef struct zs_array {
+  const char* name; /* in camel case, as JavaScript knows it */
+  const int32_t* shape;
+  int32_t dims;
+  const float* data; /* row-major */
+} zs_array;
+typedef void (*zs_visit_array)(void* context, const zs_array* array);
+ZS_API zs_status zs_cache_inspect(const zs_cache* cache, int32_t layer, int32_t kv_head, zs_visit_array visit,
+                                  void* context);
 /* Of one kv head, after the first prefill (of its layer, where budgets are shared out by scores). */
 ZS_API zs_status zs_cache_resolved(const zs_cache* cache, int32_t layer, int32_t kv_head, zs_resolved* out);
 

@@ -1,5 +1,6 @@
 /** Policies in rooms of their own, through createCache: what each keeps, when it acts, what is refused; budgets by head. */
 import assert from 'node:assert/strict'
+import { inspect } from 'node:util'
 import {
   adakv,
   createCache,
@@ -104,6 +105,34 @@ describe('guests', () => {
     const part = await cache.step(1, q, k, v)
     assert.notDeepEqual(part, full)
     assert.deepEqual(await fork.step(1, q, k, v), part)
+  })
+
+  it('quest shows the least and largest of each page, as its keys are; who keeps nothing shows nothing', async () => {
+    const cache = createCache({ ...SHAPE, policy: quest({ budget: 12, page: 4, wholeLayers: 1 }), threads: 1 })
+    assert.deepEqual(cache.inspect(0), [{}, {}, {}], 'before the prompt')
+    const full = await filled(quest({ budget: 12, page: 4, wholeLayers: 1 }), 40, 9)
+    const { keys, offsets, slots } = full.state(1)
+    const { headDim } = SHAPE
+    const inspected = full.inspect(1)
+    assert.equal(inspected.length, SHAPE.kvHeads)
+    for (const [g, { pageLeast, pageLargest, ...others }] of inspected.entries()) {
+      assert.deepEqual([pageLeast.shape, pageLargest.shape, others], [[13, headDim], [13, headDim], {}])
+      for (let page = 0; page < 13; page++)
+        for (let i = 0; i < headDim; i++) {
+          const from = offsets[g] + 4 * page
+          const column = Array.from(
+            { length: Math.min(4, offsets[g] + slots[g] - from) },
+            (_, slot) => keys[(from + slot) * headDim + i],
+          )
+          assert.equal(pageLeast.data[page * headDim + i], Math.min(...column))
+          assert.equal(pageLargest.data[page * headDim + i], Math.max(...column))
+        }
+    }
+    assert.match(inspect(inspected), /beside its slots, 3 kv heads: arrays of each[^]*pageLeast \[13, 8\], pageLargest/)
+    const none = (await filled(snapkv({ budget: 12, window: 4 }), 40, 1)).inspect(0)
+    assert.deepEqual(none, [{}, {}, {}])
+    assert.match(inspect(none), /kv heads: nothing$/)
+    assert.throws(() => full.inspect(2), { code: 'invalid', message: /from 0 to 1 for layer but received 2/ })
   })
 
   it('rollback takes tokens back where only their slots came of them, and says so where more did', async () => {
