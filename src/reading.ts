@@ -97,7 +97,7 @@ export class Reading {
     if (forkable && (policy.acts === 'prompt' || policy.acts === 'always'))
       throw new ZslabError(
         'invalid',
-        `forkable: true is for the full cache; under ${policy.name} tokens are gone after the prompt: fork from a session with fullCache()`,
+        `forkable: true is for the full cache; under ${policy.name} some of the prompt is gone once it has been read: fork from a session with fullCache()`,
       )
     void model.native // refuses a disposed model
     const { layers, heads, kvHeads, headDim } = model.description

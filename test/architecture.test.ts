@@ -76,7 +76,7 @@ const INCLUDES: Rule[] = [
   rule('native/addon/', ['native/include/'], 'the addon unpacks, calls and wraps'),
   rule(
     'native/policies/',
-    ['native/include/', 'native/policies/', 'native/core/(policy|error)\\.h'],
+    ['native/include/', 'native/policies/', 'native/core/(policy|error|half)\\.h'],
     'policies fill in the hooks',
   ),
   rule(

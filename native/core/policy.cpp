@@ -1,6 +1,7 @@
 // The list of policies, and what must hold of any zs_policy before anybody reads it.
 #include "core/policy.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -146,7 +147,7 @@ zs_status zs_policy_traits(const zs_policy* policy, zs_traits* out) {
     if (!out) zs::fail(ZS_INVALID, "out is NULL: expected a zs_traits to fill");
     const zs::Needs needs = zs::needs_of(*checked, 1);
     const bool endless = needs.rotates && zs::hook(*checked, &zs::PolicyHooks::positions);
-    *out = {needs.acts, needs.rotates, endless, needs.stride};
+    *out = {std::max(needs.acts, needs.alters), needs.rotates, endless, needs.stride};
   });
 }
 

@@ -37,6 +37,8 @@ struct Policy {
 // What a policy wants to be told: offered by the core once, paid for by who asks. Nothing asked for, nothing computed.
 struct Needs {
   zs_acts acts = ZS_ACTS_NEVER;  // ZS_ACTS_READING where the hook `select` is there and nobody ever leaves
+  // When slots that stay lose some of what they held: never, once the prompt has been read, or always.
+  zs_acts alters = ZS_ACTS_NEVER;
   zs_granularity granularity = ZS_PER_HEAD;
   // Scores: column sums of the probabilities of the prompt's last `rows` rows, summed over the query heads of a kv head, older rows
   // faded: s <- decay s + p.

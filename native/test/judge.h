@@ -97,10 +97,11 @@ class Judge {
   }
 
   void read_choices(int64_t from, int first, int last) {
-    victims_.clear(), targets_.clear(), seeds_.clear(), last_step_ = 0;
+    victims_.clear(), targets_.clear(), seeds_.clear(), admitted_.clear(), last_step_ = 0;
     const zs_events e = cache_.events();
     for (int64_t i = from; i < e.count; ++i) {
       last_step_ = std::max<int64_t>(last_step_, e.step[i]);
+      if (e.action[i] == ZS_ADMIT) admitted_[{e.layer[i], e.kv_head[i], e.step[i], e.slot[i]}] = e.position[i];
       if (e.action[i] != ZS_MERGE && e.action[i] != ZS_DROP) continue;
       // A new token that leaves at once never had a slot; it stood behind all others.
       const int slot = e.slot[i] >= 0 ? e.slot[i] : newest_slot(e.layer[i], e.kv_head[i]);
@@ -147,7 +148,9 @@ class Judge {
       chosen = member(q);
     } else if (q.near.size() > 1) {
       if (q.step != last_step_ || q.choice != Choice::kKeep) throw GiveUp{};  // slots may have changed since
-      chosen = state(layer).first_origin(g, q.slot);
+      // Where it was admitted to; slots may have been put in another order since.
+      const auto found = admitted_.find({layer, g, q.step, static_cast<int>(q.slot)});
+      chosen = found == admitted_.end() ? state(layer).first_origin(g, q.slot) : found->second;
     }
     const char* const names[] = {"kept", "seed", "victim", "target", "member", "places", "share"};
     if (!is_near(chosen))
@@ -297,7 +300,8 @@ class Judge {
   std::vector<Source> sources_;
   std::vector<State> states_;  // by layer, as the last call left them
   std::map<std::tuple<int, int, int64_t>, int> victims_;
-  std::map<std::tuple<int, int, int64_t, int>, int> targets_;
+  std::map<std::tuple<int, int, int64_t, int>, int> targets_;   // by position
+  std::map<std::tuple<int, int, int64_t, int>, int> admitted_;  // by slot
   std::set<std::tuple<int, int, int>> seeds_;
   int64_t last_step_ = 0;
   Verdict verdict_;

@@ -8,7 +8,7 @@ import { shown, ZslabError } from '../errors.js'
 import { load } from '../load.js'
 import type { Weights } from '../loaded-model.js'
 import { ISAS, STORAGES, type Isa, type Storage } from '../native/engine.js'
-import { POLICIES, policyNamed, type Policy } from '../policies/index.js'
+import { POLICIES, policyNamed, wrappedBy, type Policy, type PolicyDefinition } from '../policies/index.js'
 import type { Model, Session } from '../session.js'
 
 export const EXIT = { failure: 1, usage: 2, interrupted: 130 } as const
@@ -67,23 +67,33 @@ export function policyOptions(command: Command, fallback: string): Command {
   return command
 }
 
+/** Whether `flag` sets the option `option` of `policy`. */
+function hasFlag({ options, presets, preset = 'mode' }: PolicyDefinition, flag: string, option: string): boolean {
+  if (option in options) return (options[option].flag ?? kebab(option)) === flag
+  return option === preset && Object.keys(presets).some((name) => name !== '')
+}
+
 /** The policy that the flags name; a flag that it lacks is a mistake of usage. Under a wrapper all but its own go to the inner one. */
 export function policyFrom(options: Record<string, unknown>): Policy {
-  const outer = POLICIES.find((policy) => policy.name === options.policy)!
+  const named = (name: unknown) => POLICIES.find((policy) => policy.name === name)!
+  const outer = named(options.policy)
+  const wrapped = options.of ?? wrappedBy(outer)?.name
+  if (!outer.wraps && options.of !== undefined)
+    throw new UsageError(`--of is for policies that work on another one, not for ${outer.name}`)
+  if (outer.wraps && wrapped === undefined)
+    throw new UsageError(`${outer.name} works on another policy: name it with --of`)
+  const inner = outer.wraps ? named(wrapped) : outer
   const given: Record<string, unknown> = {}
   const own: Record<string, unknown> = {}
   for (const [flag, { option }] of policyFlags()) {
-    if (options[camel(flag)] === undefined) continue
-    const to = outer.wraps && option in outer.options ? own : given
-    to[option] = options[camel(flag)]
+    const set = options[camel(flag)]
+    if (set === undefined) continue
+    if (outer.wraps && hasFlag(outer, flag, option)) own[option] = set
+    // A flag of another policy's keeps its own name, by which the policy then refuses it.
+    else given[hasFlag(inner, flag, option) ? option : camel(flag)] = set
   }
-  if (!outer.wraps) {
-    if (options.of !== undefined)
-      throw new UsageError(`--of is for policies that work on another one, not for ${outer.name}`)
-    return policyNamed(outer.name, given)
-  }
-  if (options.of === undefined) throw new UsageError(`${outer.name} works on another policy: name it with --of`)
-  return policyNamed(outer.name, { ...own, of: policyNamed(options.of as string, given) })
+  const policy = policyNamed(inner.name, given)
+  return outer.wraps ? policyNamed(outer.name, { ...own, of: policy }) : policy
 }
 
 /** --budgets: what the file holds; undefined without. */

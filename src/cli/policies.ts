@@ -44,8 +44,11 @@ function page(policy: PolicyDefinition): string {
   const widths = [14, ...modes.map(() => 14)]
   const row = (cells: string[], rest: string) => cells.map((cell, i) => cell.padEnd(widths[i])).join('') + rest
   const head = row(['option', ...modes.map((mode) => mode || 'default')], 'meaning (unit)')
-  const rows = Object.entries(policy.options).map(([name, { about, unit }]) =>
-    row([name, ...modes.map((mode) => String(policy.presets[mode][name]))], `${about} (${unit})`),
+  const rows = Object.entries(policy.options).map(([name, { about, unit, flag }]) =>
+    row(
+      [name, ...modes.map((mode) => String(policy.presets[mode][name]))],
+      `${about} (${unit}${flag ? `; --${flag}` : ''})`,
+    ),
   )
   return [`${policy.name}: ${policy.about}`, '', head, ...rows, '', policy.citation].join('\n')
 }

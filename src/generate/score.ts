@@ -84,10 +84,12 @@ export async function score(
 /** Tokens that an empty session reads as its prompt. Errors: 'invalid' where a policy needs it said, or for a number that does not fit. */
 function promptTokens({ policy, budgets }: Reading, total: number, given: number | undefined): number {
   if (given !== undefined) return integer('prompt', given, 1, total)
-  if (policy.acts === 'prompt')
+  const { acts, name } = policy
+  // The prompt attends itself whole; where no budget says how long it is, it would be everything.
+  if (acts === 'prompt' || (acts === 'always' && policy.native.budget === 0))
     throw new ZslabError(
       'invalid',
-      `${policy.name} acts on prompts only, so without a prompt it would give the full cache's perplexity: say how many of the ${total} tokens are the prompt (prompt: ${Math.ceil(total / 2)}, --prompt-tokens)`,
+      `${name} acts on ${acts === 'prompt' ? 'prompts only' : 'what has been read'}, so without a prompt it would give the full cache's perplexity: say how many of the ${total} tokens are the prompt (prompt: ${Math.ceil(total / 2)}, --prompt-tokens)`,
     )
   const least = Math.min(...(budgets?.flat() ?? [policy.native.budget]))
   const { budget, read } = resolve(policy, total, least)

@@ -18,6 +18,7 @@ export {
   nativeOf,
   policyOf,
   resolve,
+  wrappedBy,
   type Acts,
   type Policy,
   type PolicyDefinition,

@@ -8,8 +8,8 @@ import { checkParameters, type FieldType } from '../native/contract.js'
 import type { OptionSpec, ParameterSpec } from './options.js'
 
 /**
- * When tokens may leave: never; once the prompt has been read and never again; whenever the cache is full. 'reading': never, but tokens
- * after the prompt read only some of the slots.
+ * When tokens may leave, or slots lose some of what they held: never; once the prompt has been read and never again; later, too. 'reading':
+ * never, but tokens after the prompt read only some of the slots.
  */
 export type Acts = 'never' | 'prompt' | 'always' | 'reading'
 const ACTS: readonly Acts[] = ['never', 'prompt', 'always', 'reading']
@@ -54,8 +54,8 @@ export interface PolicyDefinition {
   refuse?(values: never, given: Readonly<Record<string, unknown>>): void
   /** Of a user's own policy: what the engine calls, from the checked options. */
   choose?(values: never): NativePolicy['choose']
-  /** Works on another policy, given as `of`. */
-  wraps?: boolean
+  /** Works on another policy, given as `of`; a function: on this one where none is given. */
+  wraps?: boolean | (() => Policy)
   citation: string
 }
 
@@ -86,6 +86,9 @@ const FUNCTIONS: Readonly<Record<string, string>> = {
 
 const definitions = new WeakMap<object, PolicyDefinition>()
 
+/** What a wrapper works on where nothing is said; undefined: it has to be. */
+export const wrappedBy = ({ wraps }: PolicyDefinition) => (typeof wraps === 'function' ? wraps() : undefined)
+
 /** A policy of `definition` with `given` over the preset. Errors: 'invalid'. */
 export function makePolicy(definition: PolicyDefinition, given: object = {}): Policy {
   const { name, options, presets, preset = 'mode', aliases = {} } = definition
@@ -94,7 +97,7 @@ export function makePolicy(definition: PolicyDefinition, given: object = {}): Po
   for (const key of Object.keys(given)) if (!(key in aliases)) checked(name, { [key]: 0 }, names)
   const known: Record<string, unknown> = checked(name, given, [...names, ...Object.keys(aliases)])
   const mode = known[preset] === undefined ? modes[0] : oneOf(preset, known[preset], modes)
-  const of = definition.wraps ? policyOf(known.of, 'of') : undefined
+  const of = definition.wraps ? policyOf(known.of ?? wrappedBy(definition), 'of') : undefined
   const values: Record<string, unknown> = { ...presets[mode ?? ''] }
   for (const [key, value] of Object.entries(known)) {
     if (key === preset || key === 'of' || value === undefined) continue

@@ -82,6 +82,10 @@ function acted(
     return `${policy.name} keeps all ${native.seqLen} tokens; after the prompt a token reads at most ${resolved.read} slots per kv head${resolved.heads ? ' (the mean of all heads)' : ''}`
   if (policy.acts === 'never') return `the full cache holds all ${native.seqLen} tokens`
   const each = resolved.heads ? ' (the mean of all heads)' : ''
+  if (!resolved.budget)
+    return compressed
+      ? `${policy.name} keeps all ${native.seqLen} tokens, older ones in part`
+      : `${policy.name} had nothing to do: all ${native.seqLen} tokens are as in the full cache`
   if (!compressed)
     return `${policy.name} could not act: ${native.seqLen} tokens fit into the budget of ${resolved.budget} slots${each}, so this run equals the full cache`
   const since = policy.acts === 'prompt' ? ', which acts on prompts only,' : ''

@@ -35,6 +35,11 @@ describe('cli', function () {
         ['generate', '--prompt', 'a', '--policy', 'full', '--of', 'zsmerge'],
         /--of is for policies that work on another one/,
       ],
+      [['generate', '--prompt', 'a', '--policy', 'adakv'], /adakv works on another policy: name it with --of/],
+      [
+        [...toy, '--prompt', 'a', '--policy', 'snapkv', '--policy-seed', '3'],
+        /^zslab: snapkv has no option "policySeed"/,
+      ],
       [['generate', '--prompt', 'a', '--max-tokens', '1.5'], /expected a whole number/],
       [[...toy, '--prompt', ''], /^zslab: the prompt is empty[^\n]*\n$/],
       [['policies', 'h2o'], /^zslab: no policy is called "h2o"/],

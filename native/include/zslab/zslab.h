@@ -69,8 +69,8 @@ typedef enum zs_storage { ZS_F32 = 0, ZS_F16 = 1, ZS_BF16 = 2 } zs_storage;
 typedef enum zs_similarity { ZS_DOT = 0, ZS_L2 = 1, ZS_COSINE = 2 } zs_similarity;
 /* Who chooses: each kv head by its own scores, or all of a layer (of the model) by the sum of theirs. */
 typedef enum zs_granularity { ZS_PER_HEAD = 0, ZS_PER_LAYER = 1, ZS_PER_MODEL = 2 } zs_granularity;
-/* When tokens may leave: never, once the prompt has been read and never again, or whenever a cache is full. ZS_ACTS_READING: never, but
-   tokens after the prompt read only some of the slots. */
+/* When tokens may leave, or slots lose some of what they held: never, once the prompt has been read and never again, or later, too.
+   ZS_ACTS_READING: never, but tokens after the prompt read only some of the slots. */
 typedef enum zs_acts { ZS_ACTS_NEVER = 0, ZS_ACTS_PROMPT = 1, ZS_ACTS_ALWAYS = 2, ZS_ACTS_READING = 3 } zs_acts;
 
 /*
