@@ -85,7 +85,6 @@ void cache_check_prefill(const zs_cache& cache, int32_t layer, int64_t tokens, i
     fail(ZS_INVALID,
          "layer %d is given a prompt of %lld tokens, another layer had %lld: expected the same prompt for all layers",
          layer, static_cast<long long>(tokens), static_cast<long long>(cache.prompt));
-  check_order(cache, layer, 0);
   resolved_heads(cache, layer, share_of ? share_of : tokens);
 }
 
@@ -99,6 +98,9 @@ void cache_check_extend(const zs_cache& cache, int32_t layer, int64_t tokens) {
   if (held.seq_len + tokens > kMostTokens)
     fail(ZS_INVALID, "%lld tokens after %lld: expected at most %lld in all", static_cast<long long>(tokens),
          static_cast<long long>(held.seq_len), static_cast<long long>(kMostTokens));
+}
+
+void cache_check_turn(const zs_cache& cache, int32_t layer, int64_t tokens) {
   if (!cache.by_model()) return;
   const int64_t last = cache.layers.back().seq_len, due = cache.layers[0].seq_len - last;
   check_order(cache, layer, last);
@@ -195,6 +197,7 @@ zs_status zs_cache_prefill(zs_cache* cache, int32_t layer, zs_view q, zs_view k,
     if (!cache) zs::fail(ZS_INVALID, "cache is NULL: expected one from zs_cache_create");
     const std::lock_guard<std::mutex> lock(cache->engine->busy);
     zs::cache_check_prefill(*cache, layer, tokens, share_of);
+    zs::cache_check_turn(*cache, layer, tokens);
     zs::check_view(q, "q");
     zs::check_view(k, "k");
     zs::check_view(v, "v");
@@ -210,6 +213,7 @@ zs_status zs_cache_extend(zs_cache* cache, int32_t layer, zs_view q, zs_view k, 
     if (!cache) zs::fail(ZS_INVALID, "cache is NULL: expected one from zs_cache_create");
     const std::lock_guard<std::mutex> lock(cache->engine->busy);
     zs::cache_check_extend(*cache, layer, tokens);
+    zs::cache_check_turn(*cache, layer, tokens);
     zs::check_view(q, "q");
     zs::check_view(k, "k");
     zs::check_view(v, "v");

@@ -90,6 +90,8 @@ void cache_check_context(const zs_cache& cache, int64_t tokens, int64_t share_of
 // What must hold before tokens may come, as one sentence where it does not; the runner asks once for all layers.
 void cache_check_prefill(const zs_cache& cache, int32_t layer, int64_t tokens, int64_t share_of);
 void cache_check_extend(const zs_cache& cache, int32_t layer, int64_t tokens);
+// Where layers have to come in order: that this one is due, with so many tokens. Who goes through all of them in order need not ask.
+void cache_check_turn(const zs_cache& cache, int32_t layer, int64_t tokens);
 
 // config.budgets, checked; empty where none are given.
 std::vector<double> checked_budgets(const zs_cache_config& config, const Policy& policy, const double* budgets);

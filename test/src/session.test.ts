@@ -58,6 +58,20 @@ describe('session', function () {
     assert.deepEqual((await session.generate(undefined, more)).tokens, expected.tokens)
   })
 
+  it('goes through the layers in order where a policy wants them so', async () => {
+    for (const policy of [zsmerge({ budget: 24, recent: 8, residual: 2, granularity: 'model' })]) {
+      const session = model.session({ policy })
+      const run = await session.generate(TEXT, more)
+      assert.equal(run.tokens.length, 40)
+      assert.ok(run.receipt.ok, run.receipt.notes.join())
+      const chunks = model.session({ policy })
+      await chunks.prefill(TEXT)
+      await chunks.append(' and it was the season of light')
+      assert.ok((await chunks.generate(undefined, more)).receipt.ok)
+      for (const fork of [await session.fork(), chunks]) fork.dispose()
+    }
+  })
+
   it('a fork under another policy equals reading under that policy', async () => {
     const expected = await alone()
     for (const forkable of [true, false]) {
