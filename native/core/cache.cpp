@@ -44,7 +44,7 @@ void check_config(const zs_cache_config& c) {
   if (c.heads % c.kv_heads)
     fail(ZS_INVALID, "config.heads is %d, kv_heads %d: expected a multiple, every kv head serves as many query heads",
          c.heads, c.kv_heads);
-  if (c.head_dim < 2 || c.head_dim > 512 || c.head_dim % 2)
+  if (c.head_dim < 2 || c.head_dim > kMostDims || c.head_dim % 2)
     fail(ZS_INVALID, "config.head_dim is %d: expected an even number from 2 to 512", c.head_dim);
   if (static_cast<double>(c.layers) * c.heads > static_cast<double>(kMostHeads))
     fail(ZS_INVALID, "config asks for %d layers of %d heads: expected at most %lld heads in all", c.layers, c.heads,
@@ -55,16 +55,19 @@ void check_config(const zs_cache_config& c) {
   in_config("origins", c.origins, 0, 1);
 }
 
-// Granularity model chooses after the last layer, so each step goes through the layers in order.
+// Granularity model chooses after the last layer, some policies work on neighbours: each step then goes through the layers in order.
+bool in_order(const zs_cache& cache) { return cache.by_model() || hook(*cache.policy, &PolicyHooks::across); }
+
 void check_order(const zs_cache& cache, int32_t layer, int64_t seen) {
-  if (!cache.by_model()) return;
+  if (!in_order(cache)) return;
   int32_t due = 0;
   while (due < cache.config.layers && cache.layers[static_cast<size_t>(due)].seq_len > seen) ++due;
   if (layer != due)
-    fail(ZS_INVALID,
-         "layer %d comes out of turn, layer %d is due: granularity model chooses after the last layer, so "
-         "give every step to layers 0 to %d in order",
-         layer, due, cache.config.layers - 1);
+    fail(
+        ZS_INVALID, "layer %d comes out of turn, layer %d is due: %s, so give every step to layers 0 to %d in order",
+        layer, due,
+        cache.by_model() ? "granularity model chooses after the last layer" : "the policy works on neighbouring layers",
+        cache.config.layers - 1);
 }
 
 }  // namespace
@@ -101,7 +104,7 @@ void cache_check_extend(const zs_cache& cache, int32_t layer, int64_t tokens) {
 }
 
 void cache_check_turn(const zs_cache& cache, int32_t layer, int64_t tokens) {
-  if (!cache.by_model()) return;
+  if (!in_order(cache)) return;
   const int64_t last = cache.layers.back().seq_len, due = cache.layers[0].seq_len - last;
   check_order(cache, layer, last);
   if (layer > 0 && tokens != due)

@@ -48,6 +48,7 @@ void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs
 
   layer.waiting.assign(static_cast<size_t>(kv_heads), Segment(cache.geometry()));
   PageList list;
+  std::vector<Buffer> copies;  // of chunks that do not lie as kernels read them
   list.start.push_back(0);
   for (int64_t g = 0; g < kv_heads; ++g) {
     Segment& own = layer.waiting[static_cast<size_t>(g)];
@@ -60,7 +61,12 @@ void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs
                            n - from < kChunk ? n - from : kChunk);
     const Head& head = layer.heads[static_cast<size_t>(g)];
     const int32_t old = head.chunks();
-    for (int32_t c = 0; c < old; ++c) list.pages.push_back(head.chunk(c));
+    for (const Segment& segment : head.segments)
+      for (int32_t c = 0; c < segment.chunks(); ++c) {
+        if (!segment.plain()) copies.emplace_back(scratch_bytes({cache.config.head_dim, ZS_F32}) / 4);
+        list.pages.push_back(
+            chunk_of(segment, c, segment.plain() ? nullptr : reinterpret_cast<char*>(copies.back().data())));
+      }
     for (int32_t c = 0; c < fresh_chunks; ++c) list.pages.push_back(own.chunk(c));
     list.end_head(old);
   }
@@ -108,9 +114,11 @@ bool cache_reserve_step(zs_cache& cache) {
     if (fills_up(cache, layer)) return false;
   const int64_t heads = static_cast<int64_t>(cache.config.layers) * cache.config.kv_heads;
   need_notes(cache, cache.by_model() ? heads : cache.config.kv_heads, most_slots(cache.layers[0], 1));
-  for (Layer& layer : cache.layers) {
+  for (int32_t index = 0; index < cache.config.layers; ++index) {
+    Layer& layer = cache.layers[static_cast<size_t>(index)];
     need_upkeep(cache, layer);
     reserve_token(cache, layer);
+    if (crosses(cache, index)) cross_reserve(cache.layers[static_cast<size_t>(index) - 1], layer, 1);
     step_memory(cache, layer);
   }
   if (cache.config.trace) cache.tape.reserve(kStepEvents * heads);
@@ -123,14 +131,15 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
   const zs_granularity granularity = cache.needs.granularity;
   const bool last = index + 1 == cache.config.layers, waits = cache.by_model() && !last;
   // Layers that are settled by this call: its own, or after the last all.
-  const int32_t first = cache.by_model() && last ? 0 : index, count = waits ? 0 : index + 1 - first;
+  const int32_t settles = cache.by_model() && last ? 0 : index, count = waits ? 0 : index + 1 - settles;
+  const int32_t first = crosses(cache, index) ? index - 1 : settles;  // of those that it touches
   Layer* const held = cache.layers.data() + first;
-  need_notes(cache, static_cast<int64_t>(index + 1 - first) * cache.config.kv_heads,
+  need_notes(cache, static_cast<int64_t>(index + 1 - settles) * cache.config.kv_heads,
              most_slots(cache.layers[static_cast<size_t>(index)], tokens));
 
   const auto one_token = [&](Layer* layers, int64_t t, const Progress& progress) {  // `first` and those after it
     Layer& layer = layers[index - first];
-    for (int32_t l = first; l <= index; ++l) {
+    for (int32_t l = settles; l <= index; ++l) {
       need_upkeep(cache, layers[l - first]);
       if (l == index)
         reserve_token(cache, layer);
@@ -142,7 +151,10 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
     if (!step(cache, index, layer, memory, from_row(q, t), from_row(k, t), from_row(v, t), from_row(out, t), alone,
               call, progress))
       check_abort(call);
-    if (!alone && count) settle_token(cache, first, layers, count);
+    if (!alone && count) settle_token(cache, settles, layers + (settles - first), count);
+  };
+  const auto with_below = [&](Layer* layers) {
+    if (first < settles) cross(cache, index, layers[0], layers[1], layers[1].step, static_cast<int32_t>(tokens));
   };
   // What a step may leave half done is done on a copy.
   const bool choosy = selects(cache);
@@ -150,13 +162,15 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
                                         step_bytes(cache, held[index - first]) >= kShortStepBytes);
   for (int32_t l = 0; l < count; ++l) {
     // In a layer that waits the token stands in its head already.
-    for (const Head& head : held[l].heads)
+    for (const Head& head : held[settles - first + l].heads)
       fills = fills || (acts_always(cache) && !head.compressed &&
-                        head.slots() + (first + l < index ? 0 : 1) > head.sizes.budget);
+                        head.slots() + (settles + l < index ? 0 : 1) > head.sizes.budget);
   }
   if (tokens == 1 && !fills) {
     if (cache.config.trace) cache.tape.reserve(kStepEvents * static_cast<int64_t>(cache.notes.size()));
+    if (first < settles) cross_reserve(held[0], held[1], 1);
     one_token(held, 0, Progress(call, report, cache.config.kv_heads));
+    with_below(held);
     to_tape(cache, cache.notes);
   } else {
     std::vector<Layer> made(held, held + (index + 1 - first));
@@ -169,8 +183,10 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
     } else {
       for (Layer& layer : made) need_upkeep(cache, layer);
       chunk_of_tokens(cache, index, made.back(), q, k, v, tokens, out, call, report);
-      if (count) settle_chunk(cache, first, made.data(), count, call);
+      if (count) settle_chunk(cache, settles, made.data() + (settles - first), count, call);
     }
+    if (first < settles) cross_reserve(made[0], made[1], static_cast<int32_t>(tokens));
+    with_below(made.data());
     to_tape(cache, cache.notes);
     for (size_t i = 0; i < made.size(); ++i) held[i] = std::move(made[i]);
   }

@@ -39,12 +39,14 @@ void check_fork(const zs_cache& cache, const Needs& needs) {
         fail(ZS_UNSUPPORTED,
              "the prompt of %lld tokens was compressed to %d slots: fork a full cache, or prefill again",
              static_cast<long long>(layer.seq_len), head.slots());
-    if (!needs.scores || serves(cache.needs, needs)) continue;
-    if (!layer.kept || layer.kept->rows < needs.rows)
+    const int32_t scored = needs.scores && !serves(cache.needs, needs) ? needs.rows : 0;
+    const int64_t wanted = std::min<int64_t>(std::max(scored, needs.queries), layer.seq_len),
+                  kept = layer.kept ? layer.kept->rows : 0;
+    if (kept < wanted)
       fail(ZS_UNSUPPORTED,
-           "scores under the new policy need the last %d rows of the prompt's queries, %lld are kept: create the cache "
-           "with keep_queries %d or more, or prefill again",
-           needs.rows, static_cast<long long>(layer.kept ? layer.kept->rows : 0), needs.rows);
+           "the new policy needs the last %lld rows of the prompt's queries, %lld are kept: create the cache with "
+           "keep_queries %lld or more, or prefill again",
+           static_cast<long long>(wanted), static_cast<long long>(kept), static_cast<long long>(wanted));
   }
 }
 
@@ -125,6 +127,10 @@ std::vector<std::unique_ptr<zs_cache>> fork_policies(const zs_cache& cache, cons
       std::vector<std::vector<Event>> events;
       finish_prompt(made, index + 1 - static_cast<int32_t>(open[i].size()), open[i], events, call, progress);
       to_tape(made, events);
+      if (crosses(made, index)) {
+        cross(made, index, made.layers.back(), open[i].back(), 0, static_cast<int32_t>(made.prompt));
+        count_bytes(made, made.layers.back());
+      }
       for (Layer& layer : open[i]) {
         made.layers.push_back(std::move(layer));
         count_bytes(made, made.layers.back());

@@ -1,5 +1,7 @@
 #include "core/head.h"
 
+#include <utility>
+
 namespace zs {
 
 Head Head::emptied() const {
@@ -33,12 +35,12 @@ int32_t Head::chunks() const {
 
 int32_t Head::chunks_with_one_more() const { return chunks() + (open().slots() % kChunk == 0 ? 1 : 0); }
 
-KeyChunk Head::chunk(int32_t i) const {
+const Segment& Head::segment_of(int32_t& chunk) const {
   for (const Segment& segment : segments) {
-    if (i < segment.chunks()) return segment.chunk(i);
-    i -= segment.chunks();
+    if (chunk < segment.chunks()) return segment;
+    chunk -= segment.chunks();
   }
-  return {};
+  return open();
 }
 
 float* Head::chunk_scores(int32_t i) {
@@ -49,11 +51,37 @@ float* Head::chunk_scores(int32_t i) {
   return nullptr;
 }
 
+bool Head::plain() const {
+  for (const Segment& segment : segments)
+    if (!segment.plain()) return false;
+  return true;
+}
+
 void Head::reserve(int32_t more) {
   open().reserve(open().slots() + more);
   if (origins) grow(links, links.size() + static_cast<size_t>(more));
   own_index();
   if (index) index->reserve(open().slots() + more);
+}
+
+void Head::reserve_moves(int32_t more, Head* other) {
+  for (Segment& segment : segments) {
+    if (segment.merged || &segment == &open()) continue;
+    if (segment.format) {
+      Segment* joint = nullptr;
+      if (other && segment.format->joint)
+        for (Segment& held : other->segments)
+          if (held.format == segment.format) joint = &held;
+      if (segment.format->joint && !joint) continue;  // changed with another head
+      if (segment.format.use_count() > (joint ? 2 : 1)) {
+        segment.format = segment.format->copy();
+        if (joint) joint->format = segment.format;
+      }
+    }
+    segment.reserve(segment.slots() + more);
+    if (!segment.format)
+      for (int32_t t = 0; t < more; ++t) segment.pages.own_slot(segment.slots() + t);
+  }
 }
 
 void Head::own_index() {
@@ -83,6 +111,55 @@ void Head::remove_last(bool unseen) {
   from.scores[static_cast<size_t>(last)] = 0;
   from.resize(last);
   if (unseen && origins) links.pop_back();
+}
+
+bool Head::newest_stand(int32_t from, int32_t to) const {
+  int64_t found = 0;  // positions rise within a segment's newest
+  for (const Segment& segment : segments)
+    for (int32_t slot = segment.slots() - 1, next = to; !segment.merged && slot >= 0; --slot) {
+      const int32_t position = segment.positions[static_cast<size_t>(slot)];
+      if (position < from || position >= next) break;
+      ++found, next = position;
+    }
+  return found == to - from;
+}
+
+void Head::forget(int32_t position) {
+  if (origins) links.pop_back();
+  for (Segment& segment : segments) {
+    const int32_t last = segment.slots() - 1;
+    if (segment.merged || last < 0 || segment.positions[static_cast<size_t>(last)] != position) continue;
+    segment.scores[static_cast<size_t>(last)] = 0;
+    segment.resize(last);
+  }
+}
+
+Segment& Head::add_segment(std::shared_ptr<SlotFormat> format, bool scaled) {
+  Segment made(open().pages.geometry());
+  made.format = std::move(format);
+  made.scaled = scaled;
+  return *segments.insert(segments.end() - 1, std::move(made));
+}
+
+void Head::place(Segment& segment, int32_t position, float score, float key_scale, float value_scale) {
+  const size_t slot = static_cast<size_t>(segment.slots());
+  segment.resize(static_cast<int32_t>(slot) + 1);
+  segment.positions[slot] = position;
+  segment.scores[slot] = score;
+  if (segment.scaled) segment.key_scales[slot] = key_scale, segment.value_scales[slot] = value_scale;
+}
+
+void Head::move_out(int32_t from, int32_t count) {
+  Segment& held = open();
+  const int32_t left = held.slots() - count;
+  for (int32_t slot = from; slot < left; ++slot) {
+    const size_t to = static_cast<size_t>(slot), source = static_cast<size_t>(slot + count);
+    held.pages.copy(held.pages, slot + count, slot);
+    held.scores[to] = held.scores[source];
+    held.positions[to] = held.positions[source];
+  }
+  for (int32_t slot = left; slot < held.slots(); ++slot) held.scores[static_cast<size_t>(slot)] = 0;
+  held.resize(left);
 }
 
 Segment& Head::add_merged(int32_t count) {

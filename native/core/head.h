@@ -49,19 +49,32 @@ struct Head {
   int32_t first_open() const { return slots() - open().slots(); }  // number of the open segment's first slot
   int32_t residual() const;                                        // merged slots
   int32_t chunks() const;
-  int32_t chunks_with_one_more() const;  // once the next token stands in it
-  KeyChunk chunk(int32_t i) const;
+  int32_t chunks_with_one_more() const;             // once the next token stands in it
+  const Segment& segment_of(int32_t& chunk) const;  // `chunk` becomes its number there
   float* chunk_scores(int32_t i);
+  bool plain() const;  // all segments are
 
   // Room for `more` tokens; throws std::bad_alloc, no content has then changed.
   void reserve(int32_t more);
+  // The same in the segments before the open one, where tokens may move (hooks `settled`, `across`); what is there becomes the head's own,
+  // a joint format the head's and `other`'s.
+  void reserve_moves(int32_t more, Head* other = nullptr);
   void own_index();  // shared with no other head; throws std::bad_alloc
   // Pages of its own for one more token (`anywhere`: for any slot).
   void own(bool anywhere);
   // The token at `position` becomes the last slot; needs reserve() and an owned last page.
   void append(const float* key, const float* value, int32_t position);
   void remove_last(bool unseen);  // unseen: as if the token had never come
+  // The newest tokens, down to position `from`, are the last of their segments; forget() takes the newest of all back.
+  bool newest_stand(int32_t from, int32_t to) const;
+  void forget(int32_t position);
 
+  // An empty segment of single tokens before the open one, in `format` (nullptr: pages, as the open one's).
+  Segment& add_segment(std::shared_ptr<SlotFormat> format, bool scaled);
+  // Books for one more slot of it: its content is in the format already, or to be written to its page. Needs reserve().
+  static void place(Segment& segment, int32_t position, float score, float key_scale = 1, float value_scale = 1);
+  // Slots [from, from + count) of the open segment have gone elsewhere; those after them move up.
+  void move_out(int32_t from, int32_t count);
   // A segment of `count` merged slots in float32 before the open one, each still without content.
   Segment& add_merged(int32_t count);
   // Merged slot `slot` starts as a token of weight 1.

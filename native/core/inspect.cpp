@@ -124,7 +124,7 @@ zs_status zs_cache_state(const zs_cache* cache, int32_t index, float* keys, floa
     for (const zs::Head& head : layer.heads)
       for (const zs::Segment& segment : head.segments)
         for (int32_t slot = 0; slot < segment.slots(); ++slot, ++at) {
-          segment.pages.read(slot, keys ? keys + at * d : nullptr, values ? values + at * d : nullptr);
+          segment.read(slot, keys ? keys + at * d : nullptr, values ? values + at * d : nullptr);
           if (weights) weights[at] = segment.weight(slot);
           if (scores) scores[at] = segment.scores[static_cast<size_t>(slot)];
           if (origin_offsets) origin_offsets[at] = origins;
@@ -202,8 +202,12 @@ zs_status zs_cache_bytes(const zs_cache* cache, int64_t* out) {
         out[ZS_QUERIES] = layer.kept ? layer.kept->bytes() / static_cast<int64_t>(layer.heads.size()) : 0;
         out[ZS_BOOKKEEPING] = head.bookkeeping_bytes();
         for (const zs::Segment& segment : head.segments) {
-          const int64_t used = segment.slots() * segment.pages.geometry().slot_bytes();
-          if (segment.merged) out[ZS_RESIDUAL] += used;
+          const int64_t used =
+              segment.format ? segment.page_bytes() : segment.slots() * segment.pages.geometry().slot_bytes();
+          if (segment.merged)
+            out[ZS_RESIDUAL] += used;
+          else if (&segment != &open)
+            out[ZS_CONTEXT] += used;
           out[ZS_SPARE] += segment.page_bytes() - used;
         }
         if (!layer.waiting.empty()) out[ZS_SPARE] += layer.waiting[g].page_bytes();

@@ -10,6 +10,8 @@
 
 namespace zs {
 
+constexpr int32_t kMostDims = 512;  // of a head
+
 struct Geometry {
   int32_t d = 0;
   int32_t storage = ZS_F32;

@@ -49,6 +49,8 @@ struct Needs {
       false;  // the prompt's sums of each query head by itself (HeadWork::sums), for the hook `score` to make scores of
   float decay = 1;
   int32_t rows = 0;
+  // Of the prompt's last so many rows the hook `settled` sees the queries (HeadWork::queries).
+  int32_t queries = 0;
   // Keys are kept before rotation and turned as they are read: see the hook `positions`. Else they are kept as they come, rotated at their
   // token's own position.
   bool rotates = false;
@@ -85,7 +87,12 @@ struct HeadWork {
       choice;  // of each slot of the open segment: what choices go by; its own scores, or the sum of several heads'
   const float* sums;  // by_query: [group][sums_stride]; nullptr after the prompt
   int64_t sums_stride;
-  std::vector<Event>* events;         // nullptr = no trace
+  std::vector<Event>* events;  // nullptr = no trace
+  int32_t fresh = 1;           // settled, across: tokens that came, the newest of the head
+  // settled: of query head h and the r-th of the prompt's last query_rows rows, as attended, at queries + (h * query_rows + r) * d; nullptr
+  // after the prompt.
+  const float* queries = nullptr;
+  int64_t query_rows = 0;
   std::vector<int32_t> leaving = {};  // what the hook `choose` said: slots of the open segment, ascending
 
   const zs_resolved& sizes() const { return head->sizes; }
@@ -156,6 +163,13 @@ struct PolicyHooks {
   void (*evict)(HeadWork&);
   // What the policy itself keeps of a head that has its prompt, for people to look at. May throw std::bad_alloc. Without: there is nothing.
   void (*inspect)(const Policy&, const Head&, std::vector<Inspected>& out);
+  // What came has had its attention and been chosen from: a prompt (step 0), whole or a stride of it, or the newest token. Slots of the open
+  // segment may be moved to segments of single tokens before it. Throws for a prompt alone: for a token there is room in all of them
+  // (Head::reserve_moves), and all is the head's own. Without: tokens stay in the open segment.
+  void (*settled)(HeadWork&);
+  // After `settled`, in every layer but the first: the same for a kv head and that of the layer below, once for all `fresh` tokens that came.
+  // Both may hold one format, which is then written here alone. Layers have to come in order. Without: layers know nothing of each other.
+  void (*across)(HeadWork& below, HeadWork& here);
   bool wraps;  // works on another policy
 };
 

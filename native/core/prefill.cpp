@@ -144,6 +144,15 @@ void finish_prompt(zs_cache& cache, int32_t index, std::vector<Layer>& layers, s
       }
     }
     head.over_budget = acts && head.slots() > head.sizes.budget;
+    if (hook(*cache.policy, &PolicyHooks::settled)) {
+      if (layer.kept) {
+        work.query_rows = layer.kept->rows;
+        work.queries =
+            layer.kept->q.data() + static_cast<int64_t>(g) * work.group * work.query_rows * cache.config.head_dim;
+      }
+      work.fresh = static_cast<int32_t>(layer.seq_len);
+      call_hook(&PolicyHooks::settled, work);
+    }
     progress.one();
   });
   if (!all) check_abort(call);

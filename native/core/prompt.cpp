@@ -57,7 +57,7 @@ Prompt::Prompt(zs_cache& cache, int32_t layer, int64_t tokens, int64_t share_of,
       progress_(call, report, work_units(cache, layer, tokens)),
       made_(prompt_layer(cache, layer, tokens, share_of)),
       sums_(no_sums(cache, {cache.needs}, tokens)),
-      kept_(queries_of(cache, tokens, cache.config.keep_queries)) {
+      kept_(queries_of(cache, tokens, std::max(cache.config.keep_queries, cache.needs.queries))) {
   list_.start.push_back(0);
   for (const Head& head : made_.heads) {
     for (int32_t c = 0; c < head.open().chunks(); ++c) list_.pages.push_back(head.open().chunk(c));
@@ -119,7 +119,7 @@ void Prompt::finish() {
   turned_.reset();
   score_prompt(cache_, index_, made_, cache_.needs.scores ? &sums_[0] : nullptr, call_);
   sums_.clear();
-  if (cache_.config.keep_queries > 0) made_.kept = std::move(kept_);
+  if (kept_->rows > 0) made_.kept = std::move(kept_);
   const int64_t full = layer_bytes(made_);
 
   // Choices: of this layer, or, with the last one, of all.
@@ -134,9 +134,21 @@ void Prompt::finish() {
   }
   const int32_t first = index_ + 1 - static_cast<int32_t>(done.size());
   if (!done.empty()) finish_prompt(cache_, first, done, events, call_, progress_);
+  Layer below;
+  if (crosses(cache_, index_)) {
+    below = cache_.layers[static_cast<size_t>(index_) - 1];
+    cross(cache_, index_, below, done.back(), 0, static_cast<int32_t>(tokens_));
+  }
+  for (Layer& layer : done)
+    if (cache_.config.keep_queries == 0) layer.kept.reset();  // they have been seen
   to_tape(cache_, events);
 
   undo_.armed = false;
+  if (crosses(cache_, index_)) {
+    Layer& held = cache_.layers[static_cast<size_t>(index_) - 1];
+    held = std::move(below);
+    count_bytes(cache_, held);
+  }
   if (done.empty()) cache_.layers[static_cast<size_t>(index_)] = std::move(made_);
   for (size_t i = 0; i < done.size(); ++i) {
     Layer& held = cache_.layers[static_cast<size_t>(first) + i];

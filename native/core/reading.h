@@ -1,4 +1,5 @@
-// Who reads what in one step, and slots copied for the occasion where a policy chose them (hook `select`).
+// Who reads what in one step, and slots copied for the occasion: where a policy chose them (hook `select`), or where they do not lie as
+// kernels read them (Segment::plain).
 #ifndef ZSLAB_CORE_READING_H
 #define ZSLAB_CORE_READING_H
 
@@ -27,7 +28,9 @@ Piece piece_of(const Head& head, const std::vector<int32_t>& list, int32_t index
 
 // The piece as kernels read it: where it lies, if its slots are whole tiles side by side, else copied to `scratch`.
 KeyChunk gather(const Piece& piece, char* scratch);
-int64_t gather_bytes(const Geometry& widest);
+// Chunk `i` of a segment, which may be made in `scratch`.
+KeyChunk chunk_of(const Segment& segment, int32_t i, char* scratch);
+int64_t scratch_bytes(const Geometry& widest);  // of either
 
 }  // namespace zs
 #endif

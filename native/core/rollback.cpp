@@ -24,7 +24,8 @@ void check_rollback(const zs_cache& cache, int64_t tokens) {
            static_cast<long long>(seen), static_cast<long long>(layer.seq_len));
     const int64_t most = acts_always(cache) ? 0 : layer.step;
     for (const Head& head : layer.heads)
-      if (head.compressed && tokens > most)
+      if ((head.compressed && tokens > most) ||
+          !head.newest_stand(static_cast<int32_t>(seen - tokens), static_cast<int32_t>(seen)))
         fail(ZS_UNSUPPORTED,
              "%s has compressed the cache, of the last %lld tokens only %lld stand where they came: fork before them, "
              "and go "
@@ -39,10 +40,14 @@ void cache_rollback(zs_cache& cache, int64_t tokens) {
   check_rollback(cache, tokens);
   const int64_t left = cache.layers[0].seq_len - tokens;
   const bool told = hook(*cache.policy, &PolicyHooks::rollback) != nullptr;
-  for (Layer& layer : cache.layers) {  // what can fail comes first
+  for (size_t l = 0; l < cache.layers.size(); ++l) {  // what can fail comes first
+    Layer& layer = cache.layers[l];
     need_upkeep(cache, layer);
-    for (Head& head : layer.heads)
+    for (Head& head : layer.heads) {
       if (told) head.own_index();
+      head.reserve_moves(0);
+    }
+    if (crosses(cache, static_cast<int32_t>(l))) cross_reserve(cache.layers[l - 1], layer, 0);
   }
   for (size_t l = 0; l < cache.layers.size(); ++l) {
     Layer& layer = cache.layers[l];
@@ -51,7 +56,7 @@ void cache_rollback(zs_cache& cache, int64_t tokens) {
     layer.kept.reset();
     for (size_t g = 0; g < layer.heads.size(); ++g) {
       Head& head = layer.heads[g];
-      for (int64_t t = 0; t < tokens; ++t) head.remove_last(true);
+      for (int64_t t = 0; t < tokens; ++t) head.forget(static_cast<int32_t>(left + tokens - 1 - t));
       head.counters.admitted -= tokens;
       head.read = 0;
       if (!told) continue;

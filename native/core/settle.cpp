@@ -28,12 +28,14 @@ void arrive(const zs_cache& cache, Head& head, const Segment& waiting, int32_t t
 
 void reserve_token(const zs_cache& cache, Head& head) {
   head.reserve(1);
+  if (hook(*cache.policy, &PolicyHooks::settled)) head.reserve_moves(1);
   // Of a cache where somebody may leave any slot may be written; on a copy, pages are made as they are.
   head.own(head.compressed && acts_always(cache) && !cache.needs.may_fail);
 }
 
-// The newest token of each of `works`, which choose together, has had its attention: it stays, or somebody leaves.
-void enter(zs_cache& cache, HeadWork* works, int32_t count) {
+namespace {
+
+void stay_or_leave(zs_cache& cache, HeadWork* works, int32_t count) {
   const Head& any = *works[0].head;
   if (!acts_always(cache) || any.slots() <= any.sizes.budget) {
     for (int32_t i = 0; i < count; ++i) {
@@ -59,6 +61,35 @@ void enter(zs_cache& cache, HeadWork* works, int32_t count) {
     head.compressed = true;
     if (head.slots() > head.sizes.budget) head.over_budget = true;
   }
+}
+
+}  // namespace
+
+void enter(zs_cache& cache, HeadWork* works, int32_t count) {
+  stay_or_leave(cache, works, count);
+  if (!hook(*cache.policy, &PolicyHooks::settled)) return;
+  for (int32_t i = 0; i < count; ++i) call_hook(&PolicyHooks::settled, works[i]);
+}
+
+void cross_reserve(Layer& below, Layer& here, int32_t fresh) {
+  for (size_t g = 0; g < here.heads.size(); ++g) {
+    below.heads[g].reserve_moves(fresh, &here.heads[g]);
+    here.heads[g].reserve_moves(fresh, &below.heads[g]);
+  }
+}
+
+void cross(zs_cache& cache, int32_t index, Layer& below, Layer& here, int64_t step, int32_t fresh) {
+  if (!crosses(cache, index)) return;
+  cache.engine->run(cache.config.kv_heads, nullptr, [&](int64_t g, int thread) {
+    const size_t i = static_cast<size_t>(g);
+    HeadWork under = work_on(cache, below.heads[i], index - 1, static_cast<int32_t>(g), thread, step, nullptr);
+    HeadWork over = work_on(cache, here.heads[i], index, static_cast<int32_t>(g), thread, step, nullptr);
+    under.fresh = over.fresh = fresh;
+    const Policy* owner = nullptr;
+    const auto f = hook(*cache.policy, &PolicyHooks::across, &owner);
+    under.policy = over.policy = owner;
+    f(under, over);
+  });
 }
 
 // Gives the newest token, and only it, a score of the policy's own.

@@ -26,7 +26,6 @@ void need_selections(const zs_cache& cache, const Layer& layer) {
     most = std::max(most, slots);
   }
   for (Upkeep& one : work.upkeep) one.selecting.need(round_up(most, kLane));
-  work.threads.need(cache.engine->pool.threads() * gather_bytes({cache.config.head_dim, ZS_F32}) / 4);
 }
 
 // Who reads what, now that the token is there; in the memory made for it.
@@ -121,6 +120,9 @@ StepMemory step_memory(const zs_cache& cache, const Layer& layer) {
   work.readers.reserve(static_cast<size_t>(readers));
   work.start.reserve(static_cast<size_t>(readers) + 1);
   if (choosy) need_selections(cache, layer);
+  const bool copies =
+      choosy || !std::all_of(layer.heads.begin(), layer.heads.end(), [](const Head& h) { return h.plain(); });
+  if (copies) work.threads.need(cache.engine->pool.threads() * scratch_bytes({cache.config.head_dim, ZS_F32}) / 4);
   StepMemory m{};
   m.padded = round_up(cache.config.head_dim, kLane);
   const int64_t stats = chunks * cache.group();
@@ -159,13 +161,14 @@ bool step(zs_cache& cache, int32_t index, Layer& layer, StepMemory m, zs_view q,
                   i = static_cast<int32_t>(unit - m.start[r]);
     int32_t c = i;
     DecodeTask task{};
+    char* const scratch = reinterpret_cast<char*>(engine.work.threads.data()) + thread * scratch_bytes({d, ZS_F32});
     if (reader.list) {
-      const int64_t bytes = gather_bytes({d, ZS_F32});
-      task.chunk =
-          gather(piece_of(head, *reader.list, c), reinterpret_cast<char*>(engine.work.threads.data()) + thread * bytes);
+      task.chunk = gather(piece_of(head, *reader.list, c), scratch);
     } else {
       c = (i + chunks - head.open().chunks()) % chunks;  // what stands before the open segment comes last
-      task.chunk = head.chunk(c);
+      int32_t own = c;
+      const Segment& segment = head.segment_of(own);
+      task.chunk = chunk_of(segment, own, scratch);
       fetch_beside(head, i, c, task.chunk, scores && engine.pool.threads() == 1);
       if (turns) task.chunk = turned_chunk(cache, g, c, task.chunk, thread);
     }
@@ -206,9 +209,11 @@ bool step(zs_cache& cache, int32_t index, Layer& layer, StepMemory m, zs_view q,
       add_probabilities(cache, head, m, first, end, engine.work.upkeep[static_cast<size_t>(thread)].selecting.data());
     } else if (scores) {
       const int64_t at = m.readers[first].stat;
-      for (int32_t c = 0; c < head.chunks(); ++c)
-        kernels.scores(m.probs(at + static_cast<int64_t>(c) * group), kChunk, m.factor + at + c * group, group,
-                       head.chunk(c).slots, needs.decay, head.chunk_scores(c));
+      int32_t c = 0;
+      for (Segment& segment : head.segments)
+        for (int32_t own = 0; own < segment.chunks(); ++own, ++c)
+          kernels.scores(m.probs(at + static_cast<int64_t>(c) * group), kChunk, m.factor + at + c * group, group,
+                         segment.chunk_slots(own), needs.decay, segment.chunk_scores(own));
     }
     HeadWork work = work_on(cache, head, index, static_cast<int32_t>(g), thread, layer.step_of(0),
                             &cache.notes[static_cast<size_t>(g)]);

@@ -181,6 +181,14 @@ void enter(zs_cache& cache, HeadWork* works, int32_t count);
 void settle_token(zs_cache& cache, int32_t index, Layer* layers, int32_t count);
 void settle_chunk(zs_cache& cache, int32_t index, Layer* layers, int32_t count, zs_call* call);
 
+// The policy's `across`, where it has one and `index` is not the first layer: `here` and `below` it are settled. `step` as of HeadWork;
+// throws for a prompt alone, after it nothing where cross_reserve has made room.
+void cross(zs_cache& cache, int32_t index, Layer& below, Layer& here, int64_t step, int32_t fresh);
+void cross_reserve(Layer& below, Layer& here, int32_t fresh);
+inline bool crosses(const zs_cache& cache, int32_t index) {
+  return index > 0 && hook(*cache.policy, &PolicyHooks::across);
+}
+
 // The end of a prompt in `layers` (one; granularity model: all of them), of which the first is number `index`: heads that hold more than
 // their budget are compressed, and who was admitted is noted in `events`, by layer and head. A unit for each head.
 void finish_prompt(zs_cache& cache, int32_t index, std::vector<Layer>& layers, std::vector<std::vector<Event>>& events,
