@@ -9,6 +9,7 @@ import { engineOf, STORAGES, type EngineOptions, type Storage } from './native/e
 import { policyOf, resolve, type Policy } from './policies/index.js'
 import { guarded } from './long-work.js'
 import { interruptible } from './progress.js'
+import { projectionsOf, type Projections } from './projections.js'
 import { rotationOf, type Rotation } from './rotation.js'
 import { showsItself } from './show/show.js'
 import { cacheText, type CacheFacts } from './show/texts.js'
@@ -22,6 +23,8 @@ export interface CacheOptions extends CacheShape, EngineOptions {
   budgets?: Budgets
   /** The model's rotation, where the policy keeps keys before it (policy.rotates): q and k then come before rotation, too. */
   rotation?: Rotation
+  /** The model's key and value projections, where the policy works on them (policy.projects). Copied. */
+  projections?: Projections
   /** Keep every event (default true). */
   trace?: boolean
   /** Keep where every position went (default true): 4 bytes a token and kv head. false: a slot knows its first position and weight. */
@@ -48,6 +51,7 @@ const NAMES = [
   'policy',
   'budgets',
   'rotation',
+  'projections',
   'storage',
   'trace',
   'origins',
@@ -82,8 +86,12 @@ export function createCache(options: CacheOptions): Cache {
   const policy = policyOf(options.policy)
   const budgets = options.budgets === undefined ? undefined : budgetsOf(options.budgets, shape.layers, shape.kvHeads)
   const rotation = rotationOf(options.rotation, policy, shape.headDim)
-  const held = { shape, policy, budgets, rotation, storage, trace, origins, keepQueries: 0 }
-  return new Cache(new HeldCache(engineOf(options), held))
+  const projections = projectionsOf(options.projections, policy, shape)
+  const held = { shape, policy, budgets, rotation, projections, storage, trace, origins, keepQueries: 0 }
+  const cache = new HeldCache(engineOf(options), held)
+  // They have been copied: the cache need not hold the caller's.
+  held.projections = undefined
+  return new Cache(cache)
 }
 
 export class Cache {

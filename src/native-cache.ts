@@ -8,6 +8,7 @@ import {
   type HeadArrays,
   type LayerOriginsState,
   type NativeCache,
+  type NativeProjections,
   type NativeRotation,
   type Resolved,
 } from './native/binding.js'
@@ -26,6 +27,8 @@ export interface HeldOptions {
   budgets: Budgets | undefined
   /** The model's; undefined: not known, and policies that rotate are refused. */
   rotation: NativeRotation | undefined
+  /** Of a cache without a model, for policies that work on them; a model gives its own. */
+  projections?: NativeProjections
   storage: Storage
   trace: boolean
   /** Keep where every position went; else only how many tokens a slot stands for. */
@@ -75,7 +78,7 @@ export class HeldCache {
     readonly options: HeldOptions,
     handle?: NativeCache,
   ) {
-    const { shape, policy, budgets, rotation, storage, trace, origins, keepQueries } = options
+    const { shape, policy, budgets, rotation, projections, storage, trace, origins, keepQueries } = options
     const config: CacheConfig = {
       layers: shape.layers,
       heads: shape.heads,
@@ -87,6 +90,7 @@ export class HeldCache {
       origins: origins ? 1 : 0,
       budgets: flat(budgets),
       rotation,
+      projections,
       policy: nativeOf(policy),
     }
     this.handle = handle ?? native().cacheCreate(engine.native, config)

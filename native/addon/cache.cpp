@@ -40,6 +40,35 @@ struct HeldRotation {
   HeldRotation& operator=(const HeldRotation&) = delete;
 };
 
+// { width, keys, values, keyBiases?, valueBiases?: Float32Array[] by layer } as a zs_projections, with what it points to; undefined -> NULL.
+struct HeldProjections {
+  zs_projections projections{};
+  std::vector<const float*> keys, values, key_biases, value_biases;
+  const zs_projections* given = nullptr;
+  HeldProjections(const Napi::Value& value, const zs_cache_config& shape) {
+    if (value.IsUndefined()) return;
+    const Napi::Object object = value.As<Napi::Object>();
+    projections.struct_bytes = sizeof projections;
+    projections.width = static_cast<int32_t>(Whole(object.Get("width"), 1, 1 << 20, "width"));
+    const size_t rows = static_cast<size_t>(shape.kv_heads) * static_cast<size_t>(shape.head_dim);
+    const auto layers = [&](const char* name, size_t least, std::vector<const float*>& to) {
+      const Napi::Value list = object.Get(name);
+      for (uint32_t i = 0; !list.IsUndefined() && i < static_cast<uint32_t>(shape.layers); ++i)
+        to.push_back(
+            ArrayOf<Napi::Float32Array>(list.As<Napi::Array>().Get(i), napi_float32_array, least, name).Data());
+      return to.empty() ? nullptr : to.data();
+    };
+    const size_t width = static_cast<size_t>(projections.width);
+    projections.keys = layers("keys", rows * width, keys);
+    projections.values = layers("values", rows * width, values);
+    projections.key_biases = layers("keyBiases", rows, key_biases);
+    projections.value_biases = layers("valueBiases", rows, value_biases);
+    given = &projections;
+  }
+  HeldProjections(const HeldProjections&) = delete;
+  HeldProjections& operator=(const HeldProjections&) = delete;
+};
+
 Napi::Value Create(const Napi::CallbackInfo& info) {
   auto box = std::make_shared<CacheBox>();
   box->engine = Unwrap<EngineBox>(info[0]);
@@ -54,6 +83,8 @@ Napi::Value Create(const Napi::CallbackInfo& info) {
   whole.budgets = budgets.empty() ? nullptr : budgets.data();
   const HeldRotation rotation(config.Get("rotation"));
   whole.rotation = rotation.given;
+  const HeldProjections projections(config.Get("projections"), box->shape);
+  whole.projections = projections.given;
   Check(info.Env(), zs_cache_create(box->engine->engine, &whole, &box->cache));
   return Wrap(info.Env(), box);
 }

@@ -72,10 +72,11 @@ const Table kResolved = {
      FIELD(zs_resolved, residual, "residual"), FIELD(zs_resolved, sink, "sink"), FIELD(zs_resolved, context, "context"),
      FIELD(zs_resolved, window, "window"), FIELD(zs_resolved, read, "read")}};
 
-const Table kTraits = {"zs_traits",
-                       sizeof(zs_traits),
-                       {FIELD(zs_traits, acts, "acts"), FIELD(zs_traits, rotates, "rotates"),
-                        FIELD(zs_traits, endless, "endless"), FIELD(zs_traits, stride, "stride")}};
+const Table kTraits = {
+    "zs_traits",
+    sizeof(zs_traits),
+    {FIELD(zs_traits, acts, "acts"), FIELD(zs_traits, rotates, "rotates"), FIELD(zs_traits, endless, "endless"),
+     FIELD(zs_traits, stride, "stride"), FIELD(zs_traits, projects, "projects")}};
 
 const Table kRotation = {
     "zs_rotation",

@@ -10,6 +10,8 @@ float zs_cache::scale() const { return static_cast<float>(1 / std::sqrt(static_c
 int64_t zs_cache::bytes() const {
   int64_t all = 0;
   for (const zs::Layer& layer : layers) all += layer.bytes;
+  if (constants)
+    for (const auto& layer : *constants) all += layer->bytes();
   return all;
 }
 
@@ -167,6 +169,7 @@ zs_status zs_cache_create(zs_engine* engine, const zs_cache_config* config, zs_c
     cache->config.budgets = nullptr;
     cache->config.policy = {};
     cache->config.rotation = nullptr;
+    cache->config.projections = nullptr;
     cache->policy = zs::checked_policy(&config->policy);
     cache->budgets = zs::checked_budgets(*config, *cache->policy, config->budgets);
     cache->needs = zs::needs_of(*cache->policy, 1);
@@ -181,6 +184,12 @@ zs_status zs_cache_create(zs_engine* engine, const zs_cache_config* config, zs_c
           "%s as it is set keeps keys before rotation, and config.rotation is NULL: give the model's rotation, and q "
           "and k before it",
           cache->policy->hooks->name);
+    if (config->projections) {
+      if (!zs::hook(*cache->policy, &zs::PolicyHooks::weights))
+        zs::fail(ZS_INVALID, "config.projections are given, but %s has no use for them: leave them NULL",
+                 cache->policy->hooks->name);
+      cache->projections = std::make_shared<zs::GivenProjections>(*config->projections, *config);
+    }
     cache->layers.resize(static_cast<size_t>(config->layers));
     for (zs::Layer& layer : cache->layers)
       layer.heads.assign(static_cast<size_t>(config->kv_heads), zs::Head(cache->geometry(), config->origins != 0));
@@ -206,6 +215,7 @@ zs_status zs_cache_prefill(zs_cache* cache, int32_t layer, zs_view q, zs_view k,
     zs::check_view(v, "v");
     zs::check_view(out, "out");
     zs::check_abort(call);
+    zs::need_constants(*cache, call);
     zs::cache_prefill(*cache, layer, q, k, v, tokens, share_of, out, call, true);
   });
 }

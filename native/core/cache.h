@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/constants.h"
 #include "core/engine.h"
 #include "core/head.h"
 #include "core/policy.h"
@@ -53,10 +54,12 @@ struct zs_cache {
   zs_engine* engine;
   zs_cache_config config;  // without the policy, which is:
   std::shared_ptr<const zs::Policy> policy;
-  std::vector<double> budgets;             // [layers][kv_heads]; empty = policy->budget for all
-  zs::Needs needs;                         // of a prompt of `prompt` tokens
-  std::shared_ptr<zs::Rotation> rotation;  // nullptr = not known
-  bool is_resolved = false;                // a prompt has come
+  std::vector<double> budgets;                              // [layers][kv_heads]; empty = policy->budget for all
+  zs::Needs needs;                                          // of a prompt of `prompt` tokens
+  std::shared_ptr<zs::Rotation> rotation;                   // nullptr = not known
+  std::shared_ptr<const zs::GivenProjections> projections;  // nullptr = none were given, or constants are made of them
+  std::shared_ptr<const zs::Constants> constants;           // of the policy's hook `weights`
+  bool is_resolved = false;                                 // a prompt has come
   int64_t prompt = 0, share_of = 0;
   std::vector<zs::Layer> layers;
   zs::Tape tape;

@@ -22,7 +22,11 @@ namespace {
 // Scores of the old policy serve the new one as they are.
 bool serves(const Needs& old, const Needs& needs) { return old.scores && !old.by_query && same_sums(old, needs); }
 
-void check_fork(const zs_cache& cache, const Needs& needs) {
+void check_fork(const zs_cache& cache, const Policy& policy, const Needs& needs) {
+  for (const Policy* one : {cache.policy.get(), &policy})
+    if (hook(*one, &PolicyHooks::weights) || hook(*one, &PolicyHooks::take))
+      fail(ZS_UNSUPPORTED, "%s changes keys and values as they come, and the prompt attended them so: prefill again",
+           one->hooks->name);
   if (cache.needs.rotates != needs.rotates)
     fail(ZS_UNSUPPORTED, "one policy keeps keys before rotation, the other after it: prefill again");
   if (cache.needs.stride || needs.stride)
@@ -60,7 +64,7 @@ std::unique_ptr<zs_cache> under(const zs_cache& cache, const zs_policy& policy, 
   made->rotation = cache.rotation;
   made->budgets = checked_budgets(cache.config, *made->policy, budgets);
   made->needs = needs_of(*made->policy, std::max<int64_t>(cache.prompt, 1));
-  check_fork(cache, made->needs);
+  check_fork(cache, *made->policy, made->needs);
   made->prompt = cache.prompt;
   made->share_of = cache.share_of;
   made->bad = cache.bad;

@@ -41,6 +41,14 @@ int64_t origin_count(const Layer& layer) {
   return count;
 }
 
+// A kv head's share of what the policy keeps of the layer's projections.
+int64_t constant_bytes(const zs_cache& cache, const Layer& layer, size_t kv_head) {
+  if (!cache.constants) return 0;
+  const int64_t all = (*cache.constants)[static_cast<size_t>(&layer - cache.layers.data())]->bytes(),
+                heads = static_cast<int64_t>(layer.heads.size());
+  return all / heads + (static_cast<int64_t>(kv_head) < all % heads ? 1 : 0);
+}
+
 // `arrived`: tokens that are or were in the head.
 bool books_once(const Head& head, int64_t arrived) {
   std::vector<uint8_t> seen(static_cast<size_t>(arrived));
@@ -200,7 +208,7 @@ zs_status zs_cache_bytes(const zs_cache* cache, int64_t* out) {
         out[ZS_RECENT] = recent * slot;
         out[ZS_CONTEXT] = (open.slots() - sink - recent) * slot;
         out[ZS_QUERIES] = layer.kept ? layer.kept->bytes() / static_cast<int64_t>(layer.heads.size()) : 0;
-        out[ZS_BOOKKEEPING] = head.bookkeeping_bytes();
+        out[ZS_BOOKKEEPING] = head.bookkeeping_bytes() + zs::constant_bytes(*cache, layer, g);
         for (const zs::Segment& segment : head.segments) {
           const int64_t used =
               segment.format ? segment.page_bytes() : segment.slots() * segment.pages.geometry().slot_bytes();

@@ -5,6 +5,7 @@
 #define ZSLAB_CORE_POLICY_H
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -59,6 +60,23 @@ struct Needs {
   int32_t stride = 0;
 };
 
+// A model's key and value projections in one layer: k = key x, before rotation and before a bias is added.
+struct Projections {
+  int32_t layer, layers, kv_heads, head_dim, width;
+  const float *key, *value;            // [kv_heads][head_dim][width]
+  const float *key_bias, *value_bias;  // [kv_heads][head_dim]; nullptr = none
+  const volatile int32_t* abort;       // where it is set, what is made is thrown away
+  // f(unit) for units [0, count), on all threads; throws what f throws.
+  std::function<void(int64_t count, const std::function<void(int64_t unit)>& f)> each;
+};
+
+// What a policy keeps of a layer's projections: made once, then shared by a cache, its forks and all caches of one model and policy.
+struct LayerConstants {
+  virtual ~LayerConstants() = default;
+  virtual int64_t bytes() const = 0;
+};
+using Constants = std::vector<std::shared_ptr<LayerConstants>>;  // by layer
+
 // Memory of one thread for one head's work.
 struct Upkeep {
   Buffer key, value;    // [d]
@@ -93,7 +111,8 @@ struct HeadWork {
   // after the prompt.
   const float* queries = nullptr;
   int64_t query_rows = 0;
-  std::vector<int32_t> leaving = {};  // what the hook `choose` said: slots of the open segment, ascending
+  std::vector<int32_t> leaving = {};          // what the hook `choose` said: slots of the open segment, ascending
+  const LayerConstants* constants = nullptr;  // what the hook `weights` made of the layer
 
   const zs_resolved& sizes() const { return head->sizes; }
   template <class T>
@@ -128,6 +147,12 @@ struct PolicyHooks {
   Needs (*needs)(const Policy&, int64_t tokens);
   // Slots of a head by region: `budget` as zs_policy.budget, shares against `tokens`. Throws a sentence. Without: unbounded.
   zs_resolved (*resolve)(const Policy&, double budget, int64_t tokens);
+  // Before the first prompt, layer by layer: adds what it keeps of the layer's projections to `made`, and with the last may finish them all.
+  // Without: HeadWork::constants is nullptr, and nobody needs to know projections.
+  void (*weights)(const Policy&, const Projections&, Constants& made);
+  // Tokens of a head before they are stored, to be changed in place: keys (before rotation under Needs::rotates) and values [count][d]. What
+  // is stored is what everybody attends, they themselves too. From any thread; never throws. Without: stored as they come.
+  void (*take)(HeadWork&, float* keys, float* values, int64_t count);
   // Gives tokens [from, to) of the open segment their scores. Without: those that `needs` asks for, or zeros.
   void (*score)(HeadWork&, int32_t from, int32_t to);
   // The heads of one layer have the scores of their prompt; may change their sizes. Without: every head has what `resolve` gave it.

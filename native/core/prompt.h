@@ -46,6 +46,7 @@ class Prompt {
   std::vector<PromptSums> sums_;       // one, of the rows that came
   std::shared_ptr<KeptQueries> kept_;  // of the last rows, as many as the cache is asked to keep; filled as they come
   Buffer statistics_;                  // of the rows under way
+  Buffer taken_;  // of each thread, a chunk's keys and values as the policy takes them; where it does
   int64_t read_ = 0;
   BadQuery bad_;
 };

@@ -149,8 +149,17 @@ bool step(zs_cache& cache, int32_t index, Layer& layer, StepMemory m, zs_view q,
   const int32_t position = static_cast<int32_t>(layer.seq_len);
   const bool turns = needs.rotates;
   if (turns) q = turn_step(cache, index, layer, q);
-  for (int64_t g = 0; g < kv_heads; ++g)
-    layer.heads[static_cast<size_t>(g)].append(k.data + g * k.head_stride, v.data + g * v.head_stride, position);
+  const bool changes = takes(cache);
+  for (int64_t g = 0; g < kv_heads; ++g) {
+    Head& head = layer.heads[static_cast<size_t>(g)];
+    const float *key = k.data + g * k.head_stride, *value = v.data + g * v.head_stride;
+    if (changes) {
+      HeadWork work = work_on(cache, head, index, static_cast<int32_t>(g), 0, layer.step_of(0), nullptr);
+      take_rows(work, k, v, 1, work.scratch->key.data(), work.scratch->value.data());
+      key = work.scratch->key.data(), value = work.scratch->value.data();
+    }
+    head.append(key, value, position);
+  }
   list_work(cache, index, layer, q, m);
 
   const auto attend = [&](int64_t r, int64_t unit, int thread) {

@@ -45,21 +45,22 @@ inline void need_upkeep(const zs_cache& cache, const Layer& layer) {
 inline HeadWork work_on(const zs_cache& cache, Head& head, int32_t layer, int32_t kv_head, int thread, int64_t step,
                         std::vector<Event>* events) {
   const bool scored = cache.needs.scores || hook(*cache.policy, &PolicyHooks::score);
-  return {&head,
-          cache.policy.get(),
-          cache.engine->attention,
-          &cache.engine->work.upkeep[static_cast<size_t>(thread)],
-          layer,
-          kv_head,
-          cache.group(),
-          step,
-          false,
-          scored && (step == 0 || cache.needs.upkeep),
-          head.open().scores.data(),
-          nullptr,
-          0,
-          cache.config.trace ? events : nullptr,
-          {}};
+  HeadWork work{&head,
+                cache.policy.get(),
+                cache.engine->attention,
+                &cache.engine->work.upkeep[static_cast<size_t>(thread)],
+                layer,
+                kv_head,
+                cache.group(),
+                step,
+                false,
+                scored && (step == 0 || cache.needs.upkeep),
+                head.open().scores.data(),
+                nullptr,
+                0,
+                cache.config.trace ? events : nullptr};
+  if (cache.constants) work.constants = (*cache.constants)[static_cast<size_t>(layer)].get();
+  return work;
 }
 
 // What a policy owns its hooks by: work.policy is the owner of the hook that is called.
@@ -73,6 +74,18 @@ auto call_hook(F PolicyHooks::* which, HeadWork& work, More&&... more) {
     ~Back() { work.policy = whole; }
   } back{work, whole};
   return f(work, more...);
+}
+
+inline bool takes(const zs_cache& cache) { return hook(*cache.policy, &PolicyHooks::take) != nullptr; }
+// Of work's head, `count` rows of k and v as the policy takes them: keys [count][d], and at `values` as many values.
+inline void take_rows(HeadWork& work, zs_view k, zs_view v, int64_t count, float* keys, float* values) {
+  const int64_t d = work.head->open().pages.geometry().d;
+  const float *const key = k.data + work.kv_head * k.head_stride, *const value = v.data + work.kv_head * v.head_stride;
+  for (int64_t t = 0; t < count; ++t) {
+    std::copy_n(key + t * k.row_stride, d, keys + t * d);
+    std::copy_n(value + t * v.row_stride, d, values + t * d);
+  }
+  call_hook(&PolicyHooks::take, work, keys, values, count);
 }
 
 // The policy's `choose`, where it has one.

@@ -18,7 +18,7 @@ std::unique_ptr<zs_model> load(zs_engine& engine, const char* const* paths, int3
     fail(ZS_UNSUPPORTED, "arch = %d is no architecture that this build knows: use a llama model (0)", config.arch);
   const std::deque<ModelFile> files(paths, paths + path_count);
   const Tensors checked = check_tensors(config, *architecture, files, tensors, count);
-  std::unique_ptr<zs_model> model(new zs_model{&engine, config, architecture, {}, nullptr, nullptr, {}, {}, {}});
+  std::unique_ptr<zs_model> model(new zs_model{&engine, config, architecture, {}, nullptr, nullptr, {}, {}, {}, {}});
   model->weights = load_weights(engine, config, checked, call);
   const LayerWeights& w = model->weights.layers[0];
   model->products = std::make_unique<Products>(

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/prompt.h"
 #include "model/progress.h"
+#include "model/projections.h"
 
 namespace zs {
 namespace {
@@ -101,7 +102,7 @@ class Pass {
     const zs_model_config& c = model_.config;
     const int64_t pairs = turns_ ? 0 : c.rope_dims / 2;
     each_row(tokens_, [&](int64_t row, int) {
-      model_.weights.embed(forward_.ids[row], c.hidden, r_.hidden.data() + row * r_.stride);
+      model_.weights.embedding.row(forward_.ids[row], c.hidden, r_.hidden.data() + row * r_.stride);
       float* angles = r_.angles.data() + row * pairs * 2;
       for (int64_t i = 0; i < pairs; ++i) {
         const double angle = static_cast<double>(first_ + row) * model_.frequencies[static_cast<size_t>(i)];
@@ -330,8 +331,9 @@ void model_forward(zs_model& model, zs_cache& cache, const zs_forward& forward, 
     else
       cache_check_extend(cache, layer, forward.tokens);
   }
-  report(call, 0, forward.tokens);
   check_abort(call);
+  need_model_constants(model, cache, call);
+  report(call, 0, forward.tokens);
 
   const std::vector<int64_t> needed = needed_rows(forward);
   const int64_t most = std::min<int64_t>(kExactRows, static_cast<int64_t>(needed.size()));

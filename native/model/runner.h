@@ -27,6 +27,13 @@ struct Rows {
   std::vector<Buffer> line;  // of each thread: one row before it is rounded
 };
 
+// What a policy made of the model's projections, as long as a cache has it.
+struct ModelConstants {
+  const PolicyHooks* hooks;
+  std::vector<double> block;  // the policy's parameters
+  std::weak_ptr<const Constants> made;
+};
+
 }  // namespace zs
 
 struct zs_model {
@@ -38,6 +45,7 @@ struct zs_model {
   std::unique_ptr<zs::Rows> few;  // kept for decode
   zs::Buffer head_input, scores;  // kept for decode
   std::vector<double> frequencies;
+  std::vector<zs::ModelConstants> constants;
 };
 
 namespace zs {

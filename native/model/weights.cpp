@@ -184,14 +184,14 @@ Weights load_weights(zs_engine& engine, const zs_model_config& config, const Ten
   return weights;
 }
 
-void Weights::embed(int64_t id, int64_t hidden, float* to) const {
-  const int64_t row = id % kTile;
-  if (embedding.bf16) {
-    const uint16_t* from = static_cast<const uint16_t*>(embedding.tile(id / kTile)) + 2 * row;
-    for (int64_t i = 0; i < hidden; ++i) to[i] = from_bf16(from[(i >> 1) * 2 * kTile + (i & 1)]);
+void Matrix::row(int64_t output, int64_t inputs, float* to) const {
+  const int64_t lane = output % kTile;
+  if (bf16) {
+    const uint16_t* from = static_cast<const uint16_t*>(tile(output / kTile)) + 2 * lane;
+    for (int64_t i = 0; i < inputs; ++i) to[i] = from_bf16(from[(i >> 1) * 2 * kTile + (i & 1)]);
   } else {
-    const float* from = static_cast<const float*>(embedding.tile(id / kTile)) + row;
-    for (int64_t i = 0; i < hidden; ++i) to[i] = from[i * kTile];
+    const float* from = static_cast<const float*>(tile(output / kTile)) + lane;
+    for (int64_t i = 0; i < inputs; ++i) to[i] = from[i * kTile];
   }
 }
 

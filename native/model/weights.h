@@ -19,6 +19,7 @@ struct Matrix {
   int64_t outputs() const { return tiles * kTile; }  // padded
   int64_t tile_bytes() const { return k * kTile * (bf16 ? 2 : 4); }
   const void* tile(int64_t i) const { return static_cast<const char*>(data) + i * tile_bytes(); }
+  void row(int64_t output, int64_t inputs, float* to) const;  // the first `inputs` weights of an output
 };
 
 struct LayerWeights {
@@ -34,9 +35,6 @@ struct Weights {
   float* output_norm = nullptr;
   std::vector<LayerWeights> layers;
   int64_t bytes = 0;
-
-  // Row `id` of the embedding, `hidden` values.
-  void embed(int64_t id, int64_t hidden, float* to) const;
 
   std::unique_ptr<void, Freed> memory;
 };

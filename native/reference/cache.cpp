@@ -25,16 +25,17 @@ Cache::Cache(Shape shape, std::unique_ptr<Policy> policy, Storage storage, std::
 Cache::Cache(Cache&&) noexcept = default;
 Cache::~Cache() = default;
 
-std::vector<Slot> Cache::make(const std::vector<float>& k, const std::vector<float>& v, int kv_head, int64_t tokens,
+std::vector<Slot> Cache::make(const std::vector<float>& k, const std::vector<float>& v, At at, int64_t tokens,
                               int64_t position) const {
   std::vector<Slot> made(static_cast<size_t>(tokens));
   for (int64_t t = 0; t < tokens; ++t) {
     Slot& slot = made[static_cast<size_t>(t)];
-    const size_t from = static_cast<size_t>((kv_head * tokens + t) * shape_.head_dim);
+    const size_t from = static_cast<size_t>((at.kv_head * tokens + t) * shape_.head_dim);
     for (size_t i = from; i < from + static_cast<size_t>(shape_.head_dim); ++i) {
       slot.key.push_back(stored(k[i], storage_));
       slot.value.push_back(stored(v[i], storage_));
     }
+    policy_->take(at, slot.key, slot.value);
     slot.origins.push_back(static_cast<int>(position + t));
   }
   return made;
@@ -164,7 +165,7 @@ std::vector<double> Cache::prefill(int layer, const std::vector<float>& q, const
         budgets_.empty() ? policy_->budget() : budgets_[static_cast<size_t>(layer * shape_.kv_heads + g)];
     held.sizes = policy_->resolve(budget, share_of ? share_of : tokens);
     if (policy_->stride()) continue;
-    std::vector<Slot> prompt = make(k, v, g, tokens, 0);
+    std::vector<Slot> prompt = make(k, v, {layer, g}, tokens, 0);
     read({layer, g}, q, prompt, out);
     held.slots = prompt;
   }
@@ -240,7 +241,7 @@ void Cache::extend_once(int layer, const std::vector<float>& q, const std::vecto
     return waiting_[static_cast<size_t>(at.layer * shape_.kv_heads + at.kv_head)];
   };
   for (int g = 0; g < shape_.kv_heads; ++g) {
-    waiting({layer, g}) = make(k, v, g, tokens, seq_len(layer));
+    waiting({layer, g}) = make(k, v, {layer, g}, tokens, seq_len(layer));
     read({layer, g}, q, waiting({layer, g}), out);
   }
   seq_len_[static_cast<size_t>(layer)] += tokens;

@@ -138,7 +138,7 @@ class Cache {
 
  private:
   static const double kNone;
-  std::vector<Slot> make(const std::vector<float>& k, const std::vector<float>& v, int kv_head, int64_t tokens,
+  std::vector<Slot> make(const std::vector<float>& k, const std::vector<float>& v, At at, int64_t tokens,
                          int64_t position) const;
   void attend(const std::vector<const Slot*>& slots, const std::vector<bool>& reads, const std::vector<double>& query,
               double* out, std::vector<double>& prob, std::vector<double>& error) const;

@@ -11,12 +11,21 @@
 
 namespace reference {
 
+// A model's key and value projections: k = keys x + key_biases, before rotation. [layers], of each [kv_heads * head_dim][width]; biases
+// [kv_heads * head_dim], or none.
+struct Projections {
+  int width = 0;
+  std::vector<std::vector<float>> keys, values, key_biases, value_biases;
+};
+
 // A policy as it is asked for; fields by the names that users know. A budget below 1 is a share of the prompt.
 struct Asked {
   std::string name;
   double budget = 0;
   std::map<std::string, double> fields;
   std::shared_ptr<const Asked> of;  // what a wrapper works on
+  Shape shape;  // of the cache, and what a policy that works on the model's projections is told of them
+  Projections projections;
 
   double number(const char* field) const { return fields.at(field); }
   int whole(const char* field) const { return static_cast<int>(fields.at(field)); }
@@ -46,6 +55,8 @@ class Policy {
   virtual std::vector<int64_t> places(const Head&) const { return {}; }
   virtual int64_t stride() const { return 0; }  // tokens of a prompt read at a time; 0 = all
   virtual double alpha() const { return 0; }    // logit += alpha ln weight
+  // What is stored of a token, instead of its key and value.
+  virtual void take(At, std::vector<double>& /*key*/, std::vector<double>& /*value*/) const {}
   // Choices go by scores; else by position. step 0 = the prompt.
   virtual bool scored(int64_t step) const = 0;
   // Scores after a call's attention: slots there were, then the call's tokens (prompt: the latter alone).

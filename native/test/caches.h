@@ -154,7 +154,7 @@ struct ReferenceCache {
   reference::Cache cache;
   int kv_heads;
   explicit ReferenceCache(const CacheConfig& c)
-      : cache(shape_of(c), reference::make(*asked_of(c.policy)), static_cast<reference::Storage>(c.storage), c.budgets),
+      : cache(shape_of(c), reference::make(*asked_whole(c)), static_cast<reference::Storage>(c.storage), c.budgets),
         kv_heads(c.kv_heads) {
     cache.rotation = {c.rotation.frequencies, c.rotation.halves};
   }
@@ -181,6 +181,13 @@ struct ReferenceCache {
     }
     s.offsets.push_back(static_cast<int64_t>(s.positions.size()));
     return s;
+  }
+  static std::shared_ptr<reference::Asked> asked_whole(const CacheConfig& c) {
+    auto asked = asked_of(c.policy);
+    asked->shape = shape_of(c);
+    const Projections& p = c.projections;
+    asked->projections = {p.width, p.keys, p.values, p.key_biases, p.value_biases};
+    return asked;
   }
   static reference::Shape shape_of(const CacheConfig& c) {
     reference::Shape s;

@@ -199,6 +199,35 @@ inline int random_streaming(Random& r, CacheConfig& c, int prompt) {
   return c.policy.sink + 2;
 }
 
+// LoRC beside projections and a rotation of its own, kept in float32: latents of two bytes are rounded along axes that only float32 tells.
+inline int random_lorc(Random& r, CacheConfig& c, int) {
+  const int d = c.head_dim, rows = c.kv_heads * d;
+  c.storage = 0;
+  c.layers = r.upto(1, 3);
+  Projections& p = c.projections;
+  p.width = r.upto(d, 2 * d + 8);
+  const auto drawn = [&](int count) {
+    std::vector<std::vector<float>> all(static_cast<size_t>(c.layers));
+    for (auto& one : all)
+      for (int i = 0; i < count; ++i) one.push_back(r.element());
+    return all;
+  };
+  p.keys = drawn(rows * p.width), p.values = drawn(rows * p.width);
+  if (r.one_in(3)) p.key_biases = drawn(rows), p.value_biases = drawn(rows);
+  const double shares[] = {0, 0.5, 0.75, 0.9};
+  const int ramp = r.upto(0, 2);
+  const bool keeps = ramp != 2 && c.layers > 1 && d >= 16 && r.one_in(3);
+  c.policy.name = "lorc";
+  c.policy.own = {{"rank", keeps ? 0 : r.of(shares)},
+                  {"leastRank", ramp == 2 || keeps ? 0
+                                : r.one_in(2)      ? 0.5
+                                                   : 2},
+                  {"keep", keeps ? 0.85 : 0},
+                  {"ramp", ramp}};
+  c.rotation = rotation_of(r.one_in(3) ? 2 * r.upto(1, d / 2) : d, 10000, r.one_in(2));
+  return 1;
+}
+
 // `small` = few query heads and short prompts, for the portable kernels and the sanitizers.
 inline Config random_config(uint64_t seed, bool small = false) {
   Random r(seed);

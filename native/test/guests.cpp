@@ -66,9 +66,16 @@ int adakv(Random& r, Options& p, int prompt) {
   return least;
 }
 
-using Draw = int (*)(Random&, Options&, int);  // nullptr: test::random_streaming, which draws the cache's rotation too
+using Draw = int (*)(Random&, Options&, int);
+using DrawCache = int (*)(Random&, test::CacheConfig&, int);  // of policies that want more of the cache than its budget
 
-Config config_of(Draw draw, uint64_t seed, bool small) {
+struct Guest {
+  const char* name;
+  Draw draw;
+  DrawCache draw_cache;
+};
+
+Config config_of(const Guest& guest, uint64_t seed, bool small) {
   Random r(seed);
   Config c;
   c.seed = seed;
@@ -80,7 +87,7 @@ Config config_of(Draw draw, uint64_t seed, bool small) {
   c.cache.storage = r.one_in(3) ? r.upto(1, 2) : 0;
   const int prompt = small ? r.upto(2, 40) : r.one_in(20) ? r.upto(150, 400) : r.upto(2, 110);
   Options& p = c.cache.policy;
-  const int least = draw ? draw(r, p, prompt) : test::random_streaming(r, c.cache, prompt);
+  const int least = guest.draw ? guest.draw(r, p, prompt) : guest.draw_cache(r, c.cache, prompt);
   const int budgets[] = {least,      least + 1,  prompt - 1, prompt,     prompt + 5,
                          prompt / 2, prompt / 3, prompt / 5, prompt / 10};
   p.budget = std::max(least, r.of(budgets));
@@ -94,7 +101,7 @@ Config config_of(Draw draw, uint64_t seed, bool small) {
     p.budget = std::max(least, prompt / 2);  // a share that does not fit
     if (p.of) p.of->budget = p.budget;
   }
-  if (!draw && r.one_in(4)) test::random_budgets(r, c.cache, prompt);
+  if (p.name == "streaming" && r.one_in(4)) test::random_budgets(r, c.cache, prompt);
   c.calls.push_back(prompt);
   if (r.one_in(2))
     for (int rest = r.upto(2, small ? 10 : 60); rest > 0; rest -= p.chunk) c.calls.push_back(std::min(rest, p.chunk));
@@ -109,7 +116,8 @@ struct Totals {
   double output = 0, element = 0, score = 0;
 };
 
-void judge(const char* name, Draw draw, uint64_t only) {
+void judge(const Guest& guest, uint64_t only) {
+  const char* const name = guest.name;
   const int cases = only ? 1 : test::cases(2000, 500, 12);
   const bool small = test::cases(0, 0, 1) == 1;
   Totals all;
@@ -119,7 +127,7 @@ void judge(const char* name, Draw draw, uint64_t only) {
     try {
       const test::Engine engine(threads);
       for (int i = next++; i < cases; i = next++) {
-        const Config config = config_of(draw, only ? only : static_cast<uint64_t>(i) + 1, small);
+        const Config config = config_of(guest, only ? only : static_cast<uint64_t>(i) + 1, small);
         const test::Verdict v = test::Judge(engine, config).run();
         const std::lock_guard<std::mutex> lock(mutex);
         std::string own;
@@ -150,7 +158,7 @@ void judge(const char* name, Draw draw, uint64_t only) {
       static_cast<long long>(all.followed), static_cast<long long>(all.given_up), all.output, all.element, all.score);
   if (only) return;
   // Who leaves by position is no question of rounding: the judge compares every event.
-  test::check((all.decisions > 0 || !draw) && all.undecided * 100 <= all.decisions,
+  test::check((all.decisions > 0 || !guest.draw) && all.undecided * 100 <= all.decisions,
               "%s: %lld of %lld decisions are undecided", name, static_cast<long long>(all.undecided),
               static_cast<long long>(all.decisions));
   test::check(all.given_up * 100 <= cases, "%s: %lld configurations could not be judged to their end", name,
@@ -160,13 +168,15 @@ void judge(const char* name, Draw draw, uint64_t only) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  const struct {
-    const char* name;
-    Draw draw;
-  } guests[] = {{"streaming", nullptr}, {"snapkv", snapkv}, {"tova", tova},
-                {"random", random},     {"quest", quest},   {"adakv", adakv}};
+  const Guest guests[] = {{"streaming", nullptr, test::random_streaming},
+                          {"snapkv", snapkv, nullptr},
+                          {"tova", tova, nullptr},
+                          {"random", random, nullptr},
+                          {"quest", quest, nullptr},
+                          {"lorc", nullptr, test::random_lorc},
+                          {"adakv", adakv, nullptr}};
   for (const auto& guest : guests)
     if (count < 2 || !std::strcmp(arguments[1], guest.name))
-      judge(guest.name, guest.draw, count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 0);
+      judge(guest, count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 0);
   return test::finish("guests");
 }

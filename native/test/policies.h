@@ -79,6 +79,7 @@ struct Options {
   std::shared_ptr<Options> of;
 
   bool full() const { return name == "full"; }
+  bool unbounded() const { return full() || name == "lorc"; }
   Fields fields() const {
     Fields all = own;
     all.insert({{"recent", recent},
@@ -105,7 +106,7 @@ struct Options {
     return all;
   }
   std::shared_ptr<NativePolicy> native() const {
-    return std::make_shared<NativePolicy>(name, full() ? 0 : budget, chunk, fields(), of ? of->native() : nullptr);
+    return std::make_shared<NativePolicy>(name, unbounded() ? 0 : budget, chunk, fields(), of ? of->native() : nullptr);
   }
 };
 
@@ -146,11 +147,36 @@ inline Rotation rotation_of(int dims, double base, bool halves = false) {
   return r;
 }
 
+// A model's, as reference::Projections; width 0 = not known.
+struct Projections {
+  int32_t width = 0;
+  std::vector<std::vector<float>> keys, values, key_biases, value_biases;  // biases: empty = none
+
+  // As the library takes it; this must outlive it.
+  const zs_projections& given() const {
+    pointers_.clear();
+    for (const auto* all : {&keys, &values, &key_biases, &value_biases})
+      for (const auto& one : *all) pointers_.push_back(one.data());
+    const size_t layers = keys.size();
+    const float* const* at = pointers_.data();
+    native_ = {};
+    native_.struct_bytes = sizeof native_, native_.width = width;
+    native_.keys = at, native_.values = at + layers;
+    if (!key_biases.empty()) native_.key_biases = at + 2 * layers, native_.value_biases = at + 3 * layers;
+    return native_;
+  }
+
+ private:
+  mutable std::vector<const float*> pointers_;
+  mutable zs_projections native_{};
+};
+
 struct CacheConfig {
   int32_t layers = 1, heads = 1, kv_heads = 1, head_dim = 2, storage = 0, trace = 1, keep_queries = 0, origins = 1;
   Options policy;
   std::vector<double> budgets;  // [layers][kv_heads]; empty = policy.budget for all
   Rotation rotation;
+  Projections projections;
 
   // As the library takes it; `policy` and this must outlive it.
   zs_cache_config native(const NativePolicy& policy) const {
@@ -160,6 +186,7 @@ struct CacheConfig {
     c.storage = storage, c.trace = trace, c.keep_queries = keep_queries, c.origins = origins;
     c.budgets = budgets.empty() ? nullptr : budgets.data();
     c.rotation = rotation.frequencies.empty() ? nullptr : &rotation.given();
+    c.projections = projections.width ? &projections.given() : nullptr;
     c.policy = policy.policy;
     return c;
   }

@@ -85,8 +85,8 @@ export async function score(
 function promptTokens({ policy, budgets }: Reading, total: number, given: number | undefined): number {
   if (given !== undefined) return integer('prompt', given, 1, total)
   const { acts, name } = policy
-  // The prompt attends itself whole; where no budget says how long it is, it would be everything.
-  if (acts === 'prompt' || (acts === 'always' && policy.native.budget === 0))
+  // The prompt attends itself whole; where no budget says how long it is, it would be everything. Projected keys it attends as they are kept.
+  if (acts === 'prompt' || (acts === 'always' && policy.native.budget === 0 && !policy.projects))
     throw new ZslabError(
       'invalid',
       `${name} acts on ${acts === 'prompt' ? 'prompts only' : 'what has been read'}, so without a prompt it would give the full cache's perplexity: say how many of the ${total} tokens are the prompt (prompt: ${Math.ceil(total / 2)}, --prompt-tokens)`,

@@ -40,13 +40,23 @@ export type CacheConfig = Record<
   /** [layers, kvHeads], like policy.budget and instead of it. */
   budgets: Float64Array | undefined
   rotation: NativeRotation | undefined
+  projections: NativeProjections | undefined
 }
 
 /** zs_rotation: frequency i is base^(−2i / dims), unless `frequencies` [dims / 2] says it. */
 export type NativeRotation = Record<'dims' | 'halves' | 'base', number> & { frequencies: Float64Array | undefined }
 
+/** zs_projections: [layers] each. */
+export interface NativeProjections {
+  width: number
+  keys: Float32Array[]
+  values: Float32Array[]
+  keyBiases: Float32Array[] | undefined
+  valueBiases: Float32Array[] | undefined
+}
+
 /** zs_traits; acts: 0 never, 1 on prompts only, 2 always. */
-export type NativeTraits = Record<'acts' | 'rotates' | 'endless' | 'stride', number>
+export type NativeTraits = Record<'acts' | 'rotates' | 'endless' | 'stride' | 'projects', number>
 
 export type HeadState = Record<'slots' | 'residual' | 'ring' | 'compressed' | 'read', number>
 

@@ -5,6 +5,7 @@ import { showsItself } from '../show/show.js'
 import * as adakv from './adakv.js'
 import * as evictOnly from './evict-only.js'
 import * as fullCache from './full-cache.js'
+import * as lorc from './lorc.js'
 import { makePolicy, type Policy, type PolicyDefinition, type PolicyOptions } from './policy.js'
 import * as quest from './quest.js'
 import * as random from './random.js'
@@ -35,6 +36,7 @@ export const POLICIES: readonly PolicyDefinition[] = showsItself(
     tova.definition,
     random.definition,
     quest.definition,
+    lorc.definition,
     adakv.definition,
   ].map((definition) => showsItself(definition, definitionText)),
   definitionsText,

@@ -27,6 +27,8 @@ export interface Policy {
   readonly rotates: boolean
   /** Positions are counted within the cache, so a text may be longer than the model's context. */
   readonly endless: boolean
+  /** It works on the model's key and value projections: createCache() then needs `projections`. */
+  readonly projects: boolean
   /** BibTeX. */
   readonly citation: string
   /** The call that makes it, every option named. */
@@ -132,6 +134,9 @@ export function makePolicy(definition: PolicyDefinition, given: object = {}): Po
     },
     get endless() {
       return traits().endless === 1
+    },
+    get projects() {
+      return traits().projects === 1
     },
     citation: definition.citation,
     native: encoded,

@@ -84,7 +84,7 @@ function acted(
   const each = resolved.heads ? ' (the mean of all heads)' : ''
   if (!resolved.budget)
     return compressed
-      ? `${policy.name} keeps all ${native.seqLen} tokens, older ones in part`
+      ? `${policy.name} keeps all ${native.seqLen} tokens, ${policy.projects ? 'each' : 'older ones'} in part`
       : `${policy.name} had nothing to do: all ${native.seqLen} tokens are as in the full cache`
   if (!compressed)
     return `${policy.name} could not act: ${native.seqLen} tokens fit into the budget of ${resolved.budget} slots${each}, so this run equals the full cache`

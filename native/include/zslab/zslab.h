@@ -25,7 +25,7 @@
 extern "C" {
 #endif
 
-#define ZS_ABI_VERSION 2
+#define ZS_ABI_VERSION 3
 
 typedef enum zs_status {
   ZS_OK = 0,
@@ -127,6 +127,8 @@ typedef struct zs_traits {
   int32_t endless; /* 1 = positions are counted within the cache, so a text may be longer than the model's context */
   int32_t
       stride; /* tokens of a prompt that are read at a time, each stride settled before the next; 0 = the whole prompt */
+  int32_t
+      projects; /* 1 = it works on the model's key and value projections: a model gives its own, else config.projections */
 } zs_traits;
 ZS_API zs_status zs_policy_traits(const zs_policy* policy, zs_traits* out);
 
@@ -161,6 +163,17 @@ typedef struct zs_rotation {
   const double* frequencies; /* [dims / 2], radians per position; NULL = from base */
 } zs_rotation;
 
+/*
+ * A model's key and value projections: the key of a token is keys x + key_biases before rotation, its value values x + value_biases.
+ * Keys that are normalised between projection and rotation (QK norm) are not of this form.
+ */
+typedef struct zs_projections {
+  int32_t struct_bytes;
+  int32_t width;                                        /* of x, >= 1 */
+  const float *const *keys, *const *values;             /* [layers], of each [kv_heads * head_dim][width] */
+  const float *const *key_biases, *const *value_biases; /* [layers], of each [kv_heads * head_dim]; NULL = none */
+} zs_projections;
+
 typedef struct zs_cache_config {
   int32_t struct_bytes;
   int32_t layers, heads, kv_heads, head_dim; /* heads divisible by kv_heads; head_dim a multiple of 2, 2..512 */
@@ -172,7 +185,9 @@ typedef struct zs_cache_config {
   const double*
       budgets; /* [layers][kv_heads], each like policy.budget and instead of it; NULL = policy.budget for all */
   const zs_rotation*
-      rotation;     /* NULL = not known: q and k come as they are to be used, and policies that rotate are refused */
+      rotation; /* NULL = not known: q and k come as they are to be used, and policies that rotate are refused */
+  const zs_projections*
+      projections; /* copied, until the first prompt makes of them what the policy wants; NULL = not known, or a model's own */
   zs_policy policy; /* copied, with its parameters, budgets, rotation and what it wraps */
 } zs_cache_config;
 
