@@ -97,8 +97,8 @@ struct HeadWork {
   const Policy* policy;
   const AttentionKernels* kernels;
   Upkeep* scratch;
-  int32_t layer, kv_head, group;
-  int64_t step;  // 0 = the prompt
+  int32_t layer, layers, kv_head, group;  // layer of `layers`
+  int64_t step;                           // 0 = the prompt
   bool arrival;  // the newest token has just come to a head that holds the others; else they are a whole prompt
   bool scored;   // scores mean something; else choices go by position
   const float*

@@ -50,6 +50,7 @@ inline HeadWork work_on(const zs_cache& cache, Head& head, int32_t layer, int32_
                 cache.engine->attention,
                 &cache.engine->work.upkeep[static_cast<size_t>(thread)],
                 layer,
+                cache.config.layers,
                 kv_head,
                 cache.group(),
                 step,

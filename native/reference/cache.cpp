@@ -192,6 +192,7 @@ std::vector<double> Cache::prefill(int layer, const std::vector<float>& q, const
         for (int64_t s = 0; s < tokens; ++s) note(0, at, Action::kAdmit, head(at).slots[static_cast<size_t>(s)], s);
     }
   }
+  if (policy_->crosses() && layer > 0) policy_->across(*this, layer, 0, tokens);
   return out;
 }
 
@@ -251,6 +252,7 @@ void Cache::extend_once(int layer, const std::vector<float>& q, const std::vecto
         for (At at : group) head(at).slots.push_back(waiting(at)[static_cast<size_t>(t)]);
         enter(group, first ? first + t : 0);
       }
+  if (policy_->crosses() && layer > 0) policy_->across(*this, layer, first, tokens);
 }
 
 // Steps 3 and 4 of spec 5 for tokens whose attention is done.

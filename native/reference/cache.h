@@ -41,6 +41,7 @@ struct Slot {
   double weight = 1, score = 0;
   double score_error = 0, key_error = 0;  // what float32 may be off by: the score, any element of the key
   std::vector<int> origins;               // own positions first, then those merged in
+  bool before_open = false;               // in a segment before the open one
   std::vector<int> made_of;               // not empty: slots with the same list have the same score in any arithmetic
 };
 
@@ -114,6 +115,7 @@ class Cache {
 
   const Policy& policy() const { return *policy_; }
   const Shape& shape() const { return shape_; }
+  Storage storage() const { return storage_; }
   const Head& head(int layer, int kv_head) const {
     return heads_[static_cast<size_t>(layer * shape_.kv_heads + kv_head)];
   }

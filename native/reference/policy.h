@@ -77,6 +77,10 @@ class Policy {
   // A cache that fills up is compressed like a prompt; else it starts and goes on with evict.
   virtual bool compress_underfull() const { return true; }
   virtual void start(Head&) const {}
+  // After every layer but the first, once the newest `fresh` tokens of its heads have entered; the layer below has them, too. step 0 = the
+  // prompt.
+  virtual bool crosses() const { return false; }
+  virtual void across(Cache&, int /*layer*/, int64_t /*step*/, int64_t /*fresh*/) const {}
   // The last slot of each head is one too many.
   virtual void evict(Cache&, const std::vector<At>& /*group*/, int64_t /*step*/) const {}
 };

@@ -39,6 +39,16 @@ int quest(Random& r, Options& p, int) {
   p.own = {{"page", page}, {"wholeLayers", r.one_in(3) ? 1 : 0}, {"granularity", r.upto(0, 1)}};
   return page;
 }
+// None: it has no budget.
+int minicache(Random& r, Options& p, int) {
+  const double starts[] = {0, 0, 0.25, 0.5, 0.5, 1}, ts[] = {0.6, 0.6, 0.5, 0, 1}, parts[] = {0.05, 0.05, 0, 0.5, 1};
+  p.name = "minicache";
+  p.own = {{"start", r.of(starts)},
+           {"t", r.one_in(3) ? r.unit() : r.of(ts)},
+           {"retain", r.one_in(3) ? r.unit() : r.of(parts)},
+           {"retention", r.upto(0, 1)}};
+  return 0;
+}
 // The inner policy's least; zsmerge and evict-only as parity draws them.
 int adakv(Random& r, Options& p, int prompt) {
   auto inner = std::make_shared<Options>();
@@ -73,6 +83,7 @@ struct Guest {
   const char* name;
   Draw draw;
   DrawCache draw_cache;
+  int layers = 0;  // at least 3, at most so many; 0: 1 or 2
 };
 
 Config config_of(const Guest& guest, uint64_t seed, bool small) {
@@ -80,7 +91,7 @@ Config config_of(const Guest& guest, uint64_t seed, bool small) {
   Config c;
   c.seed = seed;
   const int groups[] = {1, 3, 4, 8}, dims[] = {4, 16, 18, 32, 64};
-  c.cache.layers = r.one_in(4) ? 2 : 1;
+  c.cache.layers = guest.layers ? r.upto(3, guest.layers) : r.one_in(4) ? 2 : 1;
   c.cache.kv_heads = r.upto(1, 3);
   c.cache.heads = c.cache.kv_heads * (small ? r.upto(1, 3) : r.of(groups));
   c.cache.head_dim = r.of(dims);
@@ -92,6 +103,7 @@ Config config_of(const Guest& guest, uint64_t seed, bool small) {
                          prompt / 2, prompt / 3, prompt / 5, prompt / 10};
   p.budget = std::max(least, r.of(budgets));
   if (r.one_in(3)) p.budget = 0.02 + 0.97 * r.unit();
+  if (least == 0) p.budget = 0;
   const int chunks[] = {1, 3, 16, 64, 256};
   p.chunk = r.of(chunks);
   if (p.of) p.of->budget = p.budget, p.of->chunk = p.chunk;
@@ -108,6 +120,7 @@ Config config_of(const Guest& guest, uint64_t seed, bool small) {
   for (int i = small ? 8 : r.upto(64, 72); i > 0; --i) c.calls.push_back(1);
   c.gain = r.one_in(3) ? 0 : 2 * r.unit();
   c.clusters = r.upto(1, 6);
+  c.zeros = guest.layers && r.one_in(4);
   return c;
 }
 
@@ -174,7 +187,8 @@ int main(int count, char** arguments) {
                           {"random", random, nullptr},
                           {"quest", quest, nullptr},
                           {"lorc", nullptr, test::random_lorc},
-                          {"adakv", adakv, nullptr}};
+                          {"adakv", adakv, nullptr},
+                          {"minicache", minicache, nullptr, 5}};
   for (const auto& guest : guests)
     if (count < 2 || !std::strcmp(arguments[1], guest.name))
       judge(guest, count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 0);

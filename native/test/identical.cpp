@@ -1,6 +1,6 @@
 // One result: the same queries, keys and values give the same bits on every instruction set and with every number of
 // threads. The portable kernels run on fewer and smaller configurations: their fused multiply-add is done in software.
-// Every fourth configuration keeps keys before rotation and reads its prompt in strides.
+// Of every eight configurations one keeps keys before rotation and reads its prompt in strides, one merges layers.
 // Arguments: none, or the seed of one configuration.
 #include "test/caches.h"
 
@@ -55,6 +55,13 @@ test::Config config_of(uint64_t seed, bool small) {
   test::Random random(seed);
   config.cache.policy = test::fixed_policy();
   config.cache.budgets.clear();
+  if (seed % 8 == 0) {
+    config.cache.layers = random.upto(2, 4);
+    config.cache.policy.name = "minicache", config.cache.policy.budget = 0;
+    config.cache.policy.own = {
+        {"start", 0}, {"t", random.unit()}, {"retain", random.unit() / 4}, {"retention", random.upto(0, 1)}};
+    return config;
+  }
   const int least = test::random_streaming(random, config.cache, config.calls[0]);
   config.cache.policy.budget = std::max(least, random.upto(1, config.calls[0]));
   for (size_t call = 1; call < config.calls.size(); ++call)

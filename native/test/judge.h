@@ -87,8 +87,11 @@ class Judge {
     same_events(before, noted);
   }
 
-  // Of the layers that are settled with `layer`.
-  int first(int layer) const { return reference_.cache.policy().together() == reference::Together::kModel ? 0 : layer; }
+  // Of the layers that are settled with `layer`, or change once more.
+  int first(int layer) const {
+    const reference::Policy& policy = reference_.cache.policy();
+    return policy.together() == reference::Together::kModel ? 0 : policy.crosses() ? std::max(0, layer - 1) : layer;
+  }
 
   // A NaN counts as infinitely far.
   static double largest(double so_far, float given, double expected) {

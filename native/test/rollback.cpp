@@ -21,7 +21,7 @@ Config config_of(Random& r, bool* can) {
   c.cache.storage = r.upto(0, 2);
   c.cache.origins = r.upto(0, 1);
   test::Options& p = c.cache.policy;
-  const int which = r.upto(0, 5), prompt = r.upto(8, 300);
+  const int which = r.upto(0, 6), prompt = r.upto(8, 300);
   const int pages[] = {1, 3, 16};
   p.history = 0;
   if (which <= 1) p.name = "full";
@@ -31,7 +31,12 @@ Config config_of(Random& r, bool* can) {
     p.name = "snapkv", p.budget = 8, p.own = {{"window", 4}, {"kernel", 3}, {"pooling", 0}, {"variant", 0}};
   if (which == 4) p.name = "streaming", p.budget = prompt / 2 + 5, p.sink = 2;
   if (which == 5) p.name = "evict-only", p.history = 1, p.budget = 1000, p.recent = 4, p.residual = 0;
-  *can = which < 4;
+  if (which == 6) {
+    c.cache.layers = r.upto(2, 3);
+    p.name = "minicache", p.budget = 0;
+    p.own = {{"start", 0}, {"t", 0.6}, {"retain", r.unit() / 2}, {"retention", r.upto(0, 1)}};
+  }
+  *can = which < 4 || which == 6;
   c.calls = {prompt};
   return c;
 }

@@ -6,6 +6,7 @@ import * as adakv from './adakv.js'
 import * as evictOnly from './evict-only.js'
 import * as fullCache from './full-cache.js'
 import * as lorc from './lorc.js'
+import * as minicache from './minicache.js'
 import { makePolicy, type Policy, type PolicyDefinition, type PolicyOptions } from './policy.js'
 import * as quest from './quest.js'
 import * as random from './random.js'
@@ -37,6 +38,7 @@ export const POLICIES: readonly PolicyDefinition[] = showsItself(
     random.definition,
     quest.definition,
     lorc.definition,
+    minicache.definition,
     adakv.definition,
   ].map((definition) => showsItself(definition, definitionText)),
   definitionsText,

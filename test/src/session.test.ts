@@ -9,6 +9,7 @@ import {
   evictOnly,
   fullCache,
   load,
+  minicache,
   snapkv,
   streaming,
   zsmerge,
@@ -59,7 +60,10 @@ describe('session', function () {
   })
 
   it('goes through the layers in order where a policy wants them so', async () => {
-    for (const policy of [zsmerge({ budget: 24, recent: 8, residual: 2, granularity: 'model' })]) {
+    for (const policy of [
+      zsmerge({ budget: 24, recent: 8, residual: 2, granularity: 'model' }),
+      minicache({ start: 0, retain: 0.1 }),
+    ]) {
       const session = model.session({ policy })
       const run = await session.generate(TEXT, more)
       assert.equal(run.tokens.length, 40)
