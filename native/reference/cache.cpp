@@ -192,6 +192,7 @@ std::vector<double> Cache::prefill(int layer, const std::vector<float>& q, const
         for (int64_t s = 0; s < tokens; ++s) note(0, at, Action::kAdmit, head(at).slots[static_cast<size_t>(s)], s);
     }
   }
+  for (int g = 0; g < shape_.kv_heads; ++g) policy_->settled(*this, {layer, g}, q, tokens);
   if (policy_->crosses() && layer > 0) policy_->across(*this, layer, 0, tokens);
   return out;
 }

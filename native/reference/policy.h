@@ -77,6 +77,8 @@ class Policy {
   // A cache that fills up is compressed like a prompt; else it starts and goes on with evict.
   virtual bool compress_underfull() const { return true; }
   virtual void start(Head&) const {}
+  // A kv head's prompt has been read and chosen from; `queries`, as prefill is given them.
+  virtual void settled(Cache&, At, const std::vector<float>& /*queries*/, int64_t /*tokens*/) const {}
   // After every layer but the first, once the newest `fresh` tokens of its heads have entered; the layer below has them, too. step 0 = the
   // prompt.
   virtual bool crosses() const { return false; }

@@ -76,6 +76,25 @@ int adakv(Random& r, Options& p, int prompt) {
   return least;
 }
 
+// Around policies that are done with the prompt, one of them a wrapper itself.
+int think(Random& r, Options& p, int prompt) {
+  auto inner = std::make_shared<Options>();
+  const int which = r.upto(0, 3);
+  int least = 1;
+  if (which == 0) inner->name = "full", inner->history = r.upto(0, 1);
+  if (which == 1) least = snapkv(r, *inner, prompt);
+  if (which == 2) inner->name = "tova", inner->own = {{"variant", 1}};
+  while (which == 3 && (!inner->of || inner->of->name != "snapkv")) *inner = {}, least = adakv(r, *inner, prompt);
+  const double ratios[] = {0.4, 0.4, 0.5, 0.25, 0.9, 0};
+  const int windows[] = {1, 4, 32, 32, 1000}, recents[] = {0, 1, 4, 32, prompt / 2, prompt};
+  p = *inner;  // what the judge looks at
+  p.name = "think";
+  p.own = {
+      {"ratio", r.one_in(3) ? 0.999 * r.unit() : r.of(ratios)}, {"recent", r.of(recents)}, {"window", r.of(windows)}};
+  p.of = inner;
+  return least;
+}
+
 using Draw = int (*)(Random&, Options&, int);
 using DrawCache = int (*)(Random&, test::CacheConfig&, int);  // of policies that want more of the cache than its budget
 
@@ -106,12 +125,15 @@ Config config_of(const Guest& guest, uint64_t seed, bool small) {
   if (least == 0) p.budget = 0;
   const int chunks[] = {1, 3, 16, 64, 256};
   p.chunk = r.of(chunks);
-  if (p.of) p.of->budget = p.budget, p.of->chunk = p.chunk;
+  const auto same_budgets = [&p] {
+    for (Options* at = p.of.get(); at; at = at->of.get()) at->budget = p.budget, at->chunk = p.chunk;
+  };
+  same_budgets();
   try {
     test::resolved(p, prompt);
   } catch (const std::exception&) {
     p.budget = std::max(least, prompt / 2);  // a share that does not fit
-    if (p.of) p.of->budget = p.budget;
+    same_budgets();
   }
   if (p.name == "streaming" && r.one_in(4)) test::random_budgets(r, c.cache, prompt);
   c.calls.push_back(prompt);
@@ -143,13 +165,12 @@ void judge(const Guest& guest, uint64_t only) {
         const Config config = config_of(guest, only ? only : static_cast<uint64_t>(i) + 1, small);
         const test::Verdict v = test::Judge(engine, config).run();
         const std::lock_guard<std::mutex> lock(mutex);
-        std::string own;
-        for (const auto& [field, value] :
-             config.cache.policy.of ? config.cache.policy.of->own : config.cache.policy.own)
-          own += " " + field + " " + std::to_string(value);
-        test::check(v.fault.empty(), "%s%s%s: %s\n    %s", name, config.cache.policy.of ? " of " : "",
-                    config.cache.policy.of ? config.cache.policy.of->name.c_str() : "", v.fault.c_str(),
-                    (config.text() + own).c_str());
+        std::string chain, own;
+        for (const Options* at = &config.cache.policy; at; at = at->of.get()) {
+          chain += (chain.empty() ? "" : " of ") + at->name;
+          for (const auto& [field, value] : at->own) own += " " + field + " " + std::to_string(value);
+        }
+        test::check(v.fault.empty(), "%s: %s\n    %s", chain.c_str(), v.fault.c_str(), (config.text() + own).c_str());
         all.decisions += v.decisions, all.undecided += v.undecided, all.followed += v.followed;
         all.given_up += v.given_up;
         all.output = std::max(all.output, v.output), all.element = std::max(all.element, v.element);
@@ -188,6 +209,7 @@ int main(int count, char** arguments) {
                           {"quest", quest, nullptr},
                           {"lorc", nullptr, test::random_lorc},
                           {"adakv", adakv, nullptr},
+                          {"think", think, nullptr},
                           {"minicache", minicache, nullptr, 5}};
   for (const auto& guest : guests)
     if (count < 2 || !std::strcmp(arguments[1], guest.name))

@@ -21,7 +21,7 @@ Config config_of(Random& r, bool* can) {
   c.cache.storage = r.upto(0, 2);
   c.cache.origins = r.upto(0, 1);
   test::Options& p = c.cache.policy;
-  const int which = r.upto(0, 6), prompt = r.upto(8, 300);
+  const int which = r.upto(0, 7), prompt = r.upto(8, 300);
   const int pages[] = {1, 3, 16};
   p.history = 0;
   if (which <= 1) p.name = "full";
@@ -36,7 +36,12 @@ Config config_of(Random& r, bool* can) {
     p.name = "minicache", p.budget = 0;
     p.own = {{"start", 0}, {"t", 0.6}, {"retain", r.unit() / 2}, {"retention", r.upto(0, 1)}};
   }
-  *can = which < 4 || which == 6;
+  if (which == 7) {
+    p.of = std::make_shared<test::Options>(p);
+    p.of->name = "full";
+    p.name = "think", p.own = {{"ratio", 0.4}, {"recent", r.upto(0, 20)}, {"window", 16}};
+  }
+  *can = which < 4 || which >= 6;
   c.calls = {prompt};
   return c;
 }

@@ -12,6 +12,7 @@ import * as quest from './quest.js'
 import * as random from './random.js'
 import * as snapkv from './snapkv.js'
 import * as streaming from './streaming.js'
+import * as think from './think.js'
 import * as tova from './tova.js'
 import * as zsmerge from './zsmerge.js'
 
@@ -40,6 +41,7 @@ export const POLICIES: readonly PolicyDefinition[] = showsItself(
     lorc.definition,
     minicache.definition,
     adakv.definition,
+    think.definition,
   ].map((definition) => showsItself(definition, definitionText)),
   definitionsText,
 )

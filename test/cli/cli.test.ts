@@ -37,8 +37,8 @@ describe('cli', function () {
       ],
       [['generate', '--prompt', 'a', '--policy', 'adakv'], /adakv works on another policy: name it with --of/],
       [
-        [...toy, '--prompt', 'a', '--policy', 'snapkv', '--policy-seed', '3'],
-        /^zslab: snapkv has no option "policySeed"/,
+        [...toy, '--prompt', 'a', '--policy', 'snapkv', '--think-window', '3'],
+        /^zslab: snapkv has no option "thinkWindow"/,
       ],
       [['generate', '--prompt', 'a', '--max-tokens', '1.5'], /expected a whole number/],
       [[...toy, '--prompt', ''], /^zslab: the prompt is empty[^\n]*\n$/],
@@ -140,6 +140,22 @@ describe('cli', function () {
       assert.ok(events[i + 4] === 0 || events[i + 4] === 1, 'a merge into a residual slot')
   })
 
+  it('a wrapper’s flags are its own, all others go to what it works on', () => {
+    const words = [...toy, '--prompt', 'a b c '.repeat(20), '--max-tokens', '2', '--ignore-eos', '--json']
+    const policyOf = (...more: string[]) => {
+      const { stdout, stderr } = run(...words, '--policy', 'think', ...more)
+      assert.ok(stdout, stderr)
+      return (JSON.parse(stdout) as { card: { policy: { options: object; of: { name: string; options: object } } } })
+        .card.policy
+    }
+    const { options, of } = policyOf('--of', 'snapkv', '--window', '8', '--budget', '30', '--think-window', '4')
+    assert.deepEqual(options, { ratio: 0.4, recent: 32, window: 4 })
+    assert.deepEqual(of, { ...of, name: 'snapkv', options: { ...of.options, window: 8, budget: 30 } })
+    const alone = policyOf('--think-ratio', '0.5', '--chunk', '16')
+    assert.deepEqual(alone.options, { ratio: 0.5, recent: 32, window: 32 })
+    assert.deepEqual(alone.of, { ...alone.of, name: 'full', options: { ...alone.of.options, chunk: 16 } })
+  })
+
   it('--no-origins keeps counts alone: the same tokens, fewer bytes that keep account', () => {
     const words = ['--model', toyPath, '--prompt', 'a b c '.repeat(20), '--max-tokens', '4', '--ignore-eos', '--json']
     const [kept, counts] = [[], ['--no-origins']].map((more) => {
@@ -185,7 +201,7 @@ describe('cli', function () {
     const list = JSON.parse(run('policies', '--json').stdout) as { name: string }[]
     assert.deepEqual(
       list.map((policy) => policy.name),
-      ['full', 'zsmerge', 'streaming', 'evict-only', 'snapkv', 'tova', 'random', 'quest', 'lorc', 'minicache', 'adakv'],
+      ['full', 'zsmerge', 'streaming', 'evict-only', 'snapkv', 'tova', 'random', 'quest', 'lorc', 'minicache', 'adakv', 'think'],
     )
   })
 })
