@@ -201,7 +201,20 @@ describe('cli', function () {
     const list = JSON.parse(run('policies', '--json').stdout) as { name: string }[]
     assert.deepEqual(
       list.map((policy) => policy.name),
-      ['full', 'zsmerge', 'streaming', 'evict-only', 'snapkv', 'tova', 'random', 'quest', 'lorc', 'minicache', 'adakv', 'think'],
+      [
+        'full',
+        'zsmerge',
+        'streaming',
+        'evict-only',
+        'snapkv',
+        'tova',
+        'random',
+        'quest',
+        'lorc',
+        'minicache',
+        'adakv',
+        'think',
+      ],
     )
   })
 })
