@@ -48,7 +48,7 @@ void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs
 
   layer.waiting.assign(static_cast<size_t>(kv_heads), Segment(cache.geometry()));
   PageList list;
-  Buffer taken(takes(cache) ? 2 * int64_t{kChunk} * cache.config.head_dim : 0);
+  Buffer taken(take_floats(cache));
   std::vector<Buffer> copies;  // of chunks that do not lie as kernels read them
   list.start.push_back(0);
   for (int64_t g = 0; g < kv_heads; ++g) {
@@ -57,18 +57,9 @@ void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs
     own.resize(n);
     for (int32_t t = 0; t < n; ++t) own.positions[static_cast<size_t>(t)] = static_cast<int32_t>(layer.seq_len) + t;
     Head& head = layer.heads[static_cast<size_t>(g)];
-    for (int32_t from = 0; from < n; from += kChunk) {
-      const int32_t rows = std::min(n - from, kChunk);
-      if (taken.size()) {
-        const int64_t d = cache.config.head_dim;
-        HeadWork work = work_on(cache, head, index, static_cast<int32_t>(g), 0, layer.step_of(from), nullptr);
-        take_rows(work, from_row(k, from), from_row(v, from), rows, taken.data(), taken.data() + kChunk * d);
-        own.pages.write_rows(taken.data(), d, taken.data() + kChunk * d, d, from, rows);
-      } else {
-        own.pages.write_rows(k.data + g * k.head_stride + from * k.row_stride, k.row_stride,
-                             v.data + g * v.head_stride + from * v.row_stride, v.row_stride, from, rows);
-      }
-    }
+    HeadWork work = work_on(cache, head, index, static_cast<int32_t>(g), 0, layer.step_of(0), nullptr);
+    for (int32_t from = 0; from < n; from += kChunk)
+      write_rows(work, own.pages, from_row(k, from), from_row(v, from), from, std::min(n - from, kChunk), taken.data());
     const int32_t old = head.chunks();
     for (const Segment& segment : head.segments)
       for (int32_t c = 0; c < segment.chunks(); ++c) {

@@ -63,7 +63,7 @@ Prompt::Prompt(zs_cache& cache, int32_t layer, int64_t tokens, int64_t share_of,
     for (int32_t c = 0; c < head.open().chunks(); ++c) list_.pages.push_back(head.open().chunk(c));
     list_.end_head(0);
   }
-  if (takes(cache)) taken_ = Buffer(cache.engine->pool.threads() * 2 * int64_t{kChunk} * cache.config.head_dim);
+  taken_.need(cache.engine->pool.threads() * take_floats(cache));
   if (cache.needs.rotates) {
     Layer empty;
     empty.heads.assign(made_.heads.size(), Head(cache.geometry(), false));
@@ -74,21 +74,13 @@ Prompt::Prompt(zs_cache& cache, int32_t layer, int64_t tokens, int64_t share_of,
 
 void Prompt::write(zs_view k, zs_view v, int64_t count) {
   const int64_t chunks = round_up(count, kChunk) / kChunk;
-  const int64_t d = cache_.config.head_dim;
   const bool all = cache_.engine->pool.run(cache_.config.kv_heads * chunks, call_, [&](int64_t unit, int thread) {
     const int64_t g = unit / chunks, from = unit % chunks * kChunk;
-    const int32_t first = static_cast<int32_t>(read_ + from),
-                  rows = static_cast<int32_t>(std::min<int64_t>(count - from, kChunk));
     Head& head = made_.heads[static_cast<size_t>(g)];
-    if (taken_.size()) {
-      float *const keys = taken_.data() + thread * 2 * kChunk * d, *const values = keys + kChunk * d;
-      HeadWork work = work_on(cache_, head, index_, static_cast<int32_t>(g), thread, 0, nullptr);
-      take_rows(work, from_row(k, from), from_row(v, from), rows, keys, values);
-      head.open().pages.write_rows(keys, d, values, d, first, rows);
-    } else {
-      head.open().pages.write_rows(k.data + g * k.head_stride + from * k.row_stride, k.row_stride,
-                                   v.data + g * v.head_stride + from * v.row_stride, v.row_stride, first, rows);
-    }
+    HeadWork work = work_on(cache_, head, index_, static_cast<int32_t>(g), thread, 0, nullptr);
+    write_rows(work, head.open().pages, from_row(k, from), from_row(v, from), static_cast<int32_t>(read_ + from),
+               static_cast<int32_t>(std::min<int64_t>(count - from, kChunk)),
+               taken_.data() + thread * take_floats(cache_));
     progress_.one();
   });
   if (!all) check_abort(call_);

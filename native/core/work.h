@@ -89,6 +89,22 @@ inline void take_rows(HeadWork& work, zs_view k, zs_view v, int64_t count, float
   call_hook(&PolicyHooks::take, work, keys, values, count);
 }
 
+// Rows of k and v, as the policy takes them, into slots [first, …) of work's head or of what waits for it; `scratch`: take_floats, where the
+// policy takes.
+inline int64_t take_floats(const zs_cache& cache) {
+  return takes(cache) ? 2 * int64_t{kChunk} * cache.config.head_dim : 0;
+}
+inline void write_rows(HeadWork& work, Pages& to, zs_view k, zs_view v, int32_t first, int32_t count, float* scratch) {
+  if (!hook(*work.policy, &PolicyHooks::take)) {
+    to.write_rows(k.data + work.kv_head * k.head_stride, k.row_stride, v.data + work.kv_head * v.head_stride,
+                  v.row_stride, first, count);
+    return;
+  }
+  const int64_t d = to.geometry().d;
+  take_rows(work, k, v, count, scratch, scratch + kChunk * d);
+  to.write_rows(scratch, d, scratch + kChunk * d, d, first, count);
+}
+
 // The policy's `choose`, where it has one.
 inline void choose(const zs_cache& cache, HeadWork* works, int32_t count) {
   const Policy* owner = nullptr;

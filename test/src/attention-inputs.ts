@@ -1,5 +1,6 @@
 /** What tests feed to caches without a model: queries, keys and values from a seed; and which positions a cache kept of them. */
-import type { Cache } from '../../src/index.js'
+import assert from 'node:assert/strict'
+import { createCache, type Cache, type CacheOptions } from '../../src/index.js'
 import { draws } from './model/files.js'
 
 interface Heads {
@@ -21,3 +22,16 @@ export const inputsOf =
 /** [kvHead]: all positions that a layer's slots stand for, ascending. */
 export const positions = (cache: Cache, layer: number): number[][] =>
   cache.state(layer).origins.map((head) => head.flat().sort((a, b) => a - b))
+
+/** A cache that read `prompt` tokens and then `steps` more, one by one. */
+export async function filledCache(options: CacheOptions, prompt: number, steps: number): Promise<Cache> {
+  const inputs = inputsOf(options)
+  const cache = createCache({ threads: 1, ...options })
+  for (let step = 0; step <= steps; step++)
+    for (let layer = 0; layer < options.layers; layer++) {
+      const { q, k, v } = inputs(100 * step + layer, step ? 1 : prompt)
+      await (step ? cache.step(layer, q, k, v) : cache.prefill(layer, q, k, v))
+    }
+  assert.ok(cache.receipt().ok, cache.receipt().notes.join('; '))
+  return cache
+}

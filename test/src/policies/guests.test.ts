@@ -16,22 +16,13 @@ import {
   type CacheOptions,
   type Policy,
 } from '../../../src/index.js'
-import { inputsOf, positions } from '../attention-inputs.js'
+import { filledCache, inputsOf, positions } from '../attention-inputs.js'
 
 const SHAPE = { layers: 2, heads: 6, kvHeads: 3, headDim: 8 }
 const inputs = inputsOf(SHAPE)
 
-/** A cache that read `prompt` tokens and then `steps` more, one by one. */
-async function filled(policy: Policy, prompt: number, steps: number, more: Partial<CacheOptions> = {}): Promise<Cache> {
-  const cache = createCache({ ...SHAPE, policy, threads: 1, ...more })
-  for (let step = 0; step <= steps; step++)
-    for (let layer = 0; layer < SHAPE.layers; layer++) {
-      const { q, k, v } = inputs(100 * step + layer, step ? 1 : prompt)
-      await (step ? cache.step(layer, q, k, v) : cache.prefill(layer, q, k, v))
-    }
-  assert.ok(cache.receipt().ok, cache.receipt().notes.join('; '))
-  return cache
-}
+const filled = (policy: Policy, prompt: number, steps: number, more: Partial<CacheOptions> = {}): Promise<Cache> =>
+  filledCache({ ...SHAPE, policy, ...more }, prompt, steps)
 
 describe('guests', () => {
   it('snapkv acts on the prompt alone: its window stays, and every token since', async () => {

@@ -1,22 +1,12 @@
 /** MiniCache through createCache and a session: what pairs of layers share, what it takes, what is refused. */
 import assert from 'node:assert/strict'
 import { createCache, fullCache, minicache, type Cache, type CacheOptions, type Policy } from '../../../src/index.js'
-import { inputsOf, positions } from '../attention-inputs.js'
+import { filledCache, inputsOf, positions } from '../attention-inputs.js'
 
 const SHAPE = { layers: 5, heads: 6, kvHeads: 3, headDim: 8 }
 
-async function filled(policy: Policy, prompt: number, steps: number, more: Partial<CacheOptions> = {}): Promise<Cache> {
-  const shape = { ...SHAPE, ...more }
-  const inputs = inputsOf(shape)
-  const cache = createCache({ ...shape, policy, threads: 1 })
-  for (let step = 0; step <= steps; step++)
-    for (let layer = 0; layer < shape.layers; layer++) {
-      const { q, k, v } = inputs(100 * step + layer, step ? 1 : prompt)
-      await (step ? cache.step(layer, q, k, v) : cache.prefill(layer, q, k, v))
-    }
-  assert.ok(cache.receipt().ok, cache.receipt().notes.join('; '))
-  return cache
-}
+const filled = (policy: Policy, prompt: number, steps: number, more: Partial<CacheOptions> = {}): Promise<Cache> =>
+  filledCache({ ...SHAPE, policy, ...more }, prompt, steps)
 
 describe('minicache', () => {
   it('pairs layers from start on, keeps every token, and leaves the odd one as it is', async () => {

@@ -18,21 +18,14 @@ import {
   type Model,
   type Policy,
 } from '../../../src/index.js'
-import { inputsOf, positions } from '../attention-inputs.js'
+import { filledCache, inputsOf, positions } from '../attention-inputs.js'
 import { toyPath } from '../model/files.js'
 
 const SHAPE = { layers: 1, heads: 6, kvHeads: 3, headDim: 10 }
 const inputs = inputsOf(SHAPE)
 
-async function filled(policy: Policy, prompt: number, steps: number): Promise<Cache> {
-  const cache = createCache({ ...SHAPE, policy, threads: 1 })
-  for (let step = 0; step <= steps; step++) {
-    const { q, k, v } = inputs(100 * step, step ? 1 : prompt)
-    await (step ? cache.step(0, q, k, v) : cache.prefill(0, q, k, v))
-  }
-  assert.ok(cache.receipt().ok, cache.receipt().notes.join('; '))
-  return cache
-}
+const filled = (policy: Policy, prompt: number, steps: number): Promise<Cache> =>
+  filledCache({ ...SHAPE, policy }, prompt, steps)
 
 describe('think', () => {
   it('prunes the fixture’s channels, and its logits are those of the rest over √6', async () => {
