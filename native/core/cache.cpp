@@ -174,10 +174,12 @@ zs_status zs_cache_create(zs_engine* engine, const zs_cache_config* config, zs_c
     cache->budgets = zs::checked_budgets(*config, *cache->policy, config->budgets);
     cache->needs = zs::needs_of(*cache->policy, 1);
     if (config->rotation) cache->rotation = std::make_shared<zs::Rotation>(*config->rotation, config->head_dim);
-    if (cache->needs.rotates && zs::hook(*cache->policy, &zs::PolicyHooks::select))
-      zs::fail(ZS_UNSUPPORTED,
-               "%s chooses which slots are read and keeps keys before rotation: only one of both is built",
-               cache->policy->hooks->name);
+    if ((cache->needs.rotates || cache->needs.alters != ZS_ACTS_NEVER) &&
+        zs::hook(*cache->policy, &zs::PolicyHooks::select))
+      zs::fail(
+          ZS_UNSUPPORTED,
+          "%s chooses which slots are read, and keeps them otherwise than they are read: only one of both is built",
+          cache->policy->hooks->name);
     if (cache->needs.rotates && !cache->rotation)
       zs::fail(
           ZS_INVALID,

@@ -32,12 +32,14 @@ inline uint16_t f16_of(float value) {
     return static_cast<uint16_t>(sign | (bits_of(of_bits(size) + 0.5f) - 0x3f000000u));
   return static_cast<uint16_t>(sign | ((size - 0x38000000u + 0xfffu + (size >> 13 & 1u)) >> 13));
 }
+// Without a branch, so that a loop over it becomes vectors.
 inline float of_f16(uint16_t half) {
-  const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16, exponent = half >> 10 & 31u,
-                 mantissa = half & 1023u;
-  if (exponent == 31) return of_bits(sign | 0x7f800000u | mantissa << 13 | (mantissa ? 0x400000u : 0u));
-  if (exponent) return of_bits(sign | (exponent + 112) << 23 | mantissa << 13);
-  return of_bits(sign | bits_of(static_cast<float>(mantissa) * 5.9604644775390625e-8f));
+  const int32_t size = half & 0x7fff;
+  const auto where = [](bool holds, uint32_t bits) { return (0u - static_cast<uint32_t>(holds)) & bits; };
+  const uint32_t below = bits_of(static_cast<float>(size) * 5.9604644775390625e-8f),  // 2^-14
+      normal = (static_cast<uint32_t>(size) << 13) + (112u << 23), infinite = 0x7f800000u, quiet = 0x400000u;
+  return of_bits(static_cast<uint32_t>(half & 0x8000u) << 16 | where(size < 0x400, below) |
+                 where(size >= 0x400, normal) | where(size >= 0x7c00, infinite) | where(size > 0x7c00, quiet));
 }
 
 }  // namespace zs

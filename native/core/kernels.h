@@ -37,9 +37,8 @@ struct TurnTask {
   const float *cosines, *sines;
   int64_t stride;
   int32_t d, pairs;
-  bool halves;    // pair i is dims i and i + pairs; else 2i and 2i + 1
-  float* keys;    // out: float32 tiles
-  float* values;  // out: float32 rows; nullptr = not wanted
+  bool halves;  // pair i is dims i and i + pairs; else 2i and 2i + 1
+  float* keys;  // out: float32 tiles
 };
 
 // One query row of each head of a group against one chunk.

@@ -22,30 +22,6 @@ void each_part(const Head& head, const std::vector<int32_t>& list, F f) {
 
 int32_t pieces(int32_t slots) { return static_cast<int32_t>(round_up(slots, kChunk) / kChunk); }
 
-// A tile's slots one by one, wherever they are: as Segment::read_tile.
-void read_slots(const Segment& segment, const int32_t* slots, int32_t offset, int32_t count, float* keys,
-                float* values) {
-  const Geometry& g = segment.pages.geometry();
-  for (int32_t t = 0; t < count; ++t) {
-    float key[kMostDims];
-    float* const value = values + t * g.padded();
-    segment.read(slots[t] - offset, key, value);
-    for (int32_t i = 0; i < g.d; ++i) keys[i * kLane + t] = key[i];
-    std::fill(value + g.d, value + g.padded(), 0.0f);
-  }
-  for (int32_t i = 0; i < g.d; ++i) std::fill(keys + i * kLane + count, keys + (i + 1) * kLane, 0.0f);
-}
-
-// `count` slots made tile by tile: tile(first, count, keys, values).
-template <class F>
-KeyChunk make(const Geometry& g, int32_t count, char* scratch, F tile) {
-  float* const keys = reinterpret_cast<float*>(scratch);
-  float* const values = keys + static_cast<int64_t>(kChunk) * g.d;
-  for (int32_t from = 0; from < count; from += kLane)
-    tile(from, std::min(kLane, count - from), keys + static_cast<int64_t>(from) * g.d, values + from * g.padded());
-  return {keys, values, nullptr, count, ZS_F32};
-}
-
 }  // namespace
 
 int32_t piece_count(const Head& head, const std::vector<int32_t>& list) {
@@ -66,11 +42,6 @@ Piece piece_of(const Head& head, const std::vector<int32_t>& list, int32_t index
 
 KeyChunk gather(const Piece& piece, char* scratch) {
   const Segment& segment = *piece.segment;
-  if (!segment.plain())
-    return make(segment.pages.geometry(), piece.count, scratch,
-                [&](int32_t from, int32_t n, float* keys, float* values) {
-                  read_slots(segment, piece.slots + from, piece.offset, n, keys, values);
-                });
   const float* const bias = segment.merged ? segment.bias.data() : nullptr;
   const int32_t first = piece.slots[0] - piece.offset, last = piece.slots[piece.count - 1] - piece.offset;
   if (first % kLane == 0 && last - first + 1 == piece.count && first / kChunk == last / kChunk)
@@ -80,10 +51,18 @@ KeyChunk gather(const Piece& piece, char* scratch) {
 
 KeyChunk chunk_of(const Segment& segment, int32_t i, char* scratch) {
   if (segment.plain()) return segment.chunk(i);
-  return make(segment.pages.geometry(), segment.chunk_slots(i), scratch,
-              [&](int32_t from, int32_t n, float* keys, float* values) {
-                segment.read_tile(i * kChunk + from, n, keys, values);
-              });
+  const Geometry& g = segment.pages.geometry();
+  const int32_t count = segment.chunk_slots(i);
+  if (segment.format && !segment.scaled) {
+    const KeyChunk made = segment.format->chunk(i * kChunk, count, scratch);
+    if (made.keys) return made;
+  }
+  float* const keys = reinterpret_cast<float*>(scratch);
+  float* const values = keys + static_cast<int64_t>(kChunk) * g.d;
+  for (int32_t from = 0; from < count; from += kLane)
+    segment.read_tile(i * kChunk + from, std::min(kLane, count - from), keys + static_cast<int64_t>(from) * g.d,
+                      values + from * g.padded());
+  return {keys, values, nullptr, count, ZS_F32};
 }
 
 int64_t scratch_bytes(const Geometry& widest) {

@@ -1,5 +1,5 @@
-// Who reads what in one step, and slots copied for the occasion: where a policy chose them (hook `select`), or where they do not lie as
-// kernels read them (Segment::plain).
+// Who reads what in one step, and slots copied for the occasion: where a policy chose them (hook `select`; their segments are plain), or
+// where they do not lie as kernels read them.
 #ifndef ZSLAB_CORE_READING_H
 #define ZSLAB_CORE_READING_H
 

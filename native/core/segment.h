@@ -29,6 +29,8 @@ struct SlotFormat {
   // Of slots [first, first + count): keys [count][d], values [count], each value_stride floats after the one before. From any thread; never
   // throws.
   virtual void read(int32_t first, int32_t count, float* keys, float* values, int64_t value_stride) const = 0;
+  // The same, a chunk at once and as kernels read it, in `scratch` what does not lie so already. Without (no keys): made of `read`.
+  virtual KeyChunk chunk(int32_t, int32_t, char*) const { return {}; }
   virtual int64_t bytes() const = 0;  // one head's share: half of what is joint
   virtual bool finite() const = 0;    // no NaN or infinity
 };

@@ -41,7 +41,7 @@ int32_t place_slots(HeadWork& work, int64_t seq_len, int32_t* places) {
 }
 
 // Floats of one thread's turned chunk.
-int64_t turned_floats(int32_t d) { return kChunk * (d + round_up(d, kLane)); }
+int64_t turned_floats(int32_t d) { return kChunk * static_cast<int64_t>(d); }
 
 HeadWork reading(const zs_cache& cache, int32_t index, Layer& layer, int64_t g) {
   return work_on(cache, layer.heads[static_cast<size_t>(g)], index, static_cast<int32_t>(g), 0, layer.step, nullptr);
@@ -96,10 +96,9 @@ KeyChunk turned_chunk(const zs_cache& cache, int64_t kv_head, int32_t c, const K
   task.positions = work.places.data() + (work.first_place[static_cast<size_t>(kv_head)] + c) * kChunk;
   task.d = d;
   task.keys = work.turned.data() + thread * turned_floats(d);
-  task.values = chunk.storage == ZS_F32 ? nullptr : task.keys + static_cast<int64_t>(kChunk) * d;
   cache.rotation->into(task);
   cache.engine->attention->turn(task);
-  return {task.keys, task.values ? task.values : chunk.values, chunk.bias, chunk.slots, ZS_F32, true};
+  return {task.keys, chunk.values, chunk.bias, chunk.slots, chunk.storage, true};
 }
 
 TurnedRows::TurnedRows(zs_cache& cache, int32_t index, Layer& layer, PageList& list, int64_t tokens)

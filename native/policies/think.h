@@ -3,7 +3,10 @@
 #ifndef ZSLAB_POLICIES_THINK_H
 #define ZSLAB_POLICIES_THINK_H
 
+#include <cstring>
+
 #include "core/half.h"
+#include "core/memory.h"
 #include "policies/regions.h"
 
 namespace zs {
@@ -15,47 +18,75 @@ struct Parameters {
   int32_t window;  // of the prompt's last queries that say what matters
 };
 
-// Rows of `width` numbers in a storage type, one after another.
-class Rows {
+// Numbers in a storage type, zero at first.
+class Numbers {
  public:
-  Rows(int32_t storage, size_t width, size_t rows) : storage_(storage), width_(width) {
-    if (storage == ZS_F32)
-      whole_.reserve(rows * width);
-    else
-      half_.reserve(rows * width);
+  Numbers(int32_t storage, size_t count)
+      : storage_(storage),
+        bytes_(static_cast<int64_t>(count) * (storage == ZS_F32 ? 4 : 2)),
+        memory_(page_memory(bytes_)) {
+    std::memset(memory_.get(), 0, static_cast<size_t>(bytes_));
   }
-  void push(float x) {
+  void set(size_t i, float x) {
     if (storage_ == ZS_F32)
-      whole_.push_back(x);
+      at<float>()[i] = x;
     else
-      half_.push_back(storage_ == ZS_F16 ? f16_of(x) : bf16_of(x));
+      at<uint16_t>()[i] = storage_ == ZS_F16 ? f16_of(x) : bf16_of(x);
   }
-  void read(int32_t row, float* __restrict out) const {
-    const size_t from = static_cast<size_t>(row) * width_;
-    if (storage_ == ZS_F32) {
-      std::copy_n(whole_.data() + from, width_, out);
-      return;
-    }
-    const uint16_t* __restrict at = half_.data() + from;
-    if (storage_ == ZS_F16)
-      for (size_t i = 0; i < width_; ++i) out[i] = of_f16(at[i]);
+  // Every stride-th of them from `from` on.
+  void read(size_t from, size_t stride, int32_t count, float* __restrict out) const {
+    for (int32_t i = 0; i < count; ++i, from += stride)
+      out[i] = storage_ == ZS_F32   ? at<float>()[from]
+               : storage_ == ZS_F16 ? of_f16(at<uint16_t>()[from])
+                                    : of_bf16(at<uint16_t>()[from]);
+  }
+  void read_lane(size_t from, float* __restrict out) const {
+    const uint16_t* __restrict halves = at<uint16_t>() + from;
+    if (storage_ == ZS_F32)
+      std::copy_n(at<float>() + from, kLane, out);
+    else if (storage_ == ZS_F16)
+      for (int i = 0; i < kLane; ++i) out[i] = of_f16(halves[i]);
     else
-      for (size_t i = 0; i < width_; ++i) out[i] = of_bf16(at[i]);
+      for (int i = 0; i < kLane; ++i) out[i] = of_bf16(halves[i]);
   }
-  int64_t bytes() const { return static_cast<int64_t>(4 * whole_.capacity() + 2 * half_.capacity()); }
+  const char* data(size_t from) const {
+    return static_cast<const char*>(memory_.get()) + from * (storage_ == ZS_F32 ? 4 : 2);
+  }
+  int32_t storage() const { return storage_; }
+  int64_t bytes() const { return bytes_; }
 
  private:
+  template <class T>
+  T* at() const {
+    return static_cast<T*>(memory_.get());
+  }
   int32_t storage_;
-  size_t width_;
-  Column<float> whole_;
-  Column<uint16_t> half_;
+  int64_t bytes_;
+  std::shared_ptr<void> memory_;
 };
 
-// A prompt's older slots once the others' channels are gone. No slot is added later and none changes, so copies share them.
+// A prompt's older slots once the others' channels are gone. No slot is added later and none changes, so copies share them. Values lie as
+// kernels read them, keys but for the channels that are missing: tile by tile [kept][kLane].
 struct Content {
   std::vector<int32_t> kept;   // channels, ascending
   std::vector<double> scores;  // of every channel
-  Rows keys, values;           // [slots][kept], [slots][d]
+  int64_t padded;
+  Numbers keys, values;
+
+  Content(const Geometry& g, std::vector<int32_t> channels, std::vector<double> scored, int64_t slots)
+      : kept(std::move(channels)),
+        scores(std::move(scored)),
+        padded(g.padded()),
+        keys(g.storage, kept.size() * static_cast<size_t>(round_up(slots, kLane))),
+        values(g.storage, static_cast<size_t>(round_up(slots, kLane) * g.padded())) {}
+  size_t key_at(int32_t slot) const {
+    return static_cast<size_t>(slot / kLane) * kept.size() * kLane + static_cast<size_t>(slot % kLane);
+  }
+  size_t value_at(int32_t slot) const { return static_cast<size_t>(slot * padded); }
+  void set(int32_t slot, const float* key, const float* value) {
+    for (size_t i = 0; i < kept.size(); ++i) keys.set(key_at(slot) + i * kLane, key[kept[i]]);
+    for (size_t i = 0; i < scores.size(); ++i) values.set(value_at(slot) + i, value[i]);
+  }
 };
 
 class Pruned : public SlotFormat {
@@ -65,29 +96,37 @@ class Pruned : public SlotFormat {
   void reserve(int32_t) override {}
   void resize(int32_t slots) override { slots_ = std::min(slots, slots_); }
   void read(int32_t first, int32_t count, float* keys, float* values, int64_t value_stride) const override {
-    const int64_t d = static_cast<int64_t>(content_->scores.size());
+    const Content& c = *content_;
+    const int32_t d = static_cast<int32_t>(c.scores.size()), width = static_cast<int32_t>(c.kept.size());
     std::fill_n(keys, count * d, 0.0f);
-    const std::vector<int32_t>& kept = content_->kept;
     float row[kMostDims];
-    for (int32_t t = 0; t < count; ++t, keys += d, values += value_stride) {
-      content_->keys.read(first + t, row);
-      for (size_t i = 0; i < kept.size(); ++i) keys[kept[i]] = row[i];
-      content_->values.read(first + t, values);
+    for (int32_t slot = first; slot < first + count; ++slot, keys += d, values += value_stride) {
+      c.keys.read(c.key_at(slot), kLane, width, row);
+      for (int32_t i = 0; i < width; ++i) keys[c.kept[static_cast<size_t>(i)]] = row[i];
+      c.values.read(c.value_at(slot), 1, d, values);
     }
+  }
+  KeyChunk chunk(int32_t first, int32_t count, char* scratch) const override {
+    const Content& c = *content_;
+    const size_t d = c.scores.size(), width = c.kept.size();
+    float* tile = reinterpret_cast<float*>(scratch);
+    for (int32_t slot = first; slot < first + count; slot += kLane, tile += d * kLane) {
+      std::fill_n(tile, d * kLane, 0.0f);
+      for (size_t i = 0; i < width; ++i) c.keys.read_lane(c.key_at(slot) + i * kLane, tile + c.kept[i] * kLane);
+    }
+    return {scratch, c.values.data(c.value_at(first)), nullptr, count, c.values.storage(), true};
   }
   int64_t bytes() const override {
     return content_->keys.bytes() + content_->values.bytes() +
            static_cast<int64_t>(4 * content_->kept.capacity() + 8 * content_->scores.capacity());
   }
   bool finite() const override {
-    const size_t width = content_->scores.size();
+    const int64_t d = static_cast<int64_t>(content_->scores.size());
+    float key[kMostDims], value[kMostDims];
     float zero = 0;  // a not-a-number in the end, where there is one or an infinity
-    float rows[2][kMostDims] = {};
     for (int32_t slot = 0; slot < slots_; ++slot) {
-      content_->keys.read(slot, rows[0]);
-      content_->values.read(slot, rows[1]);
-      for (const float* row : rows)
-        for (size_t i = 0; i < width; ++i) zero += row[i] * 0;
+      read(slot, 1, key, value, d);
+      for (int64_t i = 0; i < d; ++i) zero += key[i] * 0 + value[i] * 0;
     }
     return zero == 0;
   }
@@ -153,11 +192,7 @@ inline void settled(HeadWork& w) {
   const int32_t whole_from = first_recent(old, p.recent);
   std::vector<double> scored = scores(w);
   std::vector<int32_t> kept = kept_of(scored, pruned);
-  const size_t rows = static_cast<size_t>(older), width = kept.size();
-  auto content = std::make_shared<Content>(Content{std::move(kept),
-                                                   std::move(scored),
-                                                   {geometry.storage, width, rows},
-                                                   {geometry.storage, static_cast<size_t>(geometry.d), rows}});
+  auto content = std::make_shared<Content>(geometry, std::move(kept), std::move(scored), older);
   Segment open(geometry);
   open.reserve(p.recent + 1);
   open.resize(p.recent);
@@ -171,10 +206,9 @@ inline void settled(HeadWork& w) {
       open.positions[to] = old.positions[from];
       continue;
     }
-    moved.push_back(slot);
     old.pages.read(slot, key, value);
-    for (int32_t channel : content->kept) content->keys.push(key[channel]);
-    for (int32_t i = 0; i < geometry.d; ++i) content->values.push(value[i]);
+    content->set(static_cast<int32_t>(moved.size()), key, value);
+    moved.push_back(slot);
   }
   Segment& before = head.add_segment(std::make_shared<Pruned>(content, older), false);
   before.reserve(older);

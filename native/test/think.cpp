@@ -168,7 +168,7 @@ void channels(const Engine& engine, uint64_t seed) {
   check(off <= 2e-6, "seed %llu: without channels that are zero outputs differ by %g", told(c), off);
 }
 
-// An older slot takes its kept channels and its value, and each head its channels' scores; nothing of the whole prompt stays allocated.
+// An older slot takes its kept channels and its value in whole tiles, and each head its channels' scores; nothing of the whole prompt stays allocated.
 void bytes(const Engine& engine, uint64_t seed) {
   Random r(seed);
   Config c = config_of(r);
@@ -183,7 +183,7 @@ void bytes(const Engine& engine, uint64_t seed) {
     const int older = std::max(0, state.slots(g) - recent), whole = state.slots(g) - older;
     if (older == 0 || kept == d) continue;
     const int64_t* const one = &held[index(g) * ZS_REGIONS];
-    const int64_t pruned = int64_t{older} * element * (kept + d) + 4 * kept + 8 * d;
+    const int64_t pruned = int64_t{(older + 15) / 16 * 16} * element * (kept + padded) + 4 * kept + 8 * d;
     const int64_t due = pruned + int64_t{whole} * element * (d + padded);
     check(one[ZS_SINK] + one[ZS_CONTEXT] + one[ZS_RECENT] == due, "seed %llu: %lld bytes are held, not %lld", told(c),
           static_cast<long long>(one[ZS_SINK] + one[ZS_CONTEXT] + one[ZS_RECENT]), static_cast<long long>(due));

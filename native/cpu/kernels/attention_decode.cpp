@@ -99,7 +99,7 @@ int32_t value_slots(int64_t padded) {
   return static_cast<int32_t>(round_up(kValueBytes / row + 1, 8));
 }
 
-template <class Storage, int G>
+template <class Keys, class Values, int G>
 void heads(const DecodeTask& task, int32_t first, int way) {
   const int64_t padded = round_up(task.d, kLane);
   const float* q[G];
@@ -109,9 +109,9 @@ void heads(const DecodeTask& task, int32_t first, int way) {
     e[g] = task.e + (first + g) * task.e_stride;
     out[g] = task.out + (first + g) * padded;
   }
-  constexpr int64_t kElement = sizeof(typename Storage::Element);
+  constexpr int64_t kElement = sizeof(typename Keys::Element);
   Ahead ahead(task.chunk.keys, way, 4 * kLanes * kElement * task.d);  // four tiles
-  logits<Storage, G>(task, q, e, task.highest + first, ahead);
+  logits<Keys, G>(task, q, e, task.highest + first, ahead);
   const int64_t slots = round_up(task.chunk.slots, kLane);
   for (int g = 0; g < G; ++g) {
     const Lanes highest = all(task.highest[first + g]);
@@ -126,53 +126,59 @@ void heads(const DecodeTask& task, int32_t first, int way) {
   }
   for (int g = 0; g < G; ++g)
     for (int64_t at = 0; at < padded; at += kLanes) store(out[g] + at, zero());
-  constexpr int C = widest<Storage>(G);
-  const auto* rows = static_cast<const typename Storage::Element*>(task.chunk.values);
-  const int32_t step = value_slots<Storage, G>(padded);
+  constexpr int C = widest<Values>(G);
+  const auto* rows = static_cast<const typename Values::Element*>(task.chunk.values);
+  const int32_t step = value_slots<Values, G>(padded);
   for (int32_t from = 0; from < task.chunk.slots; from += step) {
     const int32_t to = from + step < task.chunk.slots ? from + step : task.chunk.slots;
-    all_values<Storage, G, C>(rows, padded, from, to, e, out, 0, ahead);
+    all_values<Values, G, C>(rows, padded, from, to, e, out, 0, ahead);
   }
   if constexpr (C > 1)
     for (int g = 0; g < G; ++g)
       for (int64_t at = 0; at + 2 * kLanes <= padded; at += 2 * kLanes) {
         Lanes a = load(out[g] + at), b = load(out[g] + at + kLanes);
-        Storage::in_order(a, b);
+        Values::in_order(a, b);
         store(out[g] + at, a);
         store(out[g] + at + kLanes, b);
       }
 }
 
-// The same, by the way of fetching that is quickest for this storage and so many heads. Not for batches after a group's first, which find
+// The same, by the way of fetching that is quickest for these storages and so many heads. Not for batches after a group's first, which find
 // the chunk in the cache, nor for short chunks, of which hardly anything would be fetched but what comes after them.
-template <class Storage, int G>
+template <class Keys, class Values, int G>
 void tried(const DecodeTask& task, int32_t first) {
-  if (first || task.chunk.slots < kChunk / 4) return heads<Storage, G>(task, first, kOwn);
+  if (first || task.chunk.slots < kChunk / 4) return heads<Keys, Values, G>(task, first, kOwn);
   static Trials<kFetchWays> trials;
   thread_local typename Trials<kFetchWays>::Turn turn;
   const int way = trials.start(turn);
-  heads<Storage, G>(task, first, way);
+  heads<Keys, Values, G>(task, first, way);
   trials.end(turn, task.chunk.slots);
 }
 
-template <class Storage>
+template <class Keys, class Values>
 void all_heads(const DecodeTask& task) {
   int32_t g = 0;
-  for (; g + 4 <= task.group; g += 4) tried<Storage, 4>(task, g);
+  for (; g + 4 <= task.group; g += 4) tried<Keys, Values, 4>(task, g);
   switch (task.group - g) {
     case 3:
-      return tried<Storage, 3>(task, g);
+      return tried<Keys, Values, 3>(task, g);
     case 2:
-      return tried<Storage, 2>(task, g);
+      return tried<Keys, Values, 2>(task, g);
     case 1:
-      return tried<Storage, 1>(task, g);
+      return tried<Keys, Values, 1>(task, g);
   }
 }
 
 }  // namespace
 
 void decode(const DecodeTask& task) {
-  with_storage(task.chunk.storage, [&](auto storage) { all_heads<decltype(storage)>(task); });
+  with_storage(task.chunk.storage, [&](auto storage) {
+    using Storage = decltype(storage);
+    if (task.chunk.float_keys)
+      all_heads<F32, Storage>(task);
+    else
+      all_heads<Storage, Storage>(task);
+  });
 }
 
 }  // namespace ZS_ISA

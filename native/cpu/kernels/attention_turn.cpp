@@ -49,10 +49,6 @@ void turn(const TurnTask& task) {
     const int64_t tile = static_cast<int64_t>(task.d) * kLanes;
     for (int32_t slot = 0; slot < task.chunk.slots; slot += kLanes)
       turn_tile<Storage>(task, keys + slot / kLanes * tile, task.positions + slot, task.keys + slot / kLanes * tile);
-    if (!task.values) return;
-    const auto* values = static_cast<const Element*>(task.chunk.values);
-    const int64_t count = task.chunk.slots * round_up(task.d, kLane);
-    for (int64_t i = 0; i < count; i += kLanes) store(task.values + i, Storage::row(values + i));
   });
 }
 

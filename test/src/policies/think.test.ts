@@ -63,7 +63,7 @@ describe('think', () => {
     for (let i = 0; i < 4; i++) assert.ok(Math.abs(rest[i] - Math.exp(logits[6 + i]) / sum) < 1e-6)
   })
 
-  it('leaves recent and later keys and all values whole, and takes headDim · (2 − ratio) numbers a slot', async () => {
+  it('leaves recent and later keys and all values whole, and takes headDim · (1 − ratio) numbers and a padded value a slot', async () => {
     const [thin, full] = [await filled(think({ ratio: 0.5, recent: 8 }), 40, 5), await filled(fullCache(), 40, 5)]
     const [a, b] = [thin.state(0), full.state(0)]
     assert.deepEqual([a.slots, a.origins, a.values], [b.slots, b.origins, b.values])
@@ -73,7 +73,7 @@ describe('think', () => {
           const at = (45 * g + slot) * 10 + i
           assert.equal(a.keys[at], slot < 32 && !channelMask.data[i] ? 0 : b.keys[at])
         }
-    const kept = 32 * (5 + 10) * 4 + 5 * 4 + 10 * 8 // and the channels and scores of the head
+    const kept = 32 * (5 + 16) * 4 + 5 * 4 + 10 * 8 // and the channels and scores of the head
     const { sink, context, recent } = thin.bytes().byLayer[0][0]
     const whole = full.bytes().byLayer[0][0]
     assert.equal(sink + context + recent, kept + ((whole.context + whole.recent) / 45) * 13)
