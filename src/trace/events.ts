@@ -1,23 +1,62 @@
-/** Events as columns with words for actions: what run.trace hands out. */
+/** Events as columns with words for actions: what run.trace hands out, saves and opens. */
 import { ZslabError } from '../errors.js'
 import { frame } from '../frames.js'
 import type { EventColumns } from '../native/binding.js'
 import { showsItself } from '../show/show.js'
 import { traceText } from '../show/texts.js'
-
-export const ACTIONS = ['admit', 'leave', 'merge', 'drop'] as const
-export type Action = (typeof ACTIONS)[number]
+import { ACTIONS } from './actions.js'
+import type { Card } from './card.js'
+import { cell, laidOut, type TraceCell } from './columns.js'
+import type { RunData } from './data.js'
+import type { TraceOf } from './files/facts.js'
+import { openTrace, saveTrace } from './files/index.js'
+import type { Receipt } from './receipt.js'
 
 /**
  * What happened to the cache, in order: step 0 is the prompt, then one step per token. admit: a token enters `slot`; leave: the
  * oldest recent token moves from `slot` to `target`; merge: `slot` goes into the residual slot `target`; drop: it is gone.
  */
 export class Trace {
+  /** @internal */
   constructor(
     /** undefined without trace: true. @internal */
     readonly kept: EventColumns | undefined,
-    private readonly tokenText: (position: number) => string,
+    private readonly of: () => TraceOf,
   ) {}
+
+  /**
+   * A trace that save() wrote, with all that figures need: no model is loaded. Errors: 'file' for what is missing, cut, damaged or no
+   * trace.
+   */
+  static async open(path: string): Promise<Trace> {
+    const { events, of } = await openTrace(path)
+    return new Trace(events, () => of)
+  }
+
+  /**
+   * Writes everything to one file by the path's ending, .arrow (IPC, LZ4) or .parquet (Snappy), which pandas, polars and DuckDB open: a row
+   * for each event as in table(), and run card, receipt and what figures need as JSON in the schema's metadata. The file appears whole or
+   * not at all. Returns the path. Errors: 'invalid' for another ending and without trace: true, 'file' where it cannot be written.
+   */
+  async save(path: string): Promise<string> {
+    await saveTrace(path, this.columns(), this.of())
+    return path
+  }
+
+  /** All that the run depended on. */
+  get card(): Card {
+    return this.of().card
+  }
+
+  /** What held at the run's end. */
+  get receipt(): Receipt {
+    return this.of().receipt
+  }
+
+  /** Plain data that figures are drawn from; figures take a trace as they take a run. */
+  data(): RunData {
+    return this.of().data()
+  }
 
   /** The native columns; action is a number: 0 admit, 1 leave, 2 merge, 3 drop. Errors: 'invalid' without trace: true. */
   columns(): EventColumns {
@@ -34,29 +73,15 @@ export class Trace {
     return this.columns().step.length
   }
 
-  /** Columns of plain arrays with `token` (text) and the names of actions, for tables. */
-  table(): Record<string, (number | string)[]> {
-    const c = this.columns()
-    const texts = new Map<number, string>()
-    const text = (position: number) => {
-      let found = texts.get(position)
-      if (found === undefined) texts.set(position, (found = this.tokenText(position)))
-      return found
-    }
-    return {
-      step: Array.from(c.step),
-      layer: Array.from(c.layer),
-      kvHead: Array.from(c.kvHead),
-      position: Array.from(c.position),
-      token: Array.from(c.position, text),
-      action: Array.from(c.action, (action) => ACTIONS[action]),
-      slot: Array.from(c.slot),
-      target: Array.from(c.target),
-      score: Array.from(c.score),
-      similarity: Array.from(c.similarity),
-      weight: Array.from(c.weight),
-      targetWeight: Array.from(c.targetWeight),
-    }
+  /** Columns of plain arrays, as in files: `token` (text), actions by name, null where a value is missing. */
+  table(): Record<string, TraceCell[]> {
+    const events = this.columns()
+    if (!events.step.length) return Object.fromEntries(laidOut(events, () => '').map(({ name }) => [name, []]))
+    const { tokens } = this.data()
+    const laid = laidOut(events, (position) => tokens[position]?.text ?? '')
+    return Object.fromEntries(
+      laid.map((column) => [column.name, Array.from(column.values, (_, row) => cell(column, row))]),
+    )
   }
 }
 

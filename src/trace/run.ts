@@ -86,13 +86,11 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
   ): Promise<R> {
     const { cache, log } = reading.current
     const { tokens, stepMs } = generated
-    const seen = reading.tokens.concat(tokens.slice(-1))
-    const { tokenizer } = reading.model
     const sorted = [...stepMs].sort((a, b) => a - b)
     const middle = sorted.length >> 1
     const median = sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
     const resolved = cache.resolved()
-    return new this(
+    const run: R = new this(
       model,
       reading.policy,
       generated.prompt,
@@ -111,15 +109,14 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
       },
       cache.bytes(),
       resolved,
-      new Trace(reading.trace ? cache.events() : undefined, (position) =>
-        position < seen.length ? tokenizer.token(seen[position]) : '',
-      ),
+      new Trace(reading.trace ? cache.events() : undefined, () => run),
       Array.from({ length: reading.model.description.layers }, (_, layer) => cache.origins(layer)),
       [...log],
       generated.logStart,
       reading.storage,
       reading.budgets,
     )
+    return run
   }
 
   /** Every token read up to the run's end, then the last one chosen: positions 0 … */

@@ -1,0 +1,111 @@
+/** The columns of a trace, in the order of tables and files: name, type, what stands for a missing value, meaning. A line each. */
+import type { EventColumns } from '../native/binding.js'
+import { ACTION, ACTIONS } from './actions.js'
+
+/** How values lie in memory and in files; 'text': of the event's token. */
+export type ColumnType = 'int32' | 'uint16' | 'uint8' | 'float32' | 'text'
+export type Values = Int32Array | Uint16Array | Uint8Array | Float32Array
+
+/** A name that EventColumns has. */
+export type EventName = Exclude<keyof EventColumns, 'count'>
+
+export interface ColumnOf {
+  name: string
+  type: ColumnType
+  /** What stands in EventColumns for a value that there is none of; null in tables and files. */
+  none?: number
+  /** What the numbers of EventColumns stand for; tables and files have the words. */
+  words?: readonly string[]
+  about: string
+  /** Of a column that is no EventColumns' own: made of those. */
+  from?: (events: EventColumns, row: number) => number
+}
+
+export const COLUMNS: readonly ColumnOf[] = [
+  { name: 'step', type: 'int32', about: '0 = the prompt, then one for every token' },
+  { name: 'layer', type: 'int32', about: 'from 0' },
+  { name: 'kvHead', type: 'int32', about: 'from 0' },
+  {
+    name: 'position',
+    type: 'int32',
+    about: "the token's place in the text, from 0; of a merged slot that of its first",
+  },
+  { name: 'token', type: 'text', about: 'the text of that token' },
+  { name: 'action', type: 'int32', words: ACTIONS, about: 'what happened' },
+  { name: 'slot', type: 'int32', none: -1, about: 'where the token was; null: it never had a slot' },
+  { name: 'target', type: 'int32', none: -1, about: 'the slot that it went to' },
+  { name: 'score', type: 'float32', none: NaN, about: 'its score at that moment' },
+  { name: 'similarity', type: 'float32', none: NaN, about: 'of a merge: as the policy measures it' },
+  { name: 'weight', type: 'float32', about: 'tokens that it stood for, before' },
+  { name: 'targetWeight', type: 'float32', about: 'of a merge: tokens that the target stood for, before; else 0' },
+  { name: 'weightAfter', type: 'float32', from: weightAfter, about: 'of the slot that the event is about, after' },
+]
+
+/** Those that EventColumns itself has. */
+export const EVENT_COLUMNS = COLUMNS.filter(({ type, from }) => type !== 'text' && !from) as readonly (ColumnOf & {
+  name: EventName
+})[]
+
+/** Of the slot merged into, or the token's own; 0 once it is gone. */
+function weightAfter({ action, weight, targetWeight }: EventColumns, row: number): number {
+  if (action[row] === ACTION.drop) return 0
+  return action[row] === ACTION.merge ? weight[row] + targetWeight[row] : weight[row]
+}
+
+/** A column as it goes into tables and files: a value for each event, or the number of its word. */
+export interface Laid extends ColumnOf {
+  values: Values
+}
+
+export const ARRAYS = {
+  int32: Int32Array,
+  uint16: Uint16Array,
+  uint8: Uint8Array,
+  float32: Float32Array,
+  text: Int32Array,
+}
+
+/** All columns of `events`; `text` says what the token at a position is. */
+export function laidOut(events: EventColumns, text: (position: number) => string): Laid[] {
+  return COLUMNS.map((column) => {
+    const { name, type, from } = column
+    if (type === 'text') return { ...column, ...wordsOf(events.position, text) }
+    const values = from ? made(events, from) : (events[name as EventName] as Values)
+    return { ...column, values: values instanceof ARRAYS[type] ? values : ARRAYS[type].from(values) }
+  })
+}
+
+function made(events: EventColumns, from: NonNullable<ColumnOf['from']>): Float32Array {
+  const values = new Float32Array(events.step.length)
+  for (let row = 0; row < values.length; row++) values[row] = from(events, row)
+  return values
+}
+
+/** Each text once, and its number for every position. */
+function wordsOf(positions: Int32Array, text: (position: number) => string): { values: Values; words: string[] } {
+  const words: string[] = []
+  const numbers = new Map<string, number>()
+  const known = new Map<number, number>()
+  const values = positions.map((position) => {
+    const found = known.get(position)
+    if (found !== undefined) return found
+    const word = text(position)
+    const number = numbers.get(word) ?? words.push(word) - 1
+    numbers.set(word, number)
+    known.set(position, number)
+    return number
+  })
+  return { values, words }
+}
+
+export type TraceCell = number | string | null
+
+/** One value as tables show it. */
+export function cell({ values, words, none }: Laid, row: number): TraceCell {
+  const value = values[row]
+  if (words) return words[value]
+  return isNone(value, none) ? null : value
+}
+
+export const isNone = (value: number, none: number | undefined) =>
+  none !== undefined && (value === none || (Number.isNaN(none) && Number.isNaN(value)))

@@ -1,0 +1,116 @@
+/** Columns as an Arrow file (IPC, LZ4) and back. */
+import {
+  batchType,
+  Column,
+  CompressionType,
+  dictionary,
+  float32,
+  int16,
+  int32,
+  int8,
+  setCompressionCodec,
+  tableFromColumns,
+  tableFromIPC,
+  tableToIPC,
+  uint16,
+  uint8,
+  utf8,
+  type Batch,
+  type DataType,
+} from '@uwdata/flechette'
+import lz4 from 'lz4-napi'
+import { ARRAYS, isNone, type ColumnOf, type Laid, type Values } from '../columns.js'
+import { numberOf, Unreadable, type ReadColumns } from './read.js'
+
+/** Rows of one record batch: what readers take at once. */
+const BATCH = 1 << 20
+
+setCompressionCodec(CompressionType.LZ4_FRAME, {
+  encode: (bytes) => lz4.compressFrameSync(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)),
+  decode: (bytes) => aligned(lz4.decompressFrameSync(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))),
+})
+
+/** A copy whose buffer it is alone in, so that any typed array may lie on it. */
+const aligned = (bytes: Uint8Array) => new Uint8Array(bytes)
+
+const TYPES = { int32, uint16, uint8, float32 }
+
+export function arrowOf(laid: readonly Laid[], metadata: ReadonlyMap<string, string>): Buffer {
+  const table = tableFromColumns(laid.map((column) => [column.name, columnOf(column)]))
+  table.schema.metadata = new Map(metadata)
+  laid.forEach(({ none }, i) => (table.schema.fields[i].nullable = none !== undefined))
+  const bytes = tableToIPC(table, { format: 'file', codec: CompressionType.LZ4_FRAME })!
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function columnOf({ type, values, words, none }: Laid): Column<unknown> {
+  const text = words && wordColumn(words)
+  const index = words && (words.length < 1 << 7 ? int8() : words.length < 1 << 15 ? int16() : int32())
+  const as: DataType = text ? dictionary(text.type, index as never) : TYPES[type as keyof typeof TYPES]()
+  const indexed = index ? new index.values(0).constructor : undefined
+  const batches: Batch<unknown>[] = []
+  // An empty trace has one batch without rows: readers take the types from it.
+  for (let from = 0; from === 0 || from < values.length; from += BATCH) {
+    const part = values.subarray(from, from + BATCH)
+    const own = indexed ? (indexed as unknown as { from(v: Values): Values }).from(part) : part
+    const batch = new (batchType(as))({ length: part.length, type: as, values: own, ...validityOf(part, none) })
+    if (text) (batch as unknown as { setDictionary(of: Column<unknown>): void }).setDictionary(text)
+    batches.push(batch as Batch<unknown>)
+  }
+  return new Column(batches, as)
+}
+
+/** A bit for each row, 1 = there is a value; no bits where there are all. */
+function validityOf(values: Values, none: number | undefined): { nullCount: number; validity: Uint8Array } {
+  let nullCount = 0
+  const validity = new Uint8Array(none === undefined ? 0 : ((values.length + 63) >> 6) << 3)
+  if (none !== undefined)
+    for (let row = 0; row < values.length; row++) {
+      if (isNone(values[row], none)) nullCount++
+      else validity[row >> 3] |= 1 << (row & 7)
+    }
+  return nullCount ? { nullCount, validity } : { nullCount, validity: new Uint8Array(0) }
+}
+
+function wordColumn(words: readonly string[]): Column<unknown> {
+  const type = utf8()
+  const texts = words.map((word) => Buffer.from(word))
+  const offsets = new Int32Array(words.length + 1)
+  texts.forEach((text, i) => (offsets[i + 1] = offsets[i] + text.length))
+  const made = { length: words.length, nullCount: 0, type, validity: new Uint8Array(0), offsets }
+  return new Column([new (batchType(type))({ ...made, values: new Uint8Array(Buffer.concat(texts)) })], type)
+}
+
+/** The columns of events in an Arrow file. Throws Unreadable, and whatever the library does on bytes that are none. */
+export function arrowRead(bytes: Uint8Array): ReadColumns {
+  const table = tableFromIPC(bytes)
+  return {
+    metadata: new Map(table.schema.metadata ?? []),
+    rows: table.numRows,
+    column: (of) => {
+      const column = table.getChild(of.name)
+      if (!column) throw new Unreadable(`has no column ${of.name}`)
+      return valuesOf(column, of)
+    },
+  }
+}
+
+function valuesOf(column: Column<unknown>, of: ColumnOf): Values {
+  const { name, type, none, words } = of
+  const values = new ARRAYS[type](column.length)
+  const coded = words && Array.from(dictionaryOf(column), (word) => numberOf(word, of))
+  let at = 0
+  for (const { values: part, length, nullCount, validity } of column.data) {
+    if (part.length < length) throw new Unreadable(`has a column ${name} that ends early`)
+    for (let row = 0; row < length; row++, at++) {
+      const there = !nullCount || (validity[row >> 3] >> (row & 7)) & 1
+      if (!there && none === undefined) throw new Unreadable(`has no value in row ${at} of column ${name}`)
+      const value = Number(part[row])
+      values[at] = !there ? none! : coded ? coded[value] : value
+    }
+  }
+  return values
+}
+
+const dictionaryOf = ({ data: [first] }: Column<unknown>): Iterable<unknown> =>
+  (first as unknown as { dictionary?: Column<string> } | undefined)?.dictionary ?? []

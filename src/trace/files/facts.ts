@@ -1,0 +1,115 @@
+/** What a file says beside the events, as JSON in its metadata: run card, receipt, and what figures need. */
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import type { EventColumns } from '../../native/binding.js'
+import { cardText } from '../../show/file-texts.js'
+import { showsItself } from '../../show/show.js'
+import type { Card } from '../card.js'
+import { COLUMNS } from '../columns.js'
+import type { RunData } from '../data.js'
+import { shownReceipt, type Receipt } from '../receipt.js'
+import { Unreadable } from './read.js'
+
+/** What a trace belongs to: a run, or what a file says of one. */
+export interface TraceOf {
+  readonly card: Card
+  readonly receipt: Receipt
+  data(): RunData
+}
+
+const VERSION = 1
+
+/** The file's form of RunData: no events, tokens by column, origins packed. */
+interface Facts {
+  format: 'zslab.trace'
+  version: number
+  /** What the columns mean, for whoever opens the file elsewhere. */
+  columns: Record<string, string>
+  rows: number
+  /** EventColumns.count. */
+  count: number
+  card: Card
+  receipt: Receipt
+  run: Omit<RunData, 'tokens' | 'origins'>
+  tokens: { ids: number[]; texts: string[]; positions: number[]; read: number }
+  origins: { residual: number[][]; slots: number[][]; weights: string; positions: string }
+}
+
+export function factsText(events: EventColumns, of: TraceOf): string {
+  const { tokens, origins, ...data } = of.data()
+  const heads = origins.flatMap(({ kvHeads }) => kvHeads)
+  const slots = heads.flat()
+  const facts: Facts = {
+    format: 'zslab.trace',
+    version: VERSION,
+    columns: Object.fromEntries(COLUMNS.map(({ name, about }) => [name, about])),
+    rows: events.step.length,
+    count: events.count,
+    card: of.card,
+    receipt: of.receipt,
+    run: { ...data, events: undefined },
+    tokens: {
+      ids: tokens.map(({ id }) => id),
+      texts: tokens.map(({ text }) => text),
+      positions: tokens.map(({ position }) => position),
+      read: tokens.filter(({ prompt }) => prompt).length,
+    },
+    origins: {
+      residual: origins.map(({ residual }) => residual),
+      slots: origins.map(({ kvHeads }) => kvHeads.map((each) => each.length)),
+      weights: packed(slots.map((positions) => positions.length)),
+      positions: packed(slots.flatMap((positions) => Array.from(positions))),
+    },
+  }
+  return JSON.stringify(facts)
+}
+
+/** Whole numbers as differences from one to the next, deflated, base64: neighbours are alike. */
+function packed(values: readonly number[]): string {
+  const differences = Int32Array.from(values, (value, i) => value - (i ? values[i - 1] : 0))
+  return deflateRawSync(Buffer.from(differences.buffer), { level: 1 }).toString('base64')
+}
+
+function unpacked(text: string): Int32Array {
+  const bytes = inflateRawSync(Buffer.from(text, 'base64'))
+  const values = new Int32Array(new Uint8Array(bytes).buffer)
+  for (let i = 1; i < values.length; i++) values[i] += values[i - 1]
+  return values
+}
+
+/** The facts in `text`. Throws Unreadable. */
+export function factsOf(text: string): Facts {
+  const facts = JSON.parse(text) as Facts
+  if (facts?.format !== 'zslab.trace') throw new Unreadable('holds no trace')
+  if (facts.version !== VERSION)
+    throw new Unreadable(
+      `holds a trace of version ${facts.version}, and this zslab reads version ${VERSION}: use the zslab that wrote it`,
+    )
+  return facts
+}
+
+/** What belongs to `events`, without the model. */
+export function traceOf(facts: Facts, events: EventColumns): TraceOf {
+  const { run, card, receipt, tokens, origins } = facts
+  const data: RunData = {
+    ...run,
+    tokens: tokens.ids.map((id, i) => ({
+      id,
+      text: tokens.texts[i],
+      position: tokens.positions[i],
+      prompt: i < tokens.read,
+    })),
+    events,
+    origins: originsOf(origins),
+  }
+  return { card: showsItself(card, cardText), receipt: shownReceipt(receipt), data: () => data }
+}
+
+function originsOf({ residual, slots, ...lists }: Facts['origins']): RunData['origins'] {
+  const weights = unpacked(lists.weights)
+  const positions = unpacked(lists.positions)
+  let [slot, at] = [0, 0]
+  return slots.map((heads, layer) => ({
+    kvHeads: heads.map((count) => Array.from({ length: count }, () => positions.subarray(at, (at += weights[slot++])))),
+    residual: residual[layer],
+  }))
+}

@@ -1,0 +1,111 @@
+/** Traces in files: the format by the path's ending, whole or not at all, and told apart from what is damaged or foreign. */
+import { randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
+import { access, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, extname } from 'node:path'
+import { shown, ZslabError } from '../../errors.js'
+import { text } from '../../expect.js'
+import type { EventColumns } from '../../native/binding.js'
+import { EVENT_COLUMNS, laidOut, type EventName } from '../columns.js'
+import { arrowOf, arrowRead } from './arrow.js'
+import { factsOf, factsText, traceOf, type TraceOf } from './facts.js'
+import { parquetOf, parquetRead } from './parquet.js'
+import { Unreadable, type ReadColumns } from './read.js'
+import { BLANK, sealed, sealHolds } from './seal.js'
+
+const FORMATS = { '.arrow': arrowOf, '.parquet': parquetOf }
+export const TRACE_ENDINGS = Object.keys(FORMATS) as (keyof typeof FORMATS)[]
+/** Keys in the file's metadata. */
+const FACTS = 'zslab.trace'
+const SEAL = 'zslab.seal'
+
+const endingOf = (path: string) => TRACE_ENDINGS.find((ending) => ending === extname(path).toLowerCase())
+
+/**
+ * That a trace can be saved as `path`, before anything is computed for it. Errors: 'invalid' for another ending, 'file' for a folder that is
+ * not there or cannot be written.
+ */
+export async function checkTracePath(path: string): Promise<void> {
+  if (!endingOf(text('path', path)))
+    throw new ZslabError(
+      'invalid',
+      `a trace cannot be saved as ${shown(path)}: expected a name ending in ${TRACE_ENDINGS.join(' or ')}`,
+    )
+  try {
+    await access(dirname(path), constants.W_OK | constants.X_OK)
+  } catch (error) {
+    throw unwritten(path, error)
+  }
+}
+
+/** Writes `events` and what they belong to. Errors: those of checkTracePath, and 'file'. */
+export async function saveTrace(path: string, events: EventColumns, of: TraceOf): Promise<void> {
+  await checkTracePath(path)
+  const { tokens } = of.data()
+  const laid = laidOut(events, (position) => tokens[position]?.text ?? '')
+  const metadata = new Map([
+    [SEAL, BLANK],
+    [FACTS, factsText(events, of)],
+  ])
+  await replace(path, sealed(FORMATS[endingOf(path)!](laid, metadata)))
+}
+
+/** `bytes` at `path`, whole or not at all: who reads meanwhile finds what was there before. */
+async function replace(path: string, bytes: Buffer): Promise<void> {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.part`
+  try {
+    await writeFile(temporary, bytes, { flag: 'wx' })
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined)
+    throw unwritten(path, error)
+  }
+}
+
+const unwritten = (path: string, error: unknown) =>
+  new ZslabError('file', `the trace could not be written to ${shown(path)}: ${(error as Error).message}`, {
+    cause: error,
+  })
+
+/** What saveTrace wrote at `path`, whatever its name is now. Errors: 'file'. */
+export async function openTrace(path: string): Promise<{ events: EventColumns; of: TraceOf }> {
+  text('path', path)
+  let bytes: Buffer
+  try {
+    bytes = await readFile(path)
+  } catch (error) {
+    throw new ZslabError('file', `the trace ${shown(path)} cannot be read: ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
+  try {
+    return contents(await columnsOf(bytes))
+  } catch (error) {
+    const why = error instanceof Unreadable ? error.message : `cannot be understood: ${(error as Error).message}`
+    throw new ZslabError('file', `${shown(path)} ${why}`, { cause: error })
+  }
+}
+
+const EXPECTED = `expected what trace.save('x${TRACE_ENDINGS[0]}') or zslab generate --trace wrote`
+
+async function columnsOf(bytes: Buffer): Promise<ReadColumns> {
+  if (!bytes.length) throw new Unreadable(`is empty: ${EXPECTED}`)
+  const begins = (magic: string) => bytes.subarray(0, magic.length).equals(Buffer.from(magic))
+  const format = begins('ARROW1') ? 'an Arrow' : begins('PAR1') ? 'a Parquet' : undefined
+  if (!format) throw new Unreadable(`is neither an Arrow nor a Parquet file: ${EXPECTED}`)
+  const holds = sealHolds(bytes)
+  if (holds === undefined) throw new Unreadable(`begins as ${format} file but is no whole trace of zslab: ${EXPECTED}`)
+  if (!holds)
+    throw new Unreadable(
+      'is not as it was written (its SHA-256 differs): it was cut, damaged or changed; copy or save it again',
+    )
+  return begins('PAR1') ? parquetRead(bytes, EVENT_COLUMNS) : arrowRead(new Uint8Array(bytes))
+}
+
+function contents({ metadata, rows, column }: ReadColumns): { events: EventColumns; of: TraceOf } {
+  const facts = factsOf(metadata.get(FACTS) ?? 'null')
+  if (facts.rows !== rows) throw new Unreadable(`has ${rows} of ${facts.rows} rows`)
+  const events = { count: facts.count } as EventColumns
+  for (const of of EVENT_COLUMNS) Object.assign(events, { [of.name satisfies EventName]: column(of) })
+  return { events, of: traceOf(facts, events) }
+}

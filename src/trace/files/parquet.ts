@@ -1,0 +1,75 @@
+/** Columns as a Parquet file and back. */
+import { parquetMetadata, parquetRead as read, type SchemaElement } from 'hyparquet'
+import { ByteWriter, parquetWrite } from 'hyparquet-writer'
+import { ARRAYS, cell, type ColumnOf, type Laid, type Values } from '../columns.js'
+import { numberOf, Unreadable, type ReadColumns } from './read.js'
+
+const ROWS = 1 << 20
+
+/** Named for every column: left to guess, the writer takes whole numbers for INT32 and all others for DOUBLE. */
+const TYPES: Record<Laid['type'], Partial<SchemaElement>> = {
+  int32: { type: 'INT32' },
+  uint16: { type: 'INT32', converted_type: 'UINT_16' },
+  uint8: { type: 'INT32', converted_type: 'UINT_8' },
+  float32: { type: 'FLOAT' },
+  text: { type: 'BYTE_ARRAY', converted_type: 'UTF8' },
+}
+
+export function parquetOf(laid: readonly Laid[], metadata: ReadonlyMap<string, string>): Buffer {
+  const writer = new ByteWriter()
+  const schema = laid.map(({ name, type, words, none }): SchemaElement => ({
+    name,
+    repetition_type: none === undefined ? 'REQUIRED' : 'OPTIONAL',
+    ...TYPES[words ? 'text' : type],
+  }))
+  void parquetWrite({
+    writer,
+    schema: [{ name: 'events', num_children: laid.length }, ...schema],
+    columnData: laid.map((column) => ({ name: column.name, data: valuesOf(column) })),
+    kvMetadata: Array.from(metadata, ([key, value]) => ({ key, value })),
+    rowGroupSize: ROWS,
+    statistics: false,
+  })
+  return Buffer.from(writer.getBuffer())
+}
+
+function valuesOf(column: Laid) {
+  const { values, words, none } = column
+  if (words || none !== undefined) return Array.from(values, (_, row) => cell(column, row))
+  return values instanceof Float32Array ? values : Int32Array.from(values)
+}
+
+/** The `wanted` columns of a Parquet file. Throws Unreadable, and whatever the library does on bytes that are none. */
+export async function parquetRead(bytes: Uint8Array, wanted: readonly ColumnOf[]): Promise<ReadColumns> {
+  const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer
+  const metadata = parquetMetadata(file)
+  const there = new Set(metadata.schema.map(({ name }) => name))
+  const missing = wanted.find(({ name }) => !there.has(name))
+  if (missing) throw new Unreadable(`has no column ${missing.name}`)
+  const chunks: { columnName: string; columnData: ArrayLike<unknown>; rowStart: number }[] = []
+  // Only kept here: nobody would catch what is thrown in this callback.
+  await read({ file, metadata, columns: wanted.map(({ name }) => name), onChunk: (chunk) => void chunks.push(chunk) })
+  const rows = Number(metadata.num_rows)
+  return {
+    metadata: new Map((metadata.key_value_metadata ?? []).map(({ key, value }) => [key, value ?? ''])),
+    rows,
+    column: (of) => {
+      const own = chunks.filter(({ columnName }) => columnName === of.name)
+      const length = own.reduce((sum, { columnData }) => sum + columnData.length, 0)
+      if (length !== rows) throw new Unreadable(`has ${length} of ${rows} rows in column ${of.name}`)
+      const values = new ARRAYS[of.type](rows)
+      for (const { columnData, rowStart } of own) put(values, columnData, rowStart, of)
+      return values
+    },
+  }
+}
+
+function put(values: Values, data: ArrayLike<unknown>, from: number, of: ColumnOf): void {
+  const { words, none, name } = of
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i]
+    if (value != null) values[from + i] = words ? numberOf(value, of) : (value as number)
+    else if (none === undefined) throw new Unreadable(`has no value in row ${from + i} of column ${name}`)
+    else values[from + i] = none
+  }
+}
