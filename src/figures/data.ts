@@ -70,7 +70,7 @@ export interface BytesData {
 }
 
 /** Slots of a kv head by region. */
-type Sizes = Record<'budget' | 'recent' | 'residual' | 'sink' | 'context' | 'window', number>
+export type Sizes = Record<'budget' | 'recent' | 'residual' | 'sink' | 'context' | 'window', number>
 
 export interface RunData {
   model: string

@@ -4,6 +4,7 @@ import type { RunData } from './data.js'
 import {
   byFate,
   candidateFrom,
+  eventsOf,
   firstCompression,
   headOf,
   livesOf,
@@ -38,7 +39,7 @@ export function evictionMap(run: RunLike, options: EvictionMapOptions = {}): Fig
   const data = runData('run', run)
   const { layer, kvHead } = headOf(data, options)
   const by = oneOf('by', options.by ?? 'position', ['position', 'slot'])
-  const lives = livesOf(data, layer, kvHead)
+  const lives = livesOf(data, eventsOf(data, 'the eviction map'), layer, kvHead)
   const where = `layer ${layer}, kv head ${kvHead}`
   const words = wordsOf(data, lives, where)
   const columns = columnsOf(data, lives)
@@ -71,8 +72,10 @@ function wordsOf(data: RunData, lives: HeadLives, where: string): { title: strin
   const gone = data.tokens.map((token) => token.position).filter((position) => lives.left[position] >= 0)
   const later = gone.filter((position) => lives.left[position] >= 1)
   // A candidate for the first time at the very step that it leaves.
-  const first = Math.max(1, firstCompression(data))
-  const atOnce = later.filter((position) => lives.left[position] <= Math.max(first, candidateFrom(data, position)))
+  const first = Math.max(1, firstCompression(data, lives.sizes))
+  const atOnce = later.filter(
+    (position) => lives.left[position] <= Math.max(first, candidateFrom(data, position, lives.sizes)),
+  )
   const title = `${where[0].toUpperCase()}${where.slice(1)}: ${plainNumber(count.kept)} of ${counted(total, 'token')} keep a slot of their own`
   const steps = `After ${counted(data.steps, 'decode step')}`
   if (!gone.length) return { title, detail: `${steps} nothing was merged or dropped.` }
@@ -100,8 +103,8 @@ const DENSEST = 0.45
 
 function positionPlot(data: RunData, lives: HeadLives, style: Style) {
   const total = data.tokens.length
-  const newest = data.resolved.recent + data.steps
-  const split = data.resolved.recent > 0 && newest < 0.4 * total ? total - newest : 0
+  const newest = lives.sizes.recent + data.steps
+  const split = lives.sizes.recent > 0 && newest < 0.4 * total ? total - newest : 0
   const narrow = style.size === 'column'
   const line = style.size === 'talk' ? 1.4 : narrow ? 0.5 : 0.75
   const usable = style.width - 2 * style.margin - style.text * 5
@@ -162,7 +165,7 @@ function marks(data: RunData, lives: HeadLives, from: number, to: number, line: 
   for (let position = from; position < to; position++) {
     const [left, slot] = [lives.left[position], lives.slot[position]]
     const alone = Math.min(last, left < 0 ? last : left)
-    const protectedUntil = Math.min(alone, candidateFrom(data, position))
+    const protectedUntil = Math.min(alone, candidateFrom(data, position, lives.sizes))
     if (alone > protectedUntil)
       add(
         own,
@@ -196,7 +199,7 @@ function marks(data: RunData, lives: HeadLives, from: number, to: number, line: 
 function recentBoxes(data: RunData, lives: HeadLives, from: number, to: number): Boxes[] {
   const recent = boxesOf('recent, protected', 'recent')
   for (let position = from; position < to; position++) {
-    const until = Math.min(data.steps + 1, candidateFrom(data, position))
+    const until = Math.min(data.steps + 1, candidateFrom(data, position, lives.sizes))
     if (until > lives.entered[position])
       add(recent, position, position + 1, lives.entered[position], until, hoverOf(data, lives, position))
   }
@@ -234,7 +237,7 @@ function endings(data: RunData, lives: HeadLives, from: number, to: number, styl
 }
 
 function hoverOf(data: RunData, lives: HeadLives, position: number): string {
-  const from = candidateFrom(data, position)
+  const from = candidateFrom(data, position, lives.sizes)
   const score = Number.isNaN(lives.score[position]) ? '' : `, score ${lives.score[position].toPrecision(3)}`
   const similarity = Number.isNaN(lives.similarity[position])
     ? ''

@@ -1,7 +1,7 @@
 /** What became of every token: for one kv head with steps from the events, or at the end from the slots' origins. */
 import { ZslabError } from '../errors.js'
 import { integer, invalid } from '../expect.js'
-import { ACTION, type EventColumns, type RunData } from './data.js'
+import { ACTION, type EventColumns, type RunData, type Sizes } from './data.js'
 
 export type Fate = 'kept' | 'merged' | 'dropped'
 
@@ -49,8 +49,13 @@ export function fatesAtEnd(data: RunData, layer: number, kvHead: number): HeadFa
   return { fate, slot }
 }
 
+/** Slots of one kv head by region: its own where heads differ. */
+export const sizesOf = (data: RunData, layer: number, kvHead: number): Sizes =>
+  data.resolved.heads?.[layer][kvHead] ?? data.resolved
+
 /** One kv head over time; arrays by position. */
 export interface HeadLives extends HeadFates {
+  sizes: Sizes
   /** The step at which the token came: 0 for the prompt's. */
   entered: Int32Array
   /** The step at which it was merged or dropped; −1: it is still on its own. */
@@ -68,8 +73,27 @@ export function eventsOf(data: RunData, figure: string): EventColumns {
   )
 }
 
-export function livesOf(data: RunData, layer: number, kvHead: number): HeadLives {
-  const events = eventsOf(data, 'the eviction map')
+/** Rows of one kv head in order, or of all: `[layer * kvHeads + kvHead]`. */
+export function rowsOf(events: EventColumns, layer: number, kvHead: number): number[] {
+  const rows: number[] = []
+  for (let row = 0; row < events.count; row++)
+    if (events.layer[row] === layer && events.kvHead[row] === kvHead) rows.push(row)
+  return rows
+}
+export function rowsByHead(events: EventColumns, { layers, kvHeads }: RunData): number[][] {
+  const rows = Array.from({ length: layers * kvHeads }, (): number[] => [])
+  for (let row = 0; row < events.count; row++) rows[events.layer[row] * kvHeads + events.kvHead[row]].push(row)
+  return rows
+}
+
+/** `rows`: of this kv head, in order. */
+export function livesOf(
+  data: RunData,
+  events: EventColumns,
+  layer: number,
+  kvHead: number,
+  rows = rowsOf(events, layer, kvHead),
+): HeadLives {
   const count = data.tokens.length
   const { fate, slot } = fatesAtEnd(data, layer, kvHead)
   const entered = Int32Array.from({ length: count }, (_, position) => stepOf(data, position))
@@ -77,8 +101,7 @@ export function livesOf(data: RunData, layer: number, kvHead: number): HeadLives
   const score = new Float64Array(count).fill(NaN)
   const similarity = new Float64Array(count).fill(NaN)
   const firstMerge = new Map<number, number>()
-  for (let row = 0; row < events.count; row++) {
-    if (events.layer[row] !== layer || events.kvHead[row] !== kvHead) continue
+  for (const row of rows) {
     const action = events.action[row]
     if (action !== ACTION.merge && action !== ACTION.drop) continue
     const [step, target, position] = [events.step[row], events.target[row], events.position[row]]
@@ -94,19 +117,19 @@ export function livesOf(data: RunData, layer: number, kvHead: number): HeadLives
     else if (left[position] < 0)
       left[position] = Math.max(entered[position], firstMerge.get(slot[position]) ?? entered[position])
   }
-  return { fate, slot, entered, left, score, similarity }
+  return { fate, slot, sizes: sizesOf(data, layer, kvHead), entered, left, score, similarity }
 }
 
 /** The step at which the token at `position` came in. */
 export const stepOf = (data: RunData, position: number) => Math.max(0, position - data.promptTokens + 1)
 
 /** The first step at which a token may leave: it is no longer among the newest. */
-export function candidateFrom(data: RunData, position: number): number {
-  return Math.max(0, position - data.promptTokens + data.resolved.recent + 1)
+export function candidateFrom(data: RunData, position: number, { recent }: Sizes = data.resolved): number {
+  return Math.max(0, position - data.promptTokens + recent + 1)
 }
 
 /** The first step at which anything can leave: 0 with the prompt, else when a token comes to a full cache; Infinity: never. */
-export function firstCompression({ promptTokens, resolved: { budget } }: RunData): number {
+export function firstCompression({ promptTokens, resolved }: RunData, { budget }: Sizes = resolved): number {
   if (budget === 0) return Infinity
   return promptTokens > budget ? 0 : budget - promptTokens + 1
 }

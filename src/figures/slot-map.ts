@@ -1,6 +1,6 @@
 /** The eviction map by slots: who sits in which slot at which step, coloured by place in the text. */
-import { ACTION, type RunData } from './data.js'
-import { eventsOf, firstCompression, stepOf, visible } from './fates.js'
+import { ACTION, type RunData, type Sizes } from './data.js'
+import { eventsOf, firstCompression, rowsOf, sizesOf, stepOf, visible } from './fates.js'
 import type { Boxes, Panel, Plot } from './plot.js'
 import { plainNumber } from './scale.js'
 import type { Style } from './style.js'
@@ -22,7 +22,8 @@ export interface Stay {
 export function staysOf(data: RunData, layer: number, kvHead: number): Stay[] {
   const events = eventsOf(data, 'the eviction map')
   const last = data.steps + 1
-  const compression = firstCompression(data)
+  const sizes = sizesOf(data, layer, kvHead)
+  const compression = firstCompression(data, sizes)
   const stays: Stay[] = []
   const now = new Map<number, Omit<Stay, 'from'>>()
   const hold = (slot: number, position: number, merged: boolean, to: number) =>
@@ -32,9 +33,7 @@ export function staysOf(data: RunData, layer: number, kvHead: number): Stay[] {
     now.delete(slot)
     if (stay && from < stay.to) stays.push({ ...stay, from })
   }
-  const rows: number[] = []
-  for (let row = 0; row < events.count; row++)
-    if (events.layer[row] === layer && events.kvHead[row] === kvHead) rows.push(row)
+  const rows = rowsOf(events, layer, kvHead)
   const moved = new Set(rows.filter((row) => events.action[row] === ACTION.merge).map((row) => events.position[row]))
   if (compression > data.steps) {
     // Nothing ever left: tokens lie in the order in which they came.
@@ -75,7 +74,7 @@ export function staysOf(data: RunData, layer: number, kvHead: number): Stay[] {
   }
   for (const slot of [...now.keys()]) begins(slot, compression)
   if (compression > 0)
-    for (let position = 0; position < data.resolved.budget; position++)
+    for (let position = 0; position < sizes.budget; position++)
       stays.push({ slot: position, from: stepOf(data, position), to: compression, position, merged: false })
   return joined(stays.sort((a, b) => a.slot - b.slot || a.from - b.from))
 }
@@ -122,7 +121,7 @@ export function slotPlot(
   tokens.colors = read.map((stay) => `ramp:${Math.round((stay.position / last) * 200) / 200}` as const)
   const panel: Panel = {
     share: 1,
-    x: { label: regionWords(data, slots, style), range: [0, slots], whole: true },
+    x: { label: regionWords(sizesOf(data, layer, kvHead), slots, style), range: [0, slots], whole: true },
     y: {
       label: 'step (0 = prompt)',
       range: [data.steps + 1, 0],
@@ -154,8 +153,8 @@ export function slotPlot(
 }
 
 /** 'slot (residual 0–2, context 3–150, recent 151–299)': regions as they lie in a compressed cache. */
-function regionWords(data: RunData, slots: number, style: Style): string {
-  const { budget, residual, sink, recent } = data.resolved
+function regionWords(sizes: Sizes, slots: number, style: Style): string {
+  const { budget, residual, sink, recent } = sizes
   if (style.size === 'column' || budget === 0 || slots < budget) return 'slot of the cache'
   // The newest token included, recent protects one more than the ring holds.
   const ring = budget - Math.max(0, recent - 1)

@@ -1,8 +1,8 @@
 /** Token strip: the text itself, every token coloured by what became of it in one kv head, or by how many heads keep it. */
 import { invalid, integer } from '../expect.js'
-import type { RunData } from './data.js'
+import type { RunData, Sizes } from './data.js'
 import { excerpt, lineStarts, type Part } from './excerpt.js'
-import { byFate, fatesAtEnd, headOf, runData, visible, type HeadFates, type RunLike } from './fates.js'
+import { byFate, fatesAtEnd, headOf, runData, sizesOf, visible, type HeadFates, type RunLike } from './fates.js'
 import { Figure } from './figure.js'
 import { bodyOf, endRoom, rowsRoom } from './layout.js'
 import type { Boxes, Labels, LegendEntry, Panel, Plot } from './plot.js'
@@ -63,13 +63,17 @@ export function tokenStrip(run: RunLike, options: TokenStripOptions = {}): Figur
   return new Figure({ summary: `${title}. ${detail}`, columns: { ...base, ...columns }, plot }, style)
 }
 
-const isRecent = (data: RunData, position: number) => position >= data.tokens.length - data.resolved.recent
+const isRecent = (data: RunData, position: number, { recent }: Sizes = data.resolved) =>
+  position >= data.tokens.length - recent
 
 function oneHead(data: RunData, { layer, kvHead }: { layer: number; kvHead: number }): Reading {
   const ends = fatesAtEnd(data, layer, kvHead)
   const { fate, slot } = ends
   const count = byFate(fate)
-  const recent = data.tokens.filter(({ position }) => isRecent(data, position) && fate[position] === 'kept').length
+  const region = sizesOf(data, layer, kvHead)
+  const recent = data.tokens.filter(
+    ({ position }) => isRecent(data, position, region) && fate[position] === 'kept',
+  ).length
   const sizes = new Map<number, number>()
   fate.forEach((one, position) => {
     if (one === 'merged') sizes.set(slot[position], (sizes.get(slot[position]) ?? 0) + 1)
@@ -78,7 +82,7 @@ function oneHead(data: RunData, { layer, kvHead }: { layer: number; kvHead: numb
   const fill = (position: number): Fill => {
     if (fate[position] === 'merged') return `tint${slot[position] % RESIDUAL_HUES}`
     if (fate[position] === 'dropped') return 'paper'
-    return isRecent(data, position) ? 'recent' : 'held'
+    return isRecent(data, position, region) ? 'recent' : 'held'
   }
   const legend: LegendEntry[] = []
   if (recent) legend.push({ label: 'kept, recent', swatch: 'box', color: 'recent' })

@@ -1,7 +1,7 @@
 /** Every figure on ordinary and on awkward data, and seeded runs of any shape. */
 import fc from 'fast-check'
 import type { RunData } from '../../src/figures/data.js'
-import { divergence, evictionMap, memory, tokenStrip, type Figure } from '../../src/figures/index.js'
+import { divergence, evictionMap, memory, survival, tokenStrip, type Figure } from '../../src/figures/index.js'
 import { runMade as runAfresh, shadowMade, type Made } from './synthetic.js'
 
 export const full = process.env.ZSLAB_TEST_SCALE === 'full'
@@ -66,6 +66,17 @@ export const CASES: Record<string, () => Figure> = {
   'token strip, nasty words': () => tokenStrip(nasty(runMade({ ...small, prompt: 300, trace: false })), { layer: 1 }),
   'token strip, part': () => tokenStrip(runMade(), { from: 2000, to: 2100 }),
   'token strip, one token': () => tokenStrip(fullRun({ prompt: 1, steps: 0, layers: 1, kvHeads: 1 })),
+  survival: () => survival(runMade()),
+  'survival of a layer': () => survival(runMade({ budget: 600, recent: 40, residual: 6 }), { layer: 3 }),
+  'survival by layer': () => survival(runMade({ budget: 600, recent: 40, residual: 6 }), { by: 'layer' }),
+  'survival, dropping': () => survival(runMade({ ...small, residual: 0 })),
+  'survival of several runs': () =>
+    survival([0.2, 0.1, 0.05].map((ratio) => runMade({ budget: 3000 * ratio, recent: 100, residual: 3 }))),
+  'survival of several runs by layer': () => survival([runMade(small), runMade()], { by: 'layer' }),
+  'survival, full while decoding': () => survival(runMade({ ...small, prompt: 20, firstTokens: true })),
+  'survival, nothing left': () => survival(fullRun({ prompt: 40, steps: 5, layers: 2 })),
+  'survival, no steps': () => survival(runMade({ ...small, steps: 0 })),
+  'survival, one token': () => survival(fullRun({ prompt: 1, steps: 0, layers: 1, kvHeads: 1 })),
   divergence: () => divergence([0.2, 0.1, 0.05].map((ratio) => shadowMade(ratio))),
   'divergence of one run': () => divergence(shadowMade(0.1, 24)),
   'divergence of none': () => divergence([shadowMade(1, 64), shadowMade(0.2, 64)], { labels: ['full', '20%'] }),

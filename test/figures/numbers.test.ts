@@ -68,7 +68,7 @@ describe('figures: numbers', function () {
     fc.assert(
       fc.property(anyRun, (made) => {
         const data = runMade(made)
-        const lives = livesOf(data, 0, 0)
+        const lives = livesOf(data, data.events!, 0, 0)
         assert.deepEqual(lives.fate, fatesAtEnd(data, 0, 0).fate)
         assert.deepEqual(
           Array.from(lives.entered),

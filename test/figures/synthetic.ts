@@ -93,6 +93,59 @@ export function runMade(options: Made = {}): RunData {
   }
 }
 
+/** A run of one kv head as written down by hand: [step, what, position, target] and the slots at the end. */
+export function runOf(given: {
+  prompt: number
+  steps: number
+  sizes: RunData['resolved']
+  events: [
+    step: number,
+    action: keyof typeof ACTION,
+    position: number,
+    target: number,
+    score?: number,
+    similarity?: number,
+  ][]
+  slots: number[][]
+}): RunData {
+  const { prompt, steps, sizes, events, slots } = given
+  const tokens = tokensMade(prompt + steps, prompt, 1)
+  const weights = new Map<number, number>()
+  const whole = (value: (event: (typeof events)[number]) => number) => Int32Array.from(events, value)
+  const real = (value: (event: (typeof events)[number]) => number) => Float32Array.from(events, value)
+  return {
+    model: 'by hand',
+    policyName: 'zsmerge',
+    layers: 1,
+    kvHeads: 1,
+    promptTokens: prompt,
+    steps,
+    tokens,
+    resolved: sizes,
+    events: {
+      count: events.length,
+      step: whole(([step]) => step),
+      layer: whole(() => 0),
+      kvHead: whole(() => 0),
+      action: whole(([, action]) => ACTION[action]),
+      position: whole(([, , position]) => position),
+      slot: whole(() => -1),
+      target: whole(([, , , target]) => target),
+      score: real(([, , , , score = NaN]) => score),
+      similarity: real(([, , , , , similarity = NaN]) => similarity),
+      weight: real(() => 1),
+      targetWeight: real(([, action, , target]) => {
+        if (action !== 'merge') return 0
+        const weight = weights.get(target) ?? 1
+        weights.set(target, weight + 1)
+        return weight
+      }),
+    },
+    origins: [{ kvHeads: [slots], residual: [sizes.residual] }],
+    bytes: bytesMade(1, 1, sizes.budget, sizes.recent, sizes.residual, prompt, steps),
+  }
+}
+
 type Shape = Required<Pick<Made, 'prompt' | 'steps' | 'budget' | 'recent' | 'residual' | 'seed' | 'firstTokens'>>
 
 function headMade(

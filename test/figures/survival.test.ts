@@ -1,0 +1,204 @@
+/** Survival: counted by hand, and against the slots as they were after every step. */
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import type { RunData } from '../../src/figures/data.js'
+import { candidateFrom, firstCompression, fatesAtEnd } from '../../src/figures/fates.js'
+import { survival } from '../../src/figures/index.js'
+import { percent } from '../../src/figures/scale.js'
+import { medianAge, spreadOf, survivalOf } from '../../src/figures/survival-counts.js'
+import { anyRun, full, fullRun, runMade } from './cases.js'
+import { layoutsMade, runOf } from './synthetic.js'
+
+const runs = { numRuns: full ? 2000 : 100, seed: 23 }
+
+/**
+ * One head, a prompt of 4 tokens in 4 slots of which 2 protect the newest, five steps. Ages at the end: token p is 8 − p old.
+ * 0 and 1 may leave from step 1 on, when the cache is first full; 2 from 1, 3 from 2, 4 from 3, 5 from 4, 6 from 5.
+ */
+const byHand = (): RunData =>
+  runOf({
+    prompt: 4,
+    steps: 5,
+    sizes: { budget: 4, recent: 2, residual: 1, sink: 0, context: 1, window: 0 },
+    // step, what, position, target
+    events: [
+      [1, 'merge', 1, 0],
+      [2, 'drop', 3, -1],
+      [3, 'drop', 2, -1],
+      [4, 'merge', 5, 0],
+      [5, 'merge', 6, 0],
+    ],
+    slots: [[0, 1, 5, 6], [4], [7], [8]],
+  })
+
+describe('figures: survival', function () {
+  this.timeout(600_000)
+
+  it('is what a small run comes to by hand', () => {
+    const data = byHand()
+    const [head] = survivalOf(data, data.events!)
+    // Seen at step 1: tokens 4, 3, 2, 1, 0 at ages 0 … 4; 1 went into the slot of 0.
+    assert.deepEqual([head.full, [...head.lostThen], [...head.lostAtEnd]], [1, [0, 0, 0, 1, 1], [0, 1, 1, 1, 1]])
+    assert.equal(head.mergedThen, 2)
+    // Followed are 3 (from age 0), 4 … 8; 2 is a candidate at step 1 already.
+    assert.deepEqual(head.later, { merged: 2, dropped: 2, atOnce: 3 })
+    assert.deepEqual([head.tokens, head.censored], [6, 3])
+    // Last seen at ages: 3 and 5 and 6 left at 2; 4 is 4 old, 7 is 1, 8 is 0.
+    assert.deepEqual([...head.followed.atRisk], [6, 5, 4, 1, 1])
+    assert.deepEqual([...head.followed.merged], [0, 0, 2, 0, 0])
+    assert.deepEqual([...head.followed.dropped], [0, 0, 1, 0, 0])
+    assert.deepEqual([...head.curve], [1, 1, 0.25, 0.25, 0.25])
+    const { summary, columns } = survival(data)
+    assert.equal(
+      summary,
+      '75% of what left while decoding went as soon as it could. While decoding 4 tokens left in 1 kv head (50% merged, 50% dropped), ' +
+        '3 at the first step at which they could. When the cache was first full, 40% of the tokens seen by then lost their slots ' +
+        '(all merged). Of the tokens followed since they were protected half are gone at age 2; 50% are alone at the end.',
+    )
+    assert.equal(columns.age.length, 2 * 5 + 5)
+  })
+
+  it('is what the slots say that the cache had after every step', () => {
+    fc.assert(
+      fc.property(anyRun, (made) => {
+        const data = runMade({ ...made, layers: 1, kvHeads: 1 })
+        const [head] = survivalOf(data, data.events!)
+        const layouts = layoutsMade(made)
+        const { fate } = fatesAtEnd(data, 0, 0)
+        const compressed = firstCompression(data)
+        const lasted = data.tokens.map(({ position }) => {
+          const came = Math.max(0, position - data.promptTokens + 1)
+          const alone = (step: number) => layouts[step].some((slot) => slot.length === 1 && slot[0] === position)
+          let step = came
+          while (step <= data.steps && alone(step)) step++
+          const protectedThen = compressed > data.steps || candidateFrom(data, position) > compressed
+          const age = (at: number) => data.promptTokens + at - 1 - position
+          const gone = step <= data.steps
+          return {
+            step,
+            gone,
+            followed: protectedThen,
+            first: Math.max(0, age(0)),
+            last: age(gone ? step : data.steps),
+            fate: fate[position],
+          }
+        })
+        const followed = lasted.filter((token) => token.followed)
+        let alone = 1
+        assert.equal(head.curve.length, Math.max(0, ...followed.map(({ last }) => last + 1)))
+        head.curve.forEach((share, age) => {
+          const risk = followed.filter(({ first, last }) => first <= age && age <= last)
+          const left = risk.filter(({ gone, last }) => gone && last === age)
+          if (risk.length) alone *= 1 - left.length / risk.length
+          assert.ok(Math.abs(share - alone) < 1e-12, `age ${age}: ${share}, not ${alone}`)
+          assert.equal(head.followed.atRisk[age], risk.length)
+          assert.equal(head.followed.merged[age], left.filter((token) => token.fate === 'merged').length)
+          assert.equal(head.followed.dropped[age], left.filter((token) => token.fate === 'dropped').length)
+        })
+        const later = lasted.filter(({ gone, step }) => gone && step > compressed)
+        assert.equal(head.later.merged + head.later.dropped, later.length)
+        assert.equal(
+          head.lostThen.reduce((a, b) => a + b, 0),
+          lasted.filter(({ gone, step }) => gone && step <= compressed).length,
+        )
+        const { title } = survival(data).plot
+        if (later.length) {
+          const young = lasted.filter(
+            ({ gone, step }, position) => gone && step > compressed && step === candidateFrom(data, position),
+          )
+          assert.equal(
+            title,
+            `${percent(young.length / later.length)} of what left while decoding went as soon as it could`,
+          )
+        } else assert.match(title, /^No token left its slot in /)
+      }),
+      runs,
+    )
+  })
+
+  it('falls and never rises, in every head and in their mean', () => {
+    fc.assert(
+      fc.property(anyRun, (made) => {
+        const { columns } = survival(runMade(made))
+        let before = 1
+        ;(columns.alone as number[]).forEach((share, row) => {
+          if (columns.clock[row] !== 'age') return
+          assert.ok(share <= before + 1e-12 && share >= 0)
+          before = share
+          assert.ok((columns.low[row] as number) <= (columns.high[row] as number))
+        })
+      }),
+      runs,
+    )
+  })
+
+  it('says the same whether merged slots or nothing takes in what leaves', () => {
+    const merged = survival(runMade({ prompt: 60, budget: 24, recent: 12, residual: 2, steps: 30, layers: 2 }))
+    const dropped = survival(runMade({ prompt: 60, budget: 24, recent: 12, residual: 0, steps: 30, layers: 2 }))
+    assert.match(merged.summary, /left in 6 kv heads \(all merged\)/)
+    assert.match(dropped.summary, /left in 6 kv heads \(all dropped\)/)
+  })
+
+  it('counts a layer alone, layers beside each other and runs below each other', () => {
+    const data = runMade({ prompt: 60, budget: 24, recent: 12, residual: 2, steps: 30, layers: 2 })
+    const all = survivalOf(data, data.events!)
+    const later = (layer?: number) =>
+      all
+        .filter((head) => layer === undefined || head.layer === layer)
+        .reduce((sum, { later: { merged } }) => sum + merged, 0)
+    assert.ok(survival(data).summary.includes(`${later()} tokens left in 6 kv heads`))
+    assert.ok(survival(data, { layer: 1 }).summary.includes(`${later(1)} tokens left in 3 kv heads of layer 1`))
+    const { columns } = survival(data, { by: 'layer' })
+    assert.deepEqual([...new Set(columns.layer as number[])], [0, 1])
+    const two = survival([data, data], { labels: ['one', 'two'] })
+    assert.deepEqual([...new Set(two.columns.run as string[])], ['one', 'two'])
+    assert.equal(two.plot.panels.length, 2)
+    assert.match(
+      two.summary,
+      /^\d+% \(one\) to \d+% \(two\) of what left while decoding went as soon as it could\. .* one: .*; two: /,
+    )
+  })
+
+  it('has each kv head’s own protection where heads differ', () => {
+    const data = byHand()
+    const wider: RunData = { ...data, resolved: { ...data.resolved, recent: 99, budget: 99, heads: [[data.resolved]] } }
+    assert.deepEqual(survivalOf(wider, wider.events!), survivalOf(data, data.events!))
+  })
+
+  it('knows when nothing could leave', () => {
+    const data = fullRun({ prompt: 40, steps: 5, layers: 2 })
+    const figure = survival(data)
+    assert.equal(
+      figure.summary,
+      'No token left its slot in 6 kv heads. 45 tokens, each alone in a slot after 5 decode steps.',
+    )
+    assert.ok((figure.columns.alone as number[]).every((share) => share === 1))
+  })
+
+  it('has means, spreads and medians as they are defined', () => {
+    assert.deepEqual(spreadOf([0, NaN, 1, 0.5]), { mean: 0.5, low: 0.1, high: 0.9 })
+    assert.deepEqual(spreadOf([]), { mean: NaN, low: NaN, high: NaN })
+    const curve = [1, 0.6, 0.5, 0.2].map((mean) => ({ mean, low: mean, high: mean }))
+    assert.equal(medianAge(curve), 2)
+    assert.equal(medianAge(curve.slice(0, 2)), undefined)
+  })
+
+  it('says what is wrong with a call', () => {
+    const data = runMade({ prompt: 60, budget: 24, recent: 12, residual: 2, steps: 10, layers: 2, trace: false })
+    assert.throws(
+      () => survival(data),
+      /survival shows what happened step by step, and this run kept no events: make the session with trace: true/,
+    )
+    assert.throws(() => survival([]), /at least one run/)
+    assert.throws(
+      () => survival(byHand(), { layer: 1 }),
+      /expected a whole number from 0 to 0 for layer but received 1/,
+    )
+    assert.throws(() => survival(byHand(), { by: 'head' as never }), /one of 'run', 'layer' for by/)
+    assert.throws(
+      () => survival(byHand(), { kvHead: 0 } as never),
+      /survival has no option "kvHead".*it has: labels, layer, by/,
+    )
+    assert.throws(() => survival(byHand(), { labels: ['a', 'b'] }), /expected 1 labels, one per run/)
+  })
+})
