@@ -76,13 +76,13 @@ export function eventsOf(data: RunData, figure: string): EventColumns {
 /** Rows of one kv head in order, or of all: `[layer * kvHeads + kvHead]`. */
 export function rowsOf(events: EventColumns, layer: number, kvHead: number): number[] {
   const rows: number[] = []
-  for (let row = 0; row < events.count; row++)
+  for (let row = 0; row < events.step.length; row++)
     if (events.layer[row] === layer && events.kvHead[row] === kvHead) rows.push(row)
   return rows
 }
 export function rowsByHead(events: EventColumns, { layers, kvHeads }: RunData): number[][] {
   const rows = Array.from({ length: layers * kvHeads }, (): number[] => [])
-  for (let row = 0; row < events.count; row++) rows[events.layer[row] * kvHeads + events.kvHead[row]].push(row)
+  for (let row = 0; row < events.step.length; row++) rows[events.layer[row] * kvHeads + events.kvHead[row]].push(row)
   return rows
 }
 

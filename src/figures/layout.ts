@@ -133,6 +133,10 @@ function leftRoom(panel: Panel, height: number, style: Style): number {
   return numbers + (panel.y.label ? style.text * LEADING + 1 : 0)
 }
 
+/** What the axes beside rows take, at most: the higher a panel, the longer its numbers. */
+export const rowsLeft = (panels: Panel[], style: Style) =>
+  Math.max(...panels.map((panel) => leftRoom(panel, 2 * style.width, style)))
+
 /** What rows of panels take beside their areas: titles, numbers, labels, gaps. */
 export function rowsRoom(panels: Panel[], style: Style): number {
   const words = panels.reduce(

@@ -1,8 +1,16 @@
 /** Every figure on ordinary and on awkward data, and seeded runs of any shape. */
 import fc from 'fast-check'
 import type { RunData } from '../../src/figures/data.js'
-import { divergence, evictionMap, memory, survival, tokenStrip, type Figure } from '../../src/figures/index.js'
-import { runMade as runAfresh, shadowMade, type Made } from './synthetic.js'
+import {
+  divergence,
+  evictionMap,
+  memory,
+  mergeLineage,
+  survival,
+  tokenStrip,
+  type Figure,
+} from '../../src/figures/index.js'
+import { runMade as runAfresh, runOf, shadowMade, type Made } from './synthetic.js'
 
 export const full = process.env.ZSLAB_TEST_SCALE === 'full'
 
@@ -45,6 +53,22 @@ export function nasty(data: RunData): RunData {
   return { ...data, tokens: data.tokens.map((token, i) => ({ ...token, text: NASTY[i % NASTY.length] })) }
 }
 
+/** One head with two residual slots, made of a prompt of 8 tokens, then three merges. */
+export const lineageByHand = (): RunData =>
+  runOf({
+    prompt: 8,
+    steps: 3,
+    sizes: { budget: 5, recent: 2, residual: 2, sink: 0, context: 1, window: 0 },
+    events: [
+      [0, 'merge', 1, 0, 0.5],
+      [0, 'merge', 4, 1, 0.25],
+      [1, 'merge', 5, 1, 0.75, 2],
+      [2, 'merge', 6, 0, 1, 4],
+      [3, 'merge', 7, 1, 2, -1],
+    ],
+    slots: [[0, 1, 6], [3, 4, 5, 7], [2], [8], [9], [10]],
+  })
+
 const small = { prompt: 60, budget: 24, recent: 12, residual: 2, steps: 30, layers: 2 }
 
 export const CASES: Record<string, () => Figure> = {
@@ -77,6 +101,12 @@ export const CASES: Record<string, () => Figure> = {
   'survival, nothing left': () => survival(fullRun({ prompt: 40, steps: 5, layers: 2 })),
   'survival, no steps': () => survival(runMade({ ...small, steps: 0 })),
   'survival, one token': () => survival(fullRun({ prompt: 1, steps: 0, layers: 1, kvHeads: 1 })),
+  'merge lineage': () => mergeLineage(runMade()),
+  'merge lineage, many slots': () => mergeLineage(runMade({ residual: 30 }), { layer: 3, kvHead: 2 }),
+  'merge lineage, small': () => mergeLineage(runMade(small)),
+  'merge lineage, first tokens': () => mergeLineage(runMade({ ...small, prompt: 20, firstTokens: true })),
+  'merge lineage, nasty words': () => mergeLineage(nasty(runMade({ ...small, prompt: 300 })), { layer: 1 }),
+  'merge lineage, no steps': () => mergeLineage(runMade({ ...small, steps: 0, residual: 1 })),
   divergence: () => divergence([0.2, 0.1, 0.05].map((ratio) => shadowMade(ratio))),
   'divergence of one run': () => divergence(shadowMade(0.1, 24)),
   'divergence of none': () => divergence([shadowMade(1, 64), shadowMade(0.2, 64)], { labels: ['full', '20%'] }),
