@@ -1,7 +1,10 @@
 /** `npx zslab generate`: text from a model under a cache policy. */
 import { Command } from 'commander'
 import type { Prompt } from '../generate/conversation.js'
+import type { Run } from '../session.js'
+import { counted } from '../show/texts.js'
 import { summary } from '../trace/display.js'
+import { checkTracePath } from '../trace/files/index.js'
 import { dump } from './dump.js'
 import {
   EXIT,
@@ -43,6 +46,7 @@ export function generateCommand(): Command {
     .option('--ignore-eos', 'go on after an end token')
     .option('--json', 'one object on stdout: tokens, text, receipt, card, timings, bytes')
     .option('--dump <file>', "the cache's final state as safetensors")
+    .option('--trace <file>', 'keep every event, and save them as .arrow or .parquet (zslab trace reads it)')
     .addHelpText(
       'after',
       '\nExit codes: 0 done, 1 failed, 2 wrong usage or a refused value, 130 interrupted (what was written stays).',
@@ -57,9 +61,11 @@ async function run(options: Record<string, unknown>): Promise<void> {
   if (options.system !== undefined && !options.chat) throw new UsageError('--system needs --chat')
   if (options.chat && prompt.ids)
     throw new UsageError('--chat needs a text: give --prompt or --prompt-file instead of --prompt-ids')
+  const trace = options.trace as string | undefined
+  if (trace !== undefined) await checkTracePath(trace)
   const { signal, interrupted, done } = interruptSignal()
   const model = await loadFrom(options, signal)
-  const session = await sessionFrom(model, policy, options, options.dump !== undefined)
+  const session = await sessionFrom(model, policy, options, trace !== undefined || options.dump !== undefined)
   try {
     const generation = session.generate(promptOf(options, prompt), {
       maxTokens: options.maxTokens as number,
@@ -82,6 +88,7 @@ async function run(options: Record<string, unknown>): Promise<void> {
     if (options.json) print(json(result.toJSON()))
     else for (const line of summary(result)) note(line)
     if (options.dump !== undefined) await dump(options.dump as string, session, result)
+    if (trace !== undefined) await saved(trace, result)
     if (interrupted()) process.exitCode = EXIT.interrupted
     else if (!result.receipt.ok) process.exitCode = EXIT.failure
   } finally {
@@ -89,6 +96,13 @@ async function run(options: Record<string, unknown>): Promise<void> {
     session.dispose()
     model.dispose()
   }
+}
+
+async function saved(path: string, run: Run): Promise<void> {
+  // Stopped while it read the prompt: the run says so, and nothing happened yet.
+  if (!run.resolved) return
+  await run.trace.save(path)
+  note(`trace of ${counted(run.trace.length)} events in ${path}: npx zslab trace ${path}`)
 }
 
 function promptOf(options: Record<string, unknown>, prompt: { text?: string; ids?: number[] }): Prompt {

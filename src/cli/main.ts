@@ -14,6 +14,7 @@ import { runCommand } from './notebook.js'
 import { policiesCommand } from './policies.js'
 import { benchCommand, buildCommand } from './scripts.js'
 import { scoreCommand } from './score.js'
+import { traceCommand } from './trace.js'
 
 export function program(): Command {
   const root = new Command('zslab')
@@ -24,6 +25,7 @@ export function program(): Command {
   const commands = [
     generateCommand(),
     scoreCommand(),
+    traceCommand(),
     policiesCommand(),
     cacheCommand(),
     doctorCommand(),

@@ -80,14 +80,15 @@ export interface CardFacts {
   weights: string
 }
 
+export const policyCardText = ({ name, options, of }: CardPolicy): string =>
+  `${name} ${JSON.stringify(options)}${of ? ` of ${policyCardText(of)}` : ''}`
+
 export function cardText(card: CardFacts): string {
   const { model, versions, sampling } = card
-  const policy = ({ name, options, of }: CardPolicy): string =>
-    `${name} ${JSON.stringify(options)}${of ? ` of ${policy(of)}` : ''}`
   const drawn = sampling.temperature ? `temperature ${sampling.temperature}, seed ${card.seed}` : 'the likeliest token'
   return lines(
     `Run card: ${model.name}, ${counted(model.parameters)} parameters, licence ${model.license ?? 'not said'}, SHA-256 ${model.sha256}`,
-    `policy ${policy(card.policy)}`,
+    `policy ${policyCardText(card.policy)}`,
     `storage ${card.storage}, weights ${card.weights}; ${drawn}`,
     `zslab ${versions.zslab}, Node ${versions.node}, ABI ${versions.abi}; ${card.cpu.isa}, ${card.library}, ${card.threads} threads`,
     'next: JSON.stringify(card) keeps all of it; card.resolved, card.exactness',

@@ -131,7 +131,7 @@ export function traceText(actions: ArrayLike<number> | undefined, names: readonl
   const each = names.map((name, at) => `${counted(counts[at])} ${name}`).join(', ')
   return lines(
     `Trace of ${counted(actions.length)} events: ${each}`,
-    'next: trace.events(), a frame of them; trace.columns(), typed arrays; figures.evictionMap(run)',
+    "next: trace.events(), a frame of them; trace.columns(), typed arrays; trace.save('x.arrow'); figures.evictionMap(trace)",
   )
 }
 

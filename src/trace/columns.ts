@@ -107,5 +107,11 @@ export function cell({ values, words, none }: Laid, row: number): TraceCell {
   return isNone(value, none) ? null : value
 }
 
+/** Rows `from` … `to` − 1 of all columns as tables show them. */
+export function tableOf(laid: readonly Laid[], from: number, to: number): Record<string, TraceCell[]> {
+  const rows = { length: to - from }
+  return Object.fromEntries(laid.map((column) => [column.name, Array.from(rows, (_, i) => cell(column, from + i))]))
+}
+
 export const isNone = (value: number, none: number | undefined) =>
   none !== undefined && (value === none || (Number.isNaN(none) && Number.isNaN(value)))

@@ -1,16 +1,20 @@
 /** Events as columns with words for actions: what run.trace hands out, saves and opens. */
 import { ZslabError } from '../errors.js'
-import { frame } from '../frames.js'
+import { csvOf, frame } from '../frames.js'
 import type { EventColumns } from '../native/binding.js'
 import { showsItself } from '../show/show.js'
 import { traceText } from '../show/texts.js'
 import { ACTIONS } from './actions.js'
 import type { Card } from './card.js'
-import { cell, laidOut, type TraceCell } from './columns.js'
+import { laidOut, tableOf, type Laid, type TraceCell } from './columns.js'
+import { countsOf } from './counts.js'
 import type { RunData } from './data.js'
 import type { TraceOf } from './files/facts.js'
 import { openTrace, saveTrace } from './files/index.js'
 import type { Receipt } from './receipt.js'
+
+/** Rows that are made text at once. */
+const PIECE = 1 << 14
 
 /**
  * What happened to the cache, in order: step 0 is the prompt, then one step per token. admit: a token enters `slot`; leave: the
@@ -73,15 +77,27 @@ export class Trace {
     return this.columns().step.length
   }
 
+  /** How often each action happened, those that never did left out. */
+  counts(): ReturnType<typeof countsOf> {
+    return countsOf(this.columns())
+  }
+
   /** Columns of plain arrays, as in files: `token` (text), actions by name, null where a value is missing. */
   table(): Record<string, TraceCell[]> {
+    return tableOf(this.laidOut(), 0, this.length)
+  }
+
+  /** table() as CSV in pieces that end with a line, the names first. */
+  *csv(): Generator<string> {
+    const laid = this.laidOut()
+    for (let from = 0; from === 0 || from < this.length; from += PIECE)
+      yield csvOf(tableOf(laid, from, Math.min(from + PIECE, this.length)), { header: from === 0 })
+  }
+
+  private laidOut(): Laid[] {
     const events = this.columns()
-    if (!events.step.length) return Object.fromEntries(laidOut(events, () => '').map(({ name }) => [name, []]))
-    const { tokens } = this.data()
-    const laid = laidOut(events, (position) => tokens[position]?.text ?? '')
-    return Object.fromEntries(
-      laid.map((column) => [column.name, Array.from(column.values, (_, row) => cell(column, row))]),
-    )
+    const tokens = events.step.length ? this.data().tokens : []
+    return laidOut(events, (position) => tokens[position]?.text ?? '')
   }
 }
 

@@ -1,7 +1,6 @@
 /** Traces in files: the format by the path's ending, whole or not at all, and told apart from what is damaged or foreign. */
-import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { access, readFile, stat } from 'node:fs/promises'
 import { dirname, extname } from 'node:path'
 import { shown, ZslabError } from '../../errors.js'
 import { text } from '../../expect.js'
@@ -11,6 +10,7 @@ import { arrowOf, arrowRead } from './arrow.js'
 import { factsOf, factsText, traceOf, type TraceOf } from './facts.js'
 import { parquetOf, parquetRead } from './parquet.js'
 import { Unreadable, type ReadColumns } from './read.js'
+import { replaceFile, unwritten } from './replace.js'
 import { BLANK, sealed, sealHolds } from './seal.js'
 
 const FORMATS = { '.arrow': arrowOf, '.parquet': parquetOf }
@@ -19,11 +19,13 @@ export const TRACE_ENDINGS = Object.keys(FORMATS) as (keyof typeof FORMATS)[]
 const FACTS = 'zslab.trace'
 const SEAL = 'zslab.seal'
 
+const THE_TRACE = 'the trace'
+
 const endingOf = (path: string) => TRACE_ENDINGS.find((ending) => ending === extname(path).toLowerCase())
 
 /**
- * That a trace can be saved as `path`, before anything is computed for it. Errors: 'invalid' for another ending, 'file' for a folder that is
- * not there or cannot be written.
+ * That a trace can be saved as `path`, before anything is computed for it. Errors: 'invalid' for another ending, 'file' where a folder has
+ * that name, or the folder that it lies in is not there or cannot be written.
  */
 export async function checkTracePath(path: string): Promise<void> {
   if (!endingOf(text('path', path)))
@@ -32,9 +34,11 @@ export async function checkTracePath(path: string): Promise<void> {
       `a trace cannot be saved as ${shown(path)}: expected a name ending in ${TRACE_ENDINGS.join(' or ')}`,
     )
   try {
+    const there = await stat(path).catch(() => undefined)
+    if (there?.isDirectory()) throw new Error('a folder has that name')
     await access(dirname(path), constants.W_OK | constants.X_OK)
   } catch (error) {
-    throw unwritten(path, error)
+    throw unwritten(path, THE_TRACE, error)
   }
 }
 
@@ -47,25 +51,8 @@ export async function saveTrace(path: string, events: EventColumns, of: TraceOf)
     [SEAL, BLANK],
     [FACTS, factsText(events, of)],
   ])
-  await replace(path, sealed(FORMATS[endingOf(path)!](laid, metadata)))
+  await replaceFile(path, THE_TRACE, sealed(FORMATS[endingOf(path)!](laid, metadata)))
 }
-
-/** `bytes` at `path`, whole or not at all: who reads meanwhile finds what was there before. */
-async function replace(path: string, bytes: Buffer): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.part`
-  try {
-    await writeFile(temporary, bytes, { flag: 'wx' })
-    await rename(temporary, path)
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined)
-    throw unwritten(path, error)
-  }
-}
-
-const unwritten = (path: string, error: unknown) =>
-  new ZslabError('file', `the trace could not be written to ${shown(path)}: ${(error as Error).message}`, {
-    cause: error,
-  })
 
 /** What saveTrace wrote at `path`, whatever its name is now. Errors: 'file'. */
 export async function openTrace(path: string): Promise<{ events: EventColumns; of: TraceOf }> {

@@ -1,9 +1,15 @@
 /** Traces in files: what was saved is what is opened, figures included; what is cut, damaged or foreign is told in a sentence. */
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { tableFromArrays, tableToIPC } from '@uwdata/flechette'
+import { parquetWriteBuffer } from 'hyparquet-writer'
 import { figures, load, Trace, zsmerge, type Model, type Run } from '../../../../src/index.js'
-import { EVENT_COLUMNS } from '../../../../src/trace/columns.js'
+import { EVENT_COLUMNS, laidOut, type Laid } from '../../../../src/trace/columns.js'
+import { arrowOf } from '../../../../src/trace/files/arrow.js'
+import { factsText } from '../../../../src/trace/files/facts.js'
+import { parquetOf } from '../../../../src/trace/files/parquet.js'
+import { BLANK, sealed } from '../../../../src/trace/files/seal.js'
 import { ownFolder, toyPath } from '../../model/files.js'
 
 const ENDINGS = ['.arrow', '.parquet']
@@ -63,6 +69,79 @@ describe('traces in files', function () {
       await told(Buffer.concat([bytes, Buffer.of(0)]))
     })
   }
+
+  it('other programs’ Arrow and Parquet files, and what is neither, are told apart', async () => {
+    const foreign = tableToIPC(tableFromArrays({ step: [1, 2] }), { format: 'file' })!
+    const columnData = [{ name: 'step', data: [1, 2], type: 'INT32' as const }]
+    for (const [name, bytes, says] of [
+      [
+        'other.arrow',
+        Buffer.from(foreign),
+        /begins as an Arrow file but is no whole trace of zslab: expected what trace\.save/,
+      ],
+      [
+        'other.parquet',
+        Buffer.from(parquetWriteBuffer({ columnData })),
+        /begins as a Parquet file but is no whole trace/,
+      ],
+      ['text.arrow', Buffer.from('step,layer\n'), /is neither an Arrow nor a Parquet file: expected/],
+      ['empty.parquet', Buffer.alloc(0), /is empty: expected/],
+    ] as [string, Buffer, RegExp][]) {
+      writeFileSync(join(folder, name), bytes)
+      await assert.rejects(Trace.open(join(folder, name)), { name: 'ZslabError', code: 'file', message: says })
+    }
+    await assert.rejects(Trace.open(join(folder, 'none.arrow')), { code: 'file', message: /cannot be read: ENOENT/ })
+    await assert.rejects(Trace.open(7 as never), { code: 'invalid', message: /expected a string for path/ })
+  })
+
+  it('a trace of a later version, or with words and columns that are not ours, says so', async () => {
+    const laid = laidOut(run.trace.columns(), () => 'a')
+    const facts = factsText(run.trace.columns(), run)
+    const later = facts.replace('"version":1', '"version":2')
+    const words = laid.map((one) =>
+      one.name === 'action' ? { ...one, words: ['admit', 'gone', 'merge', 'drop'] } : one,
+    )
+    const fewer = laid.filter(({ name }) => name !== 'weight')
+    for (const [ending, write] of [
+      ['.arrow', arrowOf],
+      ['.parquet', parquetOf],
+    ] as const)
+      for (const [columns, text, says] of [
+        [laid, later, /holds a trace of version 2, and this zslab reads version 1/],
+        [laid, facts.replace(/"rows":\d+/, '"rows":3'), /has \d+ of 3 rows/],
+        [laid, '{}', /holds no trace/],
+        [laid, '{', /cannot be understood/],
+        [words, facts, /has "gone" in column action: expected one of admit, leave, merge, drop/],
+        [fewer, facts, /has no column weight/],
+      ] as [Laid[], string, RegExp][]) {
+        const path = join(folder, `odd${ending}`)
+        const metadata = new Map([
+          ['zslab.seal', BLANK],
+          ['zslab.trace', text],
+        ])
+        writeFileSync(path, sealed(write(columns, metadata)))
+        await assert.rejects(Trace.open(path), { name: 'ZslabError', code: 'file', message: says })
+      }
+  })
+
+  it('what cannot be saved is refused: other endings, no events, no folder, a folder of that name', async () => {
+    const { trace } = run
+    await assert.rejects(trace.save('x.csv'), {
+      code: 'invalid',
+      message: /expected a name ending in \.arrow or \.parquet/,
+    })
+    await assert.rejects(trace.save(7 as never), { code: 'invalid', message: /expected a string for path/ })
+    await assert.rejects(trace.save(join(folder, 'none/x.arrow')), {
+      code: 'file',
+      message: /could not be written to .*ENOENT/,
+    })
+    mkdirSync(join(folder, 'taken.arrow'))
+    await assert.rejects(trace.save(join(folder, 'taken.arrow')), { code: 'file', message: /a folder has that name/ })
+    rmdirSync(join(folder, 'taken.arrow'))
+    const quiet = await model.session().generate(PROMPT, { maxTokens: 1, progress: false })
+    await assert.rejects(quiet.trace.save(join(folder, 'x.arrow')), { code: 'invalid', message: /trace: true/ })
+    assert.deepEqual(quiet.trace.data().events, undefined)
+  })
 
   it('leaves nothing beside the file', () => {
     assert.deepEqual(
