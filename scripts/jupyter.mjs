@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import lockfile from 'proper-lockfile'
 import { buildExtension } from './labextension.mjs'
-import { missing, output, pip, venv, venvVersion } from './python.mjs'
+import { missing, output, pip, READERS, venv, venvVersion } from './python.mjs'
 
 const LAB = '4.6.6'
 const PACKAGES = [
@@ -41,6 +41,7 @@ export async function prepareJupyter(root, { tests = false, say = () => undefine
   })
   try {
     await packages(root, tests ? [...PACKAGES, ...TEST_PACKAGES] : PACKAGES, say)
+    if (tests) await readers(root, say)
     const failed = await buildExtension(root, say)
     if (failed) throw new JupyterFailure(failed)
     await kernel(root, prefix)
@@ -73,6 +74,14 @@ async function packages(root, wanted, say) {
   const reason = await pip(root, todo, { dependencies: true })
   if (reason)
     throw new JupyterFailure(`pip could not install Jupyter: ${reason}; connect to a Python package index, ${AGAIN}`)
+}
+
+async function readers(root, say) {
+  const todo = missing(root, READERS)
+  if (todo.length === 0) return
+  say(`fetching ${todo.map((entry) => entry.replace('==', ' ')).join(', ')} for tests into .venv (165 MB) …`)
+  const reason = await pip(root, todo, { dependencies: true })
+  if (reason) say(`what tests open traces with could not be installed: ${reason}`)
 }
 
 async function kernel(root, prefix) {

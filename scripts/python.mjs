@@ -16,6 +16,9 @@ import { delimiter, join } from 'node:path'
 /** oneDNN 3.2 built with libgomp: library, headers and nothing else (newer wheels bring gigabytes). */
 const ONEDNN = ['onednn-cpu-gomp==2023.2.0', 'onednn-devel-cpu-gomp==2023.2.0']
 
+/** What tests open saved traces with; where it cannot be had (it needs Python 3.11) they are left out. */
+export const READERS = ['pyarrow==26.0.1', 'pandas==3.1.1', 'polars==2.1.0', 'duckdb==2.0.1']
+
 /** The absolute path of program `name`, from PATH; undefined where there is none. */
 export function findTool(name) {
   const candidates = name.includes('/')

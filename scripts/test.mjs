@@ -19,7 +19,7 @@ import { findTool, venv } from './python.mjs'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const KNOWN = ['--full', '--sanitizers', '--complete']
 /** What needs Jupyter as a whole; single tests that need another program say so themselves (test/left-out.ts). */
-const NEED_JUPYTER = /^test\/(lab|notebooks|kernel)\b/
+const NEED_JUPYTER = /^test\/(lab|notebooks|kernel|readers)\b/
 /** At once. Kernels and browsers wait a lot, and no test depends on who is first. */
 const LANES = Math.max(2, Math.min(4, availableParallelism() >> 1))
 

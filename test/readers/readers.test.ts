@@ -1,0 +1,103 @@
+/** Saved traces in pandas, polars and DuckDB: the rows, types and missing values of run.trace.table(), from either format. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { evictOnly, load, snapkv, streaming, zsmerge, type Model, type Policy } from '../../src/index.js'
+import { COLUMNS } from '../../src/trace/columns.js'
+import { missing, READERS } from '../../scripts/python.mjs'
+import { leftOut } from '../left-out.js'
+import { ownFolder, toyPath } from '../src/model/files.js'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const LIBRARIES = ['pandas', 'pandas, types of the file', 'polars', 'DuckDB'] as const
+type Library = (typeof LIBRARIES)[number]
+type Found = Record<string, { type: string; values: (number | string | null)[] }>
+
+/** How a library names our types: of a number, of one that may be missing, of a word, by format. */
+const NAMES: Record<
+  Library,
+  Record<'int32' | 'uint16' | 'uint8' | 'float32', string> & { words: Record<string, string> }
+> = {
+  pandas: {
+    int32: 'int32',
+    uint16: 'uint16',
+    uint8: 'uint8',
+    float32: 'float32',
+    words: { '.arrow': 'category', '.parquet': 'str' },
+  },
+  'pandas, types of the file': {
+    int32: 'int32[pyarrow]',
+    uint16: 'uint16[pyarrow]',
+    uint8: 'uint8[pyarrow]',
+    float32: 'float[pyarrow]',
+    words: { '.arrow': 'dictionary<values=string, indices=int8, ordered=0>[pyarrow]', '.parquet': 'string[pyarrow]' },
+  },
+  polars: {
+    int32: 'Int32',
+    uint16: 'UInt16',
+    uint8: 'UInt8',
+    float32: 'Float32',
+    words: { '.arrow': 'Categorical', '.parquet': 'String' },
+  },
+  DuckDB: {
+    int32: 'INTEGER',
+    uint16: 'USMALLINT',
+    uint8: 'UTINYINT',
+    float32: 'FLOAT',
+    words: { '.arrow': 'VARCHAR', '.parquet': 'VARCHAR' },
+  },
+}
+
+const POLICIES: Record<string, Policy> = {
+  zsmerge: zsmerge({ budget: 24, recent: 8, residual: 2 }),
+  snapkv: snapkv({ budget: 24, window: 8 }),
+  streaming: streaming({ budget: 24 }),
+  'evict-only': evictOnly({ budget: 24 }),
+}
+
+const lacking = missing(ROOT, READERS)
+if (lacking.length) leftOut(`traces in ${lacking.join(', ')}`, 'node scripts/jupyter.mjs --tests (Python ≥ 3.11)')
+else
+  describe('traces in other programs', function () {
+    this.timeout(120_000)
+    const folder = ownFolder()
+    let model: Model
+    before(async () => void (model = await load(toyPath, { weights: 'float32', progress: false })))
+    after(() => model.dispose())
+
+    function opened(path: string): { metadata: Record<string, string>; found: Record<Library, Found> } {
+      const python = join(ROOT, '.venv/bin/python')
+      const script = fileURLToPath(new URL('read.py', import.meta.url))
+      const done = spawnSync(python, [script, path], { encoding: 'utf8', maxBuffer: 1 << 28 })
+      assert.equal(done.status, 0, done.stderr)
+      return JSON.parse(done.stdout) as ReturnType<typeof opened>
+    }
+
+    for (const [name, policy] of Object.entries(POLICIES))
+      it(`${name}: the same rows, types and missing values in all of them, from either format`, async () => {
+        const session = model.session({ policy, trace: true })
+        const prompt = Array.from({ length: 60 }, (_, i) => (i * 7) % 250)
+        const { trace } = await session.generate(prompt, { maxTokens: 12, ignoreEos: true, progress: false })
+        const table = trace.table()
+        for (const ending of ['.arrow', '.parquet']) {
+          const { found, metadata } = opened(await trace.save(join(folder, name + ending)))
+          assert.equal((JSON.parse(metadata['zslab.trace']) as { rows: number }).rows, trace.length)
+          for (const library of LIBRARIES) {
+            const say = `${library}, ${ending}`
+            assert.deepEqual(Object.keys(found[library]), Object.keys(table), say)
+            for (const { name: column, type, words } of COLUMNS) {
+              const { values, type: named } = found[library][column]
+              assert.deepEqual(values, table[column], `${say}: ${column}`)
+              const names = NAMES[library]
+              const word = type === 'text' || words
+              const whole = type !== 'text' && type !== 'float32'
+              // pandas has no whole numbers that may be missing.
+              const widened = library === 'pandas' && !word && whole && table[column].includes(null)
+              const expected = word ? names.words[ending] : widened ? 'float64' : names[type]
+              assert.equal(named, expected, `${say}: ${column}`)
+            }
+          }
+        }
+      })
+  })
