@@ -75,6 +75,8 @@ export type Sizes = Record<'budget' | 'recent' | 'residual' | 'sink' | 'context'
 export interface RunData {
   model: string
   policyName: string
+  /** Where merged slots are compensated: their logits get alpha · ln(weight). */
+  alpha?: number
   layers: number
   kvHeads: number
   promptTokens: number

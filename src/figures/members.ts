@@ -1,5 +1,4 @@
 /** Who is in a residual slot: its members in order of arrival. */
-import { integer } from '../expect.js'
 import { ZslabError } from '../errors.js'
 import { ACTION, type EventColumns, type RunData } from './data.js'
 import { firstCompression, rowsOf, sizesOf, stepOf } from './fates.js'
@@ -44,11 +43,6 @@ export function membersOf(data: RunData, events: EventColumns, layer: number, kv
         weight: i + 1,
       })),
   )
-}
-
-/** The one that is asked for. */
-export function slotOf(members: Member[][], slot: unknown): Member[] {
-  return members[integer('slot', slot ?? 0, 0, members.length - 1)]
 }
 
 /** The first step after that at which the slots were made: what comes from then on came while decoding. */

@@ -16,6 +16,8 @@ export interface RunToken {
 export interface RunData {
   model: string
   policyName: string
+  /** Where merged slots are compensated: their logits get alpha · ln(weight). */
+  alpha?: number
   layers: number
   kvHeads: number
   /** Tokens of the first prompt (step 0). */

@@ -143,6 +143,7 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
     return {
       model: basename(this.model.name),
       policyName: this.policy.name,
+      alpha: alphaOf(this.policy),
       layers,
       kvHeads,
       promptTokens,
@@ -169,4 +170,9 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
     const { tokens, text, stopped, receipt, card, timings, bytes } = this
     return { tokens, text, stopped, receipt, card, timings, bytes }
   }
+}
+
+/** Of a policy that merges, or of the one that it wraps. */
+function alphaOf({ options, of }: Policy): number | undefined {
+  return typeof options.alpha === 'number' ? options.alpha : of && alphaOf(of)
 }

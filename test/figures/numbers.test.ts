@@ -25,6 +25,19 @@ function counts(data: RunData, layer: number, kvHead: number) {
   return { kept, merged, dropped: data.tokens.length - kept - merged }
 }
 
+/** Of WCAG 2: what is left of colours in grey. */
+const luminance = (color: string) => {
+  const [r, g, b] = [1, 3, 5].map((at) => {
+    const share = parseInt(color.slice(at, at + 2), 16) / 255
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4
+  })
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b
+}
+const contrast = (a: string, b: string) => {
+  const [low, high] = [luminance(a), luminance(b)].sort((x, y) => x - y)
+  return (high + 0.05) / (low + 0.05)
+}
+
 describe('figures: numbers', function () {
   this.timeout(600_000)
 
@@ -287,17 +300,6 @@ describe('figures: numbers', function () {
   })
 
   it('keeps text readable on every colour that it stands on', () => {
-    const luminance = (color: string) => {
-      const [r, g, b] = [1, 3, 5].map((at) => {
-        const share = parseInt(color.slice(at, at + 2), 16) / 255
-        return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4
-      })
-      return 0.2126 * r + 0.7152 * g + 0.0722 * b
-    }
-    const contrast = (a: string, b: string) => {
-      const [low, high] = [luminance(a), luminance(b)].sort((x, y) => x - y)
-      return (high + 0.05) / (low + 0.05)
-    }
     for (const theme of ['light', 'dark'] as const) {
       for (const role of ['ink', 'muted'] as const)
         assert.ok(contrast(colorOf(role, theme), colorOf('paper', theme)) >= 4.5, `${role} ${theme}`)
@@ -316,5 +318,21 @@ describe('figures: numbers', function () {
         assert.ok(contrast(color, inkOn(color)) >= 4.4, `${fill} ${theme}: ${contrast(color, inkOn(color))}`)
       }
     }
+  })
+
+  it('keeps marks that lie on each other apart in grey', () => {
+    const pairs = [
+      ['residual', 'paper', 2],
+      ['ink', 'paper', 7],
+      ['ink', 'spare', 2.5],
+      ['recent', 'paper', 3],
+      ['held', 'recent', 2.5],
+      ['muted', 'paper', 4.5],
+    ] as const
+    for (const theme of ['light', 'dark'] as const)
+      for (const [a, b, least] of pairs) {
+        const apart = contrast(colorOf(a, theme), colorOf(b, theme))
+        assert.ok(apart >= least, `${a} on ${b}, ${theme}: ${apart}`)
+      }
   })
 })

@@ -1,7 +1,7 @@
 /** What every figure owes its readers in every size and theme: valid files, words that do not touch, the same bytes each time. */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { evictionMap, mergeLineage, survival, tokenStrip, type Figure } from '../../src/figures/index.js'
+import { evictionMap, mergeLineage, residualCard, survival, tokenStrip, type Figure } from '../../src/figures/index.js'
 import { SIZES, THEMES } from '../../src/figures/style.js'
 import { drawSvg } from '../../src/figures/svg.js'
 import { runMade } from './synthetic.js'
@@ -107,7 +107,9 @@ describe('figures', function () {
           tokenStrip(data, { size, layer: 0 }),
           survival(data, { size }),
           survival([data, data], { size, by: 'layer' }),
-          ...(data.origins[0].residual[0] ? [mergeLineage(data, { size, layer: 0 })] : []),
+          ...(data.origins[0].residual[0]
+            ? [mergeLineage(data, { size, layer: 0 }), residualCard(data, { size, layer: 0 })]
+            : []),
         ]) {
           checkSvg(figure, size)
           checkPlotly(figure, size)
@@ -119,7 +121,15 @@ describe('figures', function () {
   it('draws at any width that text fits into', () => {
     for (const width of ['5.5in', '2.6in', '14cm', '396pt']) {
       const size = width === '2.6in' ? 'column' : 'wide'
-      for (const name of ['eviction map', 'token strip', 'survival', 'merge lineage', 'memory', 'divergence']) {
+      for (const name of [
+        'eviction map',
+        'token strip',
+        'survival',
+        'merge lineage',
+        'residual card',
+        'memory',
+        'divergence',
+      ]) {
         const figure = CASES[name]().with({ size, width })
         checkSvg(figure, width)
         if (width === '5.5in') assert.match(figure.svg, /width="5.5in"/)

@@ -81,6 +81,7 @@ export function runMade(options: Made = {}): RunData {
   return {
     model: 'SmolLM2-135M-Instruct.Q4_1.gguf',
     policyName,
+    alpha: 1,
     layers,
     kvHeads,
     promptTokens: prompt,

@@ -1,7 +1,7 @@
 /** A run provides what figures are drawn from: the shapes fit (checked by the compiler) and the numbers agree. */
 import assert from 'node:assert/strict'
 import type { RunData, ShadowData } from '../../src/figures/data.js'
-import { load, zsmerge } from '../../src/index.js'
+import { adakv, figures, fullCache, load, zsmerge } from '../../src/index.js'
 import { toyPath } from './model/files.js'
 
 describe('run data', () => {
@@ -40,6 +40,69 @@ describe('run data', () => {
       [9, 9, 9, 9],
     )
     assert.deepEqual(shadow.top1, run.tokens) // greedy: what the policy found likeliest
+    model.dispose()
+  })
+
+  it('says what merged slots get, also where another policy shares the slots out', async () => {
+    const model = await load(toyPath, { weights: 'float32', progress: false })
+    const alphaOf = async (policy: ReturnType<typeof zsmerge>) => {
+      const run = await model.session({ policy }).generate([1, 2, 3], { maxTokens: 1, progress: false })
+      return run.data().alpha
+    }
+    assert.equal(await alphaOf(zsmerge({ budget: 24, recent: 8, residual: 2, alpha: 0.5 })), 0.5)
+    assert.equal(await alphaOf(adakv({ of: zsmerge({ budget: 24, recent: 8, residual: 2, alpha: 0.25 }) })), 0.25)
+    assert.equal(await alphaOf(fullCache()), undefined)
+    model.dispose()
+  })
+
+  it('is drawn as what the cache holds, in every head', async () => {
+    const model = await load(toyPath, { weights: 'float32', progress: false })
+    const prompt = Array.from({ length: 60 }, (_, i) => (i * 7) % 250)
+    for (const policy of [
+      zsmerge({ budget: 24, recent: 4, residual: 2 }),
+      zsmerge({ budget: 24, recent: 4, residual: 3, init: 'similarity', similarity: 'cosine' }),
+      zsmerge({ budget: 70, recent: 8, residual: 2 }),
+      zsmerge({ budget: 70, recent: 8, residual: 2, mode: 'reference' }),
+    ]) {
+      const run = await model
+        .session({ policy, trace: true })
+        .generate(prompt, { maxTokens: 40, ignoreEos: true, progress: false })
+      const data: RunData = run.data()
+      let merged = 0
+      for (let layer = 0; layer < data.layers; layer++)
+        for (let kvHead = 0; kvHead < data.kvHeads; kvHead++) {
+          const slots = data.origins[layer].kvHeads[kvHead].slice(0, data.origins[layer].residual[kvHead])
+          const { columns } = figures.mergeLineage(run, { layer, kvHead })
+          slots.forEach((members, slot) => {
+            const card = figures.residualCard(run, { layer, kvHead, slot }).columns
+            const own = (name: string) => (columns[name] as number[]).filter((_, row) => columns.slot[row] === slot)
+            assert.deepEqual(
+              [...own('position')].sort((a, b) => a - b),
+              Array.from(members).sort((a, b) => a - b),
+            )
+            assert.deepEqual(card.position, own('position'))
+            const steps = own('step')
+            assert.deepEqual(
+              [...steps].sort((a, b) => a - b),
+              steps,
+            )
+            assert.equal((card.compensation as number[])[members.length - 1], Math.log(members.length))
+            merged += members.length
+          })
+        }
+      assert.ok(merged > 0)
+      const survived = figures.survival(run)
+      const at = (name: string, row: number) => (survived.columns[name] as number[])[row]
+      const alone = data.origins.flatMap(({ kvHeads }) => kvHeads.flat()).filter((slot) => slot.length === 1).length
+      const lost = data.layers * data.kvHeads * data.tokens.length - alone
+      const rows = (survived.columns.clock as string[]).map((_, row) => row)
+      const seen = rows.filter((row) => survived.columns.until[row] === 'end')
+      const older = seen.reduce((sum, row) => sum + Math.round((1 - at('alone', row)) * at('tokens', row)), 0)
+      // What came after the first compression and left is counted by age alone.
+      const ages = rows.filter((row) => survived.columns.clock[row] === 'age')
+      const left = ages.reduce((sum, row) => sum + at('merged', row) + at('dropped', row), 0)
+      assert.ok(older <= lost && older + left >= lost, `${older} and ${left} of ${lost}`)
+    }
     model.dispose()
   })
 })
