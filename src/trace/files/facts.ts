@@ -36,8 +36,7 @@ interface Facts {
 
 export function factsText(events: EventColumns, of: TraceOf): string {
   const { tokens, origins, ...data } = of.data()
-  const heads = origins.flatMap(({ kvHeads }) => kvHeads)
-  const slots = heads.flat()
+  const slots = origins.flatMap(({ kvHeads }) => kvHeads).flat()
   const facts: Facts = {
     format: 'zslab.trace',
     version: VERSION,
@@ -56,16 +55,26 @@ export function factsText(events: EventColumns, of: TraceOf): string {
     origins: {
       residual: origins.map(({ residual }) => residual),
       slots: origins.map(({ kvHeads }) => kvHeads.map((each) => each.length)),
-      weights: packed(slots.map((positions) => positions.length)),
-      positions: packed(slots.flatMap((positions) => Array.from(positions))),
+      weights: packed(Int32Array.from(slots, ({ length }) => length)),
+      positions: packed(joined(slots)),
     },
   }
   return JSON.stringify(facts)
 }
 
+function joined(lists: readonly ArrayLike<number>[]): Int32Array {
+  const all = new Int32Array(lists.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const list of lists) {
+    all.set(list, at)
+    at += list.length
+  }
+  return all
+}
+
 /** Whole numbers as differences from one to the next, deflated, base64: neighbours are alike. */
-function packed(values: readonly number[]): string {
-  const differences = Int32Array.from(values, (value, i) => value - (i ? values[i - 1] : 0))
+function packed(values: Int32Array): string {
+  const differences = values.map((value, i) => (i ? value - values[i - 1] : value))
   return deflateRawSync(Buffer.from(differences.buffer), { level: 1 }).toString('base64')
 }
 

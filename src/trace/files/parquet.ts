@@ -1,7 +1,7 @@
 /** Columns as a Parquet file and back. */
 import { parquetMetadata, parquetRead as read, type SchemaElement } from 'hyparquet'
 import { ByteWriter, parquetWrite } from 'hyparquet-writer'
-import { ARRAYS, cell, type ColumnOf, type Laid, type Values } from '../columns.js'
+import { ARRAYS, isNone, type ColumnOf, type Laid, type TraceCell, type Values } from '../columns.js'
 import { numberOf, Unreadable, type ReadColumns } from './read.js'
 
 const ROWS = 1 << 20
@@ -33,10 +33,12 @@ export function parquetOf(laid: readonly Laid[], metadata: ReadonlyMap<string, s
   return Buffer.from(writer.getBuffer())
 }
 
-function valuesOf(column: Laid) {
-  const { values, words, none } = column
-  if (words || none !== undefined) return Array.from(values, (_, row) => cell(column, row))
-  return values instanceof Float32Array ? values : Int32Array.from(values)
+function valuesOf({ values, words, none }: Laid) {
+  if (!words && none === undefined) return values instanceof Float32Array ? values : Int32Array.from(values)
+  const cells = new Array<TraceCell>(values.length)
+  for (let row = 0; row < cells.length; row++)
+    cells[row] = words ? words[values[row]] : isNone(values[row], none) ? null : values[row]
+  return cells
 }
 
 /** The `wanted` columns of a Parquet file. Throws Unreadable, and whatever the library does on bytes that are none. */
