@@ -24,8 +24,8 @@ const THE_TRACE = 'the trace'
 const endingOf = (path: string) => TRACE_ENDINGS.find((ending) => ending === extname(path).toLowerCase())
 
 /**
- * That a trace can be saved as `path`, before anything is computed for it. Errors: 'invalid' for another ending, 'file' where a folder has
- * that name, or the folder that it lies in is not there or cannot be written.
+ * That a trace can be saved as `path`, before anything is computed for it. Errors: 'invalid' for another ending, 'file' where
+ * something has that name that is no file or may not be written, or the folder that it lies in is not there or may not be written.
  */
 export async function checkTracePath(path: string): Promise<void> {
   if (!endingOf(text('path', path)))
@@ -35,7 +35,8 @@ export async function checkTracePath(path: string): Promise<void> {
     )
   try {
     const there = await stat(path).catch(() => undefined)
-    if (there?.isDirectory()) throw new Error('a folder has that name')
+    if (there && !there.isFile()) throw new Error('a folder or a device has that name')
+    if (there) await access(path, constants.W_OK)
     await access(dirname(path), constants.W_OK | constants.X_OK)
   } catch (error) {
     throw unwritten(path, THE_TRACE, error)
@@ -59,6 +60,7 @@ export async function openTrace(path: string): Promise<{ events: EventColumns; o
   text('path', path)
   let bytes: Buffer
   try {
+    if (!(await stat(path)).isFile()) throw new Error('it is a folder or a device, not a file')
     bytes = await readFile(path)
   } catch (error) {
     throw new ZslabError('file', `the trace ${shown(path)} cannot be read: ${(error as Error).message}`, {

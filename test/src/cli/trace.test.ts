@@ -24,7 +24,7 @@ describe('cli: traces', function () {
     for (const [path, status, says] of [
       ['x.csv', 2, /^zslab: a trace cannot be saved as "x\.csv": expected a name ending in \.arrow or \.parquet\n$/],
       ['', 2, /cannot be saved as ""/],
-      [join(folder, 'taken.arrow'), 1, /taken\.arrow": a folder has that name\n$/],
+      [join(folder, 'taken.arrow'), 1, /taken\.arrow": a folder or a device has that name\n$/],
       [join(folder, 'none/x.arrow'), 1, /^zslab: the trace could not be written to "[^\n]*x\.arrow": [^\n]*\n$/],
     ] as [string, number, RegExp][]) {
       const done = run(...nowhere, '--trace', path)
@@ -79,7 +79,7 @@ describe('cli: traces', function () {
   it('what is no trace is one line and exit code 1', () => {
     for (const [path, says] of [
       [join(folder, 'none.arrow'), /^zslab: the trace "[^\n]*none\.arrow" cannot be read: ENOENT[^\n]*\n$/],
-      [folder, /cannot be read: EISDIR/],
+      [folder, /cannot be read: it is a folder or a device, not a file/],
       [
         written(folder, 'empty.arrow', Buffer.alloc(0)),
         /^zslab: "[^\n]*" is empty: expected what trace\.save\('x\.arrow'\)[^\n]*\n$/,

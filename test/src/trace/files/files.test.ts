@@ -91,6 +91,7 @@ describe('traces in files', function () {
       await assert.rejects(Trace.open(join(folder, name)), { name: 'ZslabError', code: 'file', message: says })
     }
     await assert.rejects(Trace.open(join(folder, 'none.arrow')), { code: 'file', message: /cannot be read: ENOENT/ })
+    await assert.rejects(Trace.open('/dev/zero'), { code: 'file', message: /it is a folder or a device, not a file/ })
     await assert.rejects(Trace.open(7 as never), { code: 'invalid', message: /expected a string for path/ })
   })
 
@@ -136,11 +137,40 @@ describe('traces in files', function () {
       message: /could not be written to .*ENOENT/,
     })
     mkdirSync(join(folder, 'taken.arrow'))
-    await assert.rejects(trace.save(join(folder, 'taken.arrow')), { code: 'file', message: /a folder has that name/ })
+    await assert.rejects(trace.save(join(folder, 'taken.arrow')), {
+      code: 'file',
+      message: /a folder or a device has that name/,
+    })
     rmdirSync(join(folder, 'taken.arrow'))
     const quiet = await model.session().generate(PROMPT, { maxTokens: 1, progress: false })
     await assert.rejects(quiet.trace.save(join(folder, 'x.arrow')), { code: 'invalid', message: /trace: true/ })
     assert.deepEqual(quiet.trace.data().events, undefined)
+  })
+
+  it('a name may be as long as the file system takes, and what was there is replaced', async () => {
+    const path = join(folder, `${'x'.repeat(249)}.arrow`)
+    writeFileSync(path, 'something else')
+    await run.trace.save(path)
+    assert.equal((await Trace.open(path)).length, run.trace.length)
+  })
+
+  it('of several turns the texts are all there', async () => {
+    const session = model.session({ policy: zsmerge({ budget: 24, recent: 8, residual: 2 }), trace: true })
+    await session.generate('It was the best of times', { maxTokens: 5, ignoreEos: true, progress: false })
+    const second = await session.generate(', it was the worst of times', {
+      maxTokens: 5,
+      ignoreEos: true,
+      progress: false,
+    })
+    const opened = await Trace.open(await second.trace.save(join(folder, 'turns.parquet')))
+    const { tokens } = second.data()
+    assert.equal(tokens.length, session.seqLen)
+    const { position, token } = opened.table()
+    assert.deepEqual(
+      token,
+      Array.from(position, (at) => tokens[at as number].text),
+    )
+    assert.equal(figures.evictionMap(opened).svg, figures.evictionMap(second).svg)
   })
 
   it('leaves nothing beside the file', () => {
