@@ -158,10 +158,14 @@ export interface Bin {
   keptAtEnd: Spread
 }
 
+/** Ages that are put together, so that there are at most `most` bins. */
+export const binSize = (heads: HeadSurvival[], most: number) =>
+  Math.max(1, Math.ceil(Math.max(0, ...heads.map(({ lostThen }) => lostThen.length)) / most))
+
 /** Shares that are alone, of tokens of like age at the first compression; over heads that were full at some time. */
 export function binsOf(heads: HeadSurvival[], most: number): Bin[] {
   const seen = Math.max(0, ...heads.map(({ lostThen }) => lostThen.length))
-  const size = Math.max(1, Math.ceil(seen / most))
+  const size = binSize(heads, most)
   return Array.from({ length: Math.ceil(seen / size) }, (_, i): Bin => {
     const [from, to] = [i * size, Math.min(seen, (i + 1) * size)]
     const kept = (lost: 'lostThen' | 'lostAtEnd') =>

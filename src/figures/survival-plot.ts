@@ -3,7 +3,7 @@ import type { RunData } from './data.js'
 import type { Axis, Boxes, LegendEntry, Line, Mark, Panel, Plot } from './plot.js'
 import { counted, percent, plainNumber } from './scale.js'
 import type { Style } from './style.js'
-import { binsOf, meanCurve, totalsOf, type HeadSurvival, type Spread } from './survival-counts.js'
+import { binSize, binsOf, meanCurve, totalsOf, type HeadSurvival, type Spread } from './survival-counts.js'
 import { shortModel, subjectWords } from './words.js'
 
 export interface Followed {
@@ -82,9 +82,8 @@ function manyWords(followed: Followed[]): string {
 
 function notesOf(followed: Followed[], by: 'run' | 'layer'): string[] {
   const notes = ['Tokens that are alone when the run ends are censored there (Kaplan and Meier).']
-  const bins = followed.length === 1 ? binsOf(followed[0].heads, BINS) : []
-  if (bins.length && bins[0].to - bins[0].from > 1)
-    notes.push(`Left, one step of age is ${counted(bins[0].to - bins[0].from, 'token')}.`)
+  const size = followed.length === 1 ? binSize(followed[0].heads, BINS) : 1
+  if (size > 1) notes.push(`In the first panel one step of age is ${counted(size, 'token')}.`)
   if (by === 'run' && followed[0].heads.length > 1) notes.push('Lines are means over kv heads.')
   return [notes.join(' ')]
 }
