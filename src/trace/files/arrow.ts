@@ -102,12 +102,12 @@ function valuesOf(column: Column<unknown>, of: ColumnOf): Values {
   let at = 0
   for (const { values: part, length, nullCount, validity } of column.data) {
     if (part.length < length) throw new Unreadable(`has a column ${name} that ends early`)
-    for (let row = 0; row < length; row++, at++) {
-      const there = !nullCount || (validity[row >> 3] >> (row & 7)) & 1
-      if (!there && none === undefined) throw new Unreadable(`has no value in row ${at} of column ${name}`)
-      const value = Number(part[row])
-      values[at] = !there ? none! : coded ? coded[value] : value
-    }
+    const own = values.subarray(at, at + length)
+    if (coded) for (let row = 0; row < length; row++) own[row] = coded[Number(part[row])]
+    else own.set((part as Values).subarray(0, length))
+    if (nullCount && none === undefined) throw new Unreadable(`has ${nullCount} rows without a value in column ${name}`)
+    if (nullCount) for (let row = 0; row < length; row++) if (!((validity[row >> 3] >> (row & 7)) & 1)) own[row] = none!
+    at += length
   }
   return values
 }
