@@ -176,7 +176,7 @@ export class Cache {
     return this.held.inspect(this.layer(layer))
   }
 
-  /** Every event so far as typed columns; action 0 admit, 1 leave, 2 merge, 3 drop. Step 0 is the prompt. */
+  /** Every event so far as typed columns, with numbers for actions and reasons (see Trace). Step 0 is the prompt. */
   events(): EventColumns {
     if (!this.held.options.trace)
       throw new ZslabError('invalid', 'this cache keeps no events: create it with trace: true')

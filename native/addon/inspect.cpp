@@ -148,21 +148,23 @@ Napi::Value Events(const Napi::CallbackInfo& info) {
   const size_t n = static_cast<size_t>(events.count - from);
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("count", static_cast<double>(events.count));
-#define INTEGERS(MEMBER, NAME) Column<Napi::Int32Array>(&result, NAME, events.MEMBER + (n ? from : 0), n)
-#define REALS(MEMBER, NAME) Column<Napi::Float32Array>(&result, NAME, events.MEMBER + (n ? from : 0), n)
-  INTEGERS(step, "step");
-  INTEGERS(layer, "layer");
-  INTEGERS(kv_head, "kvHead");
-  INTEGERS(action, "action");
-  INTEGERS(position, "position");
-  INTEGERS(slot, "slot");
-  INTEGERS(target, "target");
-  REALS(score, "score");
-  REALS(similarity, "similarity");
-  REALS(weight, "weight");
-  REALS(target_weight, "targetWeight");
-#undef INTEGERS
-#undef REALS
+#define COLUMN(TYPE, MEMBER, NAME) Column<Napi::TYPE##Array>(&result, NAME, events.MEMBER + (n ? from : 0), n)
+  COLUMN(Int32, step, "step");
+  COLUMN(Uint16, layer, "layer");
+  COLUMN(Uint16, kv_head, "kvHead");
+  COLUMN(Uint8, action, "action");
+  COLUMN(Uint8, reason, "reason");
+  COLUMN(Int32, position, "position");
+  COLUMN(Int32, slot, "slot");
+  COLUMN(Int32, target, "target");
+  COLUMN(Int32, rank, "rank");
+  COLUMN(Float32, score, "score");
+  COLUMN(Float32, threshold, "threshold");
+  COLUMN(Float32, similarity, "similarity");
+  COLUMN(Float32, target_score, "targetScore");
+  COLUMN(Float32, weight, "weight");
+  COLUMN(Float32, target_weight, "targetWeight");
+#undef COLUMN
   return result;
 }
 

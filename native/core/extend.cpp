@@ -9,7 +9,7 @@
 namespace zs {
 namespace {
 
-constexpr int64_t kStepEvents = 3;  // most that one token makes in a head: merge or drop, leave, admit
+constexpr int64_t kStepEvents = 4;  // most that one token makes in a head: merge or drop, leave, admit, settle
 
 // ---- room and scratch, before anything changes
 
@@ -134,7 +134,8 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
   const int32_t settles = cache.by_model() && last ? 0 : index, count = waits ? 0 : index + 1 - settles;
   const int32_t first = crosses(cache, index) ? index - 1 : settles;  // of those that it touches
   Layer* const held = cache.layers.data() + first;
-  need_notes(cache, static_cast<int64_t>(index + 1 - settles) * cache.config.kv_heads,
+  const int64_t heads = static_cast<int64_t>(index + 1 - settles) * cache.config.kv_heads;
+  need_notes(cache, heads + (first < settles ? 2 * cache.config.kv_heads : 0),
              most_slots(cache.layers[static_cast<size_t>(index)], tokens));
 
   const auto one_token = [&](Layer* layers, int64_t t, const Progress& progress) {  // `first` and those after it
@@ -154,7 +155,9 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
     if (!alone && count) settle_token(cache, settles, layers + (settles - first), count);
   };
   const auto with_below = [&](Layer* layers) {
-    if (first < settles) cross(cache, index, layers[0], layers[1], layers[1].step, static_cast<int32_t>(tokens));
+    if (first < settles)
+      cross(cache, index, layers[0], layers[1], layers[1].step, static_cast<int32_t>(tokens),
+            cache.notes.data() + heads);
   };
   // What a step may leave half done is done on a copy.
   const bool choosy = selects(cache);

@@ -130,11 +130,14 @@ std::vector<std::unique_ptr<zs_cache>> fork_policies(const zs_cache& cache, cons
       if (made.by_model() && index + 1 < layers) continue;
       std::vector<std::vector<Event>> events;
       finish_prompt(made, index + 1 - static_cast<int32_t>(open[i].size()), open[i], events, call, progress);
-      to_tape(made, events);
       if (crosses(made, index)) {
-        cross(made, index, made.layers.back(), open[i].back(), 0, static_cast<int32_t>(made.prompt));
+        const size_t heads = events.size();
+        events.resize(heads + 2 * static_cast<size_t>(made.config.kv_heads));
+        cross(made, index, made.layers.back(), open[i].back(), 0, static_cast<int32_t>(made.prompt),
+              events.data() + heads);
         count_bytes(made, made.layers.back());
       }
+      to_tape(made, events);
       for (Layer& layer : open[i]) {
         made.layers.push_back(std::move(layer));
         count_bytes(made, made.layers.back());

@@ -94,26 +94,18 @@ zs_resolved resolved_of(const Policy& policy, double budget, int64_t tokens) {
   return resolved;
 }
 
-void HeadWork::note(zs_action action, int32_t position, int32_t slot, int32_t target, float score, float similarity,
-                    float weight, float target_weight) const {
+void HeadWork::note(Event event) const {
   Counters& counters = head->counters;
-  switch (action) {
-    case ZS_ADMIT:
-      ++counters.admitted;
-      break;
-    case ZS_LEAVE:
-      ++counters.left;
-      break;
-    case ZS_MERGE:
-      ++counters.merged;
-      break;
-    case ZS_DROP:
-      ++counters.dropped;
-      break;
-  }
+  counters.admitted += event.action == ZS_ADMIT;
+  counters.left += event.action == ZS_LEAVE;
+  counters.merged += event.action == ZS_MERGE;
+  counters.dropped += event.action == ZS_DROP;
   if (!events) return;
-  events->push_back({static_cast<int32_t>(step), layer, kv_head, action, position, slot, target, scored ? score : kNone,
-                     similarity, weight, target_weight});
+  event.step = static_cast<int32_t>(step);
+  event.layer = static_cast<uint16_t>(layer);
+  event.kv_head = static_cast<uint16_t>(kv_head);
+  if (!scored) event.score = event.target_score = kNone;
+  events->push_back(event);
 }
 
 }  // namespace zs

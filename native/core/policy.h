@@ -120,8 +120,15 @@ struct HeadWork {
     return policy->own<T>();
   }
   // Counts the event, and writes it down where a trace is kept (its place must be reserved where failing is not allowed).
-  void note(zs_action action, int32_t position, int32_t slot, int32_t target, float score, float similarity,
-            float weight, float target_weight) const;
+  void note(Event event) const;
+  void note_admit(int32_t position, int32_t slot, float score) const {
+    note({ZS_ADMIT, came(), position, slot, -1, score});
+  }
+  // A token went from slot to slot by `action` (place, settle); nothing where it is where it was.
+  void note_move(zs_action action, int32_t position, int32_t slot, int32_t target) const {
+    if (slot != target) note({static_cast<uint8_t>(action), came(), position, slot, target});
+  }
+  uint8_t came() const { return step == 0 ? ZS_BY_PROMPT : ZS_BY_TOKEN; }
 };
 
 // The candidates of a prompt in one head, for wrappers that share slots out: tokens [from, to) of the open segment compete by

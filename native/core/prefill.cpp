@@ -140,7 +140,7 @@ void finish_prompt(zs_cache& cache, int32_t index, std::vector<Layer>& layers, s
       const Segment& open = head.open();
       for (int32_t slot = 0; slot < open.slots(); ++slot) {
         const size_t i = static_cast<size_t>(slot);
-        work.note(ZS_ADMIT, open.positions[i], slot, -1, open.scores[i], kNone, 1, 0);
+        work.note_admit(open.positions[i], slot, open.scores[i]);
       }
     }
     head.over_budget = acts && head.slots() > head.sizes.budget;

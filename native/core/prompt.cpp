@@ -139,7 +139,9 @@ void Prompt::finish() {
   Layer below;
   if (crosses(cache_, index_)) {
     below = cache_.layers[static_cast<size_t>(index_) - 1];
-    cross(cache_, index_, below, done.back(), 0, static_cast<int32_t>(tokens_));
+    const size_t heads = events.size();
+    events.resize(heads + 2 * static_cast<size_t>(cache_.config.kv_heads));
+    cross(cache_, index_, below, done.back(), 0, static_cast<int32_t>(tokens_), events.data() + heads);
   }
   for (Layer& layer : done)
     if (cache_.config.keep_queries == 0) layer.kept.reset();  // they have been seen

@@ -42,7 +42,7 @@ void stay_or_leave(zs_cache& cache, HeadWork* works, int32_t count) {
       const Head& head = *works[i].head;
       const Segment& open = head.open();
       const size_t last = static_cast<size_t>(open.slots() - 1);
-      works[i].note(ZS_ADMIT, open.positions[last], head.slots() - 1, -1, open.scores[last], kNone, 1, 0);
+      works[i].note_admit(open.positions[last], head.slots() - 1, open.scores[last]);
     }
     return;
   }
@@ -78,12 +78,13 @@ void cross_reserve(Layer& below, Layer& here, int32_t fresh) {
   }
 }
 
-void cross(zs_cache& cache, int32_t index, Layer& below, Layer& here, int64_t step, int32_t fresh) {
+void cross(zs_cache& cache, int32_t index, Layer& below, Layer& here, int64_t step, int32_t fresh,
+           std::vector<Event>* events) {
   if (!crosses(cache, index)) return;
   cache.engine->run(cache.config.kv_heads, nullptr, [&](int64_t g, int thread) {
     const size_t i = static_cast<size_t>(g);
-    HeadWork under = work_on(cache, below.heads[i], index - 1, static_cast<int32_t>(g), thread, step, nullptr);
-    HeadWork over = work_on(cache, here.heads[i], index, static_cast<int32_t>(g), thread, step, nullptr);
+    HeadWork under = work_on(cache, below.heads[i], index - 1, static_cast<int32_t>(g), thread, step, events + 2 * g);
+    HeadWork over = work_on(cache, here.heads[i], index, static_cast<int32_t>(g), thread, step, events + 2 * g + 1);
     under.fresh = over.fresh = fresh;
     const Policy* owner = nullptr;
     const auto f = hook(*cache.policy, &PolicyHooks::across, &owner);

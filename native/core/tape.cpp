@@ -10,15 +10,19 @@ void Tape::reserve(int64_t more) {
 }
 
 void Tape::append(const Event& e) {
-  step_.push_back(e.step);
+  action_.push_back(e.action);
+  reason_.push_back(e.reason);
   layer_.push_back(e.layer);
   kv_head_.push_back(e.kv_head);
-  action_.push_back(e.action);
+  step_.push_back(e.step);
   position_.push_back(e.position);
   slot_.push_back(e.slot);
   target_.push_back(e.target);
+  rank_.push_back(e.rank);
   score_.push_back(e.score);
+  threshold_.push_back(e.threshold);
   similarity_.push_back(e.similarity);
+  target_score_.push_back(e.target_score);
   weight_.push_back(e.weight);
   target_weight_.push_back(e.target_weight);
 }
@@ -38,8 +42,14 @@ void Tape::forget(int32_t from) {
 }
 
 zs_events Tape::columns() const {
-  return {count(),      step_.data(),   layer_.data(), kv_head_.data(),    action_.data(), position_.data(),
-          slot_.data(), target_.data(), score_.data(), similarity_.data(), weight_.data(), target_weight_.data()};
+  return {count(),        step_.data(),      layer_.data(),      kv_head_.data(),      action_.data(), reason_.data(),
+          position_.data(), slot_.data(),    target_.data(),     rank_.data(),         score_.data(),  threshold_.data(),
+          similarity_.data(), target_score_.data(), weight_.data(), target_weight_.data()};
+}
+
+int64_t Tape::bytes() const {
+  const int64_t each = 2 * sizeof(uint8_t) + 2 * sizeof(uint16_t) + 5 * sizeof(int32_t) + 6 * sizeof(float);
+  return static_cast<int64_t>(step_.capacity()) * each;
 }
 
 }  // namespace zs

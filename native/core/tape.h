@@ -12,9 +12,16 @@ namespace zs {
 
 constexpr float kNone = std::numeric_limits<float>::quiet_NaN();
 
+// As zs_events. Whoever notes one says what, about whom and why; when and where is filled in (HeadWork::note).
 struct Event {
-  int32_t step, layer, kv_head, action, position, slot, target;
-  float score, similarity, weight, target_weight;
+  uint8_t action, reason;
+  int32_t position, slot;
+  int32_t target = -1;
+  float score = kNone;
+  int32_t rank = -1;
+  float threshold = kNone, similarity = kNone, target_score = kNone, weight = 1, target_weight = 0;
+  int32_t step = 0;
+  uint16_t layer = 0, kv_head = 0;
 };
 
 class Tape {
@@ -26,16 +33,20 @@ class Tape {
   void truncate(int64_t count);
   void forget(int32_t from);  // events about positions >= from; the others stay in order
   zs_events columns() const;
-  int64_t bytes() const { return static_cast<int64_t>(step_.capacity()) * 44; }
+  int64_t bytes() const;
 
  private:
   template <class F>
   void each(F f) {
-    for (auto* column : {&step_, &layer_, &kv_head_, &action_, &position_, &slot_, &target_}) f(*column);
-    for (auto* column : {&score_, &similarity_, &weight_, &target_weight_}) f(*column);
+    for (auto* column : {&action_, &reason_}) f(*column);
+    for (auto* column : {&layer_, &kv_head_}) f(*column);
+    for (auto* column : {&step_, &position_, &slot_, &target_, &rank_}) f(*column);
+    for (auto* column : {&score_, &threshold_, &similarity_, &target_score_, &weight_, &target_weight_}) f(*column);
   }
-  std::vector<int32_t> step_, layer_, kv_head_, action_, position_, slot_, target_;
-  std::vector<float> score_, similarity_, weight_, target_weight_;
+  std::vector<uint8_t> action_, reason_;
+  std::vector<uint16_t> layer_, kv_head_;
+  std::vector<int32_t> step_, position_, slot_, target_, rank_;
+  std::vector<float> score_, threshold_, similarity_, target_score_, weight_, target_weight_;
 };
 
 }  // namespace zs

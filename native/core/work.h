@@ -212,8 +212,9 @@ void settle_token(zs_cache& cache, int32_t index, Layer* layers, int32_t count);
 void settle_chunk(zs_cache& cache, int32_t index, Layer* layers, int32_t count, zs_call* call);
 
 // The policy's `across`, where it has one and `index` is not the first layer: `here` and `below` it are settled. `step` as of HeadWork;
-// throws for a prompt alone, after it nothing where cross_reserve has made room.
-void cross(zs_cache& cache, int32_t index, Layer& below, Layer& here, int64_t step, int32_t fresh);
+// throws for a prompt alone, after it nothing where cross_reserve has made room, and `events` has it: [kv_heads][below, here].
+void cross(zs_cache& cache, int32_t index, Layer& below, Layer& here, int64_t step, int32_t fresh,
+           std::vector<Event>* events);
 void cross_reserve(Layer& below, Layer& here, int32_t fresh);
 inline bool crosses(const zs_cache& cache, int32_t index) {
   return index > 0 && hook(*cache.policy, &PolicyHooks::across);

@@ -124,7 +124,8 @@ inline double choose(const Parameters& p, const std::vector<double>& angles, std
 }
 
 // Throws before either head changes.
-inline void merge_prompt(const Parameters& p, Head& below, Head& here) {
+inline void merge_prompt(const Parameters& p, const HeadWork& lower, const HeadWork& upper) {
+  Head &below = *lower.head, &here = *upper.head;
   const Geometry geometry = here.open().pages.geometry();
   const int32_t tokens = here.open().slots();
   std::vector<double> angles;
@@ -140,6 +141,7 @@ inline void merge_prompt(const Parameters& p, Head& below, Head& here) {
   }
   for (int32_t t = 0; t < tokens; ++t) {
     if (!stays[at(t)]) {
+      for (const HeadWork* w : {&lower, &upper}) w->note_move(ZS_SETTLE, t, t, made[0].segments[0].slots());
       Token(below.open(), here.open(), t).merge(*directions, made[0].segments[0], made[1].segments[0], t, p.t);
       continue;
     }
@@ -156,8 +158,10 @@ inline void merge_prompt(const Parameters& p, Head& below, Head& here) {
 }
 
 // The newest `fresh` tokens of both; never throws where there is room.
-inline void merge_fresh(const Parameters& p, Head& below, Head& here, int32_t fresh) {
+inline void merge_fresh(const Parameters& p, const HeadWork& under, const HeadWork& over, int32_t fresh) {
+  Head &below = *under.head, &here = *over.head;
   Segment &lower = below.segments[0], &upper = here.segments[0], &open = here.open();
+  const int32_t before = here.first_open();
   auto& directions = static_cast<Directions&>(*upper.format);
   int32_t kept = open.slots() - fresh;
   for (int32_t slot = kept; slot < open.slots(); ++slot) {
@@ -168,6 +172,8 @@ inline void merge_fresh(const Parameters& p, Head& below, Head& here, int32_t fr
           held->pages.copy(held->pages, slot, kept), held->positions[at(kept)] = held->positions[at(slot)];
       ++kept;
     } else {
+      for (const HeadWork* w : {&under, &over})
+        w->note_move(ZS_SETTLE, open.positions[at(slot)], before + slot, upper.slots());
       token.merge(directions, lower, upper, open.positions[at(slot)], p.t);
     }
   }
@@ -185,9 +191,9 @@ inline void across(HeadWork& below, HeadWork& here) {
   if (above < 1 || above % 2 == 0) return;
   const Parameters& p = here.own<Parameters>();
   if (here.step == 0)
-    merge_prompt(p, *below.head, *here.head);
+    merge_prompt(p, below, here);
   else
-    merge_fresh(p, *below.head, *here.head, here.fresh);
+    merge_fresh(p, below, here, here.fresh);
 }
 
 // Of a paired layer: tokens merged, by slot, with their lengths here, and the angular distance, of 1, above which tokens stay.

@@ -68,7 +68,7 @@ inline void choose(HeadWork* heads, int32_t count) {
 
 inline void gone(const HeadWork& w, HeadWork& to, int32_t slot) {
   const regions::Token token = regions::token(w, slot);
-  to.note(ZS_DROP, token.position, token.slot, -1, token.score, kNone, 1, 0);
+  to.note({ZS_DROP, ZS_BY_CHOICE, token.position, token.slot, -1, token.score});
   to.head->dropped(token.position);
 }
 
@@ -88,7 +88,7 @@ inline void compress(HeadWork& w) {
     open.pages.copy(old.pages, t, at++);
     open.scores[i] = old.scores[static_cast<size_t>(t)];
     open.positions[i] = old.positions[static_cast<size_t>(t)];
-    to.note(ZS_ADMIT, open.positions[i], static_cast<int32_t>(i), -1, open.scores[i], kNone, 1, 0);
+    to.note_admit(open.positions[i], static_cast<int32_t>(i), open.scores[i]);
   }
   *w.head = std::move(made);
 }

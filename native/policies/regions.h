@@ -72,8 +72,22 @@ inline zs_resolved resolve(const Asked& a, double asked_budget, int64_t tokens) 
 
 // ---- the first compression (4, 5a underfull)
 
+// Why somebody leaves, as events say it.
+struct Why {
+  uint8_t reason = ZS_BY_AGE;
+  int32_t rank = -1;
+  float threshold = kNone;
+};
+
+// What choices go by are the head's own scores, and not the sum of several heads'.
+inline bool by_own_scores(const HeadWork& w) { return w.scored && w.choice == w.head->open().scores.data(); }
+
 struct Split {
   std::vector<int32_t> context, rest;  // tokens: context in slot order, the rest in order of position
+  Why why;                             // of all of the rest, but for the rank:
+  std::vector<int32_t> ranks;          // of each; none where there is no trace
+
+  Why why_of(size_t i) const { return {why.reason, ranks.empty() ? -1 : ranks[i], why.threshold}; }
 };
 
 // Descending scores, equal ones by position.
@@ -98,6 +112,18 @@ inline std::vector<int32_t> take_best(std::vector<int32_t>& from, int32_t count,
   return order;
 }
 
+// The place of each of the rest among all that had to stand back, the first to leave first.
+inline std::vector<int32_t> ranks_of(const HeadWork& w, const std::vector<int32_t>& rest) {
+  std::vector<int32_t> order(rest.size()), ranks(rest.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int32_t>(i);
+  if (w.scored)
+    std::sort(order.begin(), order.end(), [&, higher = Higher{w.choice}](int32_t a, int32_t b) {
+      return higher(rest[static_cast<size_t>(b)], rest[static_cast<size_t>(a)]);
+    });
+  for (size_t i = 0; i < order.size(); ++i) ranks[static_cast<size_t>(order[i])] = static_cast<int32_t>(i);
+  return ranks;
+}
+
 inline Split split(const HeadWork& w) {
   const zs_resolved& r = w.sizes();
   const int32_t n = w.head->open().slots();
@@ -109,6 +135,9 @@ inline Split split(const HeadWork& w) {
     s.context.assign(s.rest.end() - r.context, s.rest.end());
     s.rest.resize(s.rest.size() - s.context.size());
   }
+  if (w.scored) s.why.reason = ZS_BY_SCORE;
+  if (by_own_scores(w) && !s.context.empty()) s.why.threshold = w.choice[s.context.back()];
+  if (w.events) s.ranks = ranks_of(w, s.rest);
   return s;
 }
 
@@ -118,7 +147,7 @@ inline Contest contest(const HeadWork& w, int32_t least) {
   return {r.sink, w.head->open().slots() - r.recent, r.context, least};
 }
 
-// A token of the cache as it was before its first compression.
+// A token of the cache as it was before its first compression, which `w` is still about.
 struct Token {
   int32_t slot;  // where it was; -1: it never had a slot
   int32_t position;
@@ -134,20 +163,28 @@ inline Token token(const HeadWork& w, int32_t t) {
 // The ring starts at its oldest slot.
 inline int32_t first_ring(const zs_resolved& r) { return r.recent > 1 ? r.budget - r.recent + 1 : -1; }
 
-// Keeps sink, context and recent in `made`; whoever is not kept is `gone`'s: gone(to, tokens in order of position), with `to` the head
-// as it will be. Then the new head is the head.
+// A token that had a slot stays in slot `slot` of the head to be, or one of a prompt is admitted there.
+inline void note_stays(const HeadWork& from, const HeadWork& to, int32_t t, int32_t slot) {
+  const Token one = token(from, t);
+  if (one.slot < 0)
+    to.note_admit(one.position, slot, one.score);
+  else
+    to.note_move(ZS_PLACE, one.position, one.slot, slot);
+}
+
+// Keeps sink, context and recent in `made`; whoever is not kept is `gone`'s: gone(to, split), with `to` the head as it will be. Then the new
+// head is the head.
 template <class F>
 void compress(HeadWork& w, F&& gone) {
   const Segment& old = w.head->open();
   const zs_resolved r = w.sizes();
   const int32_t n = old.slots();
-  const bool arrival = w.arrival;
-  Split s = split(w);
+  const Split s = split(w);
   Head made = w.head->emptied();
   made.open().reserve(r.budget - r.residual + 1);
   HeadWork to = w;
   to.head = &made;
-  gone(to, s.rest);
+  gone(to, s);
 
   std::vector<int32_t> kept;
   for (int32_t t = 0; t < r.sink; ++t) kept.push_back(t);
@@ -161,24 +198,18 @@ void compress(HeadWork& w, F&& gone) {
     open.positions[i] = old.positions[static_cast<size_t>(kept[i])];
   }
   const int32_t before = made.first_open();
-  if (!arrival)
-    for (const Segment& segment : made.segments)
-      for (int32_t j = 0; segment.merged && j < segment.slots(); ++j)
-        to.note(ZS_ADMIT, segment.position(j), j, -1, segment.scores[static_cast<size_t>(j)], kNone, segment.weight(j),
-                0);
-  for (size_t i = 0; i < kept.size(); ++i)
-    if (!arrival || kept[i] == n - 1)
-      to.note(ZS_ADMIT, open.positions[i], before + static_cast<int32_t>(i), -1, open.scores[i], kNone, 1, 0);
+  for (size_t i = 0; i < kept.size(); ++i) note_stays(w, to, kept[i], before + static_cast<int32_t>(i));
   made.ring = first_ring(r);
   *w.head = std::move(made);
 }
 
 // For compress(): whoever is not kept is dropped.
 inline auto drop(const HeadWork& from) {
-  return [&from](const HeadWork& to, const std::vector<int32_t>& rest) {
-    for (int32_t t : rest) {
-      const Token gone = token(from, t);
-      to.note(ZS_DROP, gone.position, gone.slot, -1, gone.score, kNone, 1, 0);
+  return [&from](const HeadWork& to, const Split& s) {
+    for (size_t i = 0; i < s.rest.size(); ++i) {
+      const Token gone = token(from, s.rest[i]);
+      const Why why = s.why_of(i);
+      to.note({ZS_DROP, why.reason, gone.position, gone.slot, -1, gone.score, why.rank, why.threshold});
       to.head->dropped(gone.position);
     }
   };
@@ -206,6 +237,22 @@ inline int32_t victim(const HeadWork& w) {
   return oldest;
 }
 
+// Why it is the slot `leaving`; nothing where nobody asks.
+inline Why why_of(const HeadWork& w, int32_t leaving) {
+  if (!w.events) return {};
+  if (!w.scored) return {ZS_BY_AGE, 0};
+  const zs_resolved& r = w.sizes();
+  Why why{ZS_BY_SCORE, 0};
+  if (!by_own_scores(w)) return why;
+  const int32_t from = r.sink, to = r.budget - r.recent - r.residual + 1;
+  for (const auto& [first, end] : {std::pair(from, leaving), std::pair(leaving + 1, to)}) {
+    if (first == end) continue;
+    const float least = w.choice[w.kernels->smallest(w.choice, first, end)];
+    if (!(why.threshold <= least)) why.threshold = least;
+  }
+  return why;
+}
+
 // The leaver takes the place of `victim`, which is gone, and the new token takes the leaver's.
 inline void place(HeadWork& w, int32_t victim) {
   Head& head = *w.head;
@@ -222,13 +269,12 @@ inline void place(HeadWork& w, int32_t victim) {
   if (r.recent > 1) {
     to = head.ring - before;
     const size_t leaver = static_cast<size_t>(to);
-    w.note(ZS_LEAVE, open.positions[leaver], head.ring, before + victim, open.scores[leaver], kNone, 1, 0);
+    w.note({ZS_LEAVE, ZS_BY_AGE, open.positions[leaver], head.ring, before + victim, open.scores[leaver]});
     move(to, victim);
     head.ring = head.ring + 1 < r.budget ? head.ring + 1 : r.budget - r.recent + 1;
   }
   if (to != last) {
-    w.note(ZS_ADMIT, open.positions[static_cast<size_t>(last)], before + to, -1, open.scores[static_cast<size_t>(last)],
-           kNone, 1, 0);
+    w.note_admit(open.positions[static_cast<size_t>(last)], before + to, open.scores[static_cast<size_t>(last)]);
     move(last, to);
   }
   head.remove_last(false);
@@ -238,7 +284,9 @@ inline void evict_and_drop(HeadWork& w) {
   const Segment& open = w.head->open();
   const int32_t leaving = victim(w);
   const size_t i = static_cast<size_t>(leaving);
-  w.note(ZS_DROP, open.positions[i], leaving + 1 == open.slots() ? -1 : leaving, -1, open.scores[i], kNone, 1, 0);
+  const Why why = why_of(w, leaving);
+  w.note({ZS_DROP, why.reason, open.positions[i], leaving + 1 == open.slots() ? -1 : leaving, -1, open.scores[i],
+          why.rank, why.threshold});
   w.head->dropped(open.positions[i]);
   place(w, leaving);
 }

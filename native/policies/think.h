@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "core/half.h"
-#include "core/memory.h"
 #include "policies/regions.h"
 
 namespace zs {
@@ -208,6 +207,7 @@ inline void settled(HeadWork& w) {
     }
     old.pages.read(slot, key, value);
     content->set(static_cast<int32_t>(moved.size()), key, value);
+    w.note_move(ZS_SETTLE, old.positions[from], slot, static_cast<int32_t>(moved.size()));
     moved.push_back(slot);
   }
   Segment& before = head.add_segment(std::make_shared<Pruned>(content, older), false);

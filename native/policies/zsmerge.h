@@ -97,13 +97,22 @@ inline int32_t target_of(const HeadWork& w, const float* key, float* similarity)
   return best;
 }
 
+inline void note_merge(const HeadWork& w, const regions::Why& why, int32_t position, int32_t slot, int32_t target,
+                       float score, float alike, float target_score, float target_weight) {
+  w.note({ZS_MERGE, why.reason, position, slot, target, score, why.rank, why.threshold, alike, target_score, 1,
+          target_weight});
+}
+
 // ---- a prompt (4, 5c)
 
 // Residual slot `j` from a run of tokens of `from`.
-inline void seed_group(const HeadWork& from, const HeadWork& to, int32_t j, const int32_t* group, int32_t size) {
+inline void seed_group(const HeadWork& from, const HeadWork& to, int32_t j, const regions::Split& s, size_t first,
+                       int32_t size) {
   const Parameters& p = from.own<Parameters>();
   const Segment& old = from.head->open();
   Segment& residual = to.head->segments[0];
+  const int32_t* const group = s.rest.data() + first;
+  regions::note_stays(from, to, group[0], j);
   const size_t d = static_cast<size_t>(old.pages.geometry().d);
   float *key = from.scratch->key.data(), *value = from.scratch->value.data();
   std::vector<double> keys(d), values(d);
@@ -119,8 +128,10 @@ inline void seed_group(const HeadWork& from, const HeadWork& to, int32_t j, cons
       values[x] = p.aggregate == kScore ? mine * values[x] + (1 - mine) * v : values[x] + v;
     }
     if (from.scored && token.score > regions::token(from, group[best]).score) best = i;
+    if (i)
+      note_merge(to, s.why_of(first + static_cast<size_t>(i)), token.position, token.slot, j, token.score, kNone, score,
+                 static_cast<float>(i));
     score = i ? merged_score(p, score, token.score) : token.score;
-    if (i) to.note(ZS_MERGE, token.position, token.slot, j, token.score, kNone, 1, static_cast<float>(i));
   }
   old.pages.read(group[best], key, value);
   const double count = p.aggregate == kScore ? 1 : size;
@@ -133,21 +144,21 @@ inline void seed_group(const HeadWork& from, const HeadWork& to, int32_t j, cons
   for (int32_t i = 1; i < size; ++i) to.head->chain(residual, j, regions::token(from, group[i]).position);
 }
 
-inline void merge_rest(const HeadWork& from, const HeadWork& to, std::vector<int32_t> rest) {
+inline void merge_rest(const HeadWork& from, const HeadWork& to, const regions::Split& s) {
   const Parameters& p = from.own<Parameters>();
   const Segment& old = from.head->open();
   const int32_t residual = from.sizes().residual;
   Segment& made = to.head->add_merged(residual);
   if (p.init == kPosition) {
-    const int32_t count = static_cast<int32_t>(rest.size()), share = count / residual, longer = count % residual;
+    const int32_t count = static_cast<int32_t>(s.rest.size()), share = count / residual, longer = count % residual;
     for (int32_t j = 0, next = 0; j < residual; ++j) {
       const int32_t size = share + (j < longer ? 1 : 0);
-      seed_group(from, to, j, rest.data() + next, size);
+      seed_group(from, to, j, s, static_cast<size_t>(next), size);
       next += size;
     }
     return;
   }
-  std::vector<int32_t> seeds;
+  std::vector<int32_t> seeds, rest = s.rest;
   if (from.scored) {
     seeds = regions::take_best(rest, residual, from.choice);
     std::sort(seeds.begin(), seeds.end());
@@ -159,21 +170,25 @@ inline void merge_rest(const HeadWork& from, const HeadWork& to, std::vector<int
   for (int32_t j = 0; j < residual; ++j) {
     const regions::Token token = regions::token(from, seeds[static_cast<size_t>(j)]);
     old.pages.read(seeds[static_cast<size_t>(j)], key, value);
+    regions::note_stays(from, to, seeds[static_cast<size_t>(j)], j);
     to.head->seed(made, j, key, value, token.score, token.position);
   }
+  size_t i = 0;  // where among s.rest
   for (int32_t t : rest) {
+    while (s.rest[i] != t) ++i;
     const regions::Token token = regions::token(from, t);
     old.pages.read(t, key, value);
     float alike;
     const int32_t j = target_of(to, key, &alike);
-    to.note(ZS_MERGE, token.position, token.slot, j, token.score, alike, 1, made.weights[static_cast<size_t>(j)]);
+    note_merge(to, s.why_of(i), token.position, token.slot, j, token.score, alike, made.scores[static_cast<size_t>(j)],
+               made.weights[static_cast<size_t>(j)]);
     merge_token(to, j, key, value, token.score, token.position);
   }
 }
 
 inline void compress(HeadWork& w) {
   if (w.sizes().residual == 0) return regions::compress_and_drop(w);
-  regions::compress(w, [&w](const HeadWork& to, const std::vector<int32_t>& rest) { merge_rest(w, to, rest); });
+  regions::compress(w, [&w](const HeadWork& to, const regions::Split& s) { merge_rest(w, to, s); });
 }
 
 // ---- one token too many (5)
@@ -213,8 +228,8 @@ inline void evict(HeadWork& w) {
   open.pages.read(leaving, key, value);
   const int32_t target = target_of(w, key, &alike), position = open.positions[i];
   const float score = open.scores[i];
-  w.note(ZS_MERGE, position, r.residual + leaving, target, score, alike, 1,
-         residual.weights[static_cast<size_t>(target)]);
+  note_merge(w, regions::why_of(w, leaving), position, r.residual + leaving, target, score, alike,
+             residual.scores[static_cast<size_t>(target)], residual.weights[static_cast<size_t>(target)]);
   merge_token(w, target, key, value, score, position);
   regions::place(w, leaving);
 }

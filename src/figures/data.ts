@@ -21,27 +21,28 @@ export interface Token {
 }
 
 /** Codes in `EventColumns.action`. */
-export const ACTION = { admit: 0, leave: 1, merge: 2, drop: 3 } as const
+export const ACTION = { admit: 0, leave: 1, merge: 2, drop: 3, place: 4, settle: 5 } as const
 
 /**
  * Every change of the cache in order, one row per event; all columns have `count` entries.
  * admit: a token enters `slot`. leave: the oldest recent token moves from `slot` to `target`, its place among the candidates.
- * merge: the token at `slot` goes into residual slot `target`. drop: it leaves for good (target −1). Prefill is step 0.
+ * merge: the token at `slot` goes into residual slot `target`. drop: it leaves for good (target −1). place, settle: it only changes its
+ * slot. Prefill is step 0.
  */
 export interface EventColumns {
   count: number
-  step: Int32Array
-  layer: Int32Array
-  kvHead: Int32Array
-  action: Int32Array
-  position: Int32Array
+  step: ArrayLike<number>
+  layer: ArrayLike<number>
+  kvHead: ArrayLike<number>
+  action: ArrayLike<number>
+  position: ArrayLike<number>
   /** −1: a prompt token that never had a slot. */
-  slot: Int32Array
-  target: Int32Array
-  score: Float32Array
-  similarity: Float32Array
-  weight: Float32Array
-  targetWeight: Float32Array
+  slot: ArrayLike<number>
+  target: ArrayLike<number>
+  score: ArrayLike<number>
+  similarity: ArrayLike<number>
+  weight: ArrayLike<number>
+  targetWeight: ArrayLike<number>
 }
 
 /** One layer's cache at the run's end. */

@@ -80,19 +80,23 @@ export interface FullLayerState extends LayerOriginsState {
 /** What a policy itself keeps of a kv head, by name: row-major, the last dim the fastest. */
 export type HeadArrays = Record<string, { shape: number[]; data: Float32Array }>
 
-/** Columns of zs_events; action: 0 admit, 1 leave, 2 merge, 3 drop. */
+/** Columns of zs_events: what each means is said in trace/columns.ts. */
 export interface EventColumns {
   /** All events of the cache so far; the columns hold those from the asked one on. */
   count: number
   step: Int32Array
-  layer: Int32Array
-  kvHead: Int32Array
-  action: Int32Array
+  layer: Uint16Array
+  kvHead: Uint16Array
+  action: Uint8Array
+  reason: Uint8Array
   position: Int32Array
   slot: Int32Array
   target: Int32Array
+  rank: Int32Array
   score: Float32Array
+  threshold: Float32Array
   similarity: Float32Array
+  targetScore: Float32Array
   weight: Float32Array
   targetWeight: Float32Array
 }

@@ -1,6 +1,6 @@
 /** The columns of a trace, in the order of tables and files: name, type, what stands for a missing value, meaning. A line each. */
 import type { EventColumns } from '../native/binding.js'
-import { ACTION, ACTIONS } from './actions.js'
+import { ACTION, ACTIONS, REASONS } from './actions.js'
 
 /** How values lie in memory and in files; 'text': of the event's token. */
 export type ColumnType = 'int32' | 'uint16' | 'uint8' | 'float32' | 'text'
@@ -23,19 +23,33 @@ export interface ColumnOf {
 
 export const COLUMNS: readonly ColumnOf[] = [
   { name: 'step', type: 'int32', about: '0 = the prompt, then one for every token' },
-  { name: 'layer', type: 'int32', about: 'from 0' },
-  { name: 'kvHead', type: 'int32', about: 'from 0' },
+  { name: 'layer', type: 'uint16', about: 'from 0' },
+  { name: 'kvHead', type: 'uint16', about: 'from 0' },
   {
     name: 'position',
     type: 'int32',
     about: "the token's place in the text, from 0; of a merged slot that of its first",
   },
   { name: 'token', type: 'text', about: 'the text of that token' },
-  { name: 'action', type: 'int32', words: ACTIONS, about: 'what happened' },
+  { name: 'action', type: 'uint8', words: ACTIONS, about: 'what happened' },
+  { name: 'reason', type: 'uint8', words: REASONS, about: 'why: what came, the oldest, the lowest score, a choice' },
   { name: 'slot', type: 'int32', none: -1, about: 'where the token was; null: it never had a slot' },
   { name: 'target', type: 'int32', none: -1, about: 'the slot that it went to' },
+  {
+    name: 'rank',
+    type: 'int32',
+    none: -1,
+    about: 'of who leaves: its place among the candidates, 0 = the first to leave',
+  },
   { name: 'score', type: 'float32', none: NaN, about: 'its score at that moment' },
+  {
+    name: 'threshold',
+    type: 'float32',
+    none: NaN,
+    about: "of who leaves: the lowest score of a candidate that stayed, where the head's own scores chose",
+  },
   { name: 'similarity', type: 'float32', none: NaN, about: 'of a merge: as the policy measures it' },
+  { name: 'targetScore', type: 'float32', none: NaN, about: 'of a merge: the score of the target, before' },
   { name: 'weight', type: 'float32', about: 'tokens that it stood for, before' },
   { name: 'targetWeight', type: 'float32', about: 'of a merge: tokens that the target stood for, before; else 0' },
   { name: 'weightAfter', type: 'float32', from: weightAfter, about: 'of the slot that the event is about, after' },

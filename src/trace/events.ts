@@ -1,5 +1,6 @@
 /** Events as columns with words for actions: what run.trace hands out, saves and opens. */
 import { ZslabError } from '../errors.js'
+import { integer, options } from '../expect.js'
 import { csvOf, frame } from '../frames.js'
 import type { EventColumns } from '../native/binding.js'
 import { showsItself } from '../show/show.js'
@@ -11,6 +12,7 @@ import { countsOf } from './counts.js'
 import type { RunData } from './data.js'
 import type { TraceOf } from './files/facts.js'
 import { openTrace, saveTrace } from './files/index.js'
+import { HeadLedger, rowsByHead, type HeadAt } from './rebuild.js'
 import type { Receipt } from './receipt.js'
 
 /** Rows that are made text at once. */
@@ -18,9 +20,19 @@ const PIECE = 1 << 14
 
 /**
  * What happened to the cache, in order: step 0 is the prompt, then one step per token. admit: a token enters `slot`; leave: the
- * oldest recent token moves from `slot` to `target`; merge: `slot` goes into the residual slot `target`; drop: it is gone.
+ * oldest recent token moves from `slot` to `target`; merge: `slot` goes into the residual slot `target`; drop: it is gone. Two actions
+ * only change where a token is: place (a full cache is compressed for the first time) and settle (into slots of the policy's own form:
+ * taken out at `slot`, put in at `target`).
+ *
+ * Why it happened: `reason` prompt or token (what came), age (the oldest of the recent, or of all without scores), score (the lowest of the
+ * candidates), choice (of a policy of one's own). `rank` is the leaver's place among the candidates, 0 the first to leave, and `threshold`
+ * the lowest score of a candidate that stayed: missing (−1, NaN) where there was no such order, or where several heads chose together.
+ * `targetScore`, `targetWeight`: of the slot merged into, before; `weightAfter`: of that slot, after.
  */
 export class Trace {
+  /** Of each kv head, once somebody asks. */
+  private rows: Int32Array[] | undefined
+
   /** @internal */
   constructor(
     /** undefined without trace: true. @internal */
@@ -62,7 +74,10 @@ export class Trace {
     return this.of().data()
   }
 
-  /** The native columns; action is a number: 0 admit, 1 leave, 2 merge, 3 drop. Errors: 'invalid' without trace: true. */
+  /**
+   * The native columns; action and reason are numbers, in the order of admit, leave, merge, drop, place, settle and prompt, token, age,
+   * score, choice. Errors: 'invalid' without trace: true.
+   */
   columns(): EventColumns {
     if (this.kept) return this.kept
     throw new ZslabError('invalid', 'this session kept no events: make it with model.session({ trace: true, … })')
@@ -75,6 +90,32 @@ export class Trace {
 
   get length(): number {
     return this.columns().step.length
+  }
+
+  /** The last step that something happened at; −1: nothing ever did. */
+  get lastStep(): number {
+    const { step } = this.columns()
+    return step.length ? step[step.length - 1] : -1
+  }
+
+  /**
+   * One kv head as it was once all events of `step` had happened (default: the last), from the events alone: slots in the cache's own order
+   * with positions, weights and origins, exactly. Errors: 'invalid' without trace: true, and for a step, layer or head that there is none of.
+   */
+  cacheAt(of: { step?: number; layer: number; kvHead: number }): HeadAt {
+    options('cacheAt', of, ['step', 'layer', 'kvHead'])
+    const columns = this.columns()
+    const { layers, kvHeads } = this.data()
+    const layer = integer('layer', of.layer, 0, layers - 1)
+    const kvHead = integer('kvHead', of.kvHead, 0, kvHeads - 1)
+    const step = integer('step', of.step ?? Math.max(0, this.lastStep), 0, Math.max(0, this.lastStep))
+    this.rows ??= rowsByHead(columns, layers, kvHeads)
+    const ledger = new HeadLedger()
+    for (const row of this.rows[layer * kvHeads + kvHead]) {
+      if (columns.step[row] > step) break
+      ledger.apply(columns, row)
+    }
+    return { layer, kvHead, step, slots: ledger.slots(), dropped: ledger.dropped }
   }
 
   /** How often each action happened, those that never did left out. */

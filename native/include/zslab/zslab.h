@@ -25,7 +25,7 @@
 extern "C" {
 #endif
 
-#define ZS_ABI_VERSION 3
+#define ZS_ABI_VERSION 4
 
 typedef enum zs_status {
   ZS_OK = 0,
@@ -275,25 +275,50 @@ ZS_API zs_status zs_cache_resolved(const zs_cache* cache, int32_t layer, int32_t
 
 /* ---- events */
 
-typedef enum zs_action { ZS_ADMIT = 0, ZS_LEAVE = 1, ZS_MERGE = 2, ZS_DROP = 3 } zs_action;
-
 /*
- * Columns of all events so far, in order; owned by the cache, valid until its next call. Meaning by action:
+ * What happened:
  *  admit: a token enters `slot`.   leave: the oldest recent token moves from `slot` to `target` (its place among the candidates).
- *  merge: the token or slot at `slot` goes into residual slot `target`.   drop: it leaves for good (target -1).
+ *  merge: the token at `slot` goes into residual slot `target`.   drop: it leaves for good (target -1).
+ *  place: a cache that was full of tokens is compressed for the first time, and one that stays moves from `slot` to `target`.
+ *  settle: a token goes into slots of the policy's own form: it is taken out at `slot` and put in at `target`, those between move by one.
+ * From these alone the slots, positions, weights and origins of every step follow. A token is known by its position: when somebody is moved
+ * to a slot, who was there has an event of its own in the same step.
  */
+typedef enum zs_action {
+  ZS_ADMIT = 0,
+  ZS_LEAVE = 1,
+  ZS_MERGE = 2,
+  ZS_DROP = 3,
+  ZS_PLACE = 4,
+  ZS_SETTLE = 5
+} zs_action;
+/* Why: the prompt was read, or a token came after it (admit, place, settle); the oldest of the recent or, without scores, of all; the
+   lowest score of the candidates; a choice of the caller's own. */
+typedef enum zs_reason {
+  ZS_BY_PROMPT = 0,
+  ZS_BY_TOKEN = 1,
+  ZS_BY_AGE = 2,
+  ZS_BY_SCORE = 3,
+  ZS_BY_CHOICE = 4
+} zs_reason;
+
+/* Columns of all events so far, in order; owned by the cache, valid until its next call. */
 typedef struct zs_events {
   int64_t count;
   const int32_t* step; /* 0 = prefill, then one per decoded token; every token of a further chunk has its own step */
-  const int32_t* layer;
-  const int32_t* kv_head;
-  const int32_t* action;   /* zs_action */
+  const uint16_t* layer;
+  const uint16_t* kv_head;
+  const uint8_t* action;   /* zs_action */
+  const uint8_t* reason;   /* zs_reason */
   const int32_t* position; /* of the token that the event is about (of a merged slot: its first origin) */
   const int32_t* slot;     /* -1 = none: a prompt token that never had a slot */
   const int32_t* target;   /* -1 = none */
+  const int32_t* rank;     /* merge, drop: its place among the candidates, 0 = the first to leave; -1 = there was no order */
   const float* score;      /* the token's score at that moment; NaN with history off */
+  const float* threshold;  /* merge, drop: the lowest score of a candidate that stayed, where this head's own scores chose; else NaN */
   const float* similarity; /* merge: as measured (l2: minus the squared distance); NaN elsewhere, init position too */
-  const float* weight;     /* of the token that the event is about, before */
+  const float* target_score;  /* merge: of the target, before; else NaN */
+  const float* weight;        /* of the token that the event is about, before */
   const float* target_weight; /* merge: of the target, before; else 0 */
 } zs_events;
 

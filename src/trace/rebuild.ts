@@ -1,0 +1,122 @@
+/** A kv head's slots at any step, from the events alone. */
+import { ZslabError } from '../errors.js'
+import { ACTION } from './actions.js'
+
+/** What is needed of the events, a row each, in order. */
+export interface Happened {
+  step: ArrayLike<number>
+  action: ArrayLike<number>
+  position: ArrayLike<number>
+  slot: ArrayLike<number>
+  target: ArrayLike<number>
+  weight: ArrayLike<number>
+}
+
+export interface SlotAt {
+  slot: number
+  /** Of its first token. */
+  position: number
+  /** Tokens that it stands for. */
+  weight: number
+  /** Positions of these, in order of arrival. */
+  origins: number[]
+}
+
+/** A kv head once all events of `step` have happened. */
+export interface HeadAt {
+  layer: number
+  kvHead: number
+  step: number
+  /** In the order of the cache: residual, sink, context, recent. */
+  slots: SlotAt[]
+  /** Positions that left for good, in order of leaving. */
+  dropped: number[]
+}
+
+interface Held {
+  weight: number
+  origins: number[]
+}
+
+/**
+ * One kv head, event by event. Tokens are known by their positions: a slot that somebody is moved to may still seem to hold whom an event
+ * to come moves away.
+ */
+export class HeadLedger {
+  readonly dropped: number[] = []
+  private readonly bySlot: (Held | undefined)[] = []
+  private readonly byPosition = new Map<number, Held>()
+
+  apply(events: Happened, row: number): void {
+    const position = events.position[row]
+    const [slot, target, weight] = [events.slot[row], events.target[row], events.weight[row]]
+    switch (events.action[row]) {
+      case ACTION.admit:
+        return this.put(slot, position, { weight, origins: [position] })
+      case ACTION.leave:
+      case ACTION.place:
+        return this.put(target, position, this.taken(slot, position))
+      case ACTION.settle: {
+        const [moved] = this.bySlot.splice(slot, 1)
+        this.bySlot.splice(target, 0, moved)
+        return
+      }
+      case ACTION.merge: {
+        const into = this.bySlot[target]
+        if (!into) throw broken(`a token is merged into slot ${target}, where nothing is`)
+        into.origins.push(...(this.byPosition.has(position) ? this.taken(slot, position).origins : [position]))
+        into.weight += weight
+        return void this.byPosition.delete(position)
+      }
+      case ACTION.drop:
+        if (this.byPosition.has(position)) this.dropped.push(...this.taken(slot, position).origins)
+        else this.dropped.push(position)
+        return void this.byPosition.delete(position)
+      default:
+        throw broken(`there is no action ${events.action[row]}`)
+    }
+  }
+
+  slots(): SlotAt[] {
+    return Array.from(this.bySlot, (held, slot) => {
+      if (!held) throw broken(`nothing is in slot ${slot}`)
+      return { slot, position: held.origins[0], weight: held.weight, origins: [...held.origins] }
+    })
+  }
+
+  private put(slot: number, position: number, held: Held): void {
+    this.bySlot[slot] = held
+    this.byPosition.set(position, held)
+  }
+
+  private taken(slot: number, position: number): Held {
+    const held = this.byPosition.get(position)
+    if (!held) throw broken(`the token at position ${position} was never admitted`)
+    if (this.bySlot[slot] === held) {
+      this.bySlot[slot] = undefined
+      while (this.bySlot.length && !this.bySlot[this.bySlot.length - 1]) this.bySlot.length--
+    }
+    return held
+  }
+}
+
+const broken = (what: string) =>
+  new ZslabError('invalid', `these events do not tell one story: ${what}; they are damaged, or some of them are missing`)
+
+/** Rows of each kv head, in order: [layer * kvHeads + kvHead]. */
+export function rowsByHead(
+  events: { layer: ArrayLike<number>; kvHead: ArrayLike<number>; step: ArrayLike<number> },
+  layers: number,
+  kvHeads: number,
+): Int32Array[] {
+  const of = (row: number) => events.layer[row] * kvHeads + events.kvHead[row]
+  const counts = new Int32Array(layers * kvHeads)
+  for (let row = 0; row < events.step.length; row++) counts[of(row)]++
+  const rows = Array.from(counts, (count) => new Int32Array(count))
+  counts.fill(0)
+  for (let row = 0; row < events.step.length; row++) {
+    const head = of(row)
+    rows[head][counts[head]++] = row
+  }
+  return rows
+}
