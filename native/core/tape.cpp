@@ -42,9 +42,22 @@ void Tape::forget(int32_t from) {
 }
 
 zs_events Tape::columns() const {
-  return {count(),        step_.data(),      layer_.data(),      kv_head_.data(),      action_.data(), reason_.data(),
-          position_.data(), slot_.data(),    target_.data(),     rank_.data(),         score_.data(),  threshold_.data(),
-          similarity_.data(), target_score_.data(), weight_.data(), target_weight_.data()};
+  return {count(),
+          step_.data(),
+          layer_.data(),
+          kv_head_.data(),
+          action_.data(),
+          reason_.data(),
+          position_.data(),
+          slot_.data(),
+          target_.data(),
+          rank_.data(),
+          score_.data(),
+          threshold_.data(),
+          similarity_.data(),
+          target_score_.data(),
+          weight_.data(),
+          target_weight_.data()};
 }
 
 int64_t Tape::bytes() const {

@@ -89,9 +89,8 @@ void Regions::compress(Cache& cache, const std::vector<At>& group, int64_t step)
     head.ring = first_ring(sizes);
     for (size_t s = 0; s < head.slots.size(); ++s) {
       // As it came: a merged slot begins with its first token.
-      const auto came = std::find_if(tokens.begin(), tokens.end(), [&](const Slot& token) {
-        return token.origins[0] == head.slots[s].origins[0];
-      });
+      const auto came = std::find_if(tokens.begin(), tokens.end(),
+                                     [&](const Slot& token) { return token.origins[0] == head.slots[s].origins[0]; });
       if (!arrival(step) || came + 1 == tokens.end())
         cache.note(step, group[i], Action::kAdmit, *came, static_cast<int64_t>(s));
     }

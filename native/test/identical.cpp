@@ -32,9 +32,11 @@ Result run(const test::Engine& engine, const test::Config& config) {
     }
   for (int layer = 0; layer < config.cache.layers; ++layer) result.states.push_back(cache.state(layer));
   const zs_events e = cache.events();
-  for (const int32_t* column : {e.step, e.layer, e.kv_head, e.action, e.position, e.slot, e.target})
+  for (const uint8_t* column : {e.action, e.reason}) append(result.events, column, e.count);
+  for (const uint16_t* column : {e.layer, e.kv_head}) append(result.events, column, e.count);
+  for (const int32_t* column : {e.step, e.position, e.slot, e.target, e.rank}) append(result.events, column, e.count);
+  for (const float* column : {e.score, e.threshold, e.similarity, e.target_score, e.weight, e.target_weight})
     append(result.events, column, e.count);
-  for (const float* column : {e.score, e.similarity, e.weight, e.target_weight}) append(result.events, column, e.count);
   result.receipt = cache.receipt();
   return result;
 }

@@ -101,7 +101,10 @@ export class HeadLedger {
 }
 
 const broken = (what: string) =>
-  new ZslabError('invalid', `these events do not tell one story: ${what}; they are damaged, or some of them are missing`)
+  new ZslabError(
+    'invalid',
+    `these events do not tell one story: ${what}; they are damaged, or some of them are missing`,
+  )
 
 /** Rows of each kv head, in order: [layer * kvHeads + kvHead]. */
 export function rowsByHead(

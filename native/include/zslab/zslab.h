@@ -59,7 +59,7 @@ typedef enum zs_isa { ZS_ISA_BEST = -1, ZS_ISA_GENERIC = 0, ZS_ISA_AVX2 = 1, ZS_
 /* threads: 1..256, 0 = the number of CPUs this process may use. isa (zs_isa): ZS_ISA_BEST or one the CPU has (else ZS_UNSUPPORTED). */
 ZS_API zs_status zs_engine_create(int32_t threads, int32_t isa, zs_engine** out);
 ZS_API void zs_engine_destroy(zs_engine* engine); /* NULL is fine; caches and models must be destroyed before */
-/* JSON, owned by the engine: {"isa","threads","cpuFeatures":[…],"library":"oneDNN 3.2.0"|"portable","abi":1} */
+/* JSON, owned by the engine: {"isa","threads","cpuFeatures":[…],"library":"oneDNN 3.2.0"|"portable","abi":4} */
 ZS_API const char* zs_engine_describe(zs_engine* engine);
 
 /* ------------------------------------------------------------------ policies */
@@ -284,14 +284,7 @@ ZS_API zs_status zs_cache_resolved(const zs_cache* cache, int32_t layer, int32_t
  * From these alone the slots, positions, weights and origins of every step follow. A token is known by its position: when somebody is moved
  * to a slot, who was there has an event of its own in the same step.
  */
-typedef enum zs_action {
-  ZS_ADMIT = 0,
-  ZS_LEAVE = 1,
-  ZS_MERGE = 2,
-  ZS_DROP = 3,
-  ZS_PLACE = 4,
-  ZS_SETTLE = 5
-} zs_action;
+typedef enum zs_action { ZS_ADMIT = 0, ZS_LEAVE = 1, ZS_MERGE = 2, ZS_DROP = 3, ZS_PLACE = 4, ZS_SETTLE = 5 } zs_action;
 /* Why: the prompt was read, or a token came after it (admit, place, settle); the oldest of the recent or, without scores, of all; the
    lowest score of the candidates; a choice of the caller's own. */
 typedef enum zs_reason {
@@ -313,12 +306,14 @@ typedef struct zs_events {
   const int32_t* position; /* of the token that the event is about (of a merged slot: its first origin) */
   const int32_t* slot;     /* -1 = none: a prompt token that never had a slot */
   const int32_t* target;   /* -1 = none */
-  const int32_t* rank;     /* merge, drop: its place among the candidates, 0 = the first to leave; -1 = there was no order */
-  const float* score;      /* the token's score at that moment; NaN with history off */
-  const float* threshold;  /* merge, drop: the lowest score of a candidate that stayed, where this head's own scores chose; else NaN */
-  const float* similarity; /* merge: as measured (l2: minus the squared distance); NaN elsewhere, init position too */
-  const float* target_score;  /* merge: of the target, before; else NaN */
-  const float* weight;        /* of the token that the event is about, before */
+  const int32_t*
+      rank;           /* merge, drop: its place among the candidates, 0 = the first to leave; -1 = there was no order */
+  const float* score; /* the token's score at that moment; NaN with history off */
+  const float*
+      threshold; /* merge, drop: the lowest score of a candidate that stayed, where this head's own scores chose; else NaN */
+  const float* similarity;   /* merge: as measured (l2: minus the squared distance); NaN elsewhere, init position too */
+  const float* target_score; /* merge: of the target, before; else NaN */
+  const float* weight;       /* of the token that the event is about, before */
   const float* target_weight; /* merge: of the target, before; else 0 */
 } zs_events;
 
