@@ -62,9 +62,10 @@ function described(file: string, trace: Trace) {
 
 function page(trace: Trace): string {
   const { model, layers, kvHeads, promptTokens, steps } = trace.data()
-  const rows = Object.entries(trace.counts()).map(
-    ([action, { events }]) => `  ${action.padEnd(8)}${counted(events).padStart(12)}`,
-  )
+  const rows = Object.entries(trace.counts()).map(([action, { events, reasons }]) => {
+    const why = Object.entries(reasons).map(([reason, times]) => `${reason} ${counted(times)}`)
+    return `  ${action.padEnd(8)}${counted(events).padStart(12)}  (${why.join(', ')})`
+  })
   return [
     `${model}, ${layers} layers of ${kvHeads} kv heads: ${counted(promptTokens)} tokens of prompt, ${counted(steps)} steps`,
     `policy ${policyCardText(trace.card.policy)}`,

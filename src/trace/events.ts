@@ -118,7 +118,7 @@ export class Trace {
     return { layer, kvHead, step, slots: ledger.slots(), dropped: ledger.dropped }
   }
 
-  /** How often each action happened, those that never did left out. */
+  /** How often each action happened and for which reasons, those that never did left out. */
   counts(): ReturnType<typeof countsOf> {
     return countsOf(this.columns())
   }

@@ -48,13 +48,13 @@ describe('cli: traces', function () {
         text.stdout,
         /^toy\.gguf, 3 layers of 2 kv heads: \d+ tokens of prompt, 4 steps\npolicy zsmerge \{"budget":24/,
       )
-      assert.match(text.stdout, /\n  merge +\d+[^\n]*\n[^]*Receipt ok: /)
+      assert.match(text.stdout, /\n {2}merge +\d+ {2}\(score \d+\)\n[^]*Receipt ok: /)
 
       const object = run('trace', path, '--json')
       assert.equal(object.status, 0, object.stderr)
       const found = JSON.parse(object.stdout) as {
         events: number
-        counts: Record<string, { events: number }>
+        counts: Record<string, { events: number; reasons: Record<string, number> }>
         receipt: { ok: boolean; merged: number }
         card: object
       }
@@ -63,6 +63,11 @@ describe('cli: traces', function () {
       assert.equal(found.counts.merge.events, found.receipt.merged)
       const sum = Object.values(found.counts).reduce((all, { events }) => all + events, 0)
       assert.equal(sum, trace.length)
+      for (const { events, reasons } of Object.values(found.counts))
+        assert.equal(
+          Object.values(reasons).reduce((a, b) => a + b, 0),
+          events,
+        )
       assert.deepEqual(found.card, JSON.parse(JSON.stringify(trace.card)))
 
       const csv = run('trace', path, '--csv')

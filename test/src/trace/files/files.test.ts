@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { tableFromArrays, tableToIPC } from '@uwdata/flechette'
 import { parquetWriteBuffer } from 'hyparquet-writer'
 import { figures, load, Trace, zsmerge, type Model, type Run } from '../../../../src/index.js'
+import { ACTIONS } from '../../../../src/trace/actions.js'
 import { EVENT_COLUMNS, laidOut, type Laid } from '../../../../src/trace/columns.js'
 import { arrowOf } from '../../../../src/trace/files/arrow.js'
 import { factsText } from '../../../../src/trace/files/facts.js'
@@ -36,6 +37,9 @@ describe('traces in files', function () {
       assert.equal(found.count, saved.count)
       for (const { name } of EVENT_COLUMNS) assert.deepEqual(found[name], saved[name], name)
       assert.deepEqual(opened.table(), run.trace.table())
+      for (const layer of [0, 2])
+        for (const step of [0, 5, 11])
+          assert.deepEqual(opened.cacheAt({ step, layer, kvHead: 1 }), run.trace.cacheAt({ step, layer, kvHead: 1 }))
       assert.deepEqual(JSON.parse(JSON.stringify(opened.data())), JSON.parse(JSON.stringify(run.data())))
       assert.deepEqual(JSON.parse(JSON.stringify(opened.card)), JSON.parse(JSON.stringify(run.card)))
       assert.deepEqual(opened.receipt, run.receipt)
@@ -100,7 +104,7 @@ describe('traces in files', function () {
     const facts = factsText(run.trace.columns(), run)
     const later = facts.replace('"version":1', '"version":2')
     const words = laid.map((one) =>
-      one.name === 'action' ? { ...one, words: ['admit', 'gone', 'merge', 'drop'] } : one,
+      one.name === 'action' ? { ...one, words: ['admit', 'gone', ...ACTIONS.slice(2)] } : one,
     )
     const fewer = laid.filter(({ name }) => name !== 'weight')
     for (const [ending, write] of [
@@ -112,7 +116,7 @@ describe('traces in files', function () {
         [laid, facts.replace(/"rows":\d+/, '"rows":3'), /has \d+ of 3 rows/],
         [laid, '{}', /holds no trace/],
         [laid, '{', /cannot be understood/],
-        [words, facts, /has "gone" in column action: expected one of admit, leave, merge, drop/],
+        [words, facts, /has "gone" in column action: expected one of admit, leave, merge, drop, /],
         [fewer, facts, /has no column weight/],
       ] as [Laid[], string, RegExp][]) {
         const path = join(folder, `odd${ending}`)
