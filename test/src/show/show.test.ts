@@ -88,7 +88,7 @@ describe('objects show themselves', function () {
     const shadow = await run.shadow()
     shows(shadow, /^Shadow of zsmerge, 24 slots/, /mean KL/)
     shows(figures.divergence(shadow), /^zsmerge, 24 slots: mean KL/)
-    shows(run.trace.events(), /^step\tlayer/, /rows × 13 columns/)
+    shows(run.trace.events(), /^step\tlayer/, /rows × 17 columns/)
     const quiet = await model.session().generate(TEXT, { maxTokens: 1, progress: false })
     shows(quiet.trace, /the session kept none/, /trace: true/)
     const generation = model.session().generate(TEXT, { maxTokens: 1, progress: false })
