@@ -17,7 +17,7 @@ export function captureStreams(emit: (name: StreamName, text: string) => void): 
       const plain = typeof chunk === 'string' && (encoding === undefined || /^utf-?8$/i.test(encoding))
       const text = plain ? chunk : decoder.decode(bytesOf(chunk, encoding), { stream: true })
       if (text !== '') emit(name, text)
-      if (done) process.nextTick(done)
+      if (done) tell(done)
       return true
     }
     // As the real ones, it cannot be closed, but whoever waits for its end is told of one.
@@ -44,6 +44,31 @@ export function captureStreams(emit: (name: StreamName, text: string) => void): 
   // By which node tells warnings, of the request that caused them.
   ;(process as unknown as { _rawDebug: typeof console.error })._rawDebug = (...words) =>
     void process.stderr.write(`${format(...words)}\n`)
+}
+
+/** Who will be told in the next tick that something was written, and how often. */
+interface Told {
+  done: () => void
+  times: number
+}
+
+/** The newest: console has the same one told of every line, in a loop for millions, which would pile up. */
+let newest: Told | undefined
+
+function tell(done: () => void): void {
+  if (newest?.done === done) return void newest.times++
+  const told = { done, times: 1 }
+  process.nextTick(tellNow, told) // first: an interrupt may come between the two
+  newest = told
+}
+
+function tellNow(told: Told): void {
+  if (newest === told) newest = undefined
+  try {
+    while (told.times-- > 0) told.done()
+  } finally {
+    if (told.times > 0) process.nextTick(tellNow, told) // one of them threw
+  }
 }
 
 function bytesOf(chunk: string | Uint8Array, encoding?: BufferEncoding): Uint8Array {

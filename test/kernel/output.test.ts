@@ -32,6 +32,23 @@ kernelTests('lost output', (cells) => {
     assert.ok(large.stdout === '0123456789'.repeat(1_000_000))
   })
 
+  it('lines of a loop do not pile up in the process that prints them, and every write is told of', async () => {
+    const { result } = await kernel.execute(`
+        const ticks = process.nextTick
+        let queued = 0
+        process.nextTick = (...words: any[]) => (queued++, (ticks as any).apply(process, words))
+        for (let i = 0; i < 1000; i++) console.log('a line of many')
+        process.nextTick = ticks
+        let told = 0
+        const count = () => void told++
+        for (let i = 0; i < 100; i++) process.stdout.write('', count)
+        process.stdout.write('', () => void (told += 1000))
+        process.stdout.write('', count)
+        await new Promise((resolve) => setTimeout(resolve, 10))
+        ;[queued <= 2, told]`)
+    assert.equal(result?.data['text/plain'], '[ true, 1101 ]')
+  })
+
   it('groups, tables, timers, counters and writes are one source', async () => {
     const { stdout, stderr } = await printed(`
         console.group('outer')
