@@ -194,7 +194,17 @@ function placed(panel: Panel, area: Box, style: Style, overhang: number, titleWi
     area,
     title: titleLines(panel, titleWidth, style),
     xTicks: thinned(panel.x, width, style, overhang),
-    yTicks: ticksOf(panel.y, roomForY(area.bottom - area.top, style)),
+    yTicks: spaced(panel.y, area.bottom - area.top, style),
+  }
+}
+
+/** Ticks of a y axis whose numbers do not touch, in a low panel too. */
+function spaced(axis: Axis, height: number, style: Style): Tick[] {
+  for (let most = roomForY(height, style); ; most--) {
+    const ticks = ticksOf(axis, most)
+    const places = ticks.map((tick) => place(axis, tick.at) * height).sort((a, b) => a - b)
+    const apart = places.every((at, i) => i === 0 || at - places[i - 1] >= style.small * 1.2)
+    if (apart || most <= 1 || Array.isArray(axis.ticks)) return ticks
   }
 }
 

@@ -191,8 +191,8 @@ function growthPanel({ data, made, later }: Lineage, style: Style): Panel {
     line.hover.push(`residual slot ${slot}: ${plainNumber(later[slot].length)} since it was made`)
     return line
   })
-  // Names at the lines' ends, as many as stand clear of each other: the panel is at least this high.
-  const apart = (most * 1.1 * size * 1.5) / (style.size === 'column' ? 60 : 80)
+  // Names at the lines' ends, as many as stand clear of each other: the panel is at least this high, on a slide with a long legend too.
+  const apart = (most * 1.1 * size * 1.5) / { column: 60, wide: 80, talk: 30 }[style.size]
   const names: Labels = { kind: 'labels', x: [], y: [], text: [], color: 'ink', anchor: 'start' }
   for (const slot of order) {
     const at = later[slot].length
