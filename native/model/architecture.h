@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "cpu/linear.h"
-#include "zslab/zslab.h"
+#include "zslab/model.h"
 
 namespace zs {
 

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "test/caches.h"
+#include "zslab/model.h"
 
 namespace {
 

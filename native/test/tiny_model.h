@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "test/caches.h"
+#include "zslab/model.h"
 
 namespace test {
 

@@ -14,6 +14,7 @@ import {
   type RunLike,
 } from './fates.js'
 import { Figure } from './figure.js'
+import { addBox, noBoxes } from './marks.js'
 import type { Axis, Boxes, LegendEntry, Panel, Plot, Points } from './plot.js'
 import { counted, percent, plainNumber } from './scale.js'
 import { slotPlot } from './slot-map.js'
@@ -159,20 +160,17 @@ function positionPlot(data: RunData, lives: HeadLives, style: Style) {
 }
 
 function marks(data: RunData, lives: HeadLives, from: number, to: number, line: number, style: Style) {
-  const merged = boxesOf('merged', 'residual')
-  const own = { ...boxesOf('in a slot of its own', 'held'), leastWidth: line }
+  const merged = noBoxes('merged', 'residual')
+  const own = noBoxes('in a slot of its own', 'held', { leastWidth: line })
   const last = data.steps + 1
   for (let position = from; position < to; position++) {
     const [left, slot] = [lives.left[position], lives.slot[position]]
     const alone = Math.min(last, left < 0 ? last : left)
     const protectedUntil = Math.min(alone, candidateFrom(data, position, lives.sizes))
     if (alone > protectedUntil)
-      add(
+      addBox(
         own,
-        position,
-        position + 1,
-        Math.max(lives.entered[position], protectedUntil),
-        alone,
+        [position, position + 1, Math.max(lives.entered[position], protectedUntil), alone],
         hoverOf(data, lives, position),
       )
     if (left < 0 || lives.fate[position] !== 'merged') continue
@@ -183,10 +181,7 @@ function marks(data: RunData, lives: HeadLives, from: number, to: number, line: 
       merged.y0[before] === left &&
       merged.colors![before] === `tint${slot}`
     if (joins) merged.x1[before] = position + 1
-    else {
-      add(merged, position, position + 1, left, last)
-      merged.colors!.push(`tint${slot}`)
-    }
+    else addBox(merged, [position, position + 1, left, last], undefined, `tint${slot}`)
   }
   merged.hover = merged.x0.map(
     (x0, i) =>
@@ -197,11 +192,11 @@ function marks(data: RunData, lives: HeadLives, from: number, to: number, line: 
 
 /** The newest tokens, which nothing can remove: a band that moves on with every step. */
 function recentBoxes(data: RunData, lives: HeadLives, from: number, to: number): Boxes[] {
-  const recent = boxesOf('recent, protected', 'recent')
+  const recent = noBoxes('recent, protected', 'recent')
   for (let position = from; position < to; position++) {
     const until = Math.min(data.steps + 1, candidateFrom(data, position, lives.sizes))
     if (until > lives.entered[position])
-      add(recent, position, position + 1, lives.entered[position], until, hoverOf(data, lives, position))
+      addBox(recent, [position, position + 1, lives.entered[position], until], hoverOf(data, lives, position))
   }
   delete recent.colors
   return recent.x0.length ? [recent] : []
@@ -253,7 +248,7 @@ function hoverOf(data: RunData, lives: HeadLives, position: number): string {
 
 function binnedBoxes(data: RunData, lives: HeadLives, from: number, to: number, width: number, style: Style) {
   const size = Math.max(1, Math.ceil(((to - from) * (style.size === 'talk' ? 4 : 2.5)) / width))
-  const boxes = { ...boxesOf('share of tokens alone in a slot', 'held'), seamless: true }
+  const boxes = noBoxes('share of tokens alone in a slot', 'held', { seamless: true })
   const last = data.steps + 1
   const shares: number[] = []
   for (let start = from; start < to; start += size) {
@@ -269,12 +264,9 @@ function binnedBoxes(data: RunData, lives: HeadLives, from: number, to: number, 
     const steps = [...change.keys()].filter((step) => step < last).sort((a, b) => a - b)
     steps.forEach((step, i) => {
       alone += change.get(step)!
-      add(
+      addBox(
         boxes,
-        start,
-        end,
-        step,
-        steps[i + 1] ?? last,
+        [start, end, step, steps[i + 1] ?? last],
         `positions ${start} to ${end - 1}, from step ${step}\n${alone} of ${end - start} alone in a slot`,
       )
       shares.push(alone / (end - start))
@@ -315,23 +307,4 @@ function legendOf(data: RunData, lives: HeadLives, panels: Panel[]): LegendEntry
   }
   if (lives.fate.includes('dropped')) entries.push({ label: 'dropped', swatch: 'cross', color: 'dropped' })
   return entries
-}
-
-const boxesOf = (name: string, color: Boxes['color']): Boxes => ({
-  kind: 'boxes',
-  name,
-  color,
-  colors: name === 'merged' ? [] : undefined,
-  x0: [],
-  x1: [],
-  y0: [],
-  y1: [],
-})
-
-function add(boxes: Boxes, x0: number, x1: number, y0: number, y1: number, hover?: string): void {
-  boxes.x0.push(x0)
-  boxes.x1.push(x1)
-  boxes.y0.push(y0)
-  boxes.y1.push(y1)
-  if (hover !== undefined) (boxes.hover ??= []).push(hover)
 }

@@ -2,6 +2,8 @@
 import { ZslabError } from '../errors.js'
 import { integer, invalid } from '../expect.js'
 import { ACTION, type EventColumns, type RunData, type Sizes } from './data.js'
+import { counted } from './scale.js'
+import { labelsOf } from './words.js'
 
 export type Fate = 'kept' | 'merged' | 'dropped'
 
@@ -14,6 +16,16 @@ export function runData(name: string, given: unknown): RunData {
     if ('origins' in given && 'tokens' in given && 'resolved' in given) return given as RunData
   }
   throw invalid(name, 'a run (from session.generate) or its data()', given)
+}
+
+/** One run or several, each with what to call it: the user's words, else policy and slots. */
+export function labelledRuns(runs: RunLike | readonly RunLike[], labels: unknown): { label: string; data: RunData }[] {
+  const all = ([runs].flat() as RunLike[]).map((run, i) => runData(`runs[${i}]`, run))
+  if (!all.length) throw invalid('runs', 'at least one run', all)
+  const own = all.map(({ policyName, resolved }) =>
+    resolved.budget ? `${policyName}, ${counted(resolved.budget, 'slot')}` : policyName,
+  )
+  return labelsOf(labels, own).map((label, i) => ({ label, data: all[i] }))
 }
 
 export interface HeadChoice {

@@ -1,6 +1,7 @@
 /** Members' words as boxes on lines, like the token strip's. */
 import type { RunData } from './data.js'
 import { visible } from './fates.js'
+import { addBox, noBoxes } from './marks.js'
 import type { Member } from './members.js'
 import type { Boxes, Labels } from './plot.js'
 import type { Fill } from './style.js'
@@ -12,7 +13,7 @@ export interface Words {
 }
 
 export const noWords = (): Words => ({
-  boxes: { kind: 'boxes', name: 'members', color: 'held', colors: [], x0: [], x1: [], y0: [], y1: [], hover: [] },
+  boxes: noBoxes('members', 'held'),
   labels: { kind: 'labels', x: [], y: [], text: [], color: 'ink', colors: [], anchor: 'start', mono: true },
 })
 
@@ -48,12 +49,7 @@ export function spell(
   let x = from
   const put = (member: Member, width: number) => {
     const { boxes, labels } = words
-    boxes.x0.push(x + 0.04)
-    boxes.x1.push(x + width - 0.04)
-    boxes.y0.push(line + 0.06)
-    boxes.y1.push(line + 0.94)
-    boxes.colors!.push(fill)
-    boxes.hover!.push(memberWords(data, member))
+    addBox(boxes, [x + 0.04, x + width - 0.04, line + 0.06, line + 0.94], memberWords(data, member), fill)
     labels.x.push(x)
     labels.y.push(line + 0.5)
     labels.text.push(text(member))

@@ -1,14 +1,15 @@
 /** Memory by region: what the caches of one run or several take, in MiB, beside a full cache of the same tokens. */
 import { invalid, oneOf } from '../expect.js'
 import { REGIONS, type Region, type RunData } from './data.js'
-import { runData, type RunLike } from './fates.js'
+import { labelledRuns, type RunLike } from './fates.js'
 import { Figure } from './figure.js'
-import type { Boxes, Labels, LegendEntry, Panel, Plot, Points } from './plot.js'
+import { addBox, noBoxes } from './marks.js'
+import type { Labels, LegendEntry, Panel, Plot, Points } from './plot.js'
 import { counted, percent, plainNumber, shortNumber } from './scale.js'
 import { styleOptions, type Style, type StyleOptions } from './style.js'
 import { bodyOf, rowsRoom } from './layout.js'
 import { shortened, textWidth } from './text.js'
-import { labelsOf, listed, shortModel } from './words.js'
+import { listed, shortModel } from './words.js'
 
 export interface MemoryOptions extends StyleOptions {
   /** One per run; default: policy and slots. */
@@ -34,15 +35,7 @@ interface Held {
 export function memory(runs: RunLike | readonly RunLike[], options: MemoryOptions = {}): Figure {
   const style = styleOptions('memory', options, ['labels', 'by'])
   const by = oneOf('by', options.by ?? 'run', ['run', 'layer'])
-  const all = ([runs].flat() as RunLike[]).map((run, i) => runData(`runs[${i}]`, run))
-  if (!all.length) throw invalid('runs', 'at least one run', all)
-  const labels = labelsOf(
-    options.labels,
-    all.map(({ policyName, resolved }) =>
-      resolved.budget ? `${policyName}, ${counted(resolved.budget, 'slot')}` : policyName,
-    ),
-  )
-  const held = all.map((data, i): Held => ({ label: labels[i], data, regions: regionsOf(data) }))
+  const held = labelledRuns(runs, options.labels).map((one): Held => ({ ...one, regions: regionsOf(one.data) }))
   const words = wordsOf(held)
   const said = { ...words, subject: subjectOf(held), notes: [], legend: legendOf(held, by === 'run') }
   const plot = (chosen: Style): Plot => (by === 'run' ? runBars(held, said, chosen) : layerBars(held, said, chosen))
@@ -113,17 +106,6 @@ function legendOf(held: Held[], peak: boolean): LegendEntry[] {
   return entries
 }
 
-const emptyBoxes = (region: Region): Boxes => ({
-  kind: 'boxes',
-  name: region,
-  color: region,
-  x0: [],
-  x1: [],
-  y0: [],
-  y1: [],
-  hover: [],
-})
-
 type Said = Pick<Plot, 'title' | 'detail' | 'subject' | 'notes' | 'legend'>
 
 /** Rows from the top: words, then the bar. Heights in units of a row. */
@@ -149,8 +131,8 @@ function runBars(held: Held[], said: Said, style: Style): Plot {
     marks: [],
   }
   const { bar, row, room } = rowsFor(held.length, words, { ...said, arrangement: 'rows' }, axes, style)
-  const regions = REGIONS.map(emptyBoxes)
-  const frames: Boxes = { ...emptyBoxes('spare'), name: 'full cache', color: 'muted', outline: true }
+  const regions = REGIONS.map((region) => noBoxes(region, region))
+  const frames = noBoxes('full cache', 'muted', { outline: true })
   const peaks: Points = {
     kind: 'points',
     name: 'most at any time',
@@ -168,12 +150,18 @@ function runBars(held: Held[], said: Said, style: Style): Plot {
     let at = 0
     for (const { region, bytes } of parts) {
       const boxes = regions[REGIONS.indexOf(region)]
-      push(boxes, at / MIB, (at + bytes) / MIB, top, bottom)
-      boxes.hover!.push(`${label}\n${region}: ${mib(bytes)}, ${percent(bytes / data.bytes.total)} of this cache`)
+      addBox(
+        boxes,
+        [at / MIB, (at + bytes) / MIB, top, bottom],
+        `${label}\n${region}: ${mib(bytes)}, ${percent(bytes / data.bytes.total)} of this cache`,
+      )
       at += bytes
     }
-    push(frames, 0, data.bytes.fullCache / MIB, top, bottom)
-    frames.hover!.push(`${label}\nkeys and values in a full cache: ${mib(data.bytes.fullCache)}`)
+    addBox(
+      frames,
+      [0, data.bytes.fullCache / MIB, top, bottom],
+      `${label}\nkeys and values in a full cache: ${mib(data.bytes.fullCache)}`,
+    )
     peaks.x.push(data.bytes.peak / MIB)
     peaks.y.push((top + bottom) / 2)
     peaks.hover!.push(`${label}\nmost at any time: ${mib(data.bytes.peak)}`)
@@ -215,15 +203,18 @@ function layerBars(held: Held[], said: Said, style: Style): Plot {
     ...layered.flatMap(({ data, sums }) => [data.bytes.fullCache / data.layers, ...sums.map(total)]),
   )
   const panels = layered.map(({ data, label, sums }, i): Panel => {
-    const regions = REGIONS.map(emptyBoxes)
+    const regions = REGIONS.map((region) => noBoxes(region, region))
     sums.forEach((parts, layer) => {
       let at = 0
       for (const region of REGIONS) {
         const bytes = parts.get(region) ?? 0
         if (!bytes) continue
         const boxes = regions[REGIONS.indexOf(region)]
-        push(boxes, layer - 0.4, layer + 0.4, at / MIB, (at + bytes) / MIB)
-        boxes.hover!.push(`${label}, layer ${layer}\n${region}: ${mib(bytes)}`)
+        addBox(
+          boxes,
+          [layer - 0.4, layer + 0.4, at / MIB, (at + bytes) / MIB],
+          `${label}, layer ${layer}\n${region}: ${mib(bytes)}`,
+        )
         at += bytes
       }
     })
@@ -252,11 +243,4 @@ function layerBars(held: Held[], said: Said, style: Style): Plot {
     }
   })
   return { ...said, arrangement: 'rows', panels, body: held.length * (style.size === 'column' ? 110 : 150) }
-}
-
-function push(boxes: Boxes, x0: number, x1: number, y0: number, y1: number): void {
-  boxes.x0.push(x0)
-  boxes.x1.push(x1)
-  boxes.y0.push(y0)
-  boxes.y1.push(y1)
 }

@@ -4,8 +4,9 @@ import { eventsOf, headOf, runData, type HeadChoice, type RunLike } from './fate
 import { Figure } from './figure.js'
 import { bodyOf, endRoom, rowsLeft, rowsRoom } from './layout.js'
 import { memberWords, noWords, spell } from './member-words.js'
+import { addStretch, laterDots, madeBoxes, textAxis } from './member-marks.js'
 import { laterThan, medianOf, memberColumns, membersOf, stretches, type Member } from './members.js'
-import type { Axis, Boxes, Labels, Line, Mark, Panel, Plot, Points } from './plot.js'
+import type { Axis, Labels, Line, Mark, Panel, Plot } from './plot.js'
 import { counted, percent, plainNumber, shortNumber } from './scale.js'
 import { charWidth, styleOptions, type Style, type StyleOptions } from './style.js'
 import { subjectWords } from './words.js'
@@ -115,52 +116,23 @@ function picture(lineage: Lineage, words: { title: string; detail: string }, sty
 const MOST_BOXES = 6000
 
 function rowsPanel({ data, slots, made, later }: Lineage, style: Style): Panel {
-  const boxes: Boxes = {
-    kind: 'boxes',
-    name: 'came when the slot was made',
-    color: 'residual',
-    x0: [],
-    x1: [],
-    y0: [],
-    y1: [],
-    hover: [],
-    leastWidth: 1,
-  }
-  const dots: Points = { kind: 'points', name: 'merged later', color: 'ink', shape: 'dot', x: [], y: [], hover: [] }
+  const boxes = madeBoxes()
   const own = slots.map((members) => members.filter(({ step }) => step <= made).map(({ position }) => position))
   let gap = Math.floor(data.tokens.length / style.width)
   let parts = own.map((positions) => stretches(positions, gap))
   while (parts.flat().length > MOST_BOXES) parts = own.map((positions) => stretches(positions, (gap = 2 * gap + 1)))
   parts.forEach((each, slot) => {
-    for (const { from, to, tokens } of each) {
-      boxes.x0.push(from)
-      boxes.x1.push(to)
-      boxes.y0.push(slot - 0.42)
-      boxes.y1.push(slot - 0.1)
-      boxes.hover!.push(
-        `residual slot ${slot}\n${counted(tokens, 'token')} of positions ${from} to ${to - 1}, when it was made`,
-      )
-    }
+    for (const stretch of each) addStretch(boxes, stretch, slot, slot - 0.42, slot - 0.1)
   })
   const steps = Math.max(1, data.steps - made)
-  later.forEach((members, slot) => {
-    for (const member of members) {
-      dots.x.push(member.position + 0.5)
-      dots.y.push(slot + 0.42 * ((member.step - made) / steps))
-      dots.hover!.push(memberWords(data, member))
-    }
-  })
-  const crowded = slots.length > 8 || dots.x.length > 400
-  dots.diameter = (style.size === 'talk' ? 7 : style.size === 'wide' ? 4 : 3) * (crowded ? 0.6 : 1)
+  const all = later.flat()
+  const height = ({ slot, step }: Member) => slot + 0.42 * ((step - made) / steps)
+  const dots = laterDots(data, all, height, slots.length > 8 || all.length > 400, style)
   const y: Axis = { label: 'residual slot', range: [slots.length - 0.5, -0.5], whole: true, grid: true }
   if (slots.length === 1) y.ticks = [{ at: 0, text: '0' }]
   return {
     share: 1,
-    x: {
-      label: style.size === 'column' ? 'position' : 'position in the text, tokens',
-      range: [0, data.tokens.length],
-      whole: true,
-    },
+    x: textAxis(data, style),
     y,
     marks: [boxes, ...(dots.x.length ? [dots] : [])],
   }

@@ -5,9 +5,10 @@ import { eventsOf, headOf, runData, visible, type HeadChoice, type RunLike } fro
 import { Figure } from './figure.js'
 import { barsOf } from './histogram.js'
 import { bodyOf, endRoom, rowsLeft, rowsRoom } from './layout.js'
-import { memberWords, noWords, spell } from './member-words.js'
+import { noWords, spell } from './member-words.js'
+import { addStretch, laterDots, madeBoxes, textAxis } from './member-marks.js'
 import { laterThan, medianOf, memberColumns, membersOf, stretches, type Member } from './members.js'
-import type { Boxes, Labels, Panel, Plot, Points } from './plot.js'
+import type { Boxes, Labels, Panel, Plot } from './plot.js'
 import { counted, percent, plainNumber, shortNumber, ticksOf } from './scale.js'
 import { charWidth, styleOptions, type Style, type StyleOptions } from './style.js'
 import { listed, subjectWords } from './words.js'
@@ -123,46 +124,16 @@ function mapPanel({ data, members, made, later, slot }: Card, style: Style): Pan
   const own = members.filter(({ step }) => step <= made).map(({ position }) => position)
   const steps = Math.max(1, data.steps - made)
   const strip = later.length ? 0.3 * steps : steps
-  const boxes: Boxes = {
-    kind: 'boxes',
-    name: 'came when the slot was made',
-    color: 'residual',
-    x0: [],
-    x1: [],
-    y0: [],
-    y1: [],
-    hover: [],
-    leastWidth: 1,
-  }
-  for (const { from, to, tokens } of stretches(own, Math.floor(data.tokens.length / style.width))) {
-    boxes.x0.push(from)
-    boxes.x1.push(to)
-    boxes.y0.push(made - strip)
-    boxes.y1.push(made - 0.15 * strip)
-    boxes.hover!.push(
-      `residual slot ${slot}\n${counted(tokens, 'token')} of positions ${from} to ${to - 1}, when it was made`,
-    )
-  }
-  const dots: Points = {
-    kind: 'points',
-    name: 'merged later',
-    color: 'ink',
-    shape: 'dot',
-    x: later.map(({ position }) => position + 0.5),
-    y: later.map(({ step }) => step),
-    diameter: (style.size === 'talk' ? 7 : style.size === 'wide' ? 4 : 3) * (later.length > 400 ? 0.6 : 1),
-    hover: later.map((member) => memberWords(data, member)),
-  }
+  const boxes = madeBoxes()
+  for (const stretch of stretches(own, Math.floor(data.tokens.length / style.width)))
+    addStretch(boxes, stretch, slot, made - strip, made - 0.15 * strip)
+  const dots = laterDots(data, later, ({ step }) => step, later.length > 400, style)
   const ticks = later.length
     ? ticksOf({ range: [made, data.steps], whole: true }, 3)
     : [{ at: made - 0.575 * strip, text: plainNumber(made) }]
   return {
     share: 1,
-    x: {
-      label: style.size === 'column' ? 'position' : 'position in the text, tokens',
-      range: [0, data.tokens.length],
-      whole: true,
-    },
+    x: textAxis(data, style),
     y: { label: 'step', range: [later.length ? data.steps + 0.06 * steps : made, made - 1.1 * strip], ticks },
     marks: [boxes, ...(later.length ? [dots] : [])],
   }

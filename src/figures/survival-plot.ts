@@ -1,5 +1,6 @@
 /** How survival is drawn: lines of shares over age with a band over kv heads, or a row of shades per layer. */
 import type { RunData } from './data.js'
+import { addBox, noBoxes } from './marks.js'
 import type { Axis, Boxes, LegendEntry, Line, Mark, Panel, Plot } from './plot.js'
 import { counted, percent, plainNumber } from './scale.js'
 import type { Style } from './style.js'
@@ -148,24 +149,12 @@ function curvePanel([row]: Row[], x: Axis, one: Followed, style: Style): Omit<Pa
 }
 
 function band(row: Row): Boxes {
-  const boxes: Boxes = {
-    kind: 'boxes',
-    name: 'middle 80% of kv heads',
-    color: 'spare',
-    x0: [],
-    x1: [],
-    y0: [],
-    y1: [],
-    hover: [],
-    seamless: true,
-  }
+  const boxes = noBoxes('middle 80% of kv heads', 'spare', { seamless: true })
   row.share.forEach(({ mean, low, high }, i) => {
     if (!(high > low)) return
-    boxes.x0.push(row.from[i])
-    boxes.x1.push(row.to[i])
-    boxes.y0.push(low)
-    boxes.y1.push(high)
-    boxes.hover!.push(
+    addBox(
+      boxes,
+      [row.from[i], row.to[i], low, high],
       `age ${row.from[i]}: ${percent(mean)} alone\nmiddle 80% of kv heads: ${percent(low)} to ${percent(high)}`,
     )
   })
@@ -207,18 +196,7 @@ function stepLine(
 }
 
 function layerPanel(rows: Row[], x: Axis): Omit<Panel, 'title'> {
-  const boxes: Boxes = {
-    kind: 'boxes',
-    name: 'alone in a slot',
-    color: 'held',
-    colors: [],
-    x0: [],
-    x1: [],
-    y0: [],
-    y1: [],
-    hover: [],
-    seamless: true,
-  }
+  const boxes = noBoxes('alone in a slot', 'held', { seamless: true })
   for (const row of rows)
     row.share.forEach(({ mean }, i) => {
       if (Number.isNaN(mean)) return
@@ -228,12 +206,8 @@ function layerPanel(rows: Row[], x: Axis): Omit<Panel, 'title'> {
         boxes.x1[last] = row.to[i]
         return
       }
-      boxes.x0.push(row.from[i])
-      boxes.x1.push(row.to[i])
-      boxes.y0.push(top)
-      boxes.y1.push(top + 1)
-      boxes.colors!.push(color)
-      boxes.hover!.push(`layer ${row.layer}, age ${row.from[i]}: ${percent(mean)} alone`)
+      const said = `layer ${row.layer}, age ${row.from[i]}: ${percent(mean)} alone`
+      addBox(boxes, [row.from[i], row.to[i], top, top + 1], said, color)
     })
   const layers = rows.map(({ layer }) => layer!)
   const y: Axis = { label: 'layer', range: [Math.max(...layers) + 0.5, Math.min(...layers) - 0.5], whole: true }

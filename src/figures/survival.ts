@@ -1,13 +1,12 @@
 /** Survival: how long tokens keep a slot of their own, by age, and how many leave as soon as they may. */
-import { invalid, oneOf } from '../expect.js'
-import { eventsOf, headOf, runData, type RunLike } from './fates.js'
+import { oneOf } from '../expect.js'
+import { eventsOf, headOf, labelledRuns, type RunLike } from './fates.js'
 import { Figure } from './figure.js'
 import type { Plot } from './plot.js'
 import { counted, percent, plainNumber } from './scale.js'
 import { styleOptions, type Style, type StyleOptions } from './style.js'
 import { binsOf, meanCurve, medianAge, survivalOf, totalsOf, type HeadSurvival } from './survival-counts.js'
 import { BINS, groupsOf, picture, thenWords, youngShare, youngWords, type Followed } from './survival-plot.js'
-import { labelsOf } from './words.js'
 
 export interface SurvivalOptions extends StyleOptions {
   /** One per run; default: policy and slots. */
@@ -31,20 +30,12 @@ export interface SurvivalOptions extends StyleOptions {
 export function survival(runs: RunLike | readonly RunLike[], options: SurvivalOptions = {}): Figure {
   const style = styleOptions('survival', options, ['labels', 'layer', 'by'])
   const by = oneOf('by', options.by ?? 'run', ['run', 'layer'])
-  const all = ([runs].flat() as RunLike[]).map((run, i) => runData(`runs[${i}]`, run))
-  if (!all.length) throw invalid('runs', 'at least one run', all)
-  const labels = labelsOf(
-    options.labels,
-    all.map(({ policyName, resolved }) =>
-      resolved.budget ? `${policyName}, ${counted(resolved.budget, 'slot')}` : policyName,
-    ),
-  )
-  const followed = all.map((data, i): Followed => {
+  const followed = labelledRuns(runs, options.labels).map(({ label, data }): Followed => {
     if (options.layer !== undefined) headOf(data, { layer: options.layer })
     const heads = survivalOf(data, eventsOf(data, 'survival')).filter(
       ({ layer }) => options.layer === undefined || layer === options.layer,
     )
-    return { label: labels[i], data, heads, totals: totalsOf(heads), curve: meanCurve(heads) }
+    return { label, data, heads, totals: totalsOf(heads), curve: meanCurve(heads) }
   })
   const where = options.layer === undefined ? '' : ` of layer ${options.layer}`
   const words = followed.length === 1 ? wordsOf(followed[0], where) : wordsOfMany(followed, where)

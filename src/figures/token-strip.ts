@@ -5,7 +5,8 @@ import { excerpt, lineStarts, type Part } from './excerpt.js'
 import { byFate, fatesAtEnd, headOf, runData, sizesOf, visible, type HeadFates, type RunLike } from './fates.js'
 import { Figure } from './figure.js'
 import { bodyOf, endRoom, rowsRoom } from './layout.js'
-import type { Boxes, Labels, LegendEntry, Panel, Plot } from './plot.js'
+import { addBox, noBoxes } from './marks.js'
+import type { Labels, LegendEntry, Panel, Plot } from './plot.js'
 import { counted, percent, plainNumber } from './scale.js'
 import { charWidth, RESIDUAL_HUES, styleOptions, type Fill, type Style, type StyleOptions } from './style.js'
 import { columnsOf, shortened } from './text.js'
@@ -246,30 +247,14 @@ function binSize(range: { from: number; to: number }, shaded: boolean, style: St
 
 /** The whole range as one bar, with a bracket under what is spelt out. */
 function overview(reading: Reading, range: { from: number; to: number }, parts: Part[], style: Style): Panel {
-  const boxes: Boxes = {
-    kind: 'boxes',
-    name: 'all tokens',
-    color: 'held',
-    colors: [],
-    x0: [],
-    x1: [],
-    y0: [],
-    y1: [],
-    hover: [],
-  }
+  const boxes = noBoxes('all tokens', 'held')
   const size = binSize(range, !!reading.ramp, style)
   for (let start = range.from; start < range.to; start += size) {
     const end = Math.min(range.to, start + size)
     const color = reading.ramp ? meanShade(reading.weight, start, end) : commonest(reading, start, end)
     const last = boxes.x1.length - 1
     if (last >= 0 && boxes.colors![last] === color) boxes.x1[last] = end
-    else {
-      boxes.x0.push(start)
-      boxes.x1.push(end)
-      boxes.y0.push(0)
-      boxes.y1.push(0.72)
-      boxes.colors!.push(color)
-    }
+    else addBox(boxes, [start, end, 0, 0.72], undefined, color)
   }
   boxes.seamless = true
   boxes.hover = boxes.x0.map((x0, i) => `positions ${x0} to ${boxes.x1[i] - 1}\n${reading.told(x0, boxes.x1[i])}`)
@@ -319,17 +304,7 @@ function spelt(
   columns: number,
   style: Style,
 ) {
-  const boxes: Boxes = {
-    kind: 'boxes',
-    name: 'tokens',
-    color: 'held',
-    colors: [],
-    x0: [],
-    x1: [],
-    y0: [],
-    y1: [],
-    hover: [],
-  }
+  const boxes = noBoxes('tokens', 'held')
   const labels: Labels = {
     kind: 'labels',
     x: [],
@@ -358,13 +333,11 @@ function spelt(
       for (let position = start; position < (starts[i + 1] ?? part.to); position++) {
         const fill = reading.fill(position)
         const dropped = fill === 'paper'
-        boxes.x0.push(x + 0.04)
-        boxes.x1.push(x + widths[position] - 0.04)
-        boxes.y0.push(line + 0.06)
-        boxes.y1.push(line + 0.94)
-        boxes.colors!.push(fill)
-        boxes.hover!.push(
+        addBox(
+          boxes,
+          [x + 0.04, x + widths[position] - 0.04, line + 0.06, line + 0.94],
           `“${visible(data.tokens[position].text)}” at ${position}${data.tokens[position].prompt ? '' : ', generated'}\n${reading.said(position)}`,
+          fill,
         )
         labels.x.push(x)
         labels.y.push(line + 0.5)

@@ -30,8 +30,8 @@ const PIECE = 1 << 14
  * `targetScore`, `targetWeight`: of the slot merged into, before; `weightAfter`: of that slot, after.
  */
 export class Trace {
-  /** Of each kv head, once somebody asks. */
-  private rows: Int32Array[] | undefined
+  /** Once somebody asks. */
+  private heads: ReturnType<typeof headsOf> | undefined
 
   /** @internal */
   constructor(
@@ -105,13 +105,12 @@ export class Trace {
   cacheAt(of: { step?: number; layer: number; kvHead: number }): HeadAt {
     options('cacheAt', of, ['step', 'layer', 'kvHead'])
     const columns = this.columns()
-    const { layers, kvHeads } = this.data()
+    const { layers, kvHeads, rows } = (this.heads ??= headsOf(columns, this.data()))
     const layer = integer('layer', of.layer, 0, layers - 1)
     const kvHead = integer('kvHead', of.kvHead, 0, kvHeads - 1)
     const step = integer('step', of.step ?? Math.max(0, this.lastStep), 0, Math.max(0, this.lastStep))
-    this.rows ??= rowsByHead(columns, layers, kvHeads)
     const ledger = new HeadLedger()
-    for (const row of this.rows[layer * kvHeads + kvHead]) {
+    for (const row of rows[layer * kvHeads + kvHead]) {
       if (columns.step[row] > step) break
       ledger.apply(columns, row)
     }
@@ -141,5 +140,12 @@ export class Trace {
     return laidOut(events, (position) => tokens[position]?.text ?? '')
   }
 }
+
+/** Rows of each kv head: [layer * kvHeads + kvHead]. */
+const headsOf = (events: EventColumns, { layers, kvHeads }: RunData) => ({
+  layers,
+  kvHeads,
+  rows: rowsByHead(events, layers, kvHeads),
+})
 
 showsItself(Trace.prototype, (trace) => traceText(trace.kept?.action, ACTIONS))

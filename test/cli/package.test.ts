@@ -28,6 +28,7 @@ describe('the package', function () {
       'kernel/nbconvert/zslab/index.html.j2',
       'kernel/types/cell-globals/index.d.ts',
       'native/include/zslab/zslab.h',
+      'native/include/zslab/model.h',
       'CMakeLists.txt',
       'LICENSE',
       'scripts/build.mjs',

@@ -11,6 +11,7 @@ import {
   tokenStrip,
   type Figure,
 } from '../../src/figures/index.js'
+import type { Mark } from '../../src/figures/plot.js'
 import { runMade as runAfresh, runOf, shadowMade, type Made } from './synthetic.js'
 
 export const full = process.env.ZSLAB_TEST_SCALE === 'full'
@@ -147,3 +148,13 @@ export const anyRun = fc
     firstTokens: fc.boolean(),
   })
   .map(({ context, ...made }) => ({ ...made, budget: made.recent + made.residual + context }))
+
+/** The positions that boxes and dots of a panel stand at, ascending. */
+export const positionsDrawn = (marks: readonly Mark[]): number[] =>
+  marks
+    .flatMap((mark) => {
+      if (mark.kind === 'boxes')
+        return mark.x0.flatMap((x0, i) => Array.from({ length: mark.x1[i] - x0 }, (_, at) => x0 + at))
+      return mark.kind === 'points' ? mark.x.map((x) => x - 0.5) : []
+    })
+    .sort((a, b) => a - b)

@@ -7,7 +7,7 @@ import { mergeLineage } from '../../src/figures/index.js'
 import { medianOf, membersOf, stretches } from '../../src/figures/members.js'
 import { noWords, spell } from '../../src/figures/member-words.js'
 import { percent } from '../../src/figures/scale.js'
-import { anyRun, full, fullRun, lineageByHand, runMade } from './cases.js'
+import { anyRun, full, fullRun, lineageByHand, positionsDrawn, runMade } from './cases.js'
 import { layoutsMade } from './synthetic.js'
 
 const runs = { numRuns: full ? 2000 : 100, seed: 29 }
@@ -94,13 +94,9 @@ describe('figures: merge lineage', function () {
         if (!made.residual || firstCompression(data) > data.steps) return
         const members = membersOf(data, data.events!, 0, 0).flat()
         const { marks } = mergeLineage(data, { layer: 0 }).plot.panels[0]
-        const drawn = marks.flatMap((mark) => {
-          if (mark.kind === 'boxes')
-            return mark.x0.flatMap((x0, i) => Array.from({ length: mark.x1[i] - x0 }, (_, at) => x0 + at))
-          return mark.kind === 'points' ? mark.x.map((x) => x - 0.5) : []
-        })
+        const drawn = positionsDrawn(marks)
         assert.deepEqual(
-          drawn.sort((a, b) => a - b),
+          drawn,
           members.map(({ position }) => position).sort((a, b) => a - b),
         )
       }),

@@ -6,7 +6,7 @@ import { barsOf } from '../../src/figures/histogram.js'
 import { residualCard } from '../../src/figures/index.js'
 import { membersOf } from '../../src/figures/members.js'
 import { counted } from '../../src/figures/scale.js'
-import { anyRun, full, fullRun, lineageByHand, runMade } from './cases.js'
+import { anyRun, full, fullRun, lineageByHand, positionsDrawn, runMade } from './cases.js'
 
 const runs = { numRuns: full ? 2000 : 100, seed: 31 }
 
@@ -67,13 +67,9 @@ describe('figures: residual card', function () {
           members.map(({ position }) => position),
         )
         const [map, ...others] = plot.panels
-        const drawn = map.marks.flatMap((mark) => {
-          if (mark.kind === 'boxes')
-            return mark.x0.flatMap((x0, i) => Array.from({ length: mark.x1[i] - x0 }, (_, at) => x0 + at))
-          return mark.kind === 'points' ? mark.x.map((x) => x - 0.5) : []
-        })
+        const drawn = positionsDrawn(map.marks)
         assert.deepEqual(
-          drawn.sort((a, b) => a - b),
+          drawn,
           members.map(({ position }) => position).sort((a, b) => a - b),
         )
         for (const name of ['similarity', 'score'] as const) {

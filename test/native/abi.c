@@ -1,8 +1,9 @@
-/* The header is plain C, and the library needs nothing of C++ from whoever calls it: one head, a prompt of 6 tokens in 4 slots, a step. */
+/* The headers are plain C, and the library needs nothing of C++ from whoever calls it: one head, a prompt of 6 tokens in 4 slots, a step. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "zslab/model.h"
 #include "zslab/zslab.h"
 
 #define MUST(call)                                              \

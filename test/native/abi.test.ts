@@ -60,8 +60,10 @@ lib.zs_engine_destroy(engine)
       .filter((line) => / T /.test(line))
       .map((line) => line.split(' ').at(-1)!)
       .sort()
-    const header = readFileSync(join(projectRoot, 'native/include/zslab/zslab.h'), 'utf8')
-    const declared = [...header.matchAll(/^ZS_API [^;]*?\b(zs_\w+)\(/gm)].map(([, name]) => name).sort()
+    const headers = ['zslab', 'model'].map((name) =>
+      readFileSync(join(projectRoot, `native/include/zslab/${name}.h`), 'utf8'),
+    )
+    const declared = [...headers.join('\n').matchAll(/^ZS_API [^;]*?\b(zs_\w+)\(/gm)].map(([, name]) => name).sort()
     deepEqual(names, declared)
   })
 })

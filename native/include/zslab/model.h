@@ -1,0 +1,76 @@
+/*
+ * zslab: models of the C ABI: weights from a GGUF file, and tokens through all layers on a cache. Conventions as in zslab/zslab.h.
+ */
+#ifndef ZSLAB_MODEL_H
+#define ZSLAB_MODEL_H
+
+#include "zslab/zslab.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct zs_model zs_model;
+
+typedef enum zs_tensor_type {
+  ZS_T_F32 = 0,
+  ZS_T_F16 = 1,
+  ZS_T_Q4_1 = 3,
+  ZS_T_Q8_0 = 8
+} zs_tensor_type;                                   /* GGUF's own numbers */
+typedef enum zs_arch { ZS_ARCH_LLAMA = 0 } zs_arch; /* see native/model/architectures.inc, the list */
+
+typedef struct zs_tensor {
+  const char* name; /* GGUF name: token_embd.weight, blk.0.attn_q.weight, … */
+  int32_t type;     /* zs_tensor_type */
+  int32_t dims;     /* 1 or 2 */
+  int64_t shape[2]; /* GGUF order: shape[0] is the fast one (inputs), shape[1] the rows (outputs) */
+  int64_t offset;   /* bytes from its file's start */
+  int64_t bytes;    /* must be what type and shape say, and lie within the file */
+  int32_t file;     /* which of the model's files holds it, from 0 */
+} zs_tensor;
+
+typedef struct zs_model_config {
+  int32_t struct_bytes;
+  int32_t arch; /* zs_arch */
+  int32_t layers, heads, kv_heads, head_dim, hidden, feed_forward, vocabulary, context;
+  int32_t rope_dims; /* rotated part of head_dim */
+  float rope_base;
+  float norm_eps;
+  int32_t tied_output; /* 1 = no output.weight: the embedding is the output head */
+  int32_t weights;     /* zs_storage: ZS_F32 or ZS_BF16 */
+} zs_model_config;
+
+/* `paths`: the model's file, or all parts of a split one. */
+ZS_API zs_status zs_model_load(zs_engine* engine, const char* const* paths, int32_t path_count,
+                               const zs_model_config* config, const zs_tensor* tensors, int64_t tensor_count,
+                               zs_model** out, zs_call* call);
+ZS_API void zs_model_destroy(zs_model* model);
+ZS_API int64_t zs_model_bytes(const zs_model* model); /* weights as held in memory */
+
+/*
+ * Runs `tokens` token ids through every layer on `cache` (made for this model's shape): the first call is the prompt, later calls
+ * are one chunk (1..policy.chunk ids). All tokens together are at most the model's context, unless the policy is endless: then its slots
+ * and the tokens read at a time are. On any failure or abort the cache is as it was before the call.
+ *  rows/row_count: which rows' logits to return (ascending), logits [row_count][vocabulary]; NULL, 0 = none.
+ *  targets [tokens] or NULL: logprobs[r] = log softmax(logits of row r)[targets[r]] (natural log, double sum); -1 = skip the row (0).
+ *  share_of: see zs_cache_prefill.
+ */
+typedef struct zs_forward {
+  int32_t struct_bytes;
+  const int32_t* ids;
+  int64_t tokens;
+  int64_t share_of;
+  const int64_t* rows;
+  int64_t row_count;
+  float* logits;
+  const int32_t* targets;
+  double* logprobs;
+} zs_forward;
+
+ZS_API zs_status zs_model_forward(zs_model* model, zs_cache* cache, const zs_forward* forward, zs_call* call);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

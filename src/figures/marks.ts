@@ -1,0 +1,30 @@
+/** Boxes that are put together one by one. */
+import type { Boxes } from './plot.js'
+
+type Color = Boxes['color']
+
+export const noBoxes = (name: string, color: Color, more: Partial<Boxes> = {}): Boxes => ({
+  kind: 'boxes',
+  name,
+  color,
+  x0: [],
+  x1: [],
+  y0: [],
+  y1: [],
+  ...more,
+})
+
+/** `hover` and a colour of its own: where one box of them has it, all do. */
+export function addBox(
+  boxes: Boxes,
+  [x0, x1, y0, y1]: [x0: number, x1: number, y0: number, y1: number],
+  hover?: string,
+  color?: Color,
+): void {
+  boxes.x0.push(x0)
+  boxes.x1.push(x1)
+  boxes.y0.push(y0)
+  boxes.y1.push(y1)
+  if (hover !== undefined) (boxes.hover ??= []).push(hover)
+  if (color !== undefined) (boxes.colors ??= []).push(color)
+}
