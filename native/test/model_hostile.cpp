@@ -41,7 +41,7 @@ void hostile_tables() {
     const auto with = [&](const char* what, const Change& change, int status = -1) {
       std::vector<zs_tensor> table = tiny.table;
       change(table[static_cast<size_t>(i)]);
-      bad(tiny.config, table, what);
+      bad(tiny.config, table, what, status);
     };
     for (int64_t x :
          {int64_t{-1}, end, end + 1, end - tiny.table[static_cast<size_t>(i)].bytes + 1, most, -most - 1, most - 3})
