@@ -1,6 +1,7 @@
 /** What became of every token: for one kv head with steps from the events, or at the end from the slots' origins. */
 import { ZslabError } from '../errors.js'
 import { integer, invalid } from '../expect.js'
+import { candidateAt, cameAt } from '../trace/candidates.js'
 import { ACTION, type EventColumns, type RunData, type Sizes } from './data.js'
 import { counted } from './scale.js'
 import { labelsOf } from './words.js'
@@ -133,11 +134,11 @@ export function livesOf(
 }
 
 /** The step at which the token at `position` came in. */
-export const stepOf = (data: RunData, position: number) => Math.max(0, position - data.promptTokens + 1)
+export const stepOf = (data: RunData, position: number) => cameAt(data.promptTokens, position)
 
 /** The first step at which a token may leave: it is no longer among the newest. */
 export function candidateFrom(data: RunData, position: number, { recent }: Sizes = data.resolved): number {
-  return Math.max(0, position - data.promptTokens + recent + 1)
+  return candidateAt(data.promptTokens, position, recent)
 }
 
 /** The first step at which anything can leave: 0 with the prompt, else when a token comes to a full cache; Infinity: never. */

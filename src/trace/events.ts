@@ -2,6 +2,7 @@
 import { ZslabError } from '../errors.js'
 import { integer, options } from '../expect.js'
 import { csvOf, frame } from '../frames.js'
+import { autopsy, type Autopsy, type AutopsyOptions } from '../inspect/autopsy.js'
 import type { EventColumns } from '../native/binding.js'
 import { showsItself } from '../show/show.js'
 import { traceText } from '../show/texts.js'
@@ -115,6 +116,15 @@ export class Trace {
       ledger.apply(columns, row)
     }
     return { layer, kvHead, step, slots: ledger.slots(), dropped: ledger.dropped }
+  }
+
+  /**
+   * Why an answer failed: what became of a piece of the text in every kv head by the end of `step` (default: the last), from the events alone.
+   * `{ from, to }` (positions, `to` exclusive; default: all), or `{ text }`, words that stand in the text once. Errors: 'invalid' without
+   * trace: true, for a step that there is none of, positions that nobody had seen by it, and words that are not there or several times.
+   */
+  autopsy(of: AutopsyOptions = {}): Autopsy {
+    return autopsy({ events: this.columns(), data: this.data(), card: this.card, lastStep: this.lastStep }, of)
   }
 
   /** How often each action happened and for which reasons, those that never did left out. */

@@ -77,6 +77,16 @@ export class HeadLedger {
     }
   }
 
+  /** Positions in the slot that whoever came first to it is known by; undefined: there is none of that position. */
+  originsOf(position: number): readonly number[] | undefined {
+    return this.byPosition.get(position)?.origins
+  }
+
+  /** Positions in a slot that somebody is merged into. */
+  originsIn(slot: number): readonly number[] | undefined {
+    return this.bySlot[slot]?.origins
+  }
+
   slots(): SlotAt[] {
     return Array.from(this.bySlot, (held, slot) => {
       if (!held) throw broken(`nothing is in slot ${slot}`)
