@@ -1,0 +1,200 @@
+/** One kv head in float64: what its queries give to tokens, with nothing removed, and to slots. Numbers in, numbers out: no engine. */
+import { shown, ZslabError } from '../errors.js'
+import { integer, invalid } from '../expect.js'
+import type { SlotAt } from '../trace/rebuild.js'
+
+/** All that one kv head was given, nothing removed. */
+export interface HeadVectors {
+  layer: number
+  kvHead: number
+  /** Query heads of this kv head. */
+  group: number
+  headDim: number
+  /** [tokens, headDim], rotated, rounded to the cache's storage. */
+  keys: Float32Array
+  values: Float32Array
+  /** Position of the first row of `queries` and `outputs`. */
+  firstQuery: number
+  /** [rows, group, headDim] */
+  queries: Float32Array
+  /** [rows, group, headDim]: what attention gave under the policy. */
+  outputs: Float32Array
+}
+
+/** The slots that the query at `position` read: as they stood at its step before anything left, the token itself included. */
+export interface HeadRead {
+  position: number
+  step: number
+  slots: readonly SlotAt[]
+}
+
+/** What a merged slot's key or value is: the mean of its members', or its first member's. */
+export type Centroid = 'mean' | 'fixed'
+
+/** One query of one query head, and what it gives to every token up to its own. */
+export interface FullQuery {
+  /** Of the group. */
+  head: number
+  /** [headDim] */
+  q: Float32Array
+  /** [tokens] q·k/√d */
+  logits: Float64Array
+  /** ln Σ exp(logits) */
+  lse: number
+  /** [headDim] */
+  output: Float64Array
+}
+
+/** Refuses arrays whose lengths do not fit one another, and numbers that are not finite: none of them would be seen in a mean. */
+export function checkVectors(vectors: HeadVectors): HeadVectors {
+  const { headDim, group } = vectors
+  integer('headDim', headDim, 1)
+  integer('group', group, 1)
+  integer('firstQuery', vectors.firstQuery, 0)
+  const shapes = { keys: headDim, values: headDim, queries: group * headDim, outputs: group * headDim }
+  for (const [name, width] of Object.entries(shapes) as ['keys' | 'values' | 'queries' | 'outputs', number][]) {
+    const array = vectors[name]
+    if (!(array instanceof Float32Array) || array.length % width)
+      throw invalid(name, `a Float32Array of rows of ${width} numbers`, array)
+    const bad = array.findIndex((value) => !Number.isFinite(value))
+    if (bad >= 0)
+      throw new ZslabError(
+        'invalid',
+        `${name} of layer ${vectors.layer}, kv head ${vectors.kvHead} should be finite, but row ${Math.floor(bad / width)} holds ${array[bad]}: a model that overflows in this storage cannot be inspected`,
+      )
+  }
+  if (vectors.values.length !== vectors.keys.length)
+    throw invalid('values', `a Float32Array of ${vectors.keys.length} numbers, as many as keys`, vectors.values)
+  return vectors
+}
+
+/** Refuses no reads at all, and slots that none can have had: empty, of tokens not yet there, or holding one twice. */
+export function checkReads(vectors: HeadVectors, reads: readonly HeadRead[]): void {
+  if (!reads.length)
+    throw new ZslabError(
+      'invalid',
+      `layer ${vectors.layer}, kv head ${vectors.kvHead} was not read after its prompt: generate some tokens first`,
+    )
+  for (const read of reads) checkRead(vectors, read)
+}
+
+function checkRead({ keys, headDim }: HeadVectors, { position, slots }: HeadRead): void {
+  integer('position', position, 0, keys.length / headDim - 1)
+  const seen = new Uint8Array(position + 1)
+  for (const { slot, origins } of slots) {
+    if (!origins.length)
+      throw new ZslabError('invalid', `slot ${slot} read at position ${position} stands for no token`)
+    for (const origin of origins)
+      if (!(origin >= 0 && origin <= position) || seen[origin]++)
+        throw new ZslabError(
+          'invalid',
+          `slot ${slot} read at position ${position} holds position ${shown(origin)}: expected positions from 0 to ${position}, each in one slot`,
+        )
+  }
+  if (!slots.length) throw new ZslabError('invalid', `the query at position ${position} read no slot`)
+}
+
+/** q·row/√d for `count` rows of [headDim], the first ones. */
+export function logitsOf(q: ArrayLike<number>, rows: ArrayLike<number>, count: number): Float64Array {
+  const d = q.length
+  const scale = 1 / Math.sqrt(d)
+  const logits = new Float64Array(count)
+  for (let i = 0, at = 0; i < count; i++) {
+    let sum = 0
+    for (let j = 0; j < d; j++) sum += q[j] * rows[at++]
+    logits[i] = sum * scale
+  }
+  return logits
+}
+
+/** ln Σ exp, of those at `places` where given; −∞ of nothing. */
+export function logSumExp(logits: Float64Array, places?: readonly number[]): number {
+  const count = places ? places.length : logits.length
+  let top = -Infinity
+  for (let i = 0; i < count; i++) top = Math.max(top, logits[places ? places[i] : i])
+  if (top === -Infinity) return top
+  let sum = 0
+  for (let i = 0; i < count; i++) sum += Math.exp(logits[places ? places[i] : i] - top)
+  return top + Math.log(sum)
+}
+
+/** exp(logit − lse): probabilities. */
+export const probsOf = (logits: Float64Array, lse = logSumExp(logits)): Float64Array =>
+  logits.map((logit) => Math.exp(logit - lse))
+
+/** Σ probs · rows: [d]. */
+export function weighted(probs: Float64Array, rows: ArrayLike<number>, d: number): Float64Array {
+  const sum = new Float64Array(d)
+  for (let i = 0, at = 0; i < probs.length; i++) {
+    const p = probs[i]
+    for (let j = 0; j < d; j++) sum[j] += p * rows[at++]
+  }
+  return sum
+}
+
+/** The queries at `position`, one of each query head. Errors: 'invalid' where they were not recorded. */
+export function queriesOf(vectors: HeadVectors, position: number): FullQuery[] {
+  const { group, headDim, firstQuery, queries, keys, values } = vectors
+  const rows = queries.length / (group * headDim)
+  const row = position - firstQuery
+  if (row < 0 || row >= rows)
+    throw new ZslabError(
+      'invalid',
+      `the query at position ${position} was not recorded: those of positions ${firstQuery} to ${firstQuery + rows - 1} were`,
+    )
+  return Array.from({ length: group }, (_, head) => {
+    const at = (row * group + head) * headDim
+    const q = queries.subarray(at, at + headDim)
+    const logits = logitsOf(q, keys, position + 1)
+    const lse = logSumExp(logits)
+    return { head, q, logits, lse, output: weighted(probsOf(logits, lse), values, headDim) }
+  })
+}
+
+/** Keys or values of slots: [slots, headDim]. */
+export function slotRows(
+  rows: Float32Array,
+  headDim: number,
+  slots: readonly Pick<SlotAt, 'origins'>[],
+  how: Centroid,
+): Float64Array {
+  const made = new Float64Array(slots.length * headDim)
+  slots.forEach(({ origins }, slot) => {
+    const used = how === 'fixed' ? 1 : origins.length
+    for (let member = 0; member < used; member++)
+      for (let j = 0; j < headDim; j++) made[slot * headDim + j] += rows[origins[member] * headDim + j]
+    for (let j = 0; j < headDim; j++) made[slot * headDim + j] /= used
+  })
+  return made
+}
+
+/** α · ln w of each slot. */
+export const biasesOf = (slots: readonly Pick<SlotAt, 'origins'>[], alpha: number): Float64Array =>
+  Float64Array.from(slots, ({ origins }) => alpha * Math.log(origins.length))
+
+/** Output of slots: Σ softmax(logits + bias) · values. */
+export function attended(
+  logits: Float64Array,
+  bias: Float64Array | undefined,
+  values: ArrayLike<number>,
+  headDim: number,
+): Float64Array {
+  const all = bias ? logits.map((logit, i) => logit + bias[i]) : logits
+  return weighted(probsOf(all), values, headDim)
+}
+
+/** ‖o − o*‖/‖o*‖; 0 where they are equal. */
+export function relativeError(output: ArrayLike<number>, full: Float64Array): number {
+  let [off, length] = [0, 0]
+  for (let j = 0; j < full.length; j++) {
+    off += (output[j] - full[j]) ** 2
+    length += full[j] ** 2
+  }
+  return off === 0 ? 0 : Math.sqrt(off / length)
+}
+
+export const meanOf = (values: ArrayLike<number>): number => {
+  let sum = 0
+  for (let i = 0; i < values.length; i++) sum += values[i]
+  return sum / values.length
+}
