@@ -13,6 +13,14 @@ export interface RunToken {
   prompt: boolean
 }
 
+/** What a run wrote, token by token, the last of them not yet seen by the cache. */
+export interface RunOutput {
+  ids: readonly number[]
+  texts: readonly string[]
+  /** Natural logarithms under the model, before temperature. */
+  logprobs: Float64Array
+}
+
 export interface RunData {
   model: string
   policyName: string
@@ -25,6 +33,7 @@ export interface RunData {
   /** Tokens that the cache saw after it, one step each. */
   steps: number
   tokens: RunToken[]
+  output: RunOutput
   resolved: Resolved & { heads?: Resolved[][] }
   events?: EventColumns
   origins: { kvHeads: Int32Array[][]; residual: number[] }[]

@@ -3,6 +3,8 @@ import { ZslabError } from '../errors.js'
 import { integer, options } from '../expect.js'
 import { csvOf, frame } from '../frames.js'
 import { autopsy, type Autopsy, type AutopsyOptions } from '../inspect/autopsy.js'
+import type { Comparable } from '../inspect/comparable.js'
+import { difference, type Difference } from '../inspect/difference.js'
 import type { EventColumns } from '../native/binding.js'
 import { showsItself } from '../show/show.js'
 import { traceText } from '../show/texts.js'
@@ -73,6 +75,11 @@ export class Trace {
   /** Plain data that figures are drawn from; figures take a trace as they take a run. */
   data(): RunData {
     return this.of().data()
+  }
+
+  /** As run.minus(): what differs between this run (a) and `other` (b). Errors: 'invalid' for two models or two prompts. */
+  minus(other: Comparable): Difference {
+    return difference(this, other)
   }
 
   /**

@@ -4,6 +4,8 @@ import { ZslabError } from '../errors.js'
 import type { LayerOriginsState } from '../native/binding.js'
 import type { HeldCache, ResolvedHeads } from '../native-cache.js'
 import type { LoadedModel } from '../loaded-model.js'
+import type { Comparable } from '../inspect/comparable.js'
+import { difference, type Difference } from '../inspect/difference.js'
 import type { Policy } from '../policies/index.js'
 import type { Sampling } from '../sampling.js'
 import type { Fed, Reading } from '../reading.js'
@@ -149,6 +151,11 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
       promptTokens,
       steps: seen.length - promptTokens,
       tokens: tokensOf(this.model.tokenizer, seen, 0, this.readTokens),
+      output: {
+        ids: this.tokens,
+        texts: this.tokens.map((id) => this.model.tokenizer.token(id)),
+        logprobs: this.logprobs,
+      },
       resolved: this.resolved,
       events: this.trace.kept,
       origins: this.origins.map((layer) => unpackedOrigins(layer)),
@@ -164,6 +171,14 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
   /** Tokens read before the first one of this run was chosen. */
   private get readTokens(): number {
     return this.log.slice(0, this.logStart + 1).reduce((sum, fed) => sum + fed.ids.length, 0)
+  }
+
+  /**
+   * What differs between this run (a) and `other` (b), a run or a trace from a file: kept sets, fates and lineage, texts. Errors: 'invalid'
+   * for runs of two models or two prompts.
+   */
+  minus(other: Comparable): Difference {
+    return difference(this, other)
   }
 
   toJSON(): Record<string, unknown> {

@@ -16,7 +16,7 @@ export interface TraceOf {
   data(): RunData
 }
 
-const VERSION = 1
+const VERSION = 2
 
 /** The file's form of RunData: no events, tokens by column, origins packed. */
 interface Facts {
@@ -29,13 +29,14 @@ interface Facts {
   count: number
   card: Card
   receipt: Receipt
-  run: Omit<RunData, 'tokens' | 'origins'>
+  run: Omit<RunData, 'tokens' | 'output' | 'origins'>
+  output: { ids: readonly number[]; texts: readonly string[]; logprobs: number[] }
   tokens: { ids: number[]; texts: string[]; positions: number[]; read: number }
   origins: { residual: number[][]; slots: number[][]; weights: string; positions: string }
 }
 
 export function factsText(events: EventColumns, of: TraceOf): string {
-  const { tokens, origins, ...data } = of.data()
+  const { tokens, output, origins, ...data } = of.data()
   const slots = origins.flatMap(({ kvHeads }) => kvHeads).flat()
   const facts: Facts = {
     format: 'zslab.trace',
@@ -46,6 +47,7 @@ export function factsText(events: EventColumns, of: TraceOf): string {
     card: of.card,
     receipt: of.receipt,
     run: { ...data, events: undefined },
+    output: { ...output, logprobs: Array.from(output.logprobs) },
     tokens: {
       ids: tokens.map(({ id }) => id),
       texts: tokens.map(({ text }) => text),
@@ -98,7 +100,7 @@ export function factsOf(text: string): Facts {
 
 /** What belongs to `events`, without the model. */
 export function traceOf(facts: Facts, events: EventColumns): TraceOf {
-  const { run, card, receipt, tokens, origins } = facts
+  const { run, output, card, receipt, tokens, origins } = facts
   const data: RunData = {
     ...run,
     tokens: tokens.ids.map((id, i) => ({
@@ -107,6 +109,7 @@ export function traceOf(facts: Facts, events: EventColumns): TraceOf {
       position: tokens.positions[i],
       prompt: i < tokens.read,
     })),
+    output: { ...output, logprobs: Float64Array.from(output.logprobs) },
     events,
     origins: originsOf(origins),
   }

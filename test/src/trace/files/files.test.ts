@@ -102,7 +102,7 @@ describe('traces in files', function () {
   it('a trace of a later version, or with words and columns that are not ours, says so', async () => {
     const laid = laidOut(run.trace.columns(), () => 'a')
     const facts = factsText(run.trace.columns(), run)
-    const later = facts.replace('"version":1', '"version":2')
+    const later = facts.replace('"version":2', '"version":3')
     const words = laid.map((one) =>
       one.name === 'action' ? { ...one, words: ['admit', 'gone', ...ACTIONS.slice(2)] } : one,
     )
@@ -112,7 +112,7 @@ describe('traces in files', function () {
       ['.parquet', parquetOf],
     ] as const)
       for (const [columns, text, says] of [
-        [laid, later, /holds a trace of version 2, and this zslab reads version 1/],
+        [laid, later, /holds a trace of version 3, and this zslab reads version 2/],
         [laid, facts.replace(/"rows":\d+/, '"rows":3'), /has \d+ of 3 rows/],
         [laid, '{}', /holds no trace/],
         [laid, '{', /cannot be understood/],
