@@ -2,10 +2,12 @@
 import { callOptions, float32, flag, integer, invalid, oneOf, options as checked } from './expect.js'
 import { ZslabError } from './errors.js'
 import { budgetsOf, type Budgets } from './budgets.js'
+import { headVectors, type HeadOf, type HeadVectors } from './inspect/vectors.js'
 import { HeldCache, type LayerCacheState, type ResolvedHeads } from './native-cache.js'
 import { native, type EventColumns, type HeadArrays } from './native/binding.js'
 import { withCall, type Call, type Progress } from './native/call.js'
 import { engineOf, STORAGES, type EngineOptions, type Storage } from './native/engine.js'
+import { keptOf, type TraceOption } from './trace/level.js'
 import { policyOf, resolve, type Policy } from './policies/index.js'
 import { guarded } from './long-work.js'
 import { interruptible } from './progress.js'
@@ -25,8 +27,8 @@ export interface CacheOptions extends CacheShape, EngineOptions {
   rotation?: Rotation
   /** The model's key and value projections, where the policy works on them (policy.projects). Copied. */
   projections?: Projections
-  /** Keep every event (default true). */
-  trace?: boolean
+  /** What is kept of what the cache does (default 'events'), as of a session. */
+  trace?: TraceOption
   /** Keep where every position went (default true): 4 bytes a token and kv head. false: a slot knows its first position and weight. */
   origins?: boolean
 }
@@ -81,7 +83,7 @@ export function createCache(options: CacheOptions): Cache {
     )
   if (shape.headDim % 2 !== 0) throw invalid('headDim', 'an even number from 2 to 512', shape.headDim)
   const storage = options.storage === undefined ? 'float32' : oneOf('storage', options.storage, STORAGES)
-  const trace = options.trace === undefined ? true : flag('trace', options.trace)
+  const trace = keptOf(options.trace ?? true, shape.layers, shape.kvHeads)
   const origins = options.origins === undefined ? true : flag('origins', options.origins)
   const policy = policyOf(options.policy)
   const budgets = options.budgets === undefined ? undefined : budgetsOf(options.budgets, shape.layers, shape.kvHeads)
@@ -178,9 +180,17 @@ export class Cache {
 
   /** Every event so far as typed columns, with numbers for actions and reasons (see Trace). Step 0 is the prompt. */
   events(): EventColumns {
-    if (!this.held.options.trace)
+    if (!this.held.options.trace.events)
       throw new ZslabError('invalid', 'this cache keeps no events: create it with trace: true')
     return this.held.events()
+  }
+
+  /**
+   * What one kv head was given so far, nothing removed: copies. Errors: 'invalid' unless the cache was created with trace: { level: 'vectors' }
+   * for that head.
+   */
+  vectors(of: HeadOf): HeadVectors {
+    return headVectors(this.held, of)
   }
 
   receipt(): Receipt {
@@ -212,7 +222,7 @@ export class Cache {
   /** What it shows of itself. @internal */
   get facts(): CacheFacts {
     const { seqLen, options } = this.held
-    return { ...options, seqLen, bytes: this.bytes() }
+    return { ...options, trace: options.trace.events, seqLen, bytes: this.bytes() }
   }
 
   private layer(layer: unknown): number {

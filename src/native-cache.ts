@@ -16,6 +16,7 @@ import { withCall, type Call } from './native/call.js'
 import { STORAGES, type Engine, type Storage } from './native/engine.js'
 import type { Budgets } from './budgets.js'
 import { nativeOf, type Policy } from './policies/index.js'
+import type { Kept } from './trace/level.js'
 import { bytesOf, receiptOf, type CacheBytes, type CacheShape, type Receipt } from './trace/receipt.js'
 import { arraysText, stateText } from './show/file-texts.js'
 import { showsItself } from './show/show.js'
@@ -30,7 +31,7 @@ export interface HeldOptions {
   /** Of a cache without a model, for policies that work on them; a model gives its own. */
   projections?: NativeProjections
   storage: Storage
-  trace: boolean
+  trace: Kept
   /** Keep where every position went; else only how many tokens a slot stands for. */
   origins: boolean
   /** Rows of prefill queries kept for fork({ policy }). */
@@ -85,7 +86,7 @@ export class HeldCache {
       kvHeads: shape.kvHeads,
       headDim: shape.headDim,
       storage: STORAGES.indexOf(storage),
-      trace: trace ? 1 : 0,
+      trace: trace.events ? 1 : 0,
       keepQueries,
       origins: origins ? 1 : 0,
       budgets: flat(budgets),
@@ -94,6 +95,7 @@ export class HeldCache {
       policy: nativeOf(policy),
     }
     this.handle = handle ?? native().cacheCreate(engine.native, config)
+    if (!handle && trace.vectors) this.record(trace)
   }
 
   get native(): NativeCache {
@@ -119,12 +121,31 @@ export class HeldCache {
   }
 
   /** The same prompt under other policies, in order: all, or none and 'unsupported' where it must be prefilled again. */
-  async forkPolicies(asked: readonly Asked[], trace: boolean, call: Call = {}): Promise<HeldCache[]> {
+  async forkPolicies(asked: readonly Asked[], trace: Kept, call: Call = {}): Promise<HeldCache[]> {
+    const same = String(this.options.trace.vectors) === String(trace.vectors)
+    if (!same || this.options.trace.queries !== trace.queries) {
+      // What is recorded goes on in forks: one of this cache records what they are to have.
+      const source = await this.fork()
+      try {
+        source.record(trace)
+        const recording = new HeldCache(this.engine, { ...this.options, trace }, source.native)
+        return await recording.forkPolicies(asked, trace, call)
+      } finally {
+        source.dispose()
+      }
+    }
     const handle = this.native
     const policies = asked.map(({ policy }) => nativeOf(policy))
     const budgets = asked.map((one) => flat(one.budgets))
-    const made = await withCall(call, (bytes) => native().cacheForkPolicies(handle, policies, budgets, trace, bytes))
+    const made = await withCall(call, (bytes) =>
+      native().cacheForkPolicies(handle, policies, budgets, trace.events, bytes),
+    )
     return made.map((cache, i) => new HeldCache(this.engine, { ...this.options, ...asked[i], trace }, cache))
+  }
+
+  private record({ vectors, queries }: Kept): void {
+    const { layers, kvHeads } = this.options.shape
+    native().cacheRecord(this.native, vectors ?? new Uint8Array(layers * kvHeads), queries)
   }
 
   state(layer: number): LayerCacheState {

@@ -12,6 +12,7 @@ import { native } from './native/binding.js'
 import { withCall, type Call } from './native/call.js'
 import { STORAGES, type Storage } from './native/engine.js'
 import { fullCache, policyOf, resolve, type Policy } from './policies/index.js'
+import { keptOf, type Kept, type TraceOption } from './trace/level.js'
 
 export interface SessionOptions {
   /** Default: fullCache(). */
@@ -20,8 +21,13 @@ export interface SessionOptions {
   storage?: Storage
   /** [layers][kvHeads]: slots, or shares of the prompt, instead of the policy's budget. */
   budgets?: Budgets
-  /** Keep every event for run.trace (default false). */
-  trace?: boolean
+  /**
+   * What is kept of what the cache does (default 'off'). 'events' or true: every change, for run.trace. 'vectors': also what heads are given,
+   * for run.vectors(): of every token its key and value and of later ones (and the prompt's last `queries`, default 512) the queries and
+   * outputs, 8 × headDim bytes a token and kv head, and of the latter as many again for each of its query heads. { level: 'vectors', layers,
+   * kvHeads } names whose.
+   */
+  trace?: TraceOption
   /** Keep where every position went (default true): 4 bytes a token and kv head. false: a slot knows its first position and weight. */
   origins?: boolean
   /**
@@ -78,7 +84,7 @@ export class Reading {
     readonly model: LoadedModel,
     readonly policy: Policy,
     readonly storage: Storage,
-    readonly trace: boolean,
+    readonly trace: Kept,
     readonly forkable: Forkable,
     private state: State,
     /** Why a fork under another policy had to read everything again; undefined where it had not. */
@@ -86,10 +92,14 @@ export class Reading {
   ) {}
 
   static create(model: LoadedModel, options: SessionOptions): Reading {
+    const { layers, kvHeads } = model.description
+    return Reading.created(model, options, keptOf(options?.trace, layers, kvHeads))
+  }
+
+  private static created(model: LoadedModel, options: SessionOptions, trace: Kept): Reading {
     checked('session', options, ['policy', 'budgets', 'storage', 'trace', 'origins', 'forkable'])
     const policy = options.policy === undefined ? fullCache() : policyOf(options.policy)
     const storage = options.storage === undefined ? model.weights : oneOf('storage', options.storage, STORAGES)
-    const trace = options.trace === undefined ? false : flag('trace', options.trace)
     const forkable =
       options.forkable === undefined || options.forkable === 'all'
         ? (options.forkable ?? false)
@@ -283,7 +293,7 @@ export class Reading {
    * The same tokens under each of `asked`, in order, all or none: from the kept queries in one pass where only a prompt was read; those
    * for which that is not enough read everything again.
    */
-  async underPolicies(asked: readonly Asked[], trace: boolean, call: Call): Promise<Reading[]> {
+  async underPolicies(asked: readonly Asked[], trace: Kept, call: Call): Promise<Reading[]> {
     const why = this.whyReadAgain()
     if (!why) {
       try {
@@ -313,7 +323,7 @@ export class Reading {
     return undefined
   }
 
-  private forked(policy: Policy, trace: boolean, cache: HeldCache): Reading {
+  private forked(policy: Policy, trace: Kept, cache: HeldCache): Reading {
     return new Reading(this.model, policy, this.storage, trace, false, {
       ...this.state,
       log: [...this.state.log],
@@ -321,11 +331,11 @@ export class Reading {
     })
   }
 
-  private async again(asked: Asked, trace: boolean, why: string, call: Call): Promise<Reading> {
+  private async again(asked: Asked, trace: Kept, why: string, call: Call): Promise<Reading> {
     const { log, seqLen, unfed, conversation } = this.state
     const { policy, budgets } = asked
     const { origins } = this.state.cache.options
-    const fresh = Reading.create(this.model, { policy, budgets, storage: this.storage, trace, origins })
+    const fresh = Reading.created(this.model, { policy, budgets, storage: this.storage, origins }, trace)
     const said = log.length ? `all ${seqLen} tokens were read again, since ${why}` : undefined
     const replayed = new Reading(this.model, policy, this.storage, trace, false, fresh.state, said)
     try {

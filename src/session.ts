@@ -7,6 +7,7 @@ import { generate, type GenerateOptions } from './generate/generate.js'
 import { score, type Score, type ScoreOptions } from './generate/score.js'
 import { TokenStream } from './generate/stream.js'
 import { shadow, type Shadow } from './inspect/shadow.js'
+import { headVectors, type HeadOf, type HeadVectors } from './inspect/vectors.js'
 import { LoadedModel } from './loaded-model.js'
 import { withBar } from './long-work.js'
 import type { Asked, HeldCache } from './native-cache.js'
@@ -17,6 +18,7 @@ import { Reading, type SessionOptions, type TextOrIds } from './reading.js'
 import { showsItself } from './show/show.js'
 import { modelText, sessionText, snapshotText } from './show/texts.js'
 import { displayOf } from './trace/display.js'
+import { keptOf, sameKept, type Kept, type TraceOption } from './trace/level.js'
 import { shownReceipt, type CacheBytes, type Receipt } from './trace/receipt.js'
 import { RunRecord } from './trace/run.js'
 
@@ -38,12 +40,13 @@ export class Run extends RunRecord<Model> {
    * reading is saved.
    */
   async shadow(options: ShadowOptions = {}): Promise<Shadow> {
-    callOptions('shadow', options, ['from'])
-    const { from, ...call } = options
-    if (from === undefined) return shadow(this, call)
+    callOptions('shadow', options, ['from', 'local'])
+    const { from, local: asked, ...call } = options
+    const local = asked === undefined ? true : flag('local', asked)
+    if (from === undefined) return shadow(this, call, undefined, local)
     if (!(from instanceof Session))
       throw invalid('from', 'a session', from, 'give the session that was forked, or leave it out')
-    return shadow(this, call, from.reading)
+    return shadow(this, call, from.reading, local)
   }
 
   [Symbol.for('Jupyter.display')](): Record<string, unknown> {
@@ -52,8 +55,8 @@ export class Run extends RunRecord<Model> {
 }
 
 export interface ForkOptions extends CallOptions {
-  /** Keep every event; default as the session. */
-  trace?: boolean
+  /** What is kept of what the cache does; default as the session. */
+  trace?: TraceOption
 }
 
 export interface ShadowOptions extends CallOptions {
@@ -62,6 +65,11 @@ export interface ShadowOptions extends CallOptions {
    * from: the prompt is then not read again, with the same result.
    */
   from?: Session
+  /**
+   * What each head missed, too (default true): keeps every token's keys and values in float32 while it runs, 8 × headDim bytes a token and kv
+   * head (190 MB for 4,096 tokens of the default model).
+   */
+  local?: boolean
 }
 
 /** A state to go back to; holds the cache's pages until disposed. */
@@ -91,7 +99,7 @@ export class Session {
   }
 
   get trace(): boolean {
-    return this.reading.trace
+    return this.reading.trace.events
   }
 
   /** Tokens that the cache has seen. A token that generate() gave last is fed only when the session goes on. */
@@ -213,10 +221,10 @@ export class Session {
     const policy = options.policy === undefined ? undefined : policyOf(options.policy)
     const { layers, kvHeads } = this.model.description
     const budgets = options.budgets === undefined ? undefined : budgetsOf(options.budgets, layers, kvHeads)
-    const trace = options.trace === undefined ? this.trace : flag('trace', options.trace)
+    const trace = this.keptOf(options.trace)
     const { reading } = this
     return reading.exclusively(async () => {
-      if (!policy && !budgets && trace === this.trace) return new Session(this.model, await reading.copied())
+      if (!policy && !budgets && sameKept(trace, reading.trace)) return new Session(this.model, await reading.copied())
       // Budgets stand in for the policy's: another policy comes with its own.
       const asked = { policy: policy ?? this.policy, budgets: budgets ?? (policy ? undefined : reading.budgets) }
       const [fork] = await this.compressed([asked], trace, options)
@@ -237,11 +245,24 @@ export class Session {
         policies,
       )
     const asked = policies.map((policy, i) => ({ policy: policyOf(policy, `policies[${i}]`), budgets: undefined }))
-    const trace = options.trace === undefined ? this.trace : flag('trace', options.trace)
+    const trace = this.keptOf(options.trace)
     return this.reading.exclusively(() => this.compressed(asked, trace, options))
   }
 
-  private async compressed(asked: readonly Asked[], trace: boolean, options: CallOptions): Promise<Session[]> {
+  private keptOf(trace: TraceOption | undefined): Kept {
+    const { layers, kvHeads } = this.model.description
+    return trace === undefined ? this.reading.trace : keptOf(trace, layers, kvHeads)
+  }
+
+  /**
+   * What one kv head was given so far, nothing removed: copies. Errors: 'invalid' unless the session was made with trace: { level: 'vectors' }
+   * for that head.
+   */
+  vectors(of: HeadOf): HeadVectors {
+    return headVectors(this.cache, of)
+  }
+
+  private async compressed(asked: readonly Asked[], trace: Kept, options: CallOptions): Promise<Session[]> {
     const forked = withBar('compressing', options, (call) => this.reading.underPolicies(asked, trace, call), '')
     return (await forked).map((reading) => new Session(this.model, reading))
   }

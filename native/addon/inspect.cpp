@@ -1,6 +1,7 @@
 // Reading a cache: immediate, and refused while a call on the same cache is under way.
 #include "addon/boxes.h"
 #include "addon/calls.h"
+#include "addon/jobs.h"
 #include "addon/structs.h"
 
 namespace zs_addon {
@@ -168,6 +169,108 @@ Napi::Value Events(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// (cache, heads: Uint8Array [layers][kvHeads], queryRows)
+void Record(const Napi::CallbackInfo& info) {
+  auto box = AtRest(info);
+  const size_t heads = static_cast<size_t>(box->shape.layers) * static_cast<size_t>(box->shape.kv_heads);
+  const auto marks = ArrayOf<Napi::Uint8Array>(info[1], napi_uint8_array, heads, "heads");
+  Check(info.Env(), zs_cache_record(box->cache, marks.Data(), Whole(info[2], 0, int64_t{1} << 40, "queryRows")));
+}
+
+// (cache, layer, kvHead) -> { tokens, keys, values, queries, outputs }
+Napi::Value Recorded(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  auto box = AtRest(info);
+  const int32_t layer = static_cast<int32_t>(Whole(info[1], 0, 1 << 20, "layer"));
+  const int32_t head = static_cast<int32_t>(Whole(info[2], 0, 1 << 20, "kvHead"));
+  zs_recorded sizes;
+  Check(env, zs_cache_recorded(box->cache, layer, head, &sizes));
+  const int64_t d = box->shape.head_dim, group = box->shape.heads / box->shape.kv_heads;
+  Napi::Object result = Napi::Object::New(env);
+  const auto column = [&](const char* name, int64_t rows, int64_t width) {
+    auto array = Napi::Float32Array::New(env, static_cast<size_t>(rows * width));
+    result.Set(name, array);
+    return array.Data();
+  };
+  float *const keys = column("keys", sizes.tokens, d), *const values = column("values", sizes.tokens, d);
+  float *const queries = column("queries", sizes.queries, group * d), *const outputs =
+                                                                          column("outputs", sizes.outputs, group * d);
+  Check(env, zs_cache_record_read(box->cache, layer, head, keys, values, queries, outputs));
+  result.Set("tokens", static_cast<double>(sizes.tokens));
+  return result;
+}
+
+// (engine, { headDim, group, keysFixed, valuesFixed, keys, values, positions, queries, outputs, rowSlots, slotMembers, members }, call) ->
+// Promise<{ error, dropped, plain, missed, blurred: Float64Array [rows][group]; full: Float32Array [rows][group][headDim];
+// probability, change: Float32Array [rows][tokens] }>
+Napi::Value LocalMeasure(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  auto engine = Unwrap<EngineBox>(info[0]);
+  const Napi::Object from = info[1].As<Napi::Object>();
+  zs_local local{};
+  local.struct_bytes = sizeof local;
+  local.head_dim = static_cast<int32_t>(Whole(from.Get("headDim"), 2, 1 << 16, "headDim"));
+  local.group = static_cast<int32_t>(Whole(from.Get("group"), 1, 1 << 16, "group"));
+  local.keys_fixed = from.Get("keysFixed").ToBoolean();
+  local.values_fixed = from.Get("valuesFixed").ToBoolean();
+  const auto positions = ArrayOf<Napi::Int32Array>(from.Get("positions"), napi_int32_array, 0, "positions");
+  local.rows = static_cast<int64_t>(positions.ElementLength());
+  local.positions = positions.Data();
+  const size_t width = static_cast<size_t>(local.head_dim), rows = positions.ElementLength(),
+               each = static_cast<size_t>(local.group) * rows;
+  std::vector<Napi::Value> pinned = {positions};
+  const auto floats = [&](const char* name, size_t least) {
+    const auto array = ArrayOf<Napi::Float32Array>(from.Get(name), napi_float32_array, least, name);
+    pinned.push_back(array);
+    return array;
+  };
+  const auto whole = [&](const char* name, size_t least) {
+    const auto array = ArrayOf<Napi::Int32Array>(from.Get(name), napi_int32_array, least, name);
+    pinned.push_back(array);
+    return array;
+  };
+  const auto keys = floats("keys", width);
+  local.keys = keys.Data();
+  local.tokens = static_cast<int64_t>(keys.ElementLength() / width);
+  local.values = floats("values", keys.ElementLength()).Data();
+  local.queries = floats("queries", each * width).Data();
+  local.outputs = floats("outputs", each * width).Data();
+  const auto starts = whole("rowSlots", rows + 1);
+  local.row_slots = starts.Data();
+  const auto slots = whole(
+      "slotMembers", static_cast<size_t>(Whole(Napi::Number::New(env, starts[rows]), 0, INT32_MAX, "rowSlots")) + 1);
+  local.slot_members = slots.Data();
+  local.members =
+      whole("members", static_cast<size_t>(Whole(Napi::Number::New(env, slots[static_cast<size_t>(starts[rows])]), 0,
+                                                 INT32_MAX, "slotMembers")))
+          .Data();
+  Napi::Object result = Napi::Object::New(env);
+  for (const auto& [name, place] : {std::pair{"error", &local.error},
+                                    {"dropped", &local.dropped},
+                                    {"plain", &local.plain},
+                                    {"missed", &local.missed},
+                                    {"blurred", &local.blurred}}) {
+    auto array = Napi::Float64Array::New(env, each);
+    *place = array.Data();
+    result.Set(name, array);
+  }
+  for (const auto& [name, place, size] : {std::tuple{"full", &local.full, each * width},
+                                          {"probability", &local.probability, rows * static_cast<size_t>(local.tokens)},
+                                          {"change", &local.change, rows * static_cast<size_t>(local.tokens)}}) {
+    auto array = Napi::Float32Array::New(env, size);
+    *place = array.Data();
+    result.Set(name, array);
+  }
+  pinned.push_back(result);
+  Job* job = new Job(env, engine, info[2]);
+  for (const Napi::Value& value : pinned) job->Pin(value);
+  for (const char* name : {"error", "dropped", "plain", "missed", "blurred", "full", "probability", "change"})
+    job->Pin(result.Get(name));
+  auto kept = std::make_shared<Napi::ObjectReference>(Napi::Persistent(result));
+  return job->Start([engine, local](zs_call* call) { return zs_local_measure(engine->engine, &local, call); },
+                    [kept](Napi::Env) -> Napi::Value { return kept->Value(); });
+}
+
 }  // namespace
 
 void RegisterInspection(Napi::Env env, Napi::Object exports) {
@@ -179,6 +282,9 @@ void RegisterInspection(Napi::Env env, Napi::Object exports) {
   exports.Set("cacheBytes", Napi::Function::New(env, Bytes));
   exports.Set("cachePeakBytes", Napi::Function::New(env, PeakBytes));
   exports.Set("cacheEvents", Napi::Function::New(env, Events));
+  exports.Set("cacheRecord", Napi::Function::New(env, Record));
+  exports.Set("cacheRecorded", Napi::Function::New(env, Recorded));
+  exports.Set("localMeasure", Napi::Function::New(env, LocalMeasure));
 }
 
 }  // namespace zs_addon

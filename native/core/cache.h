@@ -10,6 +10,7 @@
 #include "core/engine.h"
 #include "core/head.h"
 #include "core/policy.h"
+#include "core/record.h"
 #include "core/rotation.h"
 #include "core/tape.h"
 #include "zslab/zslab.h"
@@ -29,6 +30,7 @@ struct Layer {
   std::shared_ptr<const KeptQueries> kept;  // until the layer's first token after its prompt
   // Granularity model: tokens that wait for the last layer. One stands in its head already; a chunk's are here, by kv head.
   std::vector<Segment> waiting;
+  Recording recording;   // what its heads were given, where that is wanted
   int64_t seq_len = 0;   // tokens seen
   int64_t step = 0;      // tokens after the prompt
   bool reading = false;  // within a prompt that is read in strides
@@ -59,6 +61,7 @@ struct zs_cache {
   std::shared_ptr<zs::Rotation> rotation;                   // nullptr = not known
   std::shared_ptr<const zs::GivenProjections> projections;  // nullptr = none were given, or constants are made of them
   std::shared_ptr<const zs::Constants> constants;           // of the policy's hook `weights`
+  std::shared_ptr<const zs::RecordPlan> record;             // nullptr = nothing is recorded
   bool is_resolved = false;                                 // a prompt has come
   int64_t prompt = 0, share_of = 0;
   std::vector<zs::Layer> layers;

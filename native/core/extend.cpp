@@ -120,6 +120,10 @@ bool cache_reserve_step(zs_cache& cache) {
     reserve_token(cache, layer);
     if (crosses(cache, index)) cross_reserve(cache.layers[static_cast<size_t>(index) - 1], layer, 1);
     step_memory(cache, layer);
+    if (cache.record) {
+      layer.recording.reserve();
+      layer.recording.next = record_block(cache, index, layer.seq_len, 1);
+    }
   }
   if (cache.config.trace) cache.tape.reserve(kStepEvents * heads);
   return true;
@@ -134,6 +138,9 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
   const int32_t settles = cache.by_model() && last ? 0 : index, count = waits ? 0 : index + 1 - settles;
   const int32_t first = crosses(cache, index) ? index - 1 : settles;  // of those that it touches
   Layer* const held = cache.layers.data() + first;
+  Recording& recording = cache.layers[static_cast<size_t>(index)].recording;
+  std::shared_ptr<RecordBlock> record = std::move(recording.next);
+  if (cache.record && !record) record = record_block(cache, index, held[index - first].seq_len, tokens);
   const int64_t heads = static_cast<int64_t>(index + 1 - settles) * cache.config.kv_heads;
   need_notes(cache, heads + (first < settles ? 2 * cache.config.kv_heads : 0),
              most_slots(cache.layers[static_cast<size_t>(index)], tokens));
@@ -170,6 +177,7 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
                         head.slots() + (settles + l < index ? 0 : 1) > head.sizes.budget);
   }
   if (tokens == 1 && !fills) {
+    recording.reserve();
     if (cache.config.trace) cache.tape.reserve(kStepEvents * static_cast<int64_t>(cache.notes.size()));
     if (first < settles) cross_reserve(held[0], held[1], 1);
     one_token(held, 0, Progress(call, report, cache.config.kv_heads));
@@ -177,6 +185,7 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
     to_tape(cache, cache.notes);
   } else {
     std::vector<Layer> made(held, held + (index + 1 - first));
+    made.back().recording.reserve();
     if (tokens == 1 || choosy) {
       const Progress progress(call, report, tokens * cache.config.kv_heads);
       for (int64_t t = 0; t < tokens; ++t) {
@@ -192,6 +201,10 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
     with_below(made.data());
     to_tape(cache, cache.notes);
     for (size_t i = 0; i < made.size(); ++i) held[i] = std::move(made[i]);
+  }
+  if (record) {
+    record_rows(cache, index, *record, 0, tokens, q, k, v, out);
+    recording.parts.push_back({std::move(record), tokens});
   }
   for (int32_t l = first; l <= index; ++l) {
     Layer& layer = cache.layers[static_cast<size_t>(l)];

@@ -57,7 +57,8 @@ Prompt::Prompt(zs_cache& cache, int32_t layer, int64_t tokens, int64_t share_of,
       progress_(call, report, work_units(cache, layer, tokens)),
       made_(prompt_layer(cache, layer, tokens, share_of)),
       sums_(no_sums(cache, {cache.needs}, tokens)),
-      kept_(queries_of(cache, tokens, std::max(cache.config.keep_queries, cache.needs.queries))) {
+      kept_(queries_of(cache, tokens, std::max(cache.config.keep_queries, cache.needs.queries))),
+      record_(record_block(cache, layer, 0, tokens)) {
   list_.start.push_back(0);
   for (const Head& head : made_.heads) {
     for (int32_t c = 0; c < head.open().chunks(); ++c) list_.pages.push_back(head.open().chunk(c));
@@ -108,6 +109,7 @@ void Prompt::rows(zs_view q, zs_view k, zs_view v, int64_t count, zs_view out) {
   const RowStatistics statistics{statistics_.data(), statistics_.data() + each, count};
   attend_rows(cache_, list_, q, read_, count, out, statistics, call_, progress_, index_, read_, &bad_);
   keep(q, count, statistics);
+  if (record_) record_rows(cache_, index_, *record_, read_, count, q, k, v, out);
   const int64_t end = read_ + count;
   const ScoredRows scored{q.data - read_ * q.row_stride, q.head_stride,    q.row_stride, statistics.highest - read_,
                           statistics.inverse - read_,    statistics.stride};
@@ -123,6 +125,7 @@ void Prompt::finish() {
   sums_.clear();
   if (kept_->rows > 0) made_.kept = std::move(kept_);
   const int64_t full = layer_bytes(made_);
+  if (record_) made_.recording.parts.push_back({std::move(record_), tokens_});
 
   // Choices: of this layer, or, with the last one, of all.
   const bool last = index_ + 1 == cache_.config.layers;

@@ -42,10 +42,11 @@ class Prompt {
   const Progress progress_;
   Layer made_;
   PageList list_;
-  std::optional<TurnedRows> turned_;   // of keys that are kept before rotation
-  std::vector<PromptSums> sums_;       // one, of the rows that came
-  std::shared_ptr<KeptQueries> kept_;  // of the last rows, as many as the cache is asked to keep; filled as they come
-  Buffer statistics_;                  // of the rows under way
+  std::optional<TurnedRows> turned_;     // of keys that are kept before rotation
+  std::vector<PromptSums> sums_;         // one, of the rows that came
+  std::shared_ptr<KeptQueries> kept_;    // of the last rows, as many as the cache is asked to keep; filled as they come
+  std::shared_ptr<RecordBlock> record_;  // of its rows, where they are recorded
+  Buffer statistics_;                    // of the rows under way
   Buffer taken_;  // of each thread, a chunk's keys and values as the policy takes them; where it does
   int64_t read_ = 0;
   BadQuery bad_;

@@ -10,7 +10,10 @@ import { showsItself } from '../show/show.js'
 import { shadowText } from '../show/texts.js'
 import { cut, Reading } from '../reading.js'
 import type { RunToken } from '../trace/data.js'
+import { keptOf, NOTHING_KEPT, type Kept } from '../trace/level.js'
 import type { RunRecord } from '../trace/run.js'
+import { localShadow, type LocalOf, type LocalShadow } from './local.js'
+import { callStarts } from './reads.js'
 
 export interface Shadow {
   model: string
@@ -33,17 +36,21 @@ export interface Shadow {
   /** log-probability of each token under the full cache and under the policy (natural logarithm). */
   fullLogprobs: Float64Array
   policyLogprobs: Float64Array
+  /** What each head missed, by its own queries, keys and values; undefined where it was not asked for, or not possible (`localNote`). */
+  local: LocalShadow | undefined
+  /** Why there is no local part. */
+  localNote: string | undefined
 }
 
 /**
  * `from`: a forkable reading under the full cache of this run's prompt and nothing else, as the run's own was forked from: the prompt
  * is then not read again, with the same result.
  */
-export function shadow(run: RunRecord, options: CallOptions, from?: Reading): Promise<Shadow> {
-  return withBar('comparing', options, (call) => compared(run, from, call))
+export function shadow(run: RunRecord, options: CallOptions, from?: Reading, local = true): Promise<Shadow> {
+  return withBar('comparing', options, (call) => compared(run, from, local, call))
 }
 
-async function compared(run: RunRecord, from: Reading | undefined, options: Call): Promise<Shadow> {
+async function compared(run: RunRecord, from: Reading | undefined, local: boolean, options: Call): Promise<Shadow> {
   if (run.tokens.length === 0)
     throw new ZslabError('invalid', 'this run wrote no token, so there is nothing to compare: generate some first')
   const { tokens, log, logStart, policy, model } = run
@@ -71,8 +78,13 @@ async function compared(run: RunRecord, from: Reading | undefined, options: Call
     flipRate: 0,
     fullLogprobs: new Float64Array(tokens.length),
     policyLogprobs: new Float64Array(tokens.length),
+    local: undefined,
+    localNote: undefined,
   }
-  const [full, own] = await bothRead(run, from, call)
+  const { layers, kvHeads } = model.description
+  const kept = local && tokens.length > 1 ? keptOf({ level: 'vectors', queries: 0 }, layers, kvHeads) : NOTHING_KEPT
+  const [full, own, localNote] = await bothRecorded(run, from, kept, call)
+  result.localNote = localNote
   try {
     const last = logStart + tokens.length
     for (let entry = 0; entry < last; entry++) {
@@ -83,6 +95,7 @@ async function compared(run: RunRecord, from: Reading | undefined, options: Call
       options.progress?.({ done: entry + 1, total: last })
       if (entry >= logStart) compare(result, entry - logStart, full.lastLogits(), own.lastLogits())
     }
+    if (own.trace.vectors) result.local = await localShadow(localOf(run, own), call)
   } finally {
     full.dispose()
     own.dispose()
@@ -93,19 +106,53 @@ async function compared(run: RunRecord, from: Reading | undefined, options: Call
   return showsItself(result, shadowText)
 }
 
+/** Rows: the run's tokens that were fed, each a call of its own. */
+function localOf(run: RunRecord, own: Reading): LocalOf {
+  const starts = callStarts(own.log)
+  const first = run.log.slice(0, run.logStart + 1).reduce((sum, fed) => sum + fed.ids.length, 0)
+  return {
+    cache: own.cache,
+    policy: own.policy,
+    events: own.cache.events(),
+    promptTokens: run.log[0].ids.length,
+    starts,
+    positions: Int32Array.from({ length: run.tokens.length - 1 }, (_, i) => first + i),
+  }
+}
+
 async function underPolicy(
   from: Reading,
   policy: Policy,
   budgets: Budgets | undefined,
-  trace: boolean,
+  trace: Kept,
   call: Call,
 ): Promise<Reading> {
   const [reading] = await from.underPolicies([{ policy, budgets }], trace, call)
   return reading
 }
 
+/** bothRead(), without vectors and with the reason where they cannot be kept. */
+async function bothRecorded(
+  run: RunRecord,
+  from: Reading | undefined,
+  kept: Kept,
+  call: Call,
+): Promise<[Reading, Reading, string | undefined]> {
+  try {
+    return [...(await bothRead(run, from, kept, call)), undefined]
+  } catch (error) {
+    if (kept === NOTHING_KEPT || !(error instanceof ZslabError) || error.code !== 'unsupported') throw error
+    return [...(await bothRead(run, from, NOTHING_KEPT, call)), error.message]
+  }
+}
+
 /** Readings under the full cache and under the run's policy that have read its first prompt, once where that is possible. */
-async function bothRead(run: RunRecord, from: Reading | undefined, call: Call): Promise<[Reading, Reading]> {
+async function bothRead(
+  run: RunRecord,
+  from: Reading | undefined,
+  kept: Kept,
+  call: Call,
+): Promise<[Reading, Reading]> {
   const { model, policy, budgets, storage } = run
   const [prompt] = run.log
   // chunk decides how further turns are cut, so the full cache must read them alike.
@@ -125,9 +172,16 @@ async function bothRead(run: RunRecord, from: Reading | undefined, call: Call): 
       await started[0].feedOnce(prompt, call, true)
     }
     if (prompt.shareOf === prompt.ids.length) {
-      started.push(await underPolicy(from ?? started[0], policy, budgets, false, call))
+      started.push(await underPolicy(from ?? started[0], policy, budgets, kept, call))
     } else {
-      started.push(Reading.create(model, { policy, budgets, storage }))
+      started.push(
+        Reading.create(model, {
+          policy,
+          budgets,
+          storage,
+          trace: kept === NOTHING_KEPT ? 'off' : { level: 'vectors', queries: 0 },
+        }),
+      )
       await started[1].feedOnce(prompt, call, true)
     }
     return started as [Reading, Reading]

@@ -101,6 +101,51 @@ export interface EventColumns {
   targetWeight: Float32Array
 }
 
+/** zs_recorded and its arrays: queries and outputs are of the last positions. */
+export interface NativeRecorded {
+  tokens: number
+  /** [tokens, headDim] */
+  keys: Float32Array
+  values: Float32Array
+  /** [rows, group, headDim] each, of its own number of rows */
+  queries: Float32Array
+  outputs: Float32Array
+}
+
+/** zs_local: rows of one kv head's queries, and the slots that each of them read. */
+export interface NativeLocal {
+  headDim: number
+  group: number
+  keysFixed: boolean
+  valuesFixed: boolean
+  /** [tokens, headDim] */
+  keys: Float32Array
+  values: Float32Array
+  /** [rows] */
+  positions: Int32Array
+  /** [rows, group, headDim] */
+  queries: Float32Array
+  outputs: Float32Array
+  /** [rows + 1] into slotMembers, which goes into members */
+  rowSlots: Int32Array
+  slotMembers: Int32Array
+  members: Int32Array
+}
+
+export interface NativeLocalMeasures {
+  /** [rows, group] */
+  error: Float64Array
+  dropped: Float64Array
+  plain: Float64Array
+  missed: Float64Array
+  blurred: Float64Array
+  /** [rows, group, headDim] */
+  full: Float32Array
+  /** [rows, tokens] */
+  probability: Float32Array
+  change: Float32Array
+}
+
 export interface NativeForward {
   ids: Int32Array
   /** 0 = the number of ids. */
@@ -152,6 +197,10 @@ export interface Addon {
   cacheBytes(cache: NativeCache): Float64Array
   cachePeakBytes(cache: NativeCache): number
   cacheEvents(cache: NativeCache, from: number): EventColumns
+  /** Keeps from now on what the marked heads [layers, kvHeads] are given (zs_cache_record). */
+  cacheRecord(cache: NativeCache, heads: Uint8Array, queryRows: number): void
+  cacheRecorded(cache: NativeCache, layer: number, kvHead: number): NativeRecorded
+  localMeasure(engine: NativeEngine, local: NativeLocal, call?: Int32Array): Promise<NativeLocalMeasures>
   cacheDispose(cache: NativeCache): void
   modelLoad(
     engine: NativeEngine,

@@ -10,6 +10,10 @@ import type { Policy } from '../policies/index.js'
 import type { Sampling } from '../sampling.js'
 import type { Fed, Reading } from '../reading.js'
 import { regionParts, tokensOf, unpackedOrigins, type RunData, type RunToken } from './data.js'
+import { headReads, callStarts, type HeadRead } from '../inspect/reads.js'
+import { headVectors, type HeadOf, type HeadVectors } from '../inspect/vectors.js'
+import { integer, options } from '../expect.js'
+import { rowsByHead } from './rebuild.js'
 import { cardOf, type Card } from './card.js'
 import { Trace } from './events.js'
 import type { CacheBytes, Receipt } from './receipt.js'
@@ -77,6 +81,8 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
     readonly storage: HeldCache['options']['storage'],
     /** [layers][kvHeads] instead of the policy's budget, where given. */
     readonly budgets: HeldCache['options']['budgets'],
+    /** The cache as it was at the run's end, where it keeps vectors. */
+    private readonly given: HeldCache | undefined,
   ) {}
 
   /** @internal */
@@ -111,12 +117,13 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
       },
       cache.bytes(),
       resolved,
-      new Trace(reading.trace ? cache.events() : undefined, () => run),
+      new Trace(reading.trace.events ? cache.events() : undefined, () => run),
       Array.from({ length: reading.model.description.layers }, (_, layer) => cache.origins(layer)),
       [...log],
       generated.logStart,
       reading.storage,
       reading.budgets,
+      reading.trace.vectors && (await cache.fork()),
     )
     return run
   }
@@ -166,6 +173,29 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
         fullCache: this.bytes.fullCache,
       },
     }
+  }
+
+  /**
+   * What one kv head was given up to the run's end, nothing removed: copies. Errors: 'invalid' unless the session was made with
+   * trace: { level: 'vectors' } for that head.
+   */
+  vectors(of: HeadOf): HeadVectors {
+    if (this.given) return headVectors(this.given, of)
+    throw new ZslabError(
+      'invalid',
+      `this run kept no vectors: make its session with trace: 'vectors', or { level: 'vectors', layers, kvHeads } for some heads`,
+    )
+  }
+
+  /** What the queries at positions [from, to) of one kv head read, after the first prompt (default: all). Errors: 'invalid' without events. */
+  reads(of: HeadOf & { from?: number; to?: number }): HeadRead[] {
+    options('reads', of, ['layer', 'kvHead', 'from', 'to'])
+    const { layers, kvHeads } = this.model.description
+    const layer = integer('layer', of.layer, 0, layers - 1)
+    const kvHead = integer('kvHead', of.kvHead, 0, kvHeads - 1)
+    const events = this.trace.columns()
+    const rows = rowsByHead(events, layers, kvHeads)[layer * kvHeads + kvHead]
+    return [...headReads(events, rows, this.log[0].ids.length, callStarts(this.log), of.from, of.to)]
   }
 
   /** Tokens read before the first one of this run was chosen. */

@@ -273,6 +273,53 @@ ZS_API zs_status zs_cache_inspect(const zs_cache* cache, int32_t layer, int32_t 
 /* Of one kv head, after the first prefill (of its layer, where budgets are shared out by scores). */
 ZS_API zs_status zs_cache_resolved(const zs_cache* cache, int32_t layer, int32_t kv_head, zs_resolved* out);
 
+/* ---- what was given */
+
+/*
+ * From now on the cache keeps of the kv heads that `heads` [layers][kv_heads] marks (1) what they are given, with nothing removed: every
+ * token's key and value (float32, rounded to config.storage as the cache keeps them), the queries of the prompt's last `query_rows` rows and of all
+ * rows since, and of those since the prompt what attention gave under the policy. Replaces what was recorded before. Tokens that are there
+ * already are taken from the cache, and of the prompt's queries those that are kept; ZS_UNSUPPORTED where it does not hold all of them as
+ * they came, and under policies that change keys and values as they come. Forks go on with it; a cache's bytes leave it out.
+ */
+ZS_API zs_status zs_cache_record(zs_cache* cache, const uint8_t* heads, int64_t query_rows);
+typedef struct zs_recorded {
+  int64_t tokens;  /* positions [0, tokens) */
+  int64_t queries; /* of the last so many positions */
+  int64_t outputs; /* likewise */
+} zs_recorded;
+ZS_API zs_status zs_cache_recorded(const zs_cache* cache, int32_t layer, int32_t kv_head, zs_recorded* out);
+/* Copies: keys, values [tokens][head_dim], queries [queries][group][head_dim], outputs [outputs][group][head_dim]; any may be NULL. */
+ZS_API zs_status zs_cache_record_read(const zs_cache* cache, int32_t layer, int32_t kv_head, float* keys, float* values,
+                                      float* queries, float* outputs);
+
+/*
+ * What one kv head's queries would have read with nothing removed, and what the policy's slots made of it; everything by the head's own
+ * queries, keys and values. Row r is a query at `positions[r]` that sees the keys up to it; under the policy it read the slots
+ * [row_slots[r], row_slots[r + 1]), of which slot s stands for members [slot_members[s], slot_members[s + 1]) in order of arrival. Positions in
+ * no slot are gone. Relative errors are |o - o*| / |o*| of a query head, o* with nothing removed.
+ */
+typedef struct zs_local {
+  int32_t struct_bytes, head_dim, group;
+  int32_t keys_fixed, values_fixed; /* a merged slot's key, value: 0 = its members' mean, 1 = the first's */
+  int64_t tokens, rows;
+  const float *keys, *values;              /* [tokens][head_dim] */
+  const int32_t* positions;                /* [rows], below tokens */
+  const float *queries, *outputs;          /* [rows][group][head_dim]; outputs: under the policy */
+  const int32_t *row_slots, *slot_members; /* [rows + 1], [slots of all rows + 1] */
+  const int32_t* members;
+  float* full;   /* out [rows][group][head_dim]: o*; may be NULL, as what follows */
+  double* error; /* out [rows][group]: of `outputs` */
+  double *dropped,
+      *plain; /* out [rows][group]: of each slot's first token alone; of slots merged, but without compensation */
+  double *missed,
+      *blurred; /* out [rows][group]: probability with nothing removed of positions that are gone; of members of merged slots */
+  float *probability,
+      *change; /* out [rows][tokens], mean of the group, 0 beyond the row's position: that probability, and
+                                  p / (1 - p) |o* - v|, what leaving the position out changes in the output (0 where it has a slot of its own) */
+} zs_local;
+ZS_API zs_status zs_local_measure(zs_engine* engine, const zs_local* local, zs_call* call);
+
 /* ---- events */
 
 /*
