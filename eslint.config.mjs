@@ -53,7 +53,12 @@ export default tseslint.config(
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', caughtErrors: 'none' }],
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
     },
-    languageOptions: { parserOptions: { project: './tsconfig.test.json', tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: {
+        project: ['./tsconfig.test.json', './tsconfig.page.json'],
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
   },
   {
     // Tests run code that users might write.

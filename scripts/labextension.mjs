@@ -1,12 +1,18 @@
-/** Builds the lab extension (kernel/labextension → dist/labextension) when something of it changed, and says nothing otherwise. */
+/**
+ * Builds the lab extension (kernel/labextension, with src/explorer/page as its page.js → dist/labextension) when something of it changed,
+ * and says nothing otherwise.
+ */
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { bringLibraries } from './pages.mjs'
 import { output } from './python.mjs'
 
 const SOURCE = 'kernel/labextension'
+const PAGE = 'src/explorer/page/main.ts'
+/** Where the sources are put together; as far from dist/ as SOURCE is. */
+const STAGE = 'build/labextension'
 const BUILT = 'dist/labextension'
 const BUILDER = 'node_modules/@jupyter/builder/lib/build-labextension.js'
 const CORE = 'node_modules/@jupyterlab/core-meta/core.package.json'
@@ -20,15 +26,19 @@ export async function buildExtension(root, say) {
       ? undefined // an installed package brings it ready made
       : '@jupyter/builder is not installed: run `npm ci` in the project (without --omit=dev)'
   bringLibraries(root)
-  const stamp = fingerprint(root)
+  const page = await explorerPage(root)
+  const stamp = fingerprint(root, page)
   if (stampOf(target) === stamp) return undefined
   say('building the lab extension that draws figures …')
-  rmSync(target, { recursive: true, force: true }) // files of another build have other names
+  for (const folder of [target, join(root, STAGE)]) rmSync(folder, { recursive: true, force: true }) // files of another build have other names
+  mkdirSync(join(root, STAGE), { recursive: true })
+  cpSync(join(root, SOURCE), join(root, STAGE), { recursive: true })
+  writeFileSync(join(root, STAGE, 'page.js'), page)
   const done = await output(process.execPath, [
     join(root, BUILDER),
     '--core-package-file',
     join(root, CORE),
-    join(root, SOURCE),
+    join(root, STAGE),
   ])
   if (done.status !== 0)
     return `the lab extension does not build:\n${done.text.trim().split('\n').slice(-15).join('\n')}`
@@ -44,9 +54,24 @@ function stampOf(folder) {
   }
 }
 
+/** What draws the explorer, with all that it shares with the library, as one module. */
+async function explorerPage(root) {
+  const { build } = await import('esbuild')
+  const { outputFiles } = await build({
+    entryPoints: [join(root, PAGE)],
+    bundle: true,
+    write: false,
+    platform: 'browser',
+    format: 'esm',
+    target: 'es2022',
+    logLevel: 'warning',
+  })
+  return outputFiles[0].text
+}
+
 /** A hash over the sources and over the versions of what is built in and builds. */
-function fingerprint(root) {
-  const hash = createHash('sha256')
+function fingerprint(root, page) {
+  const hash = createHash('sha256').update(page)
   for (const name of readdirSync(join(root, SOURCE)).sort())
     hash
       .update(`${name}\0`)

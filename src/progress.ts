@@ -1,6 +1,13 @@
 /** Progress of long work: a bar on stderr in a terminal, a display in a notebook, nothing elsewhere. */
 import { SingleBar } from 'cli-progress'
 
+/** Messages to and from a page of the front end. */
+export interface HostComm {
+  send(data: Record<string, unknown>): void
+  close(data?: Record<string, unknown>): void
+  onMessage(handler: (data: Record<string, unknown>) => void): void
+}
+
 /** What the kernel offers libraries; absent outside notebooks. */
 export interface Host {
   version: number
@@ -8,6 +15,8 @@ export interface Host {
   update(displayId: string, bundle: Record<string, unknown>): unknown
   /** Aborted when the user interrupts the cell that is running. */
   signal?: AbortSignal
+  /** Answers comms that the front end opens for `target`. */
+  onComm?(target: string, opened: (comm: HostComm, data: Record<string, unknown>) => void): unknown
 }
 
 export function host(): Host | undefined {

@@ -53,15 +53,20 @@ const TYPESCRIPT: Rule[] = [
     [BASE, 'src/frames\\.ts', 'src/(trace|inspect|experiments)/'],
     'figures draw data, whoever made it: no engine, no kernel',
   ),
+  rule(
+    'src/explorer/',
+    [BASE, 'src/progress\\.ts', 'src/(trace|figures)/'],
+    'the explorer shows traces in the colours and words of the figures',
+  ),
   rule('src/cli/', ['src/', 'kernel/'], 'commands use everything'),
   rule('src/index\\.ts', ['src/(?!cli/)'], 'the public surface'),
   rule(
     'src/(session|load)\\.ts',
-    ['src/(?!cli/|figures/|index\\.ts)'],
+    ['src/(?!cli/|figures/|explorer/|index\\.ts)'],
     'what computes draws nothing and knows no command; figures reach it through the public surface',
   ),
   rule(
-    'src/(?!cli/|figures/|index\\.ts|session\\.ts|load\\.ts)',
+    'src/(?!cli/|figures/|explorer/|index\\.ts|session\\.ts|load\\.ts)',
     [],
     'what sessions are made of knows neither them nor a command',
   ),
@@ -226,6 +231,8 @@ describe('architecture', () => {
     assert.equal(judged('scripts/x.ts', "import { load } from '../src/index.js'"), 1)
     assert.equal(judged('src/session.ts', "import './cli/main.js'"), 1)
     assert.equal(judged('src/session.ts', "import { figure } from './figures/index.js'"), 1)
+    assert.equal(judged('src/explorer/x.ts', "import { engine } from '../native/engine.js'"), 1)
+    assert.equal(judged('src/trace/x.ts', "import { explore } from '../explorer/explore.js'"), 1)
     assert.equal(breaches(includesOf('native/reference/x.cpp', '#include "core/cache.h"'), INCLUDES).length, 1)
     assert.equal(breaches(includesOf('native/core/x.cpp', ' # include "cpu/kernels/lanes.h"'), INCLUDES).length, 1)
     assert.equal(breaches(includesOf('native/core/x.cpp', '#include "model/runner.h"'), INCLUDES).length, 1)

@@ -94,6 +94,26 @@ export class HeadLedger {
     })
   }
 
+  /** Every slot as it is, uncopied: whoever looks may not change what it is shown. */
+  each(visit: (slot: number, origins: readonly number[]) => void): void {
+    this.bySlot.forEach((held, slot) => held && visit(slot, held.origins))
+  }
+
+  /** A ledger that goes on by itself from here. */
+  copy(): HeadLedger {
+    const other = new HeadLedger()
+    const copies = new Map<Held, Held>()
+    const copyOf = (held: Held): Held => {
+      let made = copies.get(held)
+      if (!made) copies.set(held, (made = { weight: held.weight, origins: [...held.origins] }))
+      return made
+    }
+    for (const held of this.bySlot) other.bySlot.push(held && copyOf(held))
+    for (const [position, held] of this.byPosition) other.byPosition.set(position, copyOf(held))
+    other.dropped.push(...this.dropped)
+    return other
+  }
+
   private put(slot: number, position: number, held: Held): void {
     this.bySlot[slot] = held
     this.byPosition.set(position, held)

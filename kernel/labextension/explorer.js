@@ -1,0 +1,52 @@
+/** A trace explorer in a notebook's output: what draws it (built from src/explorer/page) comes as a chunk when the first one is shown. */
+import { Widget } from '@lumino/widgets'
+
+export class ExplorerWidget extends Widget {
+  constructor({ mimeType }) {
+    super()
+    this.mimeType = mimeType
+    this.node.dataset.mimeType = mimeType
+    this.node.classList.add('zslab-explorer')
+    this.mounted = undefined
+    this.work = Promise.resolve()
+  }
+
+  /** Called by the lab with the output, and again whenever it is updated. */
+  renderModel(model) {
+    const data = model.data[this.mimeType]
+    this.work = this.work.then(async () => {
+      try {
+        const { mount } = await import('./page.js')
+        if (this.isDisposed) return
+        this.mounted?.dispose()
+        this.mounted = await mount(this.node, data, () => this.kernel())
+        if (this.isDisposed) this.mounted.dispose()
+      } catch (error) {
+        this.say(error.message)
+      }
+    })
+    return this.work
+  }
+
+  /** The kernel of the notebook that this output is in; undefined: none runs. Looked up when asked for: it may have been restarted. */
+  kernel() {
+    for (let widget = this.parent; widget; widget = widget.parent) {
+      const session = widget.sessionContext?.session
+      if (session) return session.kernel ?? undefined
+    }
+    return undefined
+  }
+
+  dispose() {
+    if (this.isDisposed) return
+    this.mounted?.dispose()
+    super.dispose()
+  }
+
+  say(sentence) {
+    const line = document.createElement('div')
+    line.textContent = sentence
+    line.setAttribute('role', 'alert')
+    this.node.replaceChildren(line)
+  }
+}

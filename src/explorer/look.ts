@@ -1,0 +1,114 @@
+/** What a token looks like at a step: the colours of src/figures, by region, by what becomes of it, or by its score. */
+import { RESIDUAL_HUES, type Fill } from '../figures/style.js'
+import type { ExplorerSizes } from './data.js'
+import { TOKEN, type HeadNow, type HeadStory } from './story.js'
+
+export const MODES = ['region', 'fate', 'score'] as const
+export type Mode = (typeof MODES)[number]
+
+export type RegionNow = 'not yet' | 'dropped' | 'merged' | 'residual' | 'sink' | 'context' | 'recent'
+
+export function regionAt(now: HeadNow, position: number, sizes: ExplorerSizes): RegionNow {
+  const state = now.state[position]
+  if (state === TOKEN.notYet) return 'not yet'
+  if (state === TOKEN.dropped) return 'dropped'
+  if (state === TOKEN.merged) return 'merged'
+  if (position > now.newest - sizes.recent) return 'recent'
+  const compressed = sizes.budget > 0 && now.newest >= sizes.budget
+  if (compressed && now.slot[position] < sizes.residual) return 'residual'
+  return position < sizes.sink ? 'sink' : 'context'
+}
+
+/** A token's fill, and whether it is struck out (gone) or pale (to come). */
+export interface Look {
+  fill: Fill
+  gone: boolean
+}
+
+const tint = (slot: number): Fill => `tint${slot % RESIDUAL_HUES}`
+
+function byRegion(now: HeadNow, position: number, sizes: ExplorerSizes): Fill {
+  const region = regionAt(now, position, sizes)
+  switch (region) {
+    case 'not yet':
+    case 'dropped':
+      return 'paper'
+    case 'merged':
+    case 'residual':
+      return tint(now.slot[position])
+    case 'sink':
+    case 'recent':
+      return region
+    case 'context':
+      return 'held'
+  }
+}
+
+/** By what has become of it at the last step, known from the first on. */
+function byFate(story: HeadStory, position: number, endSlot: Int32Array): Fill {
+  const end = story.end[position]
+  if (end === TOKEN.dropped) return 'dropped'
+  return end === TOKEN.merged ? tint(endSlot[position]) : 'held'
+}
+
+export class Looks {
+  private readonly endSlot: Int32Array
+  /** By position: its place among all scores, 0 … 1; −1: no score is known. */
+  private ranks: Float32Array | undefined
+
+  constructor(
+    readonly story: HeadStory,
+    readonly sizes: ExplorerSizes,
+  ) {
+    this.endSlot = story.at(story.lastStep).slot.slice()
+  }
+
+  at(now: HeadNow, position: number, mode: Mode): Look {
+    const state = now.state[position]
+    if (state === TOKEN.notYet) return { fill: 'paper', gone: false }
+    const gone = state === TOKEN.dropped
+    if (mode === 'region') return { fill: byRegion(now, position, this.sizes), gone }
+    if (mode === 'fate') return { fill: byFate(this.story, position, this.endSlot), gone }
+    const rank = (this.ranks ??= ranksOf(this.story))[position]
+    // In twentieths: few colours to make.
+    return { fill: rank < 0 ? 'faint' : `ramp:${Math.round(rank * 20) / 20}`, gone }
+  }
+}
+
+/** Scores spread over decades, so colours go by place among them. */
+function ranksOf({ scored, events }: HeadStory): Float32Array {
+  const ranks = new Float32Array(scored.length).fill(-1)
+  const known = Array.from(scored.keys()).filter((position) => scored[position] >= 0)
+  known.sort((a, b) => events.score[scored[a]] - events.score[scored[b]])
+  known.forEach((position, i) => (ranks[position] = known.length > 1 ? i / (known.length - 1) : 0.5))
+  return ranks
+}
+
+export interface LegendItem {
+  label: string
+  fill: Fill
+  struck?: boolean
+}
+
+export const LEGENDS: Record<Mode, LegendItem[]> = {
+  region: [
+    { label: 'recent, protected', fill: 'recent' },
+    { label: 'kept for its score', fill: 'held' },
+    { label: 'sink', fill: 'sink' },
+    { label: 'in a merged slot', fill: 'tint0' },
+    { label: 'dropped', fill: 'paper', struck: true },
+  ],
+  fate: [
+    { label: 'kept to the end', fill: 'held' },
+    { label: 'merged by the end', fill: 'tint0' },
+    { label: 'dropped by the end', fill: 'dropped' },
+    { label: 'gone by now', fill: 'paper', struck: true },
+  ],
+  score: [
+    { label: 'lowest when last judged', fill: 'ramp:0' },
+    { label: 'middle', fill: 'ramp:0.5' },
+    { label: 'highest', fill: 'ramp:1' },
+    { label: 'never judged', fill: 'faint' },
+    { label: 'dropped', fill: 'paper', struck: true },
+  ],
+}

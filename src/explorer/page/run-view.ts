@@ -1,0 +1,135 @@
+/** One run: its receipt, all heads, the text in the chosen one, its slots, and what is selected. */
+import { headKey } from '../data.js'
+import { Looks } from '../look.js'
+import type { HeadStory } from '../story.js'
+import { headSentence, runSentence } from '../words.js'
+import { Detail } from './detail.js'
+import { element } from './dom.js'
+import { Grid } from './grid.js'
+import { Overview } from './overview.js'
+import { Slots } from './slots.js'
+import { Strip } from './strip.js'
+import type { Chosen, View } from './view.js'
+
+export class RunView {
+  readonly node: HTMLElement
+  /** The chosen head, once its events are there. */
+  chosen: Chosen | undefined
+  private readonly overview: Overview
+  private readonly strip: Strip
+  private readonly slots: Slots
+  private readonly detail: Detail
+  private readonly grid: Grid
+  private readonly headLine = element('p', { class: 'zsx-head-line' })
+  private readonly message = element('p', { class: 'zsx-message', role: 'status', hidden: true })
+  private readonly ofHead: HTMLElement
+  private wanted = ''
+  private gridDrawn = ''
+
+  constructor(
+    readonly view: View,
+    private readonly redraw: () => void,
+  ) {
+    const { run } = view.open
+    this.overview = new Overview(view)
+    this.strip = new Strip(view)
+    this.slots = new Slots(view)
+    this.detail = new Detail(view)
+    this.grid = new Grid(view)
+    this.ofHead = element(
+      'div',
+      { class: 'zsx-of-head' },
+      this.overview.surface.canvas,
+      this.strip.node,
+      this.headLine,
+      this.slots.surface.canvas,
+      this.detail.node,
+    )
+    const title = element('h3', { class: 'zsx-title' }, run.label)
+    this.node = element(
+      'section',
+      { class: 'zsx-run', 'aria-label': run.label },
+      element(
+        'header',
+        {},
+        title,
+        receiptOf(run.receipt),
+        element('p', { class: 'zsx-muted' }, `${run.model}: ${runSentence(run)}`),
+      ),
+      this.grid.surface.canvas,
+      this.message,
+      this.ofHead,
+    )
+  }
+
+  /** Reads everything it depends on from the selection; cheap where nothing of it changed. */
+  draw(width: number): void {
+    const { selected, open, heads, index, paint } = this.view
+    const { step, layer, kvHead, position } = selected.now
+    const { run } = open
+    this.choose(layer, kvHead)
+    const gridState = `${step} ${layer} ${kvHead} ${position} ${width} ${paint.theme} ${heads.at(index, layer, kvHead) ? 1 : 0}`
+    if (gridState !== this.gridDrawn) {
+      this.gridDrawn = gridState
+      this.grid.draw(step, width)
+    }
+    if (!this.chosen) return
+    const chosen = (this.chosen = { ...this.chosen, step: Math.min(step, run.lastStep) })
+    this.strip.draw(chosen)
+    this.overview.draw(chosen, width, this.strip.page(chosen))
+    this.slots.draw(chosen, width)
+    this.headLine.textContent = headSentence(chosen.story, chosen.step, layer, kvHead)
+    this.detail.draw(chosen)
+  }
+
+  /** Begins to fetch a head that is not there; what was shown is kept until then. */
+  private choose(layer: number, kvHead: number): void {
+    const key = headKey(layer, kvHead)
+    if (key === this.wanted) return
+    this.wanted = key
+    const { open, heads, index } = this.view
+    const { layers, kvHeads } = open.run
+    if (layer >= layers || kvHead >= kvHeads) return this.say(`This run has no layer ${layer}, kv head ${kvHead}.`)
+    const found = heads.at(index, layer, kvHead)
+    if (found) return this.show(found, layer, kvHead)
+    if (!heads.has(index, layer, kvHead)) this.say('Asking the kernel for this head …')
+    heads.get(index, layer, kvHead).then(
+      (story) => {
+        if (this.wanted !== key) return
+        this.show(story, layer, kvHead)
+        this.redraw()
+      },
+      (error: Error) => {
+        if (this.wanted !== key) return
+        this.say(error.message)
+        // Choosing it again asks again.
+        this.wanted = ''
+      },
+    )
+  }
+
+  private show(story: HeadStory, layer: number, kvHead: number): void {
+    const { run } = this.view.open
+    const sizes = run.sizes[run.sizes.length > 1 ? layer * run.kvHeads + kvHead : 0]
+    this.chosen = { story, looks: new Looks(story, sizes), step: 0 }
+    this.message.hidden = true
+    this.ofHead.hidden = false
+  }
+
+  private say(sentence: string): void {
+    this.chosen = undefined
+    this.message.textContent = sentence
+    this.message.hidden = false
+    this.ofHead.hidden = true
+  }
+}
+
+function receiptOf(receipt: { ok: boolean; notes: string[] } | undefined): HTMLElement {
+  if (!receipt) return element('span', { class: 'zsx-muted' }, 'no receipt')
+  return element(
+    'details',
+    { class: `zsx-receipt ${receipt.ok ? 'zsx-ok' : 'zsx-failed'}` },
+    element('summary', {}, receipt.ok ? '✓ receipt ok' : '✗ receipt FAILED'),
+    ...receipt.notes.map((note) => element('div', {}, note)),
+  )
+}
