@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ownFolder, toyPath, written } from '../src/model/files.js'
 
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
 const run = (...words: string[]) =>
-  spawnSync(process.execPath, ['--import=tsx', main, ...words], { encoding: 'utf8', maxBuffer: 1 << 26 })
+  spawnSync(process.execPath, [main, ...words], { encoding: 'utf8', maxBuffer: 1 << 26 })
 
 describe('cli', function () {
   this.timeout(60_000)

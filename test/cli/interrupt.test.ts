@@ -6,7 +6,7 @@ import { before } from 'mocha'
 import { fileURLToPath } from 'node:url'
 import { defaultModel } from '../src/model/default-model.js'
 
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
 const endless = ['generate', '--prompt', 'Once upon a time', '--max-tokens', '4000', '--ignore-eos']
 
 describe('cli, interrupted', function () {
@@ -14,7 +14,7 @@ describe('cli, interrupted', function () {
   before(() => defaultModel())
 
   const started = (...words: string[]) => {
-    const child = spawn(process.execPath, ['--import=tsx', main, ...words], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [main, ...words], { stdio: ['ignore', 'pipe', 'pipe'] })
     let stderr = ''
     child.stderr.on('data', (chunk) => (stderr += String(chunk)))
     return { child, stderr: () => stderr }

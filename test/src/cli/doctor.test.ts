@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ownFolder } from '../model/files.js'
 
-const main = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url))
+const main = fileURLToPath(new URL('../../../dist/src/cli/main.js', import.meta.url))
 
 interface Report {
   version: string
@@ -17,7 +17,7 @@ interface Report {
 describe('zslab doctor', () => {
   const folder = ownFolder()
   const doctor = (env: NodeJS.ProcessEnv, ...words: string[]) =>
-    spawnSync(process.execPath, ['--import=tsx', main, 'doctor', ...words], {
+    spawnSync(process.execPath, [main, 'doctor', ...words], {
       encoding: 'utf8',
       env: { ...process.env, ZSLAB_CACHE: join(folder, 'cache'), ...env },
     })

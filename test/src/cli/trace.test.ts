@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url'
 import { Trace } from '../../../src/index.js'
 import { ownFolder, toyPath, written } from '../model/files.js'
 
-const main = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url))
+const main = fileURLToPath(new URL('../../../dist/src/cli/main.js', import.meta.url))
 const run = (...words: string[]) =>
-  spawnSync(process.execPath, ['--import=tsx', main, ...words], { encoding: 'utf8', maxBuffer: 1 << 26 })
+  spawnSync(process.execPath, [main, ...words], { encoding: 'utf8', maxBuffer: 1 << 26 })
 
 describe('cli: traces', function () {
   this.timeout(60_000)
