@@ -49,8 +49,7 @@ export function oneOf<T extends string>(name: string, value: unknown, words: rea
 /** Refuses names that `known` does not hold: an option is never accepted and ignored. */
 export function options(name: string, value: unknown, known: readonly string[]): Record<string, unknown> {
   if (value === undefined) return {}
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(name, 'an object', value)
-  for (const key of Object.keys(value))
+  for (const key of Object.keys(object(name, value)))
     if (!known.includes(key)) {
       const near = known.find((k) => k.toLowerCase() === key.toLowerCase() || k.startsWith(key) || key.startsWith(k))
       throw new ZslabError(
@@ -59,6 +58,11 @@ export function options(name: string, value: unknown, known: readonly string[]):
       )
     }
   return value as Record<string, unknown>
+}
+
+export function object(name: string, value: unknown): object {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(name, 'an object', value)
+  return value
 }
 
 export function abortSignal(value: unknown): void {

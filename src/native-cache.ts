@@ -116,6 +116,10 @@ export class HeldCache {
     native().cacheRollback(this.native, tokens)
   }
 
+  async change(policy: Policy): Promise<void> {
+    await native().cacheChange(this.native, nativeOf(policy))
+  }
+
   async fork(): Promise<HeldCache> {
     return new HeldCache(this.engine, this.options, await native().cacheFork(this.native))
   }

@@ -5,6 +5,7 @@
 import { budgetsOf, type Budgets } from './budgets.js'
 import { flag, integer, invalid, oneOf, options as checked } from './expect.js'
 import { ZslabError } from './errors.js'
+import type { Done, Intervention } from './interventions.js'
 import type { LoadedModel } from './loaded-model.js'
 import type { Message } from './model/index.js'
 import { HeldCache, type Asked } from './native-cache.js'
@@ -12,7 +13,9 @@ import { native } from './native/binding.js'
 import { withCall, type Call } from './native/call.js'
 import { STORAGES, type Storage } from './native/engine.js'
 import { fullCache, policyOf, resolve, type Policy } from './policies/index.js'
+import { interventionText } from './show/interventions.js'
 import { keptOf, type Kept, type TraceOption } from './trace/level.js'
+import { shownReceipt, type Receipt } from './trace/receipt.js'
 
 export interface SessionOptions {
   /** Default: fullCache(). */
@@ -45,6 +48,8 @@ export interface Fed {
   ids: Int32Array
   /** 0: a chunk; else this was the prompt and shares refer to so many tokens. */
   shareOf: number
+  /** What was asked of the cache after it and before the next. */
+  then?: readonly Done[]
 }
 
 export type TextOrIds = string | ArrayLike<number>
@@ -64,6 +69,8 @@ export interface Conversation {
 
 interface State {
   cache: HeldCache
+  /** As it stands; the reading's own but for options that changed since. */
+  policy: Policy
   /** This reading's own; copied where the reading is. */
   log: Fed[]
   seqLen: number
@@ -82,6 +89,7 @@ export class Reading {
 
   private constructor(
     readonly model: LoadedModel,
+    /** That the prompt is read under; state.policy may have other options by now. */
     readonly policy: Policy,
     readonly storage: Storage,
     readonly trace: Kept,
@@ -122,6 +130,7 @@ export class Reading {
     const cache = new HeldCache(model.engine, held)
     return new Reading(model, policy, storage, trace, forkable, {
       cache,
+      policy,
       log: [],
       seqLen: 0,
       logits: undefined,
@@ -261,9 +270,40 @@ export class Reading {
         call,
       ),
     )
-    this.state.log.push(fed)
+    this.state.log.push({ ids: fed.ids, shareOf: fed.shareOf })
     this.state = { ...this.state, seqLen: this.state.seqLen + fed.ids.length, logits, unfed: undefined }
     return logprobs
+  }
+
+  /** Everything that was asked of the cache beside its tokens, in order. */
+  get interventions(): Intervention[] {
+    return this.state.log.flatMap(({ then = [] }) => then.map(({ said }) => said))
+  }
+
+  /** What held, and in words what was asked beside the tokens. */
+  receipt(): Receipt {
+    const receipt = this.cache.receipt()
+    const asked = this.interventions.map(interventionText)
+    return asked.length ? shownReceipt({ ...receipt, notes: [...receipt.notes, ...asked] }) : receipt
+  }
+
+  /** The step that the last token was: 0 = the prompt. */
+  get lastStep(): number {
+    return this.seqLen - (this.state.log[0]?.ids.length ?? 0)
+  }
+
+  /** Asks `done` of the cache, and remembers it with the last call. The session has read something. */
+  async intervene(done: Done): Promise<void> {
+    await done.again(this.cache)
+    const { log } = this.state
+    const last = log[log.length - 1]
+    log[log.length - 1] = { ...last, then: [...(last.then ?? []), done] }
+    this.state = { ...this.state, policy: done.policy ?? this.state.policy }
+  }
+
+  /** Asks what was asked after `fed`, of a reading of which it is a replay. */
+  async asAfter({ then = [] }: Fed): Promise<void> {
+    for (const done of then) await this.intervene(done)
   }
 
   async copied(): Promise<Reading> {
@@ -319,6 +359,7 @@ export class Reading {
     if (!this.forkable) return 'the session kept no queries: make it with forkable: true'
     const [prompt, ...since] = this.state.log
     if (!prompt) return 'nothing was read yet'
+    if (this.interventions.length) return 'more was asked of the session than to read'
     if (since.length) return `${this.seqLen - prompt.ids.length} tokens came after the prompt: fork right after it`
     return undefined
   }
@@ -326,6 +367,7 @@ export class Reading {
   private forked(policy: Policy, trace: Kept, cache: HeldCache): Reading {
     return new Reading(this.model, policy, this.storage, trace, false, {
       ...this.state,
+      policy,
       log: [...this.state.log],
       cache,
     })
@@ -336,12 +378,16 @@ export class Reading {
     const { policy, budgets } = asked
     const { origins } = this.state.cache.options
     const fresh = Reading.created(this.model, { policy, budgets, storage: this.storage, origins }, trace)
-    const said = log.length ? `all ${seqLen} tokens were read again, since ${why}` : undefined
+    // What was asked beside the tokens was asked of this policy: another starts without it.
+    const same = policy === this.policy
+    const without = !same && this.interventions.length ? ', without what was asked of the old policy' : ''
+    const said = log.length ? `all ${seqLen} tokens were read again${without}, since ${why}` : undefined
     const replayed = new Reading(this.model, policy, this.storage, trace, false, fresh.state, said)
     try {
       let done = 0
       for (const fed of log) {
         for (const part of cut(fed, policy.native.chunk)) await replayed.feedOnce(part, { signal: call.signal }, true)
+        if (same) await replayed.asAfter(fed)
         call.progress?.({ done: (done += fed.ids.length), total: seqLen })
       }
       replayed.state = { ...replayed.state, unfed, conversation }

@@ -1,6 +1,6 @@
 /** What users hold: models, sessions, generations and runs. They refer to one another, so they live together and delegate. */
 import { budgetsOf, type Budgets } from './budgets.js'
-import { callOptions, flag, invalid } from './expect.js'
+import { callOptions, flag, invalid, object } from './expect.js'
 import { ZslabError } from './errors.js'
 import type { Prompt } from './generate/conversation.js'
 import { generate, type GenerateOptions } from './generate/generate.js'
@@ -8,12 +8,13 @@ import { score, type Score, type ScoreOptions } from './generate/score.js'
 import { TokenStream } from './generate/stream.js'
 import { shadow, type Shadow } from './inspect/shadow.js'
 import { headVectors, type HeadOf, type HeadVectors } from './inspect/vectors.js'
+import { changeOf } from './interventions.js'
 import { LoadedModel } from './loaded-model.js'
 import { withBar } from './long-work.js'
 import type { Asked, HeldCache } from './native-cache.js'
 import type { CallOptions } from './native/call.js'
 import type { Storage } from './native/engine.js'
-import { policyOf, type Policy } from './policies/index.js'
+import { changedPolicy, policyOf, type Policy } from './policies/index.js'
 import { Reading, type SessionOptions, type TextOrIds } from './reading.js'
 import { showsItself } from './show/show.js'
 import { modelText, sessionText, snapshotText } from './show/texts.js'
@@ -90,8 +91,9 @@ export class Session {
     return new Session(model, Reading.create(model, options))
   }
 
+  /** As it stands: change() may have given it other options since the prompt. */
   get policy(): Policy {
-    return this.reading.policy
+    return this.reading.current.policy
   }
 
   get storage(): Storage {
@@ -183,6 +185,28 @@ export class Session {
     )
   }
 
+  /**
+   * Other options for the policy from the next step on, as in change({ alpha: 0.5 }): alpha, decay, similarity, scoreMerge, where it has
+   * them; a wrapper hands them on. Merged slots are compensated by the new alpha at once. On the tape it is one event `options`; card and
+   * receipt say what changed and when; forks, snapshots and the shadow carry it. → the policy as it goes on. Errors: 'invalid', with the
+   * reason, for an option that may not change, and before the prompt.
+   */
+  change(options: Record<string, unknown>): Promise<Policy> {
+    return this.reading.exclusively(async () => {
+      object('change', options)
+      const { policy, changes } = changedPolicy(this.policy, options)
+      const step = this.askable('change options')
+      if (policy !== this.policy) await this.reading.intervene(changeOf(step, policy, changes))
+      return policy
+    })
+  }
+
+  /** The step after which something is asked. Errors: 'invalid' where nothing was read. */
+  private askable(what: string): number {
+    if (this.seqLen) return this.reading.lastStep
+    throw new ZslabError('invalid', `the session is empty, so it is too early to ${what}: prefill a prompt first`)
+  }
+
   /** The session as it is now, to come back to with restore(). */
   snapshot(): Promise<Snapshot> {
     return this.reading.exclusively(async () => {
@@ -199,7 +223,7 @@ export class Session {
       if (
         !(from instanceof Session) ||
         from.model !== this.model ||
-        from.policy !== this.policy ||
+        from.reading.policy !== this.reading.policy ||
         from.storage !== this.storage
       )
         throw invalid(
@@ -226,7 +250,7 @@ export class Session {
     return reading.exclusively(async () => {
       if (!policy && !budgets && sameKept(trace, reading.trace)) return new Session(this.model, await reading.copied())
       // Budgets stand in for the policy's: another policy comes with its own.
-      const asked = { policy: policy ?? this.policy, budgets: budgets ?? (policy ? undefined : reading.budgets) }
+      const asked = { policy: policy ?? reading.policy, budgets: budgets ?? (policy ? undefined : reading.budgets) }
       const [fork] = await this.compressed([asked], trace, options)
       return fork
     })
@@ -268,7 +292,7 @@ export class Session {
   }
 
   receipt(): Receipt {
-    const receipt = this.cache.receipt()
+    const receipt = this.reading.receipt()
     const { readAgain } = this.reading
     return readAgain ? shownReceipt({ ...receipt, notes: [...receipt.notes, readAgain] }) : receipt
   }

@@ -54,6 +54,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("policyTraits", Napi::Function::New(env, PolicyTraits));
   exports.Set("abortAll", Napi::Function::New(env, [](const Napi::CallbackInfo&) { AbortAll(); }));
   RegisterCache(env, exports);
+  RegisterCounterfactuals(env, exports);
   RegisterInspection(env, exports);
   RegisterModel(env, exports);
   return exports;

@@ -67,6 +67,7 @@ struct zs_cache {
   std::vector<zs::Layer> layers;
   zs::Tape tape;
   zs::BadQuery bad;
+  int64_t asked = 0;  // tokens seen when something was last asked of single tokens or of the policy; 0 = never
   std::vector<std::vector<zs::Event>> notes;  // of the call under way, by head
   std::vector<zs::HeadWork> works;            // of heads that choose together
   int64_t peak_bytes = 0;
@@ -107,6 +108,11 @@ std::vector<zs_resolved> resolved_heads(const zs_cache& cache, int32_t layer, in
 // Makes room for one more token in every layer, so that the next cache_extend of one token cannot fail in any of them and may be done in
 // place. False: it may (a layer is about to be compressed); work on a fork and swap it in at the end.
 bool cache_reserve_step(zs_cache& cache);
+
+// Tokens seen, where every layer has seen its prompt and the same tokens; else throws a sentence.
+int64_t check_settled(const zs_cache& cache);
+// As zs_cache_change; it throws, and the cache is then as it was.
+void cache_change(zs_cache& cache, const zs_policy& policy);
 
 // As zs_cache_rollback; it throws, and the cache is then as it was.
 void cache_rollback(zs_cache& cache, int64_t tokens);

@@ -31,6 +31,8 @@ void check_fork(const zs_cache& cache, const Policy& policy, const Needs& needs)
     fail(ZS_UNSUPPORTED, "one policy keeps keys before rotation, the other after it: prefill again");
   if (cache.needs.stride || needs.stride)
     fail(ZS_UNSUPPORTED, "a prompt that is read in strides attends only what is left of it: prefill again");
+  if (cache.asked)
+    fail(ZS_UNSUPPORTED, "something was asked of the cache beside its tokens, under the old policy: prefill again");
   for (const Layer& layer : cache.layers) {
     if (layer.seq_len == 0)
       fail(ZS_INVALID, "a layer has seen no prompt: prefill every layer before forking under another policy");

@@ -193,6 +193,8 @@ struct PolicyHooks {
   void (*start)(HeadWork&);
   // The last token of the open segment is one too many: somebody leaves. Never throws. Without: the policy acts on prompts alone.
   void (*evict)(HeadWork&);
+  // The logit of a slot that stands for w tokens is raised by this times ln w. Without: there are no such slots.
+  float (*alpha)(const Policy&);
   // What the policy itself keeps of a head that has its prompt, for people to look at. May throw std::bad_alloc. Without: there is nothing.
   void (*inspect)(const Policy&, const Head&, std::vector<Inspected>& out);
   // What came has had its attention and been chosen from: a prompt (step 0), whole or a stride of it, or the newest token. Slots of the open
@@ -203,6 +205,8 @@ struct PolicyHooks {
   // Both may hold one format, which is then written here alone. Layers have to come in order. Without: layers know nothing of each other.
   void (*across)(HeadWork& below, HeadWork& here);
   bool wraps;  // works on another policy
+  // Fields of parameters that may change while a cache lives: what came of the old ones stays as it is. Without: none.
+  std::vector<const char*> changeable;
 };
 
 // The hook of a policy, or of what it wraps; nullptr = none has it. As in hook(policy, &PolicyHooks::evict).

@@ -13,6 +13,10 @@ void check_rollback(const zs_cache& cache, int64_t tokens) {
   if (tokens < 1 || tokens >= seen)
     fail(ZS_INVALID, "tokens is %lld of %lld seen: expected at least 1, and one that stays",
          static_cast<long long>(tokens), static_cast<long long>(seen));
+  if (seen - tokens < cache.asked)
+    fail(ZS_UNSUPPORTED,
+         "something was asked of the cache when it had seen %lld tokens: take back at most %lld, or fork before it",
+         static_cast<long long>(cache.asked), static_cast<long long>(seen - cache.asked));
   if (cache.needs.scores && cache.needs.upkeep)
     fail(ZS_UNSUPPORTED,
          "under %s the attention of the last %lld tokens is in the scores of all: fork before them, and go on from the "

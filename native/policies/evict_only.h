@@ -47,6 +47,7 @@ inline PolicyHooks hooks() {
   hooks.compress_underfull = [](const Policy& policy) { return policy.own<Parameters>().underfull == 0; };
   hooks.start = regions::start;
   hooks.evict = regions::evict_and_drop;
+  hooks.changeable = {"decay"};
   return hooks;
 }
 

@@ -17,6 +17,7 @@ inline PolicyHooks hooks() {
   describe<Parameters>(hooks, "full", fields);
   hooks.check = [](const Policy& policy) { check(policy.own<Parameters>().history); };
   hooks.needs = [](const Policy& policy, int64_t tokens) { return needs(policy.own<Parameters>().history, tokens); };
+  hooks.changeable = {"decay"};
   return hooks;
 }
 

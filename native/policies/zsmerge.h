@@ -313,6 +313,8 @@ inline PolicyHooks hooks() {
   hooks.compress_underfull = [](const Policy& p) { return p.own<Parameters>().underfull == kCompress; };
   hooks.start = start;
   hooks.evict = evict;
+  hooks.alpha = [](const Policy& p) { return p.own<Parameters>().alpha; };
+  hooks.changeable = {"alpha", "decay", "similarity", "scoreMerge"};
   return hooks;
 }
 

@@ -25,6 +25,8 @@ Cache::Cache(Shape shape, std::unique_ptr<Policy> policy, Storage storage, std::
 Cache::Cache(Cache&&) noexcept = default;
 Cache::~Cache() = default;
 
+void Cache::change(std::unique_ptr<Policy> policy) { policy_ = std::move(policy); }
+
 std::vector<Slot> Cache::make(const std::vector<float>& k, const std::vector<float>& v, At at, int64_t tokens,
                               int64_t position) const {
   std::vector<Slot> made(static_cast<size_t>(tokens));

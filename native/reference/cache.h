@@ -113,6 +113,9 @@ class Cache {
   std::vector<double> extend(int layer, const std::vector<float>& q, const std::vector<float>& k,
                              const std::vector<float>& v, int64_t tokens);
 
+  // From now on by the same policy with other parameters; sizes stay.
+  void change(std::unique_ptr<Policy> policy);
+
   const Policy& policy() const { return *policy_; }
   const Shape& shape() const { return shape_; }
   Storage storage() const { return storage_; }

@@ -47,10 +47,15 @@ class Judge {
     reference_.cache.guide = [this](const reference::Question& question) { return answer(question); };
   }
 
+  virtual ~Judge() = default;
+
   Verdict run() {
     try {
-      for (size_t call = 0; call < config_.calls.size(); ++call)
+      for (size_t call = 0; call < config_.calls.size(); ++call) {
         for (int layer = 0; layer < config_.cache.layers; ++layer) one_call(call, layer);
+        where_ = told("after call %zu: ", call);
+        between(call);
+      }
     } catch (const Fault& fault) {
       verdict_.fault = fault.text;
     } catch (const GiveUp&) {
@@ -61,7 +66,19 @@ class Judge {
     return verdict_;
   }
 
- private:
+ protected:
+  // After a call on all layers: what else is done to both, and compared (settled).
+  virtual void between(size_t /*call*/) {}
+  // Both as they are now, and their events from these on.
+  void settled(int64_t before, size_t noted) {
+    for (int l = 0; l < config_.cache.layers; ++l) {
+      states_[static_cast<size_t>(l)] = cache_.state(l);
+      same_resolved(l);
+      same_state(l);
+    }
+    same_events(before, noted);
+  }
+
   // One layer of one call; where layers wait for the last, its end settles them all.
   void one_call(size_t call, int layer) {
     where_ = told("call %zu layer %d: ", call, layer);

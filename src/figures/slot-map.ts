@@ -60,7 +60,7 @@ export function staysOf(data: RunData, layer: number, kvHead: number): Stay[] {
     ]
     if (step <= compression) break
     const action = events.action[row]
-    if (action === ACTION.place || action === ACTION.settle) continue
+    if (action === ACTION.place || action === ACTION.settle || action === ACTION.options) continue
     if (action === ACTION.admit) begins(slot, step)
     else if (action === ACTION.leave) {
       begins(target, step)

@@ -94,6 +94,7 @@ async function compared(run: RunRecord, from: Reading | undefined, local: boolea
       }
       options.progress?.({ done: entry + 1, total: last })
       if (entry >= logStart) compare(result, entry - logStart, full.lastLogits(), own.lastLogits())
+      await own.asAfter(log[entry])
     }
     if (own.trace.vectors) result.local = await localShadow(localOf(run, own), call)
   } finally {
@@ -195,7 +196,10 @@ function checkFrom(from: Reading, run: RunRecord): void {
   const advice = 'give the session that was forked, or leave it out'
   const { ids } = run.log[0]
   const sameText =
-    from.log.length === 1 && from.seqLen === ids.length && ids.every((id, i) => from.log[0].ids[i] === id)
+    from.log.length === 1 &&
+    from.interventions.length === 0 &&
+    from.seqLen === ids.length &&
+    ids.every((id, i) => from.log[0].ids[i] === id)
   const fits = from.model === run.model && from.storage === run.storage && from.policy.acts === 'never'
   if (!sameText || !fits || from.log[0].shareOf !== run.log[0].shareOf)
     throw new ZslabError(

@@ -177,6 +177,8 @@ export interface Addon {
     call?: Int32Array,
   ): Promise<void>
   cacheFork(cache: NativeCache): Promise<NativeCache>
+  /** The same policy with other parameters, from the next token on. */
+  cacheChange(cache: NativeCache, policy: NativePolicy): Promise<void>
   cacheRollback(cache: NativeCache, tokens: number): void
   /** A cache for each policy, in order: all or none. */
   cacheForkPolicies(

@@ -17,6 +17,7 @@ import * as tova from './tova.js'
 import * as zsmerge from './zsmerge.js'
 
 export { fullCache } from './full-cache.js'
+export { changedPolicy, type Changes } from './change.js'
 export {
   nativeOf,
   policyOf,

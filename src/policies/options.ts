@@ -8,6 +8,8 @@ export interface OptionSpec {
   unit: string
   /** The value as it is kept; throws 'invalid'. */
   check(value: unknown): unknown
+  /** It may change from one step to the next, while a session lives (session.change). */
+  later?: boolean
   /** Name on the command line where it is not the option's own. */
   flag?: string
 }
@@ -87,6 +89,7 @@ export const history: { readonly [K in keyof HistoryOptions]: OptionSpec } = {
       if (value === 0) throw invalid('decay', 'a number above 0 and up to 1', value)
       return number('decay', value, 0, 1, 'above 0 and up to 1')
     },
+    later: true,
   },
   history: historyWords,
   window: {

@@ -149,6 +149,9 @@ export function makePolicy(definition: PolicyDefinition, given: object = {}): Po
   return policy
 }
 
+/** What `policy` was made from. */
+export const definitionOf = (policy: Policy): PolicyDefinition => definitions.get(policy)!
+
 const fits = new WeakSet<PolicyDefinition>()
 
 /** What the engine is told of a policy, once its parameters are known to be those that the engine has. Errors: 'native'. */

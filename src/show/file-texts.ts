@@ -1,4 +1,5 @@
 /** The texts of what hangs on models, runs and caches: files, tokenizers, cards, scores, states, the list of policies. */
+import { interventionText, type InterventionFacts } from './interventions.js'
 import { counted, headsText, lines, sizeText, type Shape } from './texts.js'
 
 export interface DescriptionFacts extends Shape {
@@ -70,6 +71,7 @@ interface CardPolicy {
 export interface CardFacts {
   model: { name: string; sha256: string; license: string | undefined; parameters: number }
   policy: CardPolicy
+  interventions?: readonly InterventionFacts[]
   sampling: { temperature: number }
   seed: number
   versions: { zslab: string; node: string; abi: number }
@@ -89,6 +91,7 @@ export function cardText(card: CardFacts): string {
   return lines(
     `Run card: ${model.name}, ${counted(model.parameters)} parameters, licence ${model.license ?? 'not said'}, SHA-256 ${model.sha256}`,
     `policy ${policyCardText(card.policy)}`,
+    ...(card.interventions ?? []).map(interventionText),
     `storage ${card.storage}, weights ${card.weights}; ${drawn}`,
     `zslab ${versions.zslab}, Node ${versions.node}, ABI ${versions.abi}; ${card.cpu.isa}, ${card.library}, ${card.threads} threads`,
     'next: JSON.stringify(card) keeps all of it; card.resolved, card.exactness',

@@ -1,8 +1,8 @@
 /** What may happen to a token, and why, by the numbers that the engine writes (zs_action, zs_reason). */
-export const ACTIONS = ['admit', 'leave', 'merge', 'drop', 'place', 'settle'] as const
+export const ACTIONS = ['admit', 'leave', 'merge', 'drop', 'place', 'settle', 'options'] as const
 export type Action = (typeof ACTIONS)[number]
 
-export const REASONS = ['prompt', 'token', 'age', 'score', 'choice'] as const
+export const REASONS = ['prompt', 'token', 'age', 'score', 'choice', 'asked'] as const
 export type Reason = (typeof REASONS)[number]
 
 export const ACTION = Object.fromEntries(ACTIONS.map((name, i) => [name, i])) as Record<Action, number>

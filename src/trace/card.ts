@@ -5,6 +5,7 @@ import { projectRoot } from '../native/binding.js'
 import type { ResolvedHeads } from '../native-cache.js'
 import type { Policy } from '../policies/index.js'
 import type { Sampling } from '../sampling.js'
+import type { Intervention } from '../interventions.js'
 import type { Reading } from '../reading.js'
 import { cardText } from '../show/file-texts.js'
 import { showsItself } from '../show/show.js'
@@ -23,6 +24,8 @@ export interface Card {
   policy: PolicyCard
   /** Slots by region that shares came to; undefined where nothing was read. */
   resolved: ResolvedHeads | undefined
+  /** What was asked beside the tokens: options that changed, and after which step (0 = the prompt). Not there where nothing was. */
+  interventions?: Intervention[]
   sampling: { temperature: number; topK: number | undefined; topP: number; minP: number }
   seed: number
   versions: { zslab: string; node: string; abi: number }
@@ -64,6 +67,7 @@ export async function cardOf(reading: Reading, resolved: ResolvedHeads | undefin
     },
     policy: policyCard(reading.policy),
     resolved,
+    ...(reading.interventions.length > 0 && { interventions: reading.interventions }),
     sampling: chosen,
     seed,
     versions: { zslab: ownVersion(), node: process.versions.node, abi: engine.info.abi },

@@ -31,8 +31,13 @@ export const COLUMNS: readonly ColumnOf[] = [
     about: "the token's place in the text, from 0; of a merged slot that of its first",
   },
   { name: 'token', type: 'text', about: 'the text of that token' },
-  { name: 'action', type: 'uint8', words: ACTIONS, about: 'what happened' },
-  { name: 'reason', type: 'uint8', words: REASONS, about: 'why: what came, the oldest, the lowest score, a choice' },
+  { name: 'action', type: 'uint8', words: ACTIONS, about: 'what happened; options: in layer 0 and kvHead 0 for all' },
+  {
+    name: 'reason',
+    type: 'uint8',
+    words: REASONS,
+    about: 'why: what came, the oldest, the lowest score, a choice, asked of the session',
+  },
   { name: 'slot', type: 'int32', none: -1, about: 'where the token was; null: it never had a slot' },
   { name: 'target', type: 'int32', none: -1, about: 'the slot that it went to' },
   {

@@ -25,10 +25,11 @@ const PIECE = 1 << 14
  * What happened to the cache, in order: step 0 is the prompt, then one step per token. admit: a token enters `slot`; leave: the
  * oldest recent token moves from `slot` to `target`; merge: `slot` goes into the residual slot `target`; drop: it is gone. Two actions
  * only change where a token is: place (a full cache is compressed for the first time) and settle (into slots of the policy's own form:
- * taken out at `slot`, put in at `target`).
+ * taken out at `slot`, put in at `target`). options: the policy goes on with others from `position` on, one event for the whole cache, in
+ * layer 0 and kv head 0; which, the card says.
  *
  * Why it happened: `reason` prompt or token (what came), age (the oldest of the recent, or of all without scores), score (the lowest of the
- * candidates), choice (of a policy of one's own). `rank` is the leaver's place among the candidates, 0 the first to leave, and `threshold`
+ * candidates), choice (of a policy of one's own), asked (of the session, for just this). `rank` is the leaver's place among the candidates, 0 the first to leave, and `threshold`
  * the lowest score of a candidate that stayed: missing (−1, NaN) where there was no such order, or where several heads chose together.
  * `targetScore`, `targetWeight`: of the slot merged into, before; `weightAfter`: of that slot, after.
  */
@@ -83,8 +84,8 @@ export class Trace {
   }
 
   /**
-   * The native columns; action and reason are numbers, in the order of admit, leave, merge, drop, place, settle and prompt, token, age,
-   * score, choice. Errors: 'invalid' without trace: true.
+   * The native columns; action and reason are numbers, in the order of admit, leave, merge, drop, place, settle, options and prompt,
+   * token, age, score, choice, asked. Errors: 'invalid' without trace: true.
    */
   columns(): EventColumns {
     if (this.kept) return this.kept

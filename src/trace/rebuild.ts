@@ -72,6 +72,8 @@ export class HeadLedger {
         if (this.byPosition.has(position)) this.dropped.push(...this.taken(slot, position).origins)
         else this.dropped.push(position)
         return void this.byPosition.delete(position)
+      case ACTION.options:
+        return
       default:
         throw broken(`there is no action ${events.action[row]}`)
     }

@@ -51,7 +51,7 @@ export interface Timings {
 export class RunRecord<M extends LoadedModel = LoadedModel> {
   /** @internal */
   constructor(
-    /** The model and policy that ran. */
+    /** The model and policy that ran; options that changed since the prompt are in the card. */
     readonly model: M,
     readonly policy: Policy,
     /** Ids of the prompt that this run read. */
@@ -83,6 +83,8 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
     readonly budgets: HeldCache['options']['budgets'],
     /** The cache as it was at the run's end, where it keeps vectors. */
     private readonly given: HeldCache | undefined,
+    /** Of the policy as it was at the end. @internal */
+    private readonly alpha: number | undefined,
   ) {}
 
   /** @internal */
@@ -106,7 +108,7 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
       generated.logprobs,
       generated.text,
       generated.stopped,
-      cache.receipt(),
+      reading.receipt(),
       await cardOf(reading, resolved, generated.sampling),
       {
         prefillMs: generated.prefillMs,
@@ -124,6 +126,7 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
       reading.storage,
       reading.budgets,
       reading.trace.vectors && (await cache.fork()),
+      alphaOf(reading.current.policy),
     )
     return run
   }
@@ -152,7 +155,7 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
     return {
       model: basename(this.model.name),
       policyName: this.policy.name,
-      alpha: alphaOf(this.policy),
+      alpha: this.alpha,
       layers,
       kvHeads,
       promptTokens,

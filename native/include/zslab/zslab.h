@@ -222,6 +222,13 @@ ZS_API zs_status zs_cache_extend(zs_cache* cache, int32_t layer, zs_view q, zs_v
  */
 ZS_API zs_status zs_cache_rollback(zs_cache* cache, int64_t tokens);
 
+/*
+ * The policy's parameters from the next token on: `policy` is the cache's own but for parameters that may change while it lives (alpha,
+ * decay, similarity, scoreMerge, where a policy has them); merged slots are compensated by the new alpha at once. Nothing else changes.
+ * ZS_INVALID, naming the parameter, where another differs, and before the first prompt; ZS_UNSUPPORTED where layers wait for one another.
+ */
+ZS_API zs_status zs_cache_change(zs_cache* cache, const zs_policy* policy);
+
 /* A copy that shares pages until either writes. Same policy, same state, to the bit. */
 ZS_API zs_status zs_cache_fork(zs_cache* cache, zs_cache** out);
 /*
@@ -328,18 +335,29 @@ ZS_API zs_status zs_local_measure(zs_engine* engine, const zs_local* local, zs_c
  *  merge: the token at `slot` goes into residual slot `target`.   drop: it leaves for good (target -1).
  *  place: a cache that was full of tokens is compressed for the first time, and one that stays moves from `slot` to `target`.
  *  settle: a token goes into slots of the policy's own form: it is taken out at `slot` and put in at `target`, those between move by one.
+ *  options: the policy's parameters were changed (zs_cache_change); one event for the cache, in layer 0 and kv head 0 of the last step that
+ *  was done. `position`: that of the first token that they hold for, which may never come. Nobody moves.
  * From these alone the slots, positions, weights and origins of every step follow. A token is known by its position: when somebody is moved
  * to a slot, who was there has an event of its own in the same step.
  */
-typedef enum zs_action { ZS_ADMIT = 0, ZS_LEAVE = 1, ZS_MERGE = 2, ZS_DROP = 3, ZS_PLACE = 4, ZS_SETTLE = 5 } zs_action;
+typedef enum zs_action {
+  ZS_ADMIT = 0,
+  ZS_LEAVE = 1,
+  ZS_MERGE = 2,
+  ZS_DROP = 3,
+  ZS_PLACE = 4,
+  ZS_SETTLE = 5,
+  ZS_OPTIONS = 6
+} zs_action;
 /* Why: the prompt was read, or a token came after it (admit, place, settle); the oldest of the recent or, without scores, of all; the
-   lowest score of the candidates; a choice of the caller's own. */
+   lowest score of the candidates; a choice of the caller's own policy; the caller asked for just this. */
 typedef enum zs_reason {
   ZS_BY_PROMPT = 0,
   ZS_BY_TOKEN = 1,
   ZS_BY_AGE = 2,
   ZS_BY_SCORE = 3,
-  ZS_BY_CHOICE = 4
+  ZS_BY_CHOICE = 4,
+  ZS_BY_REQUEST = 5
 } zs_reason;
 
 /* Columns of all events so far, in order; owned by the cache, valid until its next call. */
