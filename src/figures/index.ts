@@ -1,4 +1,5 @@
 /** The figures, one file each. Every one takes runs or their plain data, and says in words what it shows. */
+export { difference, type DifferenceOptions } from './difference.js'
 export { divergence, type DivergenceOptions } from './divergence.js'
 export { evictionMap, type EvictionMapOptions } from './eviction-map.js'
 export { Figure } from './figure.js'

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import type { RunData } from '../../src/figures/data.js'
 import {
+  difference,
   divergence,
   evictionMap,
   memory,
@@ -12,7 +13,7 @@ import {
   type Figure,
 } from '../../src/figures/index.js'
 import type { Mark } from '../../src/figures/plot.js'
-import { runMade as runAfresh, runOf, shadowMade, type Made } from './synthetic.js'
+import { differenceMade, runMade as runAfresh, runOf, shadowMade, type Made } from './synthetic.js'
 
 export const full = process.env.ZSLAB_TEST_SCALE === 'full'
 
@@ -119,6 +120,32 @@ export const CASES: Record<string, () => Figure> = {
   'divergence of one run': () => divergence(shadowMade(0.1, 24)),
   'divergence of none': () => divergence([shadowMade(1, 64), shadowMade(0.2, 64)], { labels: ['full', '20%'] }),
   'divergence, one token': () => divergence(shadowMade(1, 1)),
+  difference: () => difference(differenceMade(runMade(), runMade({ recent: 60, budget: 240 }))),
+  'difference of like runs': () => difference(differenceMade(runMade(), runMade({ residual: 6 }), 150)),
+  'difference, small': () =>
+    difference(differenceMade(runMade(small), runMade({ ...small, recent: 4 }), 0), { layer: 1 }),
+  'difference, one head, another policy': () =>
+    difference(
+      differenceMade(
+        runMade({ ...small, layers: 1, kvHeads: 1 }),
+        runMade({
+          ...small,
+          layers: 1,
+          kvHeads: 1,
+          residual: 0,
+          policyName: 'a name as long as nobody needs, for a policy',
+        }),
+      ),
+    ),
+  'difference, nasty words': () =>
+    difference(
+      differenceMade(nasty(runMade({ ...small, prompt: 300 })), nasty(runMade({ ...small, prompt: 300, recent: 4 }))),
+    ),
+  'difference of equal runs': () => difference(differenceMade(runMade(small), runMade(small), null)),
+  'difference, one token': () => {
+    const one = fullRun({ prompt: 1, steps: 0, layers: 1, kvHeads: 1 })
+    return difference(differenceMade(one, one))
+  },
   memory: () =>
     memory([
       fullRun(),

@@ -129,6 +129,7 @@ describe('figures', function () {
         'residual card',
         'memory',
         'divergence',
+        'difference',
       ]) {
         const figure = CASES[name]().with({ size, width })
         checkSvg(figure, width)

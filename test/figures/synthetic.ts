@@ -7,6 +7,8 @@ import {
   type ShadowData,
   type Token,
 } from '../../src/figures/data.js'
+import type { Comparable } from '../../src/inspect/comparable.js'
+import { difference as compared, type Difference } from '../../src/inspect/difference.js'
 
 export interface Made {
   layers?: number
@@ -295,6 +297,28 @@ function bytesMade(
   const total = parts.reduce((sum, part) => sum + part.bytes, 0)
   const fullCache = layers * kvHeads * seen * perSlot
   return { parts, total, peak: Math.max(total, layers * kvHeads * prompt * (perSlot + 60)), fullCache }
+}
+
+/** The difference of a run and another of its text, which went on otherwise from generated token `part` on; null: it did not. */
+export function differenceMade(a: RunData, b: RunData, part: number | null = 12): Difference {
+  const sides = [a, b].map((data, side) => {
+    const own = part === null ? Infinity : data.promptTokens + part
+    const tokens = data.tokens.map((token) => {
+      const id = token.position < own ? token.id : (token.id + side) % WORDS.length
+      return { ...token, id, text: token.position < own ? token.text : WORDS[id] }
+    })
+    const next = random(side + 1)
+    const written = tokens.slice(data.promptTokens)
+    const output = {
+      ids: written.map(({ id }) => id),
+      texts: written.map(({ text }) => text),
+      logprobs: Float64Array.from(written, () => Math.log(1 - 0.8 * next())),
+    }
+    const { policyName, resolved } = data
+    const card = { model: { file: data.model, sha256: '' }, policy: { name: policyName, options: resolved } }
+    return { card, data: () => ({ ...data, tokens, output }) } as unknown as Comparable
+  })
+  return compared(sides[0], sides[1])
 }
 
 /** Heavier divergence for a smaller share of the cache. */
