@@ -42,6 +42,8 @@ export type { HeadCounts, HeadDifference, TokenFate } from './inspect/head-diffe
 export type { TextChange } from './inspect/text-difference.js'
 export type { Shadow } from './inspect/shadow.js'
 export type { Autopsy, AutopsyOptions } from './inspect/autopsy.js'
+export type { Coherence } from './inspect/coherence.js'
+export type { Lineage, LineageMember, LineageOptions } from './inspect/lineage.js'
 export type { SpanFate } from './inspect/span-fates.js'
 export type { LocalShadow, LostTokens } from './inspect/local.js'
 export type { HeadOf, HeadVectors } from './inspect/vectors.js'

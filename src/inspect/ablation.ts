@@ -12,9 +12,9 @@ import {
   relativeError,
   slotRows,
   type Centroid,
-  type HeadRead,
-  type HeadVectors,
+  type SlotsRead,
 } from './head.js'
+import type { HeadVectors } from './vectors.js'
 
 const CENTROIDS: readonly Centroid[] = ['mean', 'fixed']
 
@@ -51,7 +51,7 @@ export interface HeadAblation {
  */
 export function headAblation(
   vectors: HeadVectors,
-  reads: readonly HeadRead[],
+  reads: readonly SlotsRead[],
   options: BootstrapOptions & { alpha: number },
 ): HeadAblation {
   checkVectors(vectors)

@@ -13,9 +13,9 @@ import {
   relativeError,
   slotRows,
   type Centroid,
-  type HeadRead,
-  type HeadVectors,
+  type SlotsRead,
 } from './head.js'
+import type { HeadVectors } from './vectors.js'
 
 /** How the run merged. */
 export interface Merging {
@@ -81,8 +81,8 @@ export interface HeadCompensation {
   bootstrap: Bootstrap
   /** Mean of ‖o − o*‖/‖o*‖ over reads and query heads: o of these slots, o* with nothing removed. */
   error: number
-  /** Largest ‖o − recorded‖/‖recorded‖: how far these slots are from what the run's attention gave. */
-  deviation: number
+  /** Largest ‖o − recorded‖/‖recorded‖: how far these slots are from what the run's attention gave; null where that was not recorded. */
+  deviation: number | null
 }
 
 /**
@@ -93,7 +93,7 @@ export interface HeadCompensation {
  */
 export function headCompensation(
   vectors: HeadVectors,
-  reads: readonly HeadRead[],
+  reads: readonly SlotsRead[],
   options: CompensationOptions,
 ): HeadCompensation {
   checkVectors(vectors)
@@ -107,7 +107,8 @@ export function headCompensation(
   // Per read: Σ x·r, Σ x², Σ r² of x = ln w and r = q·k_slot/√d − ln Σ exp(q·k_m/√d).
   const sums = { xr: new Float64Array(reads.length), xx: new Float64Array(reads.length) }
   const errors: number[] = []
-  let [row, rr, pairs, deviation] = [0, 0, 0, 0]
+  let [row, rr, pairs] = [0, 0, 0]
+  let deviation: number | null = null
   reads.forEach((read, at) => {
     const { slots } = read
     const keys = slotRows(vectors.keys, headDim, slots, options.keys ?? 'mean')
@@ -117,7 +118,8 @@ export function headCompensation(
       const logits = logitsOf(full.q, keys, slots.length)
       const output = attended(logits, bias, values, headDim)
       errors.push(relativeError(output, full.output))
-      deviation = Math.max(deviation, relativeError(output, recorded(vectors, read.position, full.head)))
+      const given = recorded(vectors, read.position, full.head)
+      if (given) deviation = Math.max(deviation ?? 0, relativeError(output, given))
       const lse = logSumExp(logits.map((logit, i) => logit + bias[i]))
       slots.forEach(({ slot, origins }, i) => {
         const weight = origins.length
@@ -184,10 +186,11 @@ function fittedOf(
   return { alpha, interval, pairs, rms: Math.sqrt(Math.max(0, left) / pairs) }
 }
 
-/** What attention gave to the query at `position`. */
-function recorded({ outputs, group, headDim, firstQuery }: HeadVectors, position: number, head: number): Float64Array {
-  const at = ((position - firstQuery) * group + head) * headDim
-  return Float64Array.from(outputs.subarray(at, at + headDim))
+/** What attention gave to the query at `position`; undefined where it was not recorded. */
+function recorded(vectors: HeadVectors, position: number, head: number): Float64Array | undefined {
+  const { outputs, group, headDim, firstOutput } = vectors
+  const at = ((position - firstOutput) * group + head) * headDim
+  return at < 0 || at >= outputs.length ? undefined : Float64Array.from(outputs.subarray(at, at + headDim))
 }
 
 function emptyColumns(rows: number): CompensationColumns {

@@ -2,33 +2,18 @@
 import { shown, ZslabError } from '../errors.js'
 import { integer, invalid } from '../expect.js'
 import type { SlotAt } from '../trace/rebuild.js'
+import type { HeadRead } from './reads.js'
+import type { HeadVectors } from './vectors.js'
 
-/** All that one kv head was given, nothing removed. */
-export interface HeadVectors {
-  layer: number
-  kvHead: number
-  /** Query heads of this kv head. */
-  group: number
-  headDim: number
-  /** [tokens, headDim], rotated, rounded to the cache's storage. */
-  keys: Float32Array
-  values: Float32Array
-  /** Position of the first row of `queries` and `outputs`. */
-  firstQuery: number
-  /** [rows, group, headDim] */
-  queries: Float32Array
-  /** [rows, group, headDim]: what attention gave under the policy. */
-  outputs: Float32Array
-}
+/** A slot that was read; `seed`: whose key and value it began with, where not its first member's. */
+export type ReadSlot = Pick<SlotAt, 'slot' | 'origins'> & { seed?: number }
 
 /** The slots that the query at `position` read: as they stood at its step before anything left, the token itself included. */
-export interface HeadRead {
-  position: number
-  step: number
-  slots: readonly SlotAt[]
+export interface SlotsRead extends Omit<HeadRead, 'slots'> {
+  slots: readonly ReadSlot[]
 }
 
-/** What a merged slot's key or value is: the mean of its members', or its first member's. */
+/** What a merged slot's key or value is: the mean of its members', or its seed's. */
 export type Centroid = 'mean' | 'fixed'
 
 /** One query of one query head, and what it gives to every token up to its own. */
@@ -51,6 +36,7 @@ export function checkVectors(vectors: HeadVectors): HeadVectors {
   integer('headDim', headDim, 1)
   integer('group', group, 1)
   integer('firstQuery', vectors.firstQuery, 0)
+  integer('firstOutput', vectors.firstOutput, 0)
   const shapes = { keys: headDim, values: headDim, queries: group * headDim, outputs: group * headDim }
   for (const [name, width] of Object.entries(shapes) as ['keys' | 'values' | 'queries' | 'outputs', number][]) {
     const array = vectors[name]
@@ -69,7 +55,7 @@ export function checkVectors(vectors: HeadVectors): HeadVectors {
 }
 
 /** Refuses no reads at all, and slots that none can have had: empty, of tokens not yet there, or holding one twice. */
-export function checkReads(vectors: HeadVectors, reads: readonly HeadRead[]): void {
+export function checkReads(vectors: HeadVectors, reads: readonly SlotsRead[]): void {
   if (!reads.length)
     throw new ZslabError(
       'invalid',
@@ -78,12 +64,17 @@ export function checkReads(vectors: HeadVectors, reads: readonly HeadRead[]): vo
   for (const read of reads) checkRead(vectors, read)
 }
 
-function checkRead({ keys, headDim }: HeadVectors, { position, slots }: HeadRead): void {
+function checkRead({ keys, headDim }: HeadVectors, { position, slots }: SlotsRead): void {
   integer('position', position, 0, keys.length / headDim - 1)
   const seen = new Uint8Array(position + 1)
-  for (const { slot, origins } of slots) {
+  for (const { slot, origins, seed } of slots) {
     if (!origins.length)
       throw new ZslabError('invalid', `slot ${slot} read at position ${position} stands for no token`)
+    if (seed !== undefined && !origins.includes(seed))
+      throw new ZslabError(
+        'invalid',
+        `slot ${slot} read at position ${position} has the seed ${shown(seed)}, which is no member`,
+      )
     for (const origin of origins)
       if (!(origin >= 0 && origin <= position) || seen[origin]++)
         throw new ZslabError(
@@ -152,24 +143,19 @@ export function queriesOf(vectors: HeadVectors, position: number): FullQuery[] {
 }
 
 /** Keys or values of slots: [slots, headDim]. */
-export function slotRows(
-  rows: Float32Array,
-  headDim: number,
-  slots: readonly Pick<SlotAt, 'origins'>[],
-  how: Centroid,
-): Float64Array {
+export function slotRows(rows: Float32Array, headDim: number, slots: readonly ReadSlot[], how: Centroid): Float64Array {
   const made = new Float64Array(slots.length * headDim)
-  slots.forEach(({ origins }, slot) => {
-    const used = how === 'fixed' ? 1 : origins.length
-    for (let member = 0; member < used; member++)
-      for (let j = 0; j < headDim; j++) made[slot * headDim + j] += rows[origins[member] * headDim + j]
-    for (let j = 0; j < headDim; j++) made[slot * headDim + j] /= used
+  slots.forEach(({ origins, seed }, slot) => {
+    const members = how === 'fixed' ? [seed ?? origins[0]] : origins
+    for (const member of members)
+      for (let j = 0; j < headDim; j++) made[slot * headDim + j] += rows[member * headDim + j]
+    for (let j = 0; j < headDim; j++) made[slot * headDim + j] /= members.length
   })
   return made
 }
 
 /** α · ln w of each slot. */
-export const biasesOf = (slots: readonly Pick<SlotAt, 'origins'>[], alpha: number): Float64Array =>
+export const biasesOf = (slots: readonly ReadSlot[], alpha: number): Float64Array =>
   Float64Array.from(slots, ({ origins }) => alpha * Math.log(origins.length))
 
 /** Output of slots: Σ softmax(logits + bias) · values. */

@@ -11,9 +11,9 @@ import {
   slotRows,
   weighted,
   type Centroid,
-  type HeadRead,
-  type HeadVectors,
+  type SlotsRead,
 } from './head.js'
+import type { HeadVectors } from './vectors.js'
 
 /** By query head of the group. */
 export interface WhatIfAnswer {
@@ -42,7 +42,7 @@ export interface WhatIf {
 /** Everything that does not depend on α is computed here, once: `at` costs group × slots × headDim. */
 export function whatIf(
   vectors: HeadVectors,
-  read: HeadRead,
+  read: SlotsRead,
   options: { keys?: Centroid; values?: Centroid } = {},
 ): WhatIf {
   checkVectors(vectors)

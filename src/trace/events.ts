@@ -2,9 +2,10 @@
 import { ZslabError } from '../errors.js'
 import { integer, options } from '../expect.js'
 import { csvOf, frame } from '../frames.js'
-import { autopsy, type Autopsy, type AutopsyOptions } from '../inspect/autopsy.js'
+import { autopsy, type Autopsy, type AutopsyOptions, type Examined } from '../inspect/autopsy.js'
 import type { Comparable } from '../inspect/comparable.js'
 import { difference, type Difference } from '../inspect/difference.js'
+import { lineage, type Lineage, type LineageOptions } from '../inspect/lineage.js'
 import type { EventColumns } from '../native/binding.js'
 import { showsItself } from '../show/show.js'
 import { traceText } from '../show/texts.js'
@@ -132,7 +133,21 @@ export class Trace {
    * trace: true, for a step that there is none of, positions that nobody had seen by it, and words that are not there or several times.
    */
   autopsy(of: AutopsyOptions = {}): Autopsy {
-    return autopsy({ events: this.columns(), data: this.data(), card: this.card, lastStep: this.lastStep }, of)
+    return autopsy(this.examined(), of)
+  }
+
+  /**
+   * Who is in a slot of a kv head by the end of `step` (default: the last): members in order of arrival with step, similarity, share of the
+   * slot's key and value, and text; of a run that kept the head's vectors also drift, coherence and key gap. Errors: 'invalid' without trace: true, and for a step, layer, head or slot that there is none of.
+   */
+  lineage(of: LineageOptions): Lineage {
+    const examined = this.examined()
+    const { rows } = (this.heads ??= headsOf(examined.events, examined.data))
+    return lineage(examined, rows, of, (head) => this.of().vectorsOf?.(head))
+  }
+
+  private examined(): Examined {
+    return { events: this.columns(), data: this.data(), card: this.card, lastStep: this.lastStep }
   }
 
   /** How often each action happened and for which reasons, those that never did left out. */

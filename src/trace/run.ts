@@ -190,6 +190,12 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
     )
   }
 
+  /** As vectors(), but undefined where they were not kept. @internal */
+  vectorsOf(of: HeadOf): HeadVectors | undefined {
+    const marks = this.given?.options.trace.vectors
+    return marks?.[of.layer * this.model.description.kvHeads + of.kvHead] ? headVectors(this.given!, of) : undefined
+  }
+
   /** What the queries at positions [from, to) of one kv head read, after the first prompt (default: all). Errors: 'invalid' without events. */
   reads(of: HeadOf & { from?: number; to?: number }): HeadRead[] {
     options('reads', of, ['layer', 'kvHead', 'from', 'to'])

@@ -1,6 +1,7 @@
 /** What a file says beside the events, as JSON in its metadata: run card, receipt, and what figures need. */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { EventColumns } from '../../native/binding.js'
+import type { HeadOf, HeadVectors } from '../../inspect/vectors.js'
 import { cardText } from '../../show/file-texts.js'
 import { showsItself } from '../../show/show.js'
 import type { Card } from '../card.js'
@@ -14,6 +15,8 @@ export interface TraceOf {
   readonly card: Card
   readonly receipt: Receipt
   data(): RunData
+  /** What a head was given, where that was kept. */
+  vectorsOf?(of: HeadOf): HeadVectors | undefined
 }
 
 const VERSION = 2

@@ -1,10 +1,10 @@
 /** Compensation by slot, the fitted α, the corners of a merge and what-if, against the same worked out plainly on random heads. */
 import assert from 'node:assert/strict'
-import { ZslabError } from '../../../src/index.js'
+import { ZslabError, type HeadVectors } from '../../../src/index.js'
 import { headAblation } from '../../../src/inspect/ablation.js'
 import { bootstrapOf, resampled } from '../../../src/inspect/bootstrap.js'
 import { headCompensation } from '../../../src/inspect/compensation.js'
-import type { HeadRead, HeadVectors } from '../../../src/inspect/head.js'
+import type { SlotsRead } from '../../../src/inspect/head.js'
 import { whatIf } from '../../../src/inspect/what-if.js'
 import { cases } from '../model/files.js'
 import { distance, headOf, plainly, row, total, type Head } from './heads.js'
@@ -16,7 +16,7 @@ const near = (found: number, expected: number, tolerance = 1e-10, say = '') =>
   )
 
 /** Of merged slots and queries: x = ln w and the rest of the term that α·x should cancel. */
-function pairs(head: Head, reads: readonly HeadRead[], keys?: string): { x: number; rest: number }[] {
+function pairs(head: Head, reads: readonly SlotsRead[], keys?: string): { x: number; rest: number }[] {
   return reads.flatMap((read) =>
     Array.from({ length: head.vectors.group }, (_, q) => {
       const { logits, under } = plainly(head, read, q)
@@ -98,7 +98,7 @@ describe('compensation of one head', () => {
       assert.equal(columns.step.length, at)
       assert.equal(merged.columns.step.length, mergedAt)
       near(all.error, total(errors) / errors.length)
-      near(all.deviation, deviation)
+      near(all.deviation!, deviation)
     }
   })
 
@@ -108,7 +108,7 @@ describe('compensation of one head', () => {
       const keys = seed % 2 ? 'mean' : 'fixed'
       const options = { alpha: 1, keys, seed, resamples: 60 } as const
       const { fitted, bootstrap } = headCompensation(head.vectors, head.reads, options)
-      const fit = (reads: readonly HeadRead[]) => {
+      const fit = (reads: readonly SlotsRead[]) => {
         const terms = pairs(head, reads, keys)
         return {
           alpha: lowest((alpha) => total(terms.map(({ x, rest }) => (alpha * x + rest) ** 2))),
@@ -170,7 +170,7 @@ describe('compensation of one head', () => {
 
   it('refuses what is not finite, does not fit or was not recorded', () => {
     const { vectors, reads } = headOf(7)
-    const call = (changed: Partial<HeadVectors>, read: readonly HeadRead[] = reads, alpha = 1) =>
+    const call = (changed: Partial<HeadVectors>, read: readonly SlotsRead[] = reads, alpha = 1) =>
       headCompensation({ ...vectors, ...changed }, read, { alpha })
     const broken = vectors.keys.slice()
     broken[vectors.headDim + 1] = NaN
@@ -181,11 +181,13 @@ describe('compensation of one head', () => {
     refuses(() => call({ firstQuery: 5 + reads[0].position }), /was not recorded: those of positions/)
     refuses(() => call({}, []), /was not read after its prompt/)
     refuses(() => call({}, reads, NaN), /alpha/)
-    const slots = (origins: number[]) => [
-      { ...reads[0], slots: [...reads[0].slots, { slot: 99, position: 0, weight: 1, origins }] },
-    ]
+    const slots = (origins: number[]) => [{ ...reads[0], slots: [...reads[0].slots, { slot: 99, origins }] }]
     refuses(() => call({}, slots([])), /slot 99 .* stands for no token/)
     refuses(() => call({}, slots([reads[0].position])), /each in one slot/)
+    refuses(
+      () => call({}, [{ ...reads[0], slots: [{ slot: 4, origins: [1, 2], seed: 3 }] }]),
+      /seed 3, which is no member/,
+    )
     refuses(() => call({}, slots([1e6])), /holds position 1000000/)
     refuses(() => bootstrapOf({ block: 9 }, 5), /block/)
     refuses(() => bootstrapOf({ seed: -1 }, 5), /seed/)

@@ -1,10 +1,11 @@
 /** Small random heads, and what is said of them worked out again in the plainest way: arrays of numbers, no shifts, no sums kept. */
-import type { HeadRead, HeadVectors } from '../../../src/inspect/head.js'
+import type { HeadVectors } from '../../../src/index.js'
+import type { SlotsRead } from '../../../src/inspect/head.js'
 import { draws } from '../model/files.js'
 
 export interface Head {
   vectors: HeadVectors
-  reads: HeadRead[]
+  reads: SlotsRead[]
   promptTokens: number
 }
 
@@ -49,14 +50,15 @@ export function headOf(seed: number, shape: HeadShape = {}): Head {
     keys,
     values,
     firstQuery: 0,
+    firstOutput: 0,
     queries,
     outputs: array(tokens * group),
   }
-  const reads: HeadRead[] = []
+  const reads: SlotsRead[] = []
   for (let position = promptTokens; position < tokens; position++) {
     single.push(position)
     const members = [...groups.map((each) => [...each]), ...single.map((each) => [each])]
-    const slots = members.map((origins, slot) => ({ slot, position: origins[0], weight: origins.length, origins }))
+    const slots = members.map((origins, slot) => ({ slot, origins, ...(origins.length > 2 && { seed: origins[1] }) }))
     reads.push({ position, step: position - promptTokens + 1, slots })
     if (groups.length && single.length > 4) groups[draw(groups.length)].push(...single.splice(draw(3), 1))
   }
@@ -89,7 +91,7 @@ export const softmax = (logits: number[]) => {
 export const distance = (a: readonly number[], b: readonly number[]) => Math.hypot(...a.map((value, i) => value - b[i]))
 
 /** One query head at one read. */
-export function plainly({ vectors }: Pick<Head, 'vectors'>, read: HeadRead, head: number) {
+export function plainly({ vectors }: Pick<Head, 'vectors'>, read: SlotsRead, head: number) {
   const { headDim, group } = vectors
   const root = Math.sqrt(headDim)
   const q = row(vectors.queries, headDim, read.position * group + head)
@@ -100,7 +102,9 @@ export function plainly({ vectors }: Pick<Head, 'vectors'>, read: HeadRead, head
   const full = combined(probs, values)
   const under = (how: { alpha: number; keys?: string; values?: string }) => {
     const centre = (rows: number[][], fixed: boolean) =>
-      read.slots.map(({ origins }) => (fixed ? rows[origins[0]] : mean(origins.map((origin) => rows[origin]))))
+      read.slots.map(({ origins, seed }) =>
+        fixed ? rows[seed ?? origins[0]] : mean(origins.map((origin) => rows[origin])),
+      )
     const slotKeys = centre(keys, how.keys === 'fixed')
     const slotLogits = slotKeys.map(
       (key, slot) => dot(q, key) / root + how.alpha * Math.log(read.slots[slot].origins.length),

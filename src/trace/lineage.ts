@@ -1,0 +1,84 @@
+/** Who is in a slot: its members in order of arrival, from the events alone. */
+import { ZslabError } from '../errors.js'
+import { ACTION } from './actions.js'
+import type { EventColumns } from '../native/binding.js'
+import { HeadLedger } from './rebuild.js'
+import { sharesOf, type Arrival, type Merges } from './shares.js'
+
+export interface Member {
+  position: number
+  /** At which it came into this slot; of the first, into the cache. */
+  step: number
+  /** At that moment; null where none was kept or measured, and of the first, which was merged into nothing. */
+  similarity: number | null
+  score: number | null
+  /** Of the slot's key and value; null where the policy does not say what a merge makes of two slots. */
+  keyShare: number | null
+  valueShare: number | null
+}
+
+interface Merge {
+  row: number
+  members: readonly number[]
+}
+
+/** `rows`: those of the head in `events`, in order. Errors: 'invalid' for a slot that was not there at the end of `step`. */
+export function membersAt(
+  events: EventColumns,
+  rows: ArrayLike<number>,
+  step: number,
+  slot: number,
+  how: Merges | undefined,
+): Member[] {
+  const ledger = new HeadLedger()
+  const admitted = new Map<number, number>()
+  /** By the first member of the slot merged into, which a slot is known by. */
+  const merges = new Map<number, Merge[]>()
+  for (let i = 0; i < rows.length && events.step[rows[i]] <= step; i++) {
+    const row = rows[i]
+    const position = events.position[row]
+    if (events.action[row] === ACTION.admit) admitted.set(position, row)
+    if (events.action[row] === ACTION.merge) {
+      const members = [...(ledger.originsOf(position) ?? [position])]
+      const first = ledger.originsIn(events.target[row])?.[0]
+      if (first !== undefined) {
+        if (!merges.has(first)) merges.set(first, [])
+        merges.get(first)!.push({ row, members })
+      }
+    }
+    ledger.apply(events, row)
+  }
+  const slots = ledger.slots()
+  const held = slots[slot]
+  if (!held)
+    throw new ZslabError(
+      'invalid',
+      `there is no slot ${slot} at the end of step ${step}: this head had ${slots.length ? `slots 0 to ${slots.length - 1}` : 'none'} then`,
+    )
+  const [first] = held.origins
+  const into = merges.get(first) ?? []
+  const arrivals = into.map(({ row, members }): Arrival => {
+    const { score, similarity, targetScore, targetWeight } = events
+    return {
+      tokens: members.length,
+      score: score[row],
+      similarity: similarity[row],
+      targetScore: targetScore[row],
+      targetWeight: targetWeight[row],
+    }
+  })
+  const shares = how && sharesOf(arrivals, how)
+  const known = (value: number) => (Number.isNaN(value) ? null : value)
+  const came = new Map(into.flatMap(({ row, members }) => members.map((position) => [position, row] as const)))
+  return held.origins.map((position, i) => {
+    const row = came.get(position)
+    return {
+      position,
+      step: events.step[row ?? admitted.get(position)!],
+      similarity: row === undefined ? null : known(events.similarity[row]),
+      score: row === undefined ? null : known(events.score[row]),
+      keyShare: shares ? shares.keys[i] : null,
+      valueShare: shares ? shares.values[i] : null,
+    }
+  })
+}
