@@ -109,4 +109,41 @@ export interface ShadowData {
   /** The most probable token id under the policy, and under the full cache. */
   top1: number[]
   fullTop1: number[]
+  /** What each head lost, by its own queries, keys and values. */
+  local?: LocalData
+  /** Why there is none. */
+  localNote?: string
+}
+
+/** Rows are decode steps; measures are [rows, layers, heads], heads those of the queries. */
+export interface LocalData {
+  layers: number
+  heads: number
+  kvHeads: number
+  /** [rows]: the trace's step. */
+  steps: Int32Array
+  /** ‖o − o*‖/‖o*‖ of each head's output. */
+  error: Float64Array
+  /** Signed parts of `error`; undefined where a policy's slots are no means of their members. */
+  dropped?: Float64Array
+  merged?: Float64Array
+  repaired?: Float64Array
+  /** Probability that full attention gives to tokens that were dropped, and to those in merged slots. */
+  missed: Float64Array
+  blurred: Float64Array
+  /** A row for each token that a kv head dropped or merged, in the order of the tape. */
+  lost: {
+    layer: ArrayLike<number>
+    kvHead: ArrayLike<number>
+    position: ArrayLike<number>
+    step: ArrayLike<number>
+    /** 1: into a slot. */
+    merged: ArrayLike<number>
+    /** Sum over the rows after that of its probability under full attention, the largest of them and its step (−1: no row). */
+    probability: ArrayLike<number>
+    worst: ArrayLike<number>
+    worstStep: ArrayLike<number>
+    /** Sum over the same rows of the change of the output without it. */
+    change: ArrayLike<number>
+  }
 }

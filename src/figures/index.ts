@@ -1,10 +1,13 @@
 /** The figures, one file each. Every one takes runs or their plain data, and says in words what it shows. */
 export { difference, type DifferenceOptions } from './difference.js'
 export { divergence, type DivergenceOptions } from './divergence.js'
+export { errorSplit, type ErrorSplitOptions } from './error-split.js'
 export { evictionMap, type EvictionMapOptions } from './eviction-map.js'
 export { Figure } from './figure.js'
 export { memory, type MemoryOptions } from './memory.js'
 export { mergeLineage, type MergeLineageOptions } from './merge-lineage.js'
+export { needleAutopsy, type NeedleAutopsyOptions } from './needle-autopsy.js'
+export { regretStrip, type RegretStripOptions } from './regret-strip.js'
 export { residualCard, type ResidualCardOptions } from './residual-card.js'
 export { survival, type SurvivalOptions } from './survival.js'
 export { tokenStrip, type TokenStripOptions } from './token-strip.js'

@@ -122,7 +122,8 @@ const DARK: Record<Role, string> = {
   held: '#f1f1f3',
   recent: '#3b9bd9',
   flip: '#f08a4b',
-  dropped: '#f08a4b',
+  // In grey darker than residual.
+  dropped: '#dd6420',
   calm: '#56B4E9',
   context: '#e4e4e8',
   spare: '#5c5d66',

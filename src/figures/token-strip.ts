@@ -1,41 +1,36 @@
 /** Token strip: the text itself, every token coloured by what became of it in one kv head, or by how many heads keep it. */
-import { invalid, integer } from '../expect.js'
+import { invalid } from '../expect.js'
 import type { RunData, Sizes } from './data.js'
-import { excerpt, lineStarts, type Part } from './excerpt.js'
-import { byFate, fatesAtEnd, headOf, runData, sizesOf, visible, type HeadFates, type RunLike } from './fates.js'
+import {
+  byFate,
+  fatesAtEnd,
+  headOf,
+  runData,
+  sizesOf,
+  visible,
+  type Fate,
+  type HeadFates,
+  type RunLike,
+} from './fates.js'
 import { Figure } from './figure.js'
-import { bodyOf, endRoom, rowsRoom } from './layout.js'
-import { addBox, noBoxes } from './marks.js'
-import type { Labels, LegendEntry, Panel, Plot } from './plot.js'
+import type { LegendEntry, Plot } from './plot.js'
 import { counted, percent, plainNumber } from './scale.js'
-import { charWidth, RESIDUAL_HUES, styleOptions, type Fill, type Style, type StyleOptions } from './style.js'
-import { columnsOf, shortened } from './text.js'
+import { stripPlot, stripRange, type Strip, type StripRange } from './strip.js'
+import { RESIDUAL_HUES, styleOptions, type Fill, type Style, type StyleOptions } from './style.js'
 import { listed, subjectWords } from './words.js'
 
-export interface TokenStripOptions extends StyleOptions {
+export interface TokenStripOptions extends StyleOptions, StripRange {
   /** One kv head's tokens by their fate; default: all heads, tokens by the share of heads that keep them. */
   layer?: number
   /** Default 0 where a layer is given. */
   kvHead?: number
-  /** First position, and the one after the last; default: the whole text. */
-  from?: number
-  to?: number
 }
 
-/** What the strip knows of each token; arrays by position. */
-interface Reading {
+interface Reading extends Strip {
   title: string
   detail: string
   legend: LegendEntry[]
   ramp?: Plot['ramp']
-  fill: (position: number) => Fill
-  strike: (position: number) => boolean
-  /** How much a token deserves to be spelt out. */
-  weight: Float64Array
-  /** 'merged into residual slot 2', 'kept by 12 of 90 heads'. */
-  said: (position: number) => string
-  /** Of a stretch that is not spelt out: 'kept 12, merged 400'. */
-  told: (from: number, to: number) => string
   columns: Record<string, (number | string | boolean | null)[]>
 }
 
@@ -48,14 +43,15 @@ interface Reading {
 export function tokenStrip(run: RunLike, options: TokenStripOptions = {}): Figure {
   const style = styleOptions('tokenStrip', options, ['layer', 'kvHead', 'from', 'to'])
   const data = runData('run', run)
-  const total = data.tokens.length
-  const from = integer('from', options.from ?? 0, 0, total - 1)
-  const to = integer('to', options.to ?? total, from + 1, total)
+  const range = stripRange(data, options)
   if (options.kvHead !== undefined && options.layer === undefined)
     throw invalid('layer', 'a layer beside kvHead', undefined, 'a kv head belongs to a layer')
   const reading = options.layer === undefined ? allHeads(data) : oneHead(data, headOf(data, options))
   const { title, detail, columns } = reading
-  const plot = (chosen: Style): Plot => picture(data, reading, { from, to }, chosen)
+  const plot = (chosen: Style): Plot => {
+    const { legend, ramp } = reading
+    return stripPlot(data, reading, { title, detail, subject: subjectWords(data), legend, ramp }, range, chosen)
+  }
   const base = {
     position: data.tokens.map((token) => token.position),
     token: data.tokens.map((token) => token.text),
@@ -106,6 +102,8 @@ function oneHead(data: RunData, { layer, kvHead }: { layer: number; kvHead: numb
     fill,
     strike: (position) => fate[position] === 'dropped',
     weight: Float64Array.from(fate, (one) => (one === 'kept' ? 1 : 0)),
+    bin: (from, to) => commonest(fate, fill, from, to),
+    binWords: 'one that is kept hides those beside it',
     said: (position) => saidOf(ends, position),
     told: (from, to) => {
       const left = byFate(fate.slice(from, to))
@@ -162,6 +160,7 @@ function allHeads(data: RunData): Reading {
     fill: (position) => `shade:${Math.round(share(position) * 100) / 100}`,
     strike: (position) => counts.dropped[position] === heads,
     weight: Float64Array.from(counts.kept, (kept) => kept / heads),
+    bin: (from, to) => `shade:${Math.round((50 * sum(counts.kept, from, to)) / (heads * (to - from))) / 50}`,
     said: (position) =>
       `kept in ${counts.kept[position]}, merged in ${counts.merged[position]}, dropped in ${counts.dropped[position]} of ${heads} heads`,
     told: (from, to) => `${percent(sum(counts.kept, from, to) / (heads * (to - from)))} kept on average`,
@@ -174,186 +173,12 @@ function allHeads(data: RunData): Reading {
   }
 }
 
-const LINE = 1.55
-
-function picture(data: RunData, reading: Reading, range: { from: number; to: number }, style: Style): Plot {
-  const inner = style.width - 2 * style.margin - endRoom(style)
-  const columns = inner / charWidth(style)
-  const whole = Math.floor(columns)
-  const texts = data.tokens.map((token) => cutTo(visible(token.text), whole))
-  const widths = texts.map(columnsOf)
-  const lineHeight = style.mono * LINE
-  const said = {
-    title: reading.title,
-    detail: reading.detail,
-    subject: subjectWords(data),
-    legend: reading.legend,
-    ramp: reading.ramp,
-    arrangement: 'rows' as const,
-    monospaced: true,
-  }
-  const bar = overview(reading, range, [], style)
-  const note = (parts: Part[]) => {
-    const shown = parts.reduce((sum, part) => sum + (part.shown ? part.to - part.from : 0), 0)
-    const all = range.to - range.from
-    if (shown === all) return []
-    const size = binSize(range, !!reading.ramp, style)
-    const per = size > 1 ? `, ${size} to a column${reading.ramp ? '' : '; one that is kept hides those beside it'}` : ''
-    return [`${plainNumber(shown)} of ${counted(all, 'token')} spelt out (brackets); the bar shows all of them${per}.`]
-  }
-  const barHeight = style.text * 1.6
-  const shell: Panel = {
-    share: 1,
-    x: { range: [0, columns], ticks: 'none' },
-    y: { range: [1, 0], ticks: 'none' },
-    marks: [],
-  }
-  const most = style.height
-    ? Math.floor(
-        (bodyOf({ ...said, notes: note([{ from: range.from, to: range.to - 1, shown: true }]) }, style) -
-          rowsRoom([bar, shell], style) -
-          barHeight) /
-          lineHeight,
-      )
-    : style.size === 'column'
-      ? 26
-      : 34
-  const parts = excerpt(widths, reading.weight, range, whole, most)
-  const text = spelt(data, reading, parts, texts, widths, whole, style)
-  const elided = parts.length > 1
-  text.panel.x.range = [0, columns]
-  const panels = elided ? [overview(reading, range, parts, style), text.panel] : [text.panel]
-  let room = text.lines * lineHeight
-  if (style.height)
-    room = bodyOf({ ...said, notes: note(parts) }, style) - rowsRoom(panels, style) - (elided ? barHeight : 0)
-  text.panel.y.range = [room / lineHeight, 0]
-  text.panel.share = room
-  if (elided) panels[0].share = barHeight
-  return { ...said, notes: note(parts), panels, body: room + rowsRoom(panels, style) + (elided ? barHeight : 0) }
-}
-
-function cutTo(text: string, columns: number): string {
-  if (columnsOf(text) <= columns) return text
-  const characters = [...text]
-  while (columnsOf(characters.join('')) >= columns) characters.pop()
-  return `${characters.join('')}…`
-}
-
-/** Tokens to a column of the bar, so that columns are wide enough to be seen. */
-function binSize(range: { from: number; to: number }, shaded: boolean, style: Style): number {
-  const columns = (style.width - 2 * style.margin) / (shaded ? 2 : 0.7)
-  return Math.max(1, Math.ceil((range.to - range.from) / columns))
-}
-
-/** The whole range as one bar, with a bracket under what is spelt out. */
-function overview(reading: Reading, range: { from: number; to: number }, parts: Part[], style: Style): Panel {
-  const boxes = noBoxes('all tokens', 'held')
-  const size = binSize(range, !!reading.ramp, style)
-  for (let start = range.from; start < range.to; start += size) {
-    const end = Math.min(range.to, start + size)
-    const color = reading.ramp ? meanShade(reading.weight, start, end) : commonest(reading, start, end)
-    const last = boxes.x1.length - 1
-    if (last >= 0 && boxes.colors![last] === color) boxes.x1[last] = end
-    else addBox(boxes, [start, end, 0, 0.72], undefined, color)
-  }
-  boxes.seamless = true
-  boxes.hover = boxes.x0.map((x0, i) => `positions ${x0} to ${boxes.x1[i] - 1}\n${reading.told(x0, boxes.x1[i])}`)
-  const brackets = parts
-    .filter((part) => part.shown)
-    .map((part) => ({
-      kind: 'line' as const,
-      name: 'spelt out below',
-      color: 'ink' as const,
-      width: Math.max(2, style.text / 6),
-      x: [part.from, part.to],
-      y: [0.9, 0.9],
-    }))
-  return {
-    share: 1,
-    x: {
-      label: style.size === 'column' ? 'position' : 'position in the text, tokens',
-      range: [range.from, range.to],
-      whole: true,
-    },
-    y: { range: [1, 0], ticks: 'none' },
-    marks: [boxes, ...brackets],
-  }
-}
-
-function meanShade(weight: Float64Array, from: number, to: number): Fill {
-  const mean = weight.subarray(from, to).reduce((a, b) => a + b, 0) / (to - from)
-  return `shade:${Math.round(mean * 50) / 50}`
-}
-
 /** What most tokens of a bin are; a kept one among them wins, so that none is hidden. */
-function commonest(reading: Reading, from: number, to: number): Fill {
+function commonest(fates: readonly Fate[], fill: (position: number) => Fill, from: number, to: number): Fill {
   const counts = new Map<Fill, number>()
   for (let position = from; position < to; position++) {
-    if (reading.weight[position] > 0) return reading.fill(position)
-    counts.set(reading.fill(position), (counts.get(reading.fill(position)) ?? 0) + 1)
+    if (fates[position] === 'kept') return fill(position)
+    counts.set(fill(position), (counts.get(fill(position)) ?? 0) + 1)
   }
   return [...counts].reduce((most, entry) => (entry[1] > most[1] ? entry : most))[0]
-}
-
-function spelt(
-  data: RunData,
-  reading: Reading,
-  parts: Part[],
-  texts: string[],
-  widths: number[],
-  columns: number,
-  style: Style,
-) {
-  const boxes = noBoxes('tokens', 'held')
-  const labels: Labels = {
-    kind: 'labels',
-    x: [],
-    y: [],
-    text: [],
-    color: 'ink',
-    colors: [],
-    anchor: 'start',
-    mono: true,
-    strike: [],
-  }
-  const gaps: Labels = { kind: 'labels', x: [], y: [], text: [], color: 'muted', anchor: 'start' }
-  let line = 0
-  for (const part of parts) {
-    if (!part.shown) {
-      const left = `… ${counted(part.to - part.from, 'token')} not spelt out: ${reading.told(part.from, part.to)} …`
-      gaps.x.push(0)
-      gaps.y.push(line + 0.5)
-      gaps.text.push(shortened(left, style.width - 2 * style.margin - endRoom(style), { size: style.small }))
-      line++
-      continue
-    }
-    const starts = lineStarts(widths, part.from, part.to, columns)
-    starts.forEach((start, i) => {
-      let x = 0
-      for (let position = start; position < (starts[i + 1] ?? part.to); position++) {
-        const fill = reading.fill(position)
-        const dropped = fill === 'paper'
-        addBox(
-          boxes,
-          [x + 0.04, x + widths[position] - 0.04, line + 0.06, line + 0.94],
-          `“${visible(data.tokens[position].text)}” at ${position}${data.tokens[position].prompt ? '' : ', generated'}\n${reading.said(position)}`,
-          fill,
-        )
-        labels.x.push(x)
-        labels.y.push(line + 0.5)
-        labels.text.push(texts[position])
-        labels.colors!.push(dropped ? 'muted' : `on:${fill}`)
-        labels.strike!.push(reading.strike(position))
-        x += widths[position]
-      }
-      line++
-    })
-  }
-  const panel: Panel = {
-    share: 1,
-    x: { range: [0, columns], ticks: 'none' },
-    y: { range: [line, 0], ticks: 'none' },
-    marks: [boxes, labels, gaps],
-  }
-  return { panel, lines: line }
 }

@@ -4,15 +4,19 @@ import type { RunData } from '../../src/figures/data.js'
 import {
   difference,
   divergence,
+  errorSplit,
   evictionMap,
   memory,
   mergeLineage,
+  needleAutopsy,
+  regretStrip,
   residualCard,
   survival,
   tokenStrip,
   type Figure,
 } from '../../src/figures/index.js'
 import type { Mark } from '../../src/figures/plot.js'
+import { autopsyMade, lossesMade } from './synthetic-losses.js'
 import { differenceMade, runMade as runAfresh, runOf, shadowMade, type Made } from './synthetic.js'
 
 export const full = process.env.ZSLAB_TEST_SCALE === 'full'
@@ -146,6 +150,30 @@ export const CASES: Record<string, () => Figure> = {
     const one = fullRun({ prompt: 1, steps: 0, layers: 1, kvHeads: 1 })
     return difference(differenceMade(one, one))
   },
+  'error split': () => errorSplit(lossesMade(runMade())),
+  'error split, dropping': () => errorSplit(lossesMade(runMade({ ...small, residual: 0 }))),
+  'error split, small': () => errorSplit(lossesMade(runMade({ ...small, steps: 1, layers: 1 }))),
+  'regret strip': () => regretStrip(runMade(), lossesMade(runMade())),
+  'regret strip of a head': () =>
+    regretStrip(runMade(small), lossesMade(runMade(small)), { layer: 1, kvHead: 0, measure: 'change' }),
+  'regret strip, dropping': () =>
+    regretStrip(runMade({ residual: 0 }), lossesMade(runMade({ residual: 0 })), { layer: 3, top: 3 }),
+  'regret strip, nasty words': () => {
+    const data = nasty(runMade({ ...small, prompt: 300 }))
+    return regretStrip(data, lossesMade(data))
+  },
+  'regret strip, nothing lost': () => {
+    const data = fullRun({ prompt: 40, steps: 5, layers: 2 })
+    return regretStrip(data, lossesMade(data))
+  },
+  'needle autopsy': () => needleAutopsy(autopsyMade(runMade(), { from: 812, to: 826 })),
+  'needle autopsy, many layers': () =>
+    needleAutopsy(autopsyMade({ ...runMade(), layers: 32, kvHeads: 32 }, { from: 100, to: 112 })),
+  'needle autopsy of a whole text': () => needleAutopsy(autopsyMade(runMade(), { from: 0, to: 3200 })),
+  'needle autopsy, nasty words': () => needleAutopsy(autopsyMade(nasty(runMade(small)), { from: 0, to: 30 })),
+  'needle autopsy, one token of one head': () =>
+    needleAutopsy(autopsyMade(fullRun({ prompt: 1, steps: 0, layers: 1, kvHeads: 1 }), { from: 0, to: 1, all: 0 })),
+  'needle autopsy, nowhere': () => needleAutopsy(autopsyMade(runMade(small), { from: 8, to: 11, all: 2 })),
   memory: () =>
     memory([
       fullRun(),
