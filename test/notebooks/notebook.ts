@@ -1,4 +1,5 @@
 /** Notebooks as the tests read them. */
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -42,3 +43,16 @@ export const printed = (cell: Cell) =>
 
 /** The MIME bundle of a cell's value. */
 export const valueOf = (cell: Cell) => cell.outputs?.find((output) => output.output_type === 'execute_result')?.data
+
+/** What each code cell put out: kinds and MIME types. Progress, which shows only where work takes long, is left out. */
+export const kindsOf = (notebook: Notebook) =>
+  codeCells(notebook).map((cell) => [
+    cell.id,
+    cell
+      .outputs!.filter((output) => output.output_type !== 'display_data')
+      .map((output) => [output.output_type, Object.keys(output.data ?? {})]),
+  ])
+
+/** Runs node with `words` from the project's root. */
+export const node = (words: readonly string[], env: Record<string, string> = {}) =>
+  spawnSync(process.execPath, words, { encoding: 'utf8', cwd: ROOT, env: { ...process.env, ...env } })

@@ -1,0 +1,79 @@
+/** Notebooks 02 and on: each runs from top to bottom, and what its story rests on holds in what it wrote. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { codeCells, joined, kindsOf, node, printed, readNotebook, ROOT, valueOf, type Cell } from './notebook.js'
+
+/** What holds of every notebook, and `more` of its own; `figures`: the cells that draw one, which they save under that name. */
+function story(name: string, figures: readonly string[], more: (cells: () => Record<string, Cell>) => void): void {
+  describe(name, function () {
+    this.timeout(300_000)
+    let out: string
+    let cells: Record<string, Cell>
+    const path = () => join(out, `${name}.ipynb`)
+
+    before(() => {
+      out = mkdtempSync(join(tmpdir(), 'zslab-story-'))
+      const words = ['dist/src/cli/main.js', 'run', `notebooks/${name}.ipynb`, '--output', path()]
+      const done = node(words, { ZSLAB_OUT: out })
+      assert.equal(done.status, 0, done.stdout + done.stderr)
+      cells = Object.fromEntries(codeCells(readNotebook(path())).map((cell) => [cell.id, cell]))
+    })
+    after(() => rmSync(out, { recursive: true, force: true }))
+
+    it('makes every cell output what the committed notebook has', () => {
+      assert.deepEqual(kindsOf(readNotebook(path())), kindsOf(readNotebook(join(ROOT, `notebooks/${name}.ipynb`))))
+    })
+
+    it('draws its figures as plotly, svg and words, and writes the same svg', () => {
+      const svgs = readdirSync(out).filter((file) => file.endsWith('.svg'))
+      assert.deepEqual(svgs.sort(), figures.map((figure) => `${name.slice(0, 2)}-${figure}.svg`).sort())
+      for (const figure of figures) {
+        const shown = valueOf(cells[`${figure}-figure`])!
+        const plotly = shown['application/vnd.plotly.v1+json'] as { data: unknown[] }
+        assert.ok(plotly.data.length > 0, figure)
+        assert.match(joined(shown['text/plain']), /\d/)
+        assert.equal(joined(shown['image/svg+xml']), readFileSync(join(out, `${name.slice(0, 2)}-${figure}.svg`), 'utf8'))
+      }
+    })
+
+    more(() => cells)
+  })
+}
+
+story('02-what-left', ['survival', 'needle', 'regret', 'split', 'map', 'lineage'], (cells) => {
+  it('knows the needle with everything, not with 20% and 10%, and no token is lost in silence', () => {
+    const lines = printed(cells().answers).trim().split('\n')
+    assert.match(lines[0], /^full cache: .*copper lantern/i)
+    assert.equal(lines.filter((line) => /^ZSMerge .*copper lantern/i.test(line)).length, 0)
+    assert.equal(lines.filter((line) => /receipt ok/.test(line)).length, 3)
+  })
+
+  it('finds the needle blurred nearly everywhere, with fewer heads that keep it under the tighter budget', () => {
+    const [, kept, blurred] = /kept ([\d.]+)%, blurred in merged slots ([\d.]+)%/.exec(
+      joined(valueOf(cells().autopsy)!['text/plain']),
+    )!
+    assert.ok(Math.abs(Number(kept) + Number(blurred) - 100) < 0.2 && Number(kept) < 25)
+    const rows = printed(cells()['by-token-counts']).trim().split('\n').slice(1)
+    const sums = [1, 2].map((column) =>
+      rows.reduce((sum, row) => sum + Number(row.trim().split(/\s+/).at(column - 3)), 0),
+    )
+    assert.ok(rows.length > 5 && sums[0] > sums[1] && sums[1] > 0, sums.join())
+  })
+
+  it('names a head that wanted a lost word most, and follows that word to its slot', () => {
+    const [, word, layer, kvHead] = /^"(.+?)" +layer (\d+), kv head (\d+) +\d+% after ".+" in step \d+\n/.exec(
+      printed(cells().worst),
+    )!
+    const event = joined(valueOf(cells().event)!['text/plain'])
+    const row = event.split('\n')[1].split('\t')
+    assert.deepEqual([row[1], row[2], row[4].trim()], [layer, kvHead, word.trim()])
+    assert.match(event, /\tmerge\tscore\t/)
+    const lineage = joined(valueOf(cells().lineage)!['text/plain'])
+    assert.ok(lineage.startsWith(`Lineage of slot ${row[8]} in layer ${layer}, kv head ${kvHead} `), lineage)
+    assert.match(lineage, /key gap σ [\d.]+ nats/)
+    const then = printed(cells()['cache-then'])
+    assert.ok(then.includes(' · ') && !then.includes(`${word} `), then)
+  })
+})
