@@ -42,6 +42,13 @@ export type { HeadCounts, HeadDifference, TokenFate } from './inspect/head-diffe
 export type { TextChange } from './inspect/text-difference.js'
 export type { Shadow } from './inspect/shadow.js'
 export type { Autopsy, AutopsyOptions } from './inspect/autopsy.js'
+export {
+  averages,
+  type Averaged,
+  type AveragedMeasure,
+  type Averages,
+  type AveragesOptions,
+} from './inspect/averages.js'
 export type { Coherence } from './inspect/coherence.js'
 export type { Lineage, LineageMember, LineageOptions } from './inspect/lineage.js'
 export type { SpanFate } from './inspect/span-fates.js'

@@ -79,6 +79,8 @@ interface State {
   /** Chosen but not yet read by the model. */
   unfed: number | undefined
   conversation: Conversation | undefined
+  /** Events that the tape had when the last run ended. */
+  runEvents: number
 }
 
 /** Rows kept for forks; true: those that zsmerge's default decay looks back on, the smallest W with 0.98^W < 1e-7. */
@@ -136,6 +138,7 @@ export class Reading {
       logits: undefined,
       unfed: undefined,
       conversation: undefined,
+      runEvents: 0,
     })
   }
 
@@ -292,6 +295,13 @@ export class Reading {
     return this.seqLen - (this.state.log[0]?.ids.length ?? 0)
   }
 
+  /** A run ends where the tape has so many events → how many it had when the run before ended. */
+  runEnds(events: number): number {
+    const { runEvents } = this.state
+    this.state = { ...this.state, runEvents: events }
+    return runEvents
+  }
+
   /** Asks `done` of the cache, and remembers it with the last call. The session has read something. */
   async intervene(done: Done): Promise<void> {
     await done.again(this.cache)
@@ -370,6 +380,7 @@ export class Reading {
       policy,
       log: [...this.state.log],
       cache,
+      runEvents: 0,
     })
   }
 

@@ -19,9 +19,11 @@ import { Reading, type SessionOptions, type TextOrIds } from './reading.js'
 import { showsItself } from './show/show.js'
 import { modelText, sessionText, snapshotText } from './show/texts.js'
 import { displayOf } from './trace/display.js'
-import { keptOf, sameKept, type Kept, type TraceOption } from './trace/level.js'
+import type { Trace } from './trace/events.js'
+import { keptOf, sameKept, type Kept, type Level, type TraceOption } from './trace/level.js'
 import { shownReceipt, type CacheBytes, type Receipt } from './trace/receipt.js'
 import { RunRecord } from './trace/run.js'
+import { traceOf } from './trace/whole.js'
 
 export class Model extends LoadedModel {
   /** A new, empty session; sessions of one model are independent and take turns on its engine. */
@@ -100,8 +102,17 @@ export class Session {
     return this.reading.storage
   }
 
-  get trace(): boolean {
-    return this.reading.trace.events
+  /**
+   * Everything that the cache has done so far, over all turns, as of now (run.trace: since the run before it ended). Its card is without sampling. A
+   * restored snapshot brings its own back; a copy goes on with all of it.
+   */
+  get trace(): Trace {
+    return traceOf(this.reading)
+  }
+
+  /** What is kept of what the cache does, as in the option `trace`. */
+  get traceLevel(): Level {
+    return this.reading.trace.level
   }
 
   /** Tokens that the cache has seen. A token that generate() gave last is fed only when the session goes on. */

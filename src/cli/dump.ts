@@ -38,7 +38,7 @@ export function tensorsOf(session: Session, run: Run): Map<string, Tensor> {
 const [MERGE, DROP] = [2, 3]
 
 function decodeEvents(run: Run): Int32Array {
-  const c = run.trace.columns()
+  const c = run.trace.tape()
   const rows: number[] = []
   for (let i = 0; i < c.step.length; i++)
     if (c.step[i] > 0 && (c.action[i] === MERGE || c.action[i] === DROP))

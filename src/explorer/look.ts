@@ -25,7 +25,10 @@ export interface Look {
   gone: boolean
 }
 
-const tint = (slot: number): Fill => `tint${slot % RESIDUAL_HUES}`
+const TINTS = Array.from({ length: RESIDUAL_HUES }, (_, hue): Fill => `tint${hue}`)
+const tint = (slot: number) => TINTS[slot % RESIDUAL_HUES]
+/** In twentieths: few colours to make. */
+const RAMP = Array.from({ length: 21 }, (_, twentieth): Fill => `ramp:${twentieth / 20}`)
 
 function byRegion(now: HeadNow, position: number, sizes: ExplorerSizes): Fill {
   const region = regionAt(now, position, sizes)
@@ -70,8 +73,7 @@ export class Looks {
     if (mode === 'region') return { fill: byRegion(now, position, this.sizes), gone }
     if (mode === 'fate') return { fill: byFate(this.story, position, this.endSlot), gone }
     const rank = (this.ranks ??= ranksOf(this.story))[position]
-    // In twentieths: few colours to make.
-    return { fill: rank < 0 ? 'faint' : `ramp:${Math.round(rank * 20) / 20}`, gone }
+    return { fill: rank < 0 ? 'faint' : RAMP[Math.round(rank * 20)], gone }
   }
 }
 
@@ -90,25 +92,40 @@ export interface LegendItem {
   struck?: boolean
 }
 
-export const LEGENDS: Record<Mode, LegendItem[]> = {
-  region: [
-    { label: 'recent, protected', fill: 'recent' },
-    { label: 'kept for its score', fill: 'held' },
-    { label: 'sink', fill: 'sink' },
-    { label: 'in a merged slot', fill: 'tint0' },
-    { label: 'dropped', fill: 'paper', struck: true },
-  ],
-  fate: [
-    { label: 'kept to the end', fill: 'held' },
-    { label: 'merged by the end', fill: 'tint0' },
-    { label: 'dropped by the end', fill: 'dropped' },
-    { label: 'gone by now', fill: 'paper', struck: true },
-  ],
-  score: [
-    { label: 'lowest when last judged', fill: 'ramp:0' },
-    { label: 'middle', fill: 'ramp:0.5' },
-    { label: 'highest', fill: 'ramp:1' },
-    { label: 'never judged', fill: 'faint' },
-    { label: 'dropped', fill: 'paper', struck: true },
-  ],
+/** What there is to be told apart: runs that never merge need no word for it. */
+export interface Seen {
+  merged: boolean
+  dropped: boolean
+  sink: boolean
+}
+
+/** The words of the token strip (src/figures). */
+export function legendOf(mode: Mode, { merged, dropped, sink }: Seen): LegendItem[] {
+  const shown = (when: boolean, label: string, fill: Fill, struck = false): LegendItem[] =>
+    when ? [{ label, fill, struck }] : []
+  switch (mode) {
+    case 'region':
+      return [
+        ...shown(true, 'kept, recent', 'recent'),
+        ...shown(true, 'kept, older', 'held'),
+        ...shown(sink, 'sink', 'sink'),
+        ...shown(merged, 'merged, a colour for each slot', 'tint0'),
+        ...shown(dropped, 'dropped', 'paper', true),
+      ]
+    case 'fate':
+      return [
+        ...shown(true, 'kept to the end', 'held'),
+        ...shown(merged, 'merged by the end', 'tint0'),
+        ...shown(dropped, 'dropped by the end', 'dropped'),
+        ...shown(dropped, 'gone by now', 'dropped', true),
+      ]
+    case 'score':
+      return [
+        ...shown(true, 'lowest score when last judged', 'ramp:0'),
+        ...shown(true, 'middle', 'ramp:0.5'),
+        ...shown(true, 'highest', 'ramp:1'),
+        ...shown(true, 'never judged', 'faint'),
+        ...shown(dropped, 'dropped', 'paper', true),
+      ]
+  }
 }

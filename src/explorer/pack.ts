@@ -35,7 +35,7 @@ export class RunPack {
   /** Errors: 'invalid' where the run kept no events. */
   head(key: string): Packed | undefined {
     const { layers, kvHeads } = this.data
-    const columns = this.shown.trace.columns()
+    const columns = this.shown.trace.tape()
     this.rows ??= rowsByHead(columns, layers, kvHeads)
     const [layer, kvHead] = key.split('.').map(Number)
     if (!(layer < layers && kvHead < kvHeads)) return undefined
@@ -47,7 +47,7 @@ export class RunPack {
     const { shown, data } = this
     const { layers, kvHeads, tokens, resolved } = data
     const lastStep = Math.max(0, data.steps, shown.trace.lastStep)
-    const small = smallOf(shown.trace.columns(), kvHeads, layers * kvHeads, tokens.length, lastStep)
+    const small = smallOf(shown.trace.tape(), kvHeads, layers * kvHeads, tokens.length, lastStep)
     const receipt = shown.trace.receipt
     return {
       label: shown.label,

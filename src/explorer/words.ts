@@ -68,8 +68,8 @@ const REGION_WORDS: Record<RegionNow, string> = {
   dropped: 'dropped',
   merged: 'merged',
   residual: 'alone in a residual slot',
-  sink: 'kept as one of the first',
-  context: 'kept for its score',
+  sink: 'kept, one of the first',
+  context: 'kept, older',
   recent: 'kept, recent and protected',
 }
 
@@ -134,10 +134,18 @@ export interface MemberLine {
   similarity: number
 }
 
-/** Who is in a slot at `step`, in order of arrival. */
-export function memberLines(story: HeadStory, step: number, slot: number, text: TextOf): MemberLine[] {
+/** Who is in a slot at `step`, in order of arrival: a line for each of the newest `most`, undefined before those. */
+export function memberLines(
+  story: HeadStory,
+  step: number,
+  slot: number,
+  text: TextOf,
+  most = Infinity,
+): (MemberLine | undefined)[] {
   const { events, left } = story
-  return story.members(step, slot).map((position) => {
+  const members = story.members(step, slot)
+  return members.map((position, i) => {
+    if (i < members.length - most) return undefined
     const row = left[position]
     const own = row >= 0 && events.position[row] === position && events.step[row] <= step
     return {

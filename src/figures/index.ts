@@ -1,4 +1,5 @@
 /** The figures, one file each. Every one takes runs or their plain data, and says in words what it shows. */
+export { attentionMap, type AttentionMapOptions } from './attention-map.js'
 export { difference, type DifferenceOptions } from './difference.js'
 export { divergence, type DivergenceOptions } from './divergence.js'
 export { errorSplit, type ErrorSplitOptions } from './error-split.js'

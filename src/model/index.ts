@@ -31,6 +31,8 @@ export interface ModelFile {
   chat(messages: readonly Message[], options?: ChatOptions): Promise<string>
   /** SHA-256 of the file (of a split model's files one after another) in hex; read once, known beforehand for models that have a name. */
   sha256(options?: { progress?: (done: number, total: number) => void; signal?: AbortSignal }): Promise<string>
+  /** The same where it is known by now. */
+  readonly hash: string | undefined
 }
 
 /**
@@ -55,6 +57,9 @@ export async function openModelFile(nameOrPath: string, options: LocateOptions =
     },
     chat: (messages, chatOptions) => renderChat(gguf, messages, chatOptions),
     sha256: async (hashOptions) => (hash ??= await fileHash(gguf.paths, hashOptions)),
+    get hash() {
+      return hash
+    },
   }
   return showsItself(file, fileText)
 }

@@ -72,8 +72,8 @@ export interface CardFacts {
   model: { name: string; sha256: string; license: string | undefined; parameters: number }
   policy: CardPolicy
   interventions?: readonly InterventionFacts[]
-  sampling: { temperature: number }
-  seed: number
+  sampling?: { temperature: number }
+  seed?: number
   versions: { zslab: string; node: string; abi: number }
   cpu: { isa: string }
   library: string
@@ -87,12 +87,13 @@ export const policyCardText = ({ name, options, of }: CardPolicy): string =>
 
 export function cardText(card: CardFacts): string {
   const { model, versions, sampling } = card
-  const drawn = sampling.temperature ? `temperature ${sampling.temperature}, seed ${card.seed}` : 'the likeliest token'
+  const greedy = sampling && 'the likeliest token'
+  const drawn = sampling?.temperature ? `temperature ${sampling.temperature}, seed ${card.seed}` : greedy
   return lines(
     `Run card: ${model.name}, ${counted(model.parameters)} parameters, licence ${model.license ?? 'not said'}, SHA-256 ${model.sha256}`,
     `policy ${policyCardText(card.policy)}`,
     ...(card.interventions ?? []).map(interventionText),
-    `storage ${card.storage}, weights ${card.weights}; ${drawn}`,
+    `storage ${card.storage}, weights ${card.weights}${drawn ? `; ${drawn}` : ''}`,
     `zslab ${versions.zslab}, Node ${versions.node}, ABI ${versions.abi}; ${card.cpu.isa}, ${card.library}, ${card.threads} threads`,
     'next: JSON.stringify(card) keeps all of it; card.resolved, card.exactness',
   )

@@ -81,21 +81,21 @@ export interface SessionFacts {
   model: { name: string; description: Shape & { context: number } }
   policy: PolicyFacts & { endless: boolean }
   storage: string
-  trace: boolean
+  traceLevel: string
   seqLen: number
   disposed: boolean
   bytes(): Held
 }
 
 export function sessionText(session: SessionFacts): string {
-  const { model, policy, storage, trace, seqLen, disposed } = session
+  const { model, policy, storage, traceLevel, seqLen, disposed } = session
   const context = counted(model.description.context)
   const read = policy.endless
     ? `${counted(seqLen)} tokens read, with no end (within the context of ${context} are those kept)`
     : `${counted(seqLen)} of ${context} tokens read`
   return lines(
     `Session of ${model.name} under ${policy.toString()}`,
-    `storage ${storage}, ${counted(tokenBytes(model.description, storage))} bytes per token in full; ${trace ? 'every event is kept' : 'no events are kept (trace: true keeps them)'}`,
+    `storage ${storage}, ${counted(tokenBytes(model.description, storage))} bytes per token in full; ${traceLevel === 'off' ? 'no events are kept (trace: true keeps them)' : 'every event is kept'}`,
     disposed ? 'disposed: make a new one with model.session()' : `${read}; ${heldText(session.bytes())}`,
     disposed ? undefined : `next: const run = await session.generate(${seqLen ? '' : "'…'"})`,
   )

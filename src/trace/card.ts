@@ -1,6 +1,7 @@
 /** The run card: everything that a run depends on, so that it can be repeated and cited. */
 import { readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { ZslabError } from '../errors.js'
 import { projectRoot } from '../native/binding.js'
 import type { ResolvedHeads } from '../native-cache.js'
 import type { Policy } from '../policies/index.js'
@@ -26,8 +27,9 @@ export interface Card {
   resolved: ResolvedHeads | undefined
   /** What was asked beside the tokens: options that changed, and after which step (0 = the prompt). Not there where nothing was. */
   interventions?: Intervention[]
-  sampling: { temperature: number; topK: number | undefined; topP: number; minP: number }
-  seed: number
+  /** Of a run; the trace of a whole session has neither this nor a seed. */
+  sampling?: { temperature: number; topK: number | undefined; topP: number; minP: number }
+  seed?: number
   versions: { zslab: string; node: string; abi: number }
   cpu: { isa: string; features: string[] }
   /** What multiplied matrices. */
@@ -54,22 +56,27 @@ const policyCard = ({ name, mode, acts, options, of }: Policy): PolicyCard => ({
   ...(of && { of: policyCard(of) }),
 })
 
-export async function cardOf(reading: Reading, resolved: ResolvedHeads | undefined, sampling: Sampling): Promise<Card> {
+/** Errors: 'invalid' where the model file's SHA-256 is not known yet. */
+export function cardOf(reading: Reading, resolved: ResolvedHeads | undefined, sampling?: Sampling): Card {
   const { file, engine, weights } = reading.model
-  const { seed, ...chosen } = sampling
+  if (file.hash === undefined)
+    throw new ZslabError(
+      'invalid',
+      `the card says the SHA-256 of ${file.name}, which nobody has asked for yet: await session.model.file.sha256() first, or generate`,
+    )
+  const { seed, ...chosen } = sampling ?? {}
   const card: Card = {
     model: {
       name: basename(file.name),
       file: basename(file.path),
-      sha256: await file.sha256(),
+      sha256: file.hash,
       license: file.license,
       parameters: file.description.parameters,
     },
     policy: policyCard(reading.policy),
     resolved,
     ...(reading.interventions.length > 0 && { interventions: reading.interventions }),
-    sampling: chosen,
-    seed,
+    ...(sampling && { sampling: chosen as Omit<Sampling, 'seed'>, seed }),
     versions: { zslab: ownVersion(), node: process.versions.node, abi: engine.info.abi },
     cpu: { isa: engine.info.isa, features: engine.info.cpuFeatures },
     library: engine.info.library,

@@ -1,6 +1,9 @@
 /** A run as plain data, for figures: the shapes of src/figures/data.ts, made here without knowing of figures. */
+import { basename } from 'node:path'
 import type { EventColumns, LayerOriginsState, Resolved } from '../native/binding.js'
+import type { LoadedModel } from '../loaded-model.js'
 import { originsOf } from '../native-cache.js'
+import type { Policy } from '../policies/index.js'
 import type { Tokenizer } from '../model/index.js'
 import { REGIONS, type CacheBytes, type Region } from './receipt.js'
 
@@ -32,6 +35,8 @@ export interface RunData {
   promptTokens: number
   /** Tokens that the cache saw after it, one step each. */
   steps: number
+  /** Row of the events that the run's own part begins at; 0 where not there. */
+  firstEvent?: number
   tokens: RunToken[]
   output: RunOutput
   resolved: Resolved & { heads?: Resolved[][] }
@@ -43,6 +48,51 @@ export interface RunData {
     peak: number
     fullCache: number
   }
+}
+
+/** What the data of a run, or of all that a session did, is made of. */
+export interface DataFacts {
+  model: LoadedModel
+  policy: Policy
+  alpha: number | undefined
+  /** Everything that was read, in calls; not empty. */
+  log: readonly { ids: Int32Array }[]
+  resolved: RunData['resolved']
+  events: EventColumns | undefined
+  origins: readonly LayerOriginsState[]
+  bytes: CacheBytes
+  firstEvent: number
+  output: RunOutput
+  /** Tokens that were read rather than generated. */
+  read: number
+}
+
+export function dataOf(facts: DataFacts): RunData {
+  const { model, policy, alpha, log, resolved, events, origins, bytes, firstEvent, output, read } = facts
+  const seen = log.flatMap(({ ids }) => Array.from(ids))
+  const promptTokens = log[0].ids.length
+  const { layers, kvHeads } = model.description
+  return {
+    model: basename(model.name),
+    policyName: policy.name,
+    alpha,
+    layers,
+    kvHeads,
+    promptTokens,
+    steps: seen.length - promptTokens,
+    firstEvent,
+    tokens: tokensOf(model.tokenizer, seen, 0, read),
+    output,
+    resolved,
+    events,
+    origins: origins.map((layer) => unpackedOrigins(layer)),
+    bytes: { parts: regionParts(bytes), total: bytes.total, peak: bytes.peak, fullCache: bytes.fullCache },
+  }
+}
+
+/** Of a policy that merges, or of the one that it wraps. */
+export function alphaOf({ options, of }: Policy): number | undefined {
+  return typeof options.alpha === 'number' ? options.alpha : of && alphaOf(of)
 }
 
 /** Tokens `ids` at positions from `first` on; those before `read` were read. */

@@ -11,7 +11,7 @@ import { showsItself } from '../show/show.js'
 import { traceText } from '../show/texts.js'
 import { ACTIONS } from './actions.js'
 import type { Card } from './card.js'
-import { laidOut, tableOf, type Laid, type TraceCell } from './columns.js'
+import { EVENT_COLUMNS, laidOut, tableOf, type Laid, type TraceCell } from './columns.js'
 import { countsOf } from './counts.js'
 import type { RunData } from './data.js'
 import type { TraceOf } from './files/facts.js'
@@ -23,7 +23,9 @@ import type { Receipt } from './receipt.js'
 const PIECE = 1 << 14
 
 /**
- * What happened to the cache, in order: step 0 is the prompt, then one step per token. admit: a token enters `slot`; leave: the
+ * What happened to the cache, in order. Of a run's trace columns(), table(), events(), counts(), csv() and length are the run's own part,
+ * all since the session's run before it ended; what asks how the cache stood (cacheAt(), autopsy(), data() and figures) takes the whole tape,
+ * as session.trace does, and save() writes it. Step 0 is the prompt, then one step per token. admit: a token enters `slot`; leave: the
  * oldest recent token moves from `slot` to `target`; merge: `slot` goes into the residual slot `target`; drop: it is gone. Two actions
  * only change where a token is: place (a full cache is compressed for the first time) and settle (into slots of the policy's own form:
  * taken out at `slot`, put in at `target`). options: the policy goes on with others from `position` on, one event for the whole cache, in
@@ -36,13 +38,16 @@ const PIECE = 1 << 14
  */
 export class Trace {
   /** Once somebody asks. */
+  private own: EventColumns | undefined
   private heads: ReturnType<typeof headsOf> | undefined
 
   /** @internal */
   constructor(
-    /** undefined without trace: true. @internal */
+    /** The whole tape; undefined without trace: true. @internal */
     readonly kept: EventColumns | undefined,
     private readonly of: () => TraceOf,
+    /** Row of the tape that the own part begins at. */
+    readonly firstEvent = 0,
   ) {}
 
   /**
@@ -51,7 +56,7 @@ export class Trace {
    */
   static async open(path: string): Promise<Trace> {
     const { events, of } = await openTrace(path)
-    return new Trace(events, () => of)
+    return new Trace(events, () => of, of.data().firstEvent)
   }
 
   /**
@@ -60,7 +65,9 @@ export class Trace {
    * not at all. Returns the path. Errors: 'invalid' for another ending and without trace: true, 'file' where it cannot be written.
    */
   async save(path: string): Promise<string> {
-    await saveTrace(path, this.columns(), this.of())
+    const of = this.of()
+    await of.ready?.()
+    await saveTrace(path, this.tape(), of)
     return path
   }
 
@@ -85,26 +92,32 @@ export class Trace {
   }
 
   /**
-   * The native columns; action and reason are numbers, in the order of admit, leave, merge, drop, place, settle, options and prompt,
+   * The native columns of the own part; action and reason are numbers, in the order of admit, leave, merge, drop, place, settle, options and prompt,
    * token, age, score, choice, asked. Errors: 'invalid' without trace: true.
    */
   columns(): EventColumns {
+    return (this.own ??= partFrom(this.tape(), this.firstEvent))
+  }
+
+  /** columns() of the whole tape, what came before the own part included. Errors: 'invalid' without trace: true. */
+  tape(): EventColumns {
     if (this.kept) return this.kept
     throw new ZslabError('invalid', 'this session kept no events: make it with model.session({ trace: true, … })')
   }
 
-  /** A danfojs frame of table(): one row per event. Errors: 'invalid' without trace: true, 'unsupported' without danfojs. */
+  /** A danfojs frame of table(): one row per event of the own part. Errors: 'invalid' without trace: true, 'unsupported' without danfojs. */
   events(): ReturnType<typeof frame> {
     return frame(this.table())
   }
 
+  /** Events of the own part. */
   get length(): number {
     return this.columns().step.length
   }
 
   /** The last step that something happened at; −1: nothing ever did. */
   get lastStep(): number {
-    const { step } = this.columns()
+    const { step } = this.tape()
     return step.length ? step[step.length - 1] : -1
   }
 
@@ -114,7 +127,7 @@ export class Trace {
    */
   cacheAt(of: { step?: number; layer: number; kvHead: number }): HeadAt {
     options('cacheAt', of, ['step', 'layer', 'kvHead'])
-    const columns = this.columns()
+    const columns = this.tape()
     const { layers, kvHeads, rows } = (this.heads ??= headsOf(columns, this.data()))
     const layer = integer('layer', of.layer, 0, layers - 1)
     const kvHead = integer('kvHead', of.kvHead, 0, kvHeads - 1)
@@ -147,7 +160,7 @@ export class Trace {
   }
 
   private examined(): Examined {
-    return { events: this.columns(), data: this.data(), card: this.card, lastStep: this.lastStep }
+    return { events: this.tape(), data: this.data(), card: this.card, lastStep: this.lastStep }
   }
 
   /** How often each action happened and for which reasons, those that never did left out. */
@@ -174,6 +187,14 @@ export class Trace {
   }
 }
 
+/** Events from row `from` on: views. */
+function partFrom(events: EventColumns, from: number): EventColumns {
+  if (from === 0) return events
+  const part = { count: Math.max(0, events.step.length - from) } as EventColumns
+  for (const { name } of EVENT_COLUMNS) Object.assign(part, { [name]: events[name].subarray(from) })
+  return part
+}
+
 /** Rows of each kv head: [layer * kvHeads + kvHead]. */
 const headsOf = (events: EventColumns, { layers, kvHeads }: RunData) => ({
   layers,
@@ -181,4 +202,4 @@ const headsOf = (events: EventColumns, { layers, kvHeads }: RunData) => ({
   rows: rowsByHead(events, layers, kvHeads),
 })
 
-showsItself(Trace.prototype, (trace) => traceText(trace.kept?.action, ACTIONS))
+showsItself(Trace.prototype, (trace) => traceText(trace.kept && trace.columns().action, ACTIONS))

@@ -1,5 +1,4 @@
 /** What one generation wrote, what the cache did meanwhile, and everything needed to repeat it. */
-import { basename } from 'node:path'
 import { ZslabError } from '../errors.js'
 import type { LayerOriginsState } from '../native/binding.js'
 import type { HeldCache, ResolvedHeads } from '../native-cache.js'
@@ -9,7 +8,7 @@ import { difference, type Difference } from '../inspect/difference.js'
 import type { Policy } from '../policies/index.js'
 import type { Sampling } from '../sampling.js'
 import type { Fed, Reading } from '../reading.js'
-import { regionParts, tokensOf, unpackedOrigins, type RunData, type RunToken } from './data.js'
+import { alphaOf, dataOf, tokensOf, type RunData, type RunToken } from './data.js'
 import { headReads, callStarts, type HeadRead } from '../inspect/reads.js'
 import { headVectors, type HeadOf, type HeadVectors } from '../inspect/vectors.js'
 import { integer, options } from '../expect.js'
@@ -94,7 +93,10 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
     reading: Reading,
     generated: Generated,
   ): Promise<R> {
+    await model.file.sha256()
     const { cache, log } = reading.current
+    const events = reading.trace.events ? cache.events() : undefined
+    const firstEvent = reading.runEnds(events?.step.length ?? 0)
     const { tokens, stepMs } = generated
     const sorted = [...stepMs].sort((a, b) => a - b)
     const middle = sorted.length >> 1
@@ -109,7 +111,7 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
       generated.text,
       generated.stopped,
       reading.receipt(),
-      await cardOf(reading, resolved, generated.sampling),
+      cardOf(reading, resolved, generated.sampling),
       {
         prefillMs: generated.prefillMs,
         prefillTokens: generated.prompt.length,
@@ -119,7 +121,7 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
       },
       cache.bytes(),
       resolved,
-      new Trace(reading.trace.events ? cache.events() : undefined, () => run),
+      new Trace(events, () => run, firstEvent),
       Array.from({ length: reading.model.description.layers }, (_, layer) => cache.origins(layer)),
       [...log],
       generated.logStart,
@@ -149,33 +151,15 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
         'invalid',
         'this run read nothing, so there is nothing to draw: it was stopped while it read the prompt',
       )
-    const seen = this.log.flatMap((fed) => Array.from(fed.ids))
-    const promptTokens = this.log[0].ids.length
-    const { layers, kvHeads } = this.model.description
-    return {
-      model: basename(this.model.name),
-      policyName: this.policy.name,
-      alpha: this.alpha,
-      layers,
-      kvHeads,
-      promptTokens,
-      steps: seen.length - promptTokens,
-      tokens: tokensOf(this.model.tokenizer, seen, 0, this.readTokens),
-      output: {
-        ids: this.tokens,
-        texts: this.tokens.map((id) => this.model.tokenizer.token(id)),
-        logprobs: this.logprobs,
-      },
-      resolved: this.resolved,
-      events: this.trace.kept,
-      origins: this.origins.map((layer) => unpackedOrigins(layer)),
-      bytes: {
-        parts: regionParts(this.bytes),
-        total: this.bytes.total,
-        peak: this.bytes.peak,
-        fullCache: this.bytes.fullCache,
-      },
+    const { model, log, resolved, origins, bytes, alpha } = this
+    const { firstEvent, kept: events } = this.trace
+    const output = {
+      ids: this.tokens,
+      texts: this.tokens.map((id) => model.tokenizer.token(id)),
+      logprobs: this.logprobs,
     }
+    const facts = { model, policy: this.policy, alpha, log, resolved, events, origins, bytes, firstEvent }
+    return dataOf({ ...facts, output, read: this.readTokens })
   }
 
   /**
@@ -202,7 +186,7 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
     const { layers, kvHeads } = this.model.description
     const layer = integer('layer', of.layer, 0, layers - 1)
     const kvHead = integer('kvHead', of.kvHead, 0, kvHeads - 1)
-    const events = this.trace.columns()
+    const events = this.trace.tape()
     const rows = rowsByHead(events, layers, kvHeads)[layer * kvHeads + kvHead]
     return [...headReads(events, rows, this.log[0].ids.length, callStarts(this.log), of.from, of.to)]
   }
@@ -224,9 +208,4 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
     const { tokens, text, stopped, receipt, card, timings, bytes } = this
     return { tokens, text, stopped, receipt, card, timings, bytes }
   }
-}
-
-/** Of a policy that merges, or of the one that it wraps. */
-function alphaOf({ options, of }: Policy): number | undefined {
-  return typeof options.alpha === 'number' ? options.alpha : of && alphaOf(of)
 }

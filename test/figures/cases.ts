@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import type { RunData } from '../../src/figures/data.js'
 import {
+  attentionMap,
   difference,
   divergence,
   errorSplit,
@@ -17,7 +18,7 @@ import {
 } from '../../src/figures/index.js'
 import type { Mark } from '../../src/figures/plot.js'
 import { autopsyMade, lossesMade } from './synthetic-losses.js'
-import { differenceMade, runMade as runAfresh, runOf, shadowMade, type Made } from './synthetic.js'
+import { differenceMade, inspectedMade, runMade as runAfresh, runOf, shadowMade, type Made } from './synthetic.js'
 
 export const full = process.env.ZSLAB_TEST_SCALE === 'full'
 
@@ -124,6 +125,10 @@ export const CASES: Record<string, () => Figure> = {
   'divergence of one run': () => divergence(shadowMade(0.1, 24)),
   'divergence of none': () => divergence([shadowMade(1, 64), shadowMade(0.2, 64)], { labels: ['full', '20%'] }),
   'divergence, one token': () => divergence(shadowMade(1, 1)),
+  'attention map': () => attentionMap(inspectedMade({})),
+  'attention map of a query head, dropping': () => attentionMap(inspectedMade({ ...small, residual: 0 }), { head: 1 }),
+  'attention map, nothing gone': () => attentionMap(inspectedMade({ ...small, budget: 100 }), { to: 70 }),
+  'attention map, one query': () => attentionMap(inspectedMade({ ...small, steps: 1 })),
   difference: () => difference(differenceMade(runMade(), runMade({ recent: 60, budget: 240 }))),
   'difference of like runs': () => difference(differenceMade(runMade(), runMade({ residual: 6 }), 150)),
   'difference, small': () =>

@@ -7,6 +7,7 @@ import {
   type ShadowData,
   type Token,
 } from '../../src/figures/data.js'
+import type { Inspected } from '../../src/figures/attention-map.js'
 import type { Comparable } from '../../src/inspect/comparable.js'
 import { difference as compared, type Difference } from '../../src/inspect/difference.js'
 
@@ -297,6 +298,34 @@ function bytesMade(
   const total = parts.reduce((sum, part) => sum + part.bytes, 0)
   const fullCache = layers * kvHeads * seen * perSlot
   return { parts, total, peak: Math.max(total, layers * kvHeads * prompt * (perSlot + 60)), fullCache }
+}
+
+/** Run and vectors of layer 0, kv head 0: keys and queries that remember a few places, made up with a seed. */
+export function inspectedMade(options: Made, group = 2, headDim = 8): Inspected {
+  const data = runMade({ ...options, layers: 1, kvHeads: 1 })
+  const next = random((options.seed ?? 1) * 977)
+  const numbers = (count: number, scale = 1) => Float32Array.from({ length: count }, () => scale * 2 * (next() - 0.5))
+  const { tokens, promptTokens, steps } = data
+  const keys = numbers(tokens.length * headDim, 2)
+  const values = numbers(tokens.length * headDim)
+  const queries = numbers(steps * group * headDim, 3)
+  const layouts = layoutsMade(options)
+  const outputs = numbers(queries.length)
+  return {
+    data: () => data,
+    vectors: ({ layer, kvHead }) => ({
+      ...{ layer, kvHead, group, headDim, keys, values, queries, outputs },
+      firstQuery: promptTokens,
+      firstOutput: promptTokens,
+    }),
+    reads: ({ from = 0, to = Infinity }) =>
+      layouts.slice(0, steps).flatMap((slots, step) => {
+        const position = promptTokens + step
+        const all = [...slots, [position]]
+        const read = all.map((origins, slot) => ({ slot, position: origins[0], weight: origins.length, origins }))
+        return position >= from && position < to ? [{ position, step: step + 1, slots: read }] : []
+      }),
+  }
 }
 
 /** The difference of a run and another of its text, which went on otherwise from generated token `part` on; null: it did not. */

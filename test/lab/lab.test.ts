@@ -4,6 +4,7 @@ import type { Page } from 'playwright-core'
 import { evictionMap } from '../../src/figures/index.js'
 import { browserFor } from '../left-out.js'
 import { runMade } from '../figures/synthetic.js'
+import { darkExplorer, explorerFiles, explorerTests } from './explorer.js'
 import { Lab, makeJupyter, notebookOf } from './lab.js'
 import { Person, until, WAIT_MS } from './person.js'
 
@@ -49,7 +50,7 @@ if (browser)
 
     before(async () => {
       makeJupyter()
-      lab = await Lab.start(browser, FILES)
+      lab = await Lab.start(browser, { ...FILES, ...(await explorerFiles()) })
     })
     after(() => lab?.stop())
 
@@ -103,6 +104,8 @@ if (browser)
       assert.match(await textOf(1), /not a plotly figure/)
     })
 
+    explorerTests(() => lab)
+
     it('follows the width of its place, and the colours of the lab where the figure has none', async () => {
       await open('work.ipynb')
       const plot = cell(1).locator('.js-plotly-plot .main-svg').first()
@@ -120,6 +123,8 @@ if (browser)
       await until(dark, 'the lab stays light')
       await until(async () => /background: rgb\(17, 17, 17\)/.test(await looks()), 'the figure keeps its colours')
     })
+
+    darkExplorer(() => lab)
 
     it('asks nobody but the lab itself for anything', () => {
       assert.deepEqual(lab.strangers, [])

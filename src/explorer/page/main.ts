@@ -1,8 +1,9 @@
 /** The trace explorer in a page: scrubber, colours and sentences of all runs, a view of each, one selection for everything. */
 import { unfit, type ExplorerData } from '../data.js'
 import { moved } from '../keys.js'
-import { LEGENDS, MODES, type Mode } from '../look.js'
+import { legendOf, MODES, type Mode } from '../look.js'
 import { Selected, type Selection } from '../selection.js'
+import { TOKEN } from '../story.js'
 import { differenceSentence, stepSentence } from '../words.js'
 import { plainNumber } from '../../figures/scale.js'
 import { Card } from './card.js'
@@ -185,7 +186,13 @@ class Page implements Mounted {
 
   private keys(): void {
     const { mode } = this.selected.now
-    const state = `${mode} ${this.paint.theme}`
+    const seen = { merged: false, dropped: false, sink: false }
+    for (const { chosen } of this.views) {
+      seen.merged ||= !!chosen?.story.end.includes(TOKEN.merged)
+      seen.dropped ||= !!chosen?.story.end.includes(TOKEN.dropped)
+      seen.sink ||= !!chosen?.looks.sizes.sink
+    }
+    const state = JSON.stringify([mode, this.paint.theme, seen])
     if (this.legend.dataset.state === state) return
     this.legend.dataset.state = state
     const swatch = (fill: Parameters<Paint['of']>[0], struck?: boolean) =>
@@ -193,7 +200,7 @@ class Page implements Mounted {
         ? element('span', { class: 'zsx-gone' }, 'word')
         : element('i', { class: 'zsx-swatch', style: `background:${this.paint.of(fill)}` })
     this.legend.replaceChildren(
-      ...LEGENDS[mode].map(({ label, fill, struck }) => element('span', {}, swatch(fill, struck), label)),
+      ...legendOf(mode, seen).map(({ label, fill, struck }) => element('span', {}, swatch(fill, struck), label)),
       element('span', { class: 'zsx-muted' }, '← → a step, Shift ×10, Ctrl or Alt ×100'),
     )
   }

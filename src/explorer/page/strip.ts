@@ -67,7 +67,7 @@ export class Strip {
     const [from, to] = this.page(chosen)
     if (from !== this.from) this.spell(from, to)
     const now = chosen.story.at(chosen.step)
-    const { mode, position } = selected.now
+    const { mode, position, around } = selected.now
     for (let i = 0; i < this.tokens.length; i++) {
       const at = from + i
       const state = now.state[at]
@@ -85,7 +85,7 @@ export class Strip {
       classList.toggle('zsx-merged', state === TOKEN.merged)
       classList.toggle('zsx-newest', at === now.newest)
       classList.toggle('zsx-selected', isSelected)
-      if (isSelected) this.bring(this.tokens[i])
+      if (isSelected || (around === undefined && at === now.newest)) this.bring(this.tokens[i])
     }
   }
 

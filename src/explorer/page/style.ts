@@ -38,7 +38,7 @@ export const STYLE = `
 .zsx-gone { color: ${MUTED}; text-decoration: line-through; }
 .zsx-token.zsx-gone { opacity: 0.75; }
 .zsx-later { opacity: 0.28; }
-.zsx-merged { border-bottom: 2px dotted currentColor; }
+.zsx-merged { text-decoration: underline dotted 2px; text-underline-offset: 2px; }
 .zsx-newest { outline: 2px solid ${LOUD}; outline-offset: -1px; }
 .zsx-selected { outline: 2px solid ${INK}; outline-offset: -1px; }
 .zsx-slots, .zsx-grid { cursor: pointer; margin-bottom: 6px; }

@@ -17,6 +17,8 @@ export interface TraceOf {
   data(): RunData
   /** What a head was given, where that was kept. */
   vectorsOf?(of: HeadOf): HeadVectors | undefined
+  /** What `card` waits for. */
+  ready?(): Promise<unknown>
 }
 
 const VERSION = 2

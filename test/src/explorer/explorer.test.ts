@@ -209,7 +209,7 @@ describe('explorer', function () {
     const before = tokenLines(story, events.step[merge] - 1, position, text, first.tokens.read, sizes)
     assert.match(before[2], /^will be merged into slot/)
     const members = memberLines(story, step, events.target[merge], text)
-    assert.equal(members[0].step, undefined)
+    assert.equal(members[0]!.step, undefined)
     assert.equal(members.at(-1)!.position, position)
     assert.ok(members.at(-1)!.similarity > -2)
   })

@@ -1,0 +1,32 @@
+/** All that a session's cache has done so far as a trace: session.trace. */
+import { ZslabError } from '../errors.js'
+import type { Reading } from '../reading.js'
+import { cardOf } from './card.js'
+import { alphaOf, dataOf } from './data.js'
+import { Trace } from './events.js'
+
+/** As of now: what the session does later is not in it. */
+export function traceOf(reading: Reading): Trace {
+  const { cache, log, policy } = reading.current
+  const { model } = reading
+  const resolved = cache.resolved()
+  const facts = { model, policy: reading.policy, alpha: alphaOf(policy), log: [...log], resolved }
+  const events = reading.trace.events ? cache.events() : undefined
+  const { layers } = model.description
+  const origins = Array.from({ length: resolved ? layers : 0 }, (_, layer) => cache.origins(layer))
+  const [receipt, bytes] = [reading.receipt(), cache.bytes()]
+  let card = model.file.hash === undefined ? undefined : cardOf(reading, resolved)
+  const output = { ids: [], texts: [], logprobs: new Float64Array(0) }
+  return new Trace(events, () => ({
+    get card() {
+      return (card ??= cardOf(reading, resolved))
+    },
+    receipt,
+    ready: () => model.file.sha256(),
+    data() {
+      if (!resolved)
+        throw new ZslabError('invalid', 'this session has read nothing, so there is nothing to draw: prefill a prompt')
+      return dataOf({ ...facts, resolved, events, origins, bytes, firstEvent: 0, output, read: reading.seqLen })
+    },
+  }))
+}
