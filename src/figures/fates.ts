@@ -93,20 +93,8 @@ export function rowsOf(events: EventColumns, layer: number, kvHead: number): num
     if (events.layer[row] === layer && events.kvHead[row] === kvHead) rows.push(row)
   return rows
 }
-export function rowsByHead(events: EventColumns, { layers, kvHeads }: RunData): number[][] {
-  const rows = Array.from({ length: layers * kvHeads }, (): number[] => [])
-  for (let row = 0; row < events.step.length; row++) rows[events.layer[row] * kvHeads + events.kvHead[row]].push(row)
-  return rows
-}
 
-/** `rows`: of this kv head, in order. */
-export function livesOf(
-  data: RunData,
-  events: EventColumns,
-  layer: number,
-  kvHead: number,
-  rows = rowsOf(events, layer, kvHead),
-): HeadLives {
+export function livesOf(data: RunData, events: EventColumns, layer: number, kvHead: number): HeadLives {
   const count = data.tokens.length
   const { fate, slot } = fatesAtEnd(data, layer, kvHead)
   const entered = Int32Array.from({ length: count }, (_, position) => stepOf(data, position))
@@ -114,7 +102,7 @@ export function livesOf(
   const score = new Float64Array(count).fill(NaN)
   const similarity = new Float64Array(count).fill(NaN)
   const firstMerge = new Map<number, number>()
-  for (const row of rows) {
+  for (const row of rowsOf(events, layer, kvHead)) {
     const action = events.action[row]
     if (action !== ACTION.merge && action !== ACTION.drop) continue
     const [step, target, position] = [events.step[row], events.target[row], events.position[row]]

@@ -2,8 +2,8 @@
  * How long tokens keep a slot of their own, counted in every kv head of a run: at the first compression by age, after it as curves of
  * Kaplan and Meier (J. Am. Stat. Assoc. 53, 1958) over age, since many tokens are still alone when the run ends.
  */
-import type { EventColumns, RunData } from './data.js'
-import { candidateFrom, firstCompression, livesOf, rowsByHead, type HeadLives } from './fates.js'
+import { ACTION, type EventColumns, type RunData, type Sizes } from './data.js'
+import { candidateFrom, firstCompression, sizesOf } from './fates.js'
 
 /** Departures and those who might have departed, by age: steps since the token came, for the prompt's the tokens after it, too. */
 export interface ByAge {
@@ -38,15 +38,97 @@ export interface HeadSurvival {
   censored: number
 }
 
-export function survivalOf(data: RunData, events: EventColumns): HeadSurvival[] {
-  const rows = rowsByHead(events, data)
-  return rows.map((own, i) => {
-    const [layer, kvHead] = [Math.floor(i / data.kvHeads), i % data.kvHeads]
-    return headSurvival(data, livesOf(data, events, layer, kvHead, own), layer, kvHead)
+/** Of every kv head, or of those of `layer`. Time: one pass over the events and one over each head's tokens. */
+export function survivalOf(data: RunData, events: EventColumns, layer?: number): HeadSurvival[] {
+  const [first, last] = layer === undefined ? [0, data.layers] : [layer, layer + 1]
+  const heads = Array.from({ length: (last - first) * data.kvHeads }, (_, i) => first * data.kvHeads + i)
+  const departures = departuresOf(data, events, heads[0], heads.length)
+  const places = { fate: new Uint8Array(data.tokens.length), slot: new Int32Array(data.tokens.length) }
+  return heads.map((head, i) => {
+    const [of, kvHead] = [Math.floor(head / data.kvHeads), head % data.kvHeads]
+    return headSurvival(data, livesOf(data, departures, i, of, kvHead, places), of, kvHead)
   })
 }
 
-function headSurvival(data: RunData, lives: HeadLives, layer: number, kvHead: number): HeadSurvival {
+interface Departures {
+  /** [heads, tokens]: the step of the last event that took the token from its slot, + 1; 0: none did. */
+  left: Int32Array
+  /** [heads, width]: the step at which something first went into the slot, + 1; 0: nothing did. */
+  joined: Int32Array
+  width: number
+}
+
+/** Of `count` heads from the one numbered `from` on. */
+function departuresOf(data: RunData, events: EventColumns, from: number, count: number): Departures {
+  const tokens = data.tokens.length
+  const width = data.origins.reduce(
+    (most, { kvHeads }) => kvHeads.reduce((max, { length }) => Math.max(max, length), most),
+    1,
+  )
+  const left = new Int32Array(count * tokens)
+  const joined = new Int32Array(count * width)
+  const { step, action, layer, kvHead, position, target } = events
+  const { kvHeads } = data
+  for (let row = 0; row < step.length; row++) {
+    const what = action[row]
+    if (what !== ACTION.merge && what !== ACTION.drop) continue
+    const head = layer[row] * kvHeads + kvHead[row] - from
+    if (head < 0 || head >= count) continue
+    left[head * tokens + position[row]] = step[row] + 1
+    if (what !== ACTION.merge || target[row] >= width) continue
+    const slot = head * width + target[row]
+    if (!joined[slot]) joined[slot] = step[row] + 1
+  }
+  return { left, joined, width }
+}
+
+const [DROPPED, KEPT, MERGED] = [0, 1, 2]
+
+/** One kv head, by position. */
+interface Lives {
+  sizes: Sizes
+  /** What became of the token by the end; shared with the next head. */
+  fate: Uint8Array
+  /** The step at which it left its slot, or its slot stopped being its own; −1: it has it. */
+  left: Int32Array
+}
+
+/** The head numbered `at` of `departures`; `places` is written over. */
+function livesOf(
+  data: RunData,
+  { left: all, joined, width }: Departures,
+  at: number,
+  layer: number,
+  kvHead: number,
+  { fate, slot }: { fate: Uint8Array; slot: Int32Array },
+): Lives {
+  const count = data.tokens.length
+  fate.fill(DROPPED)
+  slot.fill(-1)
+  data.origins[layer].kvHeads[kvHead].forEach((members, own) => {
+    const become = members.length > 1 ? MERGED : KEPT
+    for (let i = 0; i < members.length; i++) {
+      fate[members[i]] = become
+      slot[members[i]] = own
+    }
+  })
+  const left = all.subarray(at * count, (at + 1) * count)
+  const { promptTokens } = data
+  for (let position = 0; position < count; position++) {
+    const step = left[position] - 1
+    // A group of one at the prompt: it was put into a residual slot and is still alone there.
+    if (fate[position] === KEPT) left[position] = -1
+    else if (step >= 0) left[position] = step
+    else {
+      // The first member of a merged slot never moved: it stopped being alone when the second came.
+      const came = Math.max(0, position - promptTokens + 1)
+      left[position] = slot[position] < 0 ? came : Math.max(came, joined[at * width + slot[position]] - 1)
+    }
+  }
+  return { sizes: sizesOf(data, layer, kvHead), fate, left }
+}
+
+function headSurvival(data: RunData, lives: Lives, layer: number, kvHead: number): HeadSurvival {
   const { sizes, fate, left } = lives
   const total = data.tokens.length
   const first = firstCompression(data, sizes)
@@ -66,43 +148,51 @@ function headSurvival(data: RunData, lives: HeadLives, layer: number, kvHead: nu
     tokens: 0,
     censored: 0,
   }
-  const follows = (position: number) =>
-    position >= sizes.sink && (full === Infinity || candidateFrom(data, position, sizes) > full)
+  const { lostThen, lostAtEnd, later } = made
   for (let position = 0; position < total; position++) {
-    const gone = left[position] >= 0
-    if (position < seen) {
-      const age = seen - 1 - position
-      made.lostAtEnd[age] = Number(gone)
-      made.lostThen[age] = Number(gone && left[position] <= full)
-      if (made.lostThen[age] && fate[position] === 'merged') made.mergedThen++
+    const step = left[position]
+    if (step < 0) continue
+    const merged = fate[position] === MERGED
+    if (position < seen) lostAtEnd[seen - 1 - position] = 1
+    if (step <= full) {
+      if (position >= seen) continue
+      lostThen[seen - 1 - position] = 1
+      if (merged) made.mergedThen++
+      continue
     }
-    if (!gone || left[position] <= full) continue
-    if (fate[position] === 'merged') made.later.merged++
-    else made.later.dropped++
-    if (left[position] <= candidateFrom(data, position, sizes)) made.later.atOnce++
+    if (merged) later.merged++
+    else later.dropped++
+    if (step <= candidateFrom(data, position, sizes)) later.atOnce++
   }
-  follow(data, lives, made, follows)
+  follow(data, lives, made)
   return made
 }
 
-function follow(data: RunData, lives: HeadLives, made: HeadSurvival, follows: (position: number) => boolean): void {
-  const followed = data.tokens.map(({ position }) => position).filter(follows)
+function follow(data: RunData, { sizes, fate, left }: Lives, made: HeadSurvival): void {
+  const total = data.tokens.length
+  // Those that may leave only after the cache is first full, first tokens that never leave aside.
+  const protectedThen = made.full === Infinity ? 0 : data.promptTokens + made.full - sizes.recent
+  const from = Math.min(total, Math.max(sizes.sink, protectedThen, 0))
   const ageAt = (step: number, position: number) => data.promptTokens + step - 1 - position
-  const last = followed.map((position) =>
-    lives.left[position] < 0 ? ageAt(data.steps, position) : ageAt(lives.left[position], position),
-  )
-  const ages = last.reduce((most, age) => Math.max(most, age + 1), 0)
+  const last = new Int32Array(total - from)
+  let ages = 0
+  for (let position = from; position < total; position++) {
+    const age = ageAt(left[position] < 0 ? data.steps : left[position], position)
+    last[position - from] = age
+    ages = Math.max(ages, age + 1)
+  }
   const by = (): Float64Array => new Float64Array(ages)
   const [atRisk, merged, dropped] = [by(), by(), by()]
   // Those that come under observation at an age, less those that were last seen at the age before.
   const change = new Float64Array(ages + 1)
-  followed.forEach((position, i) => {
+  for (let position = from; position < total; position++) {
+    const age = last[position - from]
     change[Math.max(0, ageAt(0, position))]++
-    change[last[i] + 1]--
-    if (lives.left[position] < 0) made.censored++
-    else if (lives.fate[position] === 'merged') merged[last[i]]++
-    else dropped[last[i]]++
-  })
+    change[age + 1]--
+    if (left[position] < 0) made.censored++
+    else if (fate[position] === MERGED) merged[age]++
+    else dropped[age]++
+  }
   let [risk, alone] = [0, 1]
   made.curve = by()
   for (let age = 0; age < ages; age++) {
@@ -110,80 +200,20 @@ function follow(data: RunData, lives: HeadLives, made: HeadSurvival, follows: (p
     if (risk > 0) alone *= 1 - (merged[age] + dropped[age]) / risk
     made.curve[age] = alone
   }
-  made.tokens = followed.length
+  made.tokens = total - from
   made.followed = { atRisk, merged, dropped }
 }
 
-export interface Spread {
-  /** NaN where no head knows. */
-  mean: number
-  /** Between them lie the middle eight tenths of the heads, by linear interpolation between neighbours. */
-  low: number
-  high: number
-}
-
-export function spreadOf(values: number[]): Spread {
-  const known = Float64Array.from(values.filter((value) => !Number.isNaN(value))).sort()
-  if (!known.length) return { mean: NaN, low: NaN, high: NaN }
-  const at = (share: number) => {
-    const place = share * (known.length - 1)
-    const below = Math.floor(place)
-    const next = known[Math.min(known.length - 1, below + 1)]
-    return known[below] + (next - known[below]) * (place - below)
-  }
-  return { mean: known.reduce((sum, value) => sum + value, 0) / known.length, low: at(0.1), high: at(0.9) }
-}
-
-/** At each age the curves' mean and spread over heads; as long as the longest, the others go on level. */
-export function meanCurve(heads: HeadSurvival[]): Spread[] {
-  const ages = Math.max(0, ...heads.map(({ curve }) => curve.length))
-  return Array.from({ length: ages }, (_, age) =>
-    spreadOf(heads.map(({ curve }) => (curve.length ? curve[Math.min(age, curve.length - 1)] : NaN))),
-  )
-}
-
-/** The least age at which at most half are still alone; undefined: more than half are at every age that was seen. */
-export function medianAge(curve: Spread[]): number | undefined {
-  const age = curve.findIndex(({ mean }) => mean <= 0.5)
-  return age < 0 ? undefined : age
-}
-
-export interface Bin {
-  /** Ages at the first compression. */
-  from: number
-  /** Exclusive. */
-  to: number
-  tokens: number
-  keptThen: Spread
-  keptAtEnd: Spread
-}
-
-/** Ages that are put together, so that there are at most `most` bins. */
-export const binSize = (heads: HeadSurvival[], most: number) =>
-  Math.max(1, Math.ceil(Math.max(0, ...heads.map(({ lostThen }) => lostThen.length)) / most))
-
-/** Shares that are alone, of tokens of like age at the first compression; over heads that were full at some time. */
-export function binsOf(heads: HeadSurvival[], most: number): Bin[] {
-  const seen = Math.max(0, ...heads.map(({ lostThen }) => lostThen.length))
-  const size = binSize(heads, most)
-  return Array.from({ length: Math.ceil(seen / size) }, (_, i): Bin => {
-    const [from, to] = [i * size, Math.min(seen, (i + 1) * size)]
-    const kept = (lost: 'lostThen' | 'lostAtEnd') =>
-      spreadOf(
-        heads.map((head) => {
-          const part = head[lost].subarray(from, to)
-          return 1 - part.reduce((sum, one) => sum + one, 0) / part.length
-        }),
-      )
-    const tokens = heads.reduce((sum, { lostThen }) => sum + lostThen.subarray(from, to).length, 0)
-    return { from, to, tokens, keptThen: kept('lostThen'), keptAtEnd: kept('lostAtEnd') }
-  })
+/** Of `flags`, from `from` to `to` − 1. */
+export function ones(flags: Uint8Array, from = 0, to = flags.length): number {
+  let sum = 0
+  for (let i = from, end = Math.min(to, flags.length); i < end; i++) sum += flags[i]
+  return sum
 }
 
 /** Sums over heads of what is counted. */
 export function totalsOf(heads: HeadSurvival[]) {
   const sum = (value: (head: HeadSurvival) => number) => heads.reduce((all, head) => all + value(head), 0)
-  const ones = (flags: Uint8Array) => flags.reduce((all, one) => all + one, 0)
   return {
     seen: sum(({ lostThen }) => lostThen.length),
     lostThen: sum(({ lostThen }) => ones(lostThen)),

@@ -4,26 +4,51 @@ import { addBox, noBoxes } from './marks.js'
 import type { Axis, Boxes, LegendEntry, Line, Mark, Panel, Plot } from './plot.js'
 import { counted, percent, plainNumber } from './scale.js'
 import type { Style } from './style.js'
-import { binSize, binsOf, meanCurve, totalsOf, type HeadSurvival, type Spread } from './survival-counts.js'
+import { totalsOf, type HeadSurvival } from './survival-counts.js'
+import { binSize, binsOf, meanCurve, type Bin, type Spread } from './survival-spread.js'
 import { shortModel, subjectWords } from './words.js'
+
+/** Heads that a curve is drawn of: all of them, or a layer's. */
+export interface Group {
+  layer: number | null
+  heads: HeadSurvival[]
+  curve: Spread[]
+  bins: Bin[]
+}
 
 export interface Followed {
   label: string
   data: RunData
   heads: HeadSurvival[]
   totals: ReturnType<typeof totalsOf>
+  /** Of all heads. */
   curve: Spread[]
+  groups: Group[]
 }
 
-/** The heads that a curve is drawn of: all of them, or each layer's. */
-export function groupsOf({ heads }: Followed, by: 'run' | 'layer'): { layer: number | null; heads: HeadSurvival[] }[] {
-  if (by === 'run') return [{ layer: null, heads }]
+export function followedOf(label: string, data: RunData, heads: HeadSurvival[], by: 'run' | 'layer'): Followed {
+  const curve = meanCurve(heads)
+  const group = (layer: number | null, own: HeadSurvival[]): Group => ({
+    layer,
+    heads: own,
+    curve: by === 'run' ? curve : meanCurve(own),
+    bins: binsOf(own, BINS),
+  })
   const layers = [...new Set(heads.map(({ layer }) => layer))]
-  return layers.map((layer) => ({ layer, heads: heads.filter((head) => head.layer === layer) }))
+  const groups =
+    by === 'run'
+      ? [group(null, heads)]
+      : layers.map((layer) =>
+          group(
+            layer,
+            heads.filter((head) => head.layer === layer),
+          ),
+        )
+  return { label, data, heads, totals: totalsOf(heads), curve, groups }
 }
 
 /** Ages of the left panel are put together to at most this many. */
-export const BINS = 120
+const BINS = 120
 
 /** 'when the prompt was read', or where a short prompt fitted in, later. */
 export const thenWords = ({ heads }: Followed) =>
@@ -47,13 +72,13 @@ export function picture(followed: Followed[], by: 'run' | 'layer', style: Style)
     .map((each, i, { length }): Panel => {
       const age = i === length - 1 ? (narrow ? 'age, tokens' : 'age: tokens that came after it') : undefined
       const title = single ? 'by age, followed since protected' : `${each.label}: ${youngWords(each)} at once`
-      return { title, ...drawn(curveRows(each, by), { label: age, range: [0, ages], whole: true }, each, style) }
+      return { title, ...drawn(curveRows(each), { label: age, range: [0, ages], whole: true }, each, style) }
     })
   const seen = single ? Math.max(...one.heads.map(({ lostThen }) => lostThen.length)) : 0
   if (seen) {
     const label = narrow ? 'age then, tokens' : 'age then: tokens that came after it'
     const title = thenWords(one) === READ ? 'the prompt, by age at its end' : 'seen by then, by age then'
-    panels.unshift({ title, ...drawn(binRows(one, by), { label, range: [0, seen], whole: true }, one, style) })
+    panels.unshift({ title, ...drawn(binRows(one), { label, range: [0, seen], whole: true }, one, style) })
   }
   const rows = !single || narrow
   return {
@@ -99,9 +124,8 @@ interface Row {
   before?: Spread[]
 }
 
-function binRows(one: Followed, by: 'run' | 'layer'): Row[] {
-  return groupsOf(one, by).map(({ layer, heads }) => {
-    const bins = binsOf(heads, BINS)
+function binRows({ groups }: Followed): Row[] {
+  return groups.map(({ layer, bins }) => {
     const row = { layer, from: bins.map(({ from }) => from), to: bins.map(({ to }) => to) }
     return { ...row, share: bins.map(({ keptAtEnd }) => keptAtEnd), before: bins.map(({ keptThen }) => keptThen) }
   })
@@ -110,9 +134,8 @@ function binRows(one: Followed, by: 'run' | 'layer'): Row[] {
 /** A curve of thousands of ages has a few hundred steps when drawn, each at the value that it ends with. */
 const STEPS = 400
 
-function curveRows(one: Followed, by: 'run' | 'layer'): Row[] {
-  return groupsOf(one, by).map(({ layer, heads }) => {
-    const curve = by === 'run' ? one.curve : meanCurve(heads)
+function curveRows({ groups }: Followed): Row[] {
+  return groups.map(({ layer, curve }) => {
     const size = Math.max(1, Math.ceil(curve.length / STEPS))
     const from = Array.from({ length: Math.ceil(curve.length / size) }, (_, i) => i * size)
     const to = from.map((age) => Math.min(curve.length, age + size))

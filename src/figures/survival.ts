@@ -5,8 +5,9 @@ import { Figure } from './figure.js'
 import type { Plot } from './plot.js'
 import { counted, percent, plainNumber } from './scale.js'
 import { styleOptions, type Style, type StyleOptions } from './style.js'
-import { binsOf, meanCurve, medianAge, survivalOf, totalsOf, type HeadSurvival } from './survival-counts.js'
-import { BINS, groupsOf, picture, thenWords, youngShare, youngWords, type Followed } from './survival-plot.js'
+import { survivalOf, type HeadSurvival } from './survival-counts.js'
+import { medianAge } from './survival-spread.js'
+import { followedOf, picture, thenWords, youngShare, youngWords, type Followed } from './survival-plot.js'
 
 export interface SurvivalOptions extends StyleOptions {
   /** One per run; default: policy and slots. */
@@ -30,30 +31,28 @@ export interface SurvivalOptions extends StyleOptions {
 export function survival(runs: RunLike | readonly RunLike[], options: SurvivalOptions = {}): Figure {
   const style = styleOptions('survival', options, ['labels', 'layer', 'by'])
   const by = oneOf('by', options.by ?? 'run', ['run', 'layer'])
-  const followed = labelledRuns(runs, options.labels).map(({ label, data }): Followed => {
-    if (options.layer !== undefined) headOf(data, { layer: options.layer })
-    const heads = survivalOf(data, eventsOf(data, 'survival')).filter(
-      ({ layer }) => options.layer === undefined || layer === options.layer,
-    )
-    return { label, data, heads, totals: totalsOf(heads), curve: meanCurve(heads) }
+  const followed = labelledRuns(runs, options.labels).map(({ label, data }) => {
+    const layer = options.layer === undefined ? undefined : headOf(data, { layer: options.layer }).layer
+    return followedOf(label, data, survivalOf(data, eventsOf(data, 'survival'), layer), by)
   })
   const where = options.layer === undefined ? '' : ` of layer ${options.layer}`
   const words = followed.length === 1 ? wordsOf(followed[0], where) : wordsOfMany(followed, where)
   const plot = (chosen: Style): Plot => ({ ...words, ...picture(followed, by, chosen) })
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: columnsOf(followed, by), plot }, style)
+  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: columnsOf(followed), plot }, style)
 }
 
 /**
  * clock 'first full': tokens seen by then, by age then (`age` to `ageTo`), kept then and kept at the end. clock 'age': tokens that are
  * followed; those at risk at that age, how many left, and the estimate.
  */
-function columnsOf(followed: Followed[], by: 'run' | 'layer') {
+function columnsOf(followed: Followed[]) {
   const rows = followed.flatMap((one) =>
-    groupsOf(one, by).flatMap(({ layer, heads }) => {
+    one.groups.flatMap((group) => {
+      const { layer, heads } = group
       const sum = (value: (head: HeadSurvival) => number | undefined) =>
         heads.reduce((all, head) => all + (value(head) ?? 0), 0)
       const common = { run: one.label, layer }
-      const bins = binsOf(heads, BINS).flatMap(({ from, to, tokens, keptThen, keptAtEnd }) =>
+      const bins = group.bins.flatMap(({ from, to, tokens, keptThen, keptAtEnd }) =>
         [keptThen, keptAtEnd].map((share, end) => ({
           ...common,
           clock: 'first full',
@@ -66,7 +65,7 @@ function columnsOf(followed: Followed[], by: 'run' | 'layer') {
           share,
         })),
       )
-      const ages = (by === 'run' ? one.curve : meanCurve(heads)).map((share, age) => ({
+      const ages = group.curve.map((share, age) => ({
         ...common,
         clock: 'age',
         until: 'age',
