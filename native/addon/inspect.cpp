@@ -200,74 +200,59 @@ Napi::Value Recorded(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// (engine, { headDim, group, keysFixed, valuesFixed, keys, values, positions, queries, outputs, rowSlots, slotMembers, members }, call) ->
-// Promise<{ error, dropped, plain, missed, blurred: Float64Array [rows][group]; full: Float32Array [rows][group][headDim];
-// probability, change: Float32Array [rows][tokens] }>
-Napi::Value LocalMeasure(const Napi::CallbackInfo& info) {
+// (cache, { layer, kvHead, keysFixed, valuesFixed, positions, rowSlots, slotMembers, members, lostPositions, lostRows }, call) ->
+// Promise<{ error, dropped, plain, missed, blurred: [rows][group], probability, worst, change: [losses] Float64Array; worstRow }>
+Napi::Value Local(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  auto engine = Unwrap<EngineBox>(info[0]);
+  auto box = Unwrap<CacheBox>(info[0]);
   const Napi::Object from = info[1].As<Napi::Object>();
-  zs_local local{};
-  local.struct_bytes = sizeof local;
-  local.head_dim = static_cast<int32_t>(Whole(from.Get("headDim"), 2, 1 << 16, "headDim"));
-  local.group = static_cast<int32_t>(Whole(from.Get("group"), 1, 1 << 16, "group"));
-  local.keys_fixed = from.Get("keysFixed").ToBoolean();
-  local.values_fixed = from.Get("valuesFixed").ToBoolean();
-  const auto positions = ArrayOf<Napi::Int32Array>(from.Get("positions"), napi_int32_array, 0, "positions");
-  local.rows = static_cast<int64_t>(positions.ElementLength());
-  local.positions = positions.Data();
-  const size_t width = static_cast<size_t>(local.head_dim), rows = positions.ElementLength(),
-               each = static_cast<size_t>(local.group) * rows;
-  std::vector<Napi::Value> pinned = {positions};
-  const auto floats = [&](const char* name, size_t least) {
-    const auto array = ArrayOf<Napi::Float32Array>(from.Get(name), napi_float32_array, least, name);
-    pinned.push_back(array);
-    return array;
-  };
+  std::vector<Napi::Value> pinned;
   const auto whole = [&](const char* name, size_t least) {
     const auto array = ArrayOf<Napi::Int32Array>(from.Get(name), napi_int32_array, least, name);
     pinned.push_back(array);
     return array;
   };
-  const auto keys = floats("keys", width);
-  local.keys = keys.Data();
-  local.tokens = static_cast<int64_t>(keys.ElementLength() / width);
-  local.values = floats("values", keys.ElementLength()).Data();
-  local.queries = floats("queries", each * width).Data();
-  local.outputs = floats("outputs", each * width).Data();
+  const auto end = [&](const Napi::Int32Array& of) {
+    return static_cast<size_t>(Whole(Napi::Number::New(env, of[of.ElementLength() - 1]), 0, INT32_MAX, "an end"));
+  };
+  zs_local local{};
+  local.struct_bytes = sizeof local;
+  local.layer = static_cast<int32_t>(Whole(from.Get("layer"), 0, 1 << 20, "layer"));
+  local.kv_head = static_cast<int32_t>(Whole(from.Get("kvHead"), 0, 1 << 20, "kvHead"));
+  local.keys_fixed = from.Get("keysFixed").ToBoolean();
+  local.values_fixed = from.Get("valuesFixed").ToBoolean();
+  const auto positions = whole("positions", 0);
+  const size_t rows = positions.ElementLength(),
+               each = rows * static_cast<size_t>(box->shape.heads / box->shape.kv_heads);
   const auto starts = whole("rowSlots", rows + 1);
-  local.row_slots = starts.Data();
-  const auto slots = whole(
-      "slotMembers", static_cast<size_t>(Whole(Napi::Number::New(env, starts[rows]), 0, INT32_MAX, "rowSlots")) + 1);
-  local.slot_members = slots.Data();
-  local.members =
-      whole("members", static_cast<size_t>(Whole(Napi::Number::New(env, slots[static_cast<size_t>(starts[rows])]), 0,
-                                                 INT32_MAX, "slotMembers")))
-          .Data();
+  const auto slots = whole("slotMembers", end(starts) + 1);
+  const auto members = whole("members", end(slots));
+  const auto lost = whole("lostPositions", 0);
+  const size_t losses = lost.ElementLength();
+  local.rows = static_cast<int64_t>(rows), local.losses = static_cast<int64_t>(losses);
+  local.positions = positions.Data(), local.row_slots = starts.Data(), local.slot_members = slots.Data();
+  local.members = members.Data(), local.lost_positions = lost.Data();
+  local.lost_rows = whole("lostRows", losses).Data();
   Napi::Object result = Napi::Object::New(env);
-  for (const auto& [name, place] : {std::pair{"error", &local.error},
-                                    {"dropped", &local.dropped},
-                                    {"plain", &local.plain},
-                                    {"missed", &local.missed},
-                                    {"blurred", &local.blurred}}) {
-    auto array = Napi::Float64Array::New(env, each);
-    *place = array.Data();
+  const auto doubles = [&](const char* name, size_t size) {
+    auto array = Napi::Float64Array::New(env, size);
     result.Set(name, array);
-  }
-  for (const auto& [name, place, size] : {std::tuple{"full", &local.full, each * width},
-                                          {"probability", &local.probability, rows * static_cast<size_t>(local.tokens)},
-                                          {"change", &local.change, rows * static_cast<size_t>(local.tokens)}}) {
-    auto array = Napi::Float32Array::New(env, size);
-    *place = array.Data();
-    result.Set(name, array);
-  }
-  pinned.push_back(result);
-  Job* job = new Job(env, engine, info[2]);
+    pinned.push_back(array);
+    return array.Data();
+  };
+  local.error = doubles("error", each), local.dropped = doubles("dropped", each), local.plain = doubles("plain", each);
+  local.missed = doubles("missed", each), local.blurred = doubles("blurred", each);
+  local.probability = doubles("probability", losses), local.worst = doubles("worst", losses);
+  local.change = doubles("change", losses);
+  auto worst = Napi::Int32Array::New(env, losses);
+  result.Set("worstRow", worst);
+  pinned.push_back(worst);
+  local.worst_row = worst.Data();
+  Job* job = new Job(env, box->engine, info[2]);
   for (const Napi::Value& value : pinned) job->Pin(value);
-  for (const char* name : {"error", "dropped", "plain", "missed", "blurred", "full", "probability", "change"})
-    job->Pin(result.Get(name));
+  job->Uses(box);
   auto kept = std::make_shared<Napi::ObjectReference>(Napi::Persistent(result));
-  return job->Start([engine, local](zs_call* call) { return zs_local_measure(engine->engine, &local, call); },
+  return job->Start([box, local](zs_call* call) { return zs_cache_local(box->cache, &local, call); },
                     [kept](Napi::Env) -> Napi::Value { return kept->Value(); });
 }
 
@@ -284,7 +269,7 @@ void RegisterInspection(Napi::Env env, Napi::Object exports) {
   exports.Set("cacheEvents", Napi::Function::New(env, Events));
   exports.Set("cacheRecord", Napi::Function::New(env, Record));
   exports.Set("cacheRecorded", Napi::Function::New(env, Recorded));
-  exports.Set("localMeasure", Napi::Function::New(env, LocalMeasure));
+  exports.Set("cacheLocal", Napi::Function::New(env, Local));
 }
 
 }  // namespace zs_addon

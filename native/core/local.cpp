@@ -1,9 +1,8 @@
-// What a head's queries would have read with nothing removed, beside what the policy's slots made of it (zs_local_measure).
+// What a head's queries would have read with nothing removed, beside what the policy's slots made of it (zs_cache_local).
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
-#include "core/segment.h"
 #include "core/work.h"
 
 namespace zs {
@@ -11,99 +10,123 @@ namespace {
 
 constexpr int64_t kRowsTogether = 8;  // of a unit: what merged slots hold changes little from row to row
 
-enum class Where : uint8_t { kGone, kMerged, kOwn };
+long long n(int64_t value) { return value; }
 
-void check(const zs_local& l) {
-  if (l.struct_bytes != static_cast<int32_t>(sizeof(zs_local)))
-    fail(ZS_INVALID, "struct_bytes is %d: expected sizeof(zs_local)", l.struct_bytes);
-  if (l.head_dim < 2 || l.head_dim % 2 || l.head_dim > kMostDims)
-    fail(ZS_INVALID, "head_dim is %d: expected a multiple of 2, from 2 to %d", l.head_dim, kMostDims);
-  if (l.group < 1) fail(ZS_INVALID, "group is %d: expected at least 1", l.group);
-  if (l.tokens < 1 || l.tokens > INT32_MAX)
-    fail(ZS_INVALID, "tokens is %lld: expected 1 or more", static_cast<long long>(l.tokens));
-  if (l.rows < 0) fail(ZS_INVALID, "rows is %lld: expected 0 or more", static_cast<long long>(l.rows));
-  if (!l.keys || !l.values || !l.positions || !l.queries || !l.row_slots || !l.slot_members || !l.members)
-    fail(ZS_INVALID, "an array is NULL: keys, values, positions, queries and slots have to be given");
-  if (l.error && !l.outputs) fail(ZS_INVALID, "error is asked for without outputs: give them");
+void check(const zs_local& l, const RecordedHead& head) {
+  if (l.rows < 0) fail(ZS_INVALID, "rows is %lld: expected 0 or more", n(l.rows));
+  if (l.losses < 0) fail(ZS_INVALID, "losses is %lld: expected 0 or more", n(l.losses));
+  const bool given = l.positions && l.row_slots && l.slot_members && l.members && l.error && l.dropped && l.plain &&
+                     l.missed && l.blurred;
+  if (l.rows && !given) fail(ZS_INVALID, "an array of the rows is NULL: give all of them");
+  if (l.losses && !(l.lost_positions && l.lost_rows && l.probability && l.worst && l.change && l.worst_row))
+    fail(ZS_INVALID, "an array of the losses is NULL: give all of them");
+  std::vector<int64_t> seen(static_cast<size_t>(head.tokens()), -1);  // the last row that has it
   for (int64_t r = 0; r < l.rows; ++r) {
-    if (l.positions[r] < 0 || l.positions[r] >= l.tokens)
-      fail(ZS_INVALID, "positions[%lld] is %d of %lld tokens", static_cast<long long>(r), l.positions[r],
-           static_cast<long long>(l.tokens));
-    if (l.row_slots[r] < 0 || l.row_slots[r + 1] < l.row_slots[r])
-      fail(ZS_INVALID, "row_slots do not ascend at row %lld", static_cast<long long>(r));
-    std::vector<uint8_t> seen(static_cast<size_t>(l.positions[r]) + 1);
+    if (l.positions[r] < head.first_output() || l.positions[r] >= head.tokens())
+      fail(ZS_INVALID, "positions[%lld] is %d: expected one whose output is recorded, %lld to %lld", n(r),
+           l.positions[r], n(head.first_output()), n(head.tokens() - 1));
+    if (l.row_slots[r] < 0 || l.row_slots[r + 1] <= l.row_slots[r])
+      fail(ZS_INVALID, "row %lld read no slot: expected row_slots that ascend", n(r));
     for (int64_t s = l.row_slots[r]; s < l.row_slots[r + 1]; ++s) {
       if (l.slot_members[s] < 0 || l.slot_members[s + 1] <= l.slot_members[s])
-        fail(ZS_INVALID, "slot %lld of row %lld stands for nothing", static_cast<long long>(s - l.row_slots[r]),
-             static_cast<long long>(r));
+        fail(ZS_INVALID, "slot %lld of row %lld stands for nothing", n(s - l.row_slots[r]), n(r));
       for (int64_t m = l.slot_members[s]; m < l.slot_members[s + 1]; ++m)
         if (const int32_t t = l.members[m];
-            t < 0 || t > l.positions[r] || std::exchange(seen[static_cast<size_t>(t)], 1))
+            t < 0 || t > l.positions[r] || std::exchange(seen[static_cast<size_t>(t)], r) == r)
           fail(ZS_INVALID, "member %d of slot %lld, row %lld: expected positions from 0 to %d, each once", t,
-               static_cast<long long>(s - l.row_slots[r]), static_cast<long long>(r), l.positions[r]);
+               n(s - l.row_slots[r]), n(r), l.positions[r]);
     }
   }
+  for (int64_t i = 0; i < l.losses; ++i)
+    if (l.lost_positions[i] < 0 || l.lost_positions[i] >= head.tokens() || l.lost_rows[i] < 0 ||
+        (l.lost_rows[i] < l.rows && l.lost_positions[i] > l.positions[l.lost_rows[i]]))
+      fail(ZS_INVALID, "loss %lld is of position %d, from row %d on: expected one that its rows have seen", n(i),
+           l.lost_positions[i], l.lost_rows[i]);
 }
 
-double distance(const float* a, const double* b, int32_t d) {
-  double sum = 0;
-  for (int32_t i = 0; i < d; ++i) sum += (static_cast<double>(a[i]) - b[i]) * (static_cast<double>(a[i]) - b[i]);
-  return std::sqrt(sum);
-}
+// What was given, twice: as attention reads it, and values as it reads keys, for their distances.
+struct Given {
+  Pages full, values;
+  Given(const RecordedHead& head, int32_t d) : full({d, ZS_F32}), values({d, ZS_F32}) {
+    const int32_t tokens = static_cast<int32_t>(head.tokens());
+    for (Pages* pages : {&full, &values}) {
+      pages->reserve(tokens);
+      pages->resize(tokens);
+    }
+    head.each_block([&](int64_t from, int64_t rows, const float* keys, const float* values_of) {
+      for (int64_t at = 0, count; at < rows; at += count) {
+        count = std::min(rows - at, kChunk - (from + at) % kChunk);
+        const int32_t first = static_cast<int32_t>(from + at), many = static_cast<int32_t>(count);
+        full.write_rows(keys + at * d, d, values_of + at * d, d, first, many);
+        values.write_rows(values_of + at * d, d, values_of + at * d, d, first, many);
+      }
+    });
+  }
+  const float* value(int64_t t, int64_t padded) const {
+    const KeyChunk chunk = full.chunk(static_cast<int32_t>(t / kChunk), nullptr);
+    return static_cast<const float*>(chunk.values) + t % kChunk * padded;
+  }
+};
+
+// A unit's share of what was lost.
+struct Losses {
+  std::vector<double> probability, worst, change;
+  std::vector<int32_t> worst_row;
+  explicit Losses(size_t count) : probability(count), worst(count), change(count), worst_row(count, -1) {}
+};
 
 // The rows of one unit, one after another.
 class Rows {
  public:
-  Rows(const AttentionKernels& kernels, const zs_local& l, const Pages& full, const Pages& values)
-      : kernels_(kernels),
+  Rows(const zs_cache& cache, const zs_local& l, const RecordedHead& head, const Given& given)
+      : kernels_(*cache.engine->attention),
         l_(l),
-        full_(full),
-        values_(values),
-        d_(l.head_dim),
-        group_(l.group),
+        head_(head),
+        given_(given),
+        d_(cache.config.head_dim),
+        group_(cache.group()),
         padded_(round_up(d_, kLane)),
-        scale_(static_cast<float>(1 / std::sqrt(static_cast<double>(d_)))),
-        chunks_(full.chunks()),
+        scale_(cache.scale()),
+        chunks_(given.full.chunks()),
         e_(chunks_ * group_ * kChunk),
         statistics_(3 * chunks_ * group_),
         partial_(chunks_ * group_ * padded_),
         out_(group_ * padded_),
-        distances_(kChunk),
-        p_(group_, std::vector<double>(static_cast<size_t>(l.tokens))),
-        where_(static_cast<size_t>(l.tokens)) {}
+        distances_(group_ * chunks_ * kChunk),
+        weight_(static_cast<size_t>(chunks_ * group_)),
+        log_sum_(static_cast<size_t>(group_)),
+        losses(static_cast<size_t>(l.losses)) {}
 
   void row(int64_t r) {
     seen_ = l_.positions[r] + 1;
-    attend(l_.queries + r * group_ * d_);
-    place(r);
+    query_ = head_.query(l_.positions[r]);
+    attend();
+    means(r);
     for (int64_t h = 0; h < group_; ++h) {
       const int64_t at = r * group_ + h;
-      const float* const star = out_.data() + h * padded_;
-      if (l_.full) std::copy_n(star, d_, l_.full + at * d_);
-      const std::vector<double>& p = p_[static_cast<size_t>(h)];
-      double missed = 0, blurred = 0;
-      for (int64_t t = 0; t < seen_; ++t) {
-        if (where_[static_cast<size_t>(t)] == Where::kGone) missed += p[static_cast<size_t>(t)];
-        if (where_[static_cast<size_t>(t)] == Where::kMerged) blurred += p[static_cast<size_t>(t)];
-      }
-      if (l_.missed) l_.missed[at] = missed;
-      if (l_.blurred) l_.blurred[at] = blurred;
-      if (l_.error) l_.error[at] = relative(l_.outputs + at * d_, star);
-      if (l_.dropped || l_.plain) slots(r, h, star);
-      if (l_.probability || l_.change) lost(r, h, star);
+      l_.error[at] = relative(head_.output(l_.positions[r]) + h * d_, 1, h);
+      slots(r, h);
     }
+    lost(r);
   }
 
  private:
-  // Probabilities with nothing removed, and their output.
-  void attend(const float* q) {
+  float* star(int64_t h) { return out_.data() + h * padded_; }
+  // Probability with nothing removed.
+  double p(int64_t h, int64_t t) const {
+    const int64_t c = t / kChunk;
+    return static_cast<double>(e_.data()[(c * group_ + h) * kChunk + t % kChunk]) *
+           weight_[static_cast<size_t>(c * group_ + h)];
+  }
+
+  void attend() {
     const int64_t chunks = round_up(seen_, kChunk) / kChunk, stats = chunks * group_;
     float *highest = statistics_.data(), *sum = highest + stats, *factor = sum + stats;
     for (int64_t c = 0; c < chunks; ++c) {
       DecodeTask task{};
-      task.chunk = full_.chunk(static_cast<int32_t>(c), nullptr);
+      task.chunk = given_.full.chunk(static_cast<int32_t>(c), nullptr);
       task.chunk.slots = static_cast<int32_t>(std::min<int64_t>(kChunk, seen_ - c * kChunk));
-      task.q = q;
+      task.q = query_;
       task.q_stride = d_;
       task.group = static_cast<int32_t>(group_);
       task.d = d_;
@@ -117,19 +140,14 @@ class Rows {
     }
     kernels_.merge(highest, sum, partial_.data(), static_cast<int32_t>(chunks), static_cast<int32_t>(group_), d_,
                    factor, out_.data(), padded_);
-    log_sum_.assign(static_cast<size_t>(group_), 0);
     for (int64_t h = 0; h < group_; ++h) {
       double top = -INFINITY, all = 0;
       for (int64_t c = 0; c < chunks; ++c) top = std::max(top, static_cast<double>(highest[c * group_ + h]));
-      std::vector<double>& p = p_[static_cast<size_t>(h)];
-      for (int64_t c = 0; c < chunks; ++c) {
-        const double shift = std::exp(static_cast<double>(highest[c * group_ + h]) - top);
-        const float* const e = e_.data() + (c * group_ + h) * kChunk;
-        const int64_t count = std::min<int64_t>(kChunk, seen_ - c * kChunk);
-        for (int64_t i = 0; i < count; ++i)
-          all += p[static_cast<size_t>(c * kChunk + i)] = static_cast<double>(e[i]) * shift;
-      }
-      for (int64_t t = 0; t < seen_; ++t) p[static_cast<size_t>(t)] /= all;
+      for (int64_t c = 0; c < chunks; ++c)
+        all += static_cast<double>(sum[c * group_ + h]) * std::exp(static_cast<double>(highest[c * group_ + h]) - top);
+      for (int64_t c = 0; c < chunks; ++c)
+        weight_[static_cast<size_t>(c * group_ + h)] =
+            std::exp(static_cast<double>(highest[c * group_ + h]) - top) / all;
       log_sum_[static_cast<size_t>(h)] = top + std::log(all);
     }
   }
@@ -137,172 +155,194 @@ class Rows {
   int64_t count(int64_t slot) const { return l_.slot_members[slot + 1] - l_.slot_members[slot]; }
   const int32_t* members(int64_t slot) const { return l_.members + l_.slot_members[slot]; }
 
-  void place(int64_t r) {
-    std::fill(where_.begin(), where_.end(), Where::kGone);
-    merged_.resize(std::max(merged_.size(), static_cast<size_t>(l_.row_slots[r + 1] - l_.row_slots[r])));
-    for (int64_t s = l_.row_slots[r]; s < l_.row_slots[r + 1]; ++s) {
-      const int64_t n = count(s);
-      const int32_t* const of = members(s);
-      for (int64_t m = 0; m < n; ++m) where_[static_cast<size_t>(of[m])] = n > 1 ? Where::kMerged : Where::kOwn;
-      if (n > 1 && l_.plain) mean(merged_[static_cast<size_t>(s - l_.row_slots[r])], of, n);
-    }
-  }
-
-  // Key and value of a merged slot; made again only where its members are others than in the row before.
+  // Key and value of each merged slot; made again only where its members are others than in the row before.
   struct Merged {
     std::vector<int32_t> of;
     std::vector<double> key, value;
   };
-  void mean(Merged& merged, const int32_t* of, int64_t n) const {
-    if (static_cast<int64_t>(merged.of.size()) == n && std::equal(of, of + n, merged.of.begin())) return;
-    const auto take = [&](const float* rows, bool fixed, std::vector<double>& to) {
-      to.assign(static_cast<size_t>(d_), 0);
-      const int64_t used = fixed ? 1 : n;
-      for (int64_t m = 0; m < used; ++m) {
-        const float* const row = rows + static_cast<int64_t>(of[m]) * d_;
-        for (int32_t i = 0; i < d_; ++i) to[static_cast<size_t>(i)] += static_cast<double>(row[i]);
+  void means(int64_t r) {
+    merged_.resize(std::max(merged_.size(), static_cast<size_t>(l_.row_slots[r + 1] - l_.row_slots[r])));
+    std::vector<float> key(static_cast<size_t>(d_)), value(static_cast<size_t>(d_));
+    for (int64_t s = l_.row_slots[r]; s < l_.row_slots[r + 1]; ++s) {
+      const int64_t many = count(s);
+      const int32_t* const of = members(s);
+      Merged& merged = merged_[static_cast<size_t>(s - l_.row_slots[r])];
+      if (many == 1 || (static_cast<int64_t>(merged.of.size()) == many && std::equal(of, of + many, merged.of.begin())))
+        continue;
+      merged.of.assign(of, of + many);
+      merged.key.assign(static_cast<size_t>(d_), 0), merged.value.assign(static_cast<size_t>(d_), 0);
+      for (int64_t m = 0; m < many; ++m) {
+        given_.full.read(of[m], key.data(), value.data());
+        for (size_t i = 0; i < key.size(); ++i) {
+          if (m == 0 || !l_.keys_fixed) merged.key[i] += static_cast<double>(key[i]);
+          if (m == 0 || !l_.values_fixed) merged.value[i] += static_cast<double>(value[i]);
+        }
       }
-      for (double& x : to) x /= static_cast<double>(used);
-    };
-    take(l_.keys, l_.keys_fixed != 0, merged.key);
-    take(l_.values, l_.values_fixed != 0, merged.value);
-    merged.of.assign(of, of + n);
+      for (size_t i = 0; i < key.size(); ++i) {
+        if (!l_.keys_fixed) merged.key[i] /= static_cast<double>(many);
+        if (!l_.values_fixed) merged.value[i] /= static_cast<double>(many);
+      }
+    }
   }
 
-  // Outputs of the slots without compensation, and of each slot's first token alone.
-  void slots(int64_t r, int64_t h, const float* star) {
-    const std::vector<double>& p = p_[static_cast<size_t>(h)];
-    const float* const q = l_.queries + (r * group_ + h) * d_;
+  // Probability of what is gone and of what is merged; outputs of each slot's first token alone, and of the slots without compensation.
+  void slots(int64_t r, int64_t h) {
+    const size_t d = static_cast<size_t>(d_);
+    own_.assign(static_cast<size_t>(padded_), 0);
     std::vector<double>&first = sums_[0], &plain = sums_[1];
-    first.assign(static_cast<size_t>(d_), 0), plain.assign(static_cast<size_t>(d_), 0);
-    double of_first = 0, of_plain = 0;
-    const auto add = [&](std::vector<double>& to, double weight, const auto* value) {
-      for (int32_t i = 0; i < d_; ++i) to[static_cast<size_t>(i)] += weight * static_cast<double>(value[i]);
-    };
+    first.assign(d, 0), plain.assign(d, 0);
+    double of_own = 0, of_first = 0, of_plain = 0, blurred = 0;
     for (int64_t s = l_.row_slots[r]; s < l_.row_slots[r + 1]; ++s) {
-      const int32_t seed = members(s)[0];
-      const double own = p[static_cast<size_t>(seed)];
-      const float* const value = l_.values + static_cast<int64_t>(seed) * d_;
-      of_first += own;
-      add(first, own, value);
-      if (!l_.plain) continue;
+      const int32_t* const of = members(s);
+      const double seed = p(h, of[0]);
+      const float* const value = given_.value(of[0], padded_);
       if (count(s) == 1) {
-        of_plain += own;
-        add(plain, own, value);
+        of_own += seed;
+        const float weight = static_cast<float>(seed);
+        for (size_t i = 0; i < own_.size(); ++i) own_[i] += weight * value[i];
         continue;
       }
+      for (int64_t m = 0; m < count(s); ++m) blurred += p(h, of[m]);
       const Merged& merged = merged_[static_cast<size_t>(s - l_.row_slots[r])];
       double logit = 0;
-      for (int32_t i = 0; i < d_; ++i) logit += static_cast<double>(q[i]) * merged.key[static_cast<size_t>(i)];
+      for (size_t i = 0; i < d; ++i)
+        logit += static_cast<double>(query_[h * d_ + static_cast<int64_t>(i)]) * merged.key[i];
       const double weight = std::exp(logit * static_cast<double>(scale_) - log_sum_[static_cast<size_t>(h)]);
-      of_plain += weight;
-      add(plain, weight, merged.value.data());
+      of_first += seed, of_plain += weight;
+      for (size_t i = 0; i < d; ++i) {
+        first[i] += seed * static_cast<double>(value[i]);
+        plain[i] += weight * merged.value[i];
+      }
     }
-    if (l_.dropped) l_.dropped[r * group_ + h] = relative_sum(first, of_first, star);
-    if (l_.plain) l_.plain[r * group_ + h] = relative_sum(plain, of_plain, star);
+    for (size_t i = 0; i < d; ++i) first[i] += static_cast<double>(own_[i]), plain[i] += static_cast<double>(own_[i]);
+    const int64_t at = r * group_ + h;
+    l_.dropped[at] = relative(first.data(), of_own + of_first, h);
+    l_.plain[at] = relative(plain.data(), of_own + of_plain, h);
+    l_.blurred[at] = blurred;
+    l_.missed[at] = std::max(0.0, missed(r, h, of_own + blurred));
   }
 
-  void lost(int64_t r, int64_t h, const float* star) {
-    const std::vector<double>& p = p_[static_cast<size_t>(h)];
-    const double share = 1 / static_cast<double>(group_);
-    float* const probability = l_.probability ? l_.probability + r * l_.tokens : nullptr;
-    float* const change = l_.change ? l_.change + r * l_.tokens : nullptr;
-    if (h == 0) {
-      if (probability) std::fill_n(probability, l_.tokens, 0.0f);
-      if (change) std::fill_n(change, l_.tokens, 0.0f);
-    }
-    for (int64_t t = 0; probability && t < seen_; ++t)
-      probability[t] += static_cast<float>(p[static_cast<size_t>(t)] * share);
-    if (!change) return;
-    for (int64_t c = 0; c * kChunk < seen_; ++c) {
-      const int64_t first = c * kChunk, count = std::min<int64_t>(kChunk, seen_ - first);
-      const auto from = where_.begin() + first;
-      if (std::all_of(from, from + count, [](Where where) { return where == Where::kOwn; })) continue;
-      const KeyChunk chunk = values_.chunk(static_cast<int32_t>(c), nullptr);
-      kernels_.similarity(ZS_L2, static_cast<const float*>(chunk.keys), static_cast<int32_t>(count), d_, star,
-                          distances_.data());
-      for (int64_t i = 0; i < count; ++i) {
-        const size_t t = static_cast<size_t>(first + i);
-        if (where_[t] == Where::kOwn) continue;
-        change[t] += static_cast<float>(share * p[t] / rest(p, t) *
-                                        std::sqrt(std::max(0.0, -static_cast<double>(distances_.data()[i]))));
+  // What neither has; where that is little, summed by itself.
+  double missed(int64_t r, int64_t h, double rest) {
+    if (rest < 0.99) return 1 - rest;
+    if (l_.slot_members[l_.row_slots[r + 1]] - l_.slot_members[l_.row_slots[r]] == seen_) return 0;
+    gone_.assign(static_cast<size_t>(seen_), 1);
+    for (int64_t m = l_.slot_members[l_.row_slots[r]]; m < l_.slot_members[l_.row_slots[r + 1]]; ++m)
+      gone_[static_cast<size_t>(l_.members[m])] = 0;
+    double sum = 0;
+    for (int64_t t = 0; t < seen_; ++t)
+      if (gone_[static_cast<size_t>(t)]) sum += p(h, t);
+    return sum;
+  }
+
+  void lost(int64_t r) {
+    if (l_.losses == 0) return;
+    for (int64_t h = 0; h < group_; ++h)
+      for (int64_t c = 0; c * kChunk < seen_; ++c) {
+        const KeyChunk chunk = given_.values.chunk(static_cast<int32_t>(c), nullptr);
+        kernels_.similarity(ZS_L2, static_cast<const float*>(chunk.keys),
+                            static_cast<int32_t>(std::min<int64_t>(kChunk, seen_ - c * kChunk)), d_, star(h),
+                            distances_.data() + (h * chunks_ + c) * kChunk);
       }
+    const double share = 1 / static_cast<double>(group_);
+    for (int64_t i = 0; i < l_.losses; ++i) {
+      if (l_.lost_rows[i] > r) continue;
+      const int64_t t = l_.lost_positions[i];
+      double probability = 0, change = 0;
+      for (int64_t h = 0; h < group_; ++h) {
+        const double one = p(h, t);
+        const float far = std::sqrt(std::max(0.0f, -distances_.data()[h * chunks_ * kChunk + t]));
+        probability += one;
+        change += one / rest(h, t, one) * static_cast<double>(far);
+      }
+      const size_t at = static_cast<size_t>(i);
+      losses.probability[at] += probability * share;
+      losses.change[at] += change * share;
+      if (losses.worst_row[at] >= 0 && probability * share <= losses.worst[at]) continue;
+      losses.worst[at] = probability * share;
+      losses.worst_row[at] = static_cast<int32_t>(r);
     }
   }
 
   // 1 - p[t], of what the others have where it is small.
-  double rest(const std::vector<double>& p, size_t t) const {
-    if (p[t] < 0.5) return 1 - p[t];
+  double rest(int64_t h, int64_t t, double one) const {
+    if (one < 0.5) return 1 - one;
     double sum = 0;
-    for (size_t i = 0; i < static_cast<size_t>(seen_); ++i)
-      if (i != t) sum += p[i];
+    for (int64_t i = 0; i < seen_; ++i)
+      if (i != t) sum += p(h, i);
     return std::max(sum, 1e-300);
   }
 
-  double length(const float* star) const {
-    double sum = 0;
-    for (int32_t i = 0; i < d_; ++i) sum += static_cast<double>(star[i]) * static_cast<double>(star[i]);
-    return std::sqrt(sum);
-  }
-  double relative(const float* o, const float* star) const {
-    double sum = 0;
+  // |of / all - o*| / |o*| of query head h.
+  template <class T>
+  double relative(const T* of, double all, int64_t h) {
+    double off = 0, length = 0;
     for (int32_t i = 0; i < d_; ++i) {
-      const double off = static_cast<double>(o[i]) - static_cast<double>(star[i]);
-      sum += off * off;
+      const double full = static_cast<double>(star(h)[i]), one = static_cast<double>(of[i]) / all - full;
+      off += one * one;
+      length += full * full;
     }
-    return sum == 0 ? 0 : std::sqrt(sum) / length(star);
-  }
-  double relative_sum(std::vector<double>& sum, double all, const float* star) const {
-    for (double& x : sum) x /= all;
-    const double off = distance(star, sum.data(), d_);
-    return off == 0 ? 0 : off / length(star);
+    return off == 0 ? 0 : std::sqrt(off / length);
   }
 
   const AttentionKernels& kernels_;
   const zs_local& l_;
-  const Pages &full_, &values_;
+  const RecordedHead& head_;
+  const Given& given_;
   const int32_t d_;
   const int64_t group_, padded_;
   const float scale_;
   const int64_t chunks_;
   Buffer e_, statistics_, partial_, out_, distances_;
-  std::vector<std::vector<double>> p_;  // [group][tokens]
-  std::vector<Where> where_;
+  std::vector<double> weight_;   // of each chunk and query head: turns e into probabilities
+  std::vector<double> log_sum_;  // ln of the sum of exp(logit)
+  std::vector<double> sums_[2];
+  std::vector<float> own_;
   std::vector<Merged> merged_;
-  std::vector<double> log_sum_, sums_[2];
+  std::vector<uint8_t> gone_;
+  const float* query_ = nullptr;
   int64_t seen_ = 0;
+
+ public:
+  Losses losses;
 };
 
-// Rows of `keys` as kernels read keys, `values` as they read values.
-Pages pages_of(const zs_local& l, const float* keys, const float* values) {
-  Pages pages({l.head_dim, ZS_F32});
-  const int32_t tokens = static_cast<int32_t>(l.tokens);
-  pages.reserve(tokens);
-  pages.resize(tokens);
-  for (int32_t from = 0; from < tokens; from += kChunk)
-    pages.write_rows(keys + static_cast<int64_t>(from) * l.head_dim, l.head_dim,
-                     values + static_cast<int64_t>(from) * l.head_dim, l.head_dim, from,
-                     std::min(kChunk, tokens - from));
-  return pages;
+void measure(zs_cache& cache, const zs_local& l, zs_call* call) {
+  const RecordedHead head(cache, l.layer, l.kv_head);
+  check(l, head);
+  const Given given(head, cache.config.head_dim);
+  const int64_t units = (l.rows + kRowsTogether - 1) / kRowsTogether;
+  std::vector<std::unique_ptr<Losses>> parts(static_cast<size_t>(units));
+  cache.engine->run(units, call, [&](int64_t unit, int) {
+    Rows rows(cache, l, head, given);
+    for (int64_t r = unit * kRowsTogether; r < std::min(l.rows, (unit + 1) * kRowsTogether); ++r) rows.row(r);
+    parts[static_cast<size_t>(unit)] = std::make_unique<Losses>(std::move(rows.losses));
+  });
+  check_abort(call);
+  for (int64_t i = 0; i < l.losses; ++i) {
+    const size_t at = static_cast<size_t>(i);
+    l.probability[i] = l.worst[i] = l.change[i] = 0;
+    l.worst_row[i] = -1;
+    for (const auto& part : parts) {
+      l.probability[i] += part->probability[at];
+      l.change[i] += part->change[at];
+      if (part->worst_row[at] < 0 || (l.worst_row[i] >= 0 && part->worst[at] <= l.worst[i])) continue;
+      l.worst[i] = part->worst[at];
+      l.worst_row[i] = part->worst_row[at];
+    }
+  }
 }
 
 }  // namespace
 }  // namespace zs
 
-extern "C" zs_status zs_local_measure(zs_engine* engine, const zs_local* local, zs_call* call) {
+extern "C" zs_status zs_cache_local(zs_cache* cache, const zs_local* local, zs_call* call) {
   return zs::guard([&] {
-    if (!engine) zs::fail(ZS_INVALID, "engine is NULL: expected one from zs_engine_create");
+    if (!cache) zs::fail(ZS_INVALID, "cache is NULL: expected one from zs_cache_create");
     if (!local) zs::fail(ZS_INVALID, "local is NULL: expected what to measure");
-    zs::check(*local);
-    const std::lock_guard<std::mutex> lock(engine->busy);
-    const zs::Pages full = zs::pages_of(*local, local->keys, local->values);
-    const zs::Pages values = local->change ? zs::pages_of(*local, local->values, local->values) : zs::Pages();
-    const int64_t units = (local->rows + zs::kRowsTogether - 1) / zs::kRowsTogether;
-    engine->run(units, call, [&](int64_t unit, int) {
-      zs::Rows rows(*engine->attention, *local, full, values);
-      const int64_t end = std::min(local->rows, (unit + 1) * zs::kRowsTogether);
-      for (int64_t r = unit * zs::kRowsTogether; r < end; ++r) rows.row(r);
-    });
-    zs::check_abort(call);
+    if (local->struct_bytes != static_cast<int32_t>(sizeof(zs_local)))
+      zs::fail(ZS_INVALID, "struct_bytes is %d: expected sizeof(zs_local)", local->struct_bytes);
+    const std::lock_guard<std::mutex> lock(cache->engine->busy);
+    zs::measure(*cache, *local, call);
   });
 }

@@ -9,9 +9,8 @@ import { native } from '../native/binding.js'
 import { withCall, type Call } from '../native/call.js'
 import type { HeldCache } from '../native-cache.js'
 import type { Policy } from '../policies/index.js'
-import { rowsByHead } from '../trace/rebuild.js'
-import { headReads, type HeadRead } from './reads.js'
-import { headVectors, type HeadVectors } from './vectors.js'
+import { rowsByHead, type HeadLedger } from '../trace/rebuild.js'
+import { attending } from './reads.js'
 
 /** Tokens that heads lost, a row for each merge or drop event, in the order of the tape. */
 export interface LostTokens {
@@ -98,83 +97,96 @@ export async function localShadow(of: LocalOf, call: Call): Promise<LocalShadow>
     lost: lostIn(events),
   }
   const byHead = rowsByHead(events, layers, kvHeads)
-  const rowOfEvent = new Int32Array(events.step.length).fill(-1)
-  result.lost.event.forEach((event, row) => (rowOfEvent[event] = row))
+  const lossOf = new Map(Array.from(result.lost.event, (event, loss) => [event, loss]))
+  const slots = new Slots()
   for (let layer = 0; layer < layers; layer++)
     for (let kvHead = 0; kvHead < kvHeads; kvHead++) {
       const rows = byHead[layer * kvHeads + kvHead]
-      const vectors = headVectors(cache, { layer, kvHead })
-      const lost = Array.from(rows, (event) => rowOfEvent[event]).filter((row) => row >= 0)
-      const reads = headReads(events, rows, promptTokens, of.starts, positions[0], positions.at(-1)! + 1)
+      const losses = Array.from(rows, (event) => lossOf.get(event)!).filter((loss) => loss !== undefined)
+      const lostPositions = Int32Array.from(losses, (loss) => result.lost.position[loss])
       let first = 0
-      for (const block of blocksOf(reads, positions)) {
-        const asked = { keysFixed: keys === 'fixed', valuesFixed: values === 'fixed' }
-        const { made, measured } = await measure(cache, vectors, block, asked, call)
-        fill(result, first, layer, kvHead, vectors.group, measured)
-        regret(result, lost, block, made.keys.length / vectors.headDim, measured)
-        first += block.length
+      const measured = async () => {
+        const steps = result.steps.subarray(first, first + slots.rows)
+        const native = await measure(cache, call, {
+          layer,
+          kvHead,
+          keysFixed: keys === 'fixed',
+          valuesFixed: values === 'fixed',
+          positions: positions.subarray(first, first + slots.rows),
+          ...slots.taken(),
+          lostPositions,
+          lostRows: Int32Array.from(losses, (loss) => rowsUpTo(steps, result.lost.step[loss])),
+        })
+        fill(result, first, layer, kvHead, native)
+        regret(result, losses, steps, native)
+        first += steps.length
       }
+      for (const calls of attending(events, rows, promptTokens, of.starts, positions[0], positions.at(-1)! + 1))
+        for (let position = calls.from; position < calls.to; position++) {
+          if (position !== positions[first + slots.rows]) continue
+          slots.add(calls.ledger, calls.first, position)
+          if (slots.rows === ROWS) await measured()
+        }
+      if (slots.rows) await measured()
     }
   return result
 }
 
-/** Those of `reads` at `positions`, ROWS at a time. */
-function* blocksOf(reads: Iterable<HeadRead>, positions: Int32Array): Generator<HeadRead[]> {
-  let block: HeadRead[] = []
-  let at = 0
-  for (const read of reads) {
-    if (read.position !== positions[at]) continue
-    at++
-    block.push(read)
-    if (block.length < ROWS) continue
-    yield block
-    block = []
+/** What rows read, as the engine takes it; its arrays are used again and again. */
+class Slots {
+  rows = 0
+  private slots = 0
+  private count = 0
+  private readonly rowSlots = new Int32Array(ROWS + 1)
+  private slotMembers: Int32Array<ArrayBuffer> = new Int32Array(1 << 12)
+  private members: Int32Array<ArrayBuffer> = new Int32Array(1 << 14)
+
+  /** The head's slots, and tokens of the same call from `first` up to the query itself. */
+  add(ledger: HeadLedger, first: number, position: number): void {
+    ledger.each((_, origins) => {
+      for (const one of origins) this.member(one)
+      this.end()
+    })
+    for (let one = first; one <= position; one++) {
+      this.member(one)
+      this.end()
+    }
+    this.rowSlots[++this.rows] = this.slots
   }
-  if (block.length) yield block
+
+  /** All rows, which are then no more. */
+  taken(): Pick<NativeLocal, 'rowSlots' | 'slotMembers' | 'members'> {
+    const { rows, slots, rowSlots, slotMembers, members } = this
+    this.rows = this.slots = this.count = 0
+    return { rowSlots: rowSlots.subarray(0, rows + 1), slotMembers: slotMembers.subarray(0, slots + 1), members }
+  }
+
+  private member(position: number): void {
+    if (this.count === this.members.length) this.members = longer(this.members)
+    this.members[this.count++] = position
+  }
+
+  private end(): void {
+    if (++this.slots === this.slotMembers.length) this.slotMembers = longer(this.slotMembers)
+    this.slotMembers[this.slots] = this.count
+  }
 }
 
-async function measure(
-  cache: HeldCache,
-  vectors: HeadVectors,
-  block: readonly HeadRead[],
-  fixed: { keysFixed: boolean; valuesFixed: boolean },
-  call: Call,
-): Promise<{ made: NativeLocal; measured: NativeLocalMeasures }> {
-  const { group, headDim, keys, values, queries, firstQuery, outputs, firstOutput } = vectors
-  const width = group * headDim
-  const seen = (block.at(-1)!.position + 1) * headDim
-  const gathered = (from: Float32Array, first: number) => {
-    const rows = new Float32Array(block.length * width)
-    for (const [r, { position }] of block.entries())
-      rows.set(from.subarray((position - first) * width, (position - first + 1) * width), r * width)
-    return rows
-  }
-  const rowSlots = new Int32Array(block.length + 1)
-  for (const [r, { slots }] of block.entries()) rowSlots[r + 1] = rowSlots[r] + slots.length
-  const slotMembers = new Int32Array(rowSlots[block.length] + 1)
-  let slot = 0
-  for (const { slots } of block)
-    for (const { origins } of slots) slotMembers[++slot] = slotMembers[slot - 1] + origins.length
-  const members = new Int32Array(slotMembers[slot])
-  let member = 0
-  for (const { slots } of block)
-    for (const { origins } of slots) for (const position of origins) members[member++] = position
-  const made: NativeLocal = {
-    headDim,
-    group,
-    ...fixed,
-    keys: keys.subarray(0, seen),
-    values: values.subarray(0, seen),
-    positions: Int32Array.from(block, ({ position }) => position),
-    queries: gathered(queries, firstQuery),
-    outputs: gathered(outputs, firstOutput),
-    rowSlots,
-    slotMembers,
-    members,
-  }
-  const engine = cache.engine.native
-  const measured = await withCall({ signal: call.signal }, (bytes) => native().localMeasure(engine, made, bytes))
-  return { made, measured }
+function longer(array: Int32Array): Int32Array<ArrayBuffer> {
+  const made = new Int32Array(2 * array.length)
+  made.set(array)
+  return made
+}
+
+/** How many of the ascending `steps` are at most `step`. */
+function rowsUpTo(steps: Int32Array, step: number): number {
+  let rows = 0
+  while (rows < steps.length && steps[rows] <= step) rows++
+  return rows
+}
+
+function measure({ native: handle }: HeldCache, { signal }: Call, local: NativeLocal): Promise<NativeLocalMeasures> {
+  return withCall({ signal }, (bytes) => native().cacheLocal(handle, local, bytes))
 }
 
 function fill(
@@ -182,10 +194,10 @@ function fill(
   first: number,
   layer: number,
   kvHead: number,
-  group: number,
   { error, dropped, plain, missed, blurred }: NativeLocalMeasures,
 ): void {
-  const { layers, heads } = result
+  const { layers, heads, kvHeads } = result
+  const group = heads / kvHeads
   for (let i = 0; i < error.length; i++) {
     const row = first + Math.floor(i / group)
     const at = (row * layers + layer) * heads + kvHead * group + (i % group)
@@ -203,22 +215,16 @@ function fill(
 
 function regret(
   { lost }: LocalShadow,
-  rows: readonly number[],
-  block: readonly HeadRead[],
-  tokens: number,
-  { probability, change }: NativeLocalMeasures,
+  losses: readonly number[],
+  steps: Int32Array,
+  { probability, worst, worstRow, change }: NativeLocalMeasures,
 ): void {
-  for (const row of rows) {
-    const position = lost.position[row]
-    for (const [r, { step }] of block.entries()) {
-      if (step <= lost.step[row]) continue
-      const at = r * tokens + position
-      lost.probability[row] += probability[at]
-      lost.change[row] += change[at]
-      if (lost.worstStep[row] >= 0 && probability[at] <= lost.worst[row]) continue
-      lost.worst[row] = probability[at]
-      lost.worstStep[row] = step
-    }
+  for (const [i, loss] of losses.entries()) {
+    lost.probability[loss] += probability[i]
+    lost.change[loss] += change[i]
+    if (worstRow[i] < 0 || (lost.worstStep[loss] >= 0 && worst[i] <= lost.worst[loss])) continue
+    lost.worst[loss] = worst[i]
+    lost.worstStep[loss] = steps[worstRow[i]]
   }
 }
 

@@ -1,6 +1,5 @@
 /** What each query of a kv head read under the policy, from the tape and the calls in which tokens came. */
-import type { Happened, SlotAt } from '../trace/rebuild.js'
-import { HeadLedger } from '../trace/rebuild.js'
+import { HeadLedger, type Happened, type SlotAt } from '../trace/rebuild.js'
 
 /** What the query at `position` read: its head's slots before anything left at its step, the tokens of its call up to itself included. */
 export interface HeadRead {
@@ -16,30 +15,45 @@ export function callStarts(log: readonly { ids: { length: number } }[]): number[
   return log.map(({ ids }) => (at += ids.length))
 }
 
+/** The head as it is when queries at positions [from, to) attend: `first` is where their call began, whose tokens up to each see one another. */
+export interface Attending {
+  ledger: HeadLedger
+  first: number
+  from: number
+  to: number
+}
+
 /**
- * Reads of the queries at positions [from, to), each at or after `promptTokens`; `rows`: those of the head in `events`, `starts` as of
- * callStarts().
+ * Calls one after another, of queries at positions [from, to), each at or after `promptTokens`; `rows`: those of the head in `events`,
+ * `starts` as of callStarts(). The ledger is the same one every time.
  */
-export function* headReads(
+export function* attending(
   events: Happened,
   rows: ArrayLike<number>,
   promptTokens: number,
   starts: readonly number[],
   from = promptTokens,
   to = Infinity,
-): Generator<HeadRead> {
+): Generator<Attending> {
   const ledger = new HeadLedger()
   let row = 0
-  for (const [call, first] of starts.slice(0, -1).entries()) {
-    const end = Math.min(to, starts[call + 1])
-    if (end <= from) continue
+  for (let call = 0; call + 1 < starts.length; call++) {
+    const [first, end] = [starts[call], Math.min(to, starts[call + 1])]
+    if (end <= from || first >= to) continue
     // A call's tokens attend before any of them is settled.
     for (; row < rows.length && events.step[rows[row]] <= first - promptTokens; row++) ledger.apply(events, rows[row])
-    const before = ledger.slots()
-    const newest: SlotAt[] = []
-    for (let position = first; position < end; position++) {
-      newest.push({ slot: before.length + position - first, position, weight: 1, origins: [position] })
-      if (position >= from) yield { position, step: position - promptTokens + 1, slots: [...before, ...newest] }
+    yield { ledger, first, from: Math.max(first, from), to: end }
+  }
+}
+
+/** What the queries read, one after another; arguments as of attending(). */
+export function* headReads(...given: Parameters<typeof attending>): Generator<HeadRead> {
+  const [, , promptTokens] = given
+  for (const { ledger, first, from, to } of attending(...given)) {
+    const slots = ledger.slots()
+    for (let position = first; position < to; position++) {
+      slots.push({ slot: slots.length, position, weight: 1, origins: [position] })
+      if (position >= from) yield { position, step: position - promptTokens + 1, slots: [...slots] }
     }
   }
 }

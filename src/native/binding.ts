@@ -112,24 +112,22 @@ export interface NativeRecorded {
   outputs: Float32Array
 }
 
-/** zs_local: rows of one kv head's queries, and the slots that each of them read. */
+/** zs_local: rows of one recorded kv head's queries, the slots that each of them read, and who was lost. */
 export interface NativeLocal {
-  headDim: number
-  group: number
+  layer: number
+  kvHead: number
   keysFixed: boolean
   valuesFixed: boolean
-  /** [tokens, headDim] */
-  keys: Float32Array
-  values: Float32Array
   /** [rows] */
   positions: Int32Array
-  /** [rows, group, headDim] */
-  queries: Float32Array
-  outputs: Float32Array
   /** [rows + 1] into slotMembers, which goes into members */
   rowSlots: Int32Array
   slotMembers: Int32Array
   members: Int32Array
+  /** [losses] */
+  lostPositions: Int32Array
+  /** [losses] the first row after it; rows: none */
+  lostRows: Int32Array
 }
 
 export interface NativeLocalMeasures {
@@ -139,11 +137,12 @@ export interface NativeLocalMeasures {
   plain: Float64Array
   missed: Float64Array
   blurred: Float64Array
-  /** [rows, group, headDim] */
-  full: Float32Array
-  /** [rows, tokens] */
-  probability: Float32Array
-  change: Float32Array
+  /** [losses] */
+  probability: Float64Array
+  worst: Float64Array
+  change: Float64Array
+  /** [losses]; −1: no row came after it */
+  worstRow: Int32Array
 }
 
 export interface NativeForward {
@@ -202,7 +201,7 @@ export interface Addon {
   /** Keeps from now on what the marked heads [layers, kvHeads] are given (zs_cache_record). */
   cacheRecord(cache: NativeCache, heads: Uint8Array, queryRows: number): void
   cacheRecorded(cache: NativeCache, layer: number, kvHead: number): NativeRecorded
-  localMeasure(engine: NativeEngine, local: NativeLocal, call?: Int32Array): Promise<NativeLocalMeasures>
+  cacheLocal(cache: NativeCache, local: NativeLocal, call?: Int32Array): Promise<NativeLocalMeasures>
   cacheDispose(cache: NativeCache): void
   modelLoad(
     engine: NativeEngine,

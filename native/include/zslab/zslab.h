@@ -301,31 +301,29 @@ ZS_API zs_status zs_cache_record_read(const zs_cache* cache, int32_t layer, int3
                                       float* queries, float* outputs);
 
 /*
- * What one kv head's queries would have read with nothing removed, and what the policy's slots made of it; everything by the head's own
- * queries, keys and values. Row r is a query at `positions[r]` that sees the keys up to it; under the policy it read the slots
- * [row_slots[r], row_slots[r + 1]), of which slot s stands for members [slot_members[s], slot_members[s + 1]) in order of arrival. Positions in
- * no slot are gone. Relative errors are |o - o*| / |o*| of a query head, o* with nothing removed.
+ * What queries of a recorded kv head would have read with nothing removed, and what the policy's slots made of it. Row r is the query at
+ * `positions[r]`, after the prompt; under the policy it read the slots [row_slots[r], row_slots[r + 1]), of which slot s stands for the
+ * positions `members` [slot_members[s], slot_members[s + 1]) in order of arrival. Positions in no slot are gone. Relative errors are
+ * |o - o*| / |o*| of a query head, o* with nothing removed.
  */
 typedef struct zs_local {
-  int32_t struct_bytes, head_dim, group;
+  int32_t struct_bytes, layer, kv_head;
   int32_t keys_fixed, values_fixed; /* a merged slot's key, value: 0 = its members' mean, 1 = the first's */
-  int64_t tokens, rows;
-  const float *keys, *values;              /* [tokens][head_dim] */
-  const int32_t* positions;                /* [rows], below tokens */
-  const float *queries, *outputs;          /* [rows][group][head_dim]; outputs: under the policy */
-  const int32_t *row_slots, *slot_members; /* [rows + 1], [slots of all rows + 1] */
-  const int32_t* members;
-  float* full;   /* out [rows][group][head_dim]: o*; may be NULL, as what follows */
-  double* error; /* out [rows][group]: of `outputs` */
+  int64_t rows;
+  const int32_t *positions, *row_slots, *slot_members, *members; /* [rows], [rows + 1], [slots of all rows + 1] */
+  int64_t losses;                            /* tokens that were lost: where they stood, and the first row after it */
+  const int32_t *lost_positions, *lost_rows; /* [losses] */
+  double* error;                             /* out [rows][group]: of the recorded output */
   double *dropped,
       *plain; /* out [rows][group]: of each slot's first token alone; of slots merged, but without compensation */
   double *missed,
-      *blurred; /* out [rows][group]: probability with nothing removed of positions that are gone; of members of merged slots */
-  float *probability,
-      *change; /* out [rows][tokens], mean of the group, 0 beyond the row's position: that probability, and
-                                  p / (1 - p) |o* - v|, what leaving the position out changes in the output (0 where it has a slot of its own) */
+      *blurred; /* out [rows][group]: probability, with nothing removed, of positions that are gone; of members of merged slots */
+  /* out [losses], of the rows from lost_rows on, means of the group: the sum of the probability p with nothing removed, the largest p and its
+     row (-1 = none), and the sum of p / (1 - p) |o* - v|, which leaving the token out changes in the output. */
+  double *probability, *worst, *change;
+  int32_t* worst_row;
 } zs_local;
-ZS_API zs_status zs_local_measure(zs_engine* engine, const zs_local* local, zs_call* call);
+ZS_API zs_status zs_cache_local(zs_cache* cache, const zs_local* local, zs_call* call);
 
 /* ---- events */
 
