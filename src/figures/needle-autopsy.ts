@@ -4,6 +4,7 @@ import { visible } from './fates.js'
 import { Figure } from './figure.js'
 import { bodyOf } from './layout.js'
 import { addBox, noBoxes } from './marks.js'
+import { medianOf } from './members.js'
 import type { Boxes, LegendEntry, Panel, Plot, Tick } from './plot.js'
 import { counted, percent, plainNumber, shortNumber, ticksOf } from './scale.js'
 import { styleOptions, type Fill, type Style, type StyleOptions } from './style.js'
@@ -48,6 +49,7 @@ const SHORT: Record<Fate, string> = {
 /** The table's columns that are drawn, rows [layers, kvHeads, positions]. */
 interface Places {
   fate: Fate[]
+  weight: (number | null)[]
   share: (number | null)[]
   step: (number | null)[]
   reason: (string | null)[]
@@ -67,36 +69,21 @@ export function needleAutopsy(autopsy: AutopsyData, options: NeedleAutopsyOption
     throw invalid('autopsy', 'a result of trace.autopsy()', autopsy, "needleAutopsy(run.trace.autopsy({ text: '…' }))")
   const columns = autopsy.table()
   const places = columns as unknown as Places
-  const words = wordsOf(autopsy)
+  const words = wordsOf(autopsy, places)
   const plot = (chosen: Style): Plot => picture(autopsy, places, words, chosen)
   return new Figure({ summary: `${words.title}. ${words.detail}`, columns, plot }, style)
 }
 
 const wordOf = (text: string) => visible(text).trim() || '␣'
 
-function wordsOf(made: AutopsyData): { title: string; detail: string } {
+function wordsOf(made: AutopsyData, places: Places): { title: string; detail: string } {
   const { tokens, layers, kvHeads, counts, globalEviction, agreement, step } = made
-  const heads = layers * kvHeads
-  const places = heads * tokens.length
-  const letters = [
-    ...tokens
-      .map(({ text }) => visible(text))
-      .join('')
-      .trim(),
-  ]
-  const text = letters.length > 32 ? `${letters.slice(0, 31).join('').trimEnd()}…` : letters.join('')
-  const gone = Math.round(globalEviction.model * tokens.length)
-  const all = counted(tokens.length, 'token')
-  const every = counted(heads, 'kv head')
-  const own = tokens.length === 1 ? 'its token' : gone === 0 ? `each of its ${all}` : `none of its ${all}`
-  const some = `${plainNumber(gone)} of its ${all} (${percent(globalEviction.model)}) ${gone === 1 ? 'has no slot of its' : 'have no slot of their'} own in any of ${every}`
-  const title =
-    gone === 0
-      ? `“${text}”: ${own} has a slot of its own in at least one of ${every}`
-      : gone < tokens.length
-        ? `“${text}”: ${some}`
-        : `“${text}”: ${tokens.length === 1 ? 'its token has no' : `${own} has a`} slot of its own in any of ${every}`
-  const parts = FATES.filter((fate) => counts[fate]).map((fate) => `${percent(counts[fate] / places)} ${SHORT[fate]}`)
+  const all = layers * kvHeads * tokens.length
+  const size = medianOf(places.fate.flatMap((fate, at) => (fate === 'blurred' ? [places.weight[at] ?? NaN] : [])))
+  const parts = FATES.filter((fate) => counts[fate]).map((fate) => {
+    const more = fate === 'blurred' ? ` (in slots of ${plainNumber(size)} tokens, the median)` : ''
+    return `${percent(counts[fate] / all)} ${SHORT[fate]}${more}`
+  })
   const agree =
     agreement.model === null
       ? 'No two heads keep any of the same text'
@@ -107,9 +94,24 @@ function wordsOf(made: AutopsyData): { title: string; detail: string } {
     least === most ? percent(most) : `${percent(least)} to ${percent(most)}, most in layer ${shares.indexOf(most)}`
   const byLayer = layers > 1 ? ` All heads of a layer together lose ${range}.` : ''
   return {
-    title,
-    detail: `Global Eviction Ratio ${plainNumber(globalEviction.model, 2)} at the end of step ${plainNumber(step)}: of ${counted(places, 'place')} (token × head) ${parts.join(', ')}.${byLayer} ${agree}.`,
+    title: titleOf(made),
+    detail: `Global Eviction Ratio ${plainNumber(globalEviction.model, 2)} at the end of step ${plainNumber(step)}: of ${counted(all, 'place')} (token × head) ${parts.join(', ')}.${byLayer} ${agree}.`,
   }
+}
+
+function titleOf({ tokens, layers, kvHeads, globalEviction }: AutopsyData): string {
+  const spelt = tokens.map(({ text }) => visible(text)).join('')
+  const letters = [...spelt.trim()]
+  const text = letters.length > 32 ? `${letters.slice(0, 31).join('').trimEnd()}…` : letters.join('')
+  const gone = Math.round(globalEviction.model * tokens.length)
+  const all = counted(tokens.length, 'token')
+  const every = counted(layers * kvHeads, 'kv head')
+  const own = tokens.length === 1 ? 'its token' : `each of its ${all}`
+  if (gone === 0) return `“${text}”: ${own} has a slot of its own in at least one of ${every}`
+  if (tokens.length === 1) return `“${text}”: its token has no slot of its own in any of ${every}`
+  if (gone === tokens.length) return `“${text}”: none of its ${all} has a slot of its own in any of ${every}`
+  const some = `${plainNumber(gone)} of its ${all} (${percent(globalEviction.model)})`
+  return `“${text}”: ${some} ${gone === 1 ? 'has no slot of its' : 'have no slot of their'} own in any of ${every}`
 }
 
 /** Tokens and kv heads that are put together, so that boxes are not narrower than a line can be. */

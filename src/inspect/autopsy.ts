@@ -12,6 +12,8 @@ import type { RunData } from '../trace/data.js'
 import { agreement, globalEviction, type ByLayer } from './agreement.js'
 import { FATES, spanFates, type SpanFate, type SpanFates } from './span-fates.js'
 import { spanOf, type Span, type SpanOptions } from './span.js'
+import { AUTOPSY_COLUMNS } from './table-columns.js'
+import { saveTable } from './tables.js'
 
 export interface AutopsyOptions extends SpanOptions {
   /** As of the end of this step; default: the last. */
@@ -136,6 +138,14 @@ export class Autopsy {
   /** table() as a danfojs frame. Errors: 'unsupported' without danfojs. */
   frame(): ReturnType<typeof frame> {
     return frame(this.table())
+  }
+
+  /**
+   * Writes table() by the path's ending, .arrow or .parquet, the run card and what each column means in the schema's metadata
+   * (zslab.table, JSON). Returns the path. Errors: 'invalid' for another ending, 'file' where it cannot be written.
+   */
+  save(path: string): Promise<string> {
+    return saveTable(path, 'the autopsy', AUTOPSY_COLUMNS, this.table(), [this.card])
   }
 
   /** table() as CSV. */

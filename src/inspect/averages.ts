@@ -9,6 +9,8 @@ import type { TraceCell } from '../trace/columns.js'
 import type { RunData } from '../trace/data.js'
 import type { Comparable } from './comparable.js'
 import type { LocalShadow } from './local.js'
+import { AVERAGES_COLUMNS } from './table-columns.js'
+import { saveTable } from './tables.js'
 
 /** A run or a trace, alone or with its shadow. */
 export type Averaged = Comparable | { run: Comparable; shadow: { readonly local: LocalShadow | undefined } }
@@ -100,6 +102,14 @@ export class Averages {
   /** table() as a danfojs frame. Errors: 'unsupported' without danfojs. */
   frame(): ReturnType<typeof frame> {
     return frame(this.table())
+  }
+
+  /**
+   * Writes table() by the path's ending, .arrow or .parquet, the run cards and what each column means in the schema's metadata
+   * (zslab.table, JSON). Returns the path. Errors: 'invalid' for another ending, 'file' where it cannot be written.
+   */
+  save(path: string): Promise<string> {
+    return saveTable(path, 'the averages', AVERAGES_COLUMNS, this.table(), this.cards)
   }
 
   /** table() as CSV. */

@@ -2,9 +2,9 @@
 import type { EventColumns } from '../native/binding.js'
 import { ACTION, ACTIONS, REASONS } from './actions.js'
 
-/** How values lie in memory and in files; 'text': of the event's token. */
-export type ColumnType = 'int32' | 'uint16' | 'uint8' | 'float32' | 'text'
-export type Values = Int32Array | Uint16Array | Uint8Array | Float32Array
+/** How values lie in memory and in files; 'text': of the event's token, or of a row's own words. */
+export type ColumnType = 'int32' | 'uint16' | 'uint8' | 'float32' | 'float64' | 'text'
+export type Values = Int32Array | Uint16Array | Uint8Array | Float32Array | Float64Array
 
 /** A name that EventColumns has. */
 export type EventName = Exclude<keyof EventColumns, 'count'>
@@ -81,6 +81,7 @@ export const ARRAYS = {
   uint16: Uint16Array,
   uint8: Uint8Array,
   float32: Float32Array,
+  float64: Float64Array,
   text: Int32Array,
 }
 
@@ -122,8 +123,8 @@ export type TraceCell = number | string | null
 /** One value as tables show it. */
 export function cell({ values, words, none }: Laid, row: number): TraceCell {
   const value = values[row]
-  if (words) return words[value]
-  return isNone(value, none) ? null : value
+  if (isNone(value, none)) return null
+  return words ? words[value] : value
 }
 
 /** Rows `from` … `to` − 1 of all columns as tables show them. */

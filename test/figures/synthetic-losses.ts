@@ -101,6 +101,7 @@ export function autopsyMade(
     agreement: agreement(keeps),
     table: () => ({
       fate: fate.map((one) => names[one]),
+      weight: fate.map((one) => (one === 0 ? 1 : one === 1 ? 20 : null)),
       share: fate.map((one) => (one === 0 ? 1 : one === 1 ? 0.05 : null)),
       step: gone((i) => i % 7),
       reason: gone(() => 'score'),

@@ -1,10 +1,11 @@
 /** Saved traces in pandas, polars and DuckDB: the rows, types and missing values of run.trace.table(), from either format. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { evictOnly, load, snapkv, streaming, zsmerge, type Model, type Policy } from '../../src/index.js'
-import { COLUMNS } from '../../src/trace/columns.js'
+import { averages, evictOnly, load, snapkv, streaming, zsmerge, type Model, type Policy } from '../../src/index.js'
+import { AUTOPSY_COLUMNS, AVERAGES_COLUMNS } from '../../src/inspect/table-columns.js'
+import { COLUMNS, type ColumnOf, type TraceCell } from '../../src/trace/columns.js'
 import { missing, READERS } from '../../scripts/python.mjs'
 import { leftOut } from '../left-out.js'
 import { ownFolder, toyPath } from '../src/model/files.js'
@@ -17,13 +18,14 @@ type Found = Record<string, { type: string; values: (number | string | null)[] }
 /** How a library names our types: of a number, of one that may be missing, of a word, by format. */
 const NAMES: Record<
   Library,
-  Record<'int32' | 'uint16' | 'uint8' | 'float32', string> & { words: Record<string, string> }
+  Record<'int32' | 'uint16' | 'uint8' | 'float32' | 'float64', string> & { words: Record<string, string> }
 > = {
   pandas: {
     int32: 'int32',
     uint16: 'uint16',
     uint8: 'uint8',
     float32: 'float32',
+    float64: 'float64',
     words: { '.arrow': 'category', '.parquet': 'str' },
   },
   'pandas, types of the file': {
@@ -31,6 +33,7 @@ const NAMES: Record<
     uint16: 'uint16[pyarrow]',
     uint8: 'uint8[pyarrow]',
     float32: 'float[pyarrow]',
+    float64: 'double[pyarrow]',
     words: { '.arrow': 'dictionary<values=string, indices=int8, ordered=0>[pyarrow]', '.parquet': 'string[pyarrow]' },
   },
   polars: {
@@ -38,6 +41,7 @@ const NAMES: Record<
     uint16: 'UInt16',
     uint8: 'UInt8',
     float32: 'Float32',
+    float64: 'Float64',
     words: { '.arrow': 'Categorical', '.parquet': 'String' },
   },
   DuckDB: {
@@ -45,6 +49,7 @@ const NAMES: Record<
     uint16: 'USMALLINT',
     uint8: 'UTINYINT',
     float32: 'FLOAT',
+    float64: 'DOUBLE',
     words: { '.arrow': 'VARCHAR', '.parquet': 'VARCHAR' },
   },
 }
@@ -54,6 +59,33 @@ const POLICIES: Record<string, Policy> = {
   snapkv: snapkv({ budget: 24, window: 8 }),
   streaming: streaming({ budget: 24 }),
   'evict-only': evictOnly({ budget: 24 }),
+}
+
+function sameTable(
+  found: Record<Library, Found>,
+  table: Record<string, TraceCell[]>,
+  columns: readonly Pick<ColumnOf, 'name' | 'type' | 'words'>[],
+  ending: string,
+): void {
+  assert.deepEqual(
+    columns.map(({ name }) => name),
+    Object.keys(table),
+  )
+  for (const library of LIBRARIES) {
+    const say = `${library}, ${ending}`
+    assert.deepEqual(Object.keys(found[library]), Object.keys(table), say)
+    for (const { name: column, type, words } of columns) {
+      const { values, type: named } = found[library][column]
+      assert.deepEqual(values, table[column], `${say}: ${column}`)
+      const names = NAMES[library]
+      const word = type === 'text' || words
+      const whole = type !== 'text' && type !== 'float32' && type !== 'float64'
+      // pandas has no whole numbers that may be missing.
+      const widened = library === 'pandas' && !word && whole && table[column].includes(null)
+      const expected = word ? names.words[ending] : widened ? 'float64' : names[type]
+      assert.equal(named, expected, `${say}: ${column}`)
+    }
+  }
 }
 
 const lacking = missing(ROOT, READERS)
@@ -83,21 +115,33 @@ else
         for (const ending of ['.arrow', '.parquet']) {
           const { found, metadata } = opened(await trace.save(join(folder, name + ending)))
           assert.equal((JSON.parse(metadata['zslab.trace']) as { rows: number }).rows, trace.length)
-          for (const library of LIBRARIES) {
-            const say = `${library}, ${ending}`
-            assert.deepEqual(Object.keys(found[library]), Object.keys(table), say)
-            for (const { name: column, type, words } of COLUMNS) {
-              const { values, type: named } = found[library][column]
-              assert.deepEqual(values, table[column], `${say}: ${column}`)
-              const names = NAMES[library]
-              const word = type === 'text' || words
-              const whole = type !== 'text' && type !== 'float32'
-              // pandas has no whole numbers that may be missing.
-              const widened = library === 'pandas' && !word && whole && table[column].includes(null)
-              const expected = word ? names.words[ending] : widened ? 'float64' : names[type]
-              assert.equal(named, expected, `${say}: ${column}`)
-            }
-          }
+          sameTable(found, table, COLUMNS, ending)
         }
       })
+
+    it('an autopsy and averages: the same rows, types and missing values, and the runs’ cards', async () => {
+      const session = model.session({ policy: POLICIES['evict-only'], trace: true })
+      const prompt = Array.from({ length: 60 }, (_, i) => (i * 7) % 250)
+      const run = await session.generate(prompt, { maxTokens: 12, ignoreEos: true, progress: false })
+      for (const [name, found, columns] of [
+        ['autopsy.arrow', run.trace.autopsy(), AUTOPSY_COLUMNS],
+        ['autopsy.parquet', run.trace.autopsy({ step: 0 }), AUTOPSY_COLUMNS],
+        ['nothing-lost.arrow', run.trace.autopsy({ from: 70, to: 71 }), AUTOPSY_COLUMNS],
+        ['averages.parquet', averages([run], { bins: 4 }), AVERAGES_COLUMNS],
+      ] as const) {
+        const read = opened(await found.save(join(folder, name)))
+        const { cards } = JSON.parse(read.metadata['zslab.table']) as { cards: unknown[] }
+        assert.deepEqual(cards, JSON.parse(JSON.stringify([run.card])))
+        sameTable(read.found, found.table(), columns, extname(name))
+      }
+      await assert.rejects(run.trace.autopsy().save(join(folder, 'x.csv')), {
+        code: 'invalid',
+        message:
+          /the autopsy cannot be saved as .*x\.csv": expected a name ending in \.arrow or \.parquet; csv\(\) gives/,
+      })
+      await assert.rejects(averages([run]).save(join(folder, 'none', 'x.arrow')), {
+        code: 'file',
+        message: /the averages could not be/,
+      })
+    })
   })

@@ -5,6 +5,7 @@ import {
   CompressionType,
   dictionary,
   float32,
+  float64,
   int16,
   int32,
   int8,
@@ -33,7 +34,7 @@ setCompressionCodec(CompressionType.LZ4_FRAME, {
 /** A copy whose buffer it is alone in, so that any typed array may lie on it. */
 const aligned = (bytes: Uint8Array) => new Uint8Array(bytes)
 
-const TYPES = { int32, uint16, uint8, float32 }
+const TYPES = { int32, uint16, uint8, float32, float64 }
 
 export function arrowOf(laid: readonly Laid[], metadata: ReadonlyMap<string, string>): Buffer {
   const table = tableFromColumns(laid.map((column) => [column.name, columnOf(column)]))
@@ -52,7 +53,9 @@ function columnOf({ type, values, words, none }: Laid): Column<unknown> {
   // An empty trace has one batch without rows: readers take the types from it.
   for (let from = 0; from === 0 || from < values.length; from += BATCH) {
     const part = values.subarray(from, from + BATCH)
-    const own = indexed ? (indexed as unknown as { from(v: Values): Values }).from(part) : part
+    // A missing word has the number of a word, too: polars refuses others, missing or not.
+    const keyed = (value: number) => (isNone(value, none) ? 0 : value)
+    const own = indexed ? (indexed as unknown as { from(v: Values, of: typeof keyed): Values }).from(part, keyed) : part
     const batch = new (batchType(as))({ length: part.length, type: as, values: own, ...validityOf(part, none) })
     if (text) (batch as unknown as { setDictionary(of: Column<unknown>): void }).setDictionary(text)
     batches.push(batch as Batch<unknown>)

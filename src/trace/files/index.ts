@@ -13,7 +13,7 @@ import { Unreadable, type ReadColumns } from './read.js'
 import { replaceFile, unwritten } from './replace.js'
 import { BLANK, sealed, sealHolds } from './seal.js'
 
-const FORMATS = { '.arrow': arrowOf, '.parquet': parquetOf }
+export const FORMATS = { '.arrow': arrowOf, '.parquet': parquetOf }
 export const TRACE_ENDINGS = Object.keys(FORMATS) as (keyof typeof FORMATS)[]
 /** Keys in the file's metadata. */
 const FACTS = 'zslab.trace'

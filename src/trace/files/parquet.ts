@@ -12,6 +12,7 @@ const TYPES: Record<Laid['type'], Partial<SchemaElement>> = {
   uint16: { type: 'INT32', converted_type: 'UINT_16' },
   uint8: { type: 'INT32', converted_type: 'UINT_8' },
   float32: { type: 'FLOAT' },
+  float64: { type: 'DOUBLE' },
   text: { type: 'BYTE_ARRAY', converted_type: 'UTF8' },
 }
 
@@ -34,10 +35,11 @@ export function parquetOf(laid: readonly Laid[], metadata: ReadonlyMap<string, s
 }
 
 function valuesOf({ values, words, none }: Laid) {
-  if (!words && none === undefined) return values instanceof Float32Array ? values : Int32Array.from(values)
+  if (!words && none === undefined)
+    return values instanceof Float32Array || values instanceof Float64Array ? values : Int32Array.from(values)
   const cells = new Array<TraceCell>(values.length)
   for (let row = 0; row < cells.length; row++)
-    cells[row] = words ? words[values[row]] : isNone(values[row], none) ? null : values[row]
+    cells[row] = isNone(values[row], none) ? null : words ? words[values[row]] : values[row]
   return cells
 }
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import {
   averages,
   evictOnly,
+  figures,
   load,
   zsmerge,
   type Averages,
@@ -138,6 +139,23 @@ describe('averages', function () {
       shown['text/plain'],
       /^Averages over 3 texts, 2 of them with shadows: 3 layers × 4 parts of each text\n/,
     )
+  })
+
+  it('are what figures of a run and its shadow draw', () => {
+    for (const { run, shadow } of [pairs[0], pairs[2]]) {
+      const table = averages([{ run, shadow }], { bins: 1 }).table()
+      const all = (measure: string) =>
+        Number(table.mean[table.measure.findIndex((one, row) => one === measure && table.layer[row] === null)])
+      const { columns } = figures.regretStrip(run, shadow)
+      const sum = (values: ArrayLike<unknown>) => Array.from(values).reduce<number>((all, one) => all + Number(one), 0)
+      assert.ok(Math.abs(sum(columns.merged) - all('regretMerged')) < 1e-12)
+      assert.ok(Math.abs(sum(columns.dropped) - all('regretDropped')) < 1e-12)
+      const split = figures.errorSplit(shadow).columns
+      Array.from(split.error).forEach((error, row) => {
+        const parts = Number(split.dropped[row]) + Number(split.merged[row]) + Number(split.repaired[row])
+        assert.ok(Math.abs(Number(error) - parts) < 1e-9)
+      })
+    }
   })
 
   it('say what is wrong with a call', async () => {
