@@ -83,7 +83,7 @@ Layer layer_under(zs_cache& made, const zs_cache& from, int32_t index, bool agai
   for (size_t g = 0; g < layer.heads.size(); ++g) {
     Head& head = layer.heads[g];
     head.counters = {};
-    head.over_budget = false;
+    head.over_step = -1;
     head.index.reset();  // the old policy's
     head.read = 0;
     head.sizes = sizes[g];

@@ -10,7 +10,7 @@ Head Head::emptied() const {
   made.sizes = sizes;
   made.ring = ring;
   made.compressed = compressed;
-  made.over_budget = over_budget;
+  made.over_step = over_step;
   made.counters = counters;
   return made;
 }

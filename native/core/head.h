@@ -32,10 +32,10 @@ struct Head {
   Column<int32_t> links;
   bool origins = true;
   zs_resolved sizes{};
-  int32_t read = 0;          // slots that the newest token read, of one query head the most; 0 = all
-  int32_t ring = -1;         // slot that the next leaver comes from
-  bool compressed = false;   // the policy has acted
-  bool over_budget = false;  // at some time it held more than it may
+  int32_t read = 0;         // slots that the newest token read, of one query head the most; 0 = all
+  int32_t ring = -1;        // slot that the next leaver comes from
+  bool compressed = false;  // the policy has acted
+  int64_t over_step = -1;   // the first that it held more than it may at, 0 = the prompt; -1: it never did
   Counters counters;
 
   Head() = default;
@@ -82,6 +82,11 @@ struct Head {
   void chain(Segment& segment, int32_t slot, int32_t position);  // appends a position to a merged slot's origins
   void dropped(int32_t position) {
     if (origins) links[static_cast<size_t>(position)] = kLinkDropped;
+  }
+
+  // `held` slots or readers at `step`, of which at most `may` are.
+  void hold(int64_t held, int64_t may, int64_t step) {
+    if (held > may && over_step < 0) over_step = step;
   }
 
   int64_t page_bytes() const;

@@ -49,26 +49,60 @@ int64_t constant_bytes(const zs_cache& cache, const Layer& layer, size_t kv_head
   return all / heads + (static_cast<int64_t>(kv_head) < all % heads ? 1 : 0);
 }
 
-// `arrived`: tokens that are or were in the head.
-bool books_once(const Head& head, int64_t arrived) {
+// The first position that is not in exactly one place; -1 = all are. `arrived`: tokens that are or were in the head.
+int64_t misplaced(const Head& head, int64_t arrived) {
+  const int64_t known = static_cast<int64_t>(head.links.size());
+  if (known != arrived) return std::min(known, arrived);
   std::vector<uint8_t> seen(static_cast<size_t>(arrived));
-  bool once = static_cast<int64_t>(head.links.size()) == arrived;
   for (const Segment& segment : head.segments)
-    for (int32_t slot = 0; once && slot < segment.slots(); ++slot)
-      for (int32_t p = segment.position(slot); once && p != kLinkEnd; p = head.links[static_cast<size_t>(p)]) {
-        once = p >= 0 && p < arrived && !seen[static_cast<size_t>(p)];
-        if (once) seen[static_cast<size_t>(p)] = 1;
+    for (int32_t slot = 0; slot < segment.slots(); ++slot)
+      for (int32_t p = segment.position(slot); p != kLinkEnd; p = head.links[static_cast<size_t>(p)]) {
+        if (p < 0 || p >= arrived) return segment.position(slot);  // a chain that goes nowhere
+        if (seen[static_cast<size_t>(p)]) return p;
+        seen[static_cast<size_t>(p)] = 1;
       }
-  for (int64_t p = 0; once && p < arrived; ++p) {
-    const bool dropped = head.links[static_cast<size_t>(p)] == kLinkDropped;
-    once = dropped != (seen[static_cast<size_t>(p)] != 0);
+  for (int64_t p = 0; p < arrived; ++p)
+    if ((head.links[static_cast<size_t>(p)] == kLinkDropped) == (seen[static_cast<size_t>(p)] != 0)) return p;
+  return -1;
+}
+
+// What a head's slots weigh, and what left for good.
+double weight_of(const Head& head) {
+  double weights = static_cast<double>(head.counters.dropped);
+  for (const Segment& segment : head.segments)
+    for (int32_t slot = 0; slot < segment.slots(); ++slot) weights += static_cast<double>(segment.weight(slot));
+  return weights;
+}
+
+// One head's part; `index` and `g` say which it is.
+void check_head(const Head& head, int64_t arrived, int32_t index, int32_t g, zs_receipt& r) {
+  if (head.over_step >= 0 && (r.budget_held || head.over_step < r.budget_step)) {
+    r.budget_held = 0;
+    r.budget_layer = index, r.budget_head = g, r.budget_step = head.over_step;
   }
-  return once;
+  const double weights = weight_of(head);
+  if (r.weights_sum && weights != static_cast<double>(arrived)) {
+    r.weights_sum = 0;
+    r.weights_layer = index, r.weights_head = g, r.weights_found = weights;
+  }
+  const int64_t position = head.origins && r.positions_once == 1 ? misplaced(head, arrived) : -1;
+  if (!head.origins) r.positions_once = -1;
+  if (position >= 0) {
+    r.positions_once = 0;
+    r.once_layer = index, r.once_head = g, r.once_position = position;
+  }
+  const auto finite = [](const Segment& segment) { return segment.finite(); };
+  if (r.finite && !std::all_of(head.segments.begin(), head.segments.end(), finite)) {
+    r.finite = 0;
+    r.bad_layer = index, r.bad_head = g;
+  }
 }
 
 void receipt(const zs_cache& cache, zs_receipt& r) {
   r = {};
   r.weights_sum = r.positions_once = r.budget_held = r.finite = 1;
+  r.once_position = r.budget_step = -1;
+  r.once_layer = r.once_head = r.budget_layer = r.budget_head = r.weights_layer = r.weights_head = -1;
   r.bad_layer = cache.bad.layer, r.bad_head = cache.bad.head, r.bad_row = cache.bad.position;
   if (cache.bad.position >= 0) r.finite = 0;
   int32_t index = 0;
@@ -76,26 +110,13 @@ void receipt(const zs_cache& cache, zs_receipt& r) {
     r.seq_len = std::max(r.seq_len, layer.seq_len);
     for (size_t g = 0; g < layer.heads.size(); ++g) {
       const Head& head = layer.heads[g];
-      const int64_t arrived = layer.seq_len - (layer.waiting.empty() ? 0 : layer.waiting[g].slots());
       r.compressed |= head.compressed;
-      r.budget_held &= !head.over_budget;
       r.admitted += head.counters.admitted;
       r.left += head.counters.left;
       r.merged += head.counters.merged;
       r.dropped += head.counters.dropped;
-      double weights = static_cast<double>(head.counters.dropped);
-      bool finite = true;
-      for (const Segment& segment : head.segments) {
-        for (int32_t slot = 0; slot < segment.slots(); ++slot) weights += static_cast<double>(segment.weight(slot));
-        finite = finite && segment.finite();
-      }
-      r.weights_sum &= weights == static_cast<double>(arrived);
-      if (!head.origins)
-        r.positions_once = -1;
-      else if (r.positions_once == 1)
-        r.positions_once = books_once(head, arrived);
-      if (!finite && r.finite) r.bad_layer = index, r.bad_head = static_cast<int32_t>(g);
-      r.finite &= finite;
+      const int64_t arrived = layer.seq_len - (layer.waiting.empty() ? 0 : layer.waiting[g].slots());
+      check_head(head, arrived, index, static_cast<int32_t>(g), r);
     }
     ++index;
   }

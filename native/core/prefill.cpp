@@ -143,7 +143,8 @@ void finish_prompt(zs_cache& cache, int32_t index, std::vector<Layer>& layers, s
         work.note_admit(open.positions[i], slot, open.scores[i]);
       }
     }
-    head.over_budget = acts && head.slots() > head.sizes.budget;
+    head.over_step = -1;
+    if (acts) head.hold(head.slots(), head.sizes.budget, 0);
     if (hook(*cache.policy, &PolicyHooks::settled)) {
       if (layer.kept) {
         work.query_rows = layer.kept->rows;

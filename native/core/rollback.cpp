@@ -64,6 +64,7 @@ void cache_rollback(zs_cache& cache, int64_t tokens) {
       for (int64_t t = 0; t < tokens; ++t) head.forget(static_cast<int32_t>(left + tokens - 1 - t));
       head.counters.admitted -= tokens;
       head.read = 0;
+      if (head.over_step > layer.step) head.over_step = -1;
       if (!told) continue;
       HeadWork work = work_on(cache, head, static_cast<int32_t>(l), static_cast<int32_t>(g), 0, layer.step, nullptr);
       call_hook(&PolicyHooks::rollback, work);

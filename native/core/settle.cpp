@@ -59,7 +59,7 @@ void stay_or_leave(zs_cache& cache, HeadWork* works, int32_t count) {
     works[i].choice = choice ? choice : head.open().scores.data();
     call_hook(compress ? &PolicyHooks::compress : &PolicyHooks::evict, works[i]);
     head.compressed = true;
-    if (head.slots() > head.sizes.budget) head.over_budget = true;
+    head.hold(head.slots(), head.sizes.budget, works[i].step);
   }
 }
 

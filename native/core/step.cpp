@@ -59,7 +59,7 @@ void list_work(zs_cache& cache, int32_t index, Layer& layer, zs_view q, StepMemo
           lists ? &work.selections[static_cast<size_t>(g)].lists[static_cast<size_t>(i)] : nullptr;
       const int32_t count = lists > 1 ? 1 : group, units = list ? piece_count(head, *list) : head.chunks();
       if (list) head.read = std::max(head.read, static_cast<int32_t>(list->size()));
-      if (head.sizes.read && head.read > head.sizes.read) head.over_budget = true;
+      if (head.sizes.read) head.hold(head.read, head.sizes.read, layer.step_of(0));
       work.readers.push_back({g, lists > 1 ? i : 0, count, list, stat});
       work.start.push_back(work.start.back() + units);
       stat += static_cast<int64_t>(units) * count;

@@ -28,7 +28,8 @@ export type Resolved = Record<'budget' | 'recent' | 'residual' | 'sink' | 'conte
 
 export type NativeReceipt = Record<
   | 'seqLen' | 'admitted' | 'left' | 'merged' | 'dropped' | 'weightsSum' | 'positionsOnce' | 'budgetHeld' | 'finite'
-  | 'compressed' | 'badLayer' | 'badHead' | 'badRow',
+  | 'compressed' | 'badLayer' | 'badHead' | 'badRow' | 'oncePosition' | 'budgetStep' | 'weightsFound' | 'onceLayer' | 'onceHead'
+  | 'budgetLayer' | 'budgetHead' | 'weightsLayer' | 'weightsHead',
   number
 >
 

@@ -33,6 +33,12 @@ const STRUCTS: Record<string, [string, FieldType][]> = {
     ['badLayer', 'int32'],
     ['badHead', 'int32'],
     ['badRow', 'int64'],
+    ['oncePosition', 'int64'],
+    ['budgetStep', 'int64'],
+    ['weightsFound', 'float64'],
+    ...'onceLayer onceHead budgetLayer budgetHead weightsLayer weightsHead'
+      .split(' ')
+      .map((name): [string, FieldType] => [name, 'int32']),
   ],
   zs_model_config: [
     ...'arch layers heads kvHeads headDim hidden feedForward vocabulary context ropeDims'

@@ -57,9 +57,12 @@ export function receiptOf(native: NativeReceipt, policy: Policy, resolved: Resol
 export const shownReceipt = (receipt: Receipt): Receipt => showsItself(receipt, receiptText)
 
 const FAILURES: Record<keyof Receipt['checks'], (native: NativeReceipt) => string> = {
-  weightsSum: () => 'the weights do not add up to the tokens seen',
-  positionsOnce: () => 'a position is in two slots or in none',
-  budgetHeld: () => 'a head holds more slots than the budget',
+  weightsSum: ({ weightsLayer, weightsHead, weightsFound, seqLen }) =>
+    `the weights do not add up to the tokens seen: layer ${weightsLayer}, kv head ${weightsHead} has ${weightsFound}, dropped ones included, of ${seqLen}`,
+  positionsOnce: ({ onceLayer, onceHead, oncePosition }) =>
+    `a position is in two places or in none: layer ${onceLayer}, kv head ${onceHead}, position ${oncePosition}`,
+  budgetHeld: ({ budgetLayer, budgetHead, budgetStep }) =>
+    `a head held more slots than the budget: layer ${budgetLayer}, kv head ${budgetHead}, step ${budgetStep}`,
   finite: ({ badLayer, badHead, badRow }) =>
     badRow >= 0
       ? `a query is not a number: layer ${badLayer}, head ${badHead}, position ${badRow}`

@@ -397,6 +397,11 @@ typedef struct zs_receipt {
   int32_t bad_layer,
       bad_head;    /* where the first NaN or infinity is: layer, and query head (bad_row >= 0) or kv head; -1 = none */
   int64_t bad_row; /* of a query: its token's position; -1 = it is in what the kv head holds */
+  /* The first that broke each of the others, by layer and kv head; -1 = none did. */
+  int64_t once_position; /* is in two places, or in none */
+  int64_t budget_step;   /* the earliest that there were too many slots at; 0 = the prompt */
+  double weights_found;  /* weights + dropped, which are not the tokens that the head has seen; else 0 */
+  int32_t once_layer, once_head, budget_layer, budget_head, weights_layer, weights_head;
 } zs_receipt;
 
 ZS_API zs_status zs_cache_receipt(const zs_cache* cache, zs_receipt* out);
