@@ -49,6 +49,13 @@ export {
   type Averages,
   type AveragesOptions,
 } from './inspect/averages.js'
+export type { Corner, HeadAblation } from './inspect/ablation.js'
+export type { Bootstrap, BootstrapOptions, Interval } from './inspect/bootstrap.js'
+export type { CompensationColumns, FittedAlpha } from './inspect/compensation.js'
+export type { Compensation, CompensationAblation, Oracles } from './inspect/compensation-tables.js'
+export type { AblationOptions, OraclesOptions, RunCompensationOptions } from './inspect/microscope.js'
+export type { HeadOracles } from './inspect/oracles.js'
+export type { WhatIf, WhatIfAnswer } from './inspect/what-if.js'
 export type { Coherence } from './inspect/coherence.js'
 export type { Lineage, LineageMember, LineageOptions } from './inspect/lineage.js'
 export type { SpanFate } from './inspect/span-fates.js'

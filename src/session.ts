@@ -6,7 +6,18 @@ import type { Prompt } from './generate/conversation.js'
 import { generate, type GenerateOptions } from './generate/generate.js'
 import { score, type Score, type ScoreOptions } from './generate/score.js'
 import { TokenStream } from './generate/stream.js'
+import {
+  compensation,
+  compensationAblation,
+  oracles,
+  whatIfOf,
+  type AblationOptions,
+  type OraclesOptions,
+  type RunCompensationOptions,
+} from './inspect/microscope.js'
+import type { Compensation, CompensationAblation, Oracles } from './inspect/compensation-tables.js'
 import { shadow, type Shadow } from './inspect/shadow.js'
+import type { WhatIf } from './inspect/what-if.js'
 import { headVectors, type HeadOf, type HeadVectors } from './inspect/vectors.js'
 import { changeOf } from './interventions.js'
 import { LoadedModel } from './loaded-model.js'
@@ -50,6 +61,38 @@ export class Run extends RunRecord<Model> {
     if (!(from instanceof Session))
       throw invalid('from', 'a session', from, 'give the session that was forked, or leave it out')
     return shadow(this, call, from.reading, local)
+  }
+
+  /**
+   * Compensation of one kv head, slot by slot and step by step: α·ln w beside the mass and probability that the slot's members have with
+   * nothing removed, and the α that would have fitted. Of a run whose session kept that head's vectors (trace: 'vectors'). Errors: 'invalid'
+   * where they were not kept or no token was read after the prompt, 'unsupported' for aggregate: 'score' and 'medoid'.
+   */
+  compensation(options: RunCompensationOptions): Compensation {
+    return compensation(this.measured(), options)
+  }
+
+  /**
+   * Output error with keys and values of merged slots mean or fixed and compensation on or off, all eight, by head and over the heads (default:
+   * all whose vectors were kept), each with its 95% interval. Errors: as of compensation().
+   */
+  compensationAblation(options: AblationOptions & CallOptions = {}): Promise<CompensationAblation> {
+    callOptions('compensationAblation', options, ['layers', 'kvHeads', 'seed', 'resamples', 'block'])
+    return withBar('measuring', options, (call) => compensationAblation(this.measured(), options, call), 'heads')
+  }
+
+  /**
+   * What could be reached with the same slots: biases and values fitted on the prompt's queries, judged on later ones (default: 8 steps), by
+   * head. Takes seconds a head and more beyond 200 slots. Errors: as of compensation(), and where no query of the prompt was kept.
+   */
+  oracles(options: OraclesOptions & CallOptions = {}): Promise<Oracles> {
+    callOptions('oracles', options, ['layers', 'kvHeads', 'judged', 'equations', 'ridge'])
+    return withBar('fitting', options, (call) => oracles(this.measured(), options, call), 'heads')
+  }
+
+  /** One kv head at one step after the prompt (1 …) under any α: `whatIf({ … }).at(alpha)`. Errors: as of compensation(). */
+  whatIf(of: HeadOf & { step: number }): WhatIf {
+    return whatIfOf(this.measured(), of)
   }
 
   [Symbol.for('Jupyter.display')](): Record<string, unknown> {

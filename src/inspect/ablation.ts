@@ -70,7 +70,7 @@ export function headAblation(
       mean: slotRows(rows, headDim, slots, 'mean'),
       fixed: slotRows(rows, headDim, slots, 'fixed'),
     })
-    const [keys, values, biases] = [rowsBy(vectors.keys), rowsBy(vectors.values), biasesOf(slots, alpha)]
+    const [keys, values, biases] = [rowsBy(vectors.keys), rowsBy(vectors.values), biasesOf(slots, read.alpha ?? alpha)]
     for (const { q, output } of queriesOf(vectors, read.position)) {
       const logits = { mean: logitsOf(q, keys.mean, slots.length), fixed: logitsOf(q, keys.fixed, slots.length) }
       for (const corner of corners) {

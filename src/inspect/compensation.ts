@@ -113,7 +113,7 @@ export function headCompensation(
     const { slots } = read
     const keys = slotRows(vectors.keys, headDim, slots, options.keys ?? 'mean')
     const values = slotRows(vectors.values, headDim, slots, options.values ?? 'mean')
-    const bias = biasesOf(slots, alpha)
+    const bias = biasesOf(slots, read.alpha ?? alpha)
     for (const full of queriesOf(vectors, read.position)) {
       const logits = logitsOf(full.q, keys, slots.length)
       const output = attended(logits, bias, values, headDim)

@@ -11,6 +11,8 @@ export type ReadSlot = Pick<SlotAt, 'slot' | 'origins'> & { seed?: number }
 /** The slots that the query at `position` read: as they stood at its step before anything left, the token itself included. */
 export interface SlotsRead extends Omit<HeadRead, 'slots'> {
   slots: readonly ReadSlot[]
+  /** At its step, where it was another than the call's. */
+  alpha?: number
 }
 
 /** What a merged slot's key or value is: the mean of its members', or its seed's. */

@@ -3,7 +3,7 @@ import { ZslabError } from '../errors.js'
 import { ACTION } from './actions.js'
 import type { EventColumns } from '../native/binding.js'
 import { HeadLedger } from './rebuild.js'
-import { sharesOf, type Arrival, type Merges } from './shares.js'
+import { seedAmong, sharesOf, type Arrival, type Merges } from './shares.js'
 
 export interface Member {
   position: number
@@ -22,17 +22,18 @@ interface Merge {
   members: readonly number[]
 }
 
-/** `rows`: those of the head in `events`, in order. Errors: 'invalid' for a slot that was not there at the end of `step`. */
-export function membersAt(
-  events: EventColumns,
-  rows: ArrayLike<number>,
-  step: number,
-  slot: number,
-  how: Merges | undefined,
-): Member[] {
+interface Walked {
+  ledger: HeadLedger
+  /** Rows by position. */
+  admitted: Map<number, number>
+  /** By the first member of the slot merged into, which a slot is known by. */
+  merges: Map<number, Merge[]>
+}
+
+/** A head's events up to the end of `step`. */
+function walked(events: EventColumns, rows: ArrayLike<number>, step: number): Walked {
   const ledger = new HeadLedger()
   const admitted = new Map<number, number>()
-  /** By the first member of the slot merged into, which a slot is known by. */
   const merges = new Map<number, Merge[]>()
   for (let i = 0; i < rows.length && events.step[rows[i]] <= step; i++) {
     const row = rows[i]
@@ -48,6 +49,39 @@ export function membersAt(
     }
     ledger.apply(events, row)
   }
+  return { ledger, admitted, merges }
+}
+
+const arrivalOf = (
+  { score, similarity, targetScore, targetWeight }: EventColumns,
+  { row, members }: Merge,
+): Arrival => ({
+  tokens: members.length,
+  score: score[row],
+  similarity: similarity[row],
+  targetScore: targetScore[row],
+  targetWeight: targetWeight[row],
+})
+
+/** Positions whose key and value merged slots began with, by first member, where these are others. */
+export function seedsOf(events: EventColumns, rows: ArrayLike<number>): Map<number, number> {
+  const seeds = new Map<number, number>()
+  for (const [first, into] of walked(events, rows, Infinity).merges) {
+    const seed = seedAmong(into.map((merge) => arrivalOf(events, merge)))
+    if (seed) seeds.set(first, into[seed - 1].members[0])
+  }
+  return seeds
+}
+
+/** `rows`: those of the head in `events`, in order. Errors: 'invalid' for a slot that was not there at the end of `step`. */
+export function membersAt(
+  events: EventColumns,
+  rows: ArrayLike<number>,
+  step: number,
+  slot: number,
+  how: Merges | undefined,
+): Member[] {
+  const { ledger, admitted, merges } = walked(events, rows, step)
   const slots = ledger.slots()
   const held = slots[slot]
   if (!held)
@@ -57,16 +91,7 @@ export function membersAt(
     )
   const [first] = held.origins
   const into = merges.get(first) ?? []
-  const arrivals = into.map(({ row, members }): Arrival => {
-    const { score, similarity, targetScore, targetWeight } = events
-    return {
-      tokens: members.length,
-      score: score[row],
-      similarity: similarity[row],
-      targetScore: targetScore[row],
-      targetWeight: targetWeight[row],
-    }
-  })
+  const arrivals = into.map((merge) => arrivalOf(events, merge))
   const shares = how && sharesOf(arrivals, how)
   const known = (value: number) => (Number.isNaN(value) ? null : value)
   const came = new Map(into.flatMap(({ row, members }) => members.map((position) => [position, row] as const)))

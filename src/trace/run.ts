@@ -9,6 +9,7 @@ import type { Policy } from '../policies/index.js'
 import type { Sampling } from '../sampling.js'
 import type { Fed, Reading } from '../reading.js'
 import { alphaOf, dataOf, tokensOf, type RunData, type RunToken } from './data.js'
+import type { Measured } from '../inspect/microscope.js'
 import { headReads, callStarts, type HeadRead } from '../inspect/reads.js'
 import { headVectors, type HeadOf, type HeadVectors } from '../inspect/vectors.js'
 import { integer, options } from '../expect.js'
@@ -191,6 +192,23 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
     return [...headReads(events, rows, this.log[0].ids.length, callStarts(this.log), of.from, of.to)]
   }
 
+  /** @internal */
+  measured(): Measured {
+    const { layers, kvHeads } = this.model.description
+    const marks = this.given?.options.trace.vectors
+    return {
+      card: this.card,
+      layers,
+      kvHeads,
+      promptTokens: this.log[0]?.ids.length ?? 0,
+      events: this.trace.tape(),
+      tokens: this.resolved ? this.data().tokens : [],
+      kept: marks ? headsIn(marks, kvHeads) : [],
+      vectors: (of) => this.vectors(of),
+      reads: (of) => this.reads(of),
+    }
+  }
+
   /** Tokens read before the first one of this run was chosen. */
   private get readTokens(): number {
     return this.log.slice(0, this.logStart + 1).reduce((sum, fed) => sum + fed.ids.length, 0)
@@ -209,3 +227,8 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
     return { tokens, text, stopped, receipt, card, timings, bytes }
   }
 }
+
+const headsIn = (marks: Uint8Array, kvHeads: number): HeadOf[] =>
+  Array.from(marks.keys())
+    .filter((i) => marks[i])
+    .map((i) => ({ layer: Math.floor(i / kvHeads), kvHead: i % kvHeads }))

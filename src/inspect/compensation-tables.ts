@@ -1,0 +1,198 @@
+/** What the microscope found, as tables and as text: compensation of a head, the corners of a merge, oracles. */
+import { csvOf, frame } from '../frames.js'
+import { ablationText, compensationText, oraclesText } from '../show/compensation-text.js'
+import { showsItself } from '../show/show.js'
+import type { Card } from '../trace/card.js'
+import type { TraceCell } from '../trace/columns.js'
+import type { RunToken } from '../trace/data.js'
+import type { Corner, HeadAblation } from './ablation.js'
+import { intervalsOf, meanAt, type Bootstrap } from './bootstrap.js'
+import type { CompensationColumns, FittedAlpha, HeadCompensation } from './compensation.js'
+import { meanOf } from './head.js'
+import type { HeadOracles, OracleName } from './oracles.js'
+
+interface Of {
+  card: Card
+  tokens: readonly RunToken[]
+}
+
+type Table = Record<string, TraceCell[]>
+
+/** What all of them do. */
+abstract class Shown {
+  /** Of the run. */
+  readonly card: Card
+
+  constructor({ card }: Of) {
+    this.card = card
+  }
+
+  /** Columns of plain arrays. */
+  abstract table(): Table
+
+  /** table() as a danfojs frame. Errors: 'unsupported' without danfojs. */
+  frame(): ReturnType<typeof frame> {
+    return frame(this.table())
+  }
+
+  /** table() as CSV. */
+  csv(): string {
+    return csvOf(this.table())
+  }
+}
+
+/** Compensation of one kv head. */
+export class Compensation extends Shown implements HeadCompensation {
+  readonly layer: number
+  readonly kvHead: number
+  /** Of the policy; where it was changed in between, `columns.bias` has what held. */
+  readonly alpha: number
+  readonly reads: number
+  readonly group: number
+  readonly columns: CompensationColumns
+  readonly fitted: FittedAlpha | null
+  readonly bootstrap: Bootstrap
+  readonly error: number
+  readonly deviation: number | null
+  private readonly tokens: readonly RunToken[]
+
+  /** @internal */
+  constructor(found: HeadCompensation, of: Of) {
+    super(of)
+    this.layer = found.layer
+    this.kvHead = found.kvHead
+    this.alpha = found.alpha
+    this.reads = found.reads
+    this.group = found.group
+    this.columns = found.columns
+    this.fitted = found.fitted
+    this.bootstrap = found.bootstrap
+    this.error = found.error
+    this.deviation = found.deviation
+    this.tokens = of.tokens
+  }
+
+  /** A row for each step, query head and slot, as in `columns`, with `token`, the text of the slot's first member. */
+  table(): Table {
+    const columns = Object.entries(this.columns).map(([name, values]: [string, ArrayLike<number>]) => [
+      name,
+      Array.from(values),
+    ])
+    const token = Array.from(this.columns.first, (position) => this.tokens[position]?.text ?? '')
+    return { ...(Object.fromEntries(columns) as Table), token }
+  }
+}
+
+/** All eight corners of keys × values × bias, by head and over the heads. */
+export class CompensationAblation extends Shown {
+  readonly heads: readonly HeadAblation[]
+  /** Mean over the heads, intervals over the same resamples of steps. */
+  readonly corners: readonly Corner[]
+  readonly bootstrap: Bootstrap
+
+  /** @internal */
+  constructor(heads: readonly HeadAblation[], of: Of) {
+    super(of)
+    this.heads = heads
+    this.bootstrap = heads[0].bootstrap
+    this.corners = overHeads(heads)
+  }
+
+  /**
+   * A row for each head and corner: `error` (mean ‖o − o*‖/‖o*‖ over steps and query heads) with `low` and `high` (95%), and its `difference`
+   * from keys mean, values mean, bias on, with `differenceLow` and `differenceHigh`. null with fewer than two steps.
+   */
+  table(): Table {
+    const rows = this.heads.flatMap(({ layer, kvHead, alpha, corners }) =>
+      corners.map((corner) => ({ layer, kvHead, alpha, ...corner })),
+    )
+    return {
+      layer: rows.map(({ layer }) => layer),
+      kvHead: rows.map(({ kvHead }) => kvHead),
+      alpha: rows.map(({ alpha }) => alpha),
+      keys: rows.map(({ keys }) => keys),
+      values: rows.map(({ values }) => values),
+      bias: rows.map(({ bias }) => (bias ? 'on' : 'off')),
+      error: rows.map(({ error }) => error),
+      low: rows.map(({ interval }) => interval?.low ?? null),
+      high: rows.map(({ interval }) => interval?.high ?? null),
+      difference: rows.map(({ difference }) => difference),
+      differenceLow: rows.map(({ differenceInterval }) => differenceInterval?.low ?? null),
+      differenceHigh: rows.map(({ differenceInterval }) => differenceInterval?.high ?? null),
+    }
+  }
+}
+
+function overHeads(heads: readonly HeadAblation[]): Corner[] {
+  const [{ corners, steps, bootstrap }] = heads
+  const byRead = corners.map((_, corner) =>
+    Float64Array.from(steps, (_, at) => meanOf(heads.map((head) => head.corners[corner].byRead[at]))),
+  )
+  const differences = byRead.map((errors) => errors.map((error, at) => error - byRead[0][at]))
+  const intervals = intervalsOf(steps.length, bootstrap, [...byRead, ...differences].map(meanAt))
+  return corners.map(({ keys, values, bias }, i) => ({
+    keys,
+    values,
+    bias,
+    error: meanOf(byRead[i]),
+    interval: intervals[i],
+    difference: meanOf(differences[i]),
+    differenceInterval: intervals[corners.length + i],
+    byRead: byRead[i],
+  }))
+}
+
+/** What could be reached with the same slots, by head. */
+export class Oracles extends Shown {
+  readonly heads: readonly HeadOracles[]
+  /** Means over the heads. */
+  readonly errors: HeadOracles['errors']
+  /** Of those means; null where the oracle wins nothing over dropping. */
+  readonly shares: HeadOracles['shares']
+
+  /** @internal */
+  constructor(heads: readonly HeadOracles[], of: Of) {
+    super(of)
+    this.heads = heads
+    const error = (name: keyof HeadOracles['errors']) => meanOf(heads.map(({ errors }) => errors[name]))
+    this.errors = {
+      drop: error('drop'),
+      zsmerge: error('zsmerge'),
+      bias: error('bias'),
+      clamped: error('clamped'),
+      values: error('values'),
+    }
+    const share = (name: OracleName) => {
+      const most = this.errors.drop - this.errors[name]
+      return most > 0 ? (this.errors.drop - this.errors.zsmerge) / most : null
+    }
+    this.shares = { bias: share('bias'), clamped: share('clamped'), values: share('values') }
+  }
+
+  /**
+   * A row for each head: mean ‖o − o*‖/‖o*‖ of `drop` (each slot's first token alone), `zsmerge` (as the run merged) and the oracles `bias`,
+   * `clamped` and `values`; `shareBias` …: of what each wins over dropping, the part that the run won (null: it wins nothing).
+   */
+  table(): Table {
+    const { heads } = this
+    return {
+      layer: heads.map(({ layer }) => layer),
+      kvHead: heads.map(({ kvHead }) => kvHead),
+      drop: heads.map(({ errors }) => errors.drop),
+      zsmerge: heads.map(({ errors }) => errors.zsmerge),
+      bias: heads.map(({ errors }) => errors.bias),
+      clamped: heads.map(({ errors }) => errors.clamped),
+      values: heads.map(({ errors }) => errors.values),
+      shareBias: heads.map(({ shares }) => shares.bias),
+      shareClamped: heads.map(({ shares }) => shares.clamped),
+      shareValues: heads.map(({ shares }) => shares.values),
+      equations: heads.map(({ equations }) => equations),
+      slots: heads.map(({ slots }) => slots),
+      ridge: heads.map(({ ridge }) => ridge),
+    }
+  }
+}
+
+showsItself(Compensation.prototype, compensationText)
+showsItself(CompensationAblation.prototype, ablationText)
+showsItself(Oracles.prototype, oraclesText)
