@@ -19,14 +19,11 @@ export function regionAt(now: HeadNow, position: number, sizes: ExplorerSizes): 
   return position < sizes.sink ? 'sink' : 'context'
 }
 
-/** A token's fill, and whether it is struck out (gone) or pale (to come). */
-export interface Look {
-  fill: Fill
-  gone: boolean
-}
-
 const TINTS = Array.from({ length: RESIDUAL_HUES }, (_, hue): Fill => `tint${hue}`)
+const HUES = TINTS.map((_, hue): Fill => `residual${hue}`)
 const tint = (slot: number) => TINTS[slot % RESIDUAL_HUES]
+/** Of a merged slot itself. */
+export const hue = (slot: number) => HUES[slot % RESIDUAL_HUES]
 /** In twentieths: few colours to make. */
 const RAMP = Array.from({ length: 21 }, (_, twentieth): Fill => `ramp:${twentieth / 20}`)
 
@@ -66,14 +63,13 @@ export class Looks {
     this.endSlot = story.at(story.lastStep).slot.slice()
   }
 
-  at(now: HeadNow, position: number, mode: Mode): Look {
-    const state = now.state[position]
-    if (state === TOKEN.notYet) return { fill: 'paper', gone: false }
-    const gone = state === TOKEN.dropped
-    if (mode === 'region') return { fill: byRegion(now, position, this.sizes), gone }
-    if (mode === 'fate') return { fill: byFate(this.story, position, this.endSlot), gone }
+  /** The fill of a token; of who is dropped (TOKEN.dropped) that of what it was, to be struck out. Asked thousands of times a frame. */
+  at(now: HeadNow, position: number, mode: Mode): Fill {
+    if (now.state[position] === TOKEN.notYet) return 'paper'
+    if (mode === 'region') return byRegion(now, position, this.sizes)
+    if (mode === 'fate') return byFate(this.story, position, this.endSlot)
     const rank = (this.ranks ??= ranksOf(this.story))[position]
-    return { fill: rank < 0 ? 'faint' : RAMP[Math.round(rank * 20)], gone }
+    return rank < 0 ? 'faint' : RAMP[Math.round(rank * 20)]
   }
 }
 

@@ -1,6 +1,6 @@
 /** What is selected, in words: a token's story, or who is in a merged slot, in order of arrival. */
 import { plainNumber, shortNumber } from '../../figures/scale.js'
-import { RESIDUAL_HUES } from '../../figures/style.js'
+import { hue } from '../look.js'
 import { memberLines, tokenLines, type MemberLine } from '../words.js'
 import { element } from './dom.js'
 import type { Chosen, View } from './view.js'
@@ -85,7 +85,7 @@ export class Detail {
     this.title.replaceChildren(
       element('i', {
         class: 'zsx-swatch',
-        style: `background:${paint.of(`residual${slot % RESIDUAL_HUES}`)}`,
+        style: `background:${paint.of(hue(slot))}`,
       }),
       element('strong', {}, `Slot ${plainNumber(slot)} stands for ${plainNumber(to)} tokens`),
       `, ${share}% of it each, in order of arrival${from ? ` (the newest ${plainNumber(LISTED)})` : ''}:`,

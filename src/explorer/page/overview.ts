@@ -51,8 +51,8 @@ export class Overview {
         if (now.state[shown] === TOKEN.alone) break
       }
       if (shown < 0) continue
-      const { fill, gone } = chosen.looks.at(now, shown, mode)
-      if (fill === 'paper' || gone) continue
+      const fill = chosen.looks.at(now, shown, mode)
+      if (fill === 'paper' || now.state[shown] === TOKEN.dropped) continue
       const color = view.paint.of(fill)
       if (color !== last) context.fillStyle = last = color
       context.fillRect((column * width) / columns, 0, Math.max(1, width / columns), BAR)

@@ -75,7 +75,7 @@ export class RunView {
     }
     if (!this.chosen) return
     const chosen = (this.chosen = { ...this.chosen, step: Math.min(step, run.lastStep) })
-    this.strip.draw(chosen)
+    this.strip.draw(chosen, width)
     this.overview.draw(chosen, width, this.strip.page(chosen))
     this.slots.draw(chosen, width)
     this.headLine.textContent = headSentence(chosen.story, chosen.step, layer, kvHead)

@@ -1,7 +1,7 @@
 /** The chosen head's cache as it lies in memory: a square for each slot, residual slots first. */
-import { RESIDUAL_HUES, type Fill } from '../../figures/style.js'
 import { plainNumber } from '../../figures/scale.js'
 import { moved } from '../keys.js'
+import { hue } from '../look.js'
 import { tokenLines } from '../words.js'
 import { Surface } from './dom.js'
 import type { Chosen, View } from './view.js'
@@ -92,8 +92,7 @@ export class Slots {
     ]
     let last = ''
     for (let slot = 0; slot < now.slots; slot++) {
-      const fill: Fill =
-        now.members[slot] > 1 ? `residual${slot % RESIDUAL_HUES}` : chosen.looks.at(now, now.first[slot], mode).fill
+      const fill = now.members[slot] > 1 ? hue(slot) : chosen.looks.at(now, now.first[slot], mode)
       const color = view.paint.of(fill)
       if (color !== last) context.fillStyle = last = color
       const [x, y] = place(slot)

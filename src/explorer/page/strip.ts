@@ -14,6 +14,10 @@ export class Strip {
   private tokens: HTMLElement[] = []
   private looks: string[] = []
   private chosen: Chosen | undefined
+  private tops: number[] | undefined
+  private width = 0
+  private height = 0
+  private scrolled = 0
 
   constructor(private readonly view: View) {
     this.node = element('div', {
@@ -22,6 +26,7 @@ export class Strip {
       role: 'application',
       'aria-label': `The text of ${view.open.run.label}: ← and → go from token to token, with Shift by 10, with Ctrl or Alt by 100`,
     })
+    this.node.addEventListener('scroll', () => (this.scrolled = this.node.scrollTop))
     this.node.addEventListener('mouseover', (event) => {
       const position = positionOf(event)
       if (position === undefined || !this.chosen) return view.card.hide()
@@ -61,17 +66,21 @@ export class Strip {
     return [from, Math.min(count, from + PAGE)]
   }
 
-  draw(chosen: Chosen): void {
+  draw(chosen: Chosen, width: number): void {
     this.chosen = chosen
+    if (width !== this.width) this.tops = undefined
+    this.width = width
     const { paint, selected } = this.view
     const [from, to] = this.page(chosen)
     if (from !== this.from) this.spell(from, to)
     const now = chosen.story.at(chosen.step)
     const { mode, position, around } = selected.now
+    let shown = -1
     for (let i = 0; i < this.tokens.length; i++) {
       const at = from + i
       const state = now.state[at]
-      const { fill, gone } = chosen.looks.at(now, at, mode)
+      const fill = chosen.looks.at(now, at, mode)
+      const gone = state === TOKEN.dropped
       const isSelected = at === position
       const look = `${fill} ${gone} ${state} ${isSelected} ${at === now.newest} ${paint.theme}`
       if (look === this.looks[i]) continue
@@ -85,8 +94,9 @@ export class Strip {
       classList.toggle('zsx-merged', state === TOKEN.merged)
       classList.toggle('zsx-newest', at === now.newest)
       classList.toggle('zsx-selected', isSelected)
-      if (isSelected || (around === undefined && at === now.newest)) this.bring(this.tokens[i])
+      if (isSelected || (around === undefined && at === now.newest)) shown = i
     }
+    if (shown >= 0) this.bring(shown)
   }
 
   private spell(from: number, to: number): void {
@@ -102,15 +112,20 @@ export class Strip {
     )
     // Lines may be broken between tokens only.
     this.node.replaceChildren(...this.tokens.flatMap((token) => [token, element('wbr')]))
-    this.node.scrollTop = 0
+    this.tops = undefined
+    this.node.scrollTop = this.scrolled = 0
   }
 
-  /** Into view, without moving the page around it. */
-  private bring(token: HTMLElement): void {
+  /** Into view, without moving the page around it. Where lines are is asked once for a page: each time would lay it out anew. */
+  private bring(token: number): void {
     const { node } = this
-    if (token.offsetTop < node.scrollTop) node.scrollTop = token.offsetTop - 4
-    else if (token.offsetTop + token.offsetHeight > node.scrollTop + node.clientHeight)
-      node.scrollTop = token.offsetTop + token.offsetHeight - node.clientHeight + 4
+    this.tops ??= this.tokens.map(({ offsetTop }) => offsetTop)
+    this.height ||= node.clientHeight
+    const top = this.tops[token]
+    const line = 20
+    if (top >= this.scrolled && top + line <= this.scrolled + this.height) return
+    this.scrolled = Math.max(0, top < this.scrolled ? top - 4 : top + line + 4 - this.height)
+    node.scrollTop = this.scrolled
   }
 }
 

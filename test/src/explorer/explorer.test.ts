@@ -20,7 +20,7 @@ import {
 } from '../../../src/index.js'
 import { headKey, type ExplorerData } from '../../../src/explorer/data.js'
 import { eventBytes, eventsOfBytes, type Taken } from '../../../src/explorer/events.js'
-import { Looks, MODES, regionAt } from '../../../src/explorer/look.js'
+import { legendOf, Looks, MODES, regionAt, type Mode } from '../../../src/explorer/look.js'
 import { RunPack, packedRuns } from '../../../src/explorer/pack.js'
 import { NOT_YET, smallOf } from '../../../src/explorer/small.js'
 import { TOKEN } from '../../../src/explorer/story.js'
@@ -223,12 +223,21 @@ describe('explorer', function () {
     const regions = Array.from({ length: tokens.count }, (_, position) => regionAt(now, position, sizes[0]))
     assert.deepEqual([...new Set(regions)].sort(), ['context', 'dropped', 'recent', 'sink'])
     assert.deepEqual(regions.slice(-8), Array(8).fill('recent'))
-    for (const mode of MODES) {
-      const dropped = looks.at(now, regions.indexOf('dropped'), mode)
-      assert.ok(dropped.gone)
-      assert.ok(!looks.at(now, tokens.count - 1, mode).gone)
-    }
-    assert.ok(!looks.at(story.at(0), tokens.count - 1, 'fate').gone)
+    const found = (mode: Mode, region: (typeof regions)[number]) => looks.at(now, regions.indexOf(region), mode)
+    assert.deepEqual(
+      MODES.map((mode) => [found(mode, 'dropped'), found(mode, 'context')].map((fill) => fill.replace(/:.*/, ''))),
+      [
+        ['paper', 'held'],
+        ['dropped', 'held'],
+        ['ramp', 'ramp'],
+      ],
+    )
+    assert.deepEqual([found('region', 'sink'), found('region', 'recent')], ['sink', 'recent'])
+    assert.equal(looks.at(story.at(0), tokens.count - 1, 'fate'), 'paper')
+    assert.deepEqual(
+      legendOf('region', { merged: false, dropped: true, sink: true }).map(({ label }) => label),
+      ['kept, recent', 'kept, older', 'sink', 'dropped'],
+    )
   })
 
   it('two runs share what is chosen, and their difference is said', async () => {
