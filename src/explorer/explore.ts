@@ -11,7 +11,7 @@ import { EXPLORER_MIME, type ExplorerData } from './data.js'
 import { packedRuns, RunPack } from './pack.js'
 import { stacked } from './picture.js'
 
-/** A run, its trace, or one opened from a file. */
+/** A run, its trace, one opened from a file, or a session as it is now. */
 export type Explored = Trace | { readonly trace: Trace }
 
 export interface ExploreOptions {
@@ -37,25 +37,26 @@ const SPARE = 30_000
 export function explore(run: Explored, options?: ExploreOptions): Explorer
 export function explore(run: Explored, other: Explored, options?: ExploreOptions): Explorer
 export function explore(run: Explored, ...rest: (Explored | ExploreOptions | undefined)[]): Explorer {
-  const other = isExplored(rest[0]) ? rest[0] : undefined
+  const other = traceIn(rest[0])
   const more = rest.slice(other ? 1 : 0)
-  if (more.length > 1 || isExplored(more[0]))
+  if (more.length > 1 || traceIn(more[0]))
     throw new ZslabError('invalid', 'explore shows one run or two side by side: explore(run, other, options)')
   const options = checked('explore', more[0], ['layer', 'kvHead', 'labels']) as ExploreOptions
-  const traces = [traceOf('run', run), ...(other ? [traceOf('other', other)] : [])]
+  const first = traceIn(run)
+  if (!first) throw invalid('run', 'a run (from session.generate), a session or a trace (run.trace, Trace.open)', run)
+  const traces = other ? [first, other] : [first]
   const shown = labelledRuns(traces, options.labels).map(({ label, data }, i) => ({ label, data, trace: traces[i] }))
   // Complains where a run kept no events, or has no such head.
-  const [chosen] = shown.map(({ data, trace }) => trace.columns() && headOf(data, options))
+  const [chosen] = shown.map(({ data, trace }) => trace.tape() && headOf(data, options))
   return new Explorer(shown, chosen)
 }
 
-const isExplored = (given: unknown): given is Explored =>
-  given instanceof Trace ||
-  (typeof given === 'object' && given !== null && 'trace' in given && given.trace instanceof Trace)
-
-function traceOf(name: string, given: unknown): Trace {
-  if (!isExplored(given)) throw invalid(name, 'a run (from session.generate) or a trace (run.trace, Trace.open)', given)
-  return given instanceof Trace ? given : given.trace
+/** Asked once for each: a session makes its trace anew. */
+function traceIn(given: unknown): Trace | undefined {
+  if (given instanceof Trace) return given
+  if (typeof given !== 'object' || given === null || !('trace' in given)) return undefined
+  const { trace } = given
+  return trace instanceof Trace ? trace : undefined
 }
 
 export class Explorer {

@@ -72,6 +72,7 @@ export class HeadStory {
       for (; row < rows && events.step[row] <= step; row++) {
         const position = events.position[row]
         const action = events.action[row]
+        if (action === ACTION.options) continue
         // Whoever leaves has come, also a token of the prompt that never had a slot.
         newest = Math.max(newest, position)
         if (action === ACTION.merge || action === ACTION.drop) this.left[position] = row

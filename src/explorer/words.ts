@@ -32,6 +32,10 @@ export function stepSentence(story: HeadStory, step: number, text: TextOf): stri
   for (let row = from; row < to; row++) {
     const position = events.position[row]
     // A token of the prompt that never had a slot has no admit of its own.
+    if (events.action[row] === ACTION.options) {
+      parts.push(`the policy goes on with other options from position ${plainNumber(position)}`)
+      continue
+    }
     if (events.action[row] === ACTION.admit || events.slot[row] < 0) counts.came++
     switch (events.action[row]) {
       case ACTION.admit:
@@ -116,6 +120,7 @@ function whyWords(events: HeadStory['events'], row: number): string {
   const reason = REASONS[events.reason[row]]
   if (reason === 'age') known.push('the oldest')
   if (reason === 'score') known.push('for its score')
+  if (reason === 'asked') known.push('as it was asked for')
   if (reason === 'choice') known.push('the policy chose it')
   const number = (name: string, value: number) => Number.isNaN(value) || known.push(`${name} ${shortNumber(value)}`)
   if (events.rank[row] >= 0) known.push(`rank ${plainNumber(events.rank[row])} to leave`)

@@ -4,7 +4,7 @@ import type { Page } from 'playwright-core'
 import { evictionMap } from '../../src/figures/index.js'
 import { browserFor } from '../left-out.js'
 import { runMade } from '../figures/synthetic.js'
-import { darkExplorer, explorerFiles, explorerTests } from './explorer.js'
+import { explorerFiles, explorerTests } from './explorer.js'
 import { Lab, makeJupyter, notebookOf } from './lab.js'
 import { Person, until, WAIT_MS } from './person.js'
 
@@ -116,15 +116,9 @@ if (browser)
       await until(async () => (await width()) < before - 100, 'the figure keeps its width')
       const looks = async () => (await plot.getAttribute('style')) ?? ''
       assert.match(await looks(), /background: (white|rgb\(255, 255, 255\))/)
-      await page.locator('.lm-MenuBar-itemLabel', { hasText: 'Settings' }).click()
-      await page.locator('.lm-Menu-itemLabel', { hasText: /^Theme$/ }).click()
-      await page.locator('.lm-Menu-itemLabel', { hasText: /^JupyterLab Dark$/ }).click()
-      const dark = async () => (await page.locator('body').getAttribute('data-jp-theme-light')) === 'false'
-      await until(dark, 'the lab stays light')
+      await person.theme('JupyterLab Dark')
       await until(async () => /background: rgb\(17, 17, 17\)/.test(await looks()), 'the figure keeps its colours')
     })
-
-    darkExplorer(() => lab)
 
     it('asks nobody but the lab itself for anything', () => {
       assert.deepEqual(lab.strangers, [])

@@ -78,4 +78,16 @@ export class Person {
   async accept(): Promise<void> {
     await this.page.locator('.jp-Dialog .jp-mod-accept').click()
   }
+
+  /** Gives the lab another theme, by its menu. */
+  async theme(name: 'JupyterLab Dark' | 'JupyterLab Light'): Promise<void> {
+    await this.page.locator('.lm-MenuBar-itemLabel', { hasText: 'Settings' }).click()
+    await this.page.locator('.lm-Menu-itemLabel', { hasText: /^Theme$/ }).click()
+    await this.page.locator('.lm-Menu-itemLabel', { hasText: new RegExp(`^${name}$`) }).click()
+    const light = String(name === 'JupyterLab Light')
+    await until(
+      async () => (await this.page.locator('body').getAttribute('data-jp-theme-light')) === light,
+      `the lab does not become ${name}`,
+    )
+  }
 }

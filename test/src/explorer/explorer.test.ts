@@ -85,6 +85,27 @@ describe('explorer', function () {
     }
   })
 
+  it('shows a later turn with all that came before it, and options that changed meanwhile', async () => {
+    const session = model.session({ policy: zsmerge({ budget: 24, recent: 8, residual: 2 }), trace: true })
+    await session.generate(TEXT, { maxTokens: 5, ignoreEos: true, progress: false })
+    await session.change({ alpha: 0.5 })
+    const later = await session.generate(' and then', { maxTokens: 5, ignoreEos: true, progress: false })
+    for (const shown of [later, session]) {
+      const data = documentOf(explore(shown, { layer: 0, kvHead: 0 }))
+      const [first] = data.runs
+      const story = await storyIn(data, '0.0')
+      const { trace } = shown
+      const { slots } = trace.cacheAt({ layer: 0, kvHead: 0 })
+      assert.equal(first.tokens.count, session.seqLen)
+      assert.equal(story.at(first.lastStep).newest, session.seqLen - 1)
+      for (const { slot, origins } of slots) assert.deepEqual(story.members(first.lastStep, slot), origins)
+      const { text } = await opened(first)
+      const said = Array.from({ length: first.lastStep + 1 }, (_, step) => stepSentence(story, step, text))
+      assert.equal(said.filter((sentence) => /goes on with other options from position \d+/.test(sentence)).length, 1)
+    }
+    session.dispose()
+  })
+
   it('is the same from a file, without the model', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'zslab-explorer-'))
     try {
@@ -270,7 +291,7 @@ describe('explorer', function () {
       )
     says(() => explore(silent), /kept no events: make it with model\.session\(\{ trace: true/)
     says(() => explore(run, silent), /kept no events/)
-    says(() => explore({} as never), /a run \(from session.generate\) or a trace .* for run/)
+    says(() => explore({} as never), /a run \(from session.generate\), a session or a trace .* for run/)
     says(() => explore(run, run, run as never), /one run or two side by side/)
     says(() => explore(run, { layer: 99 }), /layer/)
     says(() => explore(run, { head: 1 } as never), /explore has no option "head".*layer, kvHead, labels/)
