@@ -1,5 +1,6 @@
 /** The figures, one file each. Every one takes runs or their plain data, and says in words what it shows. */
 export { attentionMap, type AttentionMapOptions } from './attention-map.js'
+export { compensationMicroscope } from './compensation-microscope.js'
 export { difference, type DifferenceOptions } from './difference.js'
 export { divergence, type DivergenceOptions } from './divergence.js'
 export { errorSplit, type ErrorSplitOptions } from './error-split.js'

@@ -99,6 +99,18 @@ export interface LegendEntry {
   color: Color
 }
 
+/** A slider below the picture where it is live: each step puts other heights under some marks. */
+export interface Slider {
+  /** Before the step's text. */
+  label: string
+  /** The step that the picture stands at. */
+  active: number
+  /** `y`: one list for each of `marks`. */
+  steps: { text: string; y: number[][] }[]
+  /** Of the panels'. */
+  marks: Mark[]
+}
+
 export interface Plot {
   /** The finding in one line, with its number. */
   title: string
@@ -115,6 +127,8 @@ export interface Plot {
   /** Words are set in columns of letters, so the picture cannot stretch. */
   monospaced?: boolean
   panels: Panel[]
+  /** Only where plotly draws; elsewhere the picture stands still. */
+  slider?: Slider
   /** Of all panels with their axes, pixels; default: style.body, in a talk whatever is left of the slide. */
   body?: number
 }

@@ -1,6 +1,6 @@
 /** The same plot as plotly.js 3 JSON: what svg.ts draws, with hover texts and zoom. */
 import { layoutOf, LEADING, swatchOf, type Layout } from './layout.js'
-import type { Axis, LegendEntry, Panel, Plot, Tick } from './plot.js'
+import type { Axis, LegendEntry, Panel, Plot, Slider, Tick } from './plot.js'
 import { legendTrace, plain, rampTrace, rounded, traces, type Drawing, type Json, type Trace } from './plotly-traces.js'
 import { colorOf, type Style } from './style.js'
 import { SANS, textWidth, wrapped } from './text.js'
@@ -21,6 +21,8 @@ export function plotlyOf(plot: Plot, style: Style): PlotlyFigure {
   const words = wordsOf(plot, natural, width - sides.l - sides.r, drawing)
   const places = placesOf(plot, natural)
   const data: Trace[] = []
+  /** Traces that a slider moves. */
+  const moved: number[] = []
   const axes: { [name: string]: Json } = {}
   const annotations = words.annotations
   plot.panels.forEach((panel, i) => {
@@ -35,20 +37,23 @@ export function plotlyOf(plot: Plot, style: Style): PlotlyFigure {
       domain: places[i].y,
       anchor: `x${suffix}`,
     }
-    for (const mark of panel.marks)
+    for (const mark of panel.marks) {
+      if (plot.slider?.marks.includes(mark)) moved.push(data.length)
       for (const trace of traces(mark, drawing)) data.push({ ...trace, xaxis: `x${suffix}`, yaxis: `y${suffix}` })
+    }
     annotations.push(...panelWords(panel, places[i], drawing))
   })
   for (const entry of plot.legend) data.push(legendTrace(entry, drawing))
   if (plot.ramp) data.push(rampTrace(plot.ramp, words.rampY, drawing))
+  const slide = plot.slider ? SLIDER : 0
   const layout: PlotlyFigure['layout'] = {
     ...axes,
     annotations,
     font: { family: SANS, size: style.small, color: drawing.paint('ink') },
     paper_bgcolor: drawing.paint('paper'),
     plot_bgcolor: drawing.paint('paper'),
-    margin: { ...sides, t: words.top, b: words.bottom },
-    height: Math.round(heightOf(natural) + words.top + words.bottom),
+    margin: { ...sides, t: words.top, b: words.bottom + slide },
+    height: Math.round(heightOf(natural) + words.top + words.bottom + slide),
     hovermode: 'closest',
     showlegend: plot.legend.length > 0,
     hoverlabel: { align: 'left', font: { size: style.small } },
@@ -66,10 +71,30 @@ export function plotlyOf(plot: Plot, style: Style): PlotlyFigure {
       itemdoubleclick: false,
       font: { size: style.text },
     }
+  if (plot.slider) layout.sliders = [sliderOf(plot.slider, moved, words.bottom)]
   // A page decides how wide a figure in it is; a column, a slide and columns of letters are as wide as they are.
   if (style.size !== 'wide' || plot.monospaced) layout.width = Math.round(width)
   else layout.meta = { minWidth: Math.round(width) }
   return { data, layout, config: { responsive: true, displaylogo: false } }
+}
+
+/** Its height, pixels. */
+const SLIDER = 76
+
+/** `below`: pixels from the drawing area to its upper edge. */
+function sliderOf({ label, active, steps }: Slider, moved: number[], below: number): Json {
+  return {
+    active,
+    currentvalue: { prefix: plain(label) },
+    pad: { t: below },
+    y: 0,
+    yanchor: 'top',
+    steps: steps.map(({ text, y }) => ({
+      label: plain(text),
+      method: 'restyle',
+      args: [{ y: y.map((values) => values.map(rounded)) }, moved],
+    })),
+  }
 }
 
 /** From the first panel's area to the last one's, pixels. */

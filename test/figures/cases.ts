@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import type { RunData } from '../../src/figures/data.js'
 import {
   attentionMap,
+  compensationMicroscope,
   difference,
   divergence,
   errorSplit,
@@ -18,7 +19,15 @@ import {
 } from '../../src/figures/index.js'
 import type { Mark } from '../../src/figures/plot.js'
 import { autopsyMade, lossesMade } from './synthetic-losses.js'
-import { differenceMade, inspectedMade, runMade as runAfresh, runOf, shadowMade, type Made } from './synthetic.js'
+import {
+  compensationMade,
+  differenceMade,
+  inspectedMade,
+  runMade as runAfresh,
+  runOf,
+  shadowMade,
+  type Made,
+} from './synthetic.js'
 
 export const full = process.env.ZSLAB_TEST_SCALE === 'full'
 
@@ -129,6 +138,9 @@ export const CASES: Record<string, () => Figure> = {
   'attention map of a query head, dropping': () => attentionMap(inspectedMade({ ...small, residual: 0 }), { head: 1 }),
   'attention map, nothing gone': () => attentionMap(inspectedMade({ ...small, budget: 100 }), { to: 70 }),
   'attention map, one query': () => attentionMap(inspectedMade({ ...small, steps: 1 })),
+  'compensation microscope': () => compensationMicroscope(compensationMade({ prompt: 400, budget: 80, recent: 40 })),
+  'compensation microscope, small': () => compensationMicroscope(compensationMade(small, 0.35)),
+  'compensation microscope, one step': () => compensationMicroscope(compensationMade({ ...small, steps: 1 }, 0)),
   difference: () => difference(differenceMade(runMade(), runMade({ recent: 60, budget: 240 }))),
   'difference of like runs': () => difference(differenceMade(runMade(), runMade({ residual: 6 }), 150)),
   'difference, small': () =>

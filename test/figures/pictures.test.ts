@@ -133,6 +133,8 @@ describe('figures', function () {
         'memory',
         'divergence',
         'difference',
+        'attention map',
+        'compensation microscope',
       ]) {
         const figure = CASES[name]().with({ size, width })
         checkSvg(figure, width)

@@ -9,6 +9,7 @@ import {
 } from '../../src/figures/data.js'
 import type { Inspected } from '../../src/figures/attention-map.js'
 import type { Comparable } from '../../src/inspect/comparable.js'
+import { headCompensation, type HeadCompensation } from '../../src/inspect/compensation.js'
 import { difference as compared, type Difference } from '../../src/inspect/difference.js'
 
 export interface Made {
@@ -326,6 +327,13 @@ export function inspectedMade(options: Made, group = 2, headDim = 8): Inspected 
         return position >= from && position < to ? [{ position, step: step + 1, slots: read }] : []
       }),
   }
+}
+
+/** Compensation of the made-up run's head. */
+export function compensationMade(options: Made, alpha = 1): HeadCompensation {
+  const run = inspectedMade(options)
+  const of = { layer: 0, kvHead: 0 }
+  return headCompensation(run.vectors(of), run.reads(of), { alpha, seed: 1, resamples: 200 })
 }
 
 /** The difference of a run and another of its text, which went on otherwise from generated token `part` on; null: it did not. */
