@@ -4,7 +4,7 @@ import { integer, invalid, oneOf, options } from '../expect.js'
 import type { Call } from '../native/call.js'
 import type { EventColumns } from '../native/binding.js'
 import type { Card } from '../trace/card.js'
-import type { RunToken } from '../trace/data.js'
+import { alphaOf, type RunToken } from '../trace/data.js'
 import { seedsOf } from '../trace/lineage.js'
 import { rowsByHead } from '../trace/rebuild.js'
 import { mergesOf } from '../trace/shares.js'
@@ -120,10 +120,6 @@ function alphaAt({ policy, interventions = [] }: Card, step: number): number {
   for (const { step: after, changes } of interventions)
     if (after < step && typeof changes.alpha?.to === 'number') alpha = changes.alpha.to
   return alpha
-}
-
-function alphaOf({ options: { alpha }, of }: Card['policy']): number | undefined {
-  return typeof alpha === 'number' ? alpha : of && alphaOf(of)
 }
 
 /** With whose key and value each slot began, and α where it changed. */

@@ -90,8 +90,13 @@ export function dataOf(facts: DataFacts): RunData {
   }
 }
 
-/** Of a policy that merges, or of the one that it wraps. */
-export function alphaOf({ options, of }: Policy): number | undefined {
+interface WithOptions {
+  readonly options: Readonly<Record<string, unknown>>
+  readonly of?: WithOptions
+}
+
+/** Of a policy (or its card) that merges, or of the one that it wraps. */
+export function alphaOf({ options, of }: WithOptions): number | undefined {
   return typeof options.alpha === 'number' ? options.alpha : of && alphaOf(of)
 }
 
