@@ -178,6 +178,7 @@ FilledCache::FilledCache(zs_engine* engine, const Case& c) : case_(c) {
   config.kv_heads = s.kv_heads;
   config.head_dim = s.d;
   config.storage = c.storage;
+  config.trace = c.trace;
   const auto policy = c.policy.native();
   config.origins = 1;
   config.policy = policy->policy;

@@ -54,6 +54,7 @@ struct Case {
   int32_t storage, slots, layers;
   test::Options policy;
   std::vector<int32_t> by_head = {};  // slots of each kv head instead; cycled
+  int32_t trace = 0;
 };
 
 test::Options full_policy(bool history);
