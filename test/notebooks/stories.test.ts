@@ -77,3 +77,50 @@ story('02-what-left', ['survival', 'needle', 'regret', 'split', 'map', 'lineage'
     assert.ok(then.includes(' · ') && !then.includes(`${word} `), then)
   })
 })
+
+story('04-merging', ['split', 'young'], (cells) => {
+  const rows = (id: string) => printed(cells()[id]).trim().split('\n')
+
+  it('compares the four corners with dropping, with intervals over at least eight texts', () => {
+    const [, texts] = /over (\d+) texts/.exec(rows('corners-table')[0])!
+    assert.ok(Number(texts) >= 8 && rows('texts-read').filter(Boolean).length >= 8)
+    const found = rows('corners-table')
+      .slice(2)
+      .map((row) => /^(.+?) {2,}([\d.]+) \[.+\] +([\d.]+) \[([\d.]+), ([\d.]+)\]: (worse|better|cannot be told)/.exec(row)!)
+    assert.deepEqual(
+      found.map(([, name]) => name),
+      ['mean key, no bias', 'mean key, bias', 'fixed key, no bias', 'fixed key, bias'],
+    )
+    for (const [, name, , ...numbers] of found) {
+      const [factor, low, high] = numbers.slice(0, 3).map(Number)
+      assert.ok(low <= factor && factor <= high, name)
+      assert.equal(numbers[3], low > 1 ? 'worse' : high < 1 ? 'better' : 'cannot be told', name)
+    }
+    assert.equal(found[3][6], 'worse')
+  })
+
+  it("splits the heads' own error into parts that add up", () => {
+    const [error, dropped, merged, repaired] = rows('local').map((row) => Number(row.trim().split(/\s+/)[1]))
+    assert.ok(Math.abs(dropped + merged + repaired - error) < 0.002)
+    assert.ok(repaired < 0)
+  })
+
+  it('counts from the tape what the figure of survival says left at once, more under tighter budgets and beyond chance', () => {
+    const found = rows('young').map((row) => /(\d+) of (\d+) at once, ([\d.]+)% \(by chance ([\d.]+)%\)/.exec(row)!)
+    const shares = found.map(([, young, all]) => Number(young) / Number(all))
+    assert.ok(shares[0] < shares[1] && shares[1] < shares[2], shares.join())
+    for (const [i, [, , , share, chance]] of found.entries()) {
+      assert.ok(Number(share) > 2 * Number(chance))
+      assert.ok(Math.abs(Number(share) / 100 - shares[i]) < 0.001)
+    }
+    const [, least, most] = /^(\d+)% \(20%\) to (\d+)% \(5%\) of what left/.exec(
+      joined(valueOf(cells()['young-figure'])!['text/plain']),
+    )!
+    assert.deepEqual([Number(least), Number(most)], [Math.round(100 * shares[0]), Math.round(100 * shares[2])])
+  })
+
+  it('says what was missed of the young and of the older', () => {
+    const [young, older] = rows('missed-table').map((row) => /(\d+) tokens, regret per step (\S+) in the mean/.exec(row)!)
+    for (const [, count, regret] of [young, older]) assert.ok(Number(count) > 100 && Number(regret) > 0)
+  })
+})
