@@ -262,5 +262,6 @@ export function explorerTests(started: () => Lab): void {
       .evaluate((node) => node.ownerDocument.defaultView!.getComputedStyle(node).color)
     const [red] = /\d+/.exec(looks)!
     assert.ok(Number(red) > 150, `text is ${looks}`)
+    await person.theme('JupyterLab Light') // the lab would remember it for others
   })
 }
