@@ -125,8 +125,8 @@ export function candidates(logits: Float32Array, sampling: Sampling): { ids: num
 }
 
 /** log softmax(logits)[id], natural logarithm, summed in double. */
-export function logProb(logits: Float32Array, id: number): number {
-  return logits[id] - logSumExp(logits)
+export function logProb(logits: Float32Array, id: number, ofAll = logSumExp(logits)): number {
+  return logits[id] - ofAll
 }
 
 export function logSumExp(logits: Float32Array): number {
@@ -136,9 +136,8 @@ export function logSumExp(logits: Float32Array): number {
   return largest + Math.log(sum)
 }
 
-/** KL(p ‖ q) in nats of the distributions of two rows of logits; never below 0, exactly 0 for equal rows. */
-export function klDivergence(p: Float32Array, q: Float32Array): number {
-  const [a, b] = [logSumExp(p), logSumExp(q)]
+/** KL(p ‖ q) in nats of the distributions of two rows of logits; never below 0, exactly 0 for equal rows. a, b: their logSumExp, where known. */
+export function klDivergence(p: Float32Array, q: Float32Array, a = logSumExp(p), b = logSumExp(q)): number {
   let sum = 0
   for (let id = 0; id < p.length; id++) {
     const logP = p[id] - a

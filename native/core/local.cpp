@@ -93,7 +93,10 @@ class Rows {
         partial_(chunks_ * group_ * padded_),
         out_(group_ * padded_),
         distances_(group_ * chunks_ * kChunk),
-        weight_(static_cast<size_t>(chunks_ * group_)),
+        stride_(chunks_ * kChunk),
+        p_(static_cast<size_t>(group_ * stride_)),
+        all_p_(static_cast<size_t>(stride_)),
+        all_change_(static_cast<size_t>(stride_)),
         log_sum_(static_cast<size_t>(group_)),
         losses(static_cast<size_t>(l.losses)) {}
 
@@ -113,11 +116,7 @@ class Rows {
  private:
   float* star(int64_t h) { return out_.data() + h * padded_; }
   // Probability with nothing removed.
-  double p(int64_t h, int64_t t) const {
-    const int64_t c = t / kChunk;
-    return static_cast<double>(e_.data()[(c * group_ + h) * kChunk + t % kChunk]) *
-           weight_[static_cast<size_t>(c * group_ + h)];
-  }
+  double p(int64_t h, int64_t t) const { return static_cast<double>(p_[static_cast<size_t>(h * stride_ + t)]); }
 
   void attend() {
     const int64_t chunks = round_up(seen_, kChunk) / kChunk, stats = chunks * group_;
@@ -145,9 +144,12 @@ class Rows {
       for (int64_t c = 0; c < chunks; ++c) top = std::max(top, static_cast<double>(highest[c * group_ + h]));
       for (int64_t c = 0; c < chunks; ++c)
         all += static_cast<double>(sum[c * group_ + h]) * std::exp(static_cast<double>(highest[c * group_ + h]) - top);
-      for (int64_t c = 0; c < chunks; ++c)
-        weight_[static_cast<size_t>(c * group_ + h)] =
-            std::exp(static_cast<double>(highest[c * group_ + h]) - top) / all;
+      for (int64_t c = 0; c < chunks; ++c) {
+        const float weight = static_cast<float>(std::exp(static_cast<double>(highest[c * group_ + h]) - top) / all);
+        const float* const e = e_.data() + (c * group_ + h) * kChunk;
+        float* const p = p_.data() + h * stride_ + c * kChunk;
+        for (int64_t i = 0; i < kChunk; ++i) p[i] = e[i] * weight;
+      }
       log_sum_[static_cast<size_t>(h)] = top + std::log(all);
     }
   }
@@ -244,29 +246,34 @@ class Rows {
                             static_cast<int32_t>(std::min<int64_t>(kChunk, seen_ - c * kChunk)), d_, star(h),
                             distances_.data() + (h * chunks_ + c) * kChunk);
       }
+    std::fill(all_p_.begin(), all_p_.end(), 0.0f), std::fill(all_change_.begin(), all_change_.end(), 0.0f);
+    for (int64_t h = 0; h < group_; ++h) {
+      const float *const of = p_.data() + h * stride_, *const distance = distances_.data() + h * stride_;
+      for (int64_t t = 0; t < seen_; ++t) {  // a loop that becomes vectors
+        const size_t at = static_cast<size_t>(t);
+        all_p_[at] += of[t];
+        all_change_[at] += of[t] < 0.5f ? of[t] / (1 - of[t]) * std::sqrt(std::fabs(distance[t])) : 0;
+      }
+      for (int64_t t = 0; t < seen_; ++t)
+        if (of[t] >= 0.5f)
+          all_change_[static_cast<size_t>(t)] +=
+              static_cast<float>(p(h, t) / others(h, t)) * std::sqrt(std::fabs(distance[t]));
+    }
     const double share = 1 / static_cast<double>(group_);
     for (int64_t i = 0; i < l_.losses; ++i) {
       if (l_.lost_rows[i] > r) continue;
-      const int64_t t = l_.lost_positions[i];
-      double probability = 0, change = 0;
-      for (int64_t h = 0; h < group_; ++h) {
-        const double one = p(h, t);
-        const float far = std::sqrt(std::max(0.0f, -distances_.data()[h * chunks_ * kChunk + t]));
-        probability += one;
-        change += one / rest(h, t, one) * static_cast<double>(far);
-      }
-      const size_t at = static_cast<size_t>(i);
+      const size_t at = static_cast<size_t>(i), t = static_cast<size_t>(l_.lost_positions[i]);
+      const double probability = static_cast<double>(all_p_[t]);
       losses.probability[at] += probability * share;
-      losses.change[at] += change * share;
+      losses.change[at] += static_cast<double>(all_change_[t]) * share;
       if (losses.worst_row[at] >= 0 && probability * share <= losses.worst[at]) continue;
       losses.worst[at] = probability * share;
       losses.worst_row[at] = static_cast<int32_t>(r);
     }
   }
 
-  // 1 - p[t], of what the others have where it is small.
-  double rest(int64_t h, int64_t t, double one) const {
-    if (one < 0.5) return 1 - one;
+  // 1 - p[t] where that is small: what the others have.
+  double others(int64_t h, int64_t t) const {
     double sum = 0;
     for (int64_t i = 0; i < seen_; ++i)
       if (i != t) sum += p(h, i);
@@ -294,8 +301,10 @@ class Rows {
   const float scale_;
   const int64_t chunks_;
   Buffer e_, statistics_, partial_, out_, distances_;
-  std::vector<double> weight_;   // of each chunk and query head: turns e into probabilities
-  std::vector<double> log_sum_;  // ln of the sum of exp(logit)
+  const int64_t stride_;
+  std::vector<float> p_;                   // [group][stride_]: probability with nothing removed
+  std::vector<float> all_p_, all_change_;  // [stride_]: sums of the group
+  std::vector<double> log_sum_;            // ln of the sum of exp(logit)
   std::vector<double> sums_[2];
   std::vector<float> own_;
   std::vector<Merged> merged_;

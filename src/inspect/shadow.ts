@@ -5,7 +5,7 @@ import type { Call, CallOptions } from '../native/call.js'
 import type { Budgets } from '../budgets.js'
 import { fullCache, type Policy } from '../policies/index.js'
 import { withBar } from '../long-work.js'
-import { argmax, klDivergence, logProb } from '../sampling.js'
+import { argmax, klDivergence, logProb, logSumExp } from '../sampling.js'
 import { showsItself } from '../show/show.js'
 import { shadowText } from '../show/texts.js'
 import { cut, Reading } from '../reading.js'
@@ -209,9 +209,10 @@ function checkFrom(from: Reading, run: RunRecord): void {
 }
 
 function compare(result: Shadow, at: number, full: Float32Array, own: Float32Array): void {
-  result.kl[at] = klDivergence(full, own)
-  result.fullLogprobs[at] = logProb(full, result.tokens[at].id)
-  result.policyLogprobs[at] = logProb(own, result.tokens[at].id)
+  const [ofFull, ofOwn] = [logSumExp(full), logSumExp(own)]
+  result.kl[at] = klDivergence(full, own, ofFull, ofOwn)
+  result.fullLogprobs[at] = logProb(full, result.tokens[at].id, ofFull)
+  result.policyLogprobs[at] = logProb(own, result.tokens[at].id, ofOwn)
   const [best, chosen] = [argmax(full), argmax(own)]
   result.fullTop1.push(best)
   result.top1.push(chosen)
