@@ -10,6 +10,7 @@ import { withCall, type Call } from '../native/call.js'
 import type { HeldCache } from '../native-cache.js'
 import type { Policy } from '../policies/index.js'
 import { rowsByHead, type HeadLedger } from '../trace/rebuild.js'
+import { seedsOf } from '../trace/lineage.js'
 import { attending } from './reads.js'
 
 /** Tokens that heads lost, a row for each merge or drop event, in the order of the tape. */
@@ -104,6 +105,8 @@ export async function localShadow(of: LocalOf, call: Call): Promise<LocalShadow>
       const rows = byHead[layer * kvHeads + kvHead]
       const losses = Array.from(rows, (event) => lossOf.get(event)!).filter((loss) => loss !== undefined)
       const lostPositions = Int32Array.from(losses, (loss) => result.lost.position[loss])
+      const fixed = keys === 'fixed' || values === 'fixed'
+      const seeds = fixed ? seedsOf(events, rows) : new Map<number, number>()
       let first = 0
       const measured = async () => {
         const steps = result.steps.subarray(first, first + slots.rows)
@@ -124,7 +127,7 @@ export async function localShadow(of: LocalOf, call: Call): Promise<LocalShadow>
       for (const calls of attending(events, rows, promptTokens, of.starts, positions[0], positions.at(-1)! + 1))
         for (let position = calls.from; position < calls.to; position++) {
           if (position !== positions[first + slots.rows]) continue
-          slots.add(calls.ledger, calls.first, position)
+          slots.add(calls.ledger, seeds, calls.first, position)
           if (slots.rows === ROWS) await measured()
         }
       if (slots.rows) await measured()
@@ -141,10 +144,12 @@ class Slots {
   private slotMembers: Int32Array<ArrayBuffer> = new Int32Array(1 << 12)
   private members: Int32Array<ArrayBuffer> = new Int32Array(1 << 14)
 
-  /** The head's slots, and tokens of the same call from `first` up to the query itself. */
-  add(ledger: HeadLedger, first: number, position: number): void {
+  /** The head's slots, whose seeds (by first member, where these are others) come first, and tokens of the same call from `first` up to the query itself. */
+  add(ledger: HeadLedger, seeds: ReadonlyMap<number, number>, first: number, position: number): void {
     ledger.each((_, origins) => {
-      for (const one of origins) this.member(one)
+      const seed = seeds.get(origins[0]) ?? origins[0]
+      this.member(seed)
+      for (const one of origins) if (one !== seed) this.member(one)
       this.end()
     })
     for (let one = first; one <= position; one++) {

@@ -303,19 +303,19 @@ ZS_API zs_status zs_cache_record_read(const zs_cache* cache, int32_t layer, int3
 /*
  * What queries of a recorded kv head would have read with nothing removed, and what the policy's slots made of it. Row r is the query at
  * `positions[r]`, after the prompt; under the policy it read the slots [row_slots[r], row_slots[r + 1]), of which slot s stands for the
- * positions `members` [slot_members[s], slot_members[s + 1]) in order of arrival. Positions in no slot are gone. Relative errors are
+ * positions `members` [slot_members[s], slot_members[s + 1]), its seed first. Positions in no slot are gone. Relative errors are
  * |o - o*| / |o*| of a query head, o* with nothing removed.
  */
 typedef struct zs_local {
   int32_t struct_bytes, layer, kv_head;
-  int32_t keys_fixed, values_fixed; /* a merged slot's key, value: 0 = its members' mean, 1 = the first's */
+  int32_t keys_fixed, values_fixed; /* a merged slot's key, value: 0 = its members' mean, 1 = its seed's */
   int64_t rows;
   const int32_t *positions, *row_slots, *slot_members, *members; /* [rows], [rows + 1], [slots of all rows + 1] */
   int64_t losses;                            /* tokens that were lost: where they stood, and the first row after it */
   const int32_t *lost_positions, *lost_rows; /* [losses] */
   double* error;                             /* out [rows][group]: of the recorded output */
   double *dropped,
-      *plain; /* out [rows][group]: of each slot's first token alone; of slots merged, but without compensation */
+      *plain; /* out [rows][group]: of the seed of each slot alone; of slots merged, but without compensation */
   double *missed,
       *blurred; /* out [rows][group]: probability, with nothing removed, of positions that are gone; of members of merged slots */
   /* out [losses], of the rows from lost_rows on, means of the group: the sum of the probability p with nothing removed, the largest p and its
