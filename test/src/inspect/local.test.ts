@@ -37,6 +37,25 @@ const near = (got: number, expected: number, what: string) =>
     `${what}: ${got}, expected ${expected}`,
   )
 
+/** Scores of tokens as the prompt left them: [position] of those that were merged then, and of those that stayed. */
+function promptScores(run: Run, layer: number, kvHead: number) {
+  const events = run.trace.columns()
+  const [merged, admitted] = [new Map<number, number>(), new Map<number, number>()]
+  for (let i = 0; i < events.step.length; i++)
+    if (events.step[i] === 0 && events.layer[i] === layer && events.kvHead[i] === kvHead)
+      (events.action[i] === 2 ? merged : admitted).set(events.position[i], events.score[i])
+  return { merged, admitted }
+}
+
+/** A group of the prompt began with the highest score in it, at equal scores the earliest: it comes first now. */
+function seedFirst(members: number[], { merged, admitted }: ReturnType<typeof promptScores>): void {
+  const group = members.filter((t, i) => (i === 0 ? admitted : merged).has(t))
+  if (group.length < 2 || group[0] !== members[0]) return
+  const scores = group.map((t, i) => (i === 0 ? admitted : merged).get(t)!)
+  const seed = group[scores.indexOf(Math.max(...scores))]
+  members.sort((a, b) => Number(b === seed) - Number(a === seed))
+}
+
 async function checked(model: Model, policy: Policy, prompt: number, steps: number, turn: number): Promise<Run> {
   const session = model.session({ policy, trace: 'vectors', storage: 'float32' })
   await session.prefill(ids(prompt, 1))
@@ -49,12 +68,14 @@ async function checked(model: Model, policy: Policy, prompt: number, steps: numb
     Array.from(local.positions),
     Array.from({ length: steps }, (_, i) => prompt + turn + i),
   )
-  const { keys: keyMode, values: valueMode } = (policy.of ?? policy).options
+  const { keys: keyMode, values: valueMode, init } = (policy.of ?? policy).options
+  const seeded = init === 'position' && (keyMode === 'fixed' || valueMode === 'fixed')
   const lostSums = new Map<string, { probability: number; change: number; worst: number; worstStep: number }>()
   for (let layer = 0; layer < layers; layer++)
     for (let kvHead = 0; kvHead < kvHeads; kvHead++) {
       const given: HeadVectors = run.vectors({ layer, kvHead })
       const d = given.headDim
+      const scores = promptScores(run, layer, kvHead)
       const row = (of: Float32Array, i: number) => Array.from(of.subarray(i * d, (i + 1) * d))
       for (let r = 0; r < steps; r++) {
         const position = local.positions[r]
@@ -64,6 +85,7 @@ async function checked(model: Model, policy: Policy, prompt: number, steps: numb
         // What it read: all that was there after the step before, and itself.
         const slots = run.trace.cacheAt({ step: step - 1, layer, kvHead }).slots.map((slot) => slot.origins)
         slots.push([position])
+        if (seeded) for (const of of slots) seedFirst(of, scores)
         const kept = new Set(slots.filter((of) => of.length === 1).map(([t]) => t))
         const merged = new Set(slots.filter((of) => of.length > 1).flat())
         for (let h = 0; h < given.group; h++) {
