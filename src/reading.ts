@@ -14,34 +14,9 @@ import { withCall, type Call } from './native/call.js'
 import { STORAGES, type Storage } from './native/engine.js'
 import { fullCache, policyOf, resolve, type Policy } from './policies/index.js'
 import { interventionText } from './show/interventions.js'
-import { keptOf, type Kept, type TraceOption } from './trace/level.js'
+import type { Forkable, SessionOptions } from './session-options.js'
+import { keptOf, type Kept } from './trace/level.js'
 import { shownReceipt, type Receipt } from './trace/receipt.js'
-
-export interface SessionOptions {
-  /** Default: fullCache(). */
-  policy?: Policy
-  /** How keys and values are kept; default like the model's weights. Merged slots and all sums are float32. */
-  storage?: Storage
-  /** [layers][kvHeads]: slots, or shares of the prompt, instead of the policy's budget. */
-  budgets?: Budgets
-  /**
-   * What is kept of what the cache does (default 'off'). 'events' or true: every change, for run.trace. 'vectors': also what heads are given,
-   * for run.vectors(): of every token its key and value and of later ones (and the prompt's last `queries`, default 512) the queries and
-   * outputs, 8 × headDim bytes a token and kv head, and of the latter as many again for each of its query heads. { level: 'vectors', layers,
-   * kvHeads } names whose.
-   */
-  trace?: TraceOption
-  /** Keep where every position went (default true): 4 bytes a token and kv head. false: a slot knows its first position and weight. */
-  origins?: boolean
-  /**
-   * Keep the prompt's queries, so that forks under other policies need no second prefill (default false). true: the last 798 rows, as far
-   * as decay 0.98 looks back. 'all': every row, for decays near 1 and window 'all'; a token then takes layers × heads × (headDim + 2) × 4
-   * bytes more until the session goes on.
-   */
-  forkable?: Forkable
-}
-
-export type Forkable = boolean | 'all'
 
 /** One call on the cache, kept so that it can be replayed under another policy. */
 export interface Fed {

@@ -1,0 +1,31 @@
+/** What a session is made with. */
+import type { Budgets } from './budgets.js'
+import type { Storage } from './native/engine.js'
+import type { Policy } from './policies/index.js'
+import type { TraceOption } from './trace/level.js'
+
+export interface SessionOptions {
+  /** Default: fullCache(). */
+  policy?: Policy
+  /** How keys and values are kept; default like the model's weights. Merged slots and all sums are float32. */
+  storage?: Storage
+  /** [layers][kvHeads]: slots, or shares of the prompt, instead of the policy's budget. */
+  budgets?: Budgets
+  /**
+   * What is kept of what the cache does (default 'off'). 'events' or true: every change, for run.trace. 'vectors': also what heads are given,
+   * for run.vectors(): of every token its key and value and of later ones (and the prompt's last `queries`, default 512) the queries and
+   * outputs, 8 × headDim bytes a token and kv head, and of the latter as many again for each of its query heads. { level: 'vectors', layers,
+   * kvHeads } names whose.
+   */
+  trace?: TraceOption
+  /** Keep where every position went (default true): 4 bytes a token and kv head. false: a slot knows its first position and weight. */
+  origins?: boolean
+  /**
+   * Keep the prompt's queries, so that forks under other policies need no second prefill (default false). true: the last 798 rows, as far
+   * as decay 0.98 looks back. 'all': every row, for decays near 1 and window 'all'; a token then takes layers × heads × (headDim + 2) × 4
+   * bytes more until the session goes on.
+   */
+  forkable?: Forkable
+}
+
+export type Forkable = boolean | 'all'
