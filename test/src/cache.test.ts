@@ -45,7 +45,10 @@ describe('createCache', () => {
       [{ policy: { name: 'mine' } }, /expected a policy such as zsmerge/],
       [{ policy: undefined }, /expected a policy such as/],
       [{ storage: 'int8' }, /expected one of 'float32', 'float16', 'bfloat16' for storage but received "int8"/],
-      [{ trace: 1 }, /expected true or false for trace but received 1/],
+      [
+        { trace: 1 },
+        /expected true, false, one of 'off', 'events', 'vectors' or \{ level, … \} for trace but received 1/,
+      ],
       [{ threads: 0 }, /expected a whole number from 1 to 256 for threads but received 0/],
       [{ isa: 'sse9' }, /for isa but received "sse9"/],
       [{ rotation: { dims: 8 } }, /expected none, since zsmerge .* for rotation but .*: leave it out/],
