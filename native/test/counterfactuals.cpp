@@ -117,7 +117,7 @@ void refused(const Engine& engine) {
 }  // namespace
 
 int main() {
-  const int cases = test::cases(6000, 150, 20);
+  const int cases = test::cases(2000, 150, 20);
   const bool small = test::cases(0, 0, 1) == 1;
   try {
     const Engine engine(2);
