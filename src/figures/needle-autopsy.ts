@@ -175,7 +175,7 @@ function picture(made: AutopsyData, places: Places, finding: { title: string; de
     ...(together && {
       notes: [`A box is ${parts.join(' × ')}.`],
       legend: [],
-      ramp: { label: 'kept in slots of their own:', from: '0%', to: '100%', kind: 'shade' },
+      ramp: { label: narrow ? 'own slot:' : 'kept in slots of their own:', from: '0%', to: '100%', kind: 'shade' },
     }),
     panels: [matrix, bars],
     body: (grain.row === 1 ? tokens.length * lineOf(style) : narrow ? 220 : 280) + aroundOf(style),

@@ -11,13 +11,13 @@ export interface SlotMember {
 }
 
 export interface Coherence {
-  /** [members]: Euclidean distance of the member's key and value from the slot's. */
+  /** [members] Euclidean distance of the member's key and value from the slot's. */
   keyDrift: Float64Array
   valueDrift: Float64Array
   /** Mean cosine of all pairs of members; null with one member. A zero vector is like no other: 0. */
   keyCoherence: number | null
   valueCoherence: number | null
-  /** [members]: standard deviation of (q·k_member − q·k_slot)/√d over the queries, in nats. */
+  /** [members] standard deviation of (q·k_member − q·k_slot)/√d over the queries, in nats. */
   keyGap: Float64Array
   /** Median of keyGap: σ. A merge of values alone breaks even at about 0.285 (On the Limits of KV Cache Merging). */
   medianKeyGap: number

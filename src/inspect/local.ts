@@ -38,10 +38,10 @@ export interface LocalShadow {
   /** Query heads of a layer. */
   heads: number
   kvHeads: number
-  /** [rows]: the trace's step of each row, and the position of its query: the run's tokens that were fed, one by one. */
+  /** [rows] the trace's step of each row, and the position of its query: the run's tokens that were fed, one by one. */
   steps: Int32Array
   positions: Int32Array
-  /** [rows, layers, heads]: relative output error under the policy. */
+  /** [rows, layers, heads] relative output error under the policy. */
   error: Float64Array
   /**
    * [rows, layers, heads], signed parts of `error`, which they add up to: of each slot's first token alone; what merging without compensation
@@ -50,7 +50,7 @@ export interface LocalShadow {
   dropped: Float64Array | undefined
   merged: Float64Array | undefined
   repaired: Float64Array | undefined
-  /** [rows, layers, heads]: regret, as probability that full attention gives to tokens that were dropped, and to those in merged slots. */
+  /** [rows, layers, heads] regret, as probability that full attention gives to tokens that were dropped, and to those in merged slots. */
   missed: Float64Array
   blurred: Float64Array
   lost: LostTokens

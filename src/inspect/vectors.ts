@@ -19,7 +19,7 @@ export interface HeadVectors {
   queries: Float32Array
   /** Position of the first row of `outputs`: the first after the prompt. */
   firstOutput: number
-  /** [rows, group, headDim]: what attention gave under the policy, before the output projection. */
+  /** [rows, group, headDim] what attention gave under the policy, before the output projection. */
   outputs: Float32Array
 }
 
