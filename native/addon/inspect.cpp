@@ -3,6 +3,7 @@
 #include "addon/calls.h"
 #include "addon/jobs.h"
 #include "addon/structs.h"
+#include "zslab/record.h"
 
 namespace zs_addon {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/buffer.h"
-#include "zslab/zslab.h"
+#include "zslab/record.h"
 
 namespace zs {
 

@@ -1,5 +1,7 @@
 // What is recorded of heads and what is measured on it: keys and values as they came, errors and regret as attention by hand gives them in
 // double precision, the same for any number of threads; refusals.
+#include "zslab/record.h"
+
 #include <cmath>
 
 #include "test/caches.h"

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "zslab/model.h"
+#include "zslab/record.h"
 #include "zslab/zslab.h"
 
 #define MUST(call)                                              \

@@ -60,7 +60,7 @@ lib.zs_engine_destroy(engine)
       .filter((line) => / T /.test(line))
       .map((line) => line.split(' ').at(-1)!)
       .sort()
-    const headers = ['zslab', 'model'].map((name) =>
+    const headers = ['zslab', 'model', 'record'].map((name) =>
       readFileSync(join(projectRoot, `native/include/zslab/${name}.h`), 'utf8'),
     )
     const declared = [...headers.join('\n').matchAll(/^ZS_API [^;]*?\b(zs_\w+)\(/gm)].map(([, name]) => name).sort()

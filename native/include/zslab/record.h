@@ -1,0 +1,59 @@
+/*
+ * zslab: what heads are given, kept with nothing removed, and what is measured on it. Conventions as in zslab/zslab.h.
+ */
+#ifndef ZSLAB_RECORD_H
+#define ZSLAB_RECORD_H
+
+#include "zslab/zslab.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * From now on the cache keeps of the kv heads that `heads` [layers][kv_heads] marks (1) what they are given, with nothing removed: every
+ * token's key and value (float32, rounded to config.storage as the cache keeps them), the queries of the prompt's last `query_rows` rows and of all
+ * rows since, and of those since the prompt what attention gave under the policy. Replaces what was recorded before. Tokens that are there
+ * already are taken from the cache, and of the prompt's queries those that are kept; ZS_UNSUPPORTED where it does not hold all of them as
+ * they came, and under policies that change keys and values as they come. Forks go on with it; a cache's bytes leave it out.
+ */
+ZS_API zs_status zs_cache_record(zs_cache* cache, const uint8_t* heads, int64_t query_rows);
+typedef struct zs_recorded {
+  int64_t tokens;  /* positions [0, tokens) */
+  int64_t queries; /* of the last so many positions */
+  int64_t outputs; /* likewise */
+} zs_recorded;
+ZS_API zs_status zs_cache_recorded(const zs_cache* cache, int32_t layer, int32_t kv_head, zs_recorded* out);
+/* Copies: keys, values [tokens][head_dim], queries [queries][group][head_dim], outputs [outputs][group][head_dim]; any may be NULL. */
+ZS_API zs_status zs_cache_record_read(const zs_cache* cache, int32_t layer, int32_t kv_head, float* keys, float* values,
+                                      float* queries, float* outputs);
+
+/*
+ * What queries of a recorded kv head would have read with nothing removed, and what the policy's slots made of it. Row r is the query at
+ * `positions[r]`, after the prompt; under the policy it read the slots [row_slots[r], row_slots[r + 1]), of which slot s stands for the
+ * positions `members` [slot_members[s], slot_members[s + 1]), its seed first. Positions in no slot are gone. Relative errors are
+ * |o - o*| / |o*| of a query head, o* with nothing removed.
+ */
+typedef struct zs_local {
+  int32_t struct_bytes, layer, kv_head;
+  int32_t keys_fixed, values_fixed; /* a merged slot's key, value: 0 = its members' mean, 1 = its seed's */
+  int64_t rows;
+  const int32_t *positions, *row_slots, *slot_members, *members; /* [rows], [rows + 1], [slots of all rows + 1] */
+  int64_t losses;                            /* tokens that were lost: where they stood, and the first row after it */
+  const int32_t *lost_positions, *lost_rows; /* [losses] */
+  double* error;                             /* out [rows][group]: of the recorded output */
+  double *dropped,
+      *plain; /* out [rows][group]: of the seed of each slot alone; of slots merged, but without compensation */
+  double *missed,
+      *blurred; /* out [rows][group]: probability, with nothing removed, of positions that are gone; of members of merged slots */
+  /* out [losses], of the rows from lost_rows on, means of the group: the sum of the probability p with nothing removed, the largest p and its
+     row (-1 = none), and the sum of p / (1 - p) |o* - v|, which leaving the token out changes in the output. */
+  double *probability, *worst, *change;
+  int32_t* worst_row;
+} zs_local;
+ZS_API zs_status zs_cache_local(zs_cache* cache, const zs_local* local, zs_call* call);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
