@@ -16,7 +16,7 @@ import { withCall, type Call } from './native/call.js'
 import { STORAGES, type Engine, type Storage } from './native/engine.js'
 import type { Budgets } from './budgets.js'
 import { nativeOf, type Policy } from './policies/index.js'
-import type { Kept } from './trace/level.js'
+import { sameVectors, type Kept } from './trace/level.js'
 import { bytesOf, receiptOf, type CacheBytes, type CacheShape, type Receipt } from './trace/receipt.js'
 import { arraysText, stateText } from './show/file-texts.js'
 import { showsItself } from './show/show.js'
@@ -126,8 +126,7 @@ export class HeldCache {
 
   /** The same prompt under other policies, in order: all, or none and 'unsupported' where it must be prefilled again. */
   async forkPolicies(asked: readonly Asked[], trace: Kept, call: Call = {}): Promise<HeldCache[]> {
-    const same = String(this.options.trace.vectors) === String(trace.vectors)
-    if (!same || this.options.trace.queries !== trace.queries) {
+    if (!sameVectors(this.options.trace, trace)) {
       // What is recorded goes on in forks: one of this cache records what they are to have.
       const source = await this.fork()
       try {

@@ -1,4 +1,5 @@
 /** Every kv head as a small picture: which parts of the text still had slots of their own, step by step. In one pass over the events. */
+import type { EventColumns } from '../figures/data.js'
 import { ACTION } from '../trace/actions.js'
 
 export interface Small {
@@ -12,14 +13,7 @@ export interface Small {
 export const NOT_YET = 255
 const FULL = 254
 
-interface Events {
-  step: ArrayLike<number>
-  layer: ArrayLike<number>
-  kvHead: ArrayLike<number>
-  action: ArrayLike<number>
-  position: ArrayLike<number>
-  slot: ArrayLike<number>
-}
+type Events = Pick<EventColumns, 'step' | 'layer' | 'kvHead' | 'action' | 'position' | 'slot'>
 
 /** `heads` = layers × kvHeads. A slot that several tokens share is counted as its first token's. */
 export function smallOf(events: Events, kvHeads: number, heads: number, tokens: number, lastStep: number): Small {

@@ -1,20 +1,12 @@
 /** The explorer's sentences: what a step did, what a token is and was, what a head is. For eyes and screen readers alike. */
 import { ACTION, REASONS } from '../trace/actions.js'
 import { counted, plainNumber, shortNumber } from '../figures/scale.js'
+import { visible } from '../figures/visible.js'
 import type { ExplorerRun, ExplorerSizes } from './data.js'
 import { regionAt, type RegionNow } from './look.js'
 import { TOKEN, type HeadStory } from './story.js'
 
 export type TextOf = (position: number) => string
-
-/** A token's text as it can stand on a line: line ends and tabs shown, never empty. */
-export function visible(text: string): string {
-  const shown = text
-    .replace(/\r\n|\r|\n/g, '⏎')
-    .replace(/\t/g, '⇥')
-    .replace(/[\u0000-\u001f\u007f]/g, '\ufffd')
-  return shown === '' ? '∅' : shown
-}
 
 const named = (text: TextOf, position: number) =>
   `“${visible(text(position)).trim() || '␣'}” at ${plainNumber(position)}`

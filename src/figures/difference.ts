@@ -1,7 +1,7 @@
 /** Two runs' difference: how far each head keeps the same tokens, which ones in one head, and where the texts part. */
 import { invalid, integer } from '../expect.js'
 import type { Difference, DifferenceAt } from '../inspect/difference.js'
-import { visible } from './fates.js'
+import { visible } from './visible.js'
 import { Figure } from './figure.js'
 import { bodyOf, endRoom, rowsLeft, rowsRoom, swatchOf } from './layout.js'
 import { addBox, noBoxes } from './marks.js'
@@ -53,19 +53,11 @@ export function difference(of: Difference, options: DifferenceOptions = {}): Fig
   })
   const seen: Seen = { difference: of, at, head, kept }
   const words = wordsOf(seen)
-  const column = (value: (each: Seen['head']) => number) => at.heads.map(value)
-  const columns = {
-    layer: column(({ layer }) => layer),
-    kvHead: column(({ kvHead }) => kvHead),
-    jaccard: column(({ jaccard }) => jaccard),
-    both: column(({ both }) => both),
-    onlyA: column(({ onlyA }) => onlyA),
-    onlyB: column(({ onlyB }) => onlyB),
-    changed: column(({ changed }) => changed),
-    elsewhere: column(({ elsewhere }) => elsewhere),
-  }
   const plot = (chosen: Style): Plot => picture(seen, words, chosen)
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns, plot }, style)
+  return new Figure(
+    { summary: `${words.title}. ${words.detail}`, columns: of.columns({ step: options.step }), plot },
+    style,
+  )
 }
 
 function headOf({ layers, kvHeads }: Difference, { heads }: DifferenceAt, options: DifferenceOptions): Seen['head'] {

@@ -1,7 +1,7 @@
 /** Divergence: how far every token's distribution was from the full cache's, and where the likeliest token changed. */
 import { invalid } from '../expect.js'
 import type { ShadowData } from './data.js'
-import { visible } from './fates.js'
+import { visible } from './visible.js'
 import { Figure } from './figure.js'
 import type { Panel, Plot } from './plot.js'
 import { counted, percent, plainNumber, shortNumber } from './scale.js'

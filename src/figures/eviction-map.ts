@@ -9,10 +9,10 @@ import {
   headOf,
   livesOf,
   runData,
-  visible,
   type HeadLives,
   type RunLike,
 } from './fates.js'
+import { visible } from './visible.js'
 import { Figure } from './figure.js'
 import { addBox, noBoxes } from './marks.js'
 import type { Axis, Boxes, LegendEntry, Panel, Plot, Points } from './plot.js'

@@ -1,5 +1,5 @@
-/** Boxes that are put together one by one. */
-import type { Boxes } from './plot.js'
+/** Boxes and words that are put together one by one. */
+import type { Boxes, Labels } from './plot.js'
 
 type Color = Boxes['color']
 
@@ -12,6 +12,18 @@ export const noBoxes = (name: string, color: Color, more: Partial<Boxes> = {}): 
   y0: [],
   y1: [],
   ...more,
+})
+
+/** Words of a text, in a monospaced font, each with a colour of its own. */
+export const noWords = (): Labels & Required<Pick<Labels, 'colors'>> => ({
+  kind: 'labels',
+  x: [],
+  y: [],
+  text: [],
+  color: 'ink',
+  colors: [],
+  anchor: 'start',
+  mono: true,
 })
 
 /** `hover` and a colour of its own: where one box of them has it, all do. */

@@ -1,6 +1,6 @@
 /** Members' words as boxes on lines, like the token strip's. */
 import type { RunData } from './data.js'
-import { visible } from './fates.js'
+import { visible } from './visible.js'
 import { addBox, noBoxes } from './marks.js'
 import type { Member } from './members.js'
 import type { Boxes, Labels } from './plot.js'

@@ -1,6 +1,6 @@
 /** Needle autopsy: what became of a piece of text, token by token and head by head, and how much of it is gone everywhere. */
 import { invalid } from '../expect.js'
-import { visible } from './fates.js'
+import { visible } from './visible.js'
 import { Figure } from './figure.js'
 import { bodyOf } from './layout.js'
 import { addBox, noBoxes } from './marks.js'

@@ -1,7 +1,7 @@
 /** Where two texts part: the last words that both have, then either's own, the first of them marked. */
 import type { Difference } from '../inspect/difference.js'
-import { visible } from './fates.js'
-import { addBox, noBoxes } from './marks.js'
+import { visible } from './visible.js'
+import { addBox, noBoxes, noWords } from './marks.js'
 import type { Labels, Panel } from './plot.js'
 import { plainNumber } from './scale.js'
 import { charWidth, type Fill, type Style } from './style.js'
@@ -23,23 +23,14 @@ export function partingPanel(
   const before = [...tokens.filter(({ prompt }) => prompt).map(({ text }) => text), ...written[0].texts.slice(0, at)]
   const lead = fitted([...before].reverse(), (columns - 2) * LEAD).reverse()
   const boxes = noBoxes('the first that differs', 'held')
-  const labels: Labels = {
-    kind: 'labels',
-    x: [],
-    y: [],
-    text: [],
-    color: 'ink',
-    colors: [],
-    anchor: 'start',
-    mono: true,
-  }
+  const labels = noWords()
   written.forEach(({ texts, logprobs }, line) => {
     let x = 0
     const put = (text: string, color: NonNullable<Labels['colors']>[number]) => {
       labels.x.push(x)
       labels.y.push(line + 0.5)
       labels.text.push(text)
-      labels.colors!.push(color)
+      labels.colors.push(color)
       x += columnsOf(text)
     }
     put('ab'[line], 'ink')

@@ -1,7 +1,8 @@
 /** Regret strip: the text, every token shaded by what heads missed of it, and the tokens whose loss cost most. */
 import { integer, invalid, oneOf } from '../expect.js'
 import type { LocalData, RunData, ShadowData } from './data.js'
-import { headOf, runData, visible, type RunLike } from './fates.js'
+import { headOf, runData, type RunLike } from './fates.js'
+import { visible } from './visible.js'
 import { Figure } from './figure.js'
 import { localOf } from './local.js'
 import { addBox, noBoxes } from './marks.js'

@@ -1,7 +1,8 @@
 /** Residual slot card: what one merged slot stands for, how it came to it, and what it gets for that. */
 import { integer } from '../expect.js'
 import type { RunData } from './data.js'
-import { eventsOf, headOf, runData, visible, type HeadChoice, type RunLike } from './fates.js'
+import { eventsOf, headOf, runData, type HeadChoice, type RunLike } from './fates.js'
+import { visible } from './visible.js'
 import { Figure } from './figure.js'
 import { barsOf } from './histogram.js'
 import { bodyOf, endRoom, rowsLeft, rowsRoom } from './layout.js'

@@ -1,6 +1,7 @@
 /** The eviction map by slots: who sits in which slot at which step, coloured by place in the text. */
 import { ACTION, type RunData, type Sizes } from './data.js'
-import { eventsOf, firstCompression, rowsOf, sizesOf, stepOf, visible } from './fates.js'
+import { eventsOf, firstCompression, rowsOf, sizesOf, stepOf } from './fates.js'
+import { visible } from './visible.js'
 import type { Boxes, Panel, Plot } from './plot.js'
 import { plainNumber } from './scale.js'
 import type { Style } from './style.js'

@@ -2,9 +2,9 @@
 import { integer } from '../expect.js'
 import type { RunData } from './data.js'
 import { excerpt, lineStarts, type Part } from './excerpt.js'
-import { visible } from './fates.js'
+import { visible } from './visible.js'
 import { bodyOf, endRoom, rowsRoom } from './layout.js'
-import { addBox, noBoxes } from './marks.js'
+import { addBox, noBoxes, noWords } from './marks.js'
 import type { Labels, Panel, Plot } from './plot.js'
 import { counted, plainNumber } from './scale.js'
 import { charWidth, type Fill, type Style } from './style.js'
@@ -163,17 +163,7 @@ function spelt(
   style: Style,
 ) {
   const boxes = noBoxes('tokens', 'held')
-  const labels: Labels = {
-    kind: 'labels',
-    x: [],
-    y: [],
-    text: [],
-    color: 'ink',
-    colors: [],
-    anchor: 'start',
-    mono: true,
-    strike: [],
-  }
+  const labels: Labels = { ...noWords(), strike: [] }
   const gaps: Labels = { kind: 'labels', x: [], y: [], text: [], color: 'muted', anchor: 'start' }
   let line = 0
   for (const part of parts) {

@@ -1,17 +1,8 @@
 /** Token strip: the text itself, every token coloured by what became of it in one kv head, or by how many heads keep it. */
 import { invalid } from '../expect.js'
 import type { RunData, Sizes } from './data.js'
-import {
-  byFate,
-  fatesAtEnd,
-  headOf,
-  runData,
-  sizesOf,
-  visible,
-  type Fate,
-  type HeadFates,
-  type RunLike,
-} from './fates.js'
+import { byFate, fatesAtEnd, headOf, runData, sizesOf, type Fate, type HeadFates, type RunLike } from './fates.js'
+import { visible } from './visible.js'
 import { Figure } from './figure.js'
 import type { LegendEntry, Plot } from './plot.js'
 import { counted, percent, plainNumber } from './scale.js'

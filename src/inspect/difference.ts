@@ -32,6 +32,8 @@ export interface DifferenceAt {
 /** One of them; `rows` of each kv head once somebody asks. */
 type Side = Compared & { rows?: Int32Array[] }
 
+const COUNTS = ['layer', 'kvHead', 'jaccard', 'both', 'onlyA', 'onlyB', 'changed', 'elsewhere'] as const
+
 /**
  * What run.minus(other) gives: the run is a, the other b. Compared are tokens that stand at the same place of both texts, from the first
  * to where the texts part (`shared`): whoever came later is another token in each.
@@ -109,20 +111,16 @@ export class Difference {
     return (this.texts ??= textChanges(...this.written))
   }
 
-  /** A frame of at(): a row per kv head. */
-  heads(options: { step?: number } = {}): ReturnType<typeof frame> {
+  /** at() as columns: a row per kv head. */
+  columns(options: { step?: number } = {}): Record<(typeof COUNTS)[number], number[]> {
     const { heads } = this.at(options)
-    const column = (value: (head: (typeof heads)[number]) => number) => heads.map(value)
-    return frame({
-      layer: column(({ layer }) => layer),
-      kvHead: column(({ kvHead }) => kvHead),
-      jaccard: column(({ jaccard }) => jaccard),
-      both: column(({ both }) => both),
-      onlyA: column(({ onlyA }) => onlyA),
-      onlyB: column(({ onlyB }) => onlyB),
-      changed: column(({ changed }) => changed),
-      elsewhere: column(({ elsewhere }) => elsewhere),
-    })
+    const columns = COUNTS.map((name) => [name, heads.map((head) => head[name])])
+    return Object.fromEntries(columns) as ReturnType<Difference['columns']>
+  }
+
+  /** A frame of columns(). */
+  heads(options: { step?: number } = {}): ReturnType<typeof frame> {
+    return frame(this.columns(options))
   }
 
   /** A frame of one kv head's tokens whose fate differs, or that are merged with others. */

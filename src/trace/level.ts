@@ -71,5 +71,5 @@ function numbersOf(name: string, value: readonly number[] | undefined, count: nu
   return value.map((one, i) => integer(`${name}[${i}]`, one, 0, count - 1))
 }
 
-export const sameKept = (a: Kept, b: Kept) =>
-  a.level === b.level && a.queries === b.queries && String(a.vectors) === String(b.vectors)
+export const sameVectors = (a: Kept, b: Kept) => a.queries === b.queries && String(a.vectors) === String(b.vectors)
+export const sameKept = (a: Kept, b: Kept) => a.level === b.level && sameVectors(a, b)

@@ -1,6 +1,7 @@
 /** A page of the text, token by token, in the colours of the step. Only tokens that look otherwise than before are touched. */
 import { moved } from '../keys.js'
-import { tokenLines, visible } from '../words.js'
+import { visible } from '../../figures/visible.js'
+import { tokenLines } from '../words.js'
 import { TOKEN } from '../story.js'
 import { element } from './dom.js'
 import type { Chosen, View } from './view.js'
