@@ -255,9 +255,7 @@ class Rows {
         all_change_[at] += of[t] < 0.5f ? of[t] / (1 - of[t]) * std::sqrt(std::fabs(distance[t])) : 0;
       }
       for (int64_t t = 0; t < seen_; ++t)
-        if (of[t] >= 0.5f)
-          all_change_[static_cast<size_t>(t)] +=
-              static_cast<float>(p(h, t) / others(h, t)) * std::sqrt(std::fabs(distance[t]));
+        if (of[t] >= 0.5f) all_change_[static_cast<size_t>(t)] += static_cast<float>(without(h, t));
     }
     const double share = 1 / static_cast<double>(group_);
     for (int64_t i = 0; i < l_.losses; ++i) {
@@ -272,12 +270,25 @@ class Rows {
     }
   }
 
-  // 1 - p[t] where that is small: what the others have.
-  double others(int64_t h, int64_t t) const {
+  // |o - o*| of the output o without t, where t has most: as p |o - v|, since both o* - v and 1 - p are then small.
+  double without(int64_t h, int64_t t) {
+    std::vector<double>& o = sums_[0];
+    o.assign(static_cast<size_t>(d_), 0);
+    double all = 0;
+    for (int64_t i = 0; i < seen_; ++i) {
+      if (i == t) continue;
+      const float* const value = given_.value(i, padded_);
+      for (size_t x = 0; x < o.size(); ++x) o[x] += p(h, i) * static_cast<double>(value[x]);
+      all += p(h, i);
+    }
+    if (all == 0) return 0;
+    const float* const value = given_.value(t, padded_);
     double sum = 0;
-    for (int64_t i = 0; i < seen_; ++i)
-      if (i != t) sum += p(h, i);
-    return std::max(sum, 1e-300);
+    for (size_t x = 0; x < o.size(); ++x) {
+      const double off = o[x] / all - static_cast<double>(value[x]);
+      sum += off * off;
+    }
+    return p(h, t) * std::sqrt(sum);
   }
 
   // |of / all - o*| / |o*| of query head h.

@@ -77,7 +77,8 @@ describe('explorer', function () {
           for (const { slot, origins } of slots) {
             assert.deepEqual(story.members(step, slot), origins)
             assert.deepEqual([now.first[slot], now.members[slot]], [origins[0], origins.length])
-            for (const position of origins) assert.equal(now.slot[position], slot)
+            const state = origins.length > 1 ? TOKEN.merged : TOKEN.alone
+            for (const position of origins) assert.deepEqual([now.slot[position], now.state[position]], [slot, state])
           }
           for (const position of dropped) assert.equal(now.state[position], TOKEN.dropped)
         }

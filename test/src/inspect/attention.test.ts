@@ -1,6 +1,6 @@
 /** The attention map: a head's own attention by brute force, the places of tokens as the tape says, and tiles that lose no maximum. */
 import assert from 'node:assert/strict'
-import { evictOnly, figures, fullCache, load, type Model, type Run } from '../../../src/index.js'
+import { evictOnly, figures, fullCache, load, zsmerge, type Model, type Run } from '../../../src/index.js'
 import { attentionMap, LATER, PLACES } from '../../../src/inspect/attention.js'
 import { toyPath } from '../model/files.js'
 
@@ -12,17 +12,27 @@ const WHOLE = { rows: 1e6, columns: 1e6 }
 describe('attention map', () => {
   let model: Model
   let run: Run
+  /** Of slots of two and three tokens, and others. */
+  let merging: Run
   before(async () => {
     model = await load(toyPath, { weights: 'float32', progress: false })
     const policy = evictOnly({ budget: 24, recent: 8 })
     run = await model.session({ policy, trace: 'vectors' }).generate(PROMPT, CALL)
+    const merges = zsmerge({ budget: 40, recent: 8, residual: 12 })
+    merging = await model.session({ policy: merges, trace: 'vectors' }).generate(PROMPT, CALL)
   })
   after(() => model.dispose())
 
   it('is softmax(q·k/√d) over all keys, and says where the cache had each token', () => {
-    const [vectors, reads] = [run.vectors(OF), run.reads(OF)]
-    const { group, headDim, keys, queries, firstQuery } = vectors
-    for (const head of [undefined, group - 1]) {
+    const group = 2
+    for (const [of, head] of [
+      [run, undefined],
+      [run, group - 1],
+      [merging, undefined],
+    ] as const) {
+      const [vectors, reads] = [of.vectors(OF), of.reads(OF)]
+      const { headDim, keys, queries, firstQuery } = vectors
+      assert.equal(vectors.group, group)
       const map = attentionMap(vectors, reads, { ...WHOLE, head })
       assert.deepEqual([map.rows, map.columns], [11, 71])
       reads.forEach(({ position, slots }, row) => {
@@ -38,17 +48,19 @@ describe('attention map', () => {
           const all = masses.reduce((sum, mass) => sum + mass, 0)
           masses.forEach((mass, i) => (given[i] += mass / all / heads.length))
         }
-        const held = new Set(slots.flatMap(({ origins }) => origins))
+        const held = new Map(
+          slots.flatMap(({ origins }) => origins.map((origin) => [origin, origins.length > 1 ? 1 : 0])),
+        )
         const mass = [0, 0, 0]
         for (let i = 0; i < 71; i++) {
-          const place = i > position ? LATER : held.has(i) ? 0 : 2
+          const place = i > position ? LATER : (held.get(i) ?? 2)
           assert.equal(map.place[row * 71 + i], place)
           assert.ok(Math.abs(map.attention[row * 71 + i] - given[i]) < 1e-12)
           if (place !== LATER) mass[place] += given[i]
         }
         mass.forEach((sum, place) => assert.ok(Math.abs(map.mass[row * 3 + place] - sum) < 1e-12, PLACES[place]))
         const gone = [...given.keys()].filter((i) => i <= position && !held.has(i))
-        const most = gone.reduce((best, i) => (given[i] > given[best] ? i : best))
+        const most = gone.reduce((best, i) => (best < 0 || given[i] > given[best] ? i : best), -1)
         assert.equal(map.missed[row], most)
       })
     }
