@@ -140,7 +140,10 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
   Layer* const held = cache.layers.data() + first;
   Recording& recording = cache.layers[static_cast<size_t>(index)].recording;
   std::shared_ptr<RecordBlock> record = std::move(recording.next);
-  if (cache.record && !record) record = record_block(cache, index, held[index - first].seq_len, tokens);
+  // What was made for a step that never came, or stands in a fork, too, is not for this one.
+  const int64_t from = held[index - first].seq_len;
+  if (record && (record.use_count() > 1 || record->rows != tokens || record->from != from)) record.reset();
+  if (cache.record && !record) record = record_block(cache, index, from, tokens);
   const int64_t heads = static_cast<int64_t>(index + 1 - settles) * cache.config.kv_heads;
   need_notes(cache, heads + (first < settles ? 2 * cache.config.kv_heads : 0),
              most_slots(cache.layers[static_cast<size_t>(index)], tokens));
@@ -177,7 +180,7 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
                         head.slots() + (settles + l < index ? 0 : 1) > head.sizes.budget);
   }
   if (tokens == 1 && !fills) {
-    recording.reserve();
+    if (record) recording.reserve();
     if (cache.config.trace) cache.tape.reserve(kStepEvents * static_cast<int64_t>(cache.notes.size()));
     if (first < settles) cross_reserve(held[0], held[1], 1);
     one_token(held, 0, Progress(call, report, cache.config.kv_heads));
@@ -185,7 +188,7 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
     to_tape(cache, cache.notes);
   } else {
     std::vector<Layer> made(held, held + (index + 1 - first));
-    made.back().recording.reserve();
+    if (record) made.back().recording.reserve();
     if (tokens == 1 || choosy) {
       const Progress progress(call, report, tokens * cache.config.kv_heads);
       for (int64_t t = 0; t < tokens; ++t) {
