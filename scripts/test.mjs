@@ -52,7 +52,8 @@ async function everything() {
   if (!(await step('build', ['scripts/build.mjs'], env))) return
   const jupyter = prepareJupyter(env)
   const queue = [
-    ...nativeVariants().map((words) => () => nativeTests(words, env)),
+    // The last has all CPUs: mocha is nearly done by then.
+    ...nativeVariants().map((words, i, all) => () => nativeTests(words, i === all.length - 1, env)),
     ...testFolders().map(([name, files]) => async () => {
       // The library's own tests, taken first, need not wait for what is being installed.
       if (name.startsWith('test/src') || (await jupyter) || !NEED_JUPYTER.test(name)) await mocha(name, files, env)
@@ -81,9 +82,9 @@ function nativeVariants() {
   return []
 }
 
-async function nativeTests(words, env) {
+async function nativeTests(words, last, env) {
   const name = ['native tests', ...words].join(' ')
-  const jobs = Math.max(1, availableParallelism() >> 1)
+  const jobs = last ? availableParallelism() : Math.max(1, availableParallelism() >> 1)
   const { text } = await run(['scripts/native-tests.mjs', `--jobs=${jobs}`, ...words], env)
   const lines = text.trimEnd().split('\n')
   const result = lines.find((line) => line.startsWith('{"nativeTests"'))
