@@ -7,7 +7,10 @@ import { HeldCache, type LayerCacheState, type ResolvedHeads } from './native-ca
 import { native, type EventColumns, type HeadArrays } from './native/binding.js'
 import { withCall, type Call, type Progress } from './native/call.js'
 import { engineOf, STORAGES, type EngineOptions, type Storage } from './native/engine.js'
+import { headScores, scoreRows, type HeadScores, type ScoresOptions } from './inspect/scores.js'
 import { keptOf, type TraceOption } from './trace/level.js'
+import { rowsByHead } from './trace/rebuild.js'
+import { recordedOf } from './trace/recorded.js'
 import { policyOf, resolve, type Policy } from './policies/index.js'
 import { guarded } from './long-work.js'
 import { interruptible } from './progress.js'
@@ -191,6 +194,18 @@ export class Cache {
    */
   vectors(of: HeadOf): HeadVectors {
     return headVectors(this.held, of)
+  }
+
+  /**
+   * What each slot of one kv head was worth, step by step: the policy's score and the probability that the query gave it. Errors: 'invalid'
+   * unless the cache was created with trace: { level: 'scores' } for that head, and for a step that was not kept.
+   */
+  scores(of: ScoresOptions): HeadScores {
+    const { shape, trace } = this.held.options
+    const rows = scoreRows(this.held, of)
+    const events = this.events()
+    const ofHead = rowsByHead(events, shape.layers, shape.kvHeads)[of.layer * shape.kvHeads + of.kvHead]
+    return headScores(of, rows, { events, rows: ofHead, recorded: recordedOf(trace, shape.layers, shape.kvHeads) })
   }
 
   receipt(): Receipt {

@@ -62,6 +62,7 @@ export type { Lineage, LineageMember, LineageOptions } from './inspect/lineage.j
 export type { SpanFate } from './inspect/span-fates.js'
 export type { LocalShadow, LostTokens } from './inspect/local.js'
 export type { HeadOf, HeadVectors } from './inspect/vectors.js'
+export type { HeadScores, ScoresOptions } from './inspect/scores.js'
 export type { HeadRead } from './inspect/reads.js'
 export type { Level, TraceLevel, TraceOption } from './trace/level.js'
 export type { Storage, Isa, EngineInfo } from './native/engine.js'

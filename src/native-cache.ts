@@ -16,7 +16,7 @@ import { withCall, type Call } from './native/call.js'
 import { STORAGES, type Engine, type Storage } from './native/engine.js'
 import type { Budgets } from './budgets.js'
 import { nativeOf, type Policy } from './policies/index.js'
-import { sameVectors, type Kept } from './trace/level.js'
+import { MOST_SCORES, NOTHING_KEPT, sameScores, sameVectors, type Kept } from './trace/level.js'
 import { bytesOf, receiptOf, type CacheBytes, type CacheShape, type Receipt } from './trace/receipt.js'
 import { arraysText, stateText } from './show/file-texts.js'
 import { showsItself } from './show/show.js'
@@ -95,7 +95,7 @@ export class HeldCache {
       policy: nativeOf(policy),
     }
     this.handle = handle ?? native().cacheCreate(engine.native, config)
-    if (!handle && trace.vectors) this.record(trace)
+    if (!handle) this.record(NOTHING_KEPT, trace)
   }
 
   get native(): NativeCache {
@@ -126,11 +126,11 @@ export class HeldCache {
 
   /** The same prompt under other policies, in order: all, or none and 'unsupported' where it must be prefilled again. */
   async forkPolicies(asked: readonly Asked[], trace: Kept, call: Call = {}): Promise<HeldCache[]> {
-    if (!sameVectors(this.options.trace, trace)) {
+    if (!sameVectors(this.options.trace, trace) || !sameScores(this.options.trace, trace)) {
       // What is recorded goes on in forks: one of this cache records what they are to have.
       const source = await this.fork()
       try {
-        source.record(trace)
+        source.record(this.options.trace, trace)
         const recording = new HeldCache(this.engine, { ...this.options, trace }, source.native)
         return await recording.forkPolicies(asked, trace, call)
       } finally {
@@ -146,9 +146,12 @@ export class HeldCache {
     return made.map((cache, i) => new HeldCache(this.engine, { ...this.options, ...asked[i], trace }, cache))
   }
 
-  private record({ vectors, queries }: Kept): void {
+  private record(before: Kept, trace: Kept): void {
     const { layers, kvHeads } = this.options.shape
-    native().cacheRecord(this.native, vectors ?? new Uint8Array(layers * kvHeads), queries)
+    const none = new Uint8Array(layers * kvHeads)
+    if (!sameVectors(before, trace)) native().cacheRecord(this.native, trace.vectors ?? none, trace.queries)
+    if (!sameScores(before, trace))
+      native().cacheRecordScores(this.native, trace.scores ?? none, trace.every, MOST_SCORES)
   }
 
   state(layer: number): LayerCacheState {

@@ -12,10 +12,11 @@ export interface SessionOptions {
   /** [layers][kvHeads]: slots, or shares of the prompt, instead of the policy's budget. */
   budgets?: Budgets
   /**
-   * What is kept of what the cache does (default 'off'). 'events' or true: every change, for run.trace. 'vectors': also what heads are given,
-   * for run.vectors(): of every token its key and value and of later ones (and the prompt's last `queries`, default 512) the queries and
-   * outputs, 8 × headDim bytes a token and kv head, and of the latter as many again for each of its query heads. { level: 'vectors', layers,
-   * kvHeads } names whose.
+   * What is kept of what the cache does (default 'off'). 'events' or true: every change, for run.trace. 'scores': also what each slot is worth at
+   * each step, for run.scores(): the policy's score and the probability that the query gave it, 8 bytes a slot, step and kv head; what would be
+   * more than 2 GB is refused with its size before anything is read. 'vectors': events and what heads are given, for run.vectors(): of every token its key and value and of later ones (and the prompt's last `queries`, default 512) the queries and
+   * outputs, 8 × headDim bytes a token and kv head, and of the latter as many again for each of its query heads. { level, layers,
+   * kvHeads } names whose, `every` keeps scores of each n-th step alone, { level: 'vectors', scores: true } keeps both.
    */
   trace?: TraceOption
   /** Keep where every position went (default true): 4 bytes a token and kv head. false: a slot knows its first position and weight. */

@@ -6,16 +6,9 @@ import type { Prompt } from './generate/conversation.js'
 import { generate, type GenerateOptions } from './generate/generate.js'
 import { score, type Score, type ScoreOptions } from './generate/score.js'
 import { TokenStream } from './generate/stream.js'
-import {
-  compensation,
-  compensationAblation,
-  oracles,
-  whatIfOf,
-  type AblationOptions,
-  type OraclesOptions,
-  type RunCompensationOptions,
-} from './inspect/microscope.js'
+import type { AblationOptions, OraclesOptions, RunCompensationOptions } from './inspect/microscope.js'
 import type { Compensation, CompensationAblation, Oracles } from './inspect/compensation-tables.js'
+import type { HeadScores, ScoresOptions } from './inspect/scores.js'
 import { shadow, type Shadow } from './inspect/shadow.js'
 import type { WhatIf } from './inspect/what-if.js'
 import { headVectors, type HeadOf, type HeadVectors } from './inspect/vectors.js'
@@ -70,7 +63,7 @@ export class Run extends RunRecord<Model> {
    * where they were not kept or no token was read after the prompt, 'unsupported' for aggregate: 'score' and 'medoid'.
    */
   compensation(options: RunCompensationOptions): Compensation {
-    return compensation(this.measured(), options)
+    return this.trace.compensation(options)
   }
 
   /**
@@ -78,8 +71,7 @@ export class Run extends RunRecord<Model> {
    * all whose vectors were kept), each with its 95% interval. Errors: as of compensation().
    */
   compensationAblation(options: AblationOptions & CallOptions = {}): Promise<CompensationAblation> {
-    callOptions('compensationAblation', options, ['layers', 'kvHeads', 'seed', 'resamples', 'block'])
-    return withBar('measuring', options, (call) => compensationAblation(this.measured(), options, call), 'heads')
+    return this.trace.compensationAblation(options)
   }
 
   /**
@@ -87,13 +79,12 @@ export class Run extends RunRecord<Model> {
    * head. Takes seconds a head and more beyond 200 slots. Errors: as of compensation(), and where no query of the prompt was kept.
    */
   oracles(options: OraclesOptions & CallOptions = {}): Promise<Oracles> {
-    callOptions('oracles', options, ['layers', 'kvHeads', 'judged', 'equations', 'ridge'])
-    return withBar('fitting', options, (call) => oracles(this.measured(), options, call), 'heads')
+    return this.trace.oracles(options)
   }
 
   /** One kv head at one step after the prompt (1 …) under any α: `whatIf({ … }).at(alpha)`. Errors: as of compensation(). */
   whatIf(of: HeadOf & { step: number }): WhatIf {
-    return whatIfOf(this.measured(), of)
+    return this.trace.whatIf(of)
   }
 
   [Symbol.for('Jupyter.display')](): Record<string, unknown> {
@@ -339,6 +330,11 @@ export class Session {
    */
   vectors(of: HeadOf): HeadVectors {
     return headVectors(this.cache, of)
+  }
+
+  /** As run.scores(), of all that the session has read so far. */
+  scores(of: ScoresOptions): HeadScores {
+    return this.trace.scores(of)
   }
 
   private async compressed(asked: readonly Asked[], trace: Kept, options: CallOptions): Promise<Session[]> {

@@ -201,6 +201,39 @@ Napi::Value Recorded(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// (cache, heads: Uint8Array [layers][kvHeads], every, mostBytes)
+void RecordScores(const Napi::CallbackInfo& info) {
+  auto box = AtRest(info);
+  const size_t heads = static_cast<size_t>(box->shape.layers) * static_cast<size_t>(box->shape.kv_heads);
+  const auto marks = ArrayOf<Napi::Uint8Array>(info[1], napi_uint8_array, heads, "heads");
+  Check(info.Env(), zs_cache_record_scores(box->cache, marks.Data(), Whole(info[2], 1, int64_t{1} << 40, "every"),
+                                           Whole(info[3], 0, int64_t{1} << 50, "mostBytes")));
+}
+
+// (cache, layer, kvHead) -> { bytes, steps, first, positions, starts, scores, probabilities }
+Napi::Value Scored(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  auto box = AtRest(info);
+  const int32_t layer = static_cast<int32_t>(Whole(info[1], 0, 1 << 20, "layer"));
+  const int32_t head = static_cast<int32_t>(Whole(info[2], 0, 1 << 20, "kvHead"));
+  zs_scored sizes;
+  Check(env, zs_cache_scored(box->cache, layer, head, &sizes));
+  const size_t rows = static_cast<size_t>(sizes.rows), slots = static_cast<size_t>(sizes.slots);
+  auto steps = Napi::Int32Array::New(env, rows), first = Napi::Int32Array::New(env, rows),
+       positions = Napi::Int32Array::New(env, rows);
+  auto starts = Napi::Float64Array::New(env, rows + 1);
+  auto scores = Napi::Float32Array::New(env, slots), probabilities = Napi::Float32Array::New(env, slots);
+  std::vector<int64_t> whole(rows + 1);
+  Check(env, zs_cache_scores_read(box->cache, layer, head, steps.Data(), first.Data(), positions.Data(), whole.data(),
+                                  scores.Data(), probabilities.Data()));
+  std::copy(whole.begin(), whole.end(), starts.Data());
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("bytes", static_cast<double>(sizes.bytes));
+  result.Set("steps", steps), result.Set("first", first), result.Set("positions", positions);
+  result.Set("starts", starts), result.Set("scores", scores), result.Set("probabilities", probabilities);
+  return result;
+}
+
 // (cache, { layer, kvHead, keysFixed, valuesFixed, positions, rowSlots, slotMembers, members, lostPositions, lostRows }, call) ->
 // Promise<{ error, dropped, plain, missed, blurred: [rows][group], probability, worst, change: [losses] Float64Array; worstRow }>
 Napi::Value Local(const Napi::CallbackInfo& info) {
@@ -270,6 +303,8 @@ void RegisterInspection(Napi::Env env, Napi::Object exports) {
   exports.Set("cacheEvents", Napi::Function::New(env, Events));
   exports.Set("cacheRecord", Napi::Function::New(env, Record));
   exports.Set("cacheRecorded", Napi::Function::New(env, Recorded));
+  exports.Set("cacheRecordScores", Napi::Function::New(env, RecordScores));
+  exports.Set("cacheScored", Napi::Function::New(env, Scored));
   exports.Set("cacheLocal", Napi::Function::New(env, Local));
 }
 

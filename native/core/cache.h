@@ -12,6 +12,7 @@
 #include "core/policy.h"
 #include "core/record.h"
 #include "core/rotation.h"
+#include "core/scores.h"
 #include "core/tape.h"
 #include "zslab/zslab.h"
 
@@ -31,6 +32,7 @@ struct Layer {
   // Granularity model: tokens that wait for the last layer. One stands in its head already; a chunk's are here, by kv head.
   std::vector<Segment> waiting;
   Recording recording;   // what its heads were given, where that is wanted
+  ScoreLog scores;       // and what their slots were worth
   int64_t seq_len = 0;   // tokens seen
   int64_t step = 0;      // tokens after the prompt
   bool reading = false;  // within a prompt that is read in strides
@@ -62,6 +64,7 @@ struct zs_cache {
   std::shared_ptr<const zs::GivenProjections> projections;  // nullptr = none were given, or constants are made of them
   std::shared_ptr<const zs::Constants> constants;           // of the policy's hook `weights`
   std::shared_ptr<const zs::RecordPlan> record;             // nullptr = nothing is recorded
+  std::shared_ptr<const zs::ScorePlan> scores;              // likewise
   bool is_resolved = false;                                 // a prompt has come
   int64_t prompt = 0, share_of = 0;
   std::vector<zs::Layer> layers;

@@ -46,6 +46,7 @@ void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs
   const int64_t kv_heads = cache.config.kv_heads;
   const bool scores = cache.needs.scores && cache.needs.upkeep;
 
+  score_next(cache, index, layer, tokens);
   layer.waiting.assign(static_cast<size_t>(kv_heads), Segment(cache.geometry()));
   PageList list;
   Buffer taken(take_floats(cache));
@@ -95,6 +96,10 @@ void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs
                   return static_cast<int64_t>(g) * cache.group();
                 });
   check_abort(call);
+  note_last_row(cache, index, layer, list, {q.data, q.head_stride, q.row_stride, highest, inverse, tokens}, tokens,
+                call);
+  for (int64_t g = 0; g < kv_heads; ++g) note_scores(cache, index, layer, g);
+  layer.scores.commit();
   if (bad.position >= 0 && cache.bad.position < 0) cache.bad = bad;
   layer.seq_len += tokens;
   layer.kept.reset();
@@ -109,7 +114,7 @@ int64_t most_slots(const Layer& layer, int64_t more) {
 }  // namespace
 
 bool cache_reserve_step(zs_cache& cache) {
-  if (cache.needs.may_fail) return false;
+  if (cache.needs.may_fail || !scores_fit(cache)) return false;
   for (const Layer& layer : cache.layers)
     if (fills_up(cache, layer)) return false;
   const int64_t heads = static_cast<int64_t>(cache.config.layers) * cache.config.kv_heads;
@@ -124,6 +129,7 @@ bool cache_reserve_step(zs_cache& cache) {
       layer.recording.reserve();
       layer.recording.next = record_block(cache, index, layer.seq_len, 1);
     }
+    score_next(cache, index, layer, 1);
   }
   if (cache.config.trace) cache.tape.reserve(kStepEvents * heads);
   return true;
@@ -158,6 +164,7 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
         for (Head& head : layers[l - first].heads) head.own(head.compressed);
     }
     const StepMemory memory = step_memory(cache, layer);
+    score_next(cache, index, layer, 1);
     const bool alone = granularity == ZS_PER_HEAD;
     if (!step(cache, index, layer, memory, from_row(q, t), from_row(k, t), from_row(v, t), from_row(out, t), alone,
               call, progress))

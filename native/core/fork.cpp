@@ -65,6 +65,7 @@ std::unique_ptr<zs_cache> under(const zs_cache& cache, const zs_policy& policy, 
   made->policy = checked_policy(&policy);
   made->rotation = cache.rotation;
   made->record = cache.record;
+  made->scores = cache.scores;
   made->budgets = checked_budgets(cache.config, *made->policy, budgets);
   made->needs = needs_of(*made->policy, std::max<int64_t>(cache.prompt, 1));
   check_fork(cache, *made->policy, made->needs);
@@ -91,6 +92,19 @@ Layer layer_under(zs_cache& made, const zs_cache& from, int32_t index, bool agai
     if (again) std::fill(head.open().scores.begin(), head.open().scores.end(), 0.0f);
   }
   score_prompt(made, index, layer, sums, call);
+  layer.scores = {};  // the old policy's
+  if (!made.scores || !layer.kept || !layer.kept->rows || made.needs.rotates) return layer;
+  const int64_t tokens = layer.seq_len;
+  score_next(made, index, layer, tokens, tokens);
+  PageList list;
+  list.start.push_back(0);
+  for (const Head& head : layer.heads) {
+    for (int32_t c = 0; c < head.open().chunks(); ++c) list.pages.push_back(head.open().chunk(c));
+    list.end_head(0);
+  }
+  note_last_row(made, index, layer, list, scored_rows(*layer.kept, made.config.head_dim), tokens, call);
+  for (int64_t g = 0; g < made.config.kv_heads; ++g) note_scores(made, index, layer, g);
+  layer.scores.commit();
   return layer;
 }
 

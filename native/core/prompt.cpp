@@ -59,6 +59,7 @@ Prompt::Prompt(zs_cache& cache, int32_t layer, int64_t tokens, int64_t share_of,
       sums_(no_sums(cache, {cache.needs}, tokens)),
       kept_(queries_of(cache, tokens, std::max(cache.config.keep_queries, cache.needs.queries))),
       record_(record_block(cache, layer, 0, tokens)) {
+  score_next(cache, layer, made_, tokens, tokens);
   list_.start.push_back(0);
   for (const Head& head : made_.heads) {
     for (int32_t c = 0; c < head.open().chunks(); ++c) list_.pages.push_back(head.open().chunk(c));
@@ -116,6 +117,7 @@ void Prompt::rows(zs_view q, zs_view k, zs_view v, int64_t count, zs_view out) {
   // Units are counted for the last rows alone: where the others end is their maker's business.
   add_rows(cache_, made_, scored, read_, end, sums_, call_, end == tokens_ ? progress_ : Progress(nullptr, false, 0),
            &list_);
+  if (end == tokens_) note_last_row(cache_, index_, made_, list_, scored, end, call_);
   read_ = end;
 }
 
@@ -123,6 +125,8 @@ void Prompt::finish() {
   turned_.reset();
   score_prompt(cache_, index_, made_, cache_.needs.scores ? &sums_[0] : nullptr, call_);
   sums_.clear();
+  for (int64_t g = 0; g < cache_.config.kv_heads; ++g) note_scores(cache_, index_, made_, g);
+  made_.scores.commit();
   if (kept_->rows > 0) made_.kept = std::move(kept_);
   const int64_t full = layer_bytes(made_);
   if (record_) made_.recording.parts.push_back({std::move(record_), tokens_});

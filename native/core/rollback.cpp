@@ -59,6 +59,7 @@ void cache_rollback(zs_cache& cache, int64_t tokens) {
     layer.step = std::max<int64_t>(0, left - cache.prompt);
     layer.kept.reset();
     layer.recording.forget(left);
+    layer.scores.forget(left);
     for (size_t g = 0; g < layer.heads.size(); ++g) {
       Head& head = layer.heads[g];
       for (int64_t t = 0; t < tokens; ++t) head.forget(static_cast<int32_t>(left + tokens - 1 - t));

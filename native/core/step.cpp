@@ -90,23 +90,51 @@ void fetch_beside(Head& head, int32_t i, int32_t c, const KeyChunk& chunk, bool 
   fetch(keys + i * share, share);
 }
 
-// Scores of a head whose newest token did not read all of it: probabilities count where it read.
-void add_probabilities(const zs_cache& cache, Head& head, const StepMemory& m, int64_t first, int64_t end,
-                       float* sums) {
+// Sums over the query heads of the probabilities that readers [first, end) of a head gave to its slots.
+void sum_probabilities(Head& head, const StepMemory& m, int64_t first, int64_t end, float* sums) {
   std::fill_n(sums, head.slots(), 0.0f);
   for (int64_t r = first; r < end; ++r) {
     const Reader& reader = m.readers[r];
+    int64_t stat = reader.stat;
+    for (int32_t c = 0; !reader.list && c < head.chunks(); ++c, stat += reader.count) {
+      int32_t own = c;
+      const Segment& segment = head.segment_of(own);
+      const int32_t count = segment.chunk_slots(own);
+      for (int32_t h = 0; h < reader.count; ++h)
+        for (int32_t j = 0; j < count; ++j) sums[j] += m.probs(stat + h)[j] * m.factor[stat + h];
+      sums += count;
+    }
+    if (!reader.list) return;
     for (int64_t i = 0, at = reader.stat; i < m.start[r + 1] - m.start[r]; ++i, at += reader.count) {
       const Piece piece = piece_of(head, *reader.list, static_cast<int32_t>(i));
       for (int32_t h = 0; h < reader.count; ++h)
         for (int32_t j = 0; j < piece.count; ++j) sums[piece.slots[j]] += m.probs(at + h)[j] * m.factor[at + h];
     }
   }
+}
+
+// Scores of a head whose newest token did not read all of it: probabilities count where it read.
+void add_probabilities(const zs_cache& cache, Head& head, const StepMemory& m, int64_t first, int64_t end,
+                       float* sums) {
+  sum_probabilities(head, m, first, end, sums);
   for (Segment& segment : head.segments)
     for (int32_t slot = 0; slot < segment.slots(); ++slot) {
       float& score = segment.scores[static_cast<size_t>(slot)];
       score = cache.needs.decay * score + *sums++;
     }
+}
+
+// What the slots of a head are worth at this step, where that is kept.
+void note_step(const zs_cache& cache, int32_t index, Layer& layer, const StepMemory& m, int64_t kv_head, int64_t first,
+               int64_t end) {
+  const int32_t place = layer.scores.next ? score_place(cache, index, kv_head) : -1;
+  if (place < 0) return;
+  note_scores(cache, index, layer, kv_head);
+  ScoreBlock& block = *layer.scores.next;
+  float* const to = block.probabilities(static_cast<size_t>(place));
+  sum_probabilities(layer.heads[static_cast<size_t>(kv_head)], m, first, end, to);
+  const float share = 1 / static_cast<float>(cache.group());
+  for (int64_t i = 0; i < block.slots(static_cast<size_t>(place)); ++i) to[i] *= share;
 }
 
 }  // namespace
@@ -227,6 +255,7 @@ bool step(zs_cache& cache, int32_t index, Layer& layer, StepMemory m, zs_view q,
     HeadWork work = work_on(cache, head, index, static_cast<int32_t>(g), thread, layer.step_of(0),
                             &cache.notes[static_cast<size_t>(g)]);
     score_newest(cache, work);
+    note_step(cache, index, layer, m, g, first, end);
     if (settled) enter(cache, &work, 1);
     progress.one();
   };
@@ -266,6 +295,7 @@ bool step(zs_cache& cache, int32_t index, Layer& layer, StepMemory m, zs_view q,
   if (settled) layer.step = layer.step_of(0);
   ++layer.seq_len;
   layer.kept.reset();
+  layer.scores.commit();
   return true;
 }
 

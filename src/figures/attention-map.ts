@@ -44,7 +44,7 @@ const FLOOR = 1e-4
 export function attentionMap(run: Inspected, options: AttentionMapOptions = {}): Figure {
   const style = styleOptions('attentionMap', options, ['layer', 'kvHead', 'head', 'from', 'to'])
   if (typeof run !== 'object' || run === null || typeof run.vectors !== 'function' || typeof run.reads !== 'function')
-    throw invalid('run', "a run of a session with trace: 'vectors'", run, 'files hold no vectors: draw the run itself')
+    throw invalid('run', "a run of a session with trace: 'vectors', or its trace", run)
   const data = runData('run', run)
   const of = headOf(data, options)
   const reads = run.reads({ ...of, from: options.from, to: options.to })

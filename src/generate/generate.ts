@@ -4,6 +4,7 @@ import { guarded } from '../long-work.js'
 import { bar, interruptible } from '../progress.js'
 import { logProb, sampler, samplingOf, type Sampling, type SamplingOptions } from '../sampling.js'
 import type { Reading } from '../reading.js'
+import { checkRoomFor } from '../trace/room.js'
 import type { Generated, Stopped } from '../trace/run.js'
 import { NOTHING, turnOf, type Prompt } from './conversation.js'
 import type { Token } from './stream.js'
@@ -65,6 +66,7 @@ async function run(
   const { tokenizer } = reading.model
   const unfed = turn.instead ? undefined : reading.current.unfed
   if (ids.length || unfed !== undefined || reading.seqLen === 0) reading.checkLength(ids.length, unfed)
+  checkRoomFor(reading, ids.length + (unfed === undefined ? 0 : 1), settings.maxTokens - 1)
   const output = new OutputText(tokenizer, settings.stops)
   const drawn = bar('reading', settings.progress === undefined || settings.progress === true, 'tokens')
   const told = guarded(

@@ -4,6 +4,7 @@ import { ZslabError } from '../errors.js'
 import type { Call, CallOptions } from '../native/call.js'
 import { resolve } from '../policies/index.js'
 import { logProb } from '../sampling.js'
+import { checkRoomFor } from '../trace/room.js'
 import type { Reading } from '../reading.js'
 import type { Receipt } from '../trace/receipt.js'
 import { scoreText } from '../show/file-texts.js'
@@ -41,6 +42,8 @@ export async function score(
   const chunk = options.chunk === undefined ? 1 : integer('chunk', options.chunk, 1, most)
   reading.checkLength(ids.length)
   const fresh = reading.seqLen === 0
+  const read = fresh ? promptTokens(reading, ids.length, options.prompt) : 0
+  if (chunk === 1) checkRoomFor(reading, read, ids.length - read)
   const logprobs = new Float64Array(ids.length).fill(NaN)
   const total = ids.length
   const targetsOf = (from: number, to: number) =>
@@ -55,7 +58,7 @@ export async function score(
   }
   let at = 0
   if (fresh) {
-    at = promptTokens(reading, total, options.prompt)
+    at = read
     await feed(0, at, reading.policy.acts === 'prompt' ? at : total)
   } else {
     if (reading.current.unfed !== undefined) {

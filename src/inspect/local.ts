@@ -10,7 +10,7 @@ import { withCall, type Call } from '../native/call.js'
 import type { HeldCache } from '../native-cache.js'
 import type { Policy } from '../policies/index.js'
 import { rowsByHead, type HeadLedger } from '../trace/rebuild.js'
-import { seedsOf } from '../trace/lineage.js'
+import { seedOf, seedsOf } from '../trace/lineage.js'
 import { attending } from './reads.js'
 
 /** Tokens that heads lost, a row for each merge or drop event, in the order of the tape. */
@@ -147,7 +147,7 @@ class Slots {
   /** The head's slots, whose seeds (by first member, where these are others) come first, and tokens of the same call from `first` up to the query itself. */
   add(ledger: HeadLedger, seeds: ReadonlyMap<number, number>, first: number, position: number): void {
     ledger.each((_, origins) => {
-      const seed = seeds.get(origins[0]) ?? origins[0]
+      const seed = seedOf(seeds, origins) ?? origins[0]
       this.member(seed)
       for (const one of origins) if (one !== seed) this.member(one)
       this.end()

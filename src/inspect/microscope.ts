@@ -5,8 +5,9 @@ import type { Call } from '../native/call.js'
 import type { EventColumns } from '../native/binding.js'
 import type { Card } from '../trace/card.js'
 import { alphaOf, type RunToken } from '../trace/data.js'
-import { seedsOf } from '../trace/lineage.js'
+import { seedOf, seedsOf } from '../trace/lineage.js'
 import { rowsByHead } from '../trace/rebuild.js'
+import { headsOf as headsIn, notRecorded, type Recorded } from '../trace/recorded.js'
 import { mergesOf } from '../trace/shares.js'
 import { headAblation, type HeadAblation } from './ablation.js'
 import { BOOTSTRAP_OPTIONS, bootstrapOf, type BootstrapOptions } from './bootstrap.js'
@@ -26,8 +27,7 @@ export interface Measured {
   promptTokens: number
   events: EventColumns
   tokens: readonly RunToken[]
-  /** Heads whose vectors were kept, in order. */
-  kept: readonly HeadOf[]
+  recorded: Recorded
   vectors(of: HeadOf): HeadVectors
   reads(of: HeadOf): readonly HeadRead[]
 }
@@ -130,12 +130,12 @@ function readsOf(run: Measured, of: HeadOf): SlotsRead[] {
   return reads.map(({ slots, ...read }) => ({
     ...read,
     alpha: alphaAt(run.card, read.step),
-    slots: slots.map(({ slot, origins }) => ({ slot, origins, seed: seeds.get(origins[0]) })),
+    slots: slots.map(({ slot, origins }) => ({ slot, origins, seed: seedOf(seeds, origins) })),
   }))
 }
 
-/** Those of `kept` that are asked for. Errors: 'invalid' for one that there is none of, or that was not kept. */
-function headsOf({ kept, layers, kvHeads }: Measured, given: HeadsOf): HeadOf[] {
+/** Those whose vectors were kept that are asked for. Errors: 'invalid' for one that there is none of, or that was not kept. */
+function headsOf({ recorded, layers, kvHeads }: Measured, given: HeadsOf): HeadOf[] {
   const chosen = (name: 'layers' | 'kvHeads', count: number): Set<number> | undefined => {
     const list = given[name]
     if (list === undefined) return undefined
@@ -143,17 +143,13 @@ function headsOf({ kept, layers, kvHeads }: Measured, given: HeadsOf): HeadOf[] 
     return new Set(list.map((one) => integer(name, one, 0, count - 1)))
   }
   const [ofLayers, ofHeads] = [chosen('layers', layers), chosen('kvHeads', kvHeads)]
-  const found = kept.filter(({ layer, kvHead }) => (ofLayers?.has(layer) ?? true) && (ofHeads?.has(kvHead) ?? true))
+  const found = headsIn(recorded.vectors, kvHeads).filter(
+    ({ layer, kvHead }) => (ofLayers?.has(layer) ?? true) && (ofHeads?.has(kvHead) ?? true),
+  )
   for (const layer of ofLayers ?? [])
-    if (!found.some((head) => head.layer === layer)) throw notKept(`of layer ${layer}`)
+    if (!found.some((head) => head.layer === layer)) throw notRecorded('vectors', { layer }, recorded)
   for (const kvHead of ofHeads ?? [])
-    if (!found.some((head) => head.kvHead === kvHead)) throw notKept(`of kv head ${kvHead}`)
-  if (!found.length) throw notKept('of any head')
+    if (!found.some((head) => head.kvHead === kvHead)) throw notRecorded('vectors', { kvHead }, recorded)
+  if (!found.length) throw notRecorded('vectors', {}, recorded)
   return found
 }
-
-const notKept = (what: string) =>
-  new ZslabError(
-    'invalid',
-    `no vectors ${what} were kept: make the session with trace: 'vectors', or { level: 'vectors', layers, kvHeads } for some heads`,
-  )

@@ -9,10 +9,10 @@ export interface HeadRead {
   slots: readonly SlotAt[]
 }
 
-/** Positions at which the calls after the first prompt began, ascending, and at last where the newest ended. */
-export function callStarts(log: readonly { ids: { length: number } }[]): number[] {
+/** Of the tokens of each call: positions at which those after the first prompt began, ascending, and at last where the newest ended. */
+export function callStarts(calls: readonly number[]): number[] {
   let at = 0
-  return log.map(({ ids }) => (at += ids.length))
+  return calls.map((tokens) => (at += tokens))
 }
 
 /** The head as it is when queries at positions [from, to) attend: `first` is where their call began, whose tokens up to each see one another. */

@@ -109,7 +109,7 @@ async function compared(run: RunRecord, from: Reading | undefined, local: boolea
 
 /** Rows: the run's tokens that were fed, each a call of its own. */
 function localOf(run: RunRecord, own: Reading): LocalOf {
-  const starts = callStarts(own.log)
+  const starts = callStarts(own.log.map(({ ids }) => ids.length))
   const first = run.log.slice(0, run.logStart + 1).reduce((sum, fed) => sum + fed.ids.length, 0)
   return {
     cache: own.cache,

@@ -1,8 +1,10 @@
 /** What one kv head was given, with nothing removed: what regret, errors and compensation are measured on. */
-import { integer, options } from '../expect.js'
-import { ZslabError } from '../errors.js'
+import { options } from '../expect.js'
 import { native } from '../native/binding.js'
 import type { HeldCache } from '../native-cache.js'
+import { checkRecorded, recordedOf, type HeadOf } from '../trace/recorded.js'
+
+export type { HeadOf }
 
 export interface HeadVectors {
   layer: number
@@ -23,41 +25,27 @@ export interface HeadVectors {
   outputs: Float32Array
 }
 
-/** Whose. */
-export interface HeadOf {
-  layer: number
-  kvHead: number
-}
-
-/** Copies. Errors: 'invalid' for a head that there is none of, or whose vectors were not kept. */
-export function headVectors(cache: HeldCache, of: HeadOf): HeadVectors {
+/** Copies, of the first `upTo` tokens (default: all). Errors: 'invalid' for a head that there is none of, or whose vectors were not kept. */
+export function headVectors(cache: HeldCache, of: HeadOf, upTo = Infinity): HeadVectors {
   const { shape, trace } = cache.options
-  options('vectors', of, ['layer', 'kvHead'])
-  const layer = integer('layer', of.layer, 0, shape.layers - 1)
-  const kvHead = integer('kvHead', of.kvHead, 0, shape.kvHeads - 1)
-  const marks = trace.vectors
-  if (!marks?.[layer * shape.kvHeads + kvHead]) {
-    const kept = marks && [...marks.keys()].filter((i) => marks[i])
-    const some = kept?.slice(0, 4).map((i) => `layer ${Math.floor(i / shape.kvHeads)}, kv head ${i % shape.kvHeads}`)
-    throw new ZslabError(
-      'invalid',
-      `the vectors of layer ${layer}, kv head ${kvHead} were not kept (${some ? `kept: ${some.join('; ')}${kept!.length > 4 ? ` and ${kept!.length - 4} more` : ''}` : `trace was '${trace.level}'`}): make the session with trace: { level: 'vectors', layers: [${layer}], kvHeads: [${kvHead}] }`,
-    )
-  }
+  const { layer, kvHead } = options('vectors', of, ['layer', 'kvHead']) as unknown as HeadOf
+  checkRecorded('vectors', { layer, kvHead }, recordedOf(trace, shape.layers, shape.kvHeads))
   const { tokens, keys, values, queries, outputs } = native().cacheRecorded(cache.native, layer, kvHead)
   const group = shape.heads / shape.kvHeads
   const { headDim } = shape
-  const rows = (of: Float32Array) => of.length / (group * headDim)
+  const cut = (rows: Float32Array, width: number) =>
+    upTo < tokens ? rows.subarray(0, Math.max(0, rows.length - (tokens - upTo) * width)) : rows
+  const first = (rows: Float32Array) => tokens - rows.length / (group * headDim)
   return {
     layer,
     kvHead,
     group,
     headDim,
-    keys,
-    values,
-    firstQuery: tokens - rows(queries),
-    queries,
-    firstOutput: tokens - rows(outputs),
-    outputs,
+    keys: cut(keys, headDim),
+    values: cut(values, headDim),
+    firstQuery: first(queries),
+    queries: cut(queries, group * headDim),
+    firstOutput: first(outputs),
+    outputs: cut(outputs, group * headDim),
   }
 }

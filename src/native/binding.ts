@@ -113,6 +113,20 @@ export interface NativeRecorded {
   outputs: Float32Array
 }
 
+/** zs_scored and its arrays: a row for each call that was kept. */
+export interface NativeScored {
+  /** Of all heads of the cache. */
+  bytes: number
+  /** [rows] of the call's last token, and positions of its first and last. */
+  steps: Int32Array
+  first: Int32Array
+  positions: Int32Array
+  /** [rows + 1] into scores and probabilities */
+  starts: Float64Array
+  scores: Float32Array
+  probabilities: Float32Array
+}
+
 /** zs_local: rows of one recorded kv head's queries, the slots that each of them read, and who was lost. */
 export interface NativeLocal {
   layer: number
@@ -202,6 +216,9 @@ export interface Addon {
   /** Keeps from now on what the marked heads [layers, kvHeads] are given (zs_cache_record). */
   cacheRecord(cache: NativeCache, heads: Uint8Array, queryRows: number): void
   cacheRecorded(cache: NativeCache, layer: number, kvHead: number): NativeRecorded
+  /** Keeps from now on what the slots of the marked heads are worth at every n-th step (zs_cache_record_scores). */
+  cacheRecordScores(cache: NativeCache, heads: Uint8Array, every: number, mostBytes: number): void
+  cacheScored(cache: NativeCache, layer: number, kvHead: number): NativeScored
   cacheLocal(cache: NativeCache, local: NativeLocal, call?: Int32Array): Promise<NativeLocalMeasures>
   cacheDispose(cache: NativeCache): void
   modelLoad(

@@ -1,11 +1,28 @@
 /** Events as columns with words for actions: what run.trace hands out, saves and opens. */
 import { ZslabError } from '../errors.js'
-import { integer, options } from '../expect.js'
+import { callOptions, integer, options } from '../expect.js'
 import { csvOf, frame } from '../frames.js'
+import type { Compensation, CompensationAblation, Oracles } from '../inspect/compensation-tables.js'
 import { autopsy, type Autopsy, type AutopsyOptions, type Examined } from '../inspect/autopsy.js'
 import type { Comparable } from '../inspect/comparable.js'
 import { difference, type Difference } from '../inspect/difference.js'
 import { lineage, type Lineage, type LineageOptions } from '../inspect/lineage.js'
+import {
+  compensation,
+  compensationAblation,
+  oracles,
+  whatIfOf,
+  type AblationOptions,
+  type Measured,
+  type OraclesOptions,
+  type RunCompensationOptions,
+} from '../inspect/microscope.js'
+import { callStarts, headReads, type HeadRead } from '../inspect/reads.js'
+import { headScores, type HeadScores, type ScoresOptions } from '../inspect/scores.js'
+import type { HeadVectors } from '../inspect/vectors.js'
+import type { WhatIf } from '../inspect/what-if.js'
+import { withBar } from '../long-work.js'
+import type { CallOptions } from '../native/call.js'
 import type { EventColumns } from '../native/binding.js'
 import { showsItself } from '../show/show.js'
 import { traceText } from '../show/texts.js'
@@ -17,6 +34,7 @@ import type { RunData } from './data.js'
 import type { TraceOf } from './files/facts.js'
 import { openTrace, saveTrace } from './files/index.js'
 import { HeadLedger, rowsByHead, type HeadAt } from './rebuild.js'
+import { checkRecorded, isRecorded, type HeadOf } from './recorded.js'
 import type { Receipt } from './receipt.js'
 
 /** Rows that are made text at once. */
@@ -127,15 +145,12 @@ export class Trace {
    */
   cacheAt(of: { step?: number; layer: number; kvHead: number }): HeadAt {
     options('cacheAt', of, ['step', 'layer', 'kvHead'])
-    const columns = this.tape()
-    const { layers, kvHeads, rows } = (this.heads ??= headsOf(columns, this.data()))
-    const layer = integer('layer', of.layer, 0, layers - 1)
-    const kvHead = integer('kvHead', of.kvHead, 0, kvHeads - 1)
+    const { events, rows, layer, kvHead } = this.rowsOf(of)
     const step = integer('step', of.step ?? Math.max(0, this.lastStep), 0, Math.max(0, this.lastStep))
     const ledger = new HeadLedger()
-    for (const row of rows[layer * kvHeads + kvHead]) {
-      if (columns.step[row] > step) break
-      ledger.apply(columns, row)
+    for (const row of rows) {
+      if (events.step[row] > step) break
+      ledger.apply(events, row)
     }
     return { layer, kvHead, step, slots: ledger.slots(), dropped: ledger.dropped }
   }
@@ -156,7 +171,82 @@ export class Trace {
   lineage(of: LineageOptions): Lineage {
     const examined = this.examined()
     const { rows } = (this.heads ??= headsOf(examined.events, examined.data))
-    return lineage(examined, rows, of, (head) => this.of().vectorsOf?.(head))
+    const { recorded } = this.of()
+    return lineage(examined, rows, of, (head) =>
+      isRecorded('vectors', head, recorded) ? this.vectors(head) : undefined,
+    )
+  }
+
+  /**
+   * What one kv head was given, nothing removed: copies. Errors: 'invalid' unless it was recorded at level 'vectors' for that head, with what
+   * was and how to.
+   */
+  vectors(of: HeadOf): HeadVectors {
+    const { layer, kvHead } = options('vectors', of, ['layer', 'kvHead']) as unknown as HeadOf
+    checkRecorded('vectors', { layer, kvHead }, this.of().recorded)
+    return this.of().vectors({ layer, kvHead })
+  }
+
+  /**
+   * What each slot of one kv head was worth, step by step: the policy's score of it and the probability that the step's query gave it. Errors:
+   * 'invalid' unless it was recorded at level 'scores' for that head, and for a step that was not kept, with what was and how to.
+   */
+  scores(of: ScoresOptions): HeadScores {
+    const { layer, kvHead } = options('scores', of, ['layer', 'kvHead', 'step']) as unknown as HeadOf
+    const { recorded } = this.of()
+    checkRecorded('scores', { layer, kvHead }, recorded)
+    const { events, rows } = this.rowsOf({ layer, kvHead })
+    const { tokens } = this.data()
+    const text = (position: number) => tokens[position]?.text ?? ''
+    return headScores(of, this.of().scoreRows({ layer, kvHead }), { events, rows, recorded, text })
+  }
+
+  /** What the queries at positions [from, to) of one kv head read, after the first prompt (default: all). Errors: 'invalid' without events. */
+  reads(of: HeadOf & { from?: number; to?: number }): HeadRead[] {
+    const { from, to, ...head } = options('reads', of, ['layer', 'kvHead', 'from', 'to']) as unknown as typeof of
+    const { events, rows } = this.rowsOf(head)
+    const { calls } = this.of()
+    return [...headReads(events, rows, calls[0], callStarts(calls), from, to)]
+  }
+
+  /** As run.compensation(). */
+  compensation(of: RunCompensationOptions): Compensation {
+    return compensation(this.measured(), of)
+  }
+
+  /** As run.compensationAblation(). */
+  compensationAblation(of: AblationOptions & CallOptions = {}): Promise<CompensationAblation> {
+    callOptions('compensationAblation', of, ['layers', 'kvHeads', 'seed', 'resamples', 'block'])
+    return withBar('measuring', of, (call) => compensationAblation(this.measured(), of, call), 'heads')
+  }
+
+  /** As run.oracles(). */
+  oracles(of: OraclesOptions & CallOptions = {}): Promise<Oracles> {
+    callOptions('oracles', of, ['layers', 'kvHeads', 'judged', 'equations', 'ridge'])
+    return withBar('fitting', of, (call) => oracles(this.measured(), of, call), 'heads')
+  }
+
+  /** As run.whatIf(). */
+  whatIf(of: HeadOf & { step: number }): WhatIf {
+    return whatIfOf(this.measured(), of)
+  }
+
+  private measured(): Measured {
+    const { card, recorded, calls } = this.of()
+    const events = this.tape()
+    const { layers, kvHeads, tokens } = this.data()
+    const promptTokens = calls[0] ?? 0
+    const given = { card, layers, kvHeads, promptTokens, events, tokens, recorded }
+    return { ...given, vectors: (of) => this.vectors(of), reads: (of) => this.reads(of) }
+  }
+
+  /** A head's rows of the tape. Errors: 'invalid' without events, and for a head that there is none of. */
+  private rowsOf(of: HeadOf): { events: EventColumns; rows: Int32Array; layer: number; kvHead: number } {
+    const events = this.tape()
+    const { layers, kvHeads, rows } = (this.heads ??= headsOf(events, this.data()))
+    const layer = integer('layer', of.layer, 0, layers - 1)
+    const kvHead = integer('kvHead', of.kvHead, 0, kvHeads - 1)
+    return { events, rows: rows[layer * kvHeads + kvHead], layer, kvHead }
   }
 
   private examined(): Examined {

@@ -1,18 +1,26 @@
 /** How much a session keeps of what its cache does: the words of the option `trace`, and what they ask of the engine. */
-import { integer, invalid, oneOf, options } from '../expect.js'
+import { flag, integer, invalid, oneOf, options } from '../expect.js'
 import { ZslabError } from '../errors.js'
 
-/** off: origins and counters only; events: the tape; vectors: also what chosen heads are given (keys, values, queries). */
-export const LEVELS = ['off', 'events', 'vectors'] as const
+/**
+ * off: origins and counters only; events: the tape. The other two each have the tape as well, and neither has the other (`scores: true` beside
+ * 'vectors' asks for both, since scores may take the most of all): scores: what each slot of chosen heads is worth, step by step; vectors: what
+ * chosen heads are given (keys, values, queries).
+ */
+export const LEVELS = ['off', 'events', 'scores', 'vectors'] as const
 export type Level = (typeof LEVELS)[number]
 
 export interface TraceLevel {
   level: Level
-  /** Whose vectors are kept; default: all. */
+  /** Whose scores or vectors are kept; default: all. */
   layers?: readonly number[]
   kvHeads?: readonly number[]
-  /** Queries kept of the prompt's last rows (default 512); of later tokens all are. */
+  /** Of level 'vectors': queries kept of the prompt's last rows (default 512); of later tokens all are. */
   queries?: number
+  /** Of level 'vectors': scores and probabilities, too, of the same heads (default false). */
+  scores?: boolean
+  /** Scores of every n-th step alone (default 1: all). */
+  every?: number
 }
 
 /** true: 'events'; false: 'off'. */
@@ -25,11 +33,27 @@ export interface Kept {
   /** [layers, kvHeads]: 1 where vectors are kept; undefined: nowhere. */
   readonly vectors?: Uint8Array
   readonly queries: number
+  /** [layers, kvHeads]: 1 where scores are kept; undefined: nowhere. */
+  readonly scores?: Uint8Array
+  readonly every: number
 }
 
 const QUERIES = 512
 
-export const NOTHING_KEPT: Kept = { level: 'off', events: false, queries: 0 }
+/** Bytes of scores and probabilities that one session keeps at most: who asks for more is told so before it is too late. */
+export const MOST_SCORES = 2e9
+/** Of a slot at a step: score and probability, float32. */
+export const SCORE_BYTES = 8
+
+export const NOTHING_KEPT: Kept = { level: 'off', events: false, queries: 0, every: 1 }
+
+/** Names of TraceLevel beside `level`, by the levels that know them. */
+const NAMES = {
+  off: [],
+  events: [],
+  scores: ['layers', 'kvHeads', 'every'],
+  vectors: ['layers', 'kvHeads', 'queries', 'scores', 'every'],
+} as const
 
 /** `option` for a model of so many layers and kv heads. Errors: 'invalid'. */
 export function keptOf(option: TraceOption | undefined, layers: number, kvHeads: number): Kept {
@@ -42,27 +66,46 @@ export function keptOf(option: TraceOption | undefined, layers: number, kvHeads:
       `true, false, one of ${LEVELS.map((word) => `'${word}'`).join(', ')} or { level, … }`,
       option,
     )
-  options('trace', option, ['level', 'layers', 'kvHeads', 'queries'])
+  options('trace', option, ['level', ...NAMES.vectors])
   return levelOf(option, layers, kvHeads)
 }
 
 function levelOf(option: TraceLevel, layers: number, kvHeads: number): Kept {
   const level = oneOf('trace.level', option.level, LEVELS)
-  const chosen = (['layers', 'kvHeads', 'queries'] as const).filter((name) => option[name] !== undefined)
-  if (level !== 'vectors') {
-    if (chosen.length)
-      throw new ZslabError(
-        'invalid',
-        `trace.${chosen[0]} says whose vectors are kept, but level is '${level}': give level 'vectors', or leave it out`,
-      )
-    return level === 'off' ? NOTHING_KEPT : { level, events: true, queries: 0 }
-  }
-  const vectors = new Uint8Array(layers * kvHeads)
+  const known: readonly string[] = NAMES[level]
+  const odd = NAMES.vectors.find((name) => option[name] !== undefined && !known.includes(name))
+  if (odd) throw needs(odd, level)
+  if (level === 'off') return NOTHING_KEPT
+  if (level === 'events') return { ...NOTHING_KEPT, level, events: true }
+  const marks = new Uint8Array(layers * kvHeads)
   for (const layer of numbersOf('trace.layers', option.layers, layers))
-    for (const kvHead of numbersOf('trace.kvHeads', option.kvHeads, kvHeads)) vectors[layer * kvHeads + kvHead] = 1
-  const queries = option.queries === undefined ? QUERIES : integer('trace.queries', option.queries, 0)
-  return { level, events: true, vectors, queries }
+    for (const kvHead of numbersOf('trace.kvHeads', option.kvHeads, kvHeads)) marks[layer * kvHeads + kvHead] = 1
+  const scores = level === 'scores' || (option.scores !== undefined && flag('trace.scores', option.scores))
+  if (option.every !== undefined && !scores) throw needs('every', level)
+  return {
+    level,
+    events: true,
+    vectors: level === 'vectors' ? marks : undefined,
+    queries:
+      option.queries === undefined ? (level === 'vectors' ? QUERIES : 0) : integer('trace.queries', option.queries, 0),
+    scores: scores ? marks : undefined,
+    every: option.every === undefined ? 1 : integer('trace.every', option.every, 1, 2 ** 31 - 1),
+  }
 }
+
+const SAYS: Record<(typeof NAMES.vectors)[number], string> = {
+  layers:
+    "says whose scores or vectors are kept, but level is 'LEVEL': give level 'scores' or 'vectors', or leave it out",
+  kvHeads:
+    "says whose scores or vectors are kept, but level is 'LEVEL': give level 'scores' or 'vectors', or leave it out",
+  queries:
+    "says how many of the prompt's queries are kept, but level is 'LEVEL': give level 'vectors', or leave it out",
+  scores: "asks for scores beside vectors, but level is 'LEVEL': give level 'vectors' with it, or level 'scores' alone",
+  every:
+    "says at which steps scores are kept, but level 'LEVEL' keeps none: give level 'scores', or scores: true beside level 'vectors', or leave it out",
+}
+const needs = (name: keyof typeof SAYS, level: Level) =>
+  new ZslabError('invalid', `trace.${name} ${SAYS[name].replace('LEVEL', level)}`)
 
 function numbersOf(name: string, value: readonly number[] | undefined, count: number): number[] {
   if (value === undefined) return Array.from({ length: count }, (_, i) => i)
@@ -71,5 +114,7 @@ function numbersOf(name: string, value: readonly number[] | undefined, count: nu
   return value.map((one, i) => integer(`${name}[${i}]`, one, 0, count - 1))
 }
 
-export const sameVectors = (a: Kept, b: Kept) => a.queries === b.queries && String(a.vectors) === String(b.vectors)
-export const sameKept = (a: Kept, b: Kept) => a.level === b.level && sameVectors(a, b)
+const sameMarks = (a: Uint8Array | undefined, b: Uint8Array | undefined) => String(a) === String(b)
+export const sameVectors = (a: Kept, b: Kept) => a.queries === b.queries && sameMarks(a.vectors, b.vectors)
+export const sameScores = (a: Kept, b: Kept) => a.every === b.every && sameMarks(a.scores, b.scores)
+export const sameKept = (a: Kept, b: Kept) => a.level === b.level && sameVectors(a, b) && sameScores(a, b)

@@ -73,6 +73,10 @@ export function seedsOf(events: EventColumns, rows: ArrayLike<number>): Map<numb
   return seeds
 }
 
+/** Whose key and value a slot of these members began with; undefined: the first's. `seeds`: as of seedsOf(), which names a slot's first before others came, too. */
+export const seedOf = (seeds: ReadonlyMap<number, number>, origins: readonly number[]): number | undefined =>
+  origins.length > 1 ? seeds.get(origins[0]) : undefined
+
 /** `rows`: those of the head in `events`, in order. Errors: 'invalid' for a slot that was not there at the end of `step`. */
 export function membersAt(
   events: EventColumns,

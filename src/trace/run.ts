@@ -9,11 +9,10 @@ import type { Policy } from '../policies/index.js'
 import type { Sampling } from '../sampling.js'
 import type { Fed, Reading } from '../reading.js'
 import { alphaOf, dataOf, tokensOf, type RunData, type RunToken } from './data.js'
-import type { Measured } from '../inspect/microscope.js'
-import { headReads, callStarts, type HeadRead } from '../inspect/reads.js'
+import type { HeadRead } from '../inspect/reads.js'
+import { scoreRows, type HeadScores, type ScoresOptions } from '../inspect/scores.js'
 import { headVectors, type HeadOf, type HeadVectors } from '../inspect/vectors.js'
-import { integer, options } from '../expect.js'
-import { rowsByHead } from './rebuild.js'
+import { recordedOf } from './recorded.js'
 import { cardOf, type Card } from './card.js'
 import { Trace } from './events.js'
 import type { CacheBytes, Receipt } from './receipt.js'
@@ -81,8 +80,6 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
     readonly storage: HeldCache['options']['storage'],
     /** [layers][kvHeads] instead of the policy's budget, where given. */
     readonly budgets: HeldCache['options']['budgets'],
-    /** The cache as it was at the run's end, where it keeps vectors. */
-    private readonly given: HeldCache | undefined,
     /** Of the policy as it was at the end. @internal */
     private readonly alpha: number | undefined,
   ) {}
@@ -103,6 +100,24 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
     const middle = sorted.length >> 1
     const median = sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
     const resolved = cache.resolved()
+    const [receipt, card] = [reading.receipt(), cardOf(reading, resolved, generated.sampling)]
+    const { layers, kvHeads } = model.description
+    // The cache as it is now, where more than events is recorded: it goes on.
+    const given = reading.trace.vectors || reading.trace.scores ? await cache.fork() : undefined
+    const recorded = recordedOf(reading.trace, layers, kvHeads)
+    const trace = new Trace(
+      events,
+      () => ({
+        card,
+        receipt,
+        data: () => run.data(),
+        recorded,
+        calls: run.log.map(({ ids }) => ids.length),
+        vectors: (of) => headVectors(given!, of),
+        scoreRows: (of) => scoreRows(given!, of),
+      }),
+      firstEvent,
+    )
     const run: R = new this(
       model,
       reading.policy,
@@ -111,8 +126,8 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
       generated.logprobs,
       generated.text,
       generated.stopped,
-      reading.receipt(),
-      cardOf(reading, resolved, generated.sampling),
+      receipt,
+      card,
       {
         prefillMs: generated.prefillMs,
         prefillTokens: generated.prompt.length,
@@ -122,13 +137,12 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
       },
       cache.bytes(),
       resolved,
-      new Trace(events, () => run, firstEvent),
-      Array.from({ length: reading.model.description.layers }, (_, layer) => cache.origins(layer)),
+      trace,
+      Array.from({ length: layers }, (_, layer) => cache.origins(layer)),
       [...log],
       generated.logStart,
       reading.storage,
       reading.budgets,
-      reading.trace.vectors && (await cache.fork()),
       alphaOf(reading.current.policy),
     )
     return run
@@ -168,45 +182,20 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
    * trace: { level: 'vectors' } for that head.
    */
   vectors(of: HeadOf): HeadVectors {
-    if (this.given) return headVectors(this.given, of)
-    throw new ZslabError(
-      'invalid',
-      `this run kept no vectors: make its session with trace: 'vectors', or { level: 'vectors', layers, kvHeads } for some heads`,
-    )
+    return this.trace.vectors(of)
   }
 
-  /** As vectors(), but undefined where they were not kept. @internal */
-  vectorsOf(of: HeadOf): HeadVectors | undefined {
-    const marks = this.given?.options.trace.vectors
-    return marks?.[of.layer * this.model.description.kvHeads + of.kvHead] ? headVectors(this.given!, of) : undefined
+  /**
+   * What each slot of one kv head was worth, step by step: the policy's score of it and the probability that the step's query gave it. Errors:
+   * 'invalid' unless the session was made with trace: { level: 'scores' } for that head, and for a step that was not kept.
+   */
+  scores(of: ScoresOptions): HeadScores {
+    return this.trace.scores(of)
   }
 
   /** What the queries at positions [from, to) of one kv head read, after the first prompt (default: all). Errors: 'invalid' without events. */
   reads(of: HeadOf & { from?: number; to?: number }): HeadRead[] {
-    options('reads', of, ['layer', 'kvHead', 'from', 'to'])
-    const { layers, kvHeads } = this.model.description
-    const layer = integer('layer', of.layer, 0, layers - 1)
-    const kvHead = integer('kvHead', of.kvHead, 0, kvHeads - 1)
-    const events = this.trace.tape()
-    const rows = rowsByHead(events, layers, kvHeads)[layer * kvHeads + kvHead]
-    return [...headReads(events, rows, this.log[0].ids.length, callStarts(this.log), of.from, of.to)]
-  }
-
-  /** @internal */
-  measured(): Measured {
-    const { layers, kvHeads } = this.model.description
-    const marks = this.given?.options.trace.vectors
-    return {
-      card: this.card,
-      layers,
-      kvHeads,
-      promptTokens: this.log[0]?.ids.length ?? 0,
-      events: this.trace.tape(),
-      tokens: this.resolved ? this.data().tokens : [],
-      kept: marks ? headsIn(marks, kvHeads) : [],
-      vectors: (of) => this.vectors(of),
-      reads: (of) => this.reads(of),
-    }
+    return this.trace.reads(of)
   }
 
   /** Tokens read before the first one of this run was chosen. */
@@ -227,8 +216,3 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
     return { tokens, text, stopped, receipt, card, timings, bytes }
   }
 }
-
-const headsIn = (marks: Uint8Array, kvHeads: number): HeadOf[] =>
-  Array.from(marks.keys())
-    .filter((i) => marks[i])
-    .map((i) => ({ layer: Math.floor(i / kvHeads), kvHead: i % kvHeads }))

@@ -2,8 +2,11 @@
 import { ZslabError } from '../errors.js'
 import type { Reading } from '../reading.js'
 import { cardOf } from './card.js'
+import { scoreRows } from '../inspect/scores.js'
+import { headVectors } from '../inspect/vectors.js'
 import { alphaOf, dataOf } from './data.js'
 import { Trace } from './events.js'
+import { recordedOf } from './recorded.js'
 
 /** As of now: what the session does later is not in it. */
 export function traceOf(reading: Reading): Trace {
@@ -12,7 +15,8 @@ export function traceOf(reading: Reading): Trace {
   const resolved = cache.resolved()
   const facts = { model, policy: reading.policy, alpha: alphaOf(policy), log: [...log], resolved }
   const events = reading.trace.events ? cache.events() : undefined
-  const { layers } = model.description
+  const { layers, kvHeads } = model.description
+  const { seqLen } = reading
   const origins = Array.from({ length: resolved ? layers : 0 }, (_, layer) => cache.origins(layer))
   const [receipt, bytes] = [reading.receipt(), cache.bytes()]
   let card = model.file.hash === undefined ? undefined : cardOf(reading, resolved)
@@ -23,10 +27,14 @@ export function traceOf(reading: Reading): Trace {
     },
     receipt,
     ready: () => model.file.sha256(),
+    recorded: recordedOf(reading.trace, layers, kvHeads),
+    calls: facts.log.map(({ ids }) => ids.length),
+    vectors: (of) => headVectors(cache, of, seqLen),
+    scoreRows: (of) => scoreRows(cache, of, seqLen),
     data() {
       if (!resolved)
         throw new ZslabError('invalid', 'this session has read nothing, so there is nothing to draw: prefill a prompt')
-      return dataOf({ ...facts, resolved, events, origins, bytes, firstEvent: 0, output, read: reading.seqLen })
+      return dataOf({ ...facts, resolved, events, origins, bytes, firstEvent: 0, output, read: seqLen })
     },
   }))
 }

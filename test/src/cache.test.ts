@@ -47,7 +47,7 @@ describe('createCache', () => {
       [{ storage: 'int8' }, /expected one of 'float32', 'float16', 'bfloat16' for storage but received "int8"/],
       [
         { trace: 1 },
-        /expected true, false, one of 'off', 'events', 'vectors' or \{ level, … \} for trace but received 1/,
+        /expected true, false, one of 'off', 'events', 'scores', 'vectors' or \{ level, … \} for trace but received 1/,
       ],
       [{ threads: 0 }, /expected a whole number from 1 to 256 for threads but received 0/],
       [{ isa: 'sse9' }, /for isa but received "sse9"/],

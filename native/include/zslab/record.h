@@ -29,6 +29,28 @@ ZS_API zs_status zs_cache_record_read(const zs_cache* cache, int32_t layer, int3
                                       float* queries, float* outputs);
 
 /*
+ * From now on the cache keeps of the kv heads that `heads` [layers][kv_heads] marks (1) what each slot is worth, at every `every`-th step (of
+ * a call of several tokens: where one of them is such a step): a row for its last token, of the slots that this read, its own the last, before
+ * anybody leaves. `scores`: as the policy keeps them, after the step's update; NaN where it keeps none. `probabilities`: what the query gave
+ * to the slot, mean of the kv head's query heads; they add up to 1. Step 0, of the prompt's last token, has the scores that the first
+ * compression goes by; there is none of a prompt that is read in strides. Replaces what was kept before. A call that would make it more than
+ * `most_bytes`, 8 a slot, is refused before it changes anything. Forks go on with it; a cache's bytes leave it out.
+ */
+ZS_API zs_status zs_cache_record_scores(zs_cache* cache, const uint8_t* heads, int64_t every, int64_t most_bytes);
+typedef struct zs_scored {
+  int64_t rows, slots; /* slots: of all rows */
+  int64_t bytes;       /* of all heads of the cache */
+} zs_scored;
+ZS_API zs_status zs_cache_scored(const zs_cache* cache, int32_t layer, int32_t kv_head, zs_scored* out);
+/*
+ * Copies: steps, first (where the call's tokens began) and positions (of its last) [rows], starts [rows + 1] into scores and probabilities
+ * [slots]; any may be NULL.
+ */
+ZS_API zs_status zs_cache_scores_read(const zs_cache* cache, int32_t layer, int32_t kv_head, int32_t* steps,
+                                      int32_t* first, int32_t* positions, int64_t* starts, float* scores,
+                                      float* probabilities);
+
+/*
  * What queries of a recorded kv head would have read with nothing removed, and what the policy's slots made of it. Row r is the query at
  * `positions[r]`, after the prompt; under the policy it read the slots [row_slots[r], row_slots[r + 1]), of which slot s stands for the
  * positions `members` [slot_members[s], slot_members[s + 1]), its seed first. Positions in no slot are gone. Relative errors are

@@ -1,12 +1,15 @@
 /** What a file says beside the events, as JSON in its metadata: run card, receipt, and what figures need. */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import { ZslabError } from '../../errors.js'
 import type { EventColumns } from '../../native/binding.js'
-import type { HeadOf, HeadVectors } from '../../inspect/vectors.js'
+import type { ScoreRows } from '../../inspect/scores.js'
+import type { HeadVectors } from '../../inspect/vectors.js'
 import { cardText } from '../../show/file-texts.js'
 import { showsItself } from '../../show/show.js'
 import type { Card } from '../card.js'
 import { COLUMNS } from '../columns.js'
 import type { RunData } from '../data.js'
+import type { HeadOf, Recorded } from '../recorded.js'
 import { shownReceipt, type Receipt } from '../receipt.js'
 import { Unreadable } from './read.js'
 
@@ -15,13 +18,17 @@ export interface TraceOf {
   readonly card: Card
   readonly receipt: Receipt
   data(): RunData
-  /** What a head was given, where that was kept. */
-  vectorsOf?(of: HeadOf): HeadVectors | undefined
+  readonly recorded: Recorded
+  /** Tokens of each call in which they were read, in order. */
+  readonly calls: readonly number[]
+  /** What a head was given, and what its slots were worth; of heads of which that was recorded. */
+  vectors(of: HeadOf): HeadVectors
+  scoreRows(of: HeadOf): ScoreRows
   /** What `card` waits for. */
   ready?(): Promise<unknown>
 }
 
-const VERSION = 2
+const VERSION = 3
 
 /** The file's form of RunData: no events, tokens by column, origins packed. */
 interface Facts {
@@ -30,6 +37,8 @@ interface Facts {
   /** What the columns mean, for whoever opens the file elsewhere. */
   columns: Record<string, string>
   rows: number
+  /** Tokens of each call in which they were read. */
+  calls: readonly number[]
   /** EventColumns.count. */
   count: number
   card: Card
@@ -48,6 +57,7 @@ export function factsText(events: EventColumns, of: TraceOf): string {
     version: VERSION,
     columns: Object.fromEntries(COLUMNS.map(({ name, about }) => [name, about])),
     rows: events.step.length,
+    calls: of.calls,
     count: events.count,
     card: of.card,
     receipt: of.receipt,
@@ -118,7 +128,19 @@ export function traceOf(facts: Facts, events: EventColumns): TraceOf {
     events,
     origins: originsOf(origins),
   }
-  return { card: showsItself(card, cardText), receipt: shownReceipt(receipt), data: () => data }
+  const recorded: Recorded = { level: 'events', layers: data.layers, kvHeads: data.kvHeads, every: 1 }
+  const none = () => {
+    throw new ZslabError('internal', 'a file has no more than events')
+  }
+  return {
+    card: showsItself(card, cardText),
+    receipt: shownReceipt(receipt),
+    data: () => data,
+    recorded,
+    calls: facts.calls,
+    vectors: none,
+    scoreRows: none,
+  }
 }
 
 function originsOf({ residual, slots, ...lists }: Facts['origins']): RunData['origins'] {

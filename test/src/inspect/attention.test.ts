@@ -100,6 +100,7 @@ describe('attention map', () => {
     assert.throws(() => figures.attentionMap(whole, { layer: 0 }), /the vectors of layer 0, kv head 0 were not kept/)
     assert.throws(() => figures.attentionMap(run, { ...OF, head: 9 }), /for head but received 9/)
     assert.throws(() => figures.attentionMap(run, { ...OF, from: 71 }), /no query read a cache that had been cut/)
-    assert.throws(() => figures.attentionMap(run.trace as never), /trace: 'vectors'.*files hold no vectors/)
+    assert.deepEqual(figures.attentionMap(run.trace, OF).columns, figure.columns)
+    assert.throws(() => figures.attentionMap({} as never), /a run of a session with trace: 'vectors', or its trace/)
   })
 })

@@ -214,7 +214,7 @@ describe('local shadow', () => {
     assert.match(without.localNote!, /lorc changes keys or values as they come/)
     assert.throws(
       () => run.vectors({ layer: 0, kvHead: 0 }),
-      /this run kept no vectors: make its session with trace: 'vectors'/,
+      /vectors of layer 0, kv head 0 were not kept \(trace was 'events'\): make the session with trace: \{ level: 'vectors', layers: \[0\]/,
     )
   })
 

@@ -66,6 +66,25 @@ describe('compensation of a run', function () {
       }
     })
 
+  it('fixed keys and values of a cache that filled up later: as each query found the slots', async () => {
+    const policy = zsmerge({ budget: 24, recent: 4, residual: 2, keys: 'fixed', values: 'fixed' })
+    const session = model.session({ policy, trace: { level: 'vectors', layers: [1] }, storage: 'float32' })
+    const run = await session.generate(PROMPT.slice(0, 14), { maxTokens: 26, ignoreEos: true, progress: false })
+    for (const kvHead of [0, 1]) {
+      const found = run.compensation({ layer: 1, kvHead, seed: 4 })
+      assert.ok(found.deviation! < 1e-5, `${found.deviation}`)
+      const { local } = await run.shadow({ progress: false })
+      const mean = (of: Float64Array) => {
+        const heads = Array.from(of).filter((_, i) => Math.floor(i / local!.heads) % local!.layers === 1)
+        const own = heads.filter((_, i) => Math.floor((i % local!.heads) / found.group) === kvHead)
+        return own.reduce((sum, one) => sum + one, 0) / own.length
+      }
+      assert.ok(Math.abs(mean(local!.error) - found.error) < 1e-5)
+      const parts = mean(local!.dropped!) + mean(local!.merged!) + mean(local!.repaired!)
+      assert.ok(Math.abs(parts - found.error) < 1e-5)
+    }
+  })
+
   it('errors are those of the local shadow; corners of many heads at once; oracles by head', async () => {
     const run = await ran(zsmerge(SLOTS), 'vectors')
     const { local } = await run.shadow({ progress: false })
@@ -128,12 +147,15 @@ describe('compensation of a run', function () {
     await rejects(() => run.compensation({ layer: 1, kvHead: 0, slots: 'none' as never }), /'merged', 'all'/)
     await rejects(() => run.compensation({ layer: 1, kvHead: 0, alpha: 1 } as never), /no option "alpha"/)
     await rejects(() => run.whatIf({ layer: 1, kvHead: 0, step: 9 }), /step/)
-    await rejects(() => run.compensationAblation({ layers: [0], progress: false }), /no vectors of layer 0 were kept/)
+    await rejects(
+      () => run.compensationAblation({ layers: [0], progress: false }),
+      /the vectors of layer 0 were not kept \(kept: layer 1, kv head 0; .*trace: \{ level: 'vectors', layers: \[0\] \}/,
+    )
     await rejects(() => run.compensationAblation({ layers: [99], progress: false }), /layers/)
     await rejects(() => run.oracles({ judged: 0, progress: false }), /judged/)
     const plain = await ran(zsmerge(SLOTS), true)
-    await rejects(() => plain.compensation({ layer: 0, kvHead: 0 }), /kept no vectors/)
-    await rejects(() => plain.compensationAblation({ progress: false }), /no vectors of any head were kept/)
+    await rejects(() => plain.compensation({ layer: 0, kvHead: 0 }), /were not kept \(trace was 'events'\)/)
+    await rejects(() => plain.compensationAblation({ progress: false }), /the vectors of any head were not kept/)
     const scored = await ran(zsmerge({ ...SLOTS, aggregate: 'score' }))
     await rejects(() => scored.compensation({ layer: 1, kvHead: 0 }), /aggregate: 'score'/, 'unsupported')
     const stop = new AbortController()

@@ -129,9 +129,9 @@ describe('vectors', () => {
     assert.throws(create({ level: 'vectors', kvHeads: [] }), /numbers from 0 to 1 in an array for trace.kvHeads/)
     assert.throws(
       create({ level: 'events', layers: [0] }),
-      /trace.layers says whose vectors are kept, but level is 'events'/,
+      /trace.layers says whose scores or vectors are kept, but level is 'events'/,
     )
-    assert.throws(create('all' as never), /one of 'off', 'events', 'vectors' for trace but received "all"/)
+    assert.throws(create('all' as never), /one of 'off', 'events', 'scores', 'vectors' for trace but received "all"/)
     assert.throws(
       () => createCache({ ...shape, policy: fullCache() }).vectors({ layer: 0, kvHead: 0 }),
       /were not kept \(trace was 'events'\): make the session with trace: \{ level: 'vectors', layers: \[0\], kvHeads: \[0\] \}/,

@@ -8,7 +8,7 @@ import { figures, load, Trace, zsmerge, type Model, type Run } from '../../../..
 import { ACTIONS } from '../../../../src/trace/actions.js'
 import { EVENT_COLUMNS, laidOut, type Laid } from '../../../../src/trace/columns.js'
 import { arrowOf } from '../../../../src/trace/files/arrow.js'
-import { factsText } from '../../../../src/trace/files/facts.js'
+import { factsText, type TraceOf } from '../../../../src/trace/files/facts.js'
 import { parquetOf } from '../../../../src/trace/files/parquet.js'
 import { BLANK, sealed } from '../../../../src/trace/files/seal.js'
 import { ownFolder, toyPath } from '../../model/files.js'
@@ -101,8 +101,8 @@ describe('traces in files', function () {
 
   it('a trace of a later version, or with words and columns that are not ours, says so', async () => {
     const laid = laidOut(run.trace.columns(), () => 'a')
-    const facts = factsText(run.trace.columns(), run)
-    const later = facts.replace('"version":2', '"version":3')
+    const facts = factsText(run.trace.columns(), (run.trace as unknown as { of: () => TraceOf }).of())
+    const later = facts.replace('"version":3', '"version":4')
     const words = laid.map((one) =>
       one.name === 'action' ? { ...one, words: ['admit', 'gone', ...ACTIONS.slice(2)] } : one,
     )
@@ -112,7 +112,7 @@ describe('traces in files', function () {
       ['.parquet', parquetOf],
     ] as const)
       for (const [columns, text, says] of [
-        [laid, later, /holds a trace of version 3, and this zslab reads version 2/],
+        [laid, later, /holds a trace of version 4, and this zslab reads version 3/],
         [laid, facts.replace(/"rows":\d+/, '"rows":3'), /has \d+ of 3 rows/],
         [laid, '{}', /holds no trace/],
         [laid, '{', /cannot be understood/],
