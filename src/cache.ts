@@ -201,11 +201,11 @@ export class Cache {
    * unless the cache was created with trace: { level: 'scores' } for that head, and for a step that was not kept.
    */
   scores(of: ScoresOptions): HeadScores {
-    const { shape, trace } = this.held.options
+    const { shape, trace, policy } = this.held.options
     const rows = scoreRows(this.held, of)
     const events = this.events()
     const ofHead = rowsByHead(events, shape.layers, shape.kvHeads)[of.layer * shape.kvHeads + of.kvHead]
-    return headScores(of, rows, { events, rows: ofHead, recorded: recordedOf(trace, shape.layers, shape.kvHeads) })
+    return headScores(of, rows, { events, rows: ofHead, recorded: recordedOf(trace, shape, policy) })
   }
 
   receipt(): Receipt {

@@ -76,7 +76,7 @@ const Table kTraits = {
     "zs_traits",
     sizeof(zs_traits),
     {FIELD(zs_traits, acts, "acts"), FIELD(zs_traits, rotates, "rotates"), FIELD(zs_traits, endless, "endless"),
-     FIELD(zs_traits, stride, "stride"), FIELD(zs_traits, projects, "projects")}};
+     FIELD(zs_traits, stride, "stride"), FIELD(zs_traits, projects, "projects"), FIELD(zs_traits, alters, "alters")}};
 
 const Table kRotation = {
     "zs_rotation",

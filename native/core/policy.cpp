@@ -139,8 +139,12 @@ zs_status zs_policy_traits(const zs_policy* policy, zs_traits* out) {
     if (!out) zs::fail(ZS_INVALID, "out is NULL: expected a zs_traits to fill");
     const zs::Needs needs = zs::needs_of(*checked, 1);
     const bool endless = needs.rotates && zs::hook(*checked, &zs::PolicyHooks::positions);
-    *out = {std::max(needs.acts, needs.alters), needs.rotates, endless, needs.stride,
-            zs::hook(*checked, &zs::PolicyHooks::weights) != nullptr};
+    *out = {std::max(needs.acts, needs.alters),
+            needs.rotates,
+            endless,
+            needs.stride,
+            zs::hook(*checked, &zs::PolicyHooks::weights) != nullptr,
+            needs.alters != ZS_ACTS_NEVER};
   });
 }
 

@@ -24,8 +24,8 @@ export type ScoreRows = Omit<NativeScored, 'bytes'>
 /** Copies, of the first `upTo` tokens (default: all). Errors: 'invalid' for a head that there is none of, or whose scores were not kept. */
 export function scoreRows(cache: HeldCache, of: HeadOf, upTo = Infinity): ScoreRows {
   const { layer, kvHead } = options('scores', of, ['layer', 'kvHead', 'step']) as unknown as HeadOf
-  const { shape, trace } = cache.options
-  checkRecorded('scores', { layer, kvHead }, recordedOf(trace, shape.layers, shape.kvHeads))
+  const { shape, trace, policy } = cache.options
+  checkRecorded('scores', { layer, kvHead }, recordedOf(trace, shape, policy))
   const all = native().cacheScored(cache.native, layer, kvHead)
   const later = all.positions.findIndex((position) => position >= upTo)
   return later < 0 ? all : rowsOf(all, 0, later)

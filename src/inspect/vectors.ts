@@ -27,9 +27,9 @@ export interface HeadVectors {
 
 /** Copies, of the first `upTo` tokens (default: all). Errors: 'invalid' for a head that there is none of, or whose vectors were not kept. */
 export function headVectors(cache: HeldCache, of: HeadOf, upTo = Infinity): HeadVectors {
-  const { shape, trace } = cache.options
+  const { shape, trace, policy } = cache.options
   const { layer, kvHead } = options('vectors', of, ['layer', 'kvHead']) as unknown as HeadOf
-  checkRecorded('vectors', { layer, kvHead }, recordedOf(trace, shape.layers, shape.kvHeads))
+  checkRecorded('vectors', { layer, kvHead }, recordedOf(trace, shape, policy))
   const { tokens, keys, values, queries, outputs } = native().cacheRecorded(cache.native, layer, kvHead)
   const group = shape.heads / shape.kvHeads
   const { headDim } = shape

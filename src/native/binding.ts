@@ -57,7 +57,7 @@ export interface NativeProjections {
 }
 
 /** zs_traits; acts: 0 never, 1 on prompts only, 2 always. */
-export type NativeTraits = Record<'acts' | 'rotates' | 'endless' | 'stride' | 'projects', number>
+export type NativeTraits = Record<'acts' | 'rotates' | 'endless' | 'stride' | 'projects' | 'alters', number>
 
 export type HeadState = Record<'slots' | 'residual' | 'ring' | 'compressed' | 'read', number>
 

@@ -1,14 +1,14 @@
 /** The structs that cross into the addon, as TypeScript believes them to be; compared at load with what the addon says. */
 import { ZslabError } from '../errors.js'
 
-export const ABI = 5
+export const ABI = 6
 
 export type FieldType = 'int32' | 'int64' | 'float32' | 'float64'
 
 /** Fields in order, [name, type]. Parameters of policies are declared by the policies (checkParameters). */
 const STRUCTS: Record<string, [string, FieldType][]> = {
   zs_resolved: ['budget', 'recent', 'residual', 'sink', 'context', 'window', 'read'].map((name) => [name, 'int32']),
-  zs_traits: ['acts', 'rotates', 'endless', 'stride', 'projects'].map((name) => [name, 'int32']),
+  zs_traits: ['acts', 'rotates', 'endless', 'stride', 'projects', 'alters'].map((name) => [name, 'int32']),
   zs_rotation: [
     ['dims', 'int32'],
     ['halves', 'int32'],

@@ -29,6 +29,8 @@ export interface Policy {
   readonly endless: boolean
   /** It works on the model's key and value projections: createCache() then needs `projections`. */
   readonly projects: boolean
+  /** Slots that stay lose some of what came, so that they hold no token's own key and value, nor a mean of them. */
+  readonly alters: boolean
   /** BibTeX. */
   readonly citation: string
   /** The call that makes it, every option named. */
@@ -137,6 +139,9 @@ export function makePolicy(definition: PolicyDefinition, given: object = {}): Po
     },
     get projects() {
       return traits().projects === 1
+    },
+    get alters() {
+      return traits().alters === 1
     },
     citation: definition.citation,
     native: encoded,

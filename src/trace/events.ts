@@ -18,6 +18,7 @@ import {
   type RunCompensationOptions,
 } from '../inspect/microscope.js'
 import { callStarts, headReads, type HeadRead } from '../inspect/reads.js'
+import { slotVectors } from '../inspect/slot-vectors.js'
 import { headScores, type HeadScores, type ScoresOptions } from '../inspect/scores.js'
 import type { HeadVectors } from '../inspect/vectors.js'
 import type { WhatIf } from '../inspect/what-if.js'
@@ -36,6 +37,7 @@ import { openTrace, saveTrace } from './files/index.js'
 import { HeadLedger, rowsByHead, type HeadAt } from './rebuild.js'
 import { checkRecorded, isRecorded, type HeadOf } from './recorded.js'
 import type { Receipt } from './receipt.js'
+import { mergesOf } from './shares.js'
 
 /** Rows that are made text at once. */
 const PIECE = 1 << 14
@@ -141,7 +143,7 @@ export class Trace {
 
   /**
    * One kv head as it was once all events of `step` had happened (default: the last), from the events alone: slots in the cache's own order
-   * with positions, weights and origins, exactly. Errors: 'invalid' without trace: true, and for a step, layer or head that there is none of.
+   * with positions, weights and origins, exactly; where the head's vectors were recorded, keys and values too. Errors: 'invalid' without trace: true, and for a step, layer or head that there is none of.
    */
   cacheAt(of: { step?: number; layer: number; kvHead: number }): HeadAt {
     options('cacheAt', of, ['step', 'layer', 'kvHead'])
@@ -152,7 +154,13 @@ export class Trace {
       if (events.step[row] > step) break
       ledger.apply(events, row)
     }
-    return { layer, kvHead, step, slots: ledger.slots(), dropped: ledger.dropped }
+    const head: HeadAt = { layer, kvHead, step, slots: ledger.slots(), dropped: ledger.dropped }
+    const { recorded } = this.of()
+    if (recorded.altered || !isRecorded('vectors', { layer, kvHead }, recorded)) return head
+    return Object.assign(
+      head,
+      slotVectors(this.vectors({ layer, kvHead }), events, rows, step, mergesOf(this.card.policy)),
+    )
   }
 
   /**

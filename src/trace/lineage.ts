@@ -73,6 +73,30 @@ export function seedsOf(events: EventColumns, rows: ArrayLike<number>): Map<numb
   return seeds
 }
 
+/** What one slot's key and value are made of at the end of a step: shares of its members, which add up to 1. */
+export interface Mixture {
+  origins: readonly number[]
+  keys: readonly number[]
+  values: readonly number[]
+}
+
+/** Of all slots of a head at the end of `step`; undefined where one is merged and the policy does not say what a merge makes of two. */
+export function mixturesAt(
+  events: EventColumns,
+  rows: ArrayLike<number>,
+  step: number,
+  how: Merges | undefined,
+): Mixture[] | undefined {
+  const { ledger, merges } = walked(events, rows, step)
+  const slots = ledger.slots()
+  if (!how && slots.some(({ origins }) => origins.length > 1)) return undefined
+  return slots.map(({ origins }) => {
+    if (origins.length === 1) return { origins, keys: [1], values: [1] }
+    const arrivals = (merges.get(origins[0]) ?? []).map((merge) => arrivalOf(events, merge))
+    return { origins, ...sharesOf(arrivals, how!) }
+  })
+}
+
 /** Whose key and value a slot of these members began with; undefined: the first's. `seeds`: as of seedsOf(), which names a slot's first before others came, too. */
 export const seedOf = (seeds: ReadonlyMap<number, number>, origins: readonly number[]): number | undefined =>
   origins.length > 1 ? seeds.get(origins[0]) : undefined

@@ -31,6 +31,12 @@ export interface HeadAt {
   slots: SlotAt[]
   /** Positions that left for good, in order of leaving. */
   dropped: number[]
+  /**
+   * [slots, headDim] of each slot, where the head's vectors were recorded: a token's own, or of its members' as the policy merges them, to
+   * rounding (1e-6) what the cache held. Not there where they were not recorded or the policy alters what it keeps (think, minicache).
+   */
+  keys?: Float32Array
+  values?: Float32Array
 }
 
 interface Held {

@@ -1,6 +1,7 @@
 /** What was recorded beside events, of which heads and steps; and the one sentence for what was not: what was, and how to record it. */
 import { ZslabError } from '../errors.js'
 import { integer } from '../expect.js'
+import type { Policy } from '../policies/index.js'
 import type { Kept, Level } from './level.js'
 
 /** Whose. */
@@ -20,16 +21,15 @@ export interface Recorded {
   /** [layers, kvHeads]: 1 where they were kept; undefined: nowhere. */
   scores?: Uint8Array
   vectors?: Uint8Array
+  /** Slots hold no token's own key and value, nor a mean of them: the policy alters what it keeps. */
+  altered: boolean
 }
 
-export const recordedOf = ({ level, every, scores, vectors }: Kept, layers: number, kvHeads: number): Recorded => ({
-  level,
-  layers,
-  kvHeads,
-  every,
-  scores,
-  vectors,
-})
+export const recordedOf = (
+  { level, every, scores, vectors }: Kept,
+  { layers, kvHeads }: { layers: number; kvHeads: number },
+  policy: Policy,
+): Recorded => ({ level, layers, kvHeads, every, scores, vectors, altered: policy.alters })
 
 /** Heads that `marks` names, in order. */
 export const headsOf = (marks: Uint8Array | undefined, kvHeads: number): HeadOf[] =>

@@ -101,10 +101,9 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
     const median = sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
     const resolved = cache.resolved()
     const [receipt, card] = [reading.receipt(), cardOf(reading, resolved, generated.sampling)]
-    const { layers, kvHeads } = model.description
     // The cache as it is now, where more than events is recorded: it goes on.
     const given = reading.trace.vectors || reading.trace.scores ? await cache.fork() : undefined
-    const recorded = recordedOf(reading.trace, layers, kvHeads)
+    const recorded = recordedOf(reading.trace, model.description, reading.policy)
     const trace = new Trace(
       events,
       () => ({
@@ -138,7 +137,7 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
       cache.bytes(),
       resolved,
       trace,
-      Array.from({ length: layers }, (_, layer) => cache.origins(layer)),
+      Array.from({ length: model.description.layers }, (_, layer) => cache.origins(layer)),
       [...log],
       generated.logStart,
       reading.storage,

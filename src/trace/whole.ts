@@ -15,7 +15,7 @@ export function traceOf(reading: Reading): Trace {
   const resolved = cache.resolved()
   const facts = { model, policy: reading.policy, alpha: alphaOf(policy), log: [...log], resolved }
   const events = reading.trace.events ? cache.events() : undefined
-  const { layers, kvHeads } = model.description
+  const { layers } = model.description
   const { seqLen } = reading
   const origins = Array.from({ length: resolved ? layers : 0 }, (_, layer) => cache.origins(layer))
   const [receipt, bytes] = [reading.receipt(), cache.bytes()]
@@ -27,7 +27,7 @@ export function traceOf(reading: Reading): Trace {
     },
     receipt,
     ready: () => model.file.sha256(),
-    recorded: recordedOf(reading.trace, layers, kvHeads),
+    recorded: recordedOf(reading.trace, model.description, reading.policy),
     calls: facts.log.map(({ ids }) => ids.length),
     vectors: (of) => headVectors(cache, of, seqLen),
     scoreRows: (of) => scoreRows(cache, of, seqLen),

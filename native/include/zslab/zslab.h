@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-#define ZS_ABI_VERSION 5
+#define ZS_ABI_VERSION 6
 
 typedef enum zs_status {
   ZS_OK = 0,
@@ -60,7 +60,7 @@ typedef enum zs_isa { ZS_ISA_BEST = -1, ZS_ISA_GENERIC = 0, ZS_ISA_AVX2 = 1, ZS_
 /* threads: 1..256, 0 = the number of CPUs this process may use. isa (zs_isa): ZS_ISA_BEST or one the CPU has (else ZS_UNSUPPORTED). */
 ZS_API zs_status zs_engine_create(int32_t threads, int32_t isa, zs_engine** out);
 ZS_API void zs_engine_destroy(zs_engine* engine); /* NULL is fine; caches and models must be destroyed before */
-/* JSON, owned by the engine: {"isa","threads","cpuFeatures":[…],"library":"oneDNN 3.2.0"|"portable","abi":5} */
+/* JSON, owned by the engine: {"isa","threads","cpuFeatures":[…],"library":"oneDNN 3.2.0"|"portable","abi":6} */
 ZS_API const char* zs_engine_describe(zs_engine* engine);
 
 /* ------------------------------------------------------------------ policies */
@@ -130,6 +130,8 @@ typedef struct zs_traits {
       stride; /* tokens of a prompt that are read at a time, each stride settled before the next; 0 = the whole prompt */
   int32_t
       projects; /* 1 = it works on the model's key and value projections: a model gives its own, else config.projections */
+  int32_t
+      alters; /* 1 = slots that stay lose some of what they were given: they hold no token's own key and value, nor a mean of them */
 } zs_traits;
 ZS_API zs_status zs_policy_traits(const zs_policy* policy, zs_traits* out);
 

@@ -128,7 +128,7 @@ export function traceOf(facts: Facts, events: EventColumns): TraceOf {
     events,
     origins: originsOf(origins),
   }
-  const recorded: Recorded = { level: 'events', layers: data.layers, kvHeads: data.kvHeads, every: 1 }
+  const recorded: Recorded = { level: 'events', layers: data.layers, kvHeads: data.kvHeads, every: 1, altered: false }
   const none = () => {
     throw new ZslabError('internal', 'a file has no more than events')
   }
