@@ -1,10 +1,10 @@
 /**
- * The first paint of figures of a long run, made up at the size of 32,768 tokens × 32 layers × 32 kv heads: milliseconds of CPU
+ * The first paint of figures and of the explorer of a long run, made up at the size of 32,768 tokens × 32 layers × 32 kv heads: milliseconds of CPU
  * from the data to what a notebook is sent, how often as long as one pass over the same events takes, and bytes of the largest part.
  *   npx tsx bench/figures.ts [rounds = 3] [tokens = 32768] [layers = 32] [kv heads = 32] [steps = 64]
  */
 import { loadavg } from 'node:os'
-import { figures } from '../src/index.js'
+import { explore, figures, Trace } from '../src/index.js'
 import type { RunData } from '../src/trace/data.js'
 import { ACTION } from '../src/trace/actions.js'
 
@@ -39,12 +39,15 @@ function runOf(): RunData {
     weight: new Float32Array(count).fill(1),
     targetWeight: new Float32Array(count),
   }
-  let row = 0
+  let [row, state] = [0, 1]
+  /** Above zero, as scores are; they deflate as badly. */
+  const noise = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32
   const note = (step: number, head: number, action: number, position: number) => {
     events.step[row] = step
     events.layer[row] = Math.floor(head / kvHeads)
     events.kvHead[row] = head % kvHeads
     events.action[row] = action
+    if (action === ACTION.drop) [events.score[row], events.threshold[row]] = [noise(), noise()]
     events.position[row++] = position
   }
   const held = Array.from({ length: heads }, (_, head) => {
@@ -85,9 +88,10 @@ function runOf(): RunData {
     resolved: { budget, recent, residual: 0, sink: 0, context: kept, window: 0 } as RunData['resolved'],
     events: { ...events, count: row },
     origins: Array.from({ length: layers }, (_, layer) => ({
-      kvHeads: held
-        .slice(layer * kvHeads, (layer + 1) * kvHeads)
-        .map((own) => [...own, ...newest].map((position) => Int32Array.of(position))),
+      kvHeads: held.slice(layer * kvHeads, (layer + 1) * kvHeads).map((own) => {
+        const positions = Int32Array.from([...own, ...newest])
+        return Array.from(positions, (_, slot) => positions.subarray(slot, slot + 1))
+      }),
       residual: Array.from({ length: kvHeads }, () => 0),
     })),
     bytes: { parts: [], total: 0, peak: 0, fullCache: 0 },
@@ -119,11 +123,14 @@ const timed = (work: () => unknown) => {
 }
 
 const DISPLAY = Symbol.for('Jupyter.display')
-const DRAWN: Record<string, () => figures.Figure> = {
+const trace = new Trace(data.events, () => ({ card: {}, receipt: undefined, data: () => data }) as never)
+const DRAWN: Record<string, () => unknown> = {
   survival: () => figures.survival(data),
   'survival by layer': () => figures.survival(data, { by: 'layer' }),
   'eviction map': () => figures.evictionMap(data),
   'token strip': () => figures.tokenStrip(data),
+  'eviction map by slot': () => figures.evictionMap(data, { by: 'slot' }),
+  explorer: () => explore(trace),
 }
 for (const [name, draw] of Object.entries(DRAWN)) {
   const [times, ratios]: number[][] = [[], []]
@@ -139,6 +146,6 @@ for (const [name, draw] of Object.entries(DRAWN)) {
     ratios.push(times.at(-1)! / pass)
   }
   console.log(
-    `${name.padEnd(18)} ${median(times).toFixed(0)} ms of CPU (first ${times[0].toFixed(0)}), ${median(ratios).toFixed(1)} × a pass over the events; largest part ${(Math.max(...sizes) / 1e6).toFixed(2)} MB`,
+    `${name.padEnd(20)} ${median(times).toFixed(0)} ms of CPU (first ${times[0].toFixed(0)}), ${median(ratios).toFixed(1)} × a pass over the events; largest part ${(Math.max(...sizes) / 1e6).toFixed(2)} MB`,
   )
 }

@@ -34,16 +34,27 @@ export function eventBytes(events: Taken, rows: Int32Array): Uint8Array {
   const bits = new Uint32Array(rows.length)
   const reals = new Float32Array(bits.buffer)
   const planes = REAL.map((name) => {
-    rows.forEach((row, i) => (reals[i] = events[name][row]))
-    const bytes = new Uint8Array(4 * bits.length)
-    for (let i = 0; i < bits.length; i++) {
-      // Half of what is cut is added before, so that values are rounded; NaN has one form.
-      const kept = Number.isNaN(reals[i]) ? 0x7fc0_0000 : ((bits[i] + 0x200) & KEPT) >>> 0
-      for (let plane = 0; plane < 4; plane++) bytes[plane * bits.length + i] = kept >>> (24 - 8 * plane)
-    }
-    return bytes
+    const { [name]: column } = events
+    for (let i = 0; i < rows.length; i++) reals[i] = column[rows[i]]
+    return planesOf(bits)
   })
   return joined([varints(1, () => rows.length), ...whole, ...planes])
+}
+
+/** Floats by their bits: all first bytes, all second ones, … */
+function planesOf(bits: Uint32Array): Uint8Array {
+  const count = bits.length
+  const bytes = new Uint8Array(4 * count)
+  for (let i = 0; i < count; i++) {
+    // Half of what is cut is added before, so that values are rounded; NaN has one form.
+    const isNaN = (bits[i] & 0x7fff_ffff) > 0x7f80_0000
+    const kept = isNaN ? 0x7fc0_0000 : (bits[i] + 0x200) & KEPT
+    bytes[i] = kept >>> 24
+    bytes[count + i] = kept >>> 16
+    bytes[2 * count + i] = kept >>> 8
+    bytes[3 * count + i] = kept
+  }
+  return bytes
 }
 
 /** What eventBytes made. Throws a RangeError on bytes that are cut. */

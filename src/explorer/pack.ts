@@ -3,7 +3,7 @@ import { deflateRawSync } from 'node:zlib'
 import type { Sizes } from '../figures/data.js'
 import type { RunData } from '../trace/data.js'
 import type { Trace } from '../trace/events.js'
-import { rowsByHead } from '../trace/rebuild.js'
+import { HeadRows } from '../trace/head-rows.js'
 import { headKey, type ExplorerData, type ExplorerRun, type ExplorerSizes, type Packed } from './data.js'
 import { eventBytes, varints } from './events.js'
 import { smallOf } from './small.js'
@@ -18,7 +18,7 @@ const packed = (bytes: Uint8Array): Packed => deflateRawSync(bytes, { level: 6 }
 /** One run whose heads can be had one by one. */
 export class RunPack {
   private readonly data: RunData
-  private rows: Int32Array[] | undefined
+  private rows: HeadRows | undefined
 
   constructor(private readonly shown: Shown) {
     this.data = shown.trace.data()
@@ -36,10 +36,10 @@ export class RunPack {
   head(key: string): Packed | undefined {
     const { layers, kvHeads } = this.data
     const columns = this.shown.trace.tape()
-    this.rows ??= rowsByHead(columns, layers, kvHeads)
+    this.rows ??= new HeadRows(columns, kvHeads, layers * kvHeads)
     const [layer, kvHead] = key.split('.').map(Number)
     if (!(layer < layers && kvHead < kvHeads)) return undefined
-    return packed(eventBytes(columns, this.rows[layer * kvHeads + kvHead]))
+    return packed(eventBytes(columns, this.rows.of(layer * kvHeads + kvHead)))
   }
 
   /** Everything but heads. */

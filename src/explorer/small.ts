@@ -20,20 +20,28 @@ export function smallOf(events: Events, kvHeads: number, heads: number, tokens: 
   const [rows, columns] = heads > 256 ? [16, 32] : [24, 48]
   const shape = { rows: Math.min(rows, lastStep + 1), columns: Math.min(columns, Math.max(1, tokens)) }
   const size = shape.rows * shape.columns
-  const rowOf = (step: number) => Math.floor((Math.min(lastStep, step) * shape.rows) / (lastStep + 1))
+  // Of long runs there are millions of events: what is divided is looked up.
+  const rowAt = Int32Array.from(
+    { length: lastStep + 1 },
+    (_, step) => shape.columns * Math.floor((step * shape.rows) / (lastStep + 1)),
+  )
+  const columnAt = Int32Array.from({ length: tokens }, (_, position) => Math.floor((position * shape.columns) / tokens))
   // What a row has more than the one before.
   const [came, held] = [new Int32Array(heads * size), new Int32Array(heads * size)]
-  for (let row = 0; row < events.step.length; row++) {
-    const action = events.action[row]
-    if (action !== ACTION.admit && action !== ACTION.merge && action !== ACTION.drop) continue
-    const column = Math.floor((events.position[row] * shape.columns) / tokens)
-    const head = events.layer[row] * kvHeads + events.kvHead[row]
-    const at = head * size + rowOf(events.step[row]) * shape.columns + column
-    // A token of the prompt that never had a slot comes and goes at once.
-    const comes = action === ACTION.admit || events.slot[row] < 0
-    const goes = action !== ACTION.admit
-    came[at] += Number(comes)
-    held[at] += Number(comes) - Number(goes)
+  const { step, layer, kvHead, action, position, slot } = events
+  const count = step.length
+  for (let row = 0; row < count; row++) {
+    const what = action[row]
+    if (what !== ACTION.admit && what !== ACTION.merge && what !== ACTION.drop) continue
+    const head = layer[row] * kvHeads + kvHead[row]
+    const at = head * size + rowAt[Math.min(lastStep, step[row])] + columnAt[position[row]]
+    if (what === ACTION.admit) {
+      came[at]++
+      held[at]++
+    } else if (slot[row] < 0) {
+      // A token of the prompt that never had a slot comes and goes at once.
+      came[at]++
+    } else held[at]--
   }
   const values = new Uint8Array(heads * size)
   for (let head = 0; head < heads; head++)

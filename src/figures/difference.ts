@@ -55,7 +55,7 @@ export function difference(of: Difference, options: DifferenceOptions = {}): Fig
   const words = wordsOf(seen)
   const plot = (chosen: Style): Plot => picture(seen, words, chosen)
   return new Figure(
-    { summary: `${words.title}. ${words.detail}`, columns: of.columns({ step: options.step }), plot },
+    { summary: `${words.title}. ${words.detail}`, columns: () => of.columns({ step: options.step }), plot },
     style,
   )
 }

@@ -43,13 +43,12 @@ export function evictionMap(run: RunLike, options: EvictionMapOptions = {}): Fig
   const lives = livesOf(data, eventsOf(data, 'the eviction map'), layer, kvHead)
   const where = `layer ${layer}, kv head ${kvHead}`
   const words = wordsOf(data, lives, where)
-  const columns = columnsOf(data, lives)
   const plot = (chosen: Style): Plot => ({
     ...words,
     subject: subjectWords(data),
     ...(by === 'slot' ? slotPlot(data, layer, kvHead, chosen) : positionPlot(data, lives, chosen)),
   })
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns, plot }, style)
+  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: () => columnsOf(data, lives), plot }, style)
 }
 
 function columnsOf(data: RunData, lives: HeadLives) {

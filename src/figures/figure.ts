@@ -15,8 +15,8 @@ import { drawSvg } from './svg.js'
 export interface Made {
   /** One or two sentences with the picture's numbers. */
   summary: string
-  /** The numbers, tidy: one row per observation. */
-  columns: Columns
+  /** The numbers, tidy: one row per observation. Called once, when somebody asks: of long runs they take longer than the picture. */
+  columns: () => Columns
   /** Called once per size and theme. */
   plot: (style: Style) => Plot
 }
@@ -25,6 +25,7 @@ export const FILE_TYPES = ['.svg', '.json', '.html', '.csv'] as const
 
 export class Figure {
   private plots = new Map<string, Plot>()
+  private numbers: { columns?: Columns } = {}
 
   /** @internal */
   constructor(
@@ -39,12 +40,12 @@ export class Figure {
 
   /** The numbers as a danfojs frame, one row per observation. Errors: 'unsupported' without danfojs. */
   get data(): DataFrame {
-    return frame(this.made.columns)
+    return frame(this.columns)
   }
 
   /** The numbers as plain columns of one length. */
   get columns(): Columns {
-    return this.made.columns
+    return (this.numbers.columns ??= this.made.columns())
   }
 
   /** The same figure in another size, theme or width; what is not given stays. */
@@ -55,7 +56,7 @@ export class Figure {
     if (given.size !== undefined && given.width === undefined) merged.width = undefined
     styleOf(merged)
     const other = new Figure(this.made, merged)
-    other.plots = this.plots
+    Object.assign(other, { plots: this.plots, numbers: this.numbers })
     return other
   }
 

@@ -39,7 +39,7 @@ export function mergeLineage(run: RunLike, options: MergeLineageOptions = {}): F
   const words = wordsOf(lineage, `Layer ${layer}, kv head ${kvHead}`)
   const plot = (chosen: Style): Plot => picture(lineage, words, chosen)
   return new Figure(
-    { summary: `${words.title}. ${words.detail}`, columns: memberColumns(data, slots.flat()), plot },
+    { summary: `${words.title}. ${words.detail}`, columns: () => memberColumns(data, slots.flat()), plot },
     style,
   )
 }

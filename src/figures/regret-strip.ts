@@ -65,7 +65,7 @@ export function regretStrip(run: RunLike, shadow: ShadowData, options: RegretStr
   const who = layer === undefined ? '' : kvHead === undefined ? ` of layer ${layer}` : ` ${kvHead} of layer ${layer}`
   const words = wordsOf(missed, who)
   const plot = (chosen: Style): Plot => picture(missed, words, range, top, chosen)
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: columnsOf(missed), plot }, style)
+  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: () => columnsOf(missed), plot }, style)
 }
 
 function checkSame(data: RunData, shadow: ShadowData, local: LocalData): void {

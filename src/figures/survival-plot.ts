@@ -5,7 +5,7 @@ import type { Axis, Boxes, LegendEntry, Line, Mark, Panel, Plot } from './plot.j
 import { counted, percent, plainNumber } from './scale.js'
 import type { Style } from './style.js'
 import { totalsOf, type HeadSurvival } from './survival-counts.js'
-import { binSize, binsOf, meanCurve, type Bin, type Spread } from './survival-spread.js'
+import { binsOf, meanCurve, type Bin, type Spread } from './survival-spread.js'
 import { shortModel, subjectWords } from './words.js'
 
 /** Heads that a curve is drawn of: all of them, or a layer's. */
@@ -32,7 +32,7 @@ export function followedOf(label: string, data: RunData, heads: HeadSurvival[], 
     layer,
     heads: own,
     curve: by === 'run' ? curve : meanCurve(own),
-    bins: binsOf(own, BINS),
+    bins: binsOf(own),
   })
   const layers = [...new Set(heads.map(({ layer }) => layer))]
   const groups =
@@ -46,9 +46,6 @@ export function followedOf(label: string, data: RunData, heads: HeadSurvival[], 
         )
   return { label, data, heads, totals: totalsOf(heads), curve, groups }
 }
-
-/** Ages of the left panel are put together to at most this many. */
-const BINS = 120
 
 /** 'when the prompt was read', or where a short prompt fitted in, later. */
 export const thenWords = ({ heads }: Followed) =>
@@ -74,7 +71,7 @@ export function picture(followed: Followed[], by: 'run' | 'layer', style: Style)
       const title = single ? 'by age, followed since protected' : `${each.label}: ${youngWords(each)} at once`
       return { title, ...drawn(curveRows(each), { label: age, range: [0, ages], whole: true }, each, style) }
     })
-  const seen = single ? Math.max(...one.heads.map(({ lostThen }) => lostThen.length)) : 0
+  const seen = single ? Math.max(...one.heads.map((head) => head.seen)) : 0
   if (seen) {
     const label = narrow ? 'age then, tokens' : 'age then: tokens that came after it'
     const title = thenWords(one) === READ ? 'the prompt, by age at its end' : 'seen by then, by age then'
@@ -108,7 +105,7 @@ function manyWords(followed: Followed[]): string {
 
 function notesOf(followed: Followed[], by: 'run' | 'layer'): string[] {
   const notes = ['Tokens that are alone when the run ends are censored there (Kaplan and Meier).']
-  const size = followed.length === 1 ? binSize(followed[0].heads, BINS) : 1
+  const size = followed.length === 1 ? followed[0].heads[0].binSize : 1
   if (size > 1) notes.push(`In the first panel one step of age is ${counted(size, 'token')}.`)
   if (by === 'run' && followed[0].heads.length > 1) notes.push('Lines are means over kv heads.')
   return [notes.join(' ')]

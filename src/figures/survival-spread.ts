@@ -1,5 +1,5 @@
 /** Survival over kv heads: means and spreads of their curves and bins. */
-import { ones, type HeadSurvival } from './survival-counts.js'
+import type { HeadSurvival } from './survival-counts.js'
 
 export interface Spread {
   /** NaN where no head knows. */
@@ -37,7 +37,10 @@ export function meanCurve(heads: HeadSurvival[]): Spread[] {
   const ages = curves.reduce((most, { length }) => Math.max(most, length), 0)
   const values = new Float64Array(curves.length)
   return Array.from({ length: ages }, (_, age) => {
-    for (let i = 0; i < curves.length; i++) values[i] = curves[i][Math.min(age, curves[i].length - 1)]
+    for (let i = 0; i < curves.length; i++) {
+      const curve = curves[i]
+      values[i] = curve[age < curve.length ? age : curve.length - 1]
+    }
     return spreadOfKnown(values)
   })
 }
@@ -58,20 +61,14 @@ export interface Bin {
   keptAtEnd: Spread
 }
 
-const mostSeen = (heads: HeadSurvival[]) => heads.reduce((most, { lostThen }) => Math.max(most, lostThen.length), 0)
-
-/** Ages that are put together, so that there are at most `most` bins. */
-export const binSize = (heads: HeadSurvival[], most: number) => Math.max(1, Math.ceil(mostSeen(heads) / most))
-
 /** Shares that are alone, of tokens of like age at the first compression; over heads that were full at some time. */
-export function binsOf(heads: HeadSurvival[], most: number): Bin[] {
-  const seen = mostSeen(heads)
-  const size = binSize(heads, most)
-  return Array.from({ length: Math.ceil(seen / size) }, (_, i): Bin => {
-    const [from, to] = [i * size, Math.min(seen, (i + 1) * size)]
-    const tokensOf = ({ lostThen }: HeadSurvival) => Math.max(0, Math.min(to, lostThen.length) - from)
-    const kept = (lost: 'lostThen' | 'lostAtEnd') =>
-      spreadOf(heads.map((head) => 1 - ones(head[lost], from, to) / tokensOf(head)))
+export function binsOf(heads: HeadSurvival[]): Bin[] {
+  const { binSize } = heads[0]
+  const seen = heads.reduce((most, head) => Math.max(most, head.seen), 0)
+  return Array.from({ length: Math.ceil(seen / binSize) }, (_, bin): Bin => {
+    const [from, to] = [bin * binSize, Math.min(seen, (bin + 1) * binSize)]
+    const tokensOf = (head: HeadSurvival) => Math.max(0, Math.min(to, head.seen) - from)
+    const kept = (lost: 'lostThen' | 'lostAtEnd') => spreadOf(heads.map((head) => 1 - head[lost][bin] / tokensOf(head)))
     const tokens = heads.reduce((sum, head) => sum + tokensOf(head), 0)
     return { from, to, tokens, keptThen: kept('lostThen'), keptAtEnd: kept('lostAtEnd') }
   })

@@ -38,7 +38,7 @@ export function survival(runs: RunLike | readonly RunLike[], options: SurvivalOp
   const where = options.layer === undefined ? '' : ` of layer ${options.layer}`
   const words = followed.length === 1 ? wordsOf(followed[0], where) : wordsOfMany(followed, where)
   const plot = (chosen: Style): Plot => ({ ...words, ...picture(followed, by, chosen) })
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: columnsOf(followed), plot }, style)
+  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: () => columnsOf(followed), plot }, style)
 }
 
 /**

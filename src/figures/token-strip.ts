@@ -22,7 +22,7 @@ interface Reading extends Strip {
   detail: string
   legend: LegendEntry[]
   ramp?: Plot['ramp']
-  columns: Record<string, (number | string | boolean | null)[]>
+  columns: () => Record<string, (number | string | boolean | null)[]>
 }
 
 /**
@@ -43,12 +43,12 @@ export function tokenStrip(run: RunLike, options: TokenStripOptions = {}): Figur
     const { legend, ramp } = reading
     return stripPlot(data, reading, { title, detail, subject: subjectWords(data), legend, ramp }, range, chosen)
   }
-  const base = {
+  const base = () => ({
     position: data.tokens.map((token) => token.position),
     token: data.tokens.map((token) => token.text),
     prompt: data.tokens.map((token) => token.prompt),
-  }
-  return new Figure({ summary: `${title}. ${detail}`, columns: { ...base, ...columns }, plot }, style)
+  })
+  return new Figure({ summary: `${title}. ${detail}`, columns: () => ({ ...base(), ...columns() }), plot }, style)
 }
 
 const isRecent = (data: RunData, position: number, { recent }: Sizes = data.resolved) =>
@@ -103,7 +103,7 @@ function oneHead(data: RunData, { layer, kvHead }: { layer: number; kvHead: numb
         .map((name) => `${plainNumber(left[name])} ${name}`)
         .join(', ')
     },
-    columns: { fate: [...fate], slot: Array.from(slot, (at) => (at < 0 ? null : at)) },
+    columns: () => ({ fate: [...fate], slot: Array.from(slot, (at) => (at < 0 ? null : at)) }),
   }
 }
 
@@ -123,10 +123,7 @@ const saidOf = ({ fate, slot }: HeadFates, position: number) =>
 function allHeads(data: RunData): Reading {
   const total = data.tokens.length
   const heads = data.layers * data.kvHeads
-  const counts = { kept: new Int32Array(total), merged: new Int32Array(total), dropped: new Int32Array(total) }
-  for (let layer = 0; layer < data.layers; layer++)
-    for (let kvHead = 0; kvHead < data.kvHeads; kvHead++)
-      fatesAtEnd(data, layer, kvHead).fate.forEach((fate, position) => counts[fate][position]++)
+  const counts = headCounts(data)
   const share = (position: number) => counts.kept[position] / heads
   const sum = (values: Int32Array, from = 0, to = total) => values.subarray(from, to).reduce((a, b) => a + b, 0)
   const everywhere = counts.kept.reduce((n, kept) => n + (kept === heads ? 1 : 0), 0)
@@ -155,13 +152,26 @@ function allHeads(data: RunData): Reading {
     said: (position) =>
       `kept in ${counts.kept[position]}, merged in ${counts.merged[position]}, dropped in ${counts.dropped[position]} of ${heads} heads`,
     told: (from, to) => `${percent(sum(counts.kept, from, to) / (heads * (to - from)))} kept on average`,
-    columns: {
+    columns: () => ({
       keptHeads: Array.from(counts.kept),
       mergedHeads: Array.from(counts.merged),
       droppedHeads: Array.from(counts.dropped),
       heads: data.tokens.map(() => heads),
-    },
+    }),
   }
+}
+
+/** By position: in how many kv heads the token is alone, in a slot of several, and in none. Goes through what is held alone: of long runs the least. */
+function headCounts({ tokens, layers, kvHeads, origins }: RunData): Record<Fate, Int32Array> {
+  const [kept, merged] = [new Int32Array(tokens.length), new Int32Array(tokens.length)]
+  for (const layer of origins)
+    for (const slots of layer.kvHeads)
+      for (const members of slots) {
+        const counted = members.length > 1 ? merged : kept
+        for (let i = 0; i < members.length; i++) counted[members[i]]++
+      }
+  const dropped = kept.map((alone, position) => layers * kvHeads - alone - merged[position])
+  return { kept, merged, dropped }
 }
 
 /** What most tokens of a bin are; a kept one among them wins, so that none is hidden. */
