@@ -9,6 +9,7 @@ import { withCall, type Call, type Progress } from './native/call.js'
 import { engineOf, STORAGES, type EngineOptions, type Storage } from './native/engine.js'
 import { headScores, scoreRows, type HeadScores, type ScoresOptions } from './inspect/scores.js'
 import { keptOf, type TraceOption } from './trace/level.js'
+import type { TapeBytes } from './trace/memory.js'
 import { rowsByHead } from './trace/rebuild.js'
 import { recordedOf } from './trace/recorded.js'
 import { policyOf, resolve, type Policy } from './policies/index.js'
@@ -181,7 +182,12 @@ export class Cache {
     return this.held.inspect(this.layer(layer))
   }
 
-  /** Every event so far as typed columns, with numbers for actions and reasons (see Trace). Step 0 is the prompt. */
+  /** Bytes of the events so far, in memory and in temporary files; after `tokens` further tokens: at most. */
+  tapeBytes(tokens = 0): TapeBytes {
+    return this.held.tapeBytes(integer('tokens', tokens, 0))
+  }
+
+  /** Every event so far as typed columns (views of the tape: copy before you change them), with numbers for actions and reasons (see Trace). Step 0 is the prompt. */
   events(): EventColumns {
     if (!this.held.options.trace.events)
       throw new ZslabError('invalid', 'this cache keeps no events: create it with trace: true')

@@ -17,6 +17,7 @@ import { STORAGES, type Engine, type Storage } from './native/engine.js'
 import type { Budgets } from './budgets.js'
 import { nativeOf, type Policy } from './policies/index.js'
 import { MOST_SCORES, NOTHING_KEPT, sameScores, sameVectors, type Kept } from './trace/level.js'
+import { tapeBytesAfter, type TapeBytes } from './trace/memory.js'
 import { bytesOf, receiptOf, type CacheBytes, type CacheShape, type Receipt } from './trace/receipt.js'
 import { arraysText, stateText } from './show/file-texts.js'
 import { showsItself } from './show/show.js'
@@ -71,6 +72,10 @@ export interface ResolvedHeads extends Resolved {
   heads?: Resolved[][]
 }
 
+/** The most that a token makes in a kv head: it comes and is settled; and, under policies that let others go for it, these leave and move. */
+const STAYING_EVENTS = 2
+const LEAVING_EVENTS = 4
+
 export class HeldCache {
   private handle: NativeCache | undefined
 
@@ -95,6 +100,7 @@ export class HeldCache {
       policy: nativeOf(policy),
     }
     this.handle = handle ?? native().cacheCreate(engine.native, config)
+    if (trace.tape) native().cacheSpill(this.handle, trace.tape.memory, trace.tape.folder)
     if (!handle) this.record(NOTHING_KEPT, trace)
   }
 
@@ -120,8 +126,9 @@ export class HeldCache {
     await native().cacheChange(this.native, nativeOf(policy))
   }
 
-  async fork(): Promise<HeldCache> {
-    return new HeldCache(this.engine, this.options, await native().cacheFork(this.native))
+  /** `trace`: the same level; what stays in memory may differ. */
+  async fork(trace = this.options.trace): Promise<HeldCache> {
+    return new HeldCache(this.engine, { ...this.options, trace }, await native().cacheFork(this.native))
   }
 
   /** The same prompt under other policies, in order: all, or none and 'unsupported' where it must be prefilled again. */
@@ -176,6 +183,15 @@ export class HeldCache {
 
   events(from = 0): EventColumns {
     return native().cacheEvents(this.native, from)
+  }
+
+  /** What the tape takes once `tokens` further tokens have come: at most, and exactly where that is none. */
+  tapeBytes(tokens = 0): TapeBytes {
+    const { trace, policy, shape } = this.options
+    const now = native().cacheTapeBytes(this.native)
+    if (!trace.tape) return now
+    const each = policy.acts === 'always' ? LEAVING_EVENTS : STAYING_EVENTS
+    return tapeBytesAfter(now, tokens * shape.layers * shape.kvHeads * each, trace.tape)
   }
 
   get seqLen(): number {

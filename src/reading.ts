@@ -291,10 +291,11 @@ export class Reading {
     for (const done of then) await this.intervene(done)
   }
 
-  async copied(): Promise<Reading> {
-    const cache = await this.state.cache.fork()
+  /** `trace`: the same level; what stays in memory may differ. */
+  async copied(trace = this.trace): Promise<Reading> {
+    const cache = await this.state.cache.fork(trace)
     const state = { ...this.state, log: [...this.state.log], cache }
-    return new Reading(this.model, this.policy, this.storage, this.trace, this.forkable, state, this.readAgain)
+    return new Reading(this.model, this.policy, this.storage, trace, this.forkable, state, this.readAgain)
   }
 
   get budgets(): Budgets | undefined {
@@ -303,7 +304,7 @@ export class Reading {
 
   /** Goes on from a copy of `other`, which has the same model, policy and storage. */
   async become(other: Reading): Promise<void> {
-    const copy = await other.copied()
+    const copy = await other.copied(this.trace)
     this.state.cache.dispose()
     this.state = copy.state
   }

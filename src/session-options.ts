@@ -17,6 +17,8 @@ export interface SessionOptions {
    * more than 2 GB is refused with its size before anything is read. 'vectors': events and what heads are given, for run.vectors(): of every token its key and value and of later ones (and the prompt's last `queries`, default 512) the queries and
    * outputs, 8 × headDim bytes a token and kv head, and of the latter as many again for each of its query heads. { level, layers,
    * kvHeads } names whose, `every` keeps scores of each n-th step alone, { level: 'vectors', scores: true } keeps both.
+   * Of events { level, memory: 2 ** 28, folder } keeps so many bytes in memory (50 an event) and older ones in temporary files;
+   * session.tapeBytes(tokens) says before how much it will be.
    */
   trace?: TraceOption
   /** Keep where every position went (default true): 4 bytes a token and kv head. false: a slot knows its first position and weight. */

@@ -1,6 +1,6 @@
 /** What users hold: models, sessions, generations and runs. They refer to one another, so they live together and delegate. */
 import { budgetsOf, type Budgets } from './budgets.js'
-import { callOptions, flag, invalid, object } from './expect.js'
+import { callOptions, flag, integer, invalid, object } from './expect.js'
 import { ZslabError } from './errors.js'
 import type { Prompt } from './generate/conversation.js'
 import { generate, type GenerateOptions } from './generate/generate.js'
@@ -26,6 +26,7 @@ import { modelText, sessionText, snapshotText } from './show/texts.js'
 import { displayOf } from './trace/display.js'
 import type { Trace } from './trace/events.js'
 import { keptOf, sameKept, type Kept, type Level, type TraceOption } from './trace/level.js'
+import type { TapeBytes } from './trace/memory.js'
 import { shownReceipt, type CacheBytes, type Receipt } from './trace/receipt.js'
 import { RunRecord } from './trace/run.js'
 import { traceOf } from './trace/whole.js'
@@ -143,6 +144,14 @@ export class Session {
    */
   get trace(): Trace {
     return traceOf(this.reading)
+  }
+
+  /**
+   * What the tape will take once `tokens` further tokens (prompt, turns and what is generated) have come: at most, and exactly for 0, the
+   * default. Bytes in memory and in temporary files, 50 an event; see the option trace.memory. Zeros where no events are kept.
+   */
+  tapeBytes(tokens = 0): TapeBytes {
+    return this.cache.tapeBytes(integer('tokens', tokens, 0))
   }
 
   /** What is kept of what the cache does, as in the option `trace`. */
@@ -294,7 +303,8 @@ export class Session {
     const trace = this.keptOf(options.trace)
     const { reading } = this
     return reading.exclusively(async () => {
-      if (!policy && !budgets && sameKept(trace, reading.trace)) return new Session(this.model, await reading.copied())
+      if (!policy && !budgets && sameKept(trace, reading.trace))
+        return new Session(this.model, await reading.copied(trace))
       // Budgets stand in for the policy's: another policy comes with its own.
       const asked = { policy: policy ?? reading.policy, budgets: budgets ?? (policy ? undefined : reading.budgets) }
       const [fork] = await this.compressed([asked], trace, options)

@@ -55,6 +55,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("abortAll", Napi::Function::New(env, [](const Napi::CallbackInfo&) { AbortAll(); }));
   RegisterCache(env, exports);
   RegisterCounterfactuals(env, exports);
+  RegisterEvents(env, exports);
   RegisterInspection(env, exports);
   RegisterModel(env, exports);
   return exports;

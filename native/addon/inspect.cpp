@@ -141,35 +141,6 @@ Napi::Value PeakBytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(zs_cache_peak_bytes(AtRest(info)->cache)));
 }
 
-// (cache, from) -> the columns of zs_events from event `from` on, copied, with `count` of all
-Napi::Value Events(const Napi::CallbackInfo& info) {
-  auto box = AtRest(info);
-  zs_events events{};
-  Check(info.Env(), zs_cache_events(box->cache, &events));
-  const int64_t from = Whole(info[1], 0, events.count, "from");
-  const size_t n = static_cast<size_t>(events.count - from);
-  Napi::Object result = Napi::Object::New(info.Env());
-  result.Set("count", static_cast<double>(events.count));
-#define COLUMN(TYPE, MEMBER, NAME) Column<Napi::TYPE##Array>(&result, NAME, events.MEMBER + (n ? from : 0), n)
-  COLUMN(Int32, step, "step");
-  COLUMN(Uint16, layer, "layer");
-  COLUMN(Uint16, kv_head, "kvHead");
-  COLUMN(Uint8, action, "action");
-  COLUMN(Uint8, reason, "reason");
-  COLUMN(Int32, position, "position");
-  COLUMN(Int32, slot, "slot");
-  COLUMN(Int32, target, "target");
-  COLUMN(Int32, rank, "rank");
-  COLUMN(Float32, score, "score");
-  COLUMN(Float32, threshold, "threshold");
-  COLUMN(Float32, similarity, "similarity");
-  COLUMN(Float32, target_score, "targetScore");
-  COLUMN(Float32, weight, "weight");
-  COLUMN(Float32, target_weight, "targetWeight");
-#undef COLUMN
-  return result;
-}
-
 // (cache, heads: Uint8Array [layers][kvHeads], queryRows)
 void Record(const Napi::CallbackInfo& info) {
   auto box = AtRest(info);
@@ -300,7 +271,6 @@ void RegisterInspection(Napi::Env env, Napi::Object exports) {
   exports.Set("cacheReceipt", Napi::Function::New(env, Receipt));
   exports.Set("cacheBytes", Napi::Function::New(env, Bytes));
   exports.Set("cachePeakBytes", Napi::Function::New(env, PeakBytes));
-  exports.Set("cacheEvents", Napi::Function::New(env, Events));
   exports.Set("cacheRecord", Napi::Function::New(env, Record));
   exports.Set("cacheRecorded", Napi::Function::New(env, Recorded));
   exports.Set("cacheRecordScores", Napi::Function::New(env, RecordScores));

@@ -30,7 +30,7 @@ void need_notes(zs_cache& cache, int64_t heads, int64_t slots) {
   cache.notes.resize(static_cast<size_t>(heads));
   for (auto& head : cache.notes) {
     head.clear();
-    if (cache.config.trace) head.reserve(kStepEvents);
+    if (kTape && cache.config.trace) head.reserve(kStepEvents);
   }
   cache.works.clear();
   cache.works.reserve(static_cast<size_t>(heads));
@@ -131,7 +131,7 @@ bool cache_reserve_step(zs_cache& cache) {
     }
     score_next(cache, index, layer, 1);
   }
-  if (cache.config.trace) cache.tape.reserve(kStepEvents * heads);
+  if (kTape && cache.config.trace) cache.tape.reserve(kStepEvents * heads);
   return true;
 }
 
@@ -188,7 +188,7 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
   }
   if (tokens == 1 && !fills) {
     if (record) recording.reserve();
-    if (cache.config.trace) cache.tape.reserve(kStepEvents * static_cast<int64_t>(cache.notes.size()));
+    if (kTape && cache.config.trace) cache.tape.reserve(kStepEvents * static_cast<int64_t>(cache.notes.size()));
     if (first < settles) cross_reserve(held[0], held[1], 1);
     one_token(held, 0, Progress(call, report, cache.config.kv_heads));
     with_below(held);

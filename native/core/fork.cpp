@@ -66,6 +66,7 @@ std::unique_ptr<zs_cache> under(const zs_cache& cache, const zs_policy& policy, 
   made->rotation = cache.rotation;
   made->record = cache.record;
   made->scores = cache.scores;
+  made->tape = cache.tape.emptied();
   made->budgets = checked_budgets(cache.config, *made->policy, budgets);
   made->needs = needs_of(*made->policy, std::max<int64_t>(cache.prompt, 1));
   check_fork(cache, *made->policy, made->needs);

@@ -110,6 +110,8 @@ struct AttentionKernels {
                  float* score);
   // First index of the smallest value in [from, to); from where nothing is smaller than infinity.
   int64_t (*smallest)(const float* values, int64_t from, int64_t to);
+  // The smallest value in [from, to) but for that at `but`; infinity where nothing is smaller.
+  float (*least_but)(const float* values, int64_t from, int64_t to, int64_t but);
   // Similarity of `key` [d] to each of `slots` float32 keys in tiles (zs_similarity; larger = more alike); out in whole tiles.
   void (*similarity)(int32_t kind, const float* keys, int32_t slots, int32_t d, const float* key, float* out);
   void (*rows)(const RowsTask& task);

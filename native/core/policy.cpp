@@ -94,13 +94,7 @@ zs_resolved resolved_of(const Policy& policy, double budget, int64_t tokens) {
   return resolved;
 }
 
-void HeadWork::note(Event event) const {
-  Counters& counters = head->counters;
-  counters.admitted += event.action == ZS_ADMIT;
-  counters.left += event.action == ZS_LEAVE;
-  counters.merged += event.action == ZS_MERGE;
-  counters.dropped += event.action == ZS_DROP;
-  if (!events) return;
+void HeadWork::write(Event event) const {
   event.step = static_cast<int32_t>(step);
   event.layer = static_cast<uint16_t>(layer);
   event.kv_head = static_cast<uint16_t>(kv_head);

@@ -120,7 +120,16 @@ struct HeadWork {
     return policy->own<T>();
   }
   // Counts the event, and writes it down where a trace is kept (its place must be reserved where failing is not allowed).
-  void note(Event event) const;
+  void note(const Event& event) const {
+    Counters& counters = head->counters;
+    counters.admitted += event.action == ZS_ADMIT;
+    counters.left += event.action == ZS_LEAVE;
+    counters.merged += event.action == ZS_MERGE;
+    counters.dropped += event.action == ZS_DROP;
+    if (told()) write(event);
+  }
+  bool told() const { return kTape && events; }
+  void write(Event event) const;
   void note_admit(int32_t position, int32_t slot, float score) const {
     note({ZS_ADMIT, came(), position, slot, -1, score});
   }

@@ -7,6 +7,7 @@
 namespace zs {
 
 void to_tape(zs_cache& cache, const std::vector<std::vector<Event>>& events) {
+  if (!kTape) return;
   int64_t count = 0;
   for (const auto& head : events) count += static_cast<int64_t>(head.size());
   if (count == 0) return;

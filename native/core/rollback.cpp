@@ -53,6 +53,7 @@ void cache_rollback(zs_cache& cache, int64_t tokens) {
     }
     if (crosses(cache, static_cast<int32_t>(l))) cross_reserve(cache.layers[l - 1], layer, 0);
   }
+  cache.tape.forget(static_cast<int32_t>(left));
   for (size_t l = 0; l < cache.layers.size(); ++l) {
     Layer& layer = cache.layers[l];
     layer.seq_len = left;
@@ -72,7 +73,6 @@ void cache_rollback(zs_cache& cache, int64_t tokens) {
     }
     count_bytes(cache, layer);
   }
-  cache.tape.forget(static_cast<int32_t>(left));
   if (cache.bad.position >= left) cache.bad = {};
 }
 

@@ -1,68 +1,118 @@
 #include "core/tape.h"
 
+#include <algorithm>
+
+#include "core/cache.h"
+#include "core/error.h"
+
 namespace zs {
+namespace {
+
+// Address space is cheap and moving rows is not: each piece is so many times the last.
+constexpr int64_t kGrowth = 16;
+
+int64_t room_for(int64_t rows) {
+  int64_t capacity = kTapeUnit;
+  while (capacity < rows) capacity *= kGrowth;
+  return capacity;
+}
+
+}  // namespace
 
 void Tape::reserve(int64_t more) {
-  const size_t wanted = step_.size() + static_cast<size_t>(more);
-  each([&](auto& column) {
-    if (wanted > column.capacity()) column.reserve(wanted + wanted / 2);
-  });
-}
-
-void Tape::append(const Event& e) {
-  action_.push_back(e.action);
-  reason_.push_back(e.reason);
-  layer_.push_back(e.layer);
-  kv_head_.push_back(e.kv_head);
-  step_.push_back(e.step);
-  position_.push_back(e.position);
-  slot_.push_back(e.slot);
-  target_.push_back(e.target);
-  rank_.push_back(e.rank);
-  score_.push_back(e.score);
-  threshold_.push_back(e.threshold);
-  similarity_.push_back(e.similarity);
-  target_score_.push_back(e.target_score);
-  weight_.push_back(e.weight);
-  target_weight_.push_back(e.target_weight);
-}
-
-void Tape::truncate(int64_t count) {
-  each([&](auto& column) { column.resize(static_cast<size_t>(count)); });
+  const int64_t wanted = count_ + more;
+  if (!rows_) {
+    rows_ = std::make_shared<TapeRows>(room_for(wanted));
+  } else {
+    const bool mine = rows_->end == count_ || rows_.use_count() == 1;
+    if (!mine || wanted > rows_->capacity || rows_->spilled > count_)
+      rows_ = std::make_shared<TapeRows>(*rows_, count_, std::max(rows_->capacity, room_for(wanted)));
+    rows_->end = count_;
+  }
+  while ((wanted - rows_->spilled) * kRowBytes > memory_ && count_ - rows_->spilled >= kTapeUnit)
+    rows_->spill(*folder_);
 }
 
 void Tape::forget(int32_t from) {
-  size_t kept = 0;
-  for (size_t i = 0; i < position_.size(); ++i) {
-    if (position_[i] >= from) continue;
-    each([&](auto& column) { column[kept] = column[i]; });
+  int64_t first = 0;
+  while (first < count_ && rows_->position[first] < from) ++first;
+  int64_t stay = 0;
+  for (int64_t i = first; i < count_; ++i) stay += rows_->position[i] < from;
+  if (stay == 0) return truncate(first);
+  auto made = std::make_shared<TapeRows>(*rows_, first, rows_->capacity);
+  int64_t kept = first;
+  for (int64_t i = first; i < count_; ++i) {
+    if (rows_->position[i] >= from) continue;
+#define ZS_MOVE(TYPE, NAME) made->NAME[kept] = rows_->NAME[i];
+    ZS_TAPE_COLUMNS(ZS_MOVE)
+#undef ZS_MOVE
     ++kept;
   }
-  each([&](auto& column) { column.resize(kept); });
+  made->end = count_ = kept;
+  rows_ = std::move(made);
 }
 
 zs_events Tape::columns() const {
-  return {count(),
-          step_.data(),
-          layer_.data(),
-          kv_head_.data(),
-          action_.data(),
-          reason_.data(),
-          position_.data(),
-          slot_.data(),
-          target_.data(),
-          rank_.data(),
-          score_.data(),
-          threshold_.data(),
-          similarity_.data(),
-          target_score_.data(),
-          weight_.data(),
-          target_weight_.data()};
+  zs_events events{};
+  events.count = count_;
+  if (!rows_) return events;
+#define ZS_SHOW(TYPE, NAME) events.NAME = rows_->NAME;
+  ZS_TAPE_COLUMNS(ZS_SHOW)
+#undef ZS_SHOW
+  return events;
 }
 
-int64_t Tape::bytes() const {
-  const int64_t each = 2 * sizeof(uint8_t) + 2 * sizeof(uint16_t) + 5 * sizeof(int32_t) + 6 * sizeof(float);
-  return static_cast<int64_t>(step_.capacity()) * each;
+void Tape::bound(int64_t bytes, const char* folder) {
+  folder_ = std::make_shared<const std::string>(folder);
+  memory_ = bytes;
+}
+
+Tape Tape::emptied() const {
+  Tape made;
+  made.memory_ = memory_;
+  made.folder_ = folder_;
+  return made;
+}
+
+zs_tape_bytes Tape::bytes() const {
+  const int64_t spilled = rows_ ? std::min<int64_t>(rows_->spilled, count_) : 0;
+  return {count_, (count_ - spilled) * kRowBytes, spilled * kRowBytes};
 }
 
 }  // namespace zs
+
+struct zs_held_events {
+  std::shared_ptr<const zs::TapeRows> rows;
+};
+
+extern "C" {
+
+zs_status zs_cache_spill(zs_cache* cache, int64_t bytes, const char* folder) {
+  return zs::guard([&] {
+    if (!cache) zs::fail(ZS_INVALID, "cache is NULL: expected one from zs_cache_create");
+    if (!folder) zs::fail(ZS_INVALID, "folder is NULL: expected the path of a folder");
+    if (bytes < 0) zs::fail(ZS_INVALID, "bytes is %lld: expected 0 or more", static_cast<long long>(bytes));
+    cache->tape.bound(bytes, folder);
+  });
+}
+
+zs_status zs_cache_tape_bytes(const zs_cache* cache, zs_tape_bytes* out) {
+  return zs::guard([&] {
+    if (!cache) zs::fail(ZS_INVALID, "cache is NULL: expected one from zs_cache_create");
+    if (!out) zs::fail(ZS_INVALID, "out is NULL: expected a place for the bytes");
+    *out = cache->tape.bytes();
+  });
+}
+
+zs_status zs_cache_hold_events(zs_cache* cache, zs_events* out, zs_held_events** hold) {
+  return zs::guard([&] {
+    if (!cache) zs::fail(ZS_INVALID, "cache is NULL: expected one from zs_cache_create");
+    if (!out || !hold) zs::fail(ZS_INVALID, "out or hold is NULL: expected places for the events and their holder");
+    *hold = new zs_held_events{cache->tape.rows()};
+    *out = cache->tape.columns();
+  });
+}
+
+void zs_held_events_release(zs_held_events* hold) { delete hold; }
+
+}  // extern "C"

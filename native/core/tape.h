@@ -1,14 +1,25 @@
-// Events: what happened to which token, in typed columns.
+// Events: what happened to which token, in typed columns. Forks, and whoever looks at them, share rows; who goes on otherwise than the
+// others takes a copy of those that are in memory.
 #ifndef ZSLAB_CORE_TAPE_H
 #define ZSLAB_CORE_TAPE_H
 
 #include <cstdint>
 #include <limits>
-#include <vector>
+#include <memory>
+#include <string>
 
+#include "core/tape_rows.h"
+#include "zslab/tape.h"
 #include "zslab/zslab.h"
 
 namespace zs {
+
+// False in the build that bench/tape compares with, and nowhere else: a cache then keeps no events, whatever it is asked.
+#ifdef ZS_NO_TAPE
+constexpr bool kTape = false;
+#else
+constexpr bool kTape = true;
+#endif
 
 constexpr float kNone = std::numeric_limits<float>::quiet_NaN();
 
@@ -26,27 +37,34 @@ struct Event {
 
 class Tape {
  public:
-  int64_t count() const { return static_cast<int64_t>(step_.size()); }
-  // Room for `more` events, so that append cannot fail; throws std::bad_alloc.
+  int64_t count() const { return count_; }
+  // Room for `more` events, so that append cannot fail; older ones may go to files. Throws std::bad_alloc, and ZS_IO; the events are then as
+  // they were.
   void reserve(int64_t more);
-  void append(const Event& event);
-  void truncate(int64_t count);
-  void forget(int32_t from);  // events about positions >= from; the others stay in order
+  void append(const Event& event) {
+    const int64_t at = count_++;
+    TapeRows& rows = *rows_;
+#define ZS_PUT(TYPE, NAME) rows.NAME[at] = event.NAME;
+    ZS_TAPE_COLUMNS(ZS_PUT)
+#undef ZS_PUT
+    rows.end.store(count_, std::memory_order_relaxed);
+  }
+  void truncate(int64_t count) { count_ = count; }
+  // Events about positions >= from; the others stay in order. Throws std::bad_alloc; all are then there still.
+  void forget(int32_t from);
   zs_events columns() const;
-  int64_t bytes() const;
+  std::shared_ptr<const TapeRows> rows() const { return rows_; }
+
+  // From now on at most `bytes` of events stay in memory (see zs_cache_spill).
+  void bound(int64_t bytes, const char* folder);
+  Tape emptied() const;  // with the same bound
+  zs_tape_bytes bytes() const;
 
  private:
-  template <class F>
-  void each(F f) {
-    for (auto* column : {&action_, &reason_}) f(*column);
-    for (auto* column : {&layer_, &kv_head_}) f(*column);
-    for (auto* column : {&step_, &position_, &slot_, &target_, &rank_}) f(*column);
-    for (auto* column : {&score_, &threshold_, &similarity_, &target_score_, &weight_, &target_weight_}) f(*column);
-  }
-  std::vector<uint8_t> action_, reason_;
-  std::vector<uint16_t> layer_, kv_head_;
-  std::vector<int32_t> step_, position_, slot_, target_, rank_;
-  std::vector<float> score_, threshold_, similarity_, target_score_, weight_, target_weight_;
+  std::shared_ptr<TapeRows> rows_;
+  int64_t count_ = 0;
+  int64_t memory_ = std::numeric_limits<int64_t>::max();
+  std::shared_ptr<const std::string> folder_;
 };
 
 }  // namespace zs

@@ -137,7 +137,7 @@ inline Split split(const HeadWork& w) {
   }
   if (w.scored) s.why.reason = ZS_BY_SCORE;
   if (by_own_scores(w) && !s.context.empty()) s.why.threshold = w.choice[s.context.back()];
-  if (w.events) s.ranks = ranks_of(w, s.rest);
+  if (w.told()) s.ranks = ranks_of(w, s.rest);
   return s;
 }
 
@@ -239,17 +239,14 @@ inline int32_t victim(const HeadWork& w) {
 
 // Why it is the slot `leaving`; nothing where nobody asks.
 inline Why why_of(const HeadWork& w, int32_t leaving) {
-  if (!w.events) return {};
+  if (!w.told()) return {};
   if (!w.scored) return {ZS_BY_AGE, 0};
   const zs_resolved& r = w.sizes();
   Why why{ZS_BY_SCORE, 0};
   if (!by_own_scores(w)) return why;
   const int32_t from = r.sink, to = r.budget - r.recent - r.residual + 1;
-  for (const auto& [first, end] : {std::pair(from, leaving), std::pair(leaving + 1, to)}) {
-    if (first == end) continue;
-    const float least = w.choice[w.kernels->smallest(w.choice, first, end)];
-    if (!(why.threshold <= least)) why.threshold = least;
-  }
+  const float least = w.kernels->least_but(w.choice, from, to, leaving);
+  if (std::isfinite(least)) why.threshold = least;
   return why;
 }
 

@@ -4,6 +4,7 @@ import { guarded } from '../long-work.js'
 import { bar, interruptible } from '../progress.js'
 import { logProb, sampler, samplingOf, type Sampling, type SamplingOptions } from '../sampling.js'
 import type { Reading } from '../reading.js'
+import { tapePlan } from '../show/texts.js'
 import { checkRoomFor } from '../trace/room.js'
 import type { Generated, Stopped } from '../trace/run.js'
 import { NOTHING, turnOf, type Prompt } from './conversation.js'
@@ -53,6 +54,10 @@ export function generate(reading: Reading, prompt: Prompt | undefined, options: 
   return (emit: (token: Token) => void, left: AbortSignal) => run(reading, prompt, settings, emit, left)
 }
 
+/** Of `tokens` those that the context has room for. */
+const fitting = ({ policy, model, seqLen }: Reading, tokens: number) =>
+  policy.endless ? tokens : Math.min(tokens, Math.max(0, model.description.context - seqLen))
+
 async function run(
   reading: Reading,
   prompt: Prompt | undefined,
@@ -68,11 +73,12 @@ async function run(
   if (ids.length || unfed !== undefined || reading.seqLen === 0) reading.checkLength(ids.length, unfed)
   checkRoomFor(reading, ids.length + (unfed === undefined ? 0 : 1), settings.maxTokens - 1)
   const output = new OutputText(tokenizer, settings.stops)
+  const beside = tapePlan(reading.cache.tapeBytes(fitting(reading, ids.length + settings.maxTokens)))
   const drawn = bar('reading', settings.progress === undefined || settings.progress === true, 'tokens')
   const told = guarded(
     (stage: 'prefill' | 'decode', done: number, total: number) => {
       if (typeof settings.progress === 'function') settings.progress({ stage, done, total })
-      else drawn.update(done, total, stage === 'prefill' ? 'reading' : 'writing')
+      else drawn.update(done, total, (stage === 'prefill' ? 'reading' : 'writing') + beside)
     },
     outer ? AbortSignal.any([outer, left]) : left,
   )

@@ -212,7 +212,11 @@ export interface Addon {
   /** [layers, kvHeads, 7]: residual, sink, context, recent, queries, bookkeeping, spare */
   cacheBytes(cache: NativeCache): Float64Array
   cachePeakBytes(cache: NativeCache): number
+  /** Views of the tape from event `from` on, which stay as they are; nothing is copied. */
   cacheEvents(cache: NativeCache, from: number): EventColumns
+  /** At most so many bytes of events in memory, older ones in `folder` (zs_cache_spill). */
+  cacheSpill(cache: NativeCache, bytes: number, folder: string): void
+  cacheTapeBytes(cache: NativeCache): { events: number; memory: number; files: number }
   /** Keeps from now on what the marked heads [layers, kvHeads] are given (zs_cache_record). */
   cacheRecord(cache: NativeCache, heads: Uint8Array, queryRows: number): void
   cacheRecorded(cache: NativeCache, layer: number, kvHead: number): NativeRecorded

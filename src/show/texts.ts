@@ -124,13 +124,31 @@ export const cacheText = ({ shape, policy, storage, trace, seqLen, bytes }: Cach
     `next: await cache.${seqLen ? 'step' : 'prefill'}(layer, q, k, v) for every layer; cache.state(layer), cache.receipt()`,
   )
 
-export function traceText(actions: ArrayLike<number> | undefined, names: readonly string[]): string {
+interface TapeFacts {
+  memory: number
+  files: number
+}
+
+/** What a tape takes. */
+export const tapeText = ({ memory, files }: TapeFacts): string =>
+  files ? `${sizeText(memory)} in memory, ${sizeText(files)} in temporary files` : `${sizeText(memory)} in memory`
+
+/** Beside what is being done, where not all of its events will stay in memory. */
+export const tapePlan = (most: TapeFacts): string =>
+  most.files ? `, up to ${sizeText(most.memory + most.files)} of events (${tapeText(most)})` : ''
+
+export function traceText(
+  actions: ArrayLike<number> | undefined,
+  names: readonly string[],
+  whole: TapeFacts & { events: number },
+): string {
   if (!actions) return lines('Trace without events: the session kept none', 'next: model.session({ trace: true, … })')
   const counts = names.map(() => 0)
   for (let at = 0; at < actions.length; at++) counts[actions[at]]++
   const each = names.map((name, at) => `${counted(counts[at])} ${name}`).join(', ')
   return lines(
     `Trace of ${counted(actions.length)} events: ${each}`,
+    `the tape: ${counted(whole.events)} events, ${tapeText(whole)}`,
     "next: trace.events(), a frame of them; trace.columns(), typed arrays; trace.save('x.arrow'); figures.evictionMap(trace)",
   )
 }

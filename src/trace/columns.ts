@@ -6,6 +6,15 @@ import { ACTION, ACTIONS, REASONS } from './actions.js'
 export type ColumnType = 'int32' | 'uint16' | 'uint8' | 'float32' | 'float64' | 'text'
 export type Values = Int32Array | Uint16Array | Uint8Array | Float32Array | Float64Array
 
+export const ARRAYS = {
+  int32: Int32Array,
+  uint16: Uint16Array,
+  uint8: Uint8Array,
+  float32: Float32Array,
+  float64: Float64Array,
+  text: Int32Array,
+}
+
 /** A name that EventColumns has. */
 export type EventName = Exclude<keyof EventColumns, 'count'>
 
@@ -65,24 +74,24 @@ export const EVENT_COLUMNS = COLUMNS.filter(({ type, from }) => type !== 'text' 
   name: EventName
 })[]
 
+/** Of one event in memory: 50. */
+export const EVENT_BYTES = EVENT_COLUMNS.reduce((sum, { type }) => sum + ARRAYS[type].BYTES_PER_ELEMENT, 0)
+
 /** Of the slot merged into, or the token's own; 0 once it is gone. */
 function weightAfter({ action, weight, targetWeight }: EventColumns, row: number): number {
   if (action[row] === ACTION.drop) return 0
   return action[row] === ACTION.merge ? weight[row] + targetWeight[row] : weight[row]
 }
 
-/** A column as it goes into tables and files: a value for each event, or the number of its word. */
-export interface Laid extends ColumnOf {
-  values: Values
+/** Values that may be made as they are asked for, piece by piece. */
+export interface Slices {
+  readonly length: number
+  subarray(from: number, to: number): Values
 }
 
-export const ARRAYS = {
-  int32: Int32Array,
-  uint16: Uint16Array,
-  uint8: Uint8Array,
-  float32: Float32Array,
-  float64: Float64Array,
-  text: Int32Array,
+/** A column as it goes into tables and files: a value for each event, or the number of its word. */
+export interface Laid extends ColumnOf {
+  values: Slices
 }
 
 /** All columns of `events`; `text` says what the token at a position is. */
@@ -90,47 +99,47 @@ export function laidOut(events: EventColumns, text: (position: number) => string
   return COLUMNS.map((column) => {
     const { name, type, from } = column
     if (type === 'text') return { ...column, ...wordsOf(events.position, text) }
-    const values = from ? made(events, from) : (events[name as EventName] as Values)
+    if (from) return { ...column, values: made(events, from) }
+    const values = events[name as EventName] as Values
     return { ...column, values: values instanceof ARRAYS[type] ? values : ARRAYS[type].from(values) }
   })
 }
 
-function made(events: EventColumns, from: NonNullable<ColumnOf['from']>): Float32Array {
-  const values = new Float32Array(events.step.length)
-  for (let row = 0; row < values.length; row++) values[row] = from(events, row)
-  return values
-}
+const made = (events: EventColumns, value: NonNullable<ColumnOf['from']>): Slices => ({
+  length: events.step.length,
+  subarray: (from, to) => Float32Array.from({ length: to - from }, (_, i) => value(events, from + i)),
+})
 
 /** Each text once, and its number for every position. */
-function wordsOf(positions: Int32Array, text: (position: number) => string): { values: Values; words: string[] } {
+function wordsOf(positions: Int32Array, text: (position: number) => string): { values: Slices; words: string[] } {
   const words: string[] = []
   const numbers = new Map<string, number>()
   const known = new Map<number, number>()
-  const values = positions.map((position) => {
-    const found = known.get(position)
-    if (found !== undefined) return found
+  for (const position of positions) {
+    if (known.has(position)) continue
     const word = text(position)
     const number = numbers.get(word) ?? words.push(word) - 1
     numbers.set(word, number)
     known.set(position, number)
-    return number
-  })
-  return { values, words }
+  }
+  const { length } = positions
+  const subarray = (from: number, to: number) => positions.subarray(from, to).map((position) => known.get(position)!)
+  return { values: { length, subarray }, words }
 }
 
 export type TraceCell = number | string | null
 
 /** One value as tables show it. */
-export function cell({ values, words, none }: Laid, row: number): TraceCell {
-  const value = values[row]
+function cell({ words, none }: Laid, value: number): TraceCell {
   if (isNone(value, none)) return null
   return words ? words[value] : value
 }
 
 /** Rows `from` … `to` − 1 of all columns as tables show them. */
 export function tableOf(laid: readonly Laid[], from: number, to: number): Record<string, TraceCell[]> {
-  const rows = { length: to - from }
-  return Object.fromEntries(laid.map((column) => [column.name, Array.from(rows, (_, i) => cell(column, from + i))]))
+  return Object.fromEntries(
+    laid.map((column) => [column.name, Array.from(column.values.subarray(from, to), (value) => cell(column, value))]),
+  )
 }
 
 export const isNone = (value: number, none: number | undefined) =>

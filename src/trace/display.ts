@@ -1,4 +1,5 @@
 /** How a run shows itself in a notebook: its text, each token shaded by its probability, with timings and the receipt. */
+import { counted, tapeText } from '../show/texts.js'
 import type { RunRecord } from './run.js'
 
 const escaped = (text: string) =>
@@ -9,7 +10,7 @@ export const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`
 
 /** One line each: how fast, how big, what held. */
 export function summary(run: RunRecord): string[] {
-  const { timings, bytes, receipt, policy } = run
+  const { timings, bytes, receipt, policy, trace } = run
   const speed = timings.stepMs.length
     ? `${timings.tokenMs.toFixed(1)} ms per token (median), ${timings.tokensPerSecond.toFixed(1)} tokens/s`
     : 'no decode step'
@@ -23,6 +24,7 @@ export function summary(run: RunRecord): string[] {
   return [
     `${run.tokens.length} tokens, ended by ${run.stopped}; ${reading}; ${speed}`,
     `${policy.name}: ${megabytes(bytes.total)} in the cache${share}`,
+    ...(trace.bytes.events ? [`trace: ${counted(trace.bytes.events)} events, ${tapeText(trace.bytes)}`] : []),
     `receipt ${receipt.ok ? 'ok' : 'FAILED'}: ${receipt.notes.join('; ')}`,
   ]
 }

@@ -29,11 +29,12 @@ import { showsItself } from '../show/show.js'
 import { traceText } from '../show/texts.js'
 import { ACTIONS } from './actions.js'
 import type { Card } from './card.js'
-import { EVENT_COLUMNS, laidOut, tableOf, type Laid, type TraceCell } from './columns.js'
+import { EVENT_BYTES, EVENT_COLUMNS, laidOut, tableOf, type Laid, type TraceCell } from './columns.js'
 import { countsOf } from './counts.js'
 import type { RunData } from './data.js'
 import type { TraceOf } from './files/facts.js'
 import { openTrace, saveTrace } from './files/index.js'
+import type { TapeBytes } from './memory.js'
 import { HeadLedger, rowsByHead, type HeadAt } from './rebuild.js'
 import { checkRecorded, isRecorded, type HeadOf } from './recorded.js'
 import type { Receipt } from './receipt.js'
@@ -68,6 +69,7 @@ export class Trace {
     private readonly of: () => TraceOf,
     /** Row of the tape that the own part begins at. */
     readonly firstEvent = 0,
+    private readonly took?: TapeBytes,
   ) {}
 
   /**
@@ -112,7 +114,7 @@ export class Trace {
   }
 
   /**
-   * The native columns of the own part; action and reason are numbers, in the order of admit, leave, merge, drop, place, settle, options and prompt,
+   * The native columns of the own part (views of the tape: copy before you change them); action and reason are numbers, in the order of admit, leave, merge, drop, place, settle, options and prompt,
    * token, age, score, choice, asked. Errors: 'invalid' without trace: true.
    */
   columns(): EventColumns {
@@ -133,6 +135,12 @@ export class Trace {
   /** Events of the own part. */
   get length(): number {
     return this.columns().step.length
+  }
+
+  /** What the whole tape took when the run ended, or takes as opened: bytes in memory and in temporary files. */
+  get bytes(): TapeBytes {
+    const events = this.kept?.step.length ?? 0
+    return this.took ?? { events, memory: events * EVENT_BYTES, files: 0 }
   }
 
   /** The last step that something happened at; −1: nothing ever did. */
@@ -300,4 +308,4 @@ const headsOf = (events: EventColumns, { layers, kvHeads }: RunData) => ({
   rows: rowsByHead(events, layers, kvHeads),
 })
 
-showsItself(Trace.prototype, (trace) => traceText(trace.kept && trace.columns().action, ACTIONS))
+showsItself(Trace.prototype, (trace) => traceText(trace.kept && trace.columns().action, ACTIONS, trace.bytes))

@@ -1,6 +1,7 @@
 /** How much a session keeps of what its cache does: the words of the option `trace`, and what they ask of the engine. */
 import { flag, integer, invalid, oneOf, options } from '../expect.js'
 import { ZslabError } from '../errors.js'
+import { tapeBoundOf, type TapeBound } from './memory.js'
 
 /**
  * off: origins and counters only; events: the tape. The other two each have the tape as well, and neither has the other (`scores: true` beside
@@ -21,6 +22,10 @@ export interface TraceLevel {
   scores?: boolean
   /** Scores of every n-th step alone (default 1: all). */
   every?: number
+  /** Bytes of events that stay in memory (default 2²⁸, 5.4 million events); older ones go to temporary files. */
+  memory?: number
+  /** For those files (default: the system's, os.tmpdir()); they have no names and are gone with the last who reads them. */
+  folder?: string
 }
 
 /** true: 'events'; false: 'off'. */
@@ -30,6 +35,8 @@ export type TraceOption = boolean | Level | TraceLevel
 export interface Kept {
   readonly level: Level
   readonly events: boolean
+  /** What of them stays in memory. */
+  readonly tape?: TapeBound
   /** [layers, kvHeads]: 1 where vectors are kept; undefined: nowhere. */
   readonly vectors?: Uint8Array
   readonly queries: number
@@ -50,9 +57,9 @@ export const NOTHING_KEPT: Kept = { level: 'off', events: false, queries: 0, eve
 /** Names of TraceLevel beside `level`, by the levels that know them. */
 const NAMES = {
   off: [],
-  events: [],
-  scores: ['layers', 'kvHeads', 'every'],
-  vectors: ['layers', 'kvHeads', 'queries', 'scores', 'every'],
+  events: ['memory', 'folder'],
+  scores: ['layers', 'kvHeads', 'every', 'memory', 'folder'],
+  vectors: ['layers', 'kvHeads', 'queries', 'scores', 'every', 'memory', 'folder'],
 } as const
 
 /** `option` for a model of so many layers and kv heads. Errors: 'invalid'. */
@@ -76,7 +83,8 @@ function levelOf(option: TraceLevel, layers: number, kvHeads: number): Kept {
   const odd = NAMES.vectors.find((name) => option[name] !== undefined && !known.includes(name))
   if (odd) throw needs(odd, level)
   if (level === 'off') return NOTHING_KEPT
-  if (level === 'events') return { ...NOTHING_KEPT, level, events: true }
+  const tape = tapeBoundOf(option.memory, option.folder)
+  if (level === 'events') return { ...NOTHING_KEPT, level, events: true, tape }
   const marks = new Uint8Array(layers * kvHeads)
   for (const layer of numbersOf('trace.layers', option.layers, layers))
     for (const kvHead of numbersOf('trace.kvHeads', option.kvHeads, kvHeads)) marks[layer * kvHeads + kvHead] = 1
@@ -85,6 +93,7 @@ function levelOf(option: TraceLevel, layers: number, kvHeads: number): Kept {
   return {
     level,
     events: true,
+    tape,
     vectors: level === 'vectors' ? marks : undefined,
     queries:
       option.queries === undefined ? (level === 'vectors' ? QUERIES : 0) : integer('trace.queries', option.queries, 0),
@@ -103,6 +112,8 @@ const SAYS: Record<(typeof NAMES.vectors)[number], string> = {
   scores: "asks for scores beside vectors, but level is 'LEVEL': give level 'vectors' with it, or level 'scores' alone",
   every:
     "says at which steps scores are kept, but level 'LEVEL' keeps none: give level 'scores', or scores: true beside level 'vectors', or leave it out",
+  memory: "says how many bytes of events stay in memory, but level is 'LEVEL': give level 'events', or leave it out",
+  folder: "says where events go that leave memory, but level is 'LEVEL': give level 'events', or leave it out",
 }
 const needs = (name: keyof typeof SAYS, level: Level) =>
   new ZslabError('invalid', `trace.${name} ${SAYS[name].replace('LEVEL', level)}`)

@@ -116,6 +116,7 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
         scoreRows: (of) => scoreRows(given!, of),
       }),
       firstEvent,
+      cache.tapeBytes(),
     )
     const run: R = new this(
       model,

@@ -6,6 +6,7 @@ import { scoreRows } from '../inspect/scores.js'
 import { headVectors } from '../inspect/vectors.js'
 import { alphaOf, dataOf } from './data.js'
 import { Trace } from './events.js'
+import type { TraceOf } from './files/facts.js'
 import { recordedOf } from './recorded.js'
 
 /** As of now: what the session does later is not in it. */
@@ -21,7 +22,7 @@ export function traceOf(reading: Reading): Trace {
   const [receipt, bytes] = [reading.receipt(), cache.bytes()]
   let card = model.file.hash === undefined ? undefined : cardOf(reading, resolved)
   const output = { ids: [], texts: [], logprobs: new Float64Array(0) }
-  return new Trace(events, () => ({
+  const of = (): TraceOf => ({
     get card() {
       return (card ??= cardOf(reading, resolved))
     },
@@ -36,5 +37,6 @@ export function traceOf(reading: Reading): Trace {
         throw new ZslabError('invalid', 'this session has read nothing, so there is nothing to draw: prefill a prompt')
       return dataOf({ ...facts, resolved, events, origins, bytes, firstEvent: 0, output, read: seqLen })
     },
-  }))
+  })
+  return new Trace(events, of, 0, cache.tapeBytes())
 }

@@ -46,24 +46,38 @@ void scores(const float* e, int64_t e_stride, const float* factor, int32_t group
   }
 }
 
-int64_t smallest(const float* values, int64_t from, int64_t to) {
+// The smallest values of [from, to) and `low`, lane by lane.
+Lanes lower(const float* values, int64_t from, int64_t to, Lanes low) {
   constexpr int kChains = 4;  // one alone would wait for itself
   Lanes lows[kChains];
-  for (Lanes& one : lows) one = all(kInfinity);
+  for (Lanes& one : lows) one = low;
   int64_t i = from;
   for (; i + kChains * kLanes <= to; i += kChains * kLanes) {
     ZS_UNROLL
     for (int c = 0; c < kChains; ++c) lows[c] = min(load(values + i + c * kLanes), lows[c]);
   }
-  Lanes low = min(min(lows[0], lows[1]), min(lows[2], lows[3]));
+  low = min(min(lows[0], lows[1]), min(lows[2], lows[3]));
   for (; i + kLanes <= to; i += kLanes) low = min(load(values + i), low);
-  if (i < to) low = min(load_part(values + i, static_cast<int>(to - i), kInfinity), low);
+  return i < to ? min(load_part(values + i, static_cast<int>(to - i), kInfinity), low) : low;
+}
+
+float least_of(Lanes low) {
   float lanes[kLanes];
   store(lanes, low);
   float least = kInfinity;
   for (float x : lanes) least = x < least ? x : least;
+  return least;
+}
+
+float least_but(const float* values, int64_t from, int64_t to, int64_t but) {
+  return least_of(lower(values, but + 1, to, lower(values, from, but, all(kInfinity))));
+}
+
+int64_t smallest(const float* values, int64_t from, int64_t to) {
+  const float least = least_of(lower(values, from, to, all(kInfinity)));
   const Lanes bound = all(least);
-  for (i = from; i + kLanes <= to; i += kLanes) {
+  int64_t i = from;
+  for (; i + kLanes <= to; i += kLanes) {
     // values not above the least are those that equal it; NaN compares false both ways, so it is asked as "not greater".
     const Lanes x = load(values + i);
     const uint32_t above = less(bound, x);
@@ -107,7 +121,7 @@ void similarity(int32_t kind, const float* keys, int32_t slots, int32_t d, const
   }
 }
 
-constexpr AttentionKernels kTable = {decode, merge, scores, smallest, similarity, rows, columns, turn};
+constexpr AttentionKernels kTable = {decode, merge, scores, smallest, least_but, similarity, rows, columns, turn};
 
 }  // namespace
 

@@ -1,6 +1,6 @@
 /*
  * zslab: the C ABI of the native engine, usable from C, ctypes and Node alike: engines, policies, caches; models are in
- * zslab/model.h, what heads were given and what is measured on it in zslab/record.h.
+ * zslab/model.h, what heads were given and what is measured on it in zslab/record.h, events of long runs in zslab/tape.h.
  *
  * Conventions
  *  - Arrays are row-major; the last dimension is headDim. Sizes are in elements unless a name says bytes.

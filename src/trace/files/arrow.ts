@@ -21,6 +21,7 @@ import {
 } from '@uwdata/flechette'
 import lz4 from 'lz4-napi'
 import { ARRAYS, isNone, type ColumnOf, type Laid, type Values } from '../columns.js'
+import { Pieces } from './pieces.js'
 import { numberOf, Unreadable, type ReadColumns } from './read.js'
 
 /** Rows of one record batch: what readers take at once. */
@@ -34,14 +35,17 @@ setCompressionCodec(CompressionType.LZ4_FRAME, {
 /** A copy whose buffer it is alone in, so that any typed array may lie on it. */
 const aligned = (bytes: Uint8Array) => new Uint8Array(bytes)
 
+const NO_BYTES = new Uint8Array(0)
 const TYPES = { int32, uint16, uint8, float32, float64 }
 
-export function arrowOf(laid: readonly Laid[], metadata: ReadonlyMap<string, string>): Buffer {
+/** The file in pieces; values are asked for batch by batch. */
+export function arrowOf(laid: readonly Laid[], metadata: ReadonlyMap<string, string>): Uint8Array[] {
   const table = tableFromColumns(laid.map((column) => [column.name, columnOf(column)]))
   table.schema.metadata = new Map(metadata)
   laid.forEach(({ none }, i) => (table.schema.fields[i].nullable = none !== undefined))
-  const bytes = tableToIPC(table, { format: 'file', codec: CompressionType.LZ4_FRAME })!
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const sink = new Pieces()
+  tableToIPC(table, { format: 'file', codec: CompressionType.LZ4_FRAME, sink })
+  return sink.all
 }
 
 function columnOf({ type, values, words, none }: Laid): Column<unknown> {
@@ -52,11 +56,16 @@ function columnOf({ type, values, words, none }: Laid): Column<unknown> {
   const batches: Batch<unknown>[] = []
   // An empty trace has one batch without rows: readers take the types from it.
   for (let from = 0; from === 0 || from < values.length; from += BATCH) {
-    const part = values.subarray(from, from + BATCH)
+    const to = Math.min(from + BATCH, values.length)
+    const part = () => values.subarray(from, to)
     // A missing word has the number of a word, too: polars refuses others, missing or not.
     const keyed = (value: number) => (isNone(value, none) ? 0 : value)
-    const own = indexed ? (indexed as unknown as { from(v: Values, of: typeof keyed): Values }).from(part, keyed) : part
-    const batch = new (batchType(as))({ length: part.length, type: as, values: own, ...validityOf(part, none) })
+    const batch = new (batchType(as))({ length: to - from, type: as, values: NO_BYTES, ...validityOf(part(), none) })
+    // Made when it is written, for all batches lie in the table at once.
+    Object.defineProperty(batch, 'values', {
+      get: () =>
+        indexed ? (indexed as unknown as { from(v: Values, of: typeof keyed): Values }).from(part(), keyed) : part(),
+    })
     if (text) (batch as unknown as { setDictionary(of: Column<unknown>): void }).setDictionary(text)
     batches.push(batch as Batch<unknown>)
   }
@@ -65,14 +74,14 @@ function columnOf({ type, values, words, none }: Laid): Column<unknown> {
 
 /** A bit for each row, 1 = there is a value; no bits where there are all. */
 function validityOf(values: Values, none: number | undefined): { nullCount: number; validity: Uint8Array } {
+  if (none === undefined) return { nullCount: 0, validity: NO_BYTES }
   let nullCount = 0
-  const validity = new Uint8Array(none === undefined ? 0 : ((values.length + 63) >> 6) << 3)
-  if (none !== undefined)
-    for (let row = 0; row < values.length; row++) {
-      if (isNone(values[row], none)) nullCount++
-      else validity[row >> 3] |= 1 << (row & 7)
-    }
-  return nullCount ? { nullCount, validity } : { nullCount, validity: new Uint8Array(0) }
+  const validity = new Uint8Array(((values.length + 63) >> 6) << 3)
+  for (let row = 0; row < values.length; row++) {
+    if (isNone(values[row], none)) nullCount++
+    else validity[row >> 3] |= 1 << (row & 7)
+  }
+  return nullCount ? { nullCount, validity } : { nullCount, validity: NO_BYTES }
 }
 
 function wordColumn(words: readonly string[]): Column<unknown> {
@@ -80,7 +89,7 @@ function wordColumn(words: readonly string[]): Column<unknown> {
   const texts = words.map((word) => Buffer.from(word))
   const offsets = new Int32Array(words.length + 1)
   texts.forEach((text, i) => (offsets[i + 1] = offsets[i] + text.length))
-  const made = { length: words.length, nullCount: 0, type, validity: new Uint8Array(0), offsets }
+  const made = { length: words.length, nullCount: 0, type, validity: NO_BYTES, offsets }
   return new Column([new (batchType(type))({ ...made, values: new Uint8Array(Buffer.concat(texts)) })], type)
 }
 

@@ -1,7 +1,8 @@
 /** Columns as a Parquet file and back. */
 import { parquetMetadata, parquetRead as read, type SchemaElement } from 'hyparquet'
-import { ByteWriter, parquetWrite } from 'hyparquet-writer'
+import { ByteWriter, ParquetWriter } from 'hyparquet-writer'
 import { ARRAYS, isNone, type ColumnOf, type Laid, type TraceCell, type Values } from '../columns.js'
+import { Pieces } from './pieces.js'
 import { numberOf, Unreadable, type ReadColumns } from './read.js'
 
 const ROWS = 1 << 20
@@ -16,25 +17,46 @@ const TYPES: Record<Laid['type'], Partial<SchemaElement>> = {
   text: { type: 'BYTE_ARRAY', converted_type: 'UTF8' },
 }
 
-export function parquetOf(laid: readonly Laid[], metadata: ReadonlyMap<string, string>): Buffer {
-  const writer = new ByteWriter()
+/** What was written goes on in pieces, a row group at a time. */
+class PieceWriter extends ByteWriter {
+  readonly pieces = new Pieces()
+
+  flush(): void {
+    this.pieces.write(this.getBytes().slice())
+    this.index = 0
+  }
+
+  override finish(): void {
+    this.flush()
+    this.pieces.finish()
+  }
+}
+
+/** The file in pieces; values are asked for row group by row group. */
+export function parquetOf(laid: readonly Laid[], metadata: ReadonlyMap<string, string>): Uint8Array[] {
+  const writer = new PieceWriter()
   const schema = laid.map(({ name, type, words, none }): SchemaElement => ({
     name,
     repetition_type: none === undefined ? 'REQUIRED' : 'OPTIONAL',
     ...TYPES[words ? 'text' : type],
   }))
-  void parquetWrite({
+  const file = new ParquetWriter({
     writer,
     schema: [{ name: 'events', num_children: laid.length }, ...schema],
-    columnData: laid.map((column) => ({ name: column.name, data: valuesOf(column) })),
     kvMetadata: Array.from(metadata, ([key, value]) => ({ key, value })),
-    rowGroupSize: ROWS,
     statistics: false,
   })
-  return Buffer.from(writer.getBuffer())
+  const rows = laid[0].values.length
+  for (let from = 0; from < rows; from += ROWS) {
+    const part = (column: Laid) => column.values.subarray(from, Math.min(from + ROWS, rows))
+    const columnData = laid.map((column) => ({ name: column.name, data: valuesOf(column, part(column)) }))
+    void file.write({ columnData, rowGroupSize: ROWS })
+  }
+  void file.finish()
+  return writer.pieces.all
 }
 
-function valuesOf({ values, words, none }: Laid) {
+function valuesOf({ words, none }: Laid, values: Values) {
   if (!words && none === undefined)
     return values instanceof Float32Array || values instanceof Float64Array ? values : Int32Array.from(values)
   const cells = new Array<TraceCell>(values.length)

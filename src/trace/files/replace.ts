@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { shown, ZslabError } from '../../errors.js'
 
 /** Writes `content` at `path`: who reads meanwhile finds what was there before. `what` is it, for the error. Errors: 'file'. */
-export async function replaceFile(path: string, what: string, content: Uint8Array | Iterable<string>): Promise<void> {
+export async function replaceFile(path: string, what: string, content: Iterable<string | Uint8Array>): Promise<void> {
   // Beside it, so that it can be renamed; of a length of its own, whatever the name's.
   const temporary = join(dirname(path), `.zslab-${randomBytes(6).toString('hex')}.part`)
   try {

@@ -9,10 +9,13 @@ const DIGITS = 64
 /** Goes into the metadata of what sealed() is given. */
 export const BLANK = LEAD + '0'.repeat(DIGITS)
 
-/** Puts the hash in place of every BLANK. */
-export function sealed(bytes: Buffer): Buffer {
-  const digits = hashed(bytes, BLANK)
-  for (const at of places(bytes, BLANK)) bytes.write(digits, at + LEAD.length, 'latin1')
+/** Puts the hash in place of every BLANK in the pieces of a file, each within one of them. */
+export function sealed(pieces: readonly Uint8Array[]): Buffer[] {
+  const hash = createHash('sha256')
+  const bytes = pieces.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength))
+  for (const piece of bytes) hash.update(piece)
+  const digits = hash.digest('hex')
+  for (const piece of bytes) for (const at of places(piece, BLANK)) piece.write(digits, at + LEAD.length, 'latin1')
   return bytes
 }
 

@@ -162,7 +162,7 @@ function compared(cache: Cache, events: EventColumns, what: string): void {
 
 /** The same columns as a file has them. */
 function filed(events: EventColumns): EventColumns {
-  const { column } = arrowRead(new Uint8Array(arrowOf(laidOut(events, String), new Map())))
+  const { column } = arrowRead(new Uint8Array(Buffer.concat(arrowOf(laidOut(events, String), new Map()))))
   return Object.assign(
     { count: events.count },
     ...EVENT_COLUMNS.map((of) => ({ [of.name]: column(of) })),

@@ -124,7 +124,7 @@ describe('traces in files', function () {
           ['zslab.seal', BLANK],
           ['zslab.trace', text],
         ])
-        writeFileSync(path, sealed(write(columns, metadata)))
+        writeFileSync(path, Buffer.concat(sealed(write(columns, metadata))))
         await assert.rejects(Trace.open(path), { name: 'ZslabError', code: 'file', message: says })
       }
   })
