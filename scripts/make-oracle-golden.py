@@ -17,6 +17,8 @@ def numbers(array):
 
 
 def with_ridge(a, b, ridge):
+    if not ridge:
+        return a, b
     return np.vstack([a, np.sqrt(ridge) * np.eye(a.shape[1])]), np.concatenate([b, np.zeros((a.shape[1],) + b.shape[1:])])
 
 
@@ -29,30 +31,60 @@ def head(rng, *, group, d, prompt, later, each, keys="mean", spread=1.0):
     slots = [[*order[:4], prompt], [*order[4:7]], *([x] for x in sorted(order[7 : prompt - 9])), *([x] for x in range(prompt + 1, tokens))]
     slots = [[int(x) for x in slot] for slot in slots]
     fitted = [slot for slot in slots if min(slot) < prompt]
-    seen = [*range(prompt), *(x for slot in fitted for x in slot if x >= prompt)]
     K, V, Q = k.astype(float), v.astype(float), q.astype(float)
-    centre = lambda rows, how: np.array([rows[slot[0]] if how == "fixed" else rows[slot].mean(0) for slot in fitted])
-    c = centre(K, keys)
-    rows = min(prompt, -(-each * len(fitted) // group))
-    queries = Q[prompt - rows : prompt].reshape(-1, d)
-    full = queries @ K[seen].T / np.sqrt(d)
-    top = full.max(1, keepdims=True)
-    a = np.exp(queries @ c.T / np.sqrt(d) - top)
-    b = np.exp(full - top).sum(1)
-    ridge = RIDGE if len(queries) < 4 * len(fitted) else 0
-    w, _ = nnls(*(with_ridge(a, b, ridge) if ridge else (a, b)))
-    clamped = np.maximum(np.linalg.lstsq(*with_ridge(a, b, RIDGE), rcond=None)[0], 1e-12)
-    p = np.exp(full - top)
-    outputs = (p / p.sum(1, keepdims=True)) @ V[seen]
-    used = w > 0
-    x = a[:, used] * w[used]
-    x /= x.sum(1, keepdims=True)
-    found = np.linalg.lstsq(*(with_ridge(x, outputs, ridge) if ridge else (x, outputs)), rcond=None)[0]
-    values = centre(V, "mean")
-    values[used] = found
+    own = np.array([V[slot].mean(0) for slot in fitted])
+    count = np.array([len(slot) for slot in fitted])
+
+    def rows_for(slots):
+        return min(prompt, -(-each * slots // group))
+
+    def ridge_for(slots):
+        return RIDGE if rows_for(slots) * group < 4 * slots else 0
+
+    # Each query sees the tokens up to its own, and so many of a slot's members.
+    rows = rows_for(len(fitted))
+    a, b, outputs = [], [], []
+    for position in range(prompt - rows, prompt):
+        for query in Q[position]:
+            full = K[: position + 1] @ query / np.sqrt(d)
+            top = full.max()
+            p = np.exp(full - top)
+            row = []
+            for slot in fitted:
+                members = [x for x in slot if x <= position]
+                if not members:
+                    row.append(0)
+                    continue
+                c = K[members[0]] if keys == "fixed" else K[members].mean(0)
+                row.append(len(members) / len(slot) * np.exp(c @ query / np.sqrt(d) - top))
+            a.append(row)
+            b.append(p.sum())
+            outputs.append(p @ V[: position + 1] / p.sum())
+    a, b, outputs = map(np.array, (a, b, outputs))
+
+    def weights(free, solve):
+        n, ridge = rows_for(free.sum()) * group, ridge_for(free.sum())
+        found = np.ones(len(fitted))
+        found[free] = solve(*with_ridge(a[-n:, free], b[-n:] - a[-n:, ~free].sum(1), ridge))
+        return found
+
+    def values(free, w):
+        n, ridge = rows_for(free.sum()) * group, ridge_for(free.sum())
+        used = free & (w > 0)
+        x = a[-n:] * w
+        x /= np.maximum(x.sum(1, keepdims=True), 1e-300)  # rows of slots that nothing reads
+        found = own.copy()
+        found[used] = np.linalg.lstsq(*with_ridge(x[:, used], outputs[-n:] - x[:, ~used] @ own[~used], ridge), rcond=None)[0]
+        return found
+
+    everything, merged = np.ones(len(fitted), bool), count > 1
+    w, alone = (weights(free, lambda *system: nnls(*system)[0]) for free in (everything, merged))
+    clamped = np.maximum(np.linalg.lstsq(*with_ridge(a, b, ridge_for(len(fitted)) or RIDGE), rcond=None)[0], 1e-12)
     return dict(
         group=group, headDim=d, promptTokens=prompt, each=each, keys=keys, slots=slots, k=numbers(k), v=numbers(v), q=numbers(q),
-        weights=numbers(w), clamped=numbers(clamped), values=numbers(values), equations=len(queries), ridge=ridge,
+        weights=dict(bias=numbers(w), clamped=numbers(clamped), merged=numbers(alone)),
+        values=dict(values=numbers(values(everything, w)), mergedValues=numbers(values(merged, alone))),
+        equations=rows * group, ridge=max(ridge_for(len(fitted)), ridge_for(merged.sum())),
     )
 
 

@@ -76,8 +76,8 @@ export class Run extends RunRecord<Model> {
   }
 
   /**
-   * What could be reached with the same slots: biases and values fitted on the prompt's queries, judged on later ones (default: 8 steps), by
-   * head. Takes seconds a head and more beyond 200 slots. Errors: as of compensation(), and where no query of the prompt was kept.
+   * What could be reached with the same slots: biases and values fitted on the prompt's queries, of all slots and of merged ones alone, judged
+   * on later ones (default: 8 steps), by head. Errors: as of compensation(), and where no query of the prompt was kept.
    */
   oracles(options: OraclesOptions & CallOptions = {}): Promise<Oracles> {
     return this.trace.oracles(options)

@@ -110,7 +110,6 @@ const PACKAGES: Record<string, RegExp> = {
   'danfojs-node': /^(src\/frames(\.ts|\/)|test\/)/,
   commander: /^(src\/cli|kernel)\//,
   'cli-progress': /^src\/progress\.ts/,
-  'ml-fcnnls': /^src\/inspect\/least-squares\.ts/,
   'ml-matrix': /^src\/inspect\/least-squares\.ts/,
   'playwright-core': /^test\//,
 }

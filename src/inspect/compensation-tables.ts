@@ -9,7 +9,8 @@ import type { Corner, HeadAblation } from './ablation.js'
 import { intervalsOf, meanAt, type Bootstrap } from './bootstrap.js'
 import type { CompensationColumns, FittedAlpha, HeadCompensation } from './compensation.js'
 import { meanOf } from './head.js'
-import type { HeadOracles, OracleName } from './oracles.js'
+import { ORACLES } from './oracle-fits.js'
+import { sharesOf, type HeadOracles } from './oracles.js'
 
 interface Of {
   card: Card
@@ -154,44 +155,53 @@ export class Oracles extends Shown {
   constructor(heads: readonly HeadOracles[], of: Of) {
     super(of)
     this.heads = heads
-    const error = (name: keyof HeadOracles['errors']) => meanOf(heads.map(({ errors }) => errors[name]))
-    this.errors = {
-      drop: error('drop'),
-      zsmerge: error('zsmerge'),
-      bias: error('bias'),
-      clamped: error('clamped'),
-      values: error('values'),
-    }
-    const share = (name: OracleName) => {
-      const most = this.errors.drop - this.errors[name]
-      return most > 0 ? (this.errors.drop - this.errors.zsmerge) / most : null
-    }
-    this.shares = { bias: share('bias'), clamped: share('clamped'), values: share('values') }
+    const names = Object.keys(heads[0].errors) as (keyof HeadOracles['errors'])[]
+    this.errors = Object.fromEntries(
+      names.map((name) => [name, meanOf(heads.map(({ errors }) => errors[name]))]),
+    ) as HeadOracles['errors']
+    this.shares = sharesOf(this.errors)
   }
 
   /**
-   * A row for each head: mean ‖o − o*‖/‖o*‖ of `drop` (each slot's first token alone), `zsmerge` (as the run merged) and the oracles `bias`,
-   * `clamped` and `values`; `shareBias` …: of what each wins over dropping, the part that the run won (null: it wins nothing).
+   * A row for each head: mean ‖o − o*‖/‖o*‖ of `drop` (each slot's first token alone), `zsmerge` (as the run merged) and the oracles: of all
+   * slots `bias`, `clamped` and `values`, of merged ones alone `merged` and `mergedValues`; `shareBias` …: of what each wins over dropping,
+   * the part that the run won (null: it wins nothing); `massDrop` …, `outputDrop` …: what each leaves on the queries of the fits
+   * themselves, as a part of what was to be reached (`massOfMerged…`: on those of the fits of merged slots).
    */
   table(): Table {
     const { heads } = this
-    return {
-      layer: heads.map(({ layer }) => layer),
-      kvHead: heads.map(({ kvHead }) => kvHead),
-      drop: heads.map(({ errors }) => errors.drop),
-      zsmerge: heads.map(({ errors }) => errors.zsmerge),
-      bias: heads.map(({ errors }) => errors.bias),
-      clamped: heads.map(({ errors }) => errors.clamped),
-      values: heads.map(({ errors }) => errors.values),
-      shareBias: heads.map(({ shares }) => shares.bias),
-      shareClamped: heads.map(({ shares }) => shares.clamped),
-      shareValues: heads.map(({ shares }) => shares.values),
-      equations: heads.map(({ equations }) => equations),
-      slots: heads.map(({ slots }) => slots),
-      ridge: heads.map(({ ridge }) => ridge),
-    }
+    const column = (name: string, value: (head: HeadOracles) => TraceCell): [string, TraceCell[]] => [
+      name,
+      heads.map(value),
+    ]
+    const names = Object.keys(this.errors) as (keyof HeadOracles['errors'])[]
+    return Object.fromEntries([
+      column('layer', ({ layer }) => layer),
+      column('kvHead', ({ kvHead }) => kvHead),
+      ...names.map((name) => column(name, ({ errors }) => errors[name])),
+      ...ORACLES.map((name) => column(prefixed('share', name), ({ shares }) => shares[name])),
+      ...leftColumns(heads),
+      column('equations', ({ equations }) => equations),
+      column('slots', ({ slots }) => slots),
+      column('ridge', ({ ridge }) => ridge),
+    ])
   }
 }
+
+function leftColumns(heads: readonly HeadOracles[]): [string, TraceCell[]][] {
+  const [{ left }] = heads
+  const column = (name: string, of: (head: HeadOracles) => number): [string, TraceCell[]] => [name, heads.map(of)]
+  return (['mass', 'output'] as const).flatMap((what) => [
+    ...(Object.keys(left.all) as (keyof typeof left.all)[]).map((name) =>
+      column(prefixed(what, name), (head) => head.left.all[name][what]),
+    ),
+    ...(Object.keys(left.merged) as (keyof typeof left.merged)[]).map((name) =>
+      column(prefixed(`${what}OfMerged`, name), (head) => head.left.merged[name][what]),
+    ),
+  ])
+}
+
+const prefixed = (word: string, name: string) => `${word}${name[0].toUpperCase()}${name.slice(1)}`
 
 showsItself(Compensation.prototype, compensationText)
 showsItself(CompensationAblation.prototype, ablationText)

@@ -1,12 +1,13 @@
-/** Least squares in float64: the one door to ml-matrix and ml-fcnnls. Equations come as rows of [coefficients | right-hand sides]. */
+/** Least squares in float64: the one door to ml-matrix. Equations come as rows of [coefficients | right-hand sides]. */
 import { createRequire } from 'node:module'
 import type { Matrix } from 'ml-matrix'
-import { ZslabError } from '../errors.js'
+import { Breaks } from './breaks.js'
+import { nonNegative } from './non-negative.js'
+import { NormalEquations } from './normal-equations.js'
 
 const requireHere = createRequire(import.meta.url)
-// Loaded by who fits something: nobody else waits for them.
+// Loaded by who fits something: nobody else waits for it.
 const matrices = () => requireHere('ml-matrix') as typeof import('ml-matrix')
-const active = () => requireHere('ml-fcnnls') as typeof import('ml-fcnnls')
 
 export class Equations {
   /** [rows, unknowns + sides], row-major. */
@@ -52,7 +53,7 @@ export class Equations {
   }
 
   /** The same solutions from as many rows as unknowns: Householder's QR, of which R and Qᵀb stay. Changes this one. */
-  private triangular(): Equations {
+  private async triangular(breaks: Breaks): Promise<Equations> {
     const { rows, unknowns, width } = this
     const count = Math.min(rows, unknowns)
     const dots = new Float64Array(width)
@@ -61,6 +62,7 @@ export class Equations {
       for (let i = k; i < rows; i++) length += this.values[i * width + k] ** 2
       length = Math.sqrt(length)
       if (!length) continue
+      if (breaks.due()) await breaks.take()
       const head = this.values[k * width + k]
       const first = head + (head < 0 ? -length : length)
       dots.fill(0)
@@ -86,53 +88,29 @@ export class Equations {
     return { a: part(0, this.unknowns), b: part(this.unknowns, this.width) }
   }
 
-  /**
-   * argmin ‖Ax − b‖ over x ≥ 0 of the first right-hand side: [unknowns]. An unknown whose coefficients are all 0 is 0. Lawson and Hanson's
-   * active set in the form of Van Benthem and Keenan (10.1002/cem.889).
-   */
-  nonNegative(): Float64Array {
+  /** argmin ‖Ax − b‖ over x ≥ 0 of the first right-hand side: [unknowns]. An unknown whose coefficients are all 0 is 0. */
+  async nonNegative(breaks = new Breaks()): Promise<Float64Array> {
     const { lengths, made } = this.scaled()
-    const { a, b } = made.triangular().matrices()
-    const told = Array.from(lengths.keys()).filter((i) => lengths[i])
-    const x = new Float64Array(this.unknowns)
-    if (!told.length) return x
-    try {
-      const maxIterations = 30 * told.length
-      const found = active().fcnnlsVector(a.subMatrixColumn(told), b.getColumn(0), { maxIterations }).K.getColumn(0)
-      found.forEach((value, i) => (x[told[i]] = value / lengths[told[i]]))
-    } catch (error) {
-      throw new ZslabError('internal', `${this.rows} equations of ${told.length} weights ≥ 0 have no solution found`, {
-        cause: error,
-      })
-    }
-    return x
+    const { rows, unknowns } = made
+    const x = await nonNegative({ rows, unknowns, sides: 1, row: (at) => made.row(at) }, breaks)
+    return x.map((value, i) => (lengths[i] ? value / lengths[i] : 0))
   }
 
   /** argmin ‖Ax − b‖ of every right-hand side: [unknowns, sides], the shortest x where several are as good. */
-  solution(): Float64Array {
+  async solution(breaks = new Breaks()): Promise<Float64Array> {
     const { lengths, made } = this.scaled()
-    const r = made.triangular()
-    const diagonal = Array.from({ length: r.rows }, (_, k) => Math.abs(r.row(k)[k]))
-    const full = r.rows === this.unknowns && Math.min(...diagonal) > DEPENDENT * Math.max(...diagonal)
-    if (!full) return this.shortest()
-    const { unknowns, sides } = this
-    const x = new Float64Array(unknowns * sides)
-    for (let k = unknowns - 1; k >= 0; k--) {
-      const row = r.row(k)
-      for (let side = 0; side < sides; side++) {
-        let rest = row[unknowns + side]
-        for (let j = k + 1; j < unknowns; j++) rest -= row[j] * x[j * sides + side]
-        x[k * sides + side] = rest / row[k]
-      }
-    }
-    return x.map((value, i) => value / lengths[Math.floor(i / sides)])
+    const normal = await NormalEquations.of(made, breaks)
+    await normal.addAll(breaks)
+    if (normal.order.length < this.unknowns) return this.shortest(breaks)
+    const x = await normal.solution(breaks)
+    return x.map((value, i) => value / lengths[Math.floor(i / this.sides)])
   }
 
   /** Of unknowns that depend on one another: singular values below ε · the larger side · the largest are 0, as in numpy's lstsq. */
-  private shortest(): Float64Array {
+  private async shortest(breaks: Breaks): Promise<Float64Array> {
     const copy = new Equations(this.rows, this.unknowns, this.sides)
     copy.values.set(this.values)
-    const { a, b } = copy.triangular().matrices()
+    const { a, b } = (await copy.triangular(breaks)).matrices()
     const {
       diagonal,
       leftSingularVectors: u,
@@ -146,6 +124,3 @@ export class Equations {
     return Float64Array.from(v.mmul(parts).to1DArray())
   }
 }
-
-/** Share of the largest diagonal of R (of unit columns) below which unknowns count as dependent. */
-const DEPENDENT = 1e-10

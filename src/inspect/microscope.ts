@@ -11,10 +11,11 @@ import { headsOf as headsIn, notRecorded, type Recorded } from '../trace/recorde
 import { mergesOf } from '../trace/shares.js'
 import { headAblation, type HeadAblation } from './ablation.js'
 import { BOOTSTRAP_OPTIONS, bootstrapOf, type BootstrapOptions } from './bootstrap.js'
+import { Breaks } from './breaks.js'
 import { headCompensation } from './compensation.js'
 import { Compensation, CompensationAblation, Oracles } from './compensation-tables.js'
 import type { Centroid, SlotsRead } from './head.js'
-import { headOracles, type HeadOracles, type OracleOptions } from './oracles.js'
+import { headOracles, judgedOf, type HeadOracles, type OracleOptions } from './oracles.js'
 import type { HeadRead } from './reads.js'
 import type { HeadOf, HeadVectors } from './vectors.js'
 import { whatIf, type WhatIf } from './what-if.js'
@@ -78,12 +79,15 @@ export async function oracles(run: Measured, given: OraclesOptions, call: Call):
   const how = mergingOf(run)
   const asked = headsOf(run, given)
   const { judged, equations, ridge } = given
+  const fit = { ...how, promptTokens: run.promptTokens, judged, equations, ridge }
+  const breaks = new Breaks(call.signal)
   const heads: HeadOracles[] = []
+  let [done, total] = [0, 0]
   for (const of of asked) {
     const reads = readsOf(run, of)
-    const fit = { ...how, promptTokens: run.promptTokens, judged, equations, ridge }
-    heads.push(headOracles(run.vectors(of), reads, fit))
-    await told(call, heads.length, asked.length)
+    total ||= asked.length * judgedOf(fit, reads.length)
+    const fitted = () => call.progress?.({ done: ++done, total })
+    heads.push(await headOracles(run.vectors(of), reads, fit, breaks, fitted))
   }
   return new Oracles(heads, run)
 }

@@ -65,21 +65,35 @@ export function ablationText({ heads, corners, bootstrap }: AblationFacts): stri
   )
 }
 
+type Oracle = 'bias' | 'clamped' | 'values' | 'merged' | 'mergedValues'
+
 export interface OraclesFacts {
-  heads: readonly { steps: { length: number }; equations: number; slots: number; ridge: number }[]
-  errors: Record<'drop' | 'zsmerge' | 'bias' | 'clamped' | 'values', number>
-  shares: Record<'bias' | 'clamped' | 'values', number | null>
+  heads: readonly {
+    steps: { length: number }
+    equations: number
+    slots: number
+    ridge: number
+    errors: Record<'drop' | Oracle, number>
+  }[]
+  errors: Record<'drop' | 'zsmerge' | Oracle, number>
+  shares: Record<Oracle, number | null>
 }
 
 export function oraclesText({ heads, errors, shares }: OraclesFacts): string {
-  const share = (value: number | null) =>
-    value === null ? 'wins nothing over dropping' : `the run won ${percent(value)} of that`
+  const found = (name: Oracle) => {
+    const share = shares[name]
+    const worse = heads.filter((head) => head.errors[name] > head.errors.drop).length
+    return `${percent(errors[name])}, ${share === null ? 'wins nothing over dropping' : `the run won ${percent(share)} of that`}; worse than dropping in ${counted(worse)}`
+  }
   const least = heads.reduce((a, b) => (b.equations / b.slots < a.equations / a.slots ? b : a))
   const held = heads.some(({ ridge }) => ridge > 0) ? ', held by a ridge' : ''
   return lines(
     `Oracles of ${counted(heads.length)} kv head${heads.length === 1 ? '' : 's'}, judged on ${counted(heads[0].steps.length)} steps: output error ${percent(errors.drop)} dropping, ${percent(errors.zsmerge)} as the run merged`,
-    `oracle bias (w ≥ 0): ${percent(errors.bias)}, ${share(shares.bias)}; by ridge and clamp: ${percent(errors.clamped)}, ${share(shares.clamped)}`,
-    `oracle bias and values: ${percent(errors.values)}, ${share(shares.values)}`,
+    `bias of merged slots alone: ${found('merged')}`,
+    `bias and values of merged slots alone: ${found('mergedValues')}`,
+    `bias of all slots (w ≥ 0): ${found('bias')}`,
+    `by ridge and clamp: ${found('clamped')}`,
+    `bias and values of all slots: ${found('values')}`,
     `fitted on the prompt's queries: at least ${counted(least.equations)} equations for ${counted(least.slots)} slots${held}`,
     'next: oracles.frame(), a row per head',
   )

@@ -239,7 +239,7 @@ export class Trace {
   /** As run.oracles(). */
   oracles(of: OraclesOptions & CallOptions = {}): Promise<Oracles> {
     callOptions('oracles', of, ['layers', 'kvHeads', 'judged', 'equations', 'ridge'])
-    return withBar('fitting', of, (call) => oracles(this.measured(), of, call), 'heads')
+    return withBar('fitting', of, (call) => oracles(this.measured(), of, call), 'fits')
   }
 
   /** As run.whatIf(). */
