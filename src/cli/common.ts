@@ -10,6 +10,7 @@ import type { Weights } from '../loaded-model.js'
 import { ISAS, STORAGES, type Isa, type Storage } from '../native/engine.js'
 import { POLICIES, policyNamed, wrappedBy, type Policy, type PolicyDefinition } from '../policies/index.js'
 import type { Model, Session } from '../session.js'
+import type { TraceOption } from '../trace/level.js'
 
 export const EXIT = { failure: 1, usage: 2, interrupted: 130 } as const
 
@@ -140,7 +141,7 @@ export async function sessionFrom(
   model: Model,
   policy: Policy,
   options: Record<string, unknown>,
-  trace = false,
+  trace: TraceOption = false,
 ): Promise<Session> {
   return model.session({
     policy,

@@ -1,11 +1,13 @@
 /** `npx zslab generate`: text from a model under a cache policy. */
 import { Command } from 'commander'
+import { ZslabError } from '../errors.js'
 import type { Prompt } from '../generate/conversation.js'
 import type { Run } from '../session.js'
 import { counted } from '../show/texts.js'
 import { summary } from '../trace/display.js'
 import { checkTracePath } from '../trace/files/index.js'
 import { dump } from './dump.js'
+import { traceFrom, traceLevelOptions } from './trace-level.js'
 import {
   EXIT,
   interruptSignal,
@@ -47,6 +49,7 @@ export function generateCommand(): Command {
     .option('--json', 'one object on stdout: tokens, text, receipt, card, timings, bytes')
     .option('--dump <file>', "the cache's final state as safetensors")
     .option('--trace <file>', 'keep every event, and save them as .arrow or .parquet (zslab trace reads it)')
+  traceLevelOptions(command)
     .addHelpText(
       'after',
       '\nExit codes: 0 done, 1 failed, 2 wrong usage or a refused value, 130 interrupted (what was written stays).',
@@ -62,10 +65,11 @@ async function run(options: Record<string, unknown>): Promise<void> {
   if (options.chat && prompt.ids)
     throw new UsageError('--chat needs a text: give --prompt or --prompt-file instead of --prompt-ids')
   const trace = options.trace as string | undefined
+  const kept = traceFrom(options, trace !== undefined || options.dump !== undefined)
   if (trace !== undefined) await checkTracePath(trace)
   const { signal, interrupted, done } = interruptSignal()
   const model = await loadFrom(options, signal)
-  const session = await sessionFrom(model, policy, options, trace !== undefined || options.dump !== undefined)
+  const session = await sessionFrom(model, policy, options, kept)
   try {
     const generation = session.generate(promptOf(options, prompt), {
       maxTokens: options.maxTokens as number,
@@ -101,7 +105,15 @@ async function run(options: Record<string, unknown>): Promise<void> {
 async function saved(path: string, run: Run): Promise<void> {
   // Stopped while it read the prompt: the run says so, and nothing happened yet.
   if (!run.resolved) return
-  await run.trace.save(path)
+  try {
+    await run.trace.save(path)
+  } catch (error) {
+    if (!(error instanceof ZslabError) || error.code !== 'invalid') throw error
+    // The events of a run that took its time are not lost with what is too much for a file.
+    note(`${error.message}; the file has the events alone`)
+    await run.trace.save(path, { level: 'events' })
+    process.exitCode = EXIT.failure
+  }
   note(`trace of ${counted(run.trace.length)} events in ${path}: npx zslab trace ${path}`)
 }
 

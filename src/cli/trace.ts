@@ -6,6 +6,7 @@ import { policyCardText } from '../show/file-texts.js'
 import { counted, receiptText } from '../show/texts.js'
 import { Trace } from '../trace/events.js'
 import { replaceFile } from '../trace/files/replace.js'
+import { describedLevel, levelText } from './trace-level.js'
 import { EXIT, json, note, print, UsageError } from './common.js'
 
 interface Options {
@@ -20,7 +21,7 @@ export function traceCommand(): Command {
     .argument('<file>', 'an .arrow or .parquet file')
     .option(
       '--json',
-      'one object: file, model, policy, layers, kvHeads, promptTokens, steps, events, counts, receipt, card',
+      'one object: file, model, policy, layers, kvHeads, promptTokens, steps, trace, events, counts, receipt, card',
     )
     .option('--csv [file]', 'all events as CSV instead, to stdout or a file')
     .addHelpText('after', '\nExit codes: 0 done, 1 no whole trace or its receipt failed, 2 wrong usage.')
@@ -53,6 +54,7 @@ function described(file: string, trace: Trace) {
     kvHeads,
     promptTokens,
     steps,
+    trace: describedLevel(trace.recorded),
     events: trace.length,
     counts,
     receipt,
@@ -69,6 +71,7 @@ function page(trace: Trace): string {
   return [
     `${model}, ${layers} layers of ${kvHeads} kv heads: ${counted(promptTokens)} tokens of prompt, ${counted(steps)} steps`,
     `policy ${policyCardText(trace.card.policy)}`,
+    levelText(trace.recorded),
     `${counted(trace.length)} events`,
     ...rows,
     receiptText(trace.receipt),

@@ -9,6 +9,7 @@ import { native, type NativeScored } from '../native/binding.js'
 import type { HeldCache } from '../native-cache.js'
 import { scoresText } from '../show/scores-text.js'
 import { showsItself } from '../show/show.js'
+import { ordinal } from '../show/texts.js'
 import type { TraceCell } from '../trace/columns.js'
 import { HeadLedger, type Happened } from '../trace/rebuild.js'
 import { checkRecorded, recordedOf, type HeadOf, type Recorded } from '../trace/recorded.js'
@@ -142,7 +143,7 @@ function stepNotKept(steps: Int32Array, step: number, every: number): ZslabError
     (one) => one !== undefined,
   )
   const kept = steps.length
-    ? `${steps.length} steps from ${steps[0]} to ${last} were kept${every > 1 ? `, every ${every}th` : ''}, the nearest ${near.join(' and ')}`
+    ? `${steps.length} steps from ${steps[0]} to ${last} were kept${every > 1 ? `, every ${ordinal(every)}` : ''}, the nearest ${near.join(' and ')}`
     : 'nothing was read while they were kept'
   const how =
     step > last

@@ -3,6 +3,13 @@ import { inspect } from 'node:util'
 
 export const counted = (value: number) => value.toLocaleString('en-US')
 
+/** 3 → '3rd' */
+export function ordinal(value: number): string {
+  const tens = value % 100
+  const ending = tens > 10 && tens < 14 ? 'th' : (['th', 'st', 'nd', 'rd'][value % 10] ?? 'th')
+  return `${counted(value)}${ending}`
+}
+
 /** 12,345,678 → '12.3 MB' (powers of 1000). */
 export function sizeText(bytes: number): string {
   if (bytes < 1000) return `${bytes} bytes`

@@ -1,6 +1,6 @@
 /** Events as columns with words for actions: what run.trace hands out, saves and opens. */
 import { ZslabError } from '../errors.js'
-import { callOptions, integer, options } from '../expect.js'
+import { callOptions, integer, oneOf, options } from '../expect.js'
 import { csvOf, frame } from '../frames.js'
 import type { Compensation, CompensationAblation, Oracles } from '../inspect/compensation-tables.js'
 import { autopsy, type Autopsy, type AutopsyOptions, type Examined } from '../inspect/autopsy.js'
@@ -36,7 +36,7 @@ import type { TraceOf } from './files/facts.js'
 import { openTrace, saveTrace } from './files/index.js'
 import type { TapeBytes } from './memory.js'
 import { HeadLedger, rowsByHead, type HeadAt } from './rebuild.js'
-import { checkRecorded, isRecorded, type HeadOf } from './recorded.js'
+import { checkRecorded, isRecorded, type HeadOf, type Recorded } from './recorded.js'
 import type { Receipt } from './receipt.js'
 import { mergesOf } from './shares.js'
 
@@ -83,14 +83,28 @@ export class Trace {
 
   /**
    * Writes everything to one file by the path's ending, .arrow (IPC, LZ4) or .parquet (Snappy), which pandas, polars and DuckDB open: a row
-   * for each event as in table(), and run card, receipt and what figures need as JSON in the schema's metadata. The file appears whole or
-   * not at all. Returns the path. Errors: 'invalid' for another ending and without trace: true, 'file' where it cannot be written.
+   * for each event as in table(), and run card, receipt and what figures need as JSON in the schema's metadata. What was recorded beside events
+   * are columns of lists (float32), each on the row by which its token came to its head: key, value, query, output; slotScores,
+   * slotProbabilities. `level: 'events'` leaves them out. The file appears whole or not at all. Returns the path. Errors: 'invalid' for another
+   * ending, without trace: true, and for more in lists than 1 GB (.arrow) or 200 MB (.parquet), 'file' where it cannot be written.
    */
-  async save(path: string): Promise<string> {
+  async save(path: string, given: { level?: 'events' } = {}): Promise<string> {
+    options('save', given, ['level'])
+    if (given.level !== undefined) oneOf('level', given.level, ['events'])
     const of = this.of()
     await of.ready?.()
-    await saveTrace(path, this.tape(), of)
+    const { card, receipt, calls, recorded } = of
+    const alone: TraceOf = {
+      ...{ card, receipt, calls, data: () => of.data(), vectors: of.vectors, scoreRows: of.scoreRows },
+      recorded: { ...recorded, level: 'events', every: 1, vectors: undefined, scores: undefined },
+    }
+    await saveTrace(path, this.tape(), given.level ? alone : of)
     return path
+  }
+
+  /** What was recorded: level, and whose scores and vectors. @internal */
+  get recorded(): Recorded {
+    return this.of().recorded
   }
 
   /** All that the run depended on. */

@@ -3,7 +3,7 @@ import { ZslabError } from '../errors.js'
 import { native } from '../native/binding.js'
 import { resolve } from '../policies/index.js'
 import type { Reading } from '../reading.js'
-import { counted, sizeText } from '../show/texts.js'
+import { counted, ordinal, sizeText } from '../show/texts.js'
 import { MOST_SCORES, SCORE_BYTES } from './level.js'
 import { headsOf } from './recorded.js'
 
@@ -26,16 +26,17 @@ export interface Asked {
 export function checkRoom({ heads, first, steps, every, slots, most, held }: Asked): void {
   const rows = Math.floor(steps / every)
   const growing = Math.min(steps, Math.max(0, most - slots))
-  const all = growing * slots + (growing * (growing - 1)) / 2 + (steps - growing) * most
+  const rest = steps - growing
+  const all = growing * slots + (growing * (growing - 1)) / 2 + (rest ? rest * most : 0)
   const mean = steps ? all / steps : 0
   const bytes = heads * (first + rows * mean) * SCORE_BYTES
   if (held + bytes <= MOST_SCORES) return
   const read = first ? `${counted(first)} slots when the prompt has been read, then ` : ''
-  const thinned = every > 1 ? `every ${every}th of ${counted(steps)} steps, ` : ''
+  const thinned = every > 1 ? `every ${ordinal(every)} of ${counted(steps)} steps, ` : ''
   const fit = Math.ceil((every * bytes) / Math.max(1, MOST_SCORES - held))
   throw new ZslabError(
     'invalid',
-    `scores and probabilities would take ${sizeText(bytes)} (${thinned}${read}${counted(rows)} steps × ${counted(heads)} heads × ${counted(Math.round(mean))} slots × ${SCORE_BYTES} B)${held ? ` beside ${sizeText(held)} that the session has` : ''}, and a session keeps ${sizeText(MOST_SCORES)} at most: name fewer heads (trace: { level: 'scores', layers, kvHeads }), keep every ${counted(fit)}th step (every: ${fit}), or generate fewer tokens under a smaller budget`,
+    `scores and probabilities would take ${sizeText(bytes)} (${thinned}${read}${counted(rows)} steps × ${counted(heads)} heads × ${counted(Math.round(mean))} slots × ${SCORE_BYTES} B)${held ? ` beside ${sizeText(held)} that the session has` : ''}, and a session keeps ${sizeText(MOST_SCORES)} at most: name fewer heads (trace: { level: 'scores', layers, kvHeads }), keep every ${ordinal(fit)} step (every: ${fit}), or generate fewer tokens under a smaller budget`,
   )
 }
 

@@ -3,7 +3,18 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { averages, evictOnly, load, snapkv, streaming, zsmerge, type Model, type Policy } from '../../src/index.js'
+import {
+  averages,
+  evictOnly,
+  load,
+  snapkv,
+  streaming,
+  zsmerge,
+  type Model,
+  type Policy,
+  type Run,
+  type TraceOption,
+} from '../../src/index.js'
 import { AUTOPSY_COLUMNS, AVERAGES_COLUMNS } from '../../src/inspect/table-columns.js'
 import { COLUMNS, type ColumnOf, type TraceCell } from '../../src/trace/columns.js'
 import { missing, READERS } from '../../scripts/python.mjs'
@@ -13,7 +24,7 @@ import { ownFolder, toyPath } from '../src/model/files.js'
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const LIBRARIES = ['pandas', 'pandas, types of the file', 'polars', 'DuckDB'] as const
 type Library = (typeof LIBRARIES)[number]
-type Found = Record<string, { type: string; values: (number | string | null)[] }>
+type Found = Record<string, { type: string; values: (number | string | null | (number | 'NaN')[])[] }>
 
 /** How a library names our types: of a number, of one that may be missing, of a word, by format. */
 const NAMES: Record<
@@ -88,6 +99,42 @@ function sameTable(
   }
 }
 
+/** Of layer 1, kv head 1: by the row at which each token came. */
+function listsByHand(run: Run): Record<string, ((number | 'NaN')[] | null)[]> {
+  const of = { layer: 1, kvHead: 1 }
+  const { layer, kvHead, action, slot, position } = run.trace.table()
+  const given = run.vectors(of)
+  const scored = run.scores(of)
+  const cut = (from: Float32Array, width: number, at: number) =>
+    at < 0 ? null : Array.from(from.subarray(at * width, (at + 1) * width))
+  const wide = given.group * given.headDim
+  const lists: Record<string, (at: number) => (number | 'NaN')[] | null> = {
+    key: (at) => cut(given.keys, given.headDim, at),
+    value: (at) => cut(given.values, given.headDim, at),
+    query: (at) => cut(given.queries, wide, at - given.firstQuery),
+    output: (at) => cut(given.outputs, wide, at - given.firstOutput),
+    slotScores: (at) => ofStep(scored.scores, at),
+    slotProbabilities: (at) => ofStep(scored.probabilities, at),
+  }
+  const ofStep = (values: Float32Array, at: number) => {
+    const i = scored.queryPositions.indexOf(at)
+    if (i < 0) return null
+    const own = values.subarray(scored.starts[i], scored.starts[i + 1])
+    return Array.from(own, (one) => (Number.isNaN(one) ? 'NaN' : one))
+  }
+  const came = layer.map(
+    (one, row) =>
+      one === 1 && kvHead[row] === 1 && (action[row] === 'admit' || (action[row] === 'drop' && slot[row] === null)),
+  )
+  assert.equal(came.filter(Boolean).length, 71)
+  return Object.fromEntries(
+    Object.entries(lists).map(([name, list]) => [
+      name,
+      came.map((here, row) => (here ? list(position[row] as number) : null)),
+    ]),
+  )
+}
+
 const lacking = missing(ROOT, READERS)
 if (lacking.length) leftOut(`traces in ${lacking.join(', ')}`, 'node scripts/jupyter.mjs --tests (Python ≥ 3.11)')
 else
@@ -98,10 +145,11 @@ else
     before(async () => void (model = await load(toyPath, { weights: 'float32', progress: false })))
     after(() => model.dispose())
 
-    function opened(path: string): { metadata: Record<string, string>; found: Record<Library, Found> } {
+    /** What each file was found to be, in order. */
+    function opened(...paths: string[]): { metadata: Record<string, string>; found: Record<Library, Found> }[] {
       const python = join(ROOT, '.venv/bin/python')
       const script = fileURLToPath(new URL('read.py', import.meta.url))
-      const done = spawnSync(python, [script, path], { encoding: 'utf8', maxBuffer: 1 << 28 })
+      const done = spawnSync(python, [script, ...paths], { encoding: 'utf8', maxBuffer: 1 << 28 })
       assert.equal(done.status, 0, done.stderr)
       return JSON.parse(done.stdout) as ReturnType<typeof opened>
     }
@@ -112,12 +160,41 @@ else
         const prompt = Array.from({ length: 60 }, (_, i) => (i * 7) % 250)
         const { trace } = await session.generate(prompt, { maxTokens: 12, ignoreEos: true, progress: false })
         const table = trace.table()
-        for (const ending of ['.arrow', '.parquet']) {
-          const { found, metadata } = opened(await trace.save(join(folder, name + ending)))
+        const endings = ['.arrow', '.parquet']
+        const paths = await Promise.all(endings.map((ending) => trace.save(join(folder, name + ending))))
+        for (const [i, { found, metadata }] of opened(...paths).entries()) {
           assert.equal((JSON.parse(metadata['zslab.trace']) as { rows: number }).rows, trace.length)
-          sameTable(found, table, COLUMNS, ending)
+          sameTable(found, table, COLUMNS, endings[i])
         }
       })
+
+    it('vectors and scores: lists on the rows by which tokens came, null on the others, in all of them', async () => {
+      const trace: TraceOption = { level: 'vectors', layers: [1], kvHeads: [1], queries: 4, scores: true, every: 5 }
+      const session = model.session({ policy: snapkv({ budget: 24, window: 8 }), trace })
+      const prompt = Array.from({ length: 60 }, (_, i) => (i * 7) % 250)
+      const run = await session.generate(prompt, { maxTokens: 12, ignoreEos: true, progress: false })
+      const expected = listsByHand(run)
+      const paths = await Promise.all(
+        ['.arrow', '.parquet'].map((ending) => run.trace.save(join(folder, `lists${ending}`))),
+      )
+      for (const [i, { found, metadata }] of opened(...paths).entries()) {
+        const about = (JSON.parse(metadata['zslab.trace']) as { columns: Record<string, string> }).columns
+        for (const library of LIBRARIES)
+          for (const [column, values] of Object.entries(expected)) {
+            assert.ok(about[column])
+            const { type, values: own } = found[library][column]
+            assert.deepEqual(own, values, `${library}, ${paths[i]}: ${column}`)
+            const inner = i ? 'element' : 'item'
+            const types = {
+              pandas: 'object',
+              'pandas, types of the file': `list<${inner}: float not null>[pyarrow]`,
+              polars: 'List(Float32)',
+              DuckDB: 'FLOAT[]',
+            }
+            assert.equal(type, types[library])
+          }
+      }
+    })
 
     it('an autopsy and averages: the same rows, types and missing values, and the runs’ cards', async () => {
       const session = model.session({ policy: POLICIES['evict-only'], trace: true })
@@ -129,7 +206,7 @@ else
         ['nothing-lost.arrow', run.trace.autopsy({ from: 70, to: 71 }), AUTOPSY_COLUMNS],
         ['averages.parquet', averages([run], { bins: 4 }), AVERAGES_COLUMNS],
       ] as const) {
-        const read = opened(await found.save(join(folder, name)))
+        const [read] = opened(await found.save(join(folder, name)))
         const { cards } = JSON.parse(read.metadata['zslab.table']) as { cards: unknown[] }
         assert.deepEqual(cards, JSON.parse(JSON.stringify([run.card])))
         sameTable(read.found, found.table(), columns, extname(name))

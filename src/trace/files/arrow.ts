@@ -9,6 +9,7 @@ import {
   int16,
   int32,
   int8,
+  list,
   setCompressionCodec,
   tableFromColumns,
   tableFromIPC,
@@ -21,8 +22,9 @@ import {
 } from '@uwdata/flechette'
 import lz4 from 'lz4-napi'
 import { ARRAYS, isNone, type ColumnOf, type Laid, type Values } from '../columns.js'
+import type { LaidLists } from './lists.js'
 import { Pieces } from './pieces.js'
-import { numberOf, Unreadable, type ReadColumns } from './read.js'
+import { numberOf, Unreadable, type Lists, type ReadColumns } from './read.js'
 
 /** Rows of one record batch: what readers take at once. */
 const BATCH = 1 << 20
@@ -39,8 +41,15 @@ const NO_BYTES = new Uint8Array(0)
 const TYPES = { int32, uint16, uint8, float32, float64 }
 
 /** The file in pieces; values are asked for batch by batch. */
-export function arrowOf(laid: readonly Laid[], metadata: ReadonlyMap<string, string>): Uint8Array[] {
-  const table = tableFromColumns(laid.map((column) => [column.name, columnOf(column)]))
+export function arrowOf(
+  laid: readonly Laid[],
+  metadata: ReadonlyMap<string, string>,
+  lists: readonly LaidLists[] = [],
+): Uint8Array[] {
+  const table = tableFromColumns([
+    ...laid.map((column): [string, Column<unknown>] => [column.name, columnOf(column)]),
+    ...lists.map((column): [string, Column<unknown>] => [column.name, listColumn(column)]),
+  ])
   table.schema.metadata = new Map(metadata)
   laid.forEach(({ none }, i) => (table.schema.fields[i].nullable = none !== undefined))
   const sink = new Pieces()
@@ -70,6 +79,28 @@ function columnOf({ type, values, words, none }: Laid): Column<unknown> {
     batches.push(batch as Batch<unknown>)
   }
   return new Column(batches, as)
+}
+
+function listColumn({ starts, values }: Lists): Column<unknown> {
+  const type = list({ name: 'item', type: float32(), nullable: false, metadata: new Map() })
+  const batches: Batch<unknown>[] = []
+  const rows = starts.length - 1
+  for (let from = 0; from === 0 || from < rows; from += BATCH) {
+    const to = Math.min(rows, from + BATCH)
+    const own = values.subarray(starts[from], starts[to])
+    const child = new (batchType(type.children[0].type))({
+      length: own.length,
+      nullCount: 0,
+      type: type.children[0].type,
+      validity: new Uint8Array(0),
+      values: own,
+    })
+    const lengths = Int32Array.from({ length: to - from }, (_, i) => starts[from + i + 1] - starts[from + i])
+    const offsets = starts.slice(from, to + 1).map((at) => at - starts[from])
+    const made = { length: to - from, type, offsets, children: [child], ...validityOf(lengths, 0) }
+    batches.push(new (batchType(type))(made) as Batch<unknown>)
+  }
+  return new Column(batches, type)
 }
 
 /** A bit for each row, 1 = there is a value; no bits where there are all. */
@@ -104,6 +135,11 @@ export function arrowRead(bytes: Uint8Array): ReadColumns {
       if (!column) throw new Unreadable(`has no column ${of.name}`)
       return valuesOf(column, of)
     },
+    lists: (name) => {
+      const column = table.getChild(name)
+      if (!column) throw new Unreadable(`has no column ${name}`)
+      return listsIn(column, name)
+    },
   }
 }
 
@@ -122,6 +158,30 @@ function valuesOf(column: Column<unknown>, of: ColumnOf): Values {
     at += length
   }
   return values
+}
+
+function listsIn(column: Column<unknown>, name: string): Lists {
+  const starts = new Int32Array(column.length + 1)
+  const parts: Float32Array[] = []
+  let [row, at] = [0, 0]
+  for (const { offsets, children, length } of column.data as unknown as ListBatch[]) {
+    const [{ values }] = children
+    if (!offsets || offsets.length < length + 1 || !(values instanceof Float32Array) || values.length < offsets[length])
+      throw new Unreadable(`has a column ${name} that ends early`)
+    for (let i = 0; i < length; i++) starts[++row] = at + offsets[i + 1] - offsets[0]
+    at = starts[row]
+    parts.push(values.subarray(offsets[0], offsets[length]))
+  }
+  const values = new Float32Array(at)
+  parts.reduce((to, part) => (values.set(part, to), to + part.length), 0)
+  return { starts, values }
+}
+
+/** What a batch of lists has. */
+interface ListBatch {
+  length: number
+  offsets: Int32Array
+  children: { values: unknown }[]
 }
 
 const dictionaryOf = ({ data: [first] }: Column<unknown>): Iterable<unknown> =>

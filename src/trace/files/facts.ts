@@ -1,6 +1,5 @@
 /** What a file says beside the events, as JSON in its metadata: run card, receipt, and what figures need. */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
-import { ZslabError } from '../../errors.js'
 import type { EventColumns } from '../../native/binding.js'
 import type { ScoreRows } from '../../inspect/scores.js'
 import type { HeadVectors } from '../../inspect/vectors.js'
@@ -9,9 +8,11 @@ import { showsItself } from '../../show/show.js'
 import type { Card } from '../card.js'
 import { COLUMNS } from '../columns.js'
 import type { RunData } from '../data.js'
-import type { HeadOf, Recorded } from '../recorded.js'
+import type { HeadOf, Recorded, RecordedKind } from '../recorded.js'
 import { shownReceipt, type Receipt } from '../receipt.js'
-import { Unreadable } from './read.js'
+import { listColumnsOf, listFacts, scoreRowsIn, vectorsIn, type ListFacts, type ListName } from './lists.js'
+import { Unreadable, type Lists } from './read.js'
+import { rowsByHead } from '../rebuild.js'
 
 /** What a trace belongs to: a run, or what a file says of one. */
 export interface TraceOf {
@@ -28,7 +29,7 @@ export interface TraceOf {
   ready?(): Promise<unknown>
 }
 
-const VERSION = 3
+const VERSION = 4
 
 /** The file's form of RunData: no events, tokens by column, origins packed. */
 interface Facts {
@@ -39,6 +40,9 @@ interface Facts {
   rows: number
   /** Tokens of each call in which they were read. */
   calls: readonly number[]
+  /** What was recorded beside events: heads as layer × kvHeads + kvHead. */
+  recorded: Omit<Recorded, RecordedKind> & Record<RecordedKind, number[] | undefined>
+  lists: ListFacts
   /** EventColumns.count. */
   count: number
   card: Card
@@ -55,9 +59,11 @@ export function factsText(events: EventColumns, of: TraceOf): string {
   const facts: Facts = {
     format: 'zslab.trace',
     version: VERSION,
-    columns: Object.fromEntries(COLUMNS.map(({ name, about }) => [name, about])),
+    columns: Object.fromEntries([...COLUMNS, ...listColumnsOf(of.recorded)].map(({ name, about }) => [name, about])),
     rows: events.step.length,
     calls: of.calls,
+    recorded: recordedFacts(of.recorded),
+    lists: listFacts(of, data.promptTokens),
     count: events.count,
     card: of.card,
     receipt: of.receipt,
@@ -78,6 +84,12 @@ export function factsText(events: EventColumns, of: TraceOf): string {
   }
   return JSON.stringify(facts)
 }
+
+function recordedFacts({ level, layers, kvHeads, every, altered, vectors, scores }: Recorded): Facts['recorded'] {
+  return { level, layers, kvHeads, every, altered, vectors: headNumbers(vectors), scores: headNumbers(scores) }
+}
+
+const headNumbers = (marks: Uint8Array | undefined) => marks && Array.from(marks.keys()).filter((i) => marks[i])
 
 function joined(lists: readonly ArrayLike<number>[]): Int32Array {
   const all = new Int32Array(lists.reduce((sum, { length }) => sum + length, 0))
@@ -113,8 +125,8 @@ export function factsOf(text: string): Facts {
   return facts
 }
 
-/** What belongs to `events`, without the model. */
-export function traceOf(facts: Facts, events: EventColumns): TraceOf {
+/** What belongs to `events`, without the model; `lists`: those of the file. */
+export function traceOf(facts: Facts, events: EventColumns, lists: (name: ListName) => Lists): TraceOf {
   const { run, output, card, receipt, tokens, origins } = facts
   const data: RunData = {
     ...run,
@@ -128,18 +140,25 @@ export function traceOf(facts: Facts, events: EventColumns): TraceOf {
     events,
     origins: originsOf(origins),
   }
-  const recorded: Recorded = { level: 'events', layers: data.layers, kvHeads: data.kvHeads, every: 1, altered: false }
-  const none = () => {
-    throw new ZslabError('internal', 'a file has no more than events')
+  const { layers, kvHeads } = data
+  const marks = (heads: number[] | undefined) => {
+    if (!heads) return undefined
+    const made = new Uint8Array(layers * kvHeads)
+    for (const head of heads) made[head] = 1
+    return made
   }
+  const { vectors, scores, ...others } = facts.recorded
+  const recorded: Recorded = { ...others, vectors: marks(vectors), scores: marks(scores) }
+  let rows: Int32Array[] | undefined
+  const rowsOf = ({ layer, kvHead }: HeadOf) => (rows ??= rowsByHead(events, layers, kvHeads))[layer * kvHeads + kvHead]
   return {
     card: showsItself(card, cardText),
     receipt: shownReceipt(receipt),
     data: () => data,
     recorded,
     calls: facts.calls,
-    vectors: none,
-    scoreRows: none,
+    vectors: (of) => vectorsIn(events, rowsOf(of), of, lists, facts.lists),
+    scoreRows: (of) => scoreRowsIn(events, rowsOf(of), lists, facts.lists),
   }
 }
 

@@ -8,8 +8,9 @@ import type { EventColumns } from '../../native/binding.js'
 import { EVENT_COLUMNS, laidOut, type EventName } from '../columns.js'
 import { arrowOf, arrowRead } from './arrow.js'
 import { factsOf, factsText, traceOf, type TraceOf } from './facts.js'
+import { listColumnsOf, listsOf, type ListName } from './lists.js'
 import { parquetOf, parquetRead } from './parquet.js'
-import { Unreadable, type ReadColumns } from './read.js'
+import { Unreadable, type Lists, type ReadColumns } from './read.js'
 import { replaceFile, unwritten } from './replace.js'
 import { BLANK, sealed, sealHolds } from './seal.js'
 
@@ -52,7 +53,9 @@ export async function saveTrace(path: string, events: EventColumns, of: TraceOf)
     [SEAL, BLANK],
     [FACTS, factsText(events, of)],
   ])
-  await replaceFile(path, THE_TRACE, sealed(FORMATS[endingOf(path)!](laid, metadata)))
+  const ending = endingOf(path)!
+  const lists = listsOf(events, of, ending)
+  await replaceFile(path, THE_TRACE, sealed(FORMATS[ending](laid, metadata, lists)))
 }
 
 /** What saveTrace wrote at `path`, whatever its name is now. Errors: 'file'. */
@@ -91,10 +94,13 @@ async function columnsOf(bytes: Buffer): Promise<ReadColumns> {
   return begins('PAR1') ? parquetRead(bytes, EVENT_COLUMNS) : arrowRead(new Uint8Array(bytes))
 }
 
-function contents({ metadata, rows, column }: ReadColumns): { events: EventColumns; of: TraceOf } {
+function contents({ metadata, rows, column, lists }: ReadColumns): { events: EventColumns; of: TraceOf } {
   const facts = factsOf(metadata.get(FACTS) ?? 'null')
   if (facts.rows !== rows) throw new Unreadable(`has ${rows} of ${facts.rows} rows`)
   const events = { count: facts.count } as EventColumns
   for (const of of EVENT_COLUMNS) Object.assign(events, { [of.name satisfies EventName]: column(of) })
-  return { events, of: traceOf(facts, events) }
+  const there = new Map<string, Lists>()
+  const of = traceOf(facts, events, (name: ListName) => there.get(name)!)
+  for (const { name } of listColumnsOf(of.recorded)) there.set(name, lists(name))
+  return { events, of }
 }

@@ -2,10 +2,13 @@
 import { parquetMetadata, parquetRead as read, type SchemaElement } from 'hyparquet'
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer'
 import { ARRAYS, isNone, type ColumnOf, type Laid, type TraceCell, type Values } from '../columns.js'
+import { LIST_COLUMNS, type LaidLists } from './lists.js'
 import { Pieces } from './pieces.js'
-import { numberOf, Unreadable, type ReadColumns } from './read.js'
+import { numberOf, Unreadable, type Lists, type ReadColumns } from './read.js'
 
+/** Of a row group: rows, and numbers in lists, which are objects on the way. */
 const ROWS = 1 << 20
+const NUMBERS = 1 << 20
 
 /** Named for every column: left to guess, the writer takes whole numbers for INT32 and all others for DOUBLE. */
 const TYPES: Record<Laid['type'], Partial<SchemaElement>> = {
@@ -33,28 +36,62 @@ class PieceWriter extends ByteWriter {
 }
 
 /** The file in pieces; values are asked for row group by row group. */
-export function parquetOf(laid: readonly Laid[], metadata: ReadonlyMap<string, string>): Uint8Array[] {
+export function parquetOf(
+  laid: readonly Laid[],
+  metadata: ReadonlyMap<string, string>,
+  lists: readonly LaidLists[] = [],
+): Uint8Array[] {
   const writer = new PieceWriter()
   const schema = laid.map(({ name, type, words, none }): SchemaElement => ({
     name,
     repetition_type: none === undefined ? 'REQUIRED' : 'OPTIONAL',
     ...TYPES[words ? 'text' : type],
   }))
-  const file = new ParquetWriter({
+  const parquet = new ParquetWriter({
     writer,
-    schema: [{ name: 'events', num_children: laid.length }, ...schema],
+    schema: [
+      { name: 'events', num_children: laid.length + lists.length },
+      ...schema,
+      ...lists.flatMap(({ name }) => listSchema(name)),
+    ],
     kvMetadata: Array.from(metadata, ([key, value]) => ({ key, value })),
     statistics: false,
   })
   const rows = laid[0].values.length
-  for (let from = 0; from < rows; from += ROWS) {
-    const part = (column: Laid) => column.values.subarray(from, Math.min(from + ROWS, rows))
-    const columnData = laid.map((column) => ({ name: column.name, data: valuesOf(column, part(column)) }))
-    void file.write({ columnData, rowGroupSize: ROWS })
+  for (let from = 0, end; from < rows; from = end) {
+    end = groupEnd(lists, from, rows)
+    void parquet.write({
+      columnData: [
+        ...laid.map((column) => ({ name: column.name, data: valuesOf(column, column.values.subarray(from, end)) })),
+        ...lists.map(({ name, ...of }) => ({ name, data: listsFrom(of, from, end), encoding: 'PLAIN' as const })),
+      ],
+      rowGroupSize: ROWS,
+    })
   }
-  void file.finish()
+  void parquet.finish()
   return writer.pieces.all
 }
+
+/** Where a row group ends that begins at row `from`. */
+function groupEnd(lists: readonly Lists[], from: number, rows: number): number {
+  let [to, numbers] = [from, 0]
+  for (; to < rows && to < from + ROWS && numbers < NUMBERS; to++)
+    for (const { starts } of lists) numbers += starts[to + 1] - starts[to]
+  return to
+}
+
+const listSchema = (name: string): SchemaElement[] => [
+  { name, repetition_type: 'OPTIONAL', num_children: 1, converted_type: 'LIST', logical_type: { type: 'LIST' } },
+  { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+  { name: 'element', repetition_type: 'REQUIRED', type: 'FLOAT' },
+]
+
+const listsFrom = ({ starts, values }: Lists, from: number, to: number) =>
+  Array.from({ length: to - from }, (_, i) =>
+    starts[from + i + 1] > starts[from + i]
+      ? Array.from(values.subarray(starts[from + i], starts[from + i + 1]))
+      : null,
+  )
 
 function valuesOf({ words, none }: Laid, values: Values) {
   if (!words && none === undefined)
@@ -74,7 +111,9 @@ export async function parquetRead(bytes: Uint8Array, wanted: readonly ColumnOf[]
   if (missing) throw new Unreadable(`has no column ${missing.name}`)
   const chunks: { columnName: string; columnData: ArrayLike<unknown>; rowStart: number }[] = []
   // Only kept here: nobody would catch what is thrown in this callback.
-  await read({ file, metadata, columns: wanted.map(({ name }) => name), onChunk: (chunk) => void chunks.push(chunk) })
+  const lists = LIST_COLUMNS.filter(({ name }) => there.has(name))
+  const columns = [...wanted, ...lists].map(({ name }) => name)
+  await read({ file, metadata, columns, onChunk: (chunk) => void chunks.push(chunk) })
   const rows = Number(metadata.num_rows)
   return {
     metadata: new Map((metadata.key_value_metadata ?? []).map(({ key, value }) => [key, value ?? ''])),
@@ -86,6 +125,18 @@ export async function parquetRead(bytes: Uint8Array, wanted: readonly ColumnOf[]
       const values = new ARRAYS[of.type](rows)
       for (const { columnData, rowStart } of own) put(values, columnData, rowStart, of)
       return values
+    },
+    lists: (name) => {
+      const own = chunks.filter(({ columnName }) => columnName === name)
+      if (!own.length && rows) throw new Unreadable(`has no column ${name}`)
+      const all = new Array<ArrayLike<number> | null>(rows).fill(null)
+      for (const { columnData, rowStart } of own)
+        Array.from(columnData).forEach((one, i) => (all[rowStart + i] = one as ArrayLike<number> | null))
+      const starts = new Int32Array(rows + 1)
+      all.forEach((one, row) => (starts[row + 1] = starts[row] + (one?.length ?? 0)))
+      const values = new Float32Array(starts[rows])
+      all.forEach((one, row) => one && values.set(one, starts[row]))
+      return { starts, values }
     },
   }
 }

@@ -81,6 +81,37 @@ describe('cli: traces', function () {
       assert.equal(readFileSync(to, 'utf8'), csv.stdout)
     })
 
+  it('scores and vectors of chosen heads: saved, summed up, and refused where they make no sense', async () => {
+    const path = join(folder, 'levels.arrow')
+    const level = ['--trace-level', 'vectors', '--trace-layers', '0,2', '--trace-kv-heads', '1', '--trace-queries', '3']
+    const made = run(...words, '--ignore-eos', '--trace', path, ...level, '--trace-scores', '--trace-every', '2')
+    assert.equal(made.status, 0, made.stderr)
+    const trace = await Trace.open(path)
+    assert.deepEqual(Array.from(trace.scores({ layer: 2, kvHead: 1 }).steps), [0, 2, 4])
+    assert.equal(
+      trace.vectors({ layer: 0, kvHead: 1 }).queries.length / trace.vectors({ layer: 0, kvHead: 1 }).outputs.length,
+      7 / 4,
+    )
+    assert.match(
+      run('trace', path).stdout,
+      /\nlevel vectors: events; keys, values, queries and outputs of 2 heads \(layers 0, 2; kv heads 1\); scores and probabilities of 2 heads \(layers 0, 2; kv heads 1\), every 2nd step\n/,
+    )
+    const heads = [0, 2].map((layer) => ({ layer, kvHead: 1 }))
+    const described = JSON.parse(run('trace', path, '--json').stdout) as { trace: object }
+    assert.deepEqual(described.trace, { level: 'vectors', vectors: heads, scores: heads, every: 2 })
+    for (const [flags, says] of [
+      [['--trace-level', 'scores'], /--trace-level is about the file of --trace/],
+      [['--trace', path, '--trace-every', '2'], /--trace-every needs --trace-level scores or vectors/],
+      [['--trace', path, '--trace-level', 'scores', '--trace-layers', '1;2'], /expected whole numbers, as in 3,12/],
+      [['--trace', path, '--trace-level', 'events', '--trace-layers', '1'], /trace\.layers says whose/],
+      [['--trace', path, '--trace-level', 'scores', '--trace-layers', '9'], /from 0 to 2 for trace\.layers\[0\]/],
+    ] as [string[], RegExp][]) {
+      const done = run(...words, ...flags)
+      assert.match(done.stderr, says)
+      assert.deepEqual([done.status, done.stdout], [2, ''], done.stderr)
+    }
+  })
+
   it('what is no trace is one line and exit code 1', () => {
     for (const [path, says] of [
       [join(folder, 'none.arrow'), /^zslab: the trace "[^\n]*none\.arrow" cannot be read: ENOENT[^\n]*\n$/],

@@ -216,6 +216,8 @@ describe('scores of slots', function () {
       /would take 219\.9 GB \(32,768 steps × 256 heads × 3,277 slots × 8 B\), and a session keeps 2\.0 GB at most: name fewer heads .*every 110th step \(every: 110\)/,
     )
     checkRoom({ ...asked, every: 110 })
+    checkRoom({ ...asked, heads: 1, slots: 1, most: Infinity, steps: 22_000 })
+    assert.throws(() => checkRoom({ ...asked, heads: 1, slots: 1, most: Infinity, steps: 23_000 }), /11,501 slots/)
     assert.throws(() => checkRoom({ ...asked, every: 109 }), /every 109th of 32,768 steps/)
     checkRoom({ ...asked, heads: 2 })
     assert.throws(() => checkRoom({ ...asked, heads: 2, held: 3e8 }), /beside 300\.0 MB that the session has/)
@@ -248,7 +250,7 @@ describe('scores of slots', function () {
     assert.deepEqual(cache.scores({ layer: 1, kvHead: 0 }).steps, Int32Array.of(0, 3, 7))
     fails(
       () => cache.scores({ layer: 1, kvHead: 0, step: 4 }),
-      /scores of step 4 were not kept \(3 steps from 0 to 7 were kept, every 3th, the nearest 3 and 7\): make the session with every: 1/,
+      /scores of step 4 were not kept \(3 steps from 0 to 7 were kept, every 3rd, the nearest 3 and 7\): make the session with every: 1/,
     )
     fails(() => cache.scores({ layer: 1, kvHead: 0, step: 9 }), /nearest 7\): generate more tokens/)
     fails(
@@ -311,6 +313,17 @@ describe('scores of a run', function () {
     snapshot.dispose()
     session.dispose()
     assert.deepEqual(run.scores({ ...of, step: 3 }).scores, found.scores.slice(found.starts[3], found.starts[4]))
+  })
+
+  it('are kept under every way to keep a cache', async () => {
+    for (const one of [fullCache(), snapkv({ budget: 20, window: 4 }), tova({ budget: 20 }), quest({ budget: 32 })]) {
+      const session = model.session({ policy: one, trace: { level: 'scores', layers: [2], kvHeads: [1] } })
+      const run = await session.generate(PROMPT, CALL)
+      const { probabilities, starts } = run.scores({ layer: 2, kvHead: 1, step: 7 })
+      assert.ok(Math.abs(probabilities.reduce((sum, p) => sum + p, 0) - 1) < 1e-5)
+      assert.equal(starts[1], run.reads({ layer: 2, kvHead: 1 }).at(-1)!.slots.length)
+      session.dispose()
+    }
   })
 
   it('of a fork from a read prompt are those of a session that read it itself', async () => {

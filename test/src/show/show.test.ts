@@ -158,7 +158,19 @@ describe('objects show themselves', function () {
       throw new Error('no')
     })
     assert.equal(inspect(new Odd()), '[Odd]')
-    const names = ['name', 'mode', 'options', 'of', 'acts', 'rotates', 'endless', 'projects', 'citation', 'native']
+    const names = [
+      'name',
+      'mode',
+      'options',
+      'of',
+      'acts',
+      'rotates',
+      'endless',
+      'projects',
+      'alters',
+      'citation',
+      'native',
+    ]
     assert.deepEqual(Object.keys(fullCache()), names)
   })
 })

@@ -102,7 +102,7 @@ describe('traces in files', function () {
   it('a trace of a later version, or with words and columns that are not ours, says so', async () => {
     const laid = laidOut(run.trace.columns(), () => 'a')
     const facts = factsText(run.trace.columns(), (run.trace as unknown as { of: () => TraceOf }).of())
-    const later = facts.replace('"version":3', '"version":4')
+    const later = facts.replace('"version":4', '"version":5')
     const words = laid.map((one) =>
       one.name === 'action' ? { ...one, words: ['admit', 'gone', ...ACTIONS.slice(2)] } : one,
     )
@@ -112,7 +112,7 @@ describe('traces in files', function () {
       ['.parquet', parquetOf],
     ] as const)
       for (const [columns, text, says] of [
-        [laid, later, /holds a trace of version 4, and this zslab reads version 3/],
+        [laid, later, /holds a trace of version 5, and this zslab reads version 4/],
         [laid, facts.replace(/"rows":\d+/, '"rows":3'), /has \d+ of 3 rows/],
         [laid, '{}', /holds no trace/],
         [laid, '{', /cannot be understood/],
