@@ -2,6 +2,7 @@
 import { callOptions, float32, flag, integer, invalid, oneOf, options as checked } from './expect.js'
 import { ZslabError } from './errors.js'
 import { budgetsOf, type Budgets } from './budgets.js'
+import { tokenAt, type TokenOf } from './interventions.js'
 import { headVectors, type HeadOf, type HeadVectors } from './inspect/vectors.js'
 import { HeldCache, type LayerCacheState, type ResolvedHeads } from './native-cache.js'
 import { native, type EventColumns, type HeadArrays } from './native/binding.js'
@@ -228,6 +229,31 @@ export class Cache {
    */
   rollback(tokens: number): void {
     this.held.rollback(integer('tokens', tokens, 1))
+  }
+
+  /** As evict() of a session: the token leaves now, dropped and never merged → in how many kv heads. */
+  async evict(token: TokenOf): Promise<number> {
+    const { position, heads } = tokenAt('evict', token, this.held)
+    return this.held.evict(position, heads)
+  }
+
+  /** As pin() of a session: the token never leaves from now on → in how many kv heads. */
+  async pin(token: TokenOf): Promise<number> {
+    const { position, heads } = tokenAt('pin', token, this.held)
+    return this.held.pin(position, heads)
+  }
+
+  /**
+   * As unevict() of a session: the token comes back where it was dropped → in how many kv heads. keys, values Float32Array [layers, kvHeads,
+   * headDim], as they came; copied.
+   */
+  async unevict(token: TokenOf, keys: Float32Array, values: Float32Array): Promise<number> {
+    const { position, heads } = tokenAt('unevict', token, this.held)
+    const { layers, kvHeads, headDim } = this.held.options.shape
+    const count = layers * kvHeads * headDim
+    float32('keys', keys, count, '[layers, kvHeads, headDim]')
+    float32('values', values, count, '[layers, kvHeads, headDim]')
+    return this.held.unevict(position, heads, keys.slice(), values.slice())
   }
 
   /** A copy with the same state to the bit; both go on independently. */

@@ -126,6 +126,20 @@ export class HeldCache {
     await native().cacheChange(this.native, nativeOf(policy))
   }
 
+  /** Of the token at `position`, in `heads` [layers, kvHeads] (1 = here) → in how many it was done. */
+  evict(position: number, heads: Uint8Array): Promise<number> {
+    return native().cacheEvict(this.native, position, heads)
+  }
+
+  pin(position: number, heads: Uint8Array): Promise<number> {
+    return native().cachePin(this.native, position, heads)
+  }
+
+  /** keys, values [layers, kvHeads, headDim], as they are kept; without them only whether it can be done. */
+  unevict(position: number, heads: Uint8Array, keys?: Float32Array, values?: Float32Array): Promise<number> {
+    return native().cacheUnevict(this.native, position, heads, keys, values)
+  }
+
   /** `trace`: the same level; what stays in memory may differ. */
   async fork(trace = this.options.trace): Promise<HeldCache> {
     return new HeldCache(this.engine, { ...this.options, trace }, await native().cacheFork(this.native))

@@ -5,7 +5,7 @@
 import { budgetsOf, type Budgets } from './budgets.js'
 import { flag, integer, invalid, oneOf, options as checked } from './expect.js'
 import { ZslabError } from './errors.js'
-import type { Done, Intervention } from './interventions.js'
+import type { Asked as AskedFor, Done, Intervention } from './interventions.js'
 import type { LoadedModel } from './loaded-model.js'
 import type { Message } from './model/index.js'
 import { HeldCache, type Asked } from './native-cache.js'
@@ -277,13 +277,14 @@ export class Reading {
     return runEvents
   }
 
-  /** Asks `done` of the cache, and remembers it with the last call. The session has read something. */
-  async intervene(done: Done): Promise<void> {
-    await done.again(this.cache)
+  /** Asks `asked` of the cache, and remembers it with the last call. The session has read something. */
+  async intervene(asked: AskedFor): Promise<Intervention> {
+    const said = await asked.of(this.cache)
     const { log } = this.state
     const last = log[log.length - 1]
-    log[log.length - 1] = { ...last, then: [...(last.then ?? []), done] }
-    this.state = { ...this.state, policy: done.policy ?? this.state.policy }
+    log[log.length - 1] = { ...last, then: [...(last.then ?? []), { ...asked, said }] }
+    this.state = { ...this.state, policy: asked.policy ?? this.state.policy }
+    return said
   }
 
   /** Asks what was asked after `fed`, of a reading of which it is a replay. */

@@ -1,5 +1,6 @@
-/** What a session is made with. */
+/** What a session is made and forked with. */
 import type { Budgets } from './budgets.js'
+import type { CallOptions } from './native/call.js'
 import type { Storage } from './native/engine.js'
 import type { Policy } from './policies/index.js'
 import type { TraceOption } from './trace/level.js'
@@ -32,3 +33,8 @@ export interface SessionOptions {
 }
 
 export type Forkable = boolean | 'all'
+
+export interface ForkOptions extends CallOptions {
+  /** What is kept of what the cache does; default as the session. */
+  trace?: TraceOption
+}

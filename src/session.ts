@@ -1,5 +1,6 @@
 /** What users hold: models, sessions, generations and runs. They refer to one another, so they live together and delegate. */
 import { budgetsOf, type Budgets } from './budgets.js'
+import { askToken } from './asking.js'
 import { callOptions, flag, integer, invalid, object } from './expect.js'
 import { ZslabError } from './errors.js'
 import type { Prompt } from './generate/conversation.js'
@@ -12,7 +13,7 @@ import type { HeadScores, ScoresOptions } from './inspect/scores.js'
 import { shadow, type Shadow } from './inspect/shadow.js'
 import type { WhatIf } from './inspect/what-if.js'
 import { headVectors, type HeadOf, type HeadVectors } from './inspect/vectors.js'
-import { changeOf } from './interventions.js'
+import { changeOf, checkRead, type TokenOf } from './interventions.js'
 import { LoadedModel } from './loaded-model.js'
 import { withBar } from './long-work.js'
 import type { Asked, HeldCache } from './native-cache.js'
@@ -20,7 +21,7 @@ import type { CallOptions } from './native/call.js'
 import type { Storage } from './native/engine.js'
 import { changedPolicy, policyOf, type Policy } from './policies/index.js'
 import { Reading, type TextOrIds } from './reading.js'
-import type { SessionOptions } from './session-options.js'
+import type { ForkOptions, SessionOptions } from './session-options.js'
 import { showsItself } from './show/show.js'
 import { modelText, sessionText, snapshotText } from './show/texts.js'
 import { displayOf } from './trace/display.js'
@@ -91,11 +92,6 @@ export class Run extends RunRecord<Model> {
   [Symbol.for('Jupyter.display')](): Record<string, unknown> {
     return displayOf(this)
   }
-}
-
-export interface ForkOptions extends CallOptions {
-  /** What is kept of what the cache does; default as the session. */
-  trace?: TraceOption
 }
 
 export interface ShadowOptions extends CallOptions {
@@ -250,16 +246,40 @@ export class Session {
     return this.reading.exclusively(async () => {
       object('change', options)
       const { policy, changes } = changedPolicy(this.policy, options)
-      const step = this.askable('change options')
-      if (policy !== this.policy) await this.reading.intervene(changeOf(step, policy, changes))
+      checkRead(this.seqLen, 'change options')
+      if (policy !== this.policy) await this.reading.intervene(changeOf(this.reading.lastStep, policy, changes))
       return policy
     })
   }
 
-  /** The step after which something is asked. Errors: 'invalid' where nothing was read. */
-  private askable(what: string): number {
-    if (this.seqLen) return this.reading.lastStep
-    throw new ZslabError('invalid', `the session is empty, so it is too early to ${what}: prefill a prompt first`)
+  /**
+   * The token at `position` leaves now, dropped and never merged, wherever it has a slot of its own (in some `layers` and `kvHeads`, default:
+   * everywhere), be it a sink or pinned. The next tokens take the room, and until a head is full again nobody leaves it. → in how many kv
+   * heads it left. Errors: 'invalid' where it has a slot in none, or for part of a layer whose heads choose together; 'unsupported' under
+   * policies that do not keep tokens one by one.
+   */
+  evict(token: TokenOf): Promise<number> {
+    return askToken(this.reading, 'evict', token)
+  }
+
+  /**
+   * From now on the token at `position` never leaves and is never merged where it has a slot of its own now (default: everywhere), wherever
+   * it is moved. → in how many kv heads. Pinned slots count in the budget. Errors as of evict(), and 'invalid' for more than a head has
+   * context slots, and under policies that never drop a token after the prompt.
+   */
+  pin(token: TokenOf): Promise<number> {
+    return askToken(this.reading, 'pin', token)
+  }
+
+  /**
+   * The token at `position` comes back where it was dropped (default: everywhere), as a slot of weight 1 in place of the next victim and with
+   * its score, so pin() it to keep it. Its key and value are those that the heads were given where trace 'vectors' kept them, else those
+   * under the full cache, which then reads the text up to there. → in how many kv heads it is back. Errors as of evict(), and 'invalid'
+   * where it is part of a merged slot.
+   */
+  unevict(token: TokenOf, options: CallOptions = {}): Promise<number> {
+    callOptions('unevict', options)
+    return withBar('reading', options, (call) => askToken(this.reading, 'unevict', token, call))
   }
 
   /** The session as it is now, to come back to with restore(). */

@@ -205,7 +205,7 @@ Napi::Value Scored(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// (cache, { layer, kvHead, keysFixed, valuesFixed, positions, rowSlots, slotMembers, members, lostPositions, lostRows }, call) ->
+// (cache, { layer, kvHead, keysFixed, valuesFixed, positions, rowSlots, slotMembers, members, lostPositions, lostRows, lostEnds }, call) ->
 // Promise<{ error, dropped, plain, missed, blurred: [rows][group], probability, worst, change: [losses] Float64Array; worstRow }>
 Napi::Value Local(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
@@ -238,6 +238,7 @@ Napi::Value Local(const Napi::CallbackInfo& info) {
   local.positions = positions.Data(), local.row_slots = starts.Data(), local.slot_members = slots.Data();
   local.members = members.Data(), local.lost_positions = lost.Data();
   local.lost_rows = whole("lostRows", losses).Data();
+  local.lost_ends = whole("lostEnds", losses).Data();
   Napi::Object result = Napi::Object::New(env);
   const auto doubles = [&](const char* name, size_t size) {
     auto array = Napi::Float64Array::New(env, size);

@@ -117,6 +117,11 @@ int64_t check_settled(const zs_cache& cache);
 // As zs_cache_change; it throws, and the cache is then as it was.
 void cache_change(zs_cache& cache, const zs_policy& policy);
 
+// As zs_cache_evict and its like, in how many heads it was done; they throw, and the cache is then as it was.
+int32_t cache_evict(zs_cache& cache, int32_t position, const uint8_t* heads);
+int32_t cache_pin(zs_cache& cache, int32_t position, const uint8_t* heads);
+int32_t cache_unevict(zs_cache& cache, int32_t position, const uint8_t* heads, const float* keys, const float* values);
+
 // As zs_cache_rollback; it throws, and the cache is then as it was.
 void cache_rollback(zs_cache& cache, int64_t tokens);
 

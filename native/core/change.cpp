@@ -3,6 +3,7 @@
 #include <string>
 
 #include "core/work.h"
+#include "zslab/asked.h"
 
 namespace zs {
 namespace {

@@ -9,6 +9,7 @@ Head Head::emptied() const {
   made.links = links;
   made.sizes = sizes;
   made.ring = ring;
+  made.pinned = pinned;
   made.compressed = compressed;
   made.over_step = over_step;
   made.counters = counters;
@@ -160,6 +161,16 @@ void Head::move_out(int32_t from, int32_t count) {
   }
   for (int32_t slot = left; slot < held.slots(); ++slot) held.scores[static_cast<size_t>(slot)] = 0;
   held.resize(left);
+}
+
+void Head::move_last(int32_t slot, float* key, float* value) {
+  Segment& held = open();
+  const int32_t last = held.slots() - 1;
+  held.pages.read(last, key, value);
+  for (int32_t i = last; i > slot; --i) held.pages.copy(held.pages, i - 1, i);
+  held.pages.write(slot, key, value);
+  std::rotate(held.scores.begin() + slot, held.scores.begin() + last, held.scores.begin() + last + 1);
+  std::rotate(held.positions.begin() + slot, held.positions.begin() + last, held.positions.begin() + last + 1);
 }
 
 Segment& Head::add_merged(int32_t count) {

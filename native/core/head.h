@@ -3,6 +3,7 @@
 #ifndef ZSLAB_CORE_HEAD_H
 #define ZSLAB_CORE_HEAD_H
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -13,6 +14,7 @@ namespace zs {
 
 struct Counters {
   int64_t admitted = 0, left = 0, merged = 0, dropped = 0;
+  int64_t returned = 0;  // of the dropped
 };
 
 constexpr int32_t kLinkEnd = -1, kLinkDropped = -2;
@@ -32,10 +34,12 @@ struct Head {
   Column<int32_t> links;
   bool origins = true;
   zs_resolved sizes{};
-  int32_t read = 0;         // slots that the newest token read, of one query head the most; 0 = all
-  int32_t ring = -1;        // slot that the next leaver comes from
-  bool compressed = false;  // the policy has acted
-  int64_t over_step = -1;   // the first that it held more than it may at, 0 = the prompt; -1: it never did
+  int32_t read = 0;     // slots that the newest token read, of one query head the most; 0 = all
+  int32_t ring = -1;    // slot that the next leaver comes from
+  int32_t missing = 0;  // recent slots that are free since tokens were asked to leave: the next tokens take them
+  std::vector<int32_t> pinned;  // positions that are never chosen to leave, ascending
+  bool compressed = false;      // the policy has acted
+  int64_t over_step = -1;       // the first that it held more than it may at, 0 = the prompt; -1: it never did
   Counters counters;
 
   Head() = default;
@@ -80,6 +84,9 @@ struct Head {
   // Merged slot `slot` starts as a token of weight 1.
   void seed(Segment& segment, int32_t slot, const float* key, const float* value, float score, int32_t position);
   void chain(Segment& segment, int32_t slot, int32_t position);  // appends a position to a merged slot's origins
+  bool is_pinned(int32_t position) const { return std::binary_search(pinned.begin(), pinned.end(), position); }
+  // The last slot of the open segment goes to `slot`, those from there on move down by one.
+  void move_last(int32_t slot, float* key, float* value);  // scratch [d] each
   void dropped(int32_t position) {
     if (origins) links[static_cast<size_t>(position)] = kLinkDropped;
   }

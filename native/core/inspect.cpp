@@ -68,7 +68,7 @@ int64_t misplaced(const Head& head, int64_t arrived) {
 
 // What a head's slots weigh, and what left for good.
 double weight_of(const Head& head) {
-  double weights = static_cast<double>(head.counters.dropped);
+  double weights = static_cast<double>(head.counters.dropped - head.counters.returned);
   for (const Segment& segment : head.segments)
     for (int32_t slot = 0; slot < segment.slots(); ++slot) weights += static_cast<double>(segment.weight(slot));
   return weights;

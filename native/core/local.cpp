@@ -39,9 +39,12 @@ void check(const zs_local& l, const RecordedHead& head) {
   }
   for (int64_t i = 0; i < l.losses; ++i)
     if (l.lost_positions[i] < 0 || l.lost_positions[i] >= head.tokens() || l.lost_rows[i] < 0 ||
-        (l.lost_rows[i] < l.rows && l.lost_positions[i] > l.positions[l.lost_rows[i]]))
-      fail(ZS_INVALID, "loss %lld is of position %d, from row %d on: expected one that its rows have seen", n(i),
-           l.lost_positions[i], l.lost_rows[i]);
+        (l.lost_rows[i] < l.rows && l.lost_positions[i] > l.positions[l.lost_rows[i]]) ||
+        (l.lost_ends && l.lost_ends[i] < l.lost_rows[i]))
+      fail(ZS_INVALID,
+           "loss %lld is of position %d, from row %d up to %d: expected one that its rows have seen, and rows that "
+           "ascend",
+           n(i), l.lost_positions[i], l.lost_rows[i], l.lost_ends ? l.lost_ends[i] : static_cast<int32_t>(l.rows));
 }
 
 // What was given, twice: as attention reads it, and values as it reads keys, for their distances.
@@ -259,7 +262,7 @@ class Rows {
     }
     const double share = 1 / static_cast<double>(group_);
     for (int64_t i = 0; i < l_.losses; ++i) {
-      if (l_.lost_rows[i] > r) continue;
+      if (l_.lost_rows[i] > r || (l_.lost_ends && l_.lost_ends[i] <= r)) continue;
       const size_t at = static_cast<size_t>(i), t = static_cast<size_t>(l_.lost_positions[i]);
       const double probability = static_cast<double>(all_p_[t]);
       losses.probability[at] += probability * share;

@@ -126,6 +126,7 @@ struct HeadWork {
     counters.left += event.action == ZS_LEAVE;
     counters.merged += event.action == ZS_MERGE;
     counters.dropped += event.action == ZS_DROP;
+    counters.returned += event.action == ZS_UNEVICT;
     if (told()) write(event);
   }
   bool told() const { return kTape && events; }
@@ -204,6 +205,11 @@ struct PolicyHooks {
   void (*evict)(HeadWork&);
   // The logit of a slot that stands for w tokens is raised by this times ln w. Without: there are no such slots.
   float (*alpha)(const Policy&);
+  // Somebody leaves the open segment: its slot, which is free to be written and still counts. The first half of evict; `fill` is there too.
+  int32_t (*make_room)(HeadWork&);
+  // The newest token stands at the end of a head that has acted and holds less than it may, since tokens were asked to leave: it goes where
+  // the policy wants it. Never throws.
+  void (*fill)(HeadWork&);
   // What the policy itself keeps of a head that has its prompt, for people to look at. May throw std::bad_alloc. Without: there is nothing.
   void (*inspect)(const Policy&, const Head&, std::vector<Inspected>& out);
   // What came has had its attention and been chosen from: a prompt (step 0), whole or a stride of it, or the newest token. Slots of the open
@@ -214,6 +220,8 @@ struct PolicyHooks {
   // Both may hold one format, which is then written here alone. Layers have to come in order. Without: layers know nothing of each other.
   void (*across)(HeadWork& below, HeadWork& here);
   bool wraps;  // works on another policy
+  bool
+      single;  // slots of the open segment are tokens that stay, leave and come back one by one (zs_cache_evict and its like)
   // Fields of parameters that may change while a cache lives: what came of the old ones stays as it is. Without: none.
   std::vector<const char*> changeable;
 };

@@ -42,7 +42,10 @@ void stay_or_leave(zs_cache& cache, HeadWork* works, int32_t count) {
       const Head& head = *works[i].head;
       const Segment& open = head.open();
       const size_t last = static_cast<size_t>(open.slots() - 1);
-      works[i].note_admit(open.positions[last], head.slots() - 1, open.scores[last]);
+      if (head.compressed && acts_always(cache) && hook(*cache.policy, &PolicyHooks::fill))
+        call_hook(&PolicyHooks::fill, works[i]);
+      else
+        works[i].note_admit(open.positions[last], head.slots() - 1, open.scores[last]);
     }
     return;
   }

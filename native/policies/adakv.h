@@ -60,6 +60,7 @@ inline PolicyHooks hooks() {
   PolicyHooks hooks{};
   describe<Parameters>(hooks, "adakv", fields);
   hooks.wraps = true;
+  hooks.single = true;
   hooks.check = [](const Policy& policy) {
     const double floor = policy.own<Parameters>().floor;
     if (!(floor >= 0 && floor <= 1)) fail(ZS_INVALID, "policy.floor is %g: expected a share from 0 to 1", floor);

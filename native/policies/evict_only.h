@@ -2,6 +2,7 @@
 #ifndef ZSLAB_POLICIES_EVICT_ONLY_H
 #define ZSLAB_POLICIES_EVICT_ONLY_H
 
+#include "policies/filling.h"
 #include "policies/history.h"
 #include "policies/regions.h"
 
@@ -48,6 +49,9 @@ inline PolicyHooks hooks() {
   hooks.start = regions::start;
   hooks.evict = regions::evict_and_drop;
   hooks.changeable = {"decay"};
+  hooks.make_room = regions::make_room_by_drop;
+  hooks.fill = regions::fill;
+  hooks.single = true;
   return hooks;
 }
 

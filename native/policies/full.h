@@ -18,6 +18,7 @@ inline PolicyHooks hooks() {
   hooks.check = [](const Policy& policy) { check(policy.own<Parameters>().history); };
   hooks.needs = [](const Policy& policy, int64_t tokens) { return needs(policy.own<Parameters>().history, tokens); };
   hooks.changeable = {"decay"};
+  hooks.single = true;
   return hooks;
 }
 

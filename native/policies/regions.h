@@ -8,6 +8,8 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <numeric>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
@@ -124,20 +126,39 @@ inline std::vector<int32_t> ranks_of(const HeadWork& w, const std::vector<int32_
   return ranks;
 }
 
+// Tokens of `from` that are pinned, taken out of it.
+inline std::vector<int32_t> take_pinned(const HeadWork& w, std::vector<int32_t>& from) {
+  std::vector<int32_t> taken;
+  if (w.head->pinned.empty()) return taken;
+  const auto pinned = [&](int32_t t) { return w.head->is_pinned(w.head->open().positions[static_cast<size_t>(t)]); };
+  const auto rest = std::stable_partition(from.begin(), from.end(), [&](int32_t t) { return !pinned(t); });
+  taken.assign(rest, from.end());
+  from.erase(rest, from.end());
+  return taken;
+}
+
 inline Split split(const HeadWork& w) {
   const zs_resolved& r = w.sizes();
   const int32_t n = w.head->open().slots();
   Split s;
   for (int32_t t = r.sink; t < n - r.recent; ++t) s.rest.push_back(t);
+  const std::vector<int32_t> pinned = take_pinned(w, s.rest);  // at most context
+  const int32_t places = r.context - static_cast<int32_t>(pinned.size());
   if (w.scored) {
-    s.context = take_best(s.rest, r.context, w.choice);
+    s.context = take_best(s.rest, places, w.choice);
   } else {
-    s.context.assign(s.rest.end() - r.context, s.rest.end());
+    s.context.assign(s.rest.end() - places, s.rest.end());
     s.rest.resize(s.rest.size() - s.context.size());
   }
   if (w.scored) s.why.reason = ZS_BY_SCORE;
   if (by_own_scores(w) && !s.context.empty()) s.why.threshold = w.choice[s.context.back()];
   if (w.told()) s.ranks = ranks_of(w, s.rest);
+  if (pinned.empty()) return s;
+  s.context.insert(s.context.end(), pinned.begin(), pinned.end());
+  if (w.scored)
+    std::sort(s.context.begin(), s.context.end(), Higher{w.choice});
+  else
+    std::sort(s.context.begin(), s.context.end());
   return s;
 }
 
@@ -218,22 +239,41 @@ inline void compress_and_drop(HeadWork& w) { compress(w, drop(w)); }
 
 // ---- one token too many (5)
 
+// Runs [first, end) of [from, to) in the open segment without pinned tokens: f(first, end).
+template <class F>
+void each_free(const HeadWork& w, int32_t from, int32_t to, F&& f) {
+  int32_t first = from;
+  for (int32_t i = from; !w.head->pinned.empty() && i < to; ++i) {
+    if (!w.head->is_pinned(w.head->open().positions[static_cast<size_t>(i)])) continue;
+    if (first < i) f(first, i);
+    first = i + 1;
+  }
+  if (first < to) f(first, to);
+}
+
 // Slot of the open segment that leaves: the least score of context and the ring's oldest (without recent: of all), the lowest of equals;
 // without scores the oldest position.
 inline int32_t victim(const HeadWork& w) {
   const zs_resolved& r = w.sizes();
   const Segment& open = w.head->open();
-  const int32_t from = r.sink, to = r.budget - r.recent - r.residual + 1;
+  const int32_t from = r.sink, to = std::min(r.budget - r.recent - r.residual + 1, open.slots());
   // Far from all that was read last: there by the time they are wanted.
   if (r.recent > 1) __builtin_prefetch(&open.positions[static_cast<size_t>(w.head->ring - w.head->first_open())]);
   if (w.scored) {
-    const int32_t least = static_cast<int32_t>(w.kernels->smallest(w.choice, from, to));
+    int32_t least = -1;
+    each_free(w, from, to, [&](int32_t first, int32_t end) {
+      const int32_t one = static_cast<int32_t>(w.kernels->smallest(w.choice, first, end));
+      if (least < 0 || w.choice[one] < w.choice[least] || w.choice[least] != w.choice[least]) least = one;
+    });
     __builtin_prefetch(&open.positions[static_cast<size_t>(least)]);
     return least;
   }
-  int32_t oldest = from;
-  for (int32_t i = from + 1; i < to; ++i)
-    if (open.positions[static_cast<size_t>(i)] < open.positions[static_cast<size_t>(oldest)]) oldest = i;
+  int32_t oldest = -1;
+  each_free(w, from, to, [&](int32_t first, int32_t end) {
+    for (int32_t i = first; i < end; ++i)
+      if (oldest < 0 || open.positions[static_cast<size_t>(i)] < open.positions[static_cast<size_t>(oldest)])
+        oldest = i;
+  });
   return oldest;
 }
 
@@ -245,8 +285,10 @@ inline Why why_of(const HeadWork& w, int32_t leaving) {
   Why why{ZS_BY_SCORE, 0};
   if (!by_own_scores(w)) return why;
   const int32_t from = r.sink, to = r.budget - r.recent - r.residual + 1;
-  const float least = w.kernels->least_but(w.choice, from, to, leaving);
-  if (std::isfinite(least)) why.threshold = least;
+  each_free(w, from, std::min(to, w.head->open().slots()), [&](int32_t first, int32_t end) {
+    const float least = w.kernels->least_but(w.choice, first, end, std::clamp(leaving, first - 1, end));
+    if (std::isfinite(least) && !(why.threshold <= least)) why.threshold = least;
+  });
   return why;
 }
 
@@ -277,23 +319,44 @@ inline void place(HeadWork& w, int32_t victim) {
   head.remove_last(false);
 }
 
-inline void evict_and_drop(HeadWork& w) {
+inline int32_t make_room_by_drop(HeadWork& w) {
   const Segment& open = w.head->open();
   const int32_t leaving = victim(w);
   const size_t i = static_cast<size_t>(leaving);
   const Why why = why_of(w, leaving);
-  w.note({ZS_DROP, why.reason, open.positions[i], leaving + 1 == open.slots() ? -1 : leaving, -1, open.scores[i],
-          why.rank, why.threshold});
+  w.note({ZS_DROP, why.reason, open.positions[i], w.arrival && leaving + 1 == open.slots() ? -1 : leaving, -1,
+          open.scores[i], why.rank, why.threshold});
   w.head->dropped(open.positions[i]);
-  place(w, leaving);
+  return leaving;
+}
+inline void evict_and_drop(HeadWork& w) { place(w, make_room_by_drop(w)); }
+
+// A permutation of [0, count) becomes its inverse, in place.
+inline void invert(int32_t* order, int32_t count) {
+  for (int32_t start = 0; start < count; ++start) {
+    if (order[start] < 0) continue;  // done: ~ of what it is to be
+    int32_t from = start, to = order[start];
+    while (to != start) from = std::exchange(to, std::exchange(order[to], ~from));
+    order[start] = ~from;
+  }
+  for (int32_t i = 0; i < count; ++i) order[i] = ~order[i];
 }
 
-// Slots stand in the order of their tokens, as many places as there are: sink, then from the oldest on. Without scores these are a ring.
+// Slots stand in the order of their tokens, as many places as there are: sink, then from the oldest on. Without scores these are a ring,
+// until some are asked to stay.
 inline int32_t in_order(HeadWork& w, int32_t* places) {
   const Segment& open = w.head->open();
   const int32_t slots = open.slots(), sink = std::min(w.sizes().sink, slots);
-  const auto first = open.positions.begin() + sink, end = open.positions.begin() + slots;
-  const int32_t oldest = static_cast<int32_t>(std::min_element(first, end) - open.positions.begin());
+  const int32_t* const positions = open.positions.data();
+  int32_t oldest = sink, falls = 0;
+  for (int32_t slot = sink + 1; slot < slots; ++slot)
+    if (positions[slot] < positions[slot - 1]) oldest = slot, ++falls;
+  if (falls > 1 || (falls == 1 && positions[slots - 1] > positions[sink])) {
+    std::iota(places, places + slots, 0);
+    std::sort(places, places + slots, [&](int32_t a, int32_t b) { return positions[a] < positions[b]; });
+    invert(places, slots);
+    return slots;
+  }
   for (int32_t slot = 0; slot < slots; ++slot)
     places[slot] = slot < sink ? slot : slot < oldest ? slot + slots - oldest : slot - oldest + sink;
   return slots;

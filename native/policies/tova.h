@@ -3,6 +3,7 @@
 #ifndef ZSLAB_POLICIES_TOVA_H
 #define ZSLAB_POLICIES_TOVA_H
 
+#include "policies/filling.h"
 #include "policies/regions.h"
 
 namespace zs {
@@ -39,6 +40,9 @@ inline PolicyHooks hooks() {
   hooks.compress = regions::compress_and_drop;
   hooks.start = regions::start;
   hooks.evict = regions::evict_and_drop;
+  hooks.make_room = regions::make_room_by_drop;
+  hooks.fill = regions::fill;
+  hooks.single = true;
   return hooks;
 }
 

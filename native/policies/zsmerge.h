@@ -3,6 +3,7 @@
 #ifndef ZSLAB_POLICIES_ZSMERGE_H
 #define ZSLAB_POLICIES_ZSMERGE_H
 
+#include "policies/filling.h"
 #include "policies/history.h"
 #include "policies/regions.h"
 
@@ -193,7 +194,7 @@ inline void compress(HeadWork& w) {
 
 // ---- one token too many (5)
 
-// underfull: first-tokens. The first slots become the residual ones.
+// underfull: first-tokens. The first tokens become the residual slots.
 inline void start(HeadWork& w) {
   const Segment& old = w.head->open();
   const zs_resolved& r = w.sizes();
@@ -202,24 +203,29 @@ inline void start(HeadWork& w) {
   Segment& residual = made.add_merged(r.residual);
   Segment& open = made.open();
   open.reserve(r.budget - r.residual + 1);
-  for (int32_t j = 0; j < r.residual; ++j) {
-    old.pages.read(j, w.scratch->key.data(), w.scratch->value.data());
-    made.seed(residual, j, w.scratch->key.data(), w.scratch->value.data(), old.scores[static_cast<size_t>(j)],
-              old.positions[static_cast<size_t>(j)]);
-  }
   open.resize(old.slots() - r.residual);
-  for (int32_t i = 0; i < open.slots(); ++i) {
-    open.pages.copy(old.pages, r.residual + i, i);
-    open.scores[static_cast<size_t>(i)] = old.scores[static_cast<size_t>(r.residual + i)];
-    open.positions[static_cast<size_t>(i)] = old.positions[static_cast<size_t>(r.residual + i)];
+  for (int32_t t = 0, j = 0, i = 0; t < old.slots(); ++t) {
+    const size_t at = static_cast<size_t>(t), to = static_cast<size_t>(i);
+    const int32_t position = old.positions[at];
+    if (j < r.residual && !w.head->is_pinned(position)) {  // pinned ones are not merged into, either
+      old.pages.read(t, w.scratch->key.data(), w.scratch->value.data());
+      made.seed(residual, j, w.scratch->key.data(), w.scratch->value.data(), old.scores[at], position);
+      w.note_move(ZS_PLACE, position, t, j++);
+      continue;
+    }
+    open.pages.copy(old.pages, t, i);
+    open.scores[to] = old.scores[at];
+    open.positions[to] = position;
+    if (t + 1 < old.slots()) w.note_move(ZS_PLACE, position, t, r.residual + i);
+    ++i;
   }
   made.ring = regions::first_ring(r);
   *w.head = std::move(made);
 }
 
-inline void evict(HeadWork& w) {
+inline int32_t make_room(HeadWork& w) {
   const zs_resolved& r = w.sizes();
-  if (r.residual == 0) return regions::evict_and_drop(w);
+  if (r.residual == 0) return regions::make_room_by_drop(w);
   const Segment& residual = w.head->segments[0];
   const Segment& open = w.head->open();
   const int32_t leaving = regions::victim(w);
@@ -231,8 +237,10 @@ inline void evict(HeadWork& w) {
   note_merge(w, regions::why_of(w, leaving), position, r.residual + leaving, target, score, alike,
              residual.scores[static_cast<size_t>(target)], residual.weights[static_cast<size_t>(target)]);
   merge_token(w, target, key, value, score, position);
-  regions::place(w, leaving);
+  return leaving;
 }
+
+inline void evict(HeadWork& w) { regions::place(w, make_room(w)); }
 
 // ---- what is asked and what must hold (1, 5a)
 
@@ -315,6 +323,9 @@ inline PolicyHooks hooks() {
   hooks.evict = evict;
   hooks.alpha = [](const Policy& p) { return p.own<Parameters>().alpha; };
   hooks.changeable = {"alpha", "decay", "similarity", "scoreMerge"};
+  hooks.make_room = make_room;
+  hooks.fill = regions::fill;
+  hooks.single = true;
   return hooks;
 }
 

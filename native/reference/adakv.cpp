@@ -47,6 +47,10 @@ class AdaKv : public Policy {
   void evict(Cache& cache, const std::vector<At>& group, int64_t step) const override {
     inner_->evict(cache, group, step);
   }
+  int make_room(Cache& cache, const std::vector<At>& group, int64_t step) const override {
+    return inner_->make_room(cache, group, step);
+  }
+  void fill(Cache& cache, At at, int64_t step) const override { inner_->fill(cache, at, step); }
 
   void allocate(Cache& cache, int layer) const override {
     const int kv_heads = cache.shape().kv_heads;

@@ -100,7 +100,7 @@ void Cache::read(At at, const std::vector<float>& q, std::vector<Slot>& fresh, s
   const int d = shape_.head_dim, group = shape_.heads / shape_.kv_heads;
   const int64_t tokens = static_cast<int64_t>(fresh.size());
   Head& held = head(at);
-  const bool prompt = held.slots.empty() && policy_->stride() == 0;
+  const bool prompt = seq_len(at.layer) == 0 && policy_->stride() == 0;
   std::vector<Slot> old = held.slots, own = fresh;
   std::vector<int64_t> places;
   if (policy_->rotates()) {
@@ -263,7 +263,10 @@ void Cache::enter(const std::vector<At>& group, int64_t step) {
   const Head& first = head(group[0]);
   if (policy_->acts() != Acts::kAlways || static_cast<int64_t>(first.slots.size()) <= first.sizes.budget) {
     for (At at : group)
-      note(step, at, Action::kAdmit, head(at).slots.back(), static_cast<int64_t>(head(at).slots.size()) - 1);
+      if (policy_->acts() == Acts::kAlways && head(at).compressed)
+        policy_->fill(*this, at, step);
+      else
+        note(step, at, Action::kAdmit, head(at).slots.back(), static_cast<int64_t>(head(at).slots.size()) - 1);
     return;
   }
   const bool compress = !first.compressed && policy_->compress_underfull();

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <vector>
 
 namespace reference {
@@ -91,9 +92,11 @@ struct Head {
   std::vector<Slot> slots;  // residual, sink, context, recent once compressed; before, in order of position
   Resolved sizes;
   bool compressed = false;
-  int64_t ring = -1;   // slot that the next leaver comes from
-  double dropped = 0;  // weight that left for good
-  int64_t read = 0;    // slots that the newest token read, of its query heads the most; 0 = all
+  int64_t ring = -1;     // slot that the next leaver comes from
+  double dropped = 0;    // weight that left for good
+  int64_t missing = 0;   // recent slots that wait for new tokens, since theirs were asked to leave
+  std::set<int> pinned;  // positions that never leave unasked
+  int64_t read = 0;      // slots that the newest token read, of its query heads the most; 0 = all
 };
 
 class Policy;
@@ -112,6 +115,13 @@ class Cache {
   // One chunk on a living cache; one token is a decode step.
   std::vector<double> extend(int layer, const std::vector<float>& q, const std::vector<float>& k,
                              const std::vector<float>& v, int64_t tokens);
+
+  // The token at `position`, which has a slot of its own there, leaves at once; or never unasked.
+  void evict(At at, int position);
+  void pin(At at, int position) { head(at).pinned.insert(position); }
+  // A dropped token is a slot again in each of `group`, which choose together; key and value as the shape's [head_dim] floats, by head.
+  void unevict(const std::vector<At>& group, int position, const std::vector<std::vector<float>>& keys,
+               const std::vector<std::vector<float>>& values);
 
   // From now on by the same policy with other parameters; sizes stay.
   void change(std::unique_ptr<Policy> policy);

@@ -83,6 +83,10 @@ class Policy {
   // prompt.
   virtual bool crosses() const { return false; }
   virtual void across(Cache&, int /*layer*/, int64_t /*step*/, int64_t /*fresh*/) const {}
+  // Somebody leaves each head of `group`, the same slot: its number; it stays there, to be overwritten.
+  virtual int make_room(Cache&, const std::vector<At>& /*group*/, int64_t /*step*/) const { return -1; }
+  // The last slot is new in a head that has been compressed and is not full.
+  virtual void fill(Cache&, At, int64_t /*step*/) const {}
   // The last slot of each head is one too many.
   virtual void evict(Cache&, const std::vector<At>& /*group*/, int64_t /*step*/) const {}
 };

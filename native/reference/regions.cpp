@@ -59,7 +59,7 @@ std::vector<std::vector<Slot>> Regions::leave(Cache& cache, const std::vector<At
 void Regions::leave(Cache& cache, At at, int victim, int64_t step) const {
   Head& head = cache.head(at);
   const Slot& gone = head.slots[static_cast<size_t>(victim)];
-  const bool newest = victim + 1 == static_cast<int>(head.slots.size());
+  const bool newest = victim == head.sizes.budget;
   cache.note(step, at, Action::kDrop, gone, newest ? -1 : victim);
   head.dropped += gone.weight;
 }
@@ -70,13 +70,30 @@ void Regions::compress(Cache& cache, const std::vector<At>& group, int64_t step)
                keep = static_cast<size_t>(sizes.context), recent = static_cast<size_t>(sizes.recent);
   Tokens rest, context;
   for (size_t t = sinks; t < n - recent; ++t) rest.push_back(t);
+  const Head& any = cache.head(group[0]);
+  const auto pinned = [&](size_t t) { return any.pinned.count(any.slots[t].origins[0]) > 0; };
+  Tokens stay;  // pinned ones, which need places like all others
+  for (size_t t : rest)
+    if (pinned(t)) stay.push_back(t);
+  rest.erase(std::remove_if(rest.begin(), rest.end(), pinned), rest.end());
   if (scored(step)) {
-    for (size_t i = 0; i < keep; ++i)
-      context.push_back(
-          take_best(cache, group, rest, Choice::kKeep, sizes.residual + sizes.sink + static_cast<int64_t>(i), step));
+    for (size_t i = 0, free = keep - stay.size(); i < keep; ++i) {
+      Tokens pool = stay;
+      if (free > 0) pool.insert(pool.end(), rest.begin(), rest.end());
+      std::sort(pool.begin(), pool.end());
+      const size_t taken =
+          take_best(cache, group, pool, Choice::kKeep, sizes.residual + sizes.sink + static_cast<int64_t>(i), step);
+      context.push_back(taken);
+      Tokens& from = pinned(taken) ? stay : rest;
+      if (!pinned(taken)) --free;
+      from.erase(std::find(from.begin(), from.end(), taken));
+    }
   } else {  // the newest stay, in order of position
-    context.assign(rest.end() - static_cast<int64_t>(keep), rest.end());
-    rest.resize(rest.size() - keep);
+    const size_t free = keep - stay.size();
+    context.assign(rest.end() - static_cast<int64_t>(free), rest.end());
+    rest.resize(rest.size() - free);
+    context.insert(context.end(), stay.begin(), stay.end());
+    std::sort(context.begin(), context.end());
   }
   const std::vector<std::vector<Slot>> residual = leave(cache, group, rest, step);
   for (size_t i = 0; i < group.size(); ++i) {
@@ -97,25 +114,46 @@ void Regions::compress(Cache& cache, const std::vector<At>& group, int64_t step)
   }
 }
 
-void Regions::start(Head& head) const { head.ring = first_ring(head.sizes); }
+void Regions::start(Head& head) const {
+  head.ring = first_ring(head.sizes);
+  // The first tokens are the residual slots, but for those that are not to be merged into.
+  std::vector<Slot> residual, others;
+  for (const Slot& slot : head.slots) {
+    const bool one = static_cast<int64_t>(residual.size()) < head.sizes.residual && !head.pinned.count(slot.origins[0]);
+    (one ? residual : others).push_back(slot);
+  }
+  residual.insert(residual.end(), others.begin(), others.end());
+  head.slots = residual;
+}
 
-void Regions::evict(Cache& cache, const std::vector<At>& group, int64_t step) const {
+int Regions::make_room(Cache& cache, const std::vector<At>& group, int64_t step) const {
   const Resolved sizes = cache.head(group[0]).sizes;
   const std::vector<Slot>& slots = cache.head(group[0]).slots;
   const int64_t first = sizes.residual + sizes.sink, last = sizes.budget - sizes.recent;
-  int victim = static_cast<int>(first);
+  std::vector<Candidate> candidates;
+  for (int64_t i = first; i <= last && i < static_cast<int64_t>(slots.size()); ++i) {
+    const Slot& slot = slots[static_cast<size_t>(i)];
+    if (cache.head(group[0]).pinned.count(slot.origins[0])) continue;
+    candidates.push_back(scored(step) ? summed(cache, group, static_cast<size_t>(i), static_cast<int>(i), -1)
+                                      : Candidate{static_cast<int>(i), -static_cast<double>(slot.origins[0]), 0});
+  }
+  int victim;
   if (scored(step)) {
-    std::vector<Candidate> candidates;
-    for (int64_t i = first; i <= last; ++i)
-      candidates.push_back(summed(cache, group, static_cast<size_t>(i), static_cast<int>(i), -1));
     victim = cache.decide(Choice::kVictim, step, group[0], -1, -1, candidates);
   } else {
-    for (int64_t i = first; i <= last; ++i)
-      if (slots[static_cast<size_t>(i)].origins[0] < slots[static_cast<size_t>(victim)].origins[0])
-        victim = static_cast<int>(i);
+    victim = std::max_element(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+               return a.value < b.value;
+             })->id;
   }
+  for (At at : group) leave(cache, at, victim, step);
+  return victim;
+}
+
+void Regions::evict(Cache& cache, const std::vector<At>& group, int64_t step) const {
+  const Resolved sizes = cache.head(group[0]).sizes;
+  const int victim = make_room(cache, group, step);
+  const int64_t last = sizes.budget - sizes.recent;
   for (At at : group) {
-    leave(cache, at, victim, step);
     Head& head = cache.head(at);
     const Slot token = head.slots.back();
     head.slots.pop_back();

@@ -14,6 +14,8 @@ class Regions : public Policy {
   void compress(Cache& cache, const std::vector<At>& group, int64_t step) const override;
   void start(Head& head) const override;
   void evict(Cache& cache, const std::vector<At>& group, int64_t step) const override;
+  int make_room(Cache& cache, const std::vector<At>& group, int64_t step) const override;
+  void fill(Cache& cache, At at, int64_t step) const override;
   // Context slots that a head cannot do without, for AdaKV.
   virtual int64_t least() const { return 0; }
 

@@ -1,6 +1,10 @@
-// What is asked of a living cache beside its tokens, judged by the reference between random calls: parameters that change.
+// What is asked of a living cache beside its tokens, judged by the reference between random calls: parameters that change, tokens that
+// leave, stay or come back.
+#include <array>
+
 #include "test/judge.h"
 #include "test/runs.h"
+#include "zslab/asked.h"
 
 namespace {
 
@@ -25,16 +29,44 @@ Options changed(Random& r, Options p) {
   return p;
 }
 
+// Whether a token has a slot of its own in a head of the reference, is part of a merged one, or was dropped.
+enum class Where { kOwn, kMerged, kGone };
+Where where(const reference::Head& head, int position) {
+  for (size_t s = 0; s < head.slots.size(); ++s)
+    for (int origin : head.slots[s].origins)
+      if (origin == position)
+        return head.compressed && static_cast<int64_t>(s) < head.sizes.residual ? Where::kMerged : Where::kOwn;
+  return Where::kGone;
+}
+
 class Asking : public test::Judge {
  public:
   Asking(const Engine& engine, const Config& config)
       : Judge(engine, config), random_(config.seed * 7 + 3), now_(config.cache.policy) {}
+  int64_t changed_ = 0, evicted_ = 0, pinned_ = 0, back_ = 0;
 
  protected:
-  void between(size_t) override {
-    if (!random_.one_in(3)) return;
+  void between(size_t call) override {
+    if (call + 1 == config_.calls.size()) return check_pinned();
+    for (int i = random_.upto(0, 3); i > 0; --i) {
+      const int64_t before = cache_.events().count;
+      const size_t noted = reference_.cache.events().size();
+      const int what = random_.upto(0, 5);
+      if (what == 0) {
+        change();
+      } else {
+        ask(what, before);
+      }
+      settled(before, noted);
+    }
+    check_pinned();
+  }
+
+ private:
+  void change() {
+    const std::string& name = now_.name;
+    if (name != "zsmerge" && name != "evict-only") return;
     const int64_t before = cache_.events().count;
-    const size_t noted = reference_.cache.events().size();
     now_ = changed(random_, now_);
     test::must(zs_cache_change(cache_.handle, &now_.native()->policy), "change");
     reference_.cache.change(reference::make(*test::asked_of(now_)));
@@ -42,20 +74,164 @@ class Asking : public test::Judge {
     check(e.count == before + 1 && e.action[before] == ZS_OPTIONS && e.reason[before] == ZS_BY_REQUEST &&
               e.position[before] == reference_.cache.seq_len(0),
           "a change is one event: %s", config_.text().c_str());
-    settled(before + 1, noted);
+    ++changed_;
   }
 
- private:
+  // 1, 2: evict, 3: pin, else unevict; of some heads that choose together, or all.
+  void ask(int what, int64_t before) {
+    using reference::At;
+    const CacheConfig& c = config_.cache;
+    const auto together = reference_.cache.policy().together();
+    const int only = random_.one_in(2) ? random_.upto(0, c.layers * c.kv_heads - 1) : -1;
+    std::vector<uint8_t> heads(static_cast<size_t>(c.layers * c.kv_heads), 1);
+    std::vector<std::vector<At>> groups;
+    for (int l = 0; l < c.layers; ++l)
+      for (int g = 0; g < c.kv_heads; ++g) {
+        const bool asked =
+            only < 0 || together == reference::Together::kModel ||
+            (together == reference::Together::kLayer ? l == only / c.kv_heads : l * c.kv_heads + g == only);
+        heads[static_cast<size_t>(l * c.kv_heads + g)] = asked;
+        if (!asked) continue;
+        const bool joins =
+            !groups.empty() && (together == reference::Together::kModel ||
+                                (together == reference::Together::kLayer && groups.back()[0].layer == l));
+        if (joins)
+          groups.back().push_back({l, g});
+        else
+          groups.push_back({{l, g}});
+      }
+    const int position = position_of(what, groups[0][0]);
+    int32_t done = -1;
+    if (what >= 4) return bring_back(position, heads, groups, before);
+    std::vector<At> own;
+    bool fits = true;
+    for (const auto& group : groups)
+      for (At at : group) {
+        const reference::Head& head = reference_.cache.head(at.layer, at.kv_head);
+        if (where(head, position) != Where::kOwn) continue;
+        own.push_back(at);
+        if (what != 3 || head.pinned.count(position)) continue;
+        const int64_t first = (head.compressed ? head.sizes.residual : 0) + head.sizes.sink;
+        int64_t others = 0;
+        bool sink = false;
+        for (int64_t s = 0; s < static_cast<int64_t>(head.slots.size()); ++s) {
+          const int one = head.slots[static_cast<size_t>(s)].origins[0];
+          if (s >= first) others += static_cast<int64_t>(head.pinned.count(one));
+          if (s < first && one == position) sink = true;
+        }
+        fits = fits && (sink || others < head.sizes.context);
+      }
+    const bool bounded = reference_.cache.policy().acts() == reference::Acts::kAlways;
+    const bool fine = !own.empty() && fits && (what != 3 || bounded);
+    const zs_status status = what == 3 ? zs_cache_pin(cache_.handle, position, heads.data(), &done)
+                                       : zs_cache_evict(cache_.handle, position, heads.data(), &done);
+    check(status == (fine ? ZS_OK : ZS_INVALID) && (!fine || done == static_cast<int>(own.size())),
+          "%s of %d: status %d (%s), done %d of %zu: %s", what == 3 ? "pin" : "evict", position, status,
+          status ? zs_last_error() : "", done, own.size(), config_.text().c_str());
+    if (!fine || status) return;
+    for (At at : own)
+      if (what == 3)
+        reference_.cache.pin(at, position);
+      else
+        reference_.cache.evict(at, position);
+    (what == 3 ? pinned_ : evicted_) += static_cast<int64_t>(own.size());
+  }
+
+  // One that there may be something to do about: held, or for those that come back dropped.
+  int position_of(int what, reference::At at) {
+    const reference::Head& head = reference_.cache.head(at.layer, at.kv_head);
+    const int seen = static_cast<int>(reference_.cache.seq_len(0));
+    for (int i = 0; i < 30; ++i) {
+      const int position = random_.upto(0, seen - 1);
+      if (where(head, position) == (what >= 4 ? Where::kGone : Where::kOwn)) return position;
+    }
+    return random_.upto(0, seen - 1);
+  }
+
+  void bring_back(int position, const std::vector<uint8_t>& heads,
+                  const std::vector<std::vector<reference::At>>& groups, int64_t before) {
+    const CacheConfig& c = config_.cache;
+    const size_t d = static_cast<size_t>(c.head_dim);
+    std::vector<float> keys(heads.size() * d), values(heads.size() * d);
+    for (auto* all : {&keys, &values})
+      for (float& x : *all) x = random_.element();
+    std::vector<std::vector<reference::At>> gone;
+    int32_t due = 0, done = -1;
+    bool merged = false, too_early = false, crowded = false;
+    for (const auto& group : groups) {
+      const reference::Head& head = reference_.cache.head(group[0].layer, group[0].kv_head);
+      const Where place = where(head, position);
+      merged = merged || place == Where::kMerged;
+      if (place != Where::kGone) continue;
+      gone.push_back(group);
+      due += static_cast<int32_t>(group.size());
+      const auto& slots = head.slots;
+      const auto older = [&](const reference::Slot& slot) { return slot.origins[0] < position; };
+      if (!head.compressed && std::count_if(slots.begin(), slots.end(), older) < head.sizes.sink)
+        crowded = crowded ||
+                  std::count_if(slots.begin() + std::min<int64_t>(head.sizes.sink, static_cast<int64_t>(slots.size())),
+                                slots.end(), [&](const auto& slot) {
+                                  return head.pinned.count(slot.origins[0]) > 0;
+                                }) >= head.sizes.context;
+      too_early = too_early || (reference_.cache.policy().acts() == reference::Acts::kAlways && !head.compressed &&
+                                static_cast<int64_t>(head.slots.size()) >= head.sizes.budget);
+    }
+    const zs_status checked = zs_cache_unevict(cache_.handle, position, heads.data(), nullptr, nullptr, &done);
+    const int32_t said = done;
+    const zs_status status = zs_cache_unevict(cache_.handle, position, heads.data(), keys.data(), values.data(), &done);
+    if (reference_.cache.policy().rotates()) return void(check(status == ZS_UNSUPPORTED, "unevict: %d", status));
+    const bool fine = !merged && due > 0 && !too_early && !crowded;
+    check(checked == ZS_OK ? said == due && !merged : status == checked,
+          "whether %d may come back: status %d, %d of %d: %s", position, checked, said, due, config_.text().c_str());
+    check(fine ? status == ZS_OK && done == due : status == ZS_INVALID || (too_early && status == ZS_UNSUPPORTED),
+          "unevict of %d: status %d (%s), done %d of %d: %s", position, status, status ? zs_last_error() : "", done,
+          due, config_.text().c_str());
+    if (!fine || status) return;
+    read_choices(before, 0, c.layers - 1);
+    for (const auto& group : gone) {
+      std::vector<std::vector<float>> own_keys, own_values;
+      for (reference::At at : group) {
+        const size_t from = static_cast<size_t>(at.layer * c.kv_heads + at.kv_head) * d;
+        own_keys.emplace_back(keys.begin() + static_cast<int64_t>(from), keys.begin() + static_cast<int64_t>(from + d));
+        own_values.emplace_back(values.begin() + static_cast<int64_t>(from),
+                                values.begin() + static_cast<int64_t>(from + d));
+      }
+      reference_.cache.unevict(group, position, own_keys, own_values);
+    }
+    back_ += due;
+  }
+
+  // Whoever is pinned has a slot of its own; what held is told as ever.
+  void check_pinned() {
+    const CacheConfig& c = config_.cache;
+    for (int l = 0; l < c.layers; ++l)
+      for (int g = 0; g < c.kv_heads; ++g)
+        for (int position : reference_.cache.head(l, g).pinned)
+          check(where(reference_.cache.head(l, g), position) == Where::kOwn, "position %d is pinned and gone: %s",
+                position, config_.text().c_str());
+    const zs_receipt r = cache_.receipt();
+    check(r.weights_sum && r.positions_once && r.budget_held && r.finite, "the receipt says %d %d %d %d: %s",
+          r.weights_sum, r.positions_once, r.budget_held, r.finite, config_.text().c_str());
+  }
+
   Random random_;
   Options now_;
 };
 
-void judged(const Engine& engine, uint64_t seed, bool small) {
+// Tokens of which none waits for another layer's are asked things.
+void judged(const Engine& engine, uint64_t seed, bool small, std::array<int64_t, 4>& all) {
   Config config = test::random_config(seed, small);
-  const std::string& name = config.cache.policy.name;
-  if (name != "zsmerge" && name != "evict-only") return;
-  const test::Verdict verdict = Asking(engine, config).run();
+  Options& policy = config.cache.policy;
+  if (policy.name == "quest") policy.name = "full", config.cache.budgets.clear();
+  Random r(seed);
+  if (policy.name == "streaming" && r.one_in(2)) {
+    policy.budget = test::random_streaming(r, config.cache, config.calls[0]) + r.upto(0, config.calls[0]);
+    config.cache.budgets.clear();
+  }
+  Asking asking(engine, config);
+  const test::Verdict verdict = asking.run();
   check(verdict.fault.empty(), "%s\n    %s", verdict.fault.c_str(), config.text().c_str());
+  all[0] += asking.changed_, all[1] += asking.evicted_, all[2] += asking.pinned_, all[3] += asking.back_;
 }
 
 // What may not change is refused, and the cache is as it was; forks carry what was changed.
@@ -116,13 +292,20 @@ void refused(const Engine& engine) {
 
 }  // namespace
 
-int main() {
+// Arguments: none, or the seed of one configuration to be looked at.
+int main(int count, char** arguments) {
+  const uint64_t only = count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 0;
   const int cases = test::cases(2000, 150, 20);
   const bool small = test::cases(0, 0, 1) == 1;
   try {
     const Engine engine(2);
     refused(engine);
-    for (int i = 0; i < cases; ++i) judged(engine, static_cast<uint64_t>(i) + 1, small);
+    std::array<int64_t, 4> all{};
+    for (int i = 0; i < (only ? 1 : cases); ++i) judged(engine, only ? only : static_cast<uint64_t>(i) + 1, small, all);
+    std::printf("  %lld changes; %lld tokens left a head, %lld were pinned in one, %lld came back to one\n",
+                static_cast<long long>(all[0]), static_cast<long long>(all[1]), static_cast<long long>(all[2]),
+                static_cast<long long>(all[3]));
+    for (int64_t times : all) check(only || times > 0, "something was never asked");
   } catch (const std::exception& e) {
     check(false, "%s", e.what());
   }

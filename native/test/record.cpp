@@ -69,7 +69,7 @@ struct Measured {
 zs_status measure(const Cache& cache, int kv_head, const std::vector<int32_t>& positions,
                   const std::vector<int32_t>& row_slots, const std::vector<int32_t>& slot_members,
                   const std::vector<int32_t>& members, const std::vector<int32_t>& lost,
-                  const std::vector<int32_t>& from, Measured& m) {
+                  const std::vector<int32_t>& from, Measured& m, const std::vector<int32_t>* ends = nullptr) {
   const size_t each = positions.size() * kGroup;
   for (auto* column : {&m.error, &m.dropped, &m.plain, &m.missed, &m.blurred}) column->assign(each, -1);
   for (auto* column : {&m.probability, &m.worst, &m.change}) column->assign(lost.size(), -1);
@@ -80,6 +80,7 @@ zs_status measure(const Cache& cache, int kv_head, const std::vector<int32_t>& p
   l.rows = static_cast<int64_t>(positions.size()), l.losses = static_cast<int64_t>(lost.size());
   l.positions = positions.data(), l.row_slots = row_slots.data(), l.slot_members = slot_members.data();
   l.members = members.data(), l.lost_positions = lost.data(), l.lost_rows = from.data();
+  l.lost_ends = ends ? ends->data() : nullptr;
   l.error = m.error.data(), l.dropped = m.dropped.data(), l.plain = m.plain.data();
   l.missed = m.missed.data(), l.blurred = m.blurred.data();
   l.probability = m.probability.data(), l.worst = m.worst.data(), l.change = m.change.data();
@@ -135,10 +136,14 @@ void one_case(const Engine& one, const Engine& two, int seed) {
     slot(position, 1);
     row_slots.push_back(static_cast<int32_t>(slot_members.size()) - 1);
   }
-  for (int32_t t = alone; t < prompt; ++t) lost.push_back(t), from.push_back(random.upto(0, steps));
+  std::vector<int32_t> ends;  // some come back
+  for (int32_t t = alone; t < prompt; ++t) {
+    lost.push_back(t), from.push_back(random.upto(0, steps));
+    ends.push_back(random.one_in(3) ? random.upto(from.back(), steps) : steps);
+  }
   Measured m, again;
-  test::must(measure(cache, 1, positions, row_slots, slot_members, members, lost, from, m), "local");
-  test::must(measure(other, 1, positions, row_slots, slot_members, members, lost, from, again), "local");
+  test::must(measure(cache, 1, positions, row_slots, slot_members, members, lost, from, m, &ends), "local");
+  test::must(measure(other, 1, positions, row_slots, slot_members, members, lost, from, again, &ends), "local");
   check(test::same_bits(m.change, again.change) && test::same_bits(m.plain, again.plain) &&
             test::same_bits(m.missed, again.missed) && test::same_bits(m.probability, again.probability),
         "seed %d: another number of threads, another result", seed);
@@ -168,7 +173,7 @@ void one_case(const Engine& one, const Engine& two, int seed) {
       near(m.missed[at], missed, "missed", seed);
       near(m.blurred[at], blurred, "blurred", seed);
       for (size_t i = 0; i < lost.size(); ++i) {
-        if (from[i] > static_cast<int>(row)) continue;
+        if (from[i] > static_cast<int>(row) || ends[i] <= static_cast<int>(row)) continue;
         probability[i] += p[static_cast<size_t>(lost[i])] / kGroup;
         std::vector<int> others = all;
         others.erase(others.begin() + lost[i]);
@@ -178,8 +183,8 @@ void one_case(const Engine& one, const Engine& two, int seed) {
   for (size_t i = 0; i < lost.size(); ++i) {
     near(m.probability[i], probability[i], "probability", seed);
     near(m.change[i], change[i], "change", seed);
-    check((m.worst_row[i] < 0) == (from[i] >= steps), "seed %d: worst row %d of a loss from %d on", seed,
-          m.worst_row[i], from[i]);
+    check((m.worst_row[i] < 0) == (from[i] >= ends[i]), "seed %d: worst row %d of a loss from %d up to %d", seed,
+          m.worst_row[i], from[i], ends[i]);
   }
   if (seed != 1) return;
 
@@ -198,6 +203,9 @@ void one_case(const Engine& one, const Engine& two, int seed) {
   refused({prompt}, {0, 1}, {0, 1}, {-1}, "a member before the first");
   check(measure(cache, 1, {prompt}, {0, 1}, {0, 1}, {0}, {static_cast<int32_t>(tokens)}, {0}, none) == ZS_INVALID,
         "a loss of what never came is taken");
+  const std::vector<int32_t> ends_early = {0};
+  check(measure(cache, 1, {prompt}, {0, 1}, {0, 1}, {0}, {0}, {1}, none, &ends_early) == ZS_INVALID,
+        "a loss that ends before it begins is taken");
   check(measure(cache, 7, {}, {0}, {0}, {}, {}, {}, none) == ZS_INVALID, "a head that there is none of is taken");
   check(zs_cache_local(cache.handle, nullptr, nullptr) == ZS_INVALID &&
             zs_cache_record(nullptr, heads.data(), 0) == ZS_INVALID &&

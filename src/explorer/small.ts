@@ -32,11 +32,13 @@ export function smallOf(events: Events, kvHeads: number, heads: number, tokens: 
   const count = step.length
   for (let row = 0; row < count; row++) {
     const what = action[row]
-    if (what !== ACTION.admit && what !== ACTION.merge && what !== ACTION.drop) continue
+    if (what !== ACTION.admit && what !== ACTION.merge && what !== ACTION.drop && what !== ACTION.unevict) continue
     const head = layer[row] * kvHeads + kvHead[row]
     const at = head * size + rowAt[Math.min(lastStep, step[row])] + columnAt[position[row]]
     if (what === ACTION.admit) {
       came[at]++
+      held[at]++
+    } else if (what === ACTION.unevict) {
       held[at]++
     } else if (slot[row] < 0) {
       // A token of the prompt that never had a slot comes and goes at once.

@@ -74,8 +74,9 @@ export class HeadStory {
         const action = events.action[row]
         if (action === ACTION.options) continue
         // Whoever leaves has come, also a token of the prompt that never had a slot.
-        newest = Math.max(newest, position)
+        if (action !== ACTION.options) newest = Math.max(newest, position)
         if (action === ACTION.merge || action === ACTION.drop) this.left[position] = row
+        if (action === ACTION.unevict) this.left[position] = -1
         if (!Number.isNaN(events.score[row])) this.scored[position] = row
       }
       this.ends[step] = row

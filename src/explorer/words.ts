@@ -19,7 +19,7 @@ export function stepSentence(story: HeadStory, step: number, text: TextOf): stri
   const { events, lastStep } = story
   const [from, to] = story.rows(step)
   const head = `Step ${plainNumber(step)} of ${plainNumber(lastStep)}`
-  const counts = { came: 0, left: 0, merged: 0, dropped: 0 }
+  const counts = { came: 0, left: 0, merged: 0, dropped: 0, asked: 0 }
   const parts: string[] = []
   for (let row = from; row < to; row++) {
     const position = events.position[row]
@@ -45,7 +45,19 @@ export function stepSentence(story: HeadStory, step: number, text: TextOf): stri
         break
       case ACTION.drop:
         counts.dropped++
-        parts.push(`${named(text, position)} was dropped`)
+        parts.push(`${named(text, position)} ${asked(events, row) ? 'was asked to leave' : 'was dropped'}`)
+        break
+      case ACTION.pin:
+        counts.asked++
+        parts.push(`${named(text, position)} was pinned`)
+        break
+      case ACTION.unevict:
+        counts.asked++
+        parts.push(`${named(text, position)} was brought back`)
+        break
+      case ACTION.options:
+        counts.asked++
+        parts.push('options changed')
         break
     }
   }
@@ -55,9 +67,12 @@ export function stepSentence(story: HeadStory, step: number, text: TextOf): stri
     counts.left && `${plainNumber(counts.left)} left the recent`,
     counts.merged && `${plainNumber(counts.merged)} merged`,
     counts.dropped && `${plainNumber(counts.dropped)} dropped`,
+    counts.asked && `${plainNumber(counts.asked)} asked for`,
   ].filter(Boolean)
   return `${head}${step === 0 ? ' (the prompt)' : ''}: ${said.join(', ')}.`
 }
+
+const asked = (events: HeadStory['events'], row: number) => REASONS[events.reason[row]] === 'asked'
 
 const REGION_WORDS: Record<RegionNow, string> = {
   'not yet': 'has not come yet',
@@ -114,6 +129,7 @@ function whyWords(events: HeadStory['events'], row: number): string {
   if (reason === 'score') known.push('for its score')
   if (reason === 'asked') known.push('as it was asked for')
   if (reason === 'choice') known.push('the policy chose it')
+  if (reason === 'asked') known.push('it was asked to leave')
   const number = (name: string, value: number) => Number.isNaN(value) || known.push(`${name} ${shortNumber(value)}`)
   if (events.rank[row] >= 0) known.push(`rank ${plainNumber(events.rank[row])} to leave`)
   number('score', events.score[row])

@@ -21,13 +21,24 @@ export interface Token {
 }
 
 /** Codes in `EventColumns.action`. */
-export const ACTION = { admit: 0, leave: 1, merge: 2, drop: 3, place: 4, settle: 5, options: 6 } as const
+export const ACTION = {
+  admit: 0,
+  leave: 1,
+  merge: 2,
+  drop: 3,
+  place: 4,
+  settle: 5,
+  options: 6,
+  pin: 7,
+  unevict: 8,
+} as const
 
 /**
  * Every change of the cache in order, one row per event; all columns have `count` entries.
  * admit: a token enters `slot`. leave: the oldest recent token moves from `slot` to `target`, its place among the candidates.
  * merge: the token at `slot` goes into residual slot `target`. drop: it leaves for good (target −1). place, settle: it only changes its
- * slot. options: the policy goes on with others; one event for the whole cache. Prefill is step 0.
+ * slot. options: the policy goes on with others; one event for the whole cache. pin: the token at `slot` never leaves. unevict: a dropped
+ * token enters `slot` again. Prefill is step 0.
  */
 export interface EventColumns {
   count: number
@@ -35,6 +46,7 @@ export interface EventColumns {
   layer: ArrayLike<number>
   kvHead: ArrayLike<number>
   action: ArrayLike<number>
+  reason: ArrayLike<number>
   position: ArrayLike<number>
   /** −1: a prompt token that never had a slot. */
   slot: ArrayLike<number>

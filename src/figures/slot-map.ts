@@ -1,10 +1,14 @@
 /** The eviction map by slots: who sits in which slot at which step, coloured by place in the text. */
-import { ACTION, type RunData, type Sizes } from './data.js'
+import { REASONS } from '../trace/actions.js'
+import { HeadLedger } from '../trace/rebuild.js'
+import { ACTION, type EventColumns, type RunData, type Sizes } from './data.js'
 import { eventsOf, firstCompression, rowsOf, sizesOf, stepOf } from './fates.js'
 import { visible } from './visible.js'
 import type { Boxes, Panel, Plot } from './plot.js'
 import { plainNumber } from './scale.js'
 import type { Style } from './style.js'
+
+const ASKED = REASONS.indexOf('asked')
 
 export interface Stay {
   slot: number
@@ -35,6 +39,7 @@ export function staysOf(data: RunData, layer: number, kvHead: number): Stay[] {
     if (stay && from < stay.to) stays.push({ ...stay, from })
   }
   const rows = rowsOf(events, layer, kvHead)
+  if (rows.some((row) => events.reason[row] === ASKED)) return staysForward(events, rows, last)
   const moved = new Set(rows.filter((row) => events.action[row] === ACTION.merge).map((row) => events.position[row]))
   if (compression > data.steps) {
     // Nothing ever left: tokens lie in the order in which they came.
@@ -79,6 +84,26 @@ export function staysOf(data: RunData, layer: number, kvHead: number): Stay[] {
     for (let position = 0; position < sizes.budget; position++)
       stays.push({ slot: position, from: stepOf(data, position), to: compression, position, merged: false })
   return joined(stays.sort((a, b) => a.slot - b.slot || a.from - b.from))
+}
+
+/** The same from the first event on, slots and all: where somebody was asked to leave or to come back. */
+function staysForward(events: EventColumns, rows: readonly number[], last: number): Stay[] {
+  const stays: Stay[] = []
+  const ledger = new HeadLedger()
+  let now: Stay[] = []
+  for (let i = 0; i < rows.length;) {
+    const step = events.step[rows[i]]
+    for (; i < rows.length && events.step[rows[i]] === step; i++) ledger.apply(events, rows[i])
+    const slots = ledger.slots()
+    const next = slots.map(({ slot, position, weight }): Stay => {
+      const before = now[slot]
+      const same = before?.position === position && before.merged === weight > 1
+      return same ? before : { slot, from: step, to: last, position, merged: weight > 1 }
+    })
+    for (const stay of now) if (next[stay.slot] !== stay) stays.push({ ...stay, to: step })
+    now = next
+  }
+  return [...stays, ...now].filter(({ from, to }) => from < to).sort((a, b) => a.slot - b.slot || a.from - b.from)
 }
 
 /** A token that stays where it was through a compression has one stay. */

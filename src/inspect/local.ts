@@ -24,7 +24,7 @@ export interface LostTokens {
   step: Int32Array
   /** 1: into a slot; 0: dropped. */
   merged: Uint8Array
-  /** Sum over the rows after that of the probability that full attention gives it, mean of the group's query heads. */
+  /** Sum over the rows after that, until it came back, of the probability that full attention gives it, mean of the group's query heads. */
   probability: Float64Array
   /** The largest of these, and its step; −1: there was no row after it. */
   worst: Float64Array
@@ -105,6 +105,7 @@ export async function localShadow(of: LocalOf, call: Call): Promise<LocalShadow>
       const rows = byHead[layer * kvHeads + kvHead]
       const losses = Array.from(rows, (event) => lossOf.get(event)!).filter((loss) => loss !== undefined)
       const lostPositions = Int32Array.from(losses, (loss) => result.lost.position[loss])
+      const backs = backsOf(events, rows)
       const fixed = keys === 'fixed' || values === 'fixed'
       const seeds = fixed ? seedsOf(events, rows) : new Map<number, number>()
       let first = 0
@@ -119,6 +120,7 @@ export async function localShadow(of: LocalOf, call: Call): Promise<LocalShadow>
           ...slots.taken(),
           lostPositions,
           lostRows: Int32Array.from(losses, (loss) => rowsUpTo(steps, result.lost.step[loss])),
+          lostEnds: Int32Array.from(losses, (loss) => rowsUpTo(steps, backs.get(result.lost.event[loss]) ?? Infinity)),
         })
         fill(result, first, layer, kvHead, native)
         regret(result, losses, steps, native)
@@ -181,6 +183,16 @@ function longer(array: Int32Array): Int32Array<ArrayBuffer> {
   const made = new Int32Array(2 * array.length)
   made.set(array)
   return made
+}
+
+/** Of the head's rows: after which step the token that a merge or drop took came back; none: it did not. */
+function backsOf({ action, position, step }: EventColumns, rows: Int32Array): Map<number, number> {
+  const [backs, next] = [new Map<number, number>(), new Map<number, number>()]
+  for (const row of [...rows].reverse()) {
+    if (action[row] === ACTION.unevict) next.set(position[row], step[row])
+    else if (next.has(position[row])) backs.set(row, next.get(position[row])!)
+  }
+  return backs
 }
 
 /** How many of the ascending `steps` are at most `step`. */

@@ -121,8 +121,9 @@ function mergingOf({ card }: Measured): { alpha: number; keys: Centroid; values:
 /** α of the queries of `step`. */
 function alphaAt({ policy, interventions = [] }: Card, step: number): number {
   let alpha = alphaOf(policy) ?? 0
-  for (const { step: after, changes } of interventions)
-    if (after < step && typeof changes.alpha?.to === 'number') alpha = changes.alpha.to
+  for (const one of interventions)
+    if (one.action === 'options' && one.step < step && typeof one.changes.alpha?.to === 'number')
+      alpha = one.changes.alpha.to
   return alpha
 }
 

@@ -143,6 +143,8 @@ export interface NativeLocal {
   lostPositions: Int32Array
   /** [losses] the first row after it; rows: none */
   lostRows: Int32Array
+  /** [losses] the first row at which it is back; rows: none */
+  lostEnds: Int32Array
 }
 
 export interface NativeLocalMeasures {
@@ -193,6 +195,17 @@ export interface Addon {
   cacheFork(cache: NativeCache): Promise<NativeCache>
   /** The same policy with other parameters, from the next token on. */
   cacheChange(cache: NativeCache, policy: NativePolicy): Promise<void>
+  /** Of the token at `position`, in `heads` [layers, kvHeads] (1 = here) → in how many it was done. */
+  cacheEvict(cache: NativeCache, position: number, heads: Uint8Array): Promise<number>
+  cachePin(cache: NativeCache, position: number, heads: Uint8Array): Promise<number>
+  /** keys, values [layers, kvHeads, headDim], as they are kept; without them only whether it can be done. */
+  cacheUnevict(
+    cache: NativeCache,
+    position: number,
+    heads: Uint8Array,
+    keys?: Float32Array,
+    values?: Float32Array,
+  ): Promise<number>
   cacheRollback(cache: NativeCache, tokens: number): void
   /** A cache for each policy, in order: all or none. */
   cacheForkPolicies(

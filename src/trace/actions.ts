@@ -1,5 +1,5 @@
 /** What may happen to a token, and why, by the numbers that the engine writes (zs_action, zs_reason). */
-export const ACTIONS = ['admit', 'leave', 'merge', 'drop', 'place', 'settle', 'options'] as const
+export const ACTIONS = ['admit', 'leave', 'merge', 'drop', 'place', 'settle', 'options', 'pin', 'unevict'] as const
 export type Action = (typeof ACTIONS)[number]
 
 export const REASONS = ['prompt', 'token', 'age', 'score', 'choice', 'asked'] as const

@@ -25,7 +25,7 @@ export interface Card {
   policy: PolicyCard
   /** Slots by region that shares came to; undefined where nothing was read. */
   resolved: ResolvedHeads | undefined
-  /** What was asked beside the tokens: options that changed, and after which step (0 = the prompt). Not there where nothing was. */
+  /** What was asked beside the tokens, and after which step (0 = the prompt): options that changed, tokens that left, stayed or came back. */
   interventions?: Intervention[]
   /** Of a run; the trace of a whole session has neither this nor a seed. */
   sampling?: { temperature: number; topK: number | undefined; topP: number; minP: number }

@@ -11,11 +11,15 @@ import { tapeBoundOf, type TapeBound } from './memory.js'
 export const LEVELS = ['off', 'events', 'scores', 'vectors'] as const
 export type Level = (typeof LEVELS)[number]
 
-export interface TraceLevel {
-  level: Level
-  /** Whose scores or vectors are kept; default: all. */
+/** By layer and kv head; default: all. */
+export interface SomeHeads {
   layers?: readonly number[]
   kvHeads?: readonly number[]
+}
+
+/** layers, kvHeads: whose scores or vectors are kept. */
+export interface TraceLevel extends SomeHeads {
+  level: Level
   /** Of level 'vectors': queries kept of the prompt's last rows (default 512); of later tokens all are. */
   queries?: number
   /** Of level 'vectors': scores and probabilities, too, of the same heads (default false). */
@@ -85,9 +89,7 @@ function levelOf(option: TraceLevel, layers: number, kvHeads: number): Kept {
   if (level === 'off') return NOTHING_KEPT
   const tape = tapeBoundOf(option.memory, option.folder)
   if (level === 'events') return { ...NOTHING_KEPT, level, events: true, tape }
-  const marks = new Uint8Array(layers * kvHeads)
-  for (const layer of numbersOf('trace.layers', option.layers, layers))
-    for (const kvHead of numbersOf('trace.kvHeads', option.kvHeads, kvHeads)) marks[layer * kvHeads + kvHead] = 1
+  const marks = headMarks(option, layers, kvHeads, 'trace.')
   const scores = level === 'scores' || (option.scores !== undefined && flag('trace.scores', option.scores))
   if (option.every !== undefined && !scores) throw needs('every', level)
   return {
@@ -117,6 +119,14 @@ const SAYS: Record<(typeof NAMES.vectors)[number], string> = {
 }
 const needs = (name: keyof typeof SAYS, level: Level) =>
   new ZslabError('invalid', `trace.${name} ${SAYS[name].replace('LEVEL', level)}`)
+
+/** [layers, kvHeads]: 1 for the heads in `of.layers` and `of.kvHeads`, each all where it is left out. Errors: 'invalid', naming `prefix`. */
+export function headMarks(of: SomeHeads, layers: number, kvHeads: number, prefix = ''): Uint8Array {
+  const marks = new Uint8Array(layers * kvHeads)
+  for (const layer of numbersOf(`${prefix}layers`, of.layers, layers))
+    for (const kvHead of numbersOf(`${prefix}kvHeads`, of.kvHeads, kvHeads)) marks[layer * kvHeads + kvHead] = 1
+  return marks
+}
 
 function numbersOf(name: string, value: readonly number[] | undefined, count: number): number[] {
   if (value === undefined) return Array.from({ length: count }, (_, i) => i)

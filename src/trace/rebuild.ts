@@ -1,11 +1,14 @@
 /** A kv head's slots at any step, from the events alone. */
 import { ZslabError } from '../errors.js'
-import { ACTION } from './actions.js'
+import { ACTION, REASONS } from './actions.js'
+
+const ASKED = REASONS.indexOf('asked')
 
 /** What is needed of the events, a row each, in order. */
 export interface Happened {
   step: ArrayLike<number>
   action: ArrayLike<number>
+  reason: ArrayLike<number>
   position: ArrayLike<number>
   slot: ArrayLike<number>
   target: ArrayLike<number>
@@ -75,10 +78,18 @@ export class HeadLedger {
         return void this.byPosition.delete(position)
       }
       case ACTION.drop:
-        if (this.byPosition.has(position)) this.dropped.push(...this.taken(slot, position).origins)
+        if (events.reason[row] === ASKED) {
+          this.dropped.push(position)
+          this.bySlot.splice(slot, 1) // those behind it move up
+        } else if (this.byPosition.has(position)) this.dropped.push(...this.taken(slot, position).origins)
         else this.dropped.push(position)
         return void this.byPosition.delete(position)
+      case ACTION.unevict:
+        this.dropped.splice(this.dropped.indexOf(position), 1)
+        if (this.bySlot[slot]) this.bySlot.splice(slot, 0, undefined) // nobody left it: those from there on move down
+        return this.put(slot, position, { weight, origins: [position] })
       case ACTION.options:
+      case ACTION.pin:
         return
       default:
         throw broken(`there is no action ${events.action[row]}`)

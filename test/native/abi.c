@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "zslab/asked.h"
 #include "zslab/model.h"
 #include "zslab/record.h"
 #include "zslab/zslab.h"

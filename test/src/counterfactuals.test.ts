@@ -5,7 +5,19 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before } from 'mocha'
-import { adakv, evictOnly, fullCache, load, streaming, Trace, zsmerge, type Model } from '../../src/index.js'
+import {
+  adakv,
+  evictOnly,
+  fullCache,
+  load,
+  minicache,
+  snapkv,
+  streaming,
+  tova,
+  Trace,
+  zsmerge,
+  type Model,
+} from '../../src/index.js'
 import { toyPath } from './model/files.js'
 
 const TEXT =
@@ -144,6 +156,136 @@ describe('counterfactuals', function () {
       await full.prefill(TEXT)
       await assert.rejects(full.change({ alpha: 1 }), { message: /full has no option "alpha"/ })
       for (const one of [session, merging, without, newest, full]) one.dispose()
+    })
+  })
+
+  describe('evict, pin, unevict', () => {
+    const kept = (session: ReturnType<Model['session']>, position: number) =>
+      Array.from({ length: model.description.layers }, (_, layer) =>
+        session.cache
+          .state(layer)
+          .origins.map((slots) => slots.some((slot) => slot.length === 1 && slot[0] === position)),
+      ).flat()
+    const rebuilt = (session: ReturnType<Model['session']>, trace: Trace) => {
+      const { layers, kvHeads } = model.description
+      for (let layer = 0; layer < layers; layer++)
+        for (let kvHead = 0; kvHead < kvHeads; kvHead++)
+          assert.deepEqual(
+            trace.cacheAt({ layer, kvHead }).slots.map(({ origins }) => origins),
+            session.cache.state(layer).origins[kvHead],
+          )
+    }
+
+    it('a token that is asked to leave is gone, dropped and never merged; the next one takes its room', async () => {
+      const session = model.session({ policy: tight(), trace: true })
+      await session.prefill(TEXT)
+      const newest = session.seqLen - 1
+      const { layers, kvHeads } = model.description
+      const { dropped, merged } = session.receipt()
+      assert.equal(await session.evict({ position: newest - 1 }), layers * kvHeads)
+      assert.equal(await session.evict({ position: newest, layers: [1], kvHeads: [0] }), 1)
+      const receipt = session.receipt()
+      assert.deepEqual([receipt.dropped - dropped, receipt.merged, receipt.ok], [layers * kvHeads + 1, merged, true])
+      assert.ok(receipt.notes.includes(`position ${newest} was asked to leave after step 0 in 1 kv head`))
+      assert.ok(kept(session, newest - 1).every((held) => !held))
+      const run = await session.generate(undefined, { ...more, maxTokens: 2 })
+      assert.equal(run.receipt.merged, merged)
+      assert.equal(run.card.interventions?.length, 2)
+      rebuilt(session, run.trace)
+      const next = await session.generate(undefined, more)
+      assert.ok(next.receipt.ok && next.receipt.merged > merged)
+      rebuilt(session, next.trace)
+      const { policyLogprobs } = await next.shadow({ progress: false })
+      assert.deepEqual(policyLogprobs, next.logprobs)
+      for (const ending of ['arrow', 'parquet']) {
+        const opened = await Trace.open(await next.trace.save(join(folder, `asked.${ending}`)))
+        assert.deepEqual(opened.table(), next.trace.table())
+        rebuilt(session, opened)
+      }
+      assert.equal(session.trace.counts().drop?.reasons.asked, layers * kvHeads + 1)
+      session.dispose()
+    })
+
+    it('a pinned token stays, in forks and snapshots too, and one that came back as well', async () => {
+      const policy = () => evictOnly({ budget: 16, recent: 2 })
+      const plain = model.session({ policy: policy() })
+      const first = await plain.generate(TEXT, { ...more, maxTokens: 40 })
+      const session = model.session({ policy: policy(), trace: true })
+      await session.prefill(TEXT)
+      const { layers, kvHeads } = model.description
+      const position = session.seqLen - 1
+      assert.equal(await session.pin({ position }), layers * kvHeads)
+      const snapshot = await session.snapshot()
+      const run = await session.generate(undefined, { ...more, maxTokens: 40 })
+      assert.ok(kept(session, position).every(Boolean) && !kept(plain, position).every(Boolean))
+      assert.notDeepEqual(run.tokens.length && run.logprobs, first.logprobs)
+      rebuilt(session, run.trace)
+      assert.deepEqual((await run.shadow({ progress: false })).policyLogprobs, run.logprobs)
+      await session.restore(snapshot)
+      const again = await session.generate(undefined, { ...more, maxTokens: 40 })
+      assert.deepEqual(again.logprobs, run.logprobs)
+
+      const lost = session.tokens.findIndex((_, one) => one > 0 && !kept(session, one).every(Boolean))
+      const gone = kept(session, lost).indexOf(false)
+      const at = { position: lost, layers: [Math.floor(gone / kvHeads)], kvHeads: [gone % kvHeads] }
+      const full = model.session({ policy: fullCache() })
+      await full.prefill(session.tokens)
+      assert.equal(await session.unevict(at), 1)
+      assert.ok(kept(session, lost)[gone])
+      const [layer] = at.layers
+      const state = session.cache.state(layer)
+      const slot = state.origins[at.kvHeads[0]].findIndex(([one]) => one === lost)
+      const row = (state.offsets[at.kvHeads[0]] + slot) * model.description.headDim
+      const whole = full.cache.state(layer)
+      const wanted = (whole.offsets[at.kvHeads[0]] + lost) * model.description.headDim
+      const d = model.description.headDim
+      // A text of another length is rounded otherwise.
+      for (const name of ['keys', 'values'] as const)
+        for (let i = 0; i < d; i++) assert.ok(Math.abs(state[name][row + i] - whole[name][wanted + i]) < 1e-5, name)
+      await session.pin(at)
+      const last = await session.generate(undefined, more)
+      assert.ok(kept(session, lost)[gone] && last.receipt.ok)
+      rebuilt(session, last.trace)
+      assert.deepEqual((await last.shadow({ progress: false })).policyLogprobs, last.logprobs)
+      for (const one of [plain, session, full]) one.dispose()
+    })
+
+    it('says what cannot be asked', async () => {
+      const session = model.session({ policy: zsmerge({ budget: 8, recent: 2, residual: 2 }) })
+      await assert.rejects(session.evict({ position: 0 }), { code: 'invalid', message: /too early to evict a token/ })
+      await session.prefill(TEXT)
+      const { seqLen } = session
+      await assert.rejects(session.pin({ position: seqLen }), { code: 'invalid', message: /from 0 to/ })
+      await assert.rejects(session.pin({ position: 0, kvHeads: [9] }), { message: /kvHeads\[0\]/ })
+      await assert.rejects(session.pin({ at: 0 } as never), { message: /no option "at"/ })
+      const merged = session.cache.state(0).origins[0][0]
+      const one = { layers: [0], kvHeads: [0] }
+      await assert.rejects(session.unevict({ position: merged[0], ...one }), {
+        message: /part of a merged slot in layer 0/,
+      })
+      await assert.rejects(session.evict({ position: merged[0], ...one }), {
+        message: /has no slot of its own in any kv head/,
+      })
+      const own = session.cache.state(0).origins[0].filter(({ length }) => length === 1)
+      await assert.rejects(
+        (async () => {
+          for (const [position] of own) await session.pin({ position, ...one })
+        })(),
+        { code: 'invalid', message: /4 tokens are pinned already, as many as there are context slots/ },
+      )
+      const prompt = model.session({ policy: snapkv({ budget: 24, window: 8 }) })
+      await prompt.prefill(TEXT)
+      await assert.rejects(prompt.pin({ position: seqLen - 1 }), { message: /nobody leaves after the prompt/ })
+      assert.ok((await prompt.evict({ position: seqLen - 1 })) > 0)
+      const layered = model.session({ policy: tova({ budget: 24 }) })
+      await layered.prefill(TEXT)
+      const [[held]] = layered.cache.state(0).origins[0]
+      await assert.rejects(layered.evict({ position: held, kvHeads: [0] }), { message: /choose together/ })
+      assert.equal(await layered.evict({ position: held, layers: [0] }), model.description.kvHeads)
+      const other = model.session({ policy: minicache({ start: 0 }) })
+      await other.prefill(TEXT)
+      await assert.rejects(other.evict({ position: 0 }), { code: 'unsupported', message: /one by one in slots/ })
+      for (const each of [session, prompt, layered, other]) each.dispose()
     })
   })
 })

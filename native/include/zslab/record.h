@@ -61,14 +61,15 @@ typedef struct zs_local {
   int32_t keys_fixed, values_fixed; /* a merged slot's key, value: 0 = its members' mean, 1 = its seed's */
   int64_t rows;
   const int32_t *positions, *row_slots, *slot_members, *members; /* [rows], [rows + 1], [slots of all rows + 1] */
-  int64_t losses;                            /* tokens that were lost: where they stood, and the first row after it */
-  const int32_t *lost_positions, *lost_rows; /* [losses] */
-  double* error;                             /* out [rows][group]: of the recorded output */
+  int64_t losses;                                                /* tokens that were lost: where they stood */
+  const int32_t *lost_positions, *lost_rows;                     /* [losses]; the first row after it */
+  const int32_t* lost_ends; /* [losses] the first row at which it is back; NULL or >= rows: none is */
+  double* error;            /* out [rows][group]: of the recorded output */
   double *dropped,
       *plain; /* out [rows][group]: of the seed of each slot alone; of slots merged, but without compensation */
   double *missed,
       *blurred; /* out [rows][group]: probability, with nothing removed, of positions that are gone; of members of merged slots */
-  /* out [losses], of the rows from lost_rows on, means of the group: the sum of the probability p with nothing removed, the largest p and its
+  /* out [losses], of the rows from lost_rows up to lost_ends, means of the group: the sum of the probability p with nothing removed, the largest p and its
      row (-1 = none), and the sum of p / (1 - p) |o* - v|, which leaving the token out changes in the output. */
   double *probability, *worst, *change;
   int32_t* worst_row;

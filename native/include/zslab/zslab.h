@@ -1,6 +1,7 @@
 /*
  * zslab: the C ABI of the native engine, usable from C, ctypes and Node alike: engines, policies, caches; models are in
- * zslab/model.h, what heads were given and what is measured on it in zslab/record.h, events of long runs in zslab/tape.h.
+ * zslab/model.h, what is asked of a living cache beside its tokens in zslab/asked.h, what heads were given and what is measured on it in
+ * zslab/record.h, events of long runs in zslab/tape.h.
  *
  * Conventions
  *  - Arrays are row-major; the last dimension is headDim. Sizes are in elements unless a name says bytes.
@@ -26,7 +27,7 @@
 extern "C" {
 #endif
 
-#define ZS_ABI_VERSION 6
+#define ZS_ABI_VERSION 7
 
 typedef enum zs_status {
   ZS_OK = 0,
@@ -60,7 +61,7 @@ typedef enum zs_isa { ZS_ISA_BEST = -1, ZS_ISA_GENERIC = 0, ZS_ISA_AVX2 = 1, ZS_
 /* threads: 1..256, 0 = the number of CPUs this process may use. isa (zs_isa): ZS_ISA_BEST or one the CPU has (else ZS_UNSUPPORTED). */
 ZS_API zs_status zs_engine_create(int32_t threads, int32_t isa, zs_engine** out);
 ZS_API void zs_engine_destroy(zs_engine* engine); /* NULL is fine; caches and models must be destroyed before */
-/* JSON, owned by the engine: {"isa","threads","cpuFeatures":[…],"library":"oneDNN 3.2.0"|"portable","abi":6} */
+/* JSON, owned by the engine: {"isa","threads","cpuFeatures":[…],"library":"oneDNN 3.2.0"|"portable","abi":7} */
 ZS_API const char* zs_engine_describe(zs_engine* engine);
 
 /* ------------------------------------------------------------------ policies */
@@ -225,13 +226,6 @@ ZS_API zs_status zs_cache_extend(zs_cache* cache, int32_t layer, zs_view q, zs_v
  */
 ZS_API zs_status zs_cache_rollback(zs_cache* cache, int64_t tokens);
 
-/*
- * The policy's parameters from the next token on: `policy` is the cache's own but for parameters that may change while it lives (alpha,
- * decay, similarity, scoreMerge, where a policy has them); merged slots are compensated by the new alpha at once. Nothing else changes.
- * ZS_INVALID, naming the parameter, where another differs, and before the first prompt; ZS_UNSUPPORTED where layers wait for one another.
- */
-ZS_API zs_status zs_cache_change(zs_cache* cache, const zs_policy* policy);
-
 /* A copy that shares pages until either writes. Same policy, same state, to the bit. */
 ZS_API zs_status zs_cache_fork(zs_cache* cache, zs_cache** out);
 /*
@@ -293,6 +287,9 @@ ZS_API zs_status zs_cache_resolved(const zs_cache* cache, int32_t layer, int32_t
  *  settle: a token goes into slots of the policy's own form: it is taken out at `slot` and put in at `target`, those between move by one.
  *  options: the policy's parameters were changed (zs_cache_change); one event for the cache, in layer 0 and kv head 0 of the last step that
  *  was done. `position`: that of the first token that they hold for, which may never come. Nobody moves.
+ *  pin: the token at `slot` is never chosen to leave from then on.   unevict: a token that had been dropped enters `slot` again; where
+ *  nobody left it, the slots from there on move down by one.
+ *  drop with the reason ZS_BY_REQUEST: the slots behind `slot` move up by one.
  * From these alone the slots, positions, weights and origins of every step follow. A token is known by its position: when somebody is moved
  * to a slot, who was there has an event of its own in the same step.
  */
@@ -303,7 +300,9 @@ typedef enum zs_action {
   ZS_DROP = 3,
   ZS_PLACE = 4,
   ZS_SETTLE = 5,
-  ZS_OPTIONS = 6
+  ZS_OPTIONS = 6,
+  ZS_PIN = 7,
+  ZS_UNEVICT = 8
 } zs_action;
 /* Why: the prompt was read, or a token came after it (admit, place, settle); the oldest of the recent or, without scores, of all; the
    lowest score of the candidates; a choice of the caller's own policy; the caller asked for just this. */

@@ -120,8 +120,9 @@ function runOf(seed: number): Run {
   }
 }
 
-async function ran({ options, prompt, calls }: Run, seed: number): Promise<Cache> {
+async function ran({ options, prompt, calls }: Run, seed: number, asks?: Asks): Promise<Cache> {
   const inputs = inputsOf(options)
+  const draw = draws(seed * 31 + 7)
   const cache = createCache(options)
   for (const [at, tokens] of [prompt, ...calls].entries())
     for (let layer = 0; layer < LAYERS; layer++) {
@@ -129,8 +130,34 @@ async function ran({ options, prompt, calls }: Run, seed: number): Promise<Cache
       if (at === 0) await cache.prefill(layer, q, k, v)
       else if (tokens === 1) await cache.step(layer, q, k, v)
       else await cache.extend(layer, q, k, v)
+      if (layer === LAYERS - 1 && asks) await asked(cache, options, draw, asks)
     }
   return cache
+}
+
+type Asks = Record<'pin' | 'evict' | 'unevict' | 'refused', number>
+
+/** Tokens are asked to leave, to stay or to come back, of those that there are; what cannot be done changes nothing. */
+async function asked(cache: Cache, { kvHeads, layers }: CacheOptions, draw: (count: number) => number, asks: Asks) {
+  const tokens = cache.receipt().seqLen
+  for (let i = draw(4); i > 0; i--) {
+    const all = draw(2) === 0
+    const token = {
+      position: draw(tokens),
+      ...(!all && { layers: [draw(layers)] }),
+      ...(draw(3) === 0 && { kvHeads: [draw(kvHeads)] }),
+    }
+    const what = (['pin', 'evict', 'unevict'] as const)[draw(3)]
+    const one = () => Float32Array.from({ length: layers * kvHeads * HEAD_DIM }, () => draw(100) / 50 - 1)
+    const before = cache.events().count
+    try {
+      asks[what] += what === 'unevict' ? await cache.unevict(token, one(), one()) : await cache[what](token)
+    } catch (error) {
+      assert.ok(error instanceof ZslabError && ['invalid', 'unsupported'].includes(error.code), String(error))
+      assert.equal(cache.events().count, before)
+      asks.refused++
+    }
+  }
 }
 
 /** What the cache holds and what its events say that it holds: [layer][kvHead] of slots. */
@@ -172,20 +199,27 @@ function filed(events: EventColumns): EventColumns {
 describe('slots from events', function () {
   this.timeout(600_000)
 
-  it('of random runs under all policies are those of the cache, from a file’s columns too', async () => {
+  it('of random runs under all policies, half of them with tokens that are asked things, are those of the cache, from a file’s columns too', async () => {
     const count = cases(10_000, 500)
     const names = new Set<string>()
+    const asks = { pin: 0, evict: 0, unevict: 0, refused: 0 }
     for (let seed = 0; seed < count; seed++) {
       const run = runOf(seed)
       const { policy, kvHeads } = run.options
       const what = `seed ${seed}: ${policy.name} ${JSON.stringify(policy.options)} × ${kvHeads}, ${run.prompt} then ${run.calls.join(' ')}`
-      const cache = await ran(run, seed).catch((error: Error) => assert.fail(`${what}: ${error.message}`))
+      const cache = await ran(run, seed, seed % 2 ? asks : undefined).catch((error: Error) =>
+        assert.fail(`${what}: ${error.message}`),
+      )
       names.add(policy.name)
       compared(cache, cache.events(), what)
       if (seed % 5 === 0) compared(cache, filed(cache.events()), `${what}, from a file`)
       cache.dispose()
     }
     assert.equal(names.size, 13, [...names].join())
+    assert.ok(
+      Object.values(asks).every((times) => times > 200),
+      JSON.stringify(asks),
+    )
   })
 
   it('of a fork and of what came after it are its own', async () => {
@@ -230,6 +264,7 @@ describe('slots from events', function () {
       step: rows.map(() => 0),
       weight: rows.map(() => 1),
       action: rows.map(([action]) => action),
+      reason: rows.map(() => 0),
       position: rows.map(([, position]) => position),
       slot: rows.map(([, , slot]) => slot),
       target: rows.map(([, , , target]) => target),
