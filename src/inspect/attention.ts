@@ -1,7 +1,7 @@
 /** What the queries of one kv head give to all that it ever held, beside what was still in its cache when they asked. */
 import { integer } from '../expect.js'
 import { ZslabError } from '../errors.js'
-import { logitsOf, logSumExp } from './head.js'
+import { logitsOf, logSumExp, notQueried } from './head.js'
 import type { HeadRead } from './reads.js'
 import type { HeadVectors } from './vectors.js'
 
@@ -77,7 +77,7 @@ export function attentionMap(
   reads.forEach(({ position, slots }, at) => {
     const row = position - firstQuery
     if (row < 0 || (row + 1) * group * headDim > queries.length || (position + 1) * headDim > keys.length)
-      throw new ZslabError('invalid', `the query at position ${position} was not kept with its keys`)
+      throw notQueried(vectors, position)
     const given = new Float64Array(position + 1)
     for (const each of heads) {
       const from = (row * group + each) * headDim

@@ -1,6 +1,6 @@
 /** How well a slot stands for its members: how far its key and value are from theirs, and how alike these are. */
 import { integer } from '../expect.js'
-import { checkVectors, logitsOf } from './head.js'
+import { checkVectors, logitsOf, notQueried } from './head.js'
 import type { HeadVectors } from './vectors.js'
 
 export interface SlotMember {
@@ -37,7 +37,8 @@ export function coherenceOf(vectors: HeadVectors, members: readonly SlotMember[]
   const { headDim: d, group, firstQuery, queries } = vectors
   const tokens = vectors.keys.length / d
   for (const member of members) integer('member', member.position, 0, tokens - 1)
-  integer('position', position, firstQuery, firstQuery + queries.length / (group * d) - 1)
+  if (position < firstQuery || position >= firstQuery + queries.length / (group * d))
+    throw notQueried(vectors, position)
   const take = (rows: Float32Array, share: (member: SlotMember) => number) => {
     const own = members.map(({ position: at }) => rows.subarray(at * d, (at + 1) * d))
     const centroid = new Float64Array(d)

@@ -130,11 +130,7 @@ export function queriesOf(vectors: HeadVectors, position: number): FullQuery[] {
   const { group, headDim, firstQuery, queries, keys, values } = vectors
   const rows = queries.length / (group * headDim)
   const row = position - firstQuery
-  if (row < 0 || row >= rows)
-    throw new ZslabError(
-      'invalid',
-      `the query at position ${position} was not recorded: those of positions ${firstQuery} to ${firstQuery + rows - 1} were`,
-    )
+  if (row < 0 || row >= rows) throw notQueried(vectors, position)
   return Array.from({ length: group }, (_, head) => {
     const at = (row * group + head) * headDim
     const q = queries.subarray(at, at + headDim)
@@ -142,6 +138,23 @@ export function queriesOf(vectors: HeadVectors, position: number): FullQuery[] {
     const lse = logSumExp(logits)
     return { head, q, logits, lse, output: weighted(probsOf(logits, lse), values, headDim) }
   })
+}
+
+/** The query at `position` was not recorded: which were, and how to record it. */
+export function notQueried(
+  { layer, kvHead, group, headDim, firstQuery, queries }: HeadVectors,
+  position: number,
+): ZslabError {
+  const rows = queries.length / (group * headDim)
+  const were = rows ? `those of positions ${firstQuery} to ${firstQuery + rows - 1} were` : 'none was'
+  const how =
+    position < firstQuery
+      ? `make the session with trace: { level: 'vectors', queries: n }, which keeps the prompt's last n (default 512)`
+      : 'generate more tokens'
+  return new ZslabError(
+    'invalid',
+    `the query at position ${position} of layer ${layer}, kv head ${kvHead} was not recorded (${were}): ${how}`,
+  )
 }
 
 /** Keys or values of slots: [slots, headDim]. */

@@ -80,7 +80,7 @@ export async function fitOracle(
   if (recorded < 1)
     throw new ZslabError(
       'invalid',
-      `oracles are fitted on queries of the prompt, positions below ${promptTokens}, but those from position ${firstQuery} on were recorded`,
+      `oracles are fitted on queries of the prompt, positions below ${promptTokens}, but those from position ${firstQuery} on were recorded: make the session with trace: { level: 'vectors', queries: n }, which keeps the prompt's last n (default 512)`,
     )
   // No query of the prompt can speak of slots that hold only what came later.
   const fitted = Array.from(slots.keys()).filter((i) => slots[i].origins.some((origin) => origin < promptTokens))

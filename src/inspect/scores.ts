@@ -40,7 +40,7 @@ export class HeadScores {
   readonly steps: Int32Array
   /** [steps] position of the token whose query it was. */
   readonly queryPositions: Int32Array
-  /** [steps + 1]: rows of step i are [starts[i], starts[i + 1]), slot by slot. */
+  /** Rows of step i are [starts[i], starts[i + 1]), slot by slot; [steps + 1]. */
   readonly starts: Float64Array
   /** [rows] the position that the slot is known by: of its first token. */
   readonly positions: Int32Array

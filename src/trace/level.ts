@@ -41,10 +41,10 @@ export interface Kept {
   readonly events: boolean
   /** What of them stays in memory. */
   readonly tape?: TapeBound
-  /** [layers, kvHeads]: 1 where vectors are kept; undefined: nowhere. */
+  /** 1 where vectors are kept, [layers, kvHeads]; undefined: nowhere. */
   readonly vectors?: Uint8Array
   readonly queries: number
-  /** [layers, kvHeads]: 1 where scores are kept; undefined: nowhere. */
+  /** 1 where scores are kept, [layers, kvHeads]; undefined: nowhere. */
   readonly scores?: Uint8Array
   readonly every: number
 }

@@ -18,7 +18,7 @@ export interface Recorded {
   kvHeads: number
   /** Steps whose scores were kept: every n-th. */
   every: number
-  /** [layers, kvHeads]: 1 where they were kept; undefined: nowhere. */
+  /** 1 where they were kept, [layers, kvHeads]; undefined: nowhere. */
   scores?: Uint8Array
   vectors?: Uint8Array
   /** Slots hold no token's own key and value, nor a mean of them: the policy alters what it keeps. */

@@ -178,7 +178,7 @@ describe('compensation of one head', () => {
     refuses(() => call({ values: vectors.values.map(() => Infinity) }), /values of layer 1.*Infinity/)
     refuses(() => call({ values: vectors.values.slice(vectors.headDim) }), /as many as keys/)
     refuses(() => call({ queries: vectors.queries.slice(1) }), /rows of/)
-    refuses(() => call({ firstQuery: 5 + reads[0].position }), /was not recorded: those of positions/)
+    refuses(() => call({ firstQuery: 5 + reads[0].position }), /was not recorded \(those of positions/)
     refuses(() => call({}, []), /was not read after its prompt/)
     refuses(() => call({}, reads, NaN), /alpha/)
     const slots = (origins: number[]) => [{ ...reads[0], slots: [...reads[0].slots, { slot: 99, origins }] }]

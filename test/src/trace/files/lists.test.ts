@@ -115,6 +115,19 @@ describe('vectors and scores in files', function () {
     }
   })
 
+  it('queries of the prompt that were not recorded: which were, and how to record them', async () => {
+    const policy = zsmerge({ budget: 24, recent: 8, residual: 2 })
+    const run = await model.session({ policy, trace: { level: 'vectors', queries: 0 } }).generate(PROMPT, CALL)
+    const opened = await Trace.open(await run.trace.save(join(folder, 'queries.arrow')))
+    const how = /make the session with trace: \{ level: 'vectors', queries: n \}, which keeps the prompt's last n/
+    for (const from of [run.trace, opened]) {
+      const early = () => from.lineage({ layer: 1, kvHead: 0, slot: 0, step: 0 })
+      assert.throws(early, /position 59 of layer 1, kv head 0 was not recorded \(those of positions 60 to 66 were\)/)
+      assert.throws(early, how)
+      await assert.rejects(from.oracles({ layers: [1], progress: false }), how)
+    }
+  })
+
   it('of many numbers, in several row groups, are the same', async () => {
     const draw = draws(4)
     const rows = 1600
