@@ -1,6 +1,6 @@
 /** What users hold: models, sessions, generations and runs. They refer to one another, so they live together and delegate. */
 import { budgetsOf, type Budgets } from './budgets.js'
-import { askToken } from './asking.js'
+import { askTokens, type TokensOf } from './asking.js'
 import { callOptions, flag, integer, invalid, object } from './expect.js'
 import { ZslabError } from './errors.js'
 import type { Prompt } from './generate/conversation.js'
@@ -13,7 +13,7 @@ import type { HeadScores, ScoresOptions } from './inspect/scores.js'
 import { shadow, type Shadow } from './inspect/shadow.js'
 import type { WhatIf } from './inspect/what-if.js'
 import { headVectors, type HeadOf, type HeadVectors } from './inspect/vectors.js'
-import { changeOf, checkRead, type TokenOf } from './interventions.js'
+import { changeOf, checkRead } from './interventions.js'
 import { LoadedModel } from './loaded-model.js'
 import { withBar } from './long-work.js'
 import type { Asked, HeldCache } from './native-cache.js'
@@ -253,33 +253,32 @@ export class Session {
   }
 
   /**
-   * The token at `position` leaves now, dropped and never merged, wherever it has a slot of its own (in some `layers` and `kvHeads`, default:
-   * everywhere), be it a sink or pinned. The next tokens take the room, and until a head is full again nobody leaves it. → in how many kv
-   * heads it left. Errors: 'invalid' where it has a slot in none, or for part of a layer whose heads choose together; 'unsupported' under
+   * The token at `position`, or those of { text: 'a needle' } or { from, to }, leave now, dropped and never merged, wherever they have slots of
+   * their own (in some `layers` and `kvHeads`, default: everywhere), be it sink or pinned; members of merged slots stay. All of it is done, or nothing. The next tokens take the room, and until a head is full again nobody leaves it. → in how many kv
+   * heads, of all tokens. Errors: 'invalid' where one has a slot in none, or for part of a layer whose heads choose together; 'unsupported' under
    * policies that do not keep tokens one by one.
    */
-  evict(token: TokenOf): Promise<number> {
-    return askToken(this.reading, 'evict', token)
+  evict(tokens: TokensOf): Promise<number> {
+    return askTokens(this.reading, 'evict', tokens)
   }
 
   /**
-   * From now on the token at `position` never leaves and is never merged where it has a slot of its own now (default: everywhere), wherever
-   * it is moved. → in how many kv heads. Pinned slots count in the budget. Errors as of evict(), and 'invalid' for more than a head has
+   * From now on the token (or tokens, as of evict()) never leaves and is never merged where it has a slot of its own now, wherever it is moved. → in how many kv heads. Pinned slots count in the budget. Errors as of evict(), and 'invalid' for more than a head has
    * context slots, and under policies that never drop a token after the prompt.
    */
-  pin(token: TokenOf): Promise<number> {
-    return askToken(this.reading, 'pin', token)
+  pin(tokens: TokensOf): Promise<number> {
+    return askTokens(this.reading, 'pin', tokens)
   }
 
   /**
-   * The token at `position` comes back where it was dropped (default: everywhere), as a slot of weight 1 in place of the next victim and with
+   * The token (or tokens, as of evict()) comes back where it was dropped, as a slot of weight 1 in place of the next victim and with
    * its score, so pin() it to keep it. Its key and value are those that the heads were given where trace 'vectors' kept them, else those
    * under the full cache, which then reads the text up to there. → in how many kv heads it is back. Errors as of evict(), and 'invalid'
-   * where it is part of a merged slot.
+   * where it is part of a merged slot, and for tokens of which one would leave again for another.
    */
-  unevict(token: TokenOf, options: CallOptions = {}): Promise<number> {
+  unevict(tokens: TokensOf, options: CallOptions = {}): Promise<number> {
     callOptions('unevict', options)
-    return withBar('reading', options, (call) => askToken(this.reading, 'unevict', token, call))
+    return withBar('reading', options, (call) => askTokens(this.reading, 'unevict', tokens, call))
   }
 
   /** The session as it is now, to come back to with restore(). */

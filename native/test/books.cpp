@@ -31,7 +31,7 @@ void books(const Engine& engine, uint64_t seed) {
             receipt.seq_len == tokens,
         "a receipt complains: %s", config.text().c_str());
   const zs_events e = cache.events();
-  int64_t counted[4] = {0, 0, 0, 0};
+  int64_t counted[ZS_UNEVICT + 1] = {};
   std::vector<std::vector<int>> seen(static_cast<size_t>(heads), std::vector<int>(static_cast<size_t>(tokens)));
   double dropped = 0;
   for (int64_t i = 0; i < e.count; ++i) {

@@ -250,6 +250,66 @@ describe('counterfactuals', function () {
       for (const one of [plain, session, full]) one.dispose()
     })
 
+    it('a piece of the text is asked as a whole, or not at all', async () => {
+      const session = model.session({ policy: evictOnly({ budget: 16, recent: 2 }), trace: true })
+      await session.prefill(TEXT)
+      const { layers, kvHeads } = model.description
+      const { seqLen } = session
+      assert.equal(await session.pin({ from: seqLen - 2 }), 2 * layers * kvHeads)
+      assert.equal(session.trace.counts().pin?.events, 2 * layers * kvHeads)
+      const before = session.trace.table()
+      const lost = Array.from({ length: seqLen }, (_, one) => one).find((one) => !kept(session, one).some(Boolean))!
+      await assert.rejects(session.evict({ from: lost - 1, to: lost + 1 }), { code: 'invalid' })
+      assert.deepEqual(session.trace.table(), before)
+      // Each would come in place of the same victim.
+      const gone = (one: number) => one > 0 && [one, one + 1].every((each) => !kept(session, each).some(Boolean))
+      const two = Array.from({ length: seqLen - 1 }, (_, one) => one).find(gone)!
+      await session.generate(undefined, { ...more, maxTokens: 2 })
+      const held = session.trace.table()
+      await assert.rejects(session.unevict({ from: two, to: two + 2 }), {
+        code: 'invalid',
+        message: /would leave layer/,
+      })
+      assert.deepEqual(session.trace.table(), held)
+      await assert.rejects(session.unevict({ from: lost, to: seqLen }), { code: 'invalid', message: /was not dropped/ })
+      assert.deepEqual(session.trace.table(), held)
+      await assert.rejects(session.pin({ text: 'a word that is not there' }), { message: /is not in the text/ })
+      await assert.rejects(session.pin({ text: 'a', position: 1 }), { message: /no position beside text/ })
+      session.dispose()
+    })
+
+    it('is missed no longer once it is back, and its slot is what the head was given', async () => {
+      const regret = async (back: boolean) => {
+        const session = model.session({ policy: evictOnly({ budget: 32, recent: 2 }), trace: 'vectors' })
+        await session.prefill(TEXT)
+        const at = { position: session.seqLen - 2, layers: [1], kvHeads: [0] }
+        await session.pin(at)
+        await session.evict(at)
+        await session.generate(undefined, { ...more, maxTokens: 4 })
+        if (back) {
+          await session.unevict(at)
+          await session.pin(at)
+        }
+        const run = await session.generate(undefined, more)
+        const { local } = await run.shadow({ progress: false })
+        const loss = local!.lost.position.findIndex(
+          (one, i) => one === at.position && local!.lost.layer[i] === 1 && local!.lost.kvHead[i] === 0,
+        )
+        const { lost } = local!
+        const head = session.trace.cacheAt({ layer: 1, kvHead: 0 })
+        const { keys, values } = session.cache.state(1)
+        if (back) {
+          assert.deepEqual(head.keys, keys.subarray(0, head.keys!.length))
+          assert.deepEqual(head.values, values.subarray(0, head.values!.length))
+          assert.ok(head.slots.some(({ position }) => position === at.position))
+        }
+        session.dispose()
+        return [lost.probability[loss], lost.change[loss], lost.worstStep[loss]]
+      }
+      assert.deepEqual(await regret(true), [0, 0, -1])
+      assert.ok((await regret(false)).every((one) => one > 0))
+    })
+
     it('says what cannot be asked', async () => {
       const session = model.session({ policy: zsmerge({ budget: 8, recent: 2, residual: 2 }) })
       await assert.rejects(session.evict({ position: 0 }), { code: 'invalid', message: /too early to evict a token/ })
