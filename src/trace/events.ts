@@ -38,7 +38,6 @@ import type { TapeBytes } from './memory.js'
 import { HeadLedger, rowsByHead, type HeadAt } from './rebuild.js'
 import { checkRecorded, isRecorded, type HeadOf, type Recorded } from './recorded.js'
 import type { Receipt } from './receipt.js'
-import { mergesOf } from './shares.js'
 
 /** Rows that are made text at once. */
 const PIECE = 1 << 14
@@ -179,10 +178,7 @@ export class Trace {
     const head: HeadAt = { layer, kvHead, step, slots: ledger.slots(), dropped: ledger.dropped }
     const { recorded } = this.of()
     if (recorded.altered || !isRecorded('vectors', { layer, kvHead }, recorded)) return head
-    return Object.assign(
-      head,
-      slotVectors(this.vectors({ layer, kvHead }), events, rows, step, mergesOf(this.card.policy)),
-    )
+    return Object.assign(head, slotVectors(this.vectors({ layer, kvHead }), events, rows, step, recorded.merges))
   }
 
   /**

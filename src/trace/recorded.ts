@@ -3,6 +3,7 @@ import { ZslabError } from '../errors.js'
 import { integer } from '../expect.js'
 import type { Policy } from '../policies/index.js'
 import type { Kept, Level } from './level.js'
+import { mergesOf, type Merges } from './shares.js'
 
 /** Whose. */
 export interface HeadOf {
@@ -23,13 +24,15 @@ export interface Recorded {
   vectors?: Uint8Array
   /** Slots hold no token's own key and value, nor a mean of them: the policy alters what it keeps. */
   altered: boolean
+  /** What a merge makes of two slots, where the policy says. */
+  merges: Merges | undefined
 }
 
 export const recordedOf = (
   { level, every, scores, vectors }: Kept,
   { layers, kvHeads }: { layers: number; kvHeads: number },
   policy: Policy,
-): Recorded => ({ level, layers, kvHeads, every, scores, vectors, altered: policy.alters })
+): Recorded => ({ level, layers, kvHeads, every, scores, vectors, altered: policy.alters, merges: mergesOf(policy) })
 
 /** Heads that `marks` names, in order. */
 export const headsOf = (marks: Uint8Array | undefined, kvHeads: number): HeadOf[] =>

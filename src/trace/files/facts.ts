@@ -13,6 +13,7 @@ import { shownReceipt, type Receipt } from '../receipt.js'
 import { listColumnsOf, listFacts, scoreRowsIn, vectorsIn, type ListFacts, type ListName } from './lists.js'
 import { Unreadable, type Lists } from './read.js'
 import { rowsByHead } from '../rebuild.js'
+import { mergesOf } from '../shares.js'
 
 /** What a trace belongs to: a run, or what a file says of one. */
 export interface TraceOf {
@@ -41,7 +42,7 @@ interface Facts {
   /** Tokens of each call in which they were read. */
   calls: readonly number[]
   /** What was recorded beside events: heads as layer × kvHeads + kvHead. */
-  recorded: Omit<Recorded, RecordedKind> & Record<RecordedKind, number[] | undefined>
+  recorded: Omit<Recorded, RecordedKind | 'merges'> & Record<RecordedKind, number[] | undefined>
   lists: ListFacts
   /** EventColumns.count. */
   count: number
@@ -148,7 +149,8 @@ export function traceOf(facts: Facts, events: EventColumns, lists: (name: ListNa
     return made
   }
   const { vectors, scores, ...others } = facts.recorded
-  const recorded: Recorded = { ...others, vectors: marks(vectors), scores: marks(scores) }
+  const merges = mergesOf(card.policy)
+  const recorded: Recorded = { ...others, vectors: marks(vectors), scores: marks(scores), merges }
   let rows: Int32Array[] | undefined
   const rowsOf = ({ layer, kvHead }: HeadOf) => (rows ??= rowsByHead(events, layers, kvHeads))[layer * kvHeads + kvHead]
   return {

@@ -1,5 +1,6 @@
 /** Keys and values of slots at any step, rebuilt from what heads were given: those that the cache holds. */
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import {
   adakv,
   createCache,
@@ -9,6 +10,7 @@ import {
   quest,
   snapkv,
   think,
+  Trace,
   zsmerge,
   type CacheOptions,
   type Policy,
@@ -17,7 +19,7 @@ import { slotVectors } from '../../../src/inspect/slot-vectors.js'
 import { rowsByHead } from '../../../src/trace/rebuild.js'
 import { mergesOf } from '../../../src/trace/shares.js'
 import { inputsOf } from '../attention-inputs.js'
-import { cases, draws, toyPath } from '../model/files.js'
+import { cases, draws, ownFolder, toyPath } from '../model/files.js'
 
 const LAYERS = 2
 
@@ -60,6 +62,7 @@ const near = (found: Float32Array, expected: Float32Array, what: string) => {
 
 describe('keys and values of slots', function () {
   this.timeout(120_000)
+  const folder = ownFolder()
 
   it('of random runs are those of the cache', async () => {
     for (let seed = 0; seed < cases(1000, 60); seed++) {
@@ -100,6 +103,33 @@ describe('keys and values of slots', function () {
       }
       cache.dispose()
     }
+  })
+
+  it('and scores of slots go with what was asked of the session, from its file too', async () => {
+    const model = await load(toyPath, { weights: 'float32', progress: false })
+    const path = join(folder, 'asked.arrow')
+    for (const policy of [zsmerge({ budget: 24, recent: 8, residual: 2 }), evictOnly({ budget: 24 })]) {
+      const session = model.session({ policy, trace: { level: 'vectors', layers: [1], scores: true } })
+      await session.prefill(Array.from({ length: 60 }, (_, i) => (i * 7) % 250))
+      await session.step(1)
+      const of = { layer: 1, kvHead: 0 }
+      const { position } = session.trace.cacheAt(of).slots[5]
+      await session.evict({ position, layers: [1], kvHeads: [0] })
+      await session.step(7)
+      await session.unevict({ position, layers: [1], kvHeads: [0] }, { progress: false })
+      await session.pin({ position: 61 })
+      for (const id of [9, 10, 11]) await session.step(id)
+      const { keys, values, offsets } = session.cache.state(1)
+      for (const trace of [session.trace, await Trace.open(await session.trace.save(path))]) {
+        const head = trace.cacheAt(of)
+        const d = head.keys!.length / head.slots.length
+        near(head.keys!, keys.subarray(0, offsets[1] * d), `${policy.name}, keys`)
+        near(head.values!, values.subarray(0, offsets[1] * d), `${policy.name}, values`)
+        assert.deepEqual(Array.from(trace.scores(of).steps), [0, 1, 2, 3, 4, 5])
+      }
+      session.dispose()
+    }
+    model.dispose()
   })
 
   it('of a model’s run, keys rotated, at every step those of a run that ends there; elsewhere there are none', async () => {

@@ -169,6 +169,7 @@ describe('vectors and scores in files', function () {
         kvHeads,
         every: 1,
         altered: false,
+        merges: undefined,
         vectors: new Uint8Array(6).fill(1),
       },
       vectors: (): HeadVectors => {
