@@ -266,6 +266,11 @@ export class Cache {
     this.held.dispose()
   }
 
+  /** @internal */
+  get native(): HeldCache {
+    return this.held
+  }
+
   /** What it shows of itself. @internal */
   get facts(): CacheFacts {
     const { seqLen, options } = this.held

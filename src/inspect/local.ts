@@ -8,7 +8,7 @@ import type { EventColumns, NativeLocal, NativeLocalMeasures } from '../native/b
 import { native } from '../native/binding.js'
 import { withCall, type Call } from '../native/call.js'
 import type { HeldCache } from '../native-cache.js'
-import type { Policy } from '../policies/index.js'
+import type { PolicyCard } from '../trace/card.js'
 import { rowsByHead, type HeadLedger } from '../trace/rebuild.js'
 import { seedOf, seedsOf } from '../trace/lineage.js'
 import { attending } from './reads.js'
@@ -60,15 +60,27 @@ export interface LocalShadow {
 const ROWS = 64
 
 /** What merged slots are made of, of a policy that merges or of the one that it wraps. */
-function mergingOf({ options, of }: Policy): { keys: unknown; values: unknown; means: boolean } {
+function mergingOf({ options, of }: PolicyCard): { keys: unknown; values: unknown; means: boolean } {
   if (options.aggregate === undefined && of) return mergingOf(of)
   const { keys, values, aggregate } = options
   return { keys, values, means: aggregate === undefined || aggregate === 'mean' }
 }
 
-export interface LocalOf {
+/** The cache that has recorded a head, and as which. */
+export interface RecordedAs {
   cache: HeldCache
-  policy: Policy
+  layer: number
+  kvHead: number
+  /** [rows, group] where the cache recorded the head under another policy: the relative output error of the run. */
+  errors?: Float64Array
+}
+
+export interface LocalOf {
+  shape: { layers: number; heads: number; kvHeads: number }
+  /** Of one head; undefined: it was not recorded, and its measures are NaN. */
+  recorded(layer: number, kvHead: number): Promise<RecordedAs | undefined>
+  isRecorded(layer: number, kvHead: number): boolean
+  policy: PolicyCard
   events: EventColumns
   /** Tokens of the first prompt. */
   promptTokens: number
@@ -79,10 +91,10 @@ export interface LocalOf {
 }
 
 export async function localShadow(of: LocalOf, call: Call): Promise<LocalShadow> {
-  const { cache, events, promptTokens, positions } = of
-  const { layers, heads, kvHeads } = cache.options.shape
+  const { events, promptTokens, positions } = of
+  const { layers, heads, kvHeads } = of.shape
   const { keys, values, means } = mergingOf(of.policy)
-  const measures = () => new Float64Array(positions.length * layers * heads)
+  const measures = () => new Float64Array(positions.length * layers * heads).fill(NaN)
   const result: LocalShadow = {
     layers,
     heads,
@@ -95,13 +107,16 @@ export async function localShadow(of: LocalOf, call: Call): Promise<LocalShadow>
     repaired: means ? measures() : undefined,
     missed: measures(),
     blurred: measures(),
-    lost: lostIn(events),
+    lost: lostIn(events, of),
   }
+  const group = heads / kvHeads
   const byHead = rowsByHead(events, layers, kvHeads)
   const lossOf = new Map(Array.from(result.lost.event, (event, loss) => [event, loss]))
   const slots = new Slots()
   for (let layer = 0; layer < layers; layer++)
     for (let kvHead = 0; kvHead < kvHeads; kvHead++) {
+      const head = await of.recorded(layer, kvHead)
+      if (!head) continue
       const rows = byHead[layer * kvHeads + kvHead]
       const losses = Array.from(rows, (event) => lossOf.get(event)!).filter((loss) => loss !== undefined)
       const lostPositions = Int32Array.from(losses, (loss) => result.lost.position[loss])
@@ -111,9 +126,9 @@ export async function localShadow(of: LocalOf, call: Call): Promise<LocalShadow>
       let first = 0
       const measured = async () => {
         const steps = result.steps.subarray(first, first + slots.rows)
-        const native = await measure(cache, call, {
-          layer,
-          kvHead,
+        const native = await measure(head.cache, call, {
+          layer: head.layer,
+          kvHead: head.kvHead,
           keysFixed: keys === 'fixed',
           valuesFixed: values === 'fixed',
           positions: positions.subarray(first, first + slots.rows),
@@ -122,6 +137,7 @@ export async function localShadow(of: LocalOf, call: Call): Promise<LocalShadow>
           lostRows: Int32Array.from(losses, (loss) => rowsUpTo(steps, result.lost.step[loss])),
           lostEnds: Int32Array.from(losses, (loss) => rowsUpTo(steps, backs.get(result.lost.event[loss]) ?? Infinity)),
         })
+        if (head.errors) native.error.set(head.errors.subarray(first * group, (first + steps.length) * group))
         fill(result, first, layer, kvHead, native)
         regret(result, losses, steps, native)
         first += steps.length
@@ -245,10 +261,12 @@ function regret(
   }
 }
 
-function lostIn(events: EventColumns): LostTokens {
+function lostIn(events: EventColumns, { isRecorded }: Pick<LocalOf, 'isRecorded'>): LostTokens {
   const { action } = events
   const event = Int32Array.from(
-    [...action.keys()].filter((i) => action[i] === ACTION.merge || action[i] === ACTION.drop),
+    [...action.keys()].filter(
+      (i) => (action[i] === ACTION.merge || action[i] === ACTION.drop) && isRecorded(events.layer[i], events.kvHead[i]),
+    ),
   )
   const sums = () => new Float64Array(event.length)
   const of = <T extends Uint16Array | Int32Array>(column: T, made: T): T => {

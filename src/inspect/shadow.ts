@@ -112,7 +112,9 @@ function localOf(run: RunRecord, own: Reading): LocalOf {
   const starts = callStarts(own.log.map(({ ids }) => ids.length))
   const first = run.log.slice(0, run.logStart + 1).reduce((sum, fed) => sum + fed.ids.length, 0)
   return {
-    cache: own.cache,
+    shape: own.cache.options.shape,
+    recorded: async (layer, kvHead) => Promise.resolve({ cache: own.cache, layer, kvHead }),
+    isRecorded: () => true,
     policy: own.policy,
     events: own.cache.events(),
     promptTokens: run.log[0].ids.length,

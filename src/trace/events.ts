@@ -18,6 +18,8 @@ import {
   type RunCompensationOptions,
 } from '../inspect/microscope.js'
 import { callStarts, headReads, type HeadRead } from '../inspect/reads.js'
+import type { LocalShadow } from '../inspect/local.js'
+import { recordedShadow } from '../inspect/recorded-shadow.js'
 import { slotVectors } from '../inspect/slot-vectors.js'
 import { headScores, type HeadScores, type ScoresOptions } from '../inspect/scores.js'
 import type { HeadVectors } from '../inspect/vectors.js'
@@ -255,6 +257,17 @@ export class Trace {
   /** As run.whatIf(). */
   whatIf(of: HeadOf & { step: number }): WhatIf {
     return whatIfOf(this.measured(), of)
+  }
+
+  /**
+   * The local part of run.shadow() from what was recorded, without the model: of every token after the prompt that was read by itself, of all
+   * heads whose vectors were kept (of others NaN). Errors: 'invalid' where none were.
+   */
+  localShadow(given: CallOptions = {}): Promise<LocalShadow> {
+    callOptions('localShadow', given)
+    const { recorded, calls, card } = this.of()
+    const run = { recorded, calls, policy: card.policy, events: this.tape(), vectors: (of: HeadOf) => this.vectors(of) }
+    return withBar('comparing', given, (call) => recordedShadow(run, call), 'heads')
   }
 
   private measured(): Measured {

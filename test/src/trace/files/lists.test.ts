@@ -115,6 +115,36 @@ describe('vectors and scores in files', function () {
     }
   })
 
+  it('the local shadow of an opened trace is that of the run with its model, and NaN where nothing was recorded', async () => {
+    for (const policy of [
+      zsmerge({ budget: 24, recent: 8, residual: 2, keys: 'fixed', values: 'fixed' }),
+      zsmerge({ budget: 24, recent: 8, residual: 2 }),
+      evictOnly({ budget: 20 }),
+    ]) {
+      const trace: TraceOption = { level: 'vectors', layers: [0, 2], queries: 0 }
+      const run = await model.session({ policy, trace, storage: 'float32' }).generate(PROMPT, CALL)
+      const opened = await Trace.open(await run.trace.save(join(folder, 'shadow.arrow')))
+      const found = await opened.localShadow({ progress: false })
+      const { local } = await run.shadow({ progress: false })
+      assert.deepEqual(found.positions, local!.positions)
+      for (const name of ['error', 'dropped', 'merged', 'repaired', 'missed', 'blurred'] as const)
+        found[name]!.forEach((value, i) => {
+          const layer = Math.floor(i / found.heads) % found.layers
+          if (layer === 1) return assert.ok(Number.isNaN(value))
+          assert.ok(Math.abs(value - local![name]![i]) < 2e-6, `${name}: ${value}, ${local![name]![i]}`)
+        })
+      const rows = Array.from(local!.lost.event.keys()).filter((i) => local!.lost.layer[i] !== 1)
+      assert.deepEqual(
+        Array.from(found.lost.event),
+        rows.map((i) => local!.lost.event[i]),
+      )
+      for (const name of ['probability', 'worst', 'change'] as const)
+        rows.forEach((at, i) => assert.ok(Math.abs(found.lost[name][i] - local!.lost[name][at]) < 1e-5, name))
+    }
+    const plain = await model.session({ policy: evictOnly({ budget: 20 }), trace: true }).generate(PROMPT, CALL)
+    await assert.rejects(plain.trace.localShadow({ progress: false }), /the vectors of any head were not kept/)
+  })
+
   it('queries of the prompt that were not recorded: which were, and how to record them', async () => {
     const policy = zsmerge({ budget: 24, recent: 8, residual: 2 })
     const run = await model.session({ policy, trace: { level: 'vectors', queries: 0 } }).generate(PROMPT, CALL)
