@@ -19,8 +19,9 @@ export function stepSentence(story: HeadStory, step: number, text: TextOf): stri
   const { events, lastStep } = story
   const [from, to] = story.rows(step)
   const head = `Step ${plainNumber(step)} of ${plainNumber(lastStep)}`
-  const counts = { came: 0, left: 0, merged: 0, dropped: 0, asked: 0 }
+  const counts = { came: 0, left: 0, merged: 0, dropped: 0 }
   const parts: string[] = []
+  const wishes: string[] = [] // what people asked for is named however much else happened
   for (let row = from; row < to; row++) {
     const position = events.position[row]
     // A token of the prompt that never had a slot has no admit of its own.
@@ -44,30 +45,29 @@ export function stepSentence(story: HeadStory, step: number, text: TextOf): stri
         )
         break
       case ACTION.drop:
+        if (asked(events, row)) {
+          wishes.push(`${named(text, position)} was asked to leave`)
+          break
+        }
         counts.dropped++
-        parts.push(`${named(text, position)} ${asked(events, row) ? 'was asked to leave' : 'was dropped'}`)
+        parts.push(`${named(text, position)} was dropped`)
         break
       case ACTION.pin:
-        counts.asked++
-        parts.push(`${named(text, position)} was pinned`)
+        wishes.push(`${named(text, position)} was pinned`)
         break
       case ACTION.unevict:
-        counts.asked++
-        parts.push(`${named(text, position)} was brought back`)
-        break
-      case ACTION.options:
-        counts.asked++
-        parts.push('options changed')
+        wishes.push(`${named(text, position)} was brought back`)
         break
     }
   }
-  if (parts.length <= SPELT) return `${head}: ${parts.join('; ') || 'nothing changed'}.`
+  if (parts.length + wishes.length <= SPELT) return `${head}: ${[...parts, ...wishes].join('; ') || 'nothing changed'}.`
   const said = [
     counts.came && `${counted(counts.came, 'token')} came`,
     counts.left && `${plainNumber(counts.left)} left the recent`,
     counts.merged && `${plainNumber(counts.merged)} merged`,
     counts.dropped && `${plainNumber(counts.dropped)} dropped`,
-    counts.asked && `${plainNumber(counts.asked)} asked for`,
+    ...wishes.slice(0, SPELT),
+    wishes.length > SPELT && `${plainNumber(wishes.length - SPELT)} more asked for`,
   ].filter(Boolean)
   return `${head}${step === 0 ? ' (the prompt)' : ''}: ${said.join(', ')}.`
 }

@@ -25,6 +25,7 @@ import { RunPack, packedRuns } from '../../../src/explorer/pack.js'
 import { NOT_YET, smallOf } from '../../../src/explorer/small.js'
 import { TOKEN } from '../../../src/explorer/story.js'
 import { differenceSentence, memberLines, stepSentence, tokenLines } from '../../../src/explorer/words.js'
+import { staysOf } from '../../../src/figures/slot-map.js'
 import { ACTION } from '../../../src/trace/actions.js'
 import { rowsByHead } from '../../../src/trace/rebuild.js'
 import { toyPath } from '../model/files.js'
@@ -103,6 +104,41 @@ describe('explorer', function () {
       const { text } = await opened(first)
       const said = Array.from({ length: first.lastStep + 1 }, (_, step) => stepSentence(story, step, text))
       assert.equal(said.filter((sentence) => /goes on with other options from position \d+/.test(sentence)).length, 1)
+    }
+    session.dispose()
+  })
+
+  it('says who was pinned, asked to leave and brought back, and has the slots that came of it; so has the map by slots', async () => {
+    const session = model.session({ policy: evictOnly({ budget: 24, recent: 8 }), trace: true })
+    const whole = { layers: [0], kvHeads: [0] }
+    await session.generate(TEXT, { maxTokens: 5, ignoreEos: true, progress: false })
+    const { seqLen } = session
+    await session.pin({ position: seqLen - 6, ...whole })
+    await session.evict({ position: seqLen - 5, ...whole })
+    await session.generate(undefined, { maxTokens: 3, ignoreEos: true, progress: false })
+    await session.unevict({ position: seqLen - 5, ...whole })
+    await session.generate(undefined, { maxTokens: 5, ignoreEos: true, progress: false })
+    const data = documentOf(explore(session, { layer: 0, kvHead: 0 }))
+    const [first] = data.runs
+    const story = await storyIn(data, '0.0')
+    const { text } = await opened(first)
+    const said = Array.from({ length: first.lastStep + 1 }, (_, step) => stepSentence(story, step, text)).join('\n')
+    for (const [words, times] of [
+      ['was pinned', 1],
+      ['was asked to leave', 1],
+      ['was brought back', 1],
+    ] as const)
+      assert.equal(said.split(words).length - 1, times, words)
+    const stays = staysOf(session.trace.data(), 0, 0)
+    for (let step = 0; step <= first.lastStep; step++) {
+      const { slots } = session.trace.cacheAt({ step, layer: 0, kvHead: 0 })
+      for (const { slot, origins } of slots) assert.deepEqual(story.members(step, slot), origins)
+      const drawn = stays.filter(({ from, to }) => from <= step && step < to)
+      assert.deepEqual(
+        drawn.map(({ slot, position: one }) => [slot, one]),
+        slots.map(({ slot, position: one }) => [slot, one]),
+        `step ${step}`,
+      )
     }
     session.dispose()
   })
