@@ -6,6 +6,7 @@ export interface HostComm {
   send(data: Record<string, unknown>): void
   close(data?: Record<string, unknown>): void
   onMessage(handler: (data: Record<string, unknown>) => void): void
+  onClose(handler: () => void): void
 }
 
 /** What the kernel offers libraries; absent outside notebooks. */

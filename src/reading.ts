@@ -17,6 +17,7 @@ import { interventionText } from './show/interventions.js'
 import type { Forkable, SessionOptions } from './session-options.js'
 import { keptOf, type Kept } from './trace/level.js'
 import { shownReceipt, type Receipt } from './trace/receipt.js'
+import { Watchers } from './watchers.js'
 
 /** One call on the cache, kept so that it can be replayed under another policy. */
 export interface Fed {
@@ -62,6 +63,7 @@ interface State {
 const rowsKept = (forkable: Forkable) => (forkable === 'all' ? 2 ** 31 - 1 : forkable ? 798 : 0)
 
 export class Reading {
+  readonly watchers = new Watchers()
   private queue: Promise<unknown> = Promise.resolve()
 
   private constructor(
@@ -153,7 +155,7 @@ export class Reading {
         throw new ZslabError('invalid', 'this session was disposed: make a new one with model.session()')
       return work()
     })
-    this.queue = turn.catch(() => undefined)
+    this.queue = turn.catch(() => undefined).then(() => this.watchers.rested())
     return turn
   }
 
@@ -250,6 +252,7 @@ export class Reading {
     )
     this.state.log.push({ ids: fed.ids, shareOf: fed.shareOf })
     this.state = { ...this.state, seqLen: this.state.seqLen + fed.ids.length, logits, unfed: undefined }
+    await this.watchers.moved()
     return logprobs
   }
 

@@ -46,7 +46,7 @@ const TYPESCRIPT: Rule[] = [
   rule('src/native/', [BASE], 'the binding knows the addon, errors and checks'),
   rule('src/model/', [BASE], 'files of models are read and checked without the engine'),
   rule('src/frames(\\.ts|/)', [BASE, 'src/frames'], 'frames are the one door to danfojs'),
-  rule('src/(progress|sampling)\\.ts', [BASE], 'small and alone'),
+  rule('src/(progress|sampling|watchers)\\.ts', [BASE], 'small and alone'),
   rule('src/policies/', [BASE, 'src/native/'], 'a policy is options and a struct'),
   rule(
     'src/figures/',
@@ -55,7 +55,7 @@ const TYPESCRIPT: Rule[] = [
   ),
   rule(
     'src/explorer/',
-    [BASE, 'src/progress\\.ts', 'src/(trace|figures)/'],
+    [BASE, 'src/(progress|watchers)\\.ts', 'src/(trace|figures)/'],
     'the explorer shows traces in the colours and words of the figures',
   ),
   rule('src/cli/', ['src/', 'kernel/'], 'commands use everything'),

@@ -14,12 +14,15 @@ export class ExplorerWidget extends Widget {
   /** Called by the lab with the output, and again whenever it is updated. */
   renderModel(model) {
     const data = model.data[this.mimeType]
+    // What followed a session keeps the newest output in the notebook.
+    const save = (bundle) => model.setData({ data: bundle })
     this.work = this.work.then(async () => {
       try {
         const { mount } = await import('./page.js')
         if (this.isDisposed) return
+        if (this.mounted && this.mounted.id === data?.id) return await this.mounted.update(data)
         this.mounted?.dispose()
-        this.mounted = await mount(this.node, data, () => this.kernel())
+        this.mounted = await mount(this.node, data, () => this.kernel(), save)
         if (this.isDisposed) this.mounted.dispose()
       } catch (error) {
         this.say(error.message)

@@ -51,7 +51,17 @@ export interface ExplorerData {
   /** By which a kernel that still has the runs knows them. */
   id: string
   chosen: { layer: number; kvHead: number }
+  /** None: a session that has read nothing yet. */
   runs: ExplorerRun[]
+  /** It shows a session: a page that finds it in a kernel goes on with what the session does. */
+  live?: boolean
+}
+
+/** What a kernel sends to a page that follows a session. */
+export interface LiveMessage {
+  live: ExplorerData
+  /** The session is at rest, and this is the whole output as explore(session) makes it now. */
+  bundle?: Record<string, unknown>
 }
 
 export const headKey = (layer: number, kvHead: number) => `${layer}.${kvHead}`
@@ -59,7 +69,12 @@ export const headKey = (layer: number, kvHead: number) => `${layer}.${kvHead}`
 /** Why `given` is no document that this code can draw; undefined: it is one. */
 export function unfit(given: unknown): string | undefined {
   const data = given as Partial<ExplorerData> | null | undefined
-  if (typeof data !== 'object' || data?.format !== 'zslab.explorer' || !Array.isArray(data.runs) || !data.runs.length)
+  if (
+    typeof data !== 'object' ||
+    data?.format !== 'zslab.explorer' ||
+    !Array.isArray(data.runs) ||
+    !(data.runs.length || data.live)
+  )
     return 'This output is no trace: expected what explore(run) makes.'
   if (data.version !== 1)
     return `This output is of version ${String(data.version)} of the explorer, and this is version 1: run the cell again, or update the extension (npx zslab install).`

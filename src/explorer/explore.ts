@@ -2,17 +2,16 @@
 import { randomUUID } from 'node:crypto'
 import { ZslabError } from '../errors.js'
 import { invalid, options as checked } from '../expect.js'
-import { headOf, labelledRuns } from '../figures/fates.js'
+import { headOf } from '../figures/fates.js'
 import { tokenStrip } from '../figures/token-strip.js'
 import { showsItself } from '../show/show.js'
-import { Trace } from '../trace/events.js'
-import { answerPages, forget, remember } from './answer.js'
-import { EXPLORER_MIME, type ExplorerData } from './data.js'
-import { packedRuns, RunPack } from './pack.js'
+import { answerPages, forget, remember, type Answering } from './answer.js'
+import { EXPLORER_MIME, headKey, type ExplorerData } from './data.js'
+import { documentOf, packedRuns, RunPack, type Shown } from './pack.js'
 import { stacked } from './picture.js'
+import { labelled, sourceOf, type Explored, type Source } from './sources.js'
 
-/** A run, its trace, one opened from a file, or a session as it is now. */
-export type Explored = Trace | { readonly trace: Trace }
+export type { Explored } from './sources.js'
 
 export interface ExploreOptions {
   /** The kv head to begin with. Default: the middle layer's first. */
@@ -26,68 +25,95 @@ export interface ExploreOptions {
 const LIMIT = 2_000_000
 /** What JSON makes longer: quotes, escapes. */
 const SPARE = 30_000
+const NOTHING = 'Nothing was read yet: this shows what the session does once it reads.'
 
 /**
  * What the cache did, to be looked at step by step: as the last line of a cell. In JupyterLab and Notebook (with the extension that
  * `npx zslab install` brings) steps, tokens, slots, lineages and all heads of one run, or of two side by side, are linked; elsewhere the chosen
  * head's tokens are a static picture. An output takes at most 2 MB: the events of as many heads as fit are in it, the chosen one first,
- * and work without a kernel; the page asks a kernel that still has the run for the others.
+ * and work without a kernel; the page asks a kernel that still has the run for the others. A session is followed while it works, at most
+ * ten times a second; when it rests the output is made anew, and saved so. `explore(session.trace)` shows it as it is now.
  * Errors: 'invalid' for runs without trace: true, for more than two, for a layer or head that there is none of, unknown options.
  */
 export function explore(run: Explored, options?: ExploreOptions): Explorer
 export function explore(run: Explored, other: Explored, options?: ExploreOptions): Explorer
 export function explore(run: Explored, ...rest: (Explored | ExploreOptions | undefined)[]): Explorer {
-  const other = traceIn(rest[0])
+  const other = sourceOf(rest[0])
   const more = rest.slice(other ? 1 : 0)
-  if (more.length > 1 || traceIn(more[0]))
+  if (more.length > 1 || sourceOf(more[0]))
     throw new ZslabError('invalid', 'explore shows one run or two side by side: explore(run, other, options)')
   const options = checked('explore', more[0], ['layer', 'kvHead', 'labels']) as ExploreOptions
-  const first = traceIn(run)
+  const first = sourceOf(run)
   if (!first) throw invalid('run', 'a run (from session.generate), a session or a trace (run.trace, Trace.open)', run)
-  const traces = other ? [first, other] : [first]
-  const shown = labelledRuns(traces, options.labels).map(({ label, data }, i) => ({ label, data, trace: traces[i] }))
+  const sources = other ? [first, other] : [first]
   // Complains where a run kept no events, or has no such head.
-  const [chosen] = shown.map(({ data, trace }) => trace.tape() && headOf(data, options))
-  return new Explorer(shown, chosen)
+  const [chosen] = sources.map((source) => headOf(source.shape(), options))
+  return new Explorer(sources, options.labels, chosen)
 }
 
-/** Asked once for each: a session makes its trace anew. */
-function traceIn(given: unknown): Trace | undefined {
-  if (given instanceof Trace) return given
-  if (typeof given !== 'object' || given === null || !('trace' in given)) return undefined
-  const { trace } = given
-  return trace instanceof Trace ? trace : undefined
+interface Made {
+  data: ExplorerData
+  bundle: Record<string, unknown>
 }
 
 export class Explorer {
   private readonly id = randomUUID()
-  private made: { data: ExplorerData; svg: string } | undefined
+  private readonly answering: Answering
+  private made: Made | undefined
 
   /** @internal */
   constructor(
-    private readonly shown: readonly { label: string; trace: Trace }[],
+    private readonly sources: readonly Source[],
+    private readonly labels: string[] | undefined,
     private readonly chosen: { layer: number; kvHead: number },
-  ) {}
+  ) {
+    labelled(sources, labels) // complains about labels
+    const sessions = sources.flatMap(({ session }) => session ?? [])
+    this.answering = { packs: [], sessions, views: { now: (key) => this.now(key), whole: () => this.whole() } }
+  }
 
   /** What the static picture shows, in words and numbers, a line for each run. */
   get summary(): string {
-    return this.strips()
-      .map(({ summary }, i) => `${this.shown.length > 1 ? `${this.shown[i].label}: ` : ''}${summary}`)
-      .join('\n')
+    const shown = labelled(this.sources, this.labels)
+    return shown ? summaryOf(shown, this.strips(shown)) : NOTHING
   }
 
-  private strips() {
-    return this.shown.map(({ trace }) => tokenStrip(trace, this.chosen))
+  private strips(shown: readonly Shown[]) {
+    return shown.map(({ trace }) => tokenStrip(trace, this.chosen))
   }
 
-  private make() {
-    if (this.made) return this.made
-    const packs = this.shown.map((each) => new RunPack(each))
-    const svg = stacked(this.strips())
-    const limit = LIMIT - SPARE - Buffer.byteLength(JSON.stringify(svg))
-    this.made = { data: packedRuns(packs, this.id, this.chosen, limit), svg }
-    remember(this.id, packs)
-    return this.made
+  private get of() {
+    const { id, chosen } = this
+    return { id, chosen, live: this.answering.sessions.length > 0 }
+  }
+
+  /** What a page is sent while a session works. */
+  private now(key = headKey(this.chosen.layer, this.chosen.kvHead)): ExplorerData | undefined {
+    const packs = labelled(this.sources, this.labels)?.map((shown) => new RunPack(shown))
+    if (!packs) return undefined
+    this.answering.packs = packs
+    const data = documentOf(packs, this.of)
+    data.runs.forEach((run, i) => {
+      const head = packs[i].head(key)
+      if (head) run.heads[key] = head
+    })
+    return data
+  }
+
+  /** The output; undefined: a session has read nothing yet, or works and cannot be read. */
+  private whole(): Made | undefined {
+    const shown = labelled(this.sources, this.labels)
+    if (!shown) return undefined
+    const packs = shown.map((each) => new RunPack(each))
+    const strips = this.strips(shown)
+    const svg = stacked(strips)
+    const data = packedRuns(packs, this.of, LIMIT - SPARE - Buffer.byteLength(JSON.stringify(svg)))
+    this.answering.packs = packs
+    return { data, bundle: { [EXPLORER_MIME]: data, 'image/svg+xml': svg, 'text/plain': summaryOf(shown, strips) } }
+  }
+
+  private waiting(): Record<string, unknown> {
+    return { [EXPLORER_MIME]: documentOf([], this.of), 'text/plain': NOTHING }
   }
 
   /** Forgets what a page could still ask for. @internal */
@@ -97,9 +123,15 @@ export class Explorer {
 
   [Symbol.for('Jupyter.display')](): Record<string, unknown> {
     answerPages()
-    const { data, svg } = this.make()
-    return { [EXPLORER_MIME]: data, 'image/svg+xml': svg, 'text/plain': this.summary }
+    // Of a session anew each time: it has gone on.
+    const made = (this.of.live ? undefined : this.made) ?? this.whole()
+    this.made = made
+    remember(this.id, this.answering)
+    return made?.bundle ?? this.waiting()
   }
 }
+
+const summaryOf = (shown: readonly Shown[], strips: readonly { summary: string }[]) =>
+  strips.map(({ summary }, i) => `${shown.length > 1 ? `${shown[i].label}: ` : ''}${summary}`).join('\n')
 
 showsItself(Explorer.prototype, (explorer) => explorer.summary)

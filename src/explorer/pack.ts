@@ -77,22 +77,28 @@ function wordsOf(tokens: RunData['tokens']): { words: string[]; numbers: Packed 
   return { words: [...known.keys()], numbers: packed(varints(numbers.length, (i) => numbers[i])) }
 }
 
-/** The document of these runs in at most `limit` bytes of JSON, with as many heads as have room, the chosen ones first. */
+/** The document of these runs without their heads. */
+export const documentOf = (
+  packs: readonly RunPack[],
+  { id, chosen, live }: Pick<ExplorerData, 'id' | 'chosen' | 'live'>,
+): ExplorerData => ({
+  format: 'zslab.explorer',
+  version: 1,
+  id,
+  chosen,
+  runs: packs.map((pack) => pack.run()),
+  ...(live ? { live } : {}),
+})
+
+/** The document in at most `limit` bytes of JSON, with as many heads as have room, the chosen ones first. */
 export function packedRuns(
   packs: readonly RunPack[],
-  id: string,
-  chosen: { layer: number; kvHead: number },
+  of: Pick<ExplorerData, 'id' | 'chosen' | 'live'>,
   limit: number,
 ): ExplorerData {
-  const data: ExplorerData = {
-    format: 'zslab.explorer',
-    version: 1,
-    id,
-    chosen,
-    runs: packs.map((pack) => pack.run()),
-  }
+  const data = documentOf(packs, of)
   let room = limit - Buffer.byteLength(JSON.stringify(data))
-  const queues = packs.map((pack) => pack.keys(chosen))
+  const queues = packs.map((pack) => pack.keys(of.chosen))
   for (let at = 0; at < Math.max(...queues.map(({ length }) => length)); at++)
     for (const [which, keys] of queues.entries()) {
       if (at >= keys.length) continue

@@ -34,7 +34,10 @@ export interface HeadChoice {
   kvHead?: number
 }
 
-export function headOf(data: RunData, choice: HeadChoice): { layer: number; kvHead: number } {
+export function headOf(
+  data: Pick<RunData, 'layers' | 'kvHeads'>,
+  choice: HeadChoice,
+): { layer: number; kvHead: number } {
   return {
     layer: integer('layer', choice.layer ?? data.layers >> 1, 0, data.layers - 1),
     kvHead: integer('kvHead', choice.kvHead ?? 0, 0, data.kvHeads - 1),

@@ -21,6 +21,17 @@ const { heads } = bundle['${EXPLORER_MIME}'].runs[0]
 for (const key of Object.keys(heads)) if (key !== '0.0') delete heads[key];
 ({ [Symbol.for('Jupyter.display')]: () => bundle })`
 
+/** A session that is shown before it has read anything, and then takes 20 ms a token for some seconds. */
+const FOLLOWED = `import { explore, load, zsmerge } from 'zslab'
+const model = await load(${JSON.stringify(toyPath)}, { progress: false })
+const session = model.session({ policy: zsmerge({ budget: 24, recent: 8, residual: 2 }), trace: true })
+explore(session, { layer: 0, kvHead: 0 })`
+const SLOWLY = `await session.prefill(${JSON.stringify(TEXT)}, { progress: false })
+for (let id = 0; id < 400; id++) {
+  await session.step(5 + (id % 50))
+  await new Promise((done) => setTimeout(done, 20))
+}`
+
 const output = (data: Record<string, unknown>) => ({
   output_type: 'execute_result',
   execution_count: 1,
@@ -41,6 +52,11 @@ export async function explorerFiles(): Promise<Record<string, string>> {
   const cut = structuredClone(bundleOf(one))
   const { heads } = documentOf(one).runs[0]
   ;(cut[EXPLORER_MIME] as ReturnType<typeof documentOf>).runs[0].heads = { '0.0': heads['0.0'] }
+  const failed = structuredClone(bundleOf(one))
+  ;(failed[EXPLORER_MIME] as ReturnType<typeof documentOf>).runs[0].receipt = {
+    ok: false,
+    notes: ['weights sum to 101, not to the 102 tokens seen: layer 1, kv head 0, step 3'],
+  }
   const two = explore(merging, dropping, { layer: 0, kvHead: 0, labels: ['merging', 'dropping'] })
   const cell = (id: string, data: Record<string, unknown>) => ({ id, source: id, outputs: [output(data)] })
   const wrong = { [EXPLORER_MIME]: { format: 'zslab.explorer', version: 99, runs: [{}] }, 'text/plain': '?' }
@@ -49,6 +65,11 @@ export async function explorerFiles(): Promise<Record<string, string>> {
     'cut.ipynb': notebookOf([cell('cut', cut)]),
     'two.ipynb': notebookOf([cell('two', bundleOf(two))]),
     'live.ipynb': notebookOf([{ id: 'live', source: SOURCE }]),
+    'follow.ipynb': notebookOf([
+      { id: 'follow', source: FOLLOWED },
+      { id: 'slowly', source: SLOWLY },
+    ]),
+    'failed.ipynb': notebookOf([cell('failed', failed)]),
   }
   model.dispose()
   return files
@@ -251,6 +272,65 @@ export function explorerTests(started: () => Lab): void {
     await says('head-line', /^Layer 1, kv head 0: \d+ slots/)
     await key('ArrowDown')
     await says('head-line', /^Layer 1, kv head 1: \d+ slots/)
+  })
+
+  does('follows a session while it works, until who looks moves away, and ends with the whole output', async () => {
+    page = await started().open('follow.ipynb')
+    person = new Person(page)
+    await person.idle()
+    await person.run(0)
+    const place = person.cell(0).locator('.zslab-explorer')
+    await place.getByText('Waiting for the session').waitFor({ timeout: WAIT_MS })
+    await person.run(1)
+    explorer = place.locator('.zsx')
+    await explorer.waitFor({ timeout: WAIT_MS })
+    const stepNow = async () => Number(/^step ([\d,]+)/.exec(await textOf('step'))![1].replaceAll(',', ''))
+    const last = async () => Number((await part('scrubber').getAttribute('max'))!)
+    const moves = async (from: number) => until(async () => (await last()) > from + 3, `it stays at step ${from}`)
+    await says('live', /follows the session/)
+    await moves(await last())
+    await until(async () => (await stepNow()) > 3, 'the scrubber does not follow the end')
+    await part('scrubber').focus()
+    await key('Home')
+    await moves(await last())
+    assert.equal(await stepNow(), 0)
+    assert.equal(await part('scrubber').evaluate((node) => node === node.ownerDocument.activeElement), true)
+    // Another head goes on as well, while the cell runs.
+    await part('grid').focus()
+    await key('ArrowRight')
+    await says('head-line', /^Layer 1, kv head 0: \d+ slots/)
+    await key('End')
+    await part('scrubber').focus()
+    await key('End')
+    const at = await stepNow()
+    await until(async () => (await stepNow()) > at, 'it does not follow again')
+    await person.press('interrupt')
+    await says('live', /the session rests/)
+    const end = await last()
+    assert.equal(await stepNow(), end)
+    await person.cell(1).locator('.cm-content').click()
+    await page.keyboard.press('Control+s')
+    const saved = () => started().saved('follow.ipynb').cells[0].outputs[0]?.data ?? {}
+    const savedStep = () => (saved()[EXPLORER_MIME] as ReturnType<typeof documentOf> | undefined)?.runs[0]?.lastStep
+    await until(() => savedStep() === end, 'the notebook keeps another output than what is shown')
+    assert.match([saved()['image/svg+xml']].flat().join(''), /^<svg/)
+    await person.press('restart')
+    await person.accept()
+    await says('live', /no longer live/)
+    await part('scrubber').focus()
+    await key('ArrowLeft')
+    await until(async () => (await stepNow()) === end - 1, 'what there was by then cannot be looked at')
+  })
+
+  does('shows a receipt that failed in red, with the first violation', async () => {
+    await open('failed.ipynb')
+    const summary = part('receipt').locator('summary')
+    assert.match(await summary.innerText(), /receipt FAILED/)
+    const colour = await summary.evaluate((node) => node.ownerDocument.defaultView!.getComputedStyle(node).color)
+    const [red, green, blue] = colour.match(/\d+/g)!.map(Number)
+    assert.ok(red > 150 && green < 100 && blue < 100, colour)
+    await summary.click()
+    assert.match(await textOf('receipt'), /weights sum to 101[^]*step 3/)
   })
 
   does('is dark where the lab is', async () => {

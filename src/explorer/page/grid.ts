@@ -14,7 +14,8 @@ const LEFT = 22
 export class Grid {
   readonly surface = new Surface('zsx-grid')
   private pictures: HTMLCanvasElement | undefined
-  private theme = ''
+  private drawn = ''
+  private small: Uint8Array | undefined
   private cell = { width: MOST, height: MOST, across: 1 }
 
   constructor(private readonly view: View) {
@@ -124,7 +125,8 @@ export class Grid {
   /** All pictures one below the other, a pixel for each value. */
   private drawnPictures(): HTMLCanvasElement {
     const { paint, open } = this.view
-    if (this.pictures && this.theme === paint.theme) return this.pictures
+    if (this.pictures && this.drawn === paint.theme && this.small === open.small) return this.pictures
+    this.small = open.small
     const { columns } = open.run.small
     const made = document.createElement('canvas')
     made.width = columns
@@ -138,7 +140,7 @@ export class Grid {
       image.data.set([color >> 16, (color >> 8) & 255, color & 255, 255], 4 * i)
     })
     context.putImageData(image, 0, 0)
-    this.theme = paint.theme
+    this.drawn = paint.theme
     return (this.pictures = made)
   }
 }

@@ -1,5 +1,5 @@
 /** The trace explorer in a page: scrubber, colours and sentences of all runs, a view of each, one selection for everything. */
-import { unfit, type ExplorerData } from '../data.js'
+import { headKey, unfit, type ExplorerData } from '../data.js'
 import { moved } from '../keys.js'
 import { legendOf, MODES, type Mode } from '../look.js'
 import { Selected, type Selection } from '../selection.js'
@@ -8,11 +8,12 @@ import { differenceSentence, stepSentence } from '../words.js'
 import { plainNumber } from '../../figures/scale.js'
 import { Card } from './card.js'
 import { element } from './dom.js'
-import { Heads, type Kernel } from './heads.js'
+import { Heads, storyIn } from './heads.js'
+import { Link, type Kernel } from './link.js'
 import { Paint } from './paint.js'
 import { RunView } from './run-view.js'
 import { STYLE } from './style.js'
-import { opened } from './unpack.js'
+import { opened, type OpenRun } from './unpack.js'
 
 /** A theme's style sheet may take effect after its name. */
 const SETTLE_MS = 500
@@ -20,34 +21,112 @@ const SETTLE_MS = 500
 const REST_MS = 400
 
 export interface Mounted {
+  /** Which explorer it shows. */
+  readonly id: string
+  /** Shows the same explorer's newer document; what is selected stays. */
+  update(given: unknown): Promise<void>
   dispose(): void
 }
 
-/** Shows `given` in `place`. Rejects with a sentence where it cannot be read. */
-export async function mount(place: HTMLElement, given: unknown, kernel: () => Kernel | undefined): Promise<Mounted> {
+/**
+ * Shows `given` in `place`; of a session that works, what it does. `save`: keeps a newer output in the notebook in place of the one given.
+ * Rejects with a sentence where it cannot be read.
+ */
+export async function mount(
+  place: HTMLElement,
+  given: unknown,
+  kernel: () => Kernel | undefined,
+  save: (bundle: Record<string, unknown>) => void = () => undefined,
+): Promise<Mounted> {
   const wrong = unfit(given)
   if (wrong) throw new Error(wrong)
-  const data = given as ExplorerData
-  const runs = await Promise.all(data.runs.map(opened))
-  const explorer = new Page(data, runs, kernel)
-  place.replaceChildren(explorer.node)
-  explorer.start()
-  return explorer
+  const shown = new Shown(place, given as ExplorerData, kernel, save)
+  await shown.update(given)
+  shown.follow()
+  return shown
 }
 
-class Page implements Mounted {
+/** An explorer in its place, from the first document on. */
+class Shown implements Mounted {
+  readonly id: string
+  private readonly link: Link
+  private page: Page | undefined
+  /** Documents one after the other; of those that wait only the last is shown. */
+  private work = Promise.resolve()
+  private newest: unknown
+  private disposed = false
+
+  constructor(
+    private readonly place: HTMLElement,
+    private readonly first: ExplorerData,
+    kernel: () => Kernel | undefined,
+    save: (bundle: Record<string, unknown>) => void,
+  ) {
+    this.id = first.id
+    this.link = new Link(first.id, kernel)
+    this.link.onLive = ({ live, bundle }) => {
+      void this.update(live).then(() => this.disposed || this.page?.say(bundle ? 'rest' : 'works'))
+      if (bundle) save(bundle)
+    }
+    this.link.onGone = () => {
+      this.page?.say('gone')
+      if (!this.page) this.wait('The kernel is gone, and the session had read nothing.')
+    }
+  }
+
+  follow(): void {
+    if (!this.first.live) return
+    if (!this.link.follow() && !this.page)
+      this.wait('The session had read nothing when this was saved: run the cell again.')
+  }
+
+  update(given: unknown): Promise<void> {
+    this.newest = given
+    this.work = this.work.then(async () => {
+      const data = this.newest as ExplorerData
+      if (this.newest !== given || this.disposed || unfit(data)) return
+      if (this.page) return this.page.update(data)
+      if (!data.runs.length) return this.wait('Waiting for the session to read something …')
+      const runs = await Promise.all(data.runs.map(opened))
+      if (this.disposed) return
+      this.page = new Page(data, runs, this.link)
+      this.place.replaceChildren(this.page.node)
+      this.page.start()
+    })
+    return this.work
+  }
+
+  private wait(sentence: string): void {
+    this.place.replaceChildren(element('p', { role: 'status' }, sentence))
+  }
+
+  dispose(): void {
+    this.disposed = true
+    this.link.dispose()
+    this.page?.dispose()
+  }
+}
+
+const LIVE_WORDS = {
+  works: 'live: follows the session',
+  rest: 'live: the session rests',
+  gone: 'no longer live: the kernel is gone',
+}
+
+class Page {
   readonly node: HTMLElement
   private readonly selected: Selected
   private readonly paint = new Paint()
   private readonly heads: Heads
   private readonly views: RunView[]
-  private readonly lastStep: number
+  private lastStep: number
   private readonly scrubber: HTMLInputElement
   private readonly stepText = element('output', { class: 'zsx-step' })
   private readonly sentence = element('p', { class: 'zsx-sentence' })
   private readonly spoken = element('p', { class: 'zsx-spoken', 'aria-live': 'polite' })
   private readonly legend = element('div', { class: 'zsx-legend' })
   private readonly follow = element('button', { class: 'zsx-follow', type: 'button' }, 'follow the newest token')
+  private readonly live = element('span', { class: 'zsx-live', role: 'status', hidden: true })
   private readonly body = element('div', { class: 'zsx-runs' })
   private readonly resized = new ResizeObserver(() => this.soon())
   private readonly recoloured = new MutationObserver(() => {
@@ -58,13 +137,14 @@ class Page implements Mounted {
   private resting: ReturnType<typeof setTimeout> | undefined
 
   constructor(
-    private readonly data: ExplorerData,
-    runs: Awaited<ReturnType<typeof opened>>[],
-    kernel: () => Kernel | undefined,
+    data: ExplorerData,
+    private readonly runs: readonly OpenRun[],
+    link: Link,
   ) {
-    this.lastStep = Math.max(...data.runs.map((run) => run.lastStep))
+    this.lastStep = lastOf(data)
     const first: Selection = {
-      step: 0,
+      // Of a session that works the end is what there is to see.
+      step: data.live ? this.lastStep : 0,
       ...data.chosen,
       position: -1,
       slot: undefined,
@@ -72,14 +152,14 @@ class Page implements Mounted {
       around: undefined,
     }
     this.selected = new Selected(first)
-    this.heads = new Heads(data, kernel)
+    this.heads = new Heads(runs, link)
     this.scrubber = element('input', {
       type: 'range',
       class: 'zsx-scrubber',
       min: 0,
       max: this.lastStep,
       step: 1,
-      value: 0,
+      value: first.step,
       'aria-label': 'Step: ← and → by one, with Shift by 10, with Ctrl or Alt by 100',
     })
     const modes = element(
@@ -104,7 +184,7 @@ class Page implements Mounted {
     this.body.append(...this.views.map(({ node }) => node))
     this.node.append(
       element('style', {}, STYLE),
-      element('div', { class: 'zsx-bar' }, this.scrubber, this.stepText, modes, this.follow),
+      element('div', { class: 'zsx-bar' }, this.scrubber, this.stepText, modes, this.follow, this.live),
       this.sentence,
       this.spoken,
       this.legend,
@@ -134,12 +214,35 @@ class Page implements Mounted {
     this.soon()
   }
 
+  /** A newer document; who looks at the end goes on with it. Nothing changes before all of it is unpacked. */
+  async update(data: ExplorerData): Promise<void> {
+    const { layer, kvHead } = this.selected.now
+    const key = headKey(layer, kvHead)
+    const newer = await Promise.all(data.runs.map(opened))
+    const stories = await Promise.all(data.runs.map((run) => storyIn(run, key)))
+    const atEnd = this.selected.now.step >= this.lastStep
+    this.runs.forEach((open, i) => {
+      Object.assign(open, newer[i])
+      this.heads.renew(i, key, stories[i])
+    })
+    for (const view of this.views) view.renew()
+    this.lastStep = lastOf(data)
+    this.scrubber.max = String(this.lastStep)
+    if (atEnd) this.selected.change({ step: this.lastStep })
+    this.soon()
+  }
+
+  say(state: keyof typeof LIVE_WORDS): void {
+    this.live.hidden = false
+    this.live.dataset.state = state
+    if (this.live.textContent !== LIVE_WORDS[state]) this.live.textContent = LIVE_WORDS[state]
+  }
+
   dispose(): void {
     this.resized.disconnect()
     this.recoloured.disconnect()
     cancelAnimationFrame(this.frame)
     clearTimeout(this.resting)
-    this.heads.dispose()
     this.node.remove()
   }
 
@@ -168,7 +271,7 @@ class Page implements Mounted {
   private words(): void {
     const { step } = this.selected.now
     const [one, other] = this.views.map(({ chosen }) => chosen)
-    const [first, second] = this.data.runs
+    const [first, second] = this.runs.map(({ run }) => run)
     const texts = this.views.map(({ view }) => view.open.text)
     const said: string[] = []
     if (one) said.push(stepSentence(one.story, one.step, texts[0]))
@@ -205,3 +308,5 @@ class Page implements Mounted {
     )
   }
 }
+
+const lastOf = ({ runs }: ExplorerData) => Math.max(...runs.map(({ lastStep }) => lastStep))

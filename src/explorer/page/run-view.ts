@@ -23,6 +23,8 @@ export class RunView {
   private readonly headLine = element('p', { class: 'zsx-head-line' })
   private readonly message = element('p', { class: 'zsx-message', role: 'status', hidden: true })
   private readonly ofHead: HTMLElement
+  private readonly header = element('header')
+  private headed = ''
   private wanted = ''
   private gridDrawn = ''
 
@@ -45,20 +47,31 @@ export class RunView {
       this.slots.surface.canvas,
       this.detail.node,
     )
-    const title = element('h3', { class: 'zsx-title' }, run.label)
     this.node = element(
       'section',
       { class: 'zsx-run', 'aria-label': run.label },
-      element(
-        'header',
-        {},
-        title,
-        receiptOf(run.receipt),
-        element('p', { class: 'zsx-muted' }, `${run.model}: ${runSentence(run)}`),
-      ),
+      this.header,
       this.grid.surface.canvas,
       this.message,
       this.ofHead,
+    )
+  }
+
+  /** The run has gone on: what is shown of it is looked up anew. */
+  renew(): void {
+    this.wanted = ''
+  }
+
+  private head(): void {
+    const { run } = this.view.open
+    const said = JSON.stringify([run.label, run.receipt, runSentence(run)])
+    if (said === this.headed) return
+    this.headed = said
+    const open = !!this.header.querySelector('details')?.open
+    this.header.replaceChildren(
+      element('h3', { class: 'zsx-title' }, run.label),
+      receiptOf(run.receipt, open),
+      element('p', { class: 'zsx-muted' }, `${run.model}: ${runSentence(run)}`),
     )
   }
 
@@ -67,14 +80,15 @@ export class RunView {
     const { selected, open, heads, index, paint } = this.view
     const { step, layer, kvHead, position } = selected.now
     const { run } = open
+    this.head()
     this.choose(layer, kvHead)
-    const gridState = `${step} ${layer} ${kvHead} ${position} ${width} ${paint.theme} ${heads.at(index, layer, kvHead) ? 1 : 0}`
+    const gridState = `${run.tokens.count} ${run.lastStep} ${step} ${layer} ${kvHead} ${position} ${width} ${paint.theme} ${heads.at(index, layer, kvHead) ? 1 : 0}`
     if (gridState !== this.gridDrawn) {
       this.gridDrawn = gridState
       this.grid.draw(step, width)
     }
     if (!this.chosen) return
-    const chosen = (this.chosen = { ...this.chosen, step: Math.min(step, run.lastStep) })
+    const chosen = (this.chosen = { ...this.chosen, step: Math.min(step, this.chosen.story.lastStep) })
     this.strip.draw(chosen, width)
     this.overview.draw(chosen, width, this.strip.page(chosen))
     this.slots.draw(chosen, width)
@@ -124,11 +138,11 @@ export class RunView {
   }
 }
 
-function receiptOf(receipt: { ok: boolean; notes: string[] } | undefined): HTMLElement {
+function receiptOf(receipt: { ok: boolean; notes: string[] } | undefined, open: boolean): HTMLElement {
   if (!receipt) return element('span', { class: 'zsx-muted' }, 'no receipt')
   return element(
     'details',
-    { class: `zsx-receipt ${receipt.ok ? 'zsx-ok' : 'zsx-failed'}` },
+    { class: `zsx-receipt ${receipt.ok ? 'zsx-ok' : 'zsx-failed'}`, open },
     element('summary', {}, receipt.ok ? '✓ receipt ok' : '✗ receipt FAILED'),
     ...receipt.notes.map((note) => element('div', {}, note)),
   )

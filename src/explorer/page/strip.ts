@@ -73,7 +73,7 @@ export class Strip {
     this.width = width
     const { paint, selected } = this.view
     const [from, to] = this.page(chosen)
-    if (from !== this.from) this.spell(from, to)
+    if (from !== this.from || to - from !== this.tokens.length) this.spell(from, to)
     const now = chosen.story.at(chosen.step)
     const { mode, position, around } = selected.now
     let shown = -1

@@ -15,6 +15,9 @@ export const STYLE = `
 .zsx-step { font-variant-numeric: tabular-nums; min-width: 9.5em; }
 .zsx select, .zsx button { font: inherit; color: ${INK}; background: ${PAPER}; border: 1px solid ${LINE}; border-radius: 3px; padding: 1px 6px; }
 .zsx button { cursor: pointer; }
+.zsx-live { font-size: 12px; color: ${MUTED}; }
+.zsx-live::before { content: '●'; margin-right: 4px; color: ${LOUD}; }
+.zsx-live[data-state='rest']::before, .zsx-live[data-state='gone']::before { content: '○'; }
 .zsx-sentence { min-height: 1.4em; white-space: pre-line; font-variant-numeric: tabular-nums; }
 .zsx-spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .zsx-legend { display: flex; flex-wrap: wrap; gap: 2px 14px; font-size: 12px; margin: 3px 0 6px; }

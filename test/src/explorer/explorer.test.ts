@@ -226,16 +226,16 @@ describe('explorer', function () {
 
   it('takes what fits, the chosen head first', () => {
     const packs = [new RunPack({ label: 'a', trace: run.trace })]
-    const whole = packedRuns(packs, 'x', { layer: 1, kvHead: 1 }, 2_000_000)
+    const whole = packedRuns(packs, { id: 'x', chosen: { layer: 1, kvHead: 1 } }, 2_000_000)
     const keys = Object.keys(whole.runs[0].heads)
     assert.equal(keys[0], '1.1')
     const sizeOf = (value: unknown) => Buffer.byteLength(JSON.stringify(value))
     const less = sizeOf(whole) - 100
-    const cut = packedRuns(packs, 'x', { layer: 1, kvHead: 1 }, less)
+    const cut = packedRuns(packs, { id: 'x', chosen: { layer: 1, kvHead: 1 } }, less)
     assert.ok(sizeOf(cut) <= less)
     assert.deepEqual(Object.keys(cut.runs[0].heads), keys.slice(0, Object.keys(cut.runs[0].heads).length))
     assert.ok(Object.keys(cut.runs[0].heads).length < keys.length)
-    assert.deepEqual(packedRuns(packs, 'x', { layer: 1, kvHead: 1 }, 10).runs[0].heads, {})
+    assert.deepEqual(packedRuns(packs, { id: 'x', chosen: { layer: 1, kvHead: 1 } }, 10).runs[0].heads, {})
   })
 
   it('says what a step did, why a token left and who is in a slot', async () => {
