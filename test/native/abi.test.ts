@@ -1,7 +1,7 @@
 /** The C ABI from outside: a C program and Python's ctypes, each on the built library. */
 import { deepEqual, equal, match } from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { projectRoot } from '../../src/native/binding.js'
@@ -60,9 +60,8 @@ lib.zs_engine_destroy(engine)
       .filter((line) => / T /.test(line))
       .map((line) => line.split(' ').at(-1)!)
       .sort()
-    const headers = ['zslab', 'model', 'record'].map((name) =>
-      readFileSync(join(projectRoot, `native/include/zslab/${name}.h`), 'utf8'),
-    )
+    const folder = join(projectRoot, 'native/include/zslab')
+    const headers = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'))
     const declared = [...headers.join('\n').matchAll(/^ZS_API [^;]*?\b(zs_\w+)\(/gm)].map(([, name]) => name).sort()
     deepEqual(names, declared)
   })
