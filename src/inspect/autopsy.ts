@@ -1,5 +1,5 @@
 /** Why an answer failed: what became of a piece of text in every kv head, when and why it left, and how far heads agree. */
-import { integer, options } from '../expect.js'
+import { integer, oneOf, options } from '../expect.js'
 import { csvOf, frame } from '../frames.js'
 import type { EventColumns } from '../native/binding.js'
 import { showsItself } from '../show/show.js'
@@ -12,12 +12,17 @@ import type { RunData } from '../trace/data.js'
 import { agreement, globalEviction, type ByLayer } from './agreement.js'
 import { FATES, spanFates, type SpanFate, type SpanFates } from './span-fates.js'
 import { spanOf, type Span, type SpanOptions } from './span.js'
-import { AUTOPSY_COLUMNS } from './table-columns.js'
+import { AUTOPSY_COLUMNS, AUTOPSY_LAYER_COLUMNS } from './table-columns.js'
 import { saveTable } from './tables.js'
 
 export interface AutopsyOptions extends SpanOptions {
   /** As of the end of this step; default: the last. */
   step?: number
+}
+
+/** Which table: a row for each place (default), or for each layer. */
+export interface AutopsyTable {
+  by?: 'place' | 'layer'
 }
 
 /** What an autopsy is made of. */
@@ -118,39 +123,49 @@ export class Autopsy {
     }
   }
 
-  /** A row for each layer: Global Eviction Ratio and agreement of its kv heads, and shares of its places by fate. */
+  /** A row for each layer, and at last one for all (layer null): Global Eviction Ratio and agreement of kv heads, shares of places by fate. */
   byLayer(): Record<string, TraceCell[]> {
     const places = this.kvHeads * this.tokens.length
     const layers = Array.from({ length: this.layers }, (_, layer) => layer)
-    const share = (fate: SpanFate) =>
-      layers.map((layer) => {
-        const own = this.fates.fate.subarray(layer * places, (layer + 1) * places)
-        return own.reduce((sum, one) => sum + Number(one === FATES.indexOf(fate)), 0) / places
-      })
+    const share = (fate: SpanFate, from: number, to: number) => {
+      const own = this.fates.fate.subarray(from * places, to * places)
+      return own.reduce((sum, one) => sum + Number(one === FATES.indexOf(fate)), 0) / own.length
+    }
     return {
-      layer: layers,
-      globalEviction: this.globalEviction.layers,
-      agreement: this.agreement.layers,
-      ...Object.fromEntries(FATES.map((fate) => [fate, share(fate)])),
+      layer: [...layers, null],
+      globalEviction: [...this.globalEviction.layers, this.globalEviction.model],
+      agreement: [...this.agreement.layers, this.agreement.model],
+      ...Object.fromEntries(
+        FATES.map((fate) => [
+          fate,
+          [...layers.map((layer) => share(fate, layer, layer + 1)), share(fate, 0, this.layers)],
+        ]),
+      ),
     }
   }
 
-  /** table() as a danfojs frame. Errors: 'unsupported' without danfojs. */
-  frame(): ReturnType<typeof frame> {
-    return frame(this.table())
+  /** table() as a danfojs frame, or byLayer(). Errors: 'unsupported' without danfojs. */
+  frame(options: AutopsyTable = {}): ReturnType<typeof frame> {
+    return frame(this.rows(options))
   }
 
   /**
-   * Writes table() by the path's ending, .arrow or .parquet, the run card and what each column means in the schema's metadata
+   * Writes table(), or byLayer(), by the path's ending, .arrow or .parquet, the run card and what each column means in the schema's metadata
    * (zslab.table, JSON). Returns the path. Errors: 'invalid' for another ending, 'file' where it cannot be written.
    */
-  save(path: string): Promise<string> {
-    return saveTable(path, 'the autopsy', AUTOPSY_COLUMNS, this.table(), [this.card])
+  async save(path: string, options: AutopsyTable = {}): Promise<string> {
+    const columns = options.by === 'layer' ? AUTOPSY_LAYER_COLUMNS : AUTOPSY_COLUMNS
+    return saveTable(path, 'the autopsy', columns, this.rows(options), [this.card])
   }
 
-  /** table() as CSV. */
-  csv(): string {
-    return csvOf(this.table())
+  /** table() as CSV, or byLayer(). */
+  csv(options: AutopsyTable = {}): string {
+    return csvOf(this.rows(options))
+  }
+
+  private rows(given: AutopsyTable): Record<string, TraceCell[]> {
+    options('autopsy table', given, ['by'])
+    return oneOf('by', given.by ?? 'place', ['place', 'layer']) === 'layer' ? this.byLayer() : this.table()
   }
 }
 

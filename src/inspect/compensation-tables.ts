@@ -11,6 +11,8 @@ import type { CompensationColumns, FittedAlpha, HeadCompensation } from './compe
 import { meanOf } from './head.js'
 import { ORACLES } from './oracle-fits.js'
 import { sharesOf, type HeadOracles } from './oracles.js'
+import { ABLATION_COLUMNS, COMPENSATION_COLUMNS } from './table-columns.js'
+import { saveTable, type TableColumn } from './tables.js'
 
 interface Of {
   card: Card
@@ -39,6 +41,18 @@ abstract class Shown {
   /** table() as CSV. */
   csv(): string {
     return csvOf(this.table())
+  }
+
+  /** What the table is, and its columns. */
+  protected abstract saved(): { what: string; columns: readonly TableColumn[] }
+
+  /**
+   * Writes table() by the path's ending, .arrow or .parquet, the run card and what each column means in the schema's metadata (zslab.table,
+   * JSON). Returns the path. Errors: 'invalid' for another ending, 'file' where it cannot be written.
+   */
+  save(path: string): Promise<string> {
+    const { what, columns } = this.saved()
+    return saveTable(path, what, columns, this.table(), [this.card])
   }
 }
 
@@ -82,6 +96,10 @@ export class Compensation extends Shown implements HeadCompensation {
     const token = Array.from(this.columns.first, (position) => this.tokens[position]?.text ?? '')
     return { ...(Object.fromEntries(columns) as Table), token }
   }
+
+  protected saved() {
+    return { what: 'the compensation', columns: COMPENSATION_COLUMNS }
+  }
 }
 
 /** All eight corners of keys × values × bias, by head and over the heads. */
@@ -121,6 +139,10 @@ export class CompensationAblation extends Shown {
       differenceLow: rows.map(({ differenceInterval }) => differenceInterval?.low ?? null),
       differenceHigh: rows.map(({ differenceInterval }) => differenceInterval?.high ?? null),
     }
+  }
+
+  protected saved() {
+    return { what: 'the ablation', columns: ABLATION_COLUMNS }
   }
 }
 
@@ -186,6 +208,10 @@ export class Oracles extends Shown {
       column('ridge', ({ ridge }) => ridge),
     ])
   }
+
+  protected saved() {
+    return { what: 'the oracles', columns: Object.keys(this.table()).map(oracleColumn) }
+  }
 }
 
 function leftColumns(heads: readonly HeadOracles[]): [string, TraceCell[]][] {
@@ -199,6 +225,19 @@ function leftColumns(heads: readonly HeadOracles[]): [string, TraceCell[]][] {
       column(prefixed(`${what}OfMerged`, name), (head) => head.left.merged[name][what]),
     ),
   ])
+}
+
+function oracleColumn(name: string): TableColumn {
+  if (name === 'layer' || name === 'kvHead') return { name, type: 'uint16', about: 'from 0' }
+  if (name === 'equations' || name === 'slots')
+    return { name, type: 'int32', about: 'of the smallest fit of all slots' }
+  if (name === 'ridge') return { name, type: 'float64', about: 'the largest that was used' }
+  const about = name.startsWith('share')
+    ? '(drop − zsmerge) / (drop − oracle); null: it wins nothing over dropping'
+    : /^(mass|output)/.test(name)
+      ? 'left on the queries of the fit, as a part of what was to be reached'
+      : 'mean ‖o − o*‖/‖o*‖ over the judged steps and query heads'
+  return { name, type: 'float64', none: NaN, about }
 }
 
 const prefixed = (word: string, name: string) => `${word}${name[0].toUpperCase()}${name.slice(1)}`

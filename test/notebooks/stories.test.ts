@@ -76,6 +76,17 @@ story('02-what-left', ['survival', 'needle', 'regret', 'split', 'map', 'lineage'
     const then = printed(cells()['cache-then'])
     assert.ok(then.includes(' · ') && !then.includes(`${word} `), then)
   })
+
+  it('ends with what left, when, why and what of it was missed, as the autopsy and the shadow have it', () => {
+    const [left, when, why, missed] = printed(cells()['answer-why'])
+      .trim()
+      .split('\n')
+      .map((line) => line.match(/\d+/g)!.map(Number))
+    assert.ok(left[0] < left[1] && left[0] > 0.75 * left[1])
+    assert.ok(when[1] >= left[0] && when[0] > 0.9 * when[1] && when[0] <= when[1])
+    assert.ok(why[0] <= when[1] && why[0] > 0.9 * when[1])
+    assert.ok(missed[0] > 0 && missed[0] < 0.1 * left[0] && missed[1] <= missed[0])
+  })
 })
 
 story('04-merging', ['split', 'young'], (cells) => {
@@ -105,18 +116,39 @@ story('04-merging', ['split', 'young'], (cells) => {
     assert.ok(repaired < 0)
   })
 
+  it('finds one corner of the eight better than dropping by much, and an oracle of merged slots that wins something', () => {
+    const [dropping, ...found] = rows('eight-table').slice(1)
+    assert.match(dropping, /^dropping +[\d.]+$/)
+    const row = /^keys (mean|fixed), values (mean|fixed), bias (on|off) +([\d.]+) +([−+])([\d.]+) \[.+\]: (worse|better|cannot be told)$/
+    const corners = found.map((line) => row.exec(line)!)
+    assert.equal(new Set(corners.map(([, ...how]) => how.slice(0, 3).join())).size, 8)
+    const by = corners.map(([, , , , , sign, points]) => (sign === '−' ? -1 : 1) * Number(points))
+    assert.ok(by[0] < -3 && corners[0][7] === 'better' && by.slice(1).every((points) => points > -1), by.join())
+    const oracles = joined(valueOf(cells().oracles)!['text/plain'])
+    assert.match(oracles, /^Oracles of 15 kv heads, judged on 2 steps/)
+    assert.match(oracles, /bias of merged slots alone: [\d.]+%, the run won [\d.]+% of that/)
+  })
+
   it('counts from the tape what the figure of survival says left at once, more under tighter budgets and beyond chance', () => {
-    const found = rows('young').map((row) => /(\d+) of (\d+) at once, ([\d.]+)% \(by chance ([\d.]+)%\)/.exec(row)!)
+    const lines = rows('young')
+    assert.deepEqual(
+      lines.filter((line) => !line.startsWith(' ')),
+      ['20%, elsewhere 15%', '10%, elsewhere 34%', '5%, elsewhere 48%'],
+    )
+    const found = lines
+      .filter((line) => line.startsWith(' '))
+      .map((line) => / (\d+) of (\d+), ([\d.]+)% \(by chance ([\d.]+)%\)/.exec(line)!)
     const shares = found.map(([, young, all]) => Number(young) / Number(all))
-    assert.ok(shares[0] < shares[1] && shares[1] < shares[2], shares.join())
+    assert.equal(shares.length, 9)
     for (const [i, [, , , share, chance]] of found.entries()) {
       assert.ok(Number(share) > 2 * Number(chance))
       assert.ok(Math.abs(Number(share) / 100 - shares[i]) < 0.001)
+      if (i >= 3) assert.ok(shares[i] > shares[i - 3], shares.join())
     }
     const [, least, most] = /^(\d+)% \(20%\) to (\d+)% \(5%\) of what left/.exec(
       joined(valueOf(cells()['young-figure'])!['text/plain']),
     )!
-    assert.deepEqual([Number(least), Number(most)], [Math.round(100 * shares[0]), Math.round(100 * shares[2])])
+    assert.deepEqual([Number(least), Number(most)], [Math.round(100 * shares[2]), Math.round(100 * shares[8])])
   })
 
   it('says what was missed of the young and of the older', () => {

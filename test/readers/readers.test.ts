@@ -15,7 +15,13 @@ import {
   type Run,
   type TraceOption,
 } from '../../src/index.js'
-import { AUTOPSY_COLUMNS, AVERAGES_COLUMNS } from '../../src/inspect/table-columns.js'
+import {
+  ABLATION_COLUMNS,
+  AUTOPSY_COLUMNS,
+  AUTOPSY_LAYER_COLUMNS,
+  AVERAGES_COLUMNS,
+  COMPENSATION_COLUMNS,
+} from '../../src/inspect/table-columns.js'
 import { COLUMNS, type ColumnOf, type TraceCell } from '../../src/trace/columns.js'
 import { missing, READERS } from '../../scripts/python.mjs'
 import { leftOut } from '../left-out.js'
@@ -196,7 +202,7 @@ else
       }
     })
 
-    it('an autopsy and averages: the same rows, types and missing values, and the runs’ cards', async () => {
+    it('an autopsy, averages and what the microscope found: the same rows, types and missing values, and the runs’ cards', async () => {
       const session = model.session({ policy: POLICIES['evict-only'], trace: true })
       const prompt = Array.from({ length: 60 }, (_, i) => (i * 7) % 250)
       const run = await session.generate(prompt, { maxTokens: 12, ignoreEos: true, progress: false })
@@ -210,6 +216,27 @@ else
         const { cards } = JSON.parse(read.metadata['zslab.table']) as { cards: unknown[] }
         assert.deepEqual(cards, JSON.parse(JSON.stringify([run.card])))
         sameTable(read.found, found.table(), columns, extname(name))
+      }
+      const autopsy = run.trace.autopsy({ from: 3, to: 9 })
+      const [layers] = opened(await autopsy.save(join(folder, 'layers.parquet'), { by: 'layer' }))
+      sameTable(layers.found, autopsy.byLayer(), AUTOPSY_LAYER_COLUMNS, '.parquet')
+      const vectors = model.session({ policy: POLICIES.zsmerge, trace: { level: 'vectors', layers: [1] } })
+      const merged = await vectors.generate(prompt, { maxTokens: 9, ignoreEos: true, progress: false })
+      const quiet = { seed: 1, resamples: 10, progress: false } as const
+      const numbers = (name: string) =>
+        /^(layer|kvHead)$/.test(name) ? 'uint16' : /^(equations|slots)$/.test(name) ? 'int32' : 'float64'
+      const oracles = await merged.oracles({ judged: 1, progress: false })
+      const columns = Object.keys(oracles.table()).map((name) => ({ name, type: numbers(name) }) as const)
+      const made = [
+        ['compensation.arrow', merged.compensation({ layer: 1, kvHead: 0 }), COMPENSATION_COLUMNS],
+        ['ablation.parquet', await merged.compensationAblation(quiet), ABLATION_COLUMNS],
+        ['oracles.arrow', oracles, columns],
+      ] as const
+      const reads = opened(...(await Promise.all(made.map(([name, one]) => one.save(join(folder, name))))))
+      for (const [i, [name, one, of]] of made.entries()) {
+        const { cards } = JSON.parse(reads[i].metadata['zslab.table']) as { cards: unknown[] }
+        assert.deepEqual(cards, JSON.parse(JSON.stringify([merged.card])))
+        sameTable(reads[i].found, one.table(), of, extname(name))
       }
       await assert.rejects(run.trace.autopsy().save(join(folder, 'x.csv')), {
         code: 'invalid',

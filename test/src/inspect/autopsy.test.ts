@@ -314,7 +314,14 @@ describe('autopsy', function () {
     assert.equal(lines[0], names.join(','))
     assert.equal(lines.length, 1 + 36 + 1)
     const layers = made.byLayer()
-    assert.deepEqual(layers.layer, [0, 1, 2])
+    assert.deepEqual(layers.layer, [0, 1, 2, null])
+    assert.deepEqual([layers.globalEviction[3], layers.agreement[3]], [made.globalEviction.model, made.agreement.model])
+    assert.deepEqual(layers.globalEviction.slice(0, 3), made.globalEviction.layers)
+    assert.ok(Math.abs(Number(layers.kept[3]) - made.counts.kept / 36) < 1e-12)
+    assert.deepEqual(made.frame({ by: 'layer' }).columns, Object.keys(layers))
+    assert.equal(made.csv({ by: 'layer' }).split('\n').length, 1 + 4 + 1)
+    assert.throws(() => made.csv({ by: 'head' as never }), /'place', 'layer'/)
+    await assert.rejects(made.save(join(folder, 'x.arrow'), { layer: 1 } as never), /no option "layer"/)
     layers.kept.forEach((kept, layer) => {
       const sum =
         Number(kept) + Number(layers.blurred[layer]) + Number(layers.never[layer]) + Number(layers.later[layer])
