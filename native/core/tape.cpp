@@ -1,6 +1,7 @@
 #include "core/tape.h"
 
 #include <algorithm>
+#include <new>
 
 #include "core/cache.h"
 #include "core/error.h"
@@ -8,13 +9,21 @@
 namespace zs {
 namespace {
 
-// Address space is cheap and moving rows is not: each piece is so many times the last.
-constexpr int64_t kGrowth = 16;
+// Address space is cheap and moving rows is not: after the first unit there is room for 2^28 rows (13 GB of addresses).
+constexpr int64_t kGrowth = 4096;
 
-int64_t room_for(int64_t rows) {
-  int64_t capacity = kTapeUnit;
-  while (capacity < rows) capacity *= kGrowth;
-  return capacity;
+// Room for `wanted` rows and more, with the first `rows` of `other` (may be NULL).
+std::shared_ptr<TapeRows> made(const TapeRows* other, int64_t rows, int64_t wanted) {
+  int64_t capacity = other ? other->capacity : kTapeUnit;
+  while (capacity < wanted) capacity *= kGrowth;
+  const auto make = [&](int64_t room) {
+    return other ? std::make_shared<TapeRows>(*other, rows, room) : std::make_shared<TapeRows>(room);
+  };
+  try {
+    return make(capacity);
+  } catch (const std::bad_alloc&) {  // where addresses are counted as memory
+    return make((2 * wanted + kTapeUnit - 1) / kTapeUnit * kTapeUnit);
+  }
 }
 
 }  // namespace
@@ -22,11 +31,10 @@ int64_t room_for(int64_t rows) {
 void Tape::reserve(int64_t more) {
   const int64_t wanted = count_ + more;
   if (!rows_) {
-    rows_ = std::make_shared<TapeRows>(room_for(wanted));
+    rows_ = made(nullptr, 0, wanted);
   } else {
     const bool mine = rows_->end == count_ || rows_.use_count() == 1;
-    if (!mine || wanted > rows_->capacity || rows_->spilled > count_)
-      rows_ = std::make_shared<TapeRows>(*rows_, count_, std::max(rows_->capacity, room_for(wanted)));
+    if (!mine || wanted > rows_->capacity || rows_->spilled > count_) rows_ = made(rows_.get(), count_, wanted);
     rows_->end = count_;
   }
   while ((wanted - rows_->spilled) * kRowBytes > memory_ && count_ - rows_->spilled >= kTapeUnit)
@@ -39,17 +47,17 @@ void Tape::forget(int32_t from) {
   int64_t stay = 0;
   for (int64_t i = first; i < count_; ++i) stay += rows_->position[i] < from;
   if (stay == 0) return truncate(first);
-  auto made = std::make_shared<TapeRows>(*rows_, first, rows_->capacity);
+  const auto others = made(rows_.get(), first, count_);
   int64_t kept = first;
   for (int64_t i = first; i < count_; ++i) {
     if (rows_->position[i] >= from) continue;
-#define ZS_MOVE(TYPE, NAME) made->NAME[kept] = rows_->NAME[i];
+#define ZS_MOVE(TYPE, NAME) others->NAME[kept] = rows_->NAME[i];
     ZS_TAPE_COLUMNS(ZS_MOVE)
 #undef ZS_MOVE
     ++kept;
   }
-  made->end = count_ = kept;
-  rows_ = std::move(made);
+  others->end = count_ = kept;
+  rows_ = others;
 }
 
 zs_events Tape::columns() const {

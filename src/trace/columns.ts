@@ -105,25 +105,36 @@ export function laidOut(events: EventColumns, text: (position: number) => string
   })
 }
 
-const made = (events: EventColumns, value: NonNullable<ColumnOf['from']>): Slices => ({
-  length: events.step.length,
-  subarray: (from, to) => Float32Array.from({ length: to - from }, (_, i) => value(events, from + i)),
-})
+function made(events: EventColumns, value: NonNullable<ColumnOf['from']>): Slices {
+  const subarray = (from: number, to: number) => {
+    const values = new Float32Array(to - from)
+    for (let row = from; row < to; row++) values[row - from] = value(events, row)
+    return values
+  }
+  return { length: events.step.length, subarray }
+}
 
 /** Each text once, and its number for every position. */
 function wordsOf(positions: Int32Array, text: (position: number) => string): { values: Slices; words: string[] } {
   const words: string[] = []
   const numbers = new Map<string, number>()
-  const known = new Map<number, number>()
-  for (const position of positions) {
-    if (known.has(position)) continue
+  const { length } = positions
+  let most = -1
+  for (let row = 0; row < length; row++) if (positions[row] > most) most = positions[row]
+  const known = new Int32Array(most + 1).fill(-1)
+  for (let row = 0; row < length; row++) {
+    const position = positions[row]
+    if (known[position] >= 0) continue
     const word = text(position)
     const number = numbers.get(word) ?? words.push(word) - 1
     numbers.set(word, number)
-    known.set(position, number)
+    known[position] = number
   }
-  const { length } = positions
-  const subarray = (from: number, to: number) => positions.subarray(from, to).map((position) => known.get(position)!)
+  const subarray = (from: number, to: number) => {
+    const values = new Int32Array(to - from)
+    for (let row = from; row < to; row++) values[row - from] = known[positions[row]]
+    return values
+  }
   return { values: { length, subarray }, words }
 }
 

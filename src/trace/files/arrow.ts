@@ -61,20 +61,15 @@ function columnOf({ type, values, words, none }: Laid): Column<unknown> {
   const text = words && wordColumn(words)
   const index = words && (words.length < 1 << 7 ? int8() : words.length < 1 << 15 ? int16() : int32())
   const as: DataType = text ? dictionary(text.type, index as never) : TYPES[type as keyof typeof TYPES]()
-  const indexed = index ? new index.values(0).constructor : undefined
+  const indexed = index && (new index.values(0).constructor as typeof Int8Array)
   const batches: Batch<unknown>[] = []
   // An empty trace has one batch without rows: readers take the types from it.
   for (let from = 0; from === 0 || from < values.length; from += BATCH) {
     const to = Math.min(from + BATCH, values.length)
     const part = () => values.subarray(from, to)
-    // A missing word has the number of a word, too: polars refuses others, missing or not.
-    const keyed = (value: number) => (isNone(value, none) ? 0 : value)
     const batch = new (batchType(as))({ length: to - from, type: as, values: NO_BYTES, ...validityOf(part(), none) })
     // Made when it is written, for all batches lie in the table at once.
-    Object.defineProperty(batch, 'values', {
-      get: () =>
-        indexed ? (indexed as unknown as { from(v: Values, of: typeof keyed): Values }).from(part(), keyed) : part(),
-    })
+    Object.defineProperty(batch, 'values', { get: () => (indexed ? keysOf(part(), none, indexed) : part()) })
     if (text) (batch as unknown as { setDictionary(of: Column<unknown>): void }).setDictionary(text)
     batches.push(batch as Batch<unknown>)
   }
@@ -101,6 +96,13 @@ function listColumn({ starts, values }: Lists): Column<unknown> {
     batches.push(new (batchType(type))(made) as Batch<unknown>)
   }
   return new Column(batches, type)
+}
+
+/** A missing word has the number of a word, too: polars refuses others, missing or not. */
+function keysOf(values: Values, none: number | undefined, Keys: typeof Int8Array): Int8Array {
+  const keys = new Keys(values.length)
+  for (let row = 0; row < keys.length; row++) keys[row] = isNone(values[row], none) ? 0 : values[row]
+  return keys
 }
 
 /** A bit for each row, 1 = there is a value; no bits where there are all. */

@@ -7,7 +7,7 @@ import { Pieces } from './pieces.js'
 import { numberOf, Unreadable, type Lists, type ReadColumns } from './read.js'
 
 /** Of a row group: rows, and numbers in lists, which are objects on the way. */
-const ROWS = 1 << 20
+const ROWS = 1 << 17
 const NUMBERS = 1 << 20
 
 /** Named for every column: left to guess, the writer takes whole numbers for INT32 and all others for DOUBLE. */
