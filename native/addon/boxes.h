@@ -87,6 +87,8 @@ std::shared_ptr<Box> Unwrap(const Napi::Value& value) {
 
 // The cache of info[0], which no call may be changing.
 std::shared_ptr<CacheBox> AtRest(const Napi::CallbackInfo& info);
+// `value`: Uint8Array [layers, kvHeads] of the cache, 1 = this head.
+const uint8_t* HeadMarks(const CacheBox& box, const Napi::Value& value);
 
 // An Error with `status` (zs_status) and the engine's own sentence.
 Napi::Error Failed(Napi::Env env, zs_status status, const std::string& message);

@@ -24,8 +24,7 @@ using Ask = std::function<zs_status(zs_cache*, int32_t position, const uint8_t* 
 Napi::Value Asked(const Napi::CallbackInfo& info, std::initializer_list<size_t> pinned, Ask ask) {
   auto box = Unwrap<CacheBox>(info[0]);
   const int32_t position = static_cast<int32_t>(Whole(info[1], 0, INT32_MAX, "position"));
-  const size_t count = static_cast<size_t>(box->shape.layers) * static_cast<size_t>(box->shape.kv_heads);
-  const uint8_t* const heads = ArrayOf<Napi::Uint8Array>(info[2], napi_uint8_array, count, "heads").Data();
+  const uint8_t* const heads = HeadMarks(*box, info[2]);
   auto done = std::make_shared<int32_t>(0);
   Job* job = new Job(info.Env(), box->engine, info.Env().Undefined());
   job->Pin(info[2]);

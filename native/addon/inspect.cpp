@@ -16,6 +16,11 @@ std::shared_ptr<CacheBox> AtRest(const Napi::CallbackInfo& info) {
   return box;
 }
 
+const uint8_t* HeadMarks(const CacheBox& box, const Napi::Value& value) {
+  const size_t count = static_cast<size_t>(box.shape.layers) * static_cast<size_t>(box.shape.kv_heads);
+  return ArrayOf<Napi::Uint8Array>(value, napi_uint8_array, count, "heads").Data();
+}
+
 namespace {
 
 Napi::Value Layer(const Napi::CallbackInfo& info) {
@@ -144,9 +149,8 @@ Napi::Value PeakBytes(const Napi::CallbackInfo& info) {
 // (cache, heads: Uint8Array [layers][kvHeads], queryRows)
 void Record(const Napi::CallbackInfo& info) {
   auto box = AtRest(info);
-  const size_t heads = static_cast<size_t>(box->shape.layers) * static_cast<size_t>(box->shape.kv_heads);
-  const auto marks = ArrayOf<Napi::Uint8Array>(info[1], napi_uint8_array, heads, "heads");
-  Check(info.Env(), zs_cache_record(box->cache, marks.Data(), Whole(info[2], 0, int64_t{1} << 40, "queryRows")));
+  const uint8_t* const heads = HeadMarks(*box, info[1]);
+  Check(info.Env(), zs_cache_record(box->cache, heads, Whole(info[2], 0, int64_t{1} << 40, "queryRows")));
 }
 
 // (cache, layer, kvHead) -> { tokens, keys, values, queries, outputs }
@@ -175,9 +179,8 @@ Napi::Value Recorded(const Napi::CallbackInfo& info) {
 // (cache, heads: Uint8Array [layers][kvHeads], every, mostBytes)
 void RecordScores(const Napi::CallbackInfo& info) {
   auto box = AtRest(info);
-  const size_t heads = static_cast<size_t>(box->shape.layers) * static_cast<size_t>(box->shape.kv_heads);
-  const auto marks = ArrayOf<Napi::Uint8Array>(info[1], napi_uint8_array, heads, "heads");
-  Check(info.Env(), zs_cache_record_scores(box->cache, marks.Data(), Whole(info[2], 1, int64_t{1} << 40, "every"),
+  const uint8_t* const heads = HeadMarks(*box, info[1]);
+  Check(info.Env(), zs_cache_record_scores(box->cache, heads, Whole(info[2], 1, int64_t{1} << 40, "every"),
                                            Whole(info[3], 0, int64_t{1} << 50, "mostBytes")));
 }
 

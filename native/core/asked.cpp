@@ -243,7 +243,7 @@ int32_t cache_unevict(zs_cache& cache, int32_t position, const uint8_t* heads, c
     fail(ZS_UNSUPPORTED, "%s keeps its tokens in order within the cache: none can come back between them",
          cache.policy->hooks->name);
   const Asked asked{"come back", "was not dropped", "", position, heads};
-  const auto one = [&](Group& group) {
+  const auto gone_of = [&](const Group& group) {
     Group gone;
     for (const HeadWork& w : group) {
       const Place place = find(*w.head, position).place;
@@ -256,7 +256,14 @@ int32_t cache_unevict(zs_cache& cache, int32_t position, const uint8_t* heads, c
              position, w.layer, w.kv_head);
       if (place == Place::kGone) gone.push_back(w);
     }
-    if (!keys) return static_cast<int32_t>(gone.size());
+    return gone;
+  };
+  // Of all heads, before the first of them changes.
+  const auto count = [&](Group& group) { return static_cast<int32_t>(gone_of(group).size()); };
+  const int32_t due = ask(cache, asked, count, true);
+  if (!keys) return due;
+  return ask(cache, asked, [&](Group& group) {
+    Group gone = gone_of(group);
     const float* const choice =
         gone.size() > 1 ? summed_scores(cache, gone.data(), static_cast<int32_t>(gone.size())) : nullptr;
     for (HeadWork& w : gone) {
@@ -266,8 +273,7 @@ int32_t cache_unevict(zs_cache& cache, int32_t position, const uint8_t* heads, c
       bring_back(cache, w, asked, keys + at, values + at);
     }
     return static_cast<int32_t>(gone.size());
-  };
-  return ask(cache, asked, one, !keys);
+  });
 }
 
 }  // namespace zs

@@ -1,7 +1,6 @@
 /** Survival and regret by place in the text and layer, averaged over many runs: how it is on the whole, and how far texts differ. */
 import { ZslabError } from '../errors.js'
 import { integer, invalid, options } from '../expect.js'
-import { csvOf, frame } from '../frames.js'
 import { averagesText } from '../show/averages-text.js'
 import { showsItself } from '../show/show.js'
 import type { Card } from '../trace/card.js'
@@ -11,6 +10,7 @@ import type { Comparable } from './comparable.js'
 import type { LocalShadow } from './local.js'
 import { AVERAGES_COLUMNS } from './table-columns.js'
 import { saveTable } from './tables.js'
+import { Tabular } from './tabular.js'
 
 /** A run or a trace, alone or with its shadow. */
 export type Averaged = Comparable | { run: Comparable; shadow: { readonly local: LocalShadow | undefined } }
@@ -31,7 +31,7 @@ export type AveragedMeasure = (typeof MEASURES)[number]
 /** One text: [measure][layer * bins + bin], NaN where the text has no token there, or no shadow. */
 type Measured = Record<AveragedMeasure, Float64Array>
 
-export class Averages {
+export class Averages extends Tabular {
   readonly bins: number
   readonly layers: number
   /** Runs, and those of them that have a shadow. */
@@ -43,6 +43,7 @@ export class Averages {
 
   /** @internal */
   constructor(runs: readonly Taken[], bins: number) {
+    super()
     this.bins = bins
     this.layers = runs[0].data.layers
     this.texts = runs.length
@@ -99,22 +100,12 @@ export class Averages {
     }
   }
 
-  /** table() as a danfojs frame. Errors: 'unsupported' without danfojs. */
-  frame(): ReturnType<typeof frame> {
-    return frame(this.table())
-  }
-
   /**
    * Writes table() by the path's ending, .arrow or .parquet, the run cards and what each column means in the schema's metadata
    * (zslab.table, JSON). Returns the path. Errors: 'invalid' for another ending, 'file' where it cannot be written.
    */
   save(path: string): Promise<string> {
     return saveTable(path, 'the averages', AVERAGES_COLUMNS, this.table(), this.cards)
-  }
-
-  /** table() as CSV. */
-  csv(): string {
-    return csvOf(this.table())
   }
 
   private places(): { layer: number | null; bin: number }[] {

@@ -1,5 +1,4 @@
 /** What the microscope found, as tables and as text: compensation of a head, the corners of a merge, oracles. */
-import { csvOf, frame } from '../frames.js'
 import { ablationText, compensationText, oraclesText } from '../show/compensation-text.js'
 import { showsItself } from '../show/show.js'
 import type { Card } from '../trace/card.js'
@@ -13,6 +12,7 @@ import { ORACLES } from './oracle-fits.js'
 import { sharesOf, type HeadOracles } from './oracles.js'
 import { ABLATION_COLUMNS, COMPENSATION_COLUMNS } from './table-columns.js'
 import { saveTable, type TableColumn } from './tables.js'
+import { Tabular } from './tabular.js'
 
 interface Of {
   card: Card
@@ -22,25 +22,13 @@ interface Of {
 type Table = Record<string, TraceCell[]>
 
 /** What all of them do. */
-abstract class Shown {
+abstract class Shown extends Tabular {
   /** Of the run. */
   readonly card: Card
 
   constructor({ card }: Of) {
+    super()
     this.card = card
-  }
-
-  /** Columns of plain arrays. */
-  abstract table(): Table
-
-  /** table() as a danfojs frame. Errors: 'unsupported' without danfojs. */
-  frame(): ReturnType<typeof frame> {
-    return frame(this.table())
-  }
-
-  /** table() as CSV. */
-  csv(): string {
-    return csvOf(this.table())
   }
 
   /** What the table is, and its columns. */

@@ -1,6 +1,5 @@
 /** The lineage of a slot: who is in it, since when, how much of it each is, and how well it stands for them. */
 import { integer, options } from '../expect.js'
-import { csvOf, frame } from '../frames.js'
 import { lineageText } from '../show/lineage-text.js'
 import { showsItself } from '../show/show.js'
 import type { TraceCell } from '../trace/columns.js'
@@ -10,6 +9,7 @@ import { mergesOf } from '../trace/shares.js'
 import type { Examined } from './autopsy.js'
 import { coherenceOf, type Coherence } from './coherence.js'
 import type { HeadOf, HeadVectors } from './vectors.js'
+import { Tabular } from './tabular.js'
 
 export interface LineageOptions {
   /** As of the end of this step; default: the last. */
@@ -24,7 +24,7 @@ export interface LineageMember extends Member {
 }
 
 /** One slot of one kv head at the end of a step. */
-export class Lineage {
+export class Lineage extends Tabular {
   readonly layer: number
   readonly kvHead: number
   readonly slot: number
@@ -39,6 +39,7 @@ export class Lineage {
 
   /** @internal */
   constructor(of: Required<LineageOptions>, members: readonly LineageMember[], coherence: Coherence | null) {
+    super()
     this.layer = of.layer
     this.kvHead = of.kvHead
     this.slot = of.slot
@@ -78,16 +79,6 @@ export class Lineage {
       valueDrift: measured('valueDrift'),
       keyGap: measured('keyGap'),
     }
-  }
-
-  /** table() as a danfojs frame. Errors: 'unsupported' without danfojs. */
-  frame(): ReturnType<typeof frame> {
-    return frame(this.table())
-  }
-
-  /** table() as CSV. */
-  csv(): string {
-    return csvOf(this.table())
   }
 }
 

@@ -4,7 +4,6 @@
  */
 import { integer, options } from '../expect.js'
 import { ZslabError } from '../errors.js'
-import { csvOf, frame } from '../frames.js'
 import { native, type NativeScored } from '../native/binding.js'
 import type { HeldCache } from '../native-cache.js'
 import { scoresText } from '../show/scores-text.js'
@@ -13,6 +12,7 @@ import { ordinal } from '../show/texts.js'
 import type { TraceCell } from '../trace/columns.js'
 import { HeadLedger, type Happened } from '../trace/rebuild.js'
 import { checkRecorded, recordedOf, type HeadOf, type Recorded } from '../trace/recorded.js'
+import { Tabular } from './tabular.js'
 
 export interface ScoresOptions extends HeadOf {
   /** Of this step alone; default: of all that were kept. */
@@ -33,7 +33,7 @@ export function scoreRows(cache: HeldCache, of: HeadOf, upTo = Infinity): ScoreR
 }
 
 /** Scores and probabilities of one kv head: a row for each slot at each step that was kept, in order. */
-export class HeadScores {
+export class HeadScores extends Tabular {
   readonly layer: number
   readonly kvHead: number
   /** [steps] those that were kept: 0 = the prompt; of a call that read several tokens that of its last. */
@@ -62,6 +62,7 @@ export class HeadScores {
     slots: { positions: Int32Array; weights: Int32Array },
     private readonly text: (position: number) => string,
   ) {
+    super()
     this.layer = layer
     this.kvHead = kvHead
     this.steps = rows.steps
@@ -89,16 +90,6 @@ export class HeadScores {
       score: Array.from(scores, known),
       probability: Array.from(probabilities, known),
     }
-  }
-
-  /** table() as a danfojs frame. Errors: 'unsupported' without danfojs. */
-  frame(): ReturnType<typeof frame> {
-    return frame(this.table())
-  }
-
-  /** table() as CSV. */
-  csv(): string {
-    return csvOf(this.table())
   }
 }
 
