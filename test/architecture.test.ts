@@ -110,7 +110,6 @@ const PACKAGES: Record<string, RegExp> = {
   'danfojs-node': /^(src\/frames(\.ts|\/)|test\/)/,
   commander: /^(src\/cli|kernel)\//,
   'cli-progress': /^src\/progress\.ts/,
-  'ml-matrix': /^src\/inspect\/least-squares\.ts/,
   'playwright-core': /^test\//,
 }
 /** Not a dependency, since npm could not fetch it for others: scripts/pack.mjs puts it into the package. */

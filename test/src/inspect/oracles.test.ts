@@ -111,6 +111,31 @@ describe('least squares', () => {
     }
   })
 
+  it('of unknowns that depend on one another the shortest solution, and none that fits better', async () => {
+    for (let seed = 0; seed < cases(400, 40); seed++) {
+      const draw = draws(seed * 104729 + 11)
+      const [rows, unknowns] = [1 + draw(24), 2 + draw(14)]
+      const equations = new Equations(rows, unknowns, 2)
+      for (let row = 0; row < rows; row++)
+        equations.row(row).set(Array.from({ length: unknowns + 2 }, () => (draw(2001) - 1000) / 100))
+      for (let row = 0; row < rows; row++) equations.row(row)[1] = 2 * equations.row(row)[0]
+      const x = await equations.solution()
+      for (const side of [0, 1]) {
+        const own = Array.from({ length: unknowns }, (_, i) => x[2 * i + side])
+        const long = Math.hypot(...own)
+        assert.ok(Math.abs(own[1] - 2 * own[0]) <= 1e-9 * (1 + long), `seed ${seed}: ${own[0]}, ${own[1]}`)
+        const rest = Array.from({ length: rows }, (_, at) => {
+          const row = equations.row(at)
+          return row[unknowns + side] - total(own.map((value, i) => value * row[i]))
+        })
+        for (let i = 0; i < unknowns; i++) {
+          const slope = total(rest.map((left, at) => left * equations.row(at)[i]))
+          assert.ok(Math.abs(slope) <= 1e-7 * (1 + long), `seed ${seed}: slope ${slope}`)
+        }
+      }
+    }
+  })
+
   it('an unknown that nothing is said of is 0; without any there is no solution to look for', async () => {
     const equations = new Equations(3, 2, 1)
     for (let row = 0; row < 3; row++) equations.row(row).set([row + 1, 0, 2 * (row + 1)])
