@@ -1,6 +1,7 @@
 /**
- * What looking costs: the shadow of a run that was forked from a read prompt, beside decoding the same tokens under the full cache and under
- * the run's own policy, in turns. CPU time of the process, and wall time.
+ * What looking costs: the shadow of a run that was forked from a read prompt, of a traced session, which keeps what that takes, and of one
+ * without a trace; beside decoding the same tokens under the full cache and under the run's own policy, in turns. CPU time of the process,
+ * and wall time.
  *   npx tsx bench/shadow.ts [rounds = 5] [prompt tokens = 4096] [tokens = 64] [budget = 0.2]
  */
 import { loadavg } from 'node:os'
@@ -35,32 +36,39 @@ async function bench(model: Model): Promise<void> {
   const source = model.session({ forkable: 'all' })
   await source.prefill(text(model, promptTokens), quiet)
   const policy = zsmerge({ budget })
-  const names = ['full', 'own', 'shadow', 'without local'] as const
+  const names = ['full', 'own', 'traced', 'traced, without local', 'untraced', 'untraced, without local'] as const
   const costs = Object.fromEntries(names.map((name) => [name, [] as Cost[]])) as Record<(typeof names)[number], Cost[]>
   for (let round = 0; round < rounds; round++) {
-    const session = await source.fork({ policy, ...quiet })
     // The first token comes from the prompt's last row, the last one is not read.
-    const run = await session.generate(undefined, { maxTokens: ownTokens + 1, ignoreEos: true, ...quiet })
-    const ids = run.tokens.slice(0, ownTokens)
+    const generated = async (trace: boolean) => {
+      const session = await source.fork({ policy, trace, ...quiet })
+      return session.generate(undefined, { maxTokens: ownTokens + 1, ignoreEos: true, ...quiet })
+    }
+    const [traced, untraced] = [await generated(true), await generated(false)]
+    const ids = traced.tokens.slice(0, ownTokens)
     const [full, own] = [await source.fork(), await source.fork({ policy, ...quiet })]
-    costs.full.push((await timed(() => fed(full, ids)))[1])
-    costs.own.push((await timed(() => fed(own, ids)))[1])
-    costs.shadow.push((await timed(() => run.shadow({ from: source, ...quiet })))[1])
-    costs['without local'].push((await timed(() => run.shadow({ from: source, local: false, ...quiet })))[1])
-    for (const one of [session, full, own]) one.dispose()
+    const measured = {
+      full: () => fed(full, ids),
+      own: () => fed(own, ids),
+      traced: () => traced.shadow({ from: source, ...quiet }),
+      'traced, without local': () => traced.shadow({ from: source, local: false, ...quiet }),
+      untraced: () => untraced.shadow({ from: source, ...quiet }),
+      'untraced, without local': () => untraced.shadow({ from: source, local: false, ...quiet }),
+    }
+    for (const name of names) costs[name].push((await timed<unknown>(measured[name]))[1])
+    for (const one of [full, own]) one.dispose()
   }
   console.log(`shadow of ${ownTokens} tokens after ${promptTokens}, budget ${budget}; ${rounds} rounds; median (range)`)
   for (const clock of ['cpu', 'wall'] as const) {
     const of = (name: (typeof names)[number]) => costs[name].map((cost) => cost[clock])
-    for (const name of names) console.log(`${clock.padEnd(5)}${name.padEnd(14)}${shown(of(name), 0)} ms`)
-    const both = of('full').map((ms, i) => ms + of('own')[i])
-    for (const name of ['shadow', 'without local'] as const)
+    for (const name of names) console.log(`${clock.padEnd(5)}${name.padEnd(24)}${shown(of(name), 0)} ms`)
+    for (const name of names.slice(2)) {
+      const beside = of('full').map((ms, i) => (name.startsWith('traced') ? ms : ms + of('own')[i]))
+      const ratios = of(name).map((ms, i) => ms / beside[i])
       console.log(
-        `${clock.padEnd(5)}${name} : (full + own) ${shown(
-          of(name).map((ms, i) => ms / both[i]),
-          2,
-        )}`,
+        `${clock.padEnd(5)}${name} : ${name.startsWith('traced') ? 'full' : '(full + own)'} ${shown(ratios, 2)}`,
       )
+    }
   }
 }
 

@@ -3,9 +3,10 @@
  * the shadow work on it; it knows none of them, nor the public Session on top.
  */
 import { budgetsOf, type Budgets } from './budgets.js'
+import { cut, GivenRoom, type Fed } from './calls.js'
 import { flag, integer, invalid, oneOf, options as checked } from './expect.js'
 import { ZslabError } from './errors.js'
-import type { Asked as AskedFor, Done, Intervention } from './interventions.js'
+import type { Asked as AskedFor, Intervention } from './interventions.js'
 import type { LoadedModel } from './loaded-model.js'
 import type { Message } from './model/index.js'
 import { HeldCache, type Asked } from './native-cache.js'
@@ -18,15 +19,6 @@ import type { Forkable, SessionOptions } from './session-options.js'
 import { keptOf, type Kept } from './trace/level.js'
 import { shownReceipt, type Receipt } from './trace/receipt.js'
 import { Watchers } from './watchers.js'
-
-/** One call on the cache, kept so that it can be replayed under another policy. */
-export interface Fed {
-  ids: Int32Array
-  /** 0: a chunk; else this was the prompt and shares refer to so many tokens. */
-  shareOf: number
-  /** What was asked of the cache after it and before the next. */
-  then?: readonly Done[]
-}
 
 export type TextOrIds = string | ArrayLike<number>
 
@@ -57,6 +49,8 @@ interface State {
   conversation: Conversation | undefined
   /** Events that the tape had when the last run ended. */
   runEvents: number
+  /** For what is kept of calls; undefined: nothing is. */
+  room: GivenRoom | undefined
 }
 
 /** Rows kept for forks; true: those that zsmerge's default decay looks back on, the smallest W with 0.98^W < 1e-7. */
@@ -116,6 +110,7 @@ export class Reading {
       unfed: undefined,
       conversation: undefined,
       runEvents: 0,
+      room: trace.events ? new GivenRoom() : undefined,
     })
   }
 
@@ -242,15 +237,19 @@ export class Reading {
     if (fed.shareOf && !this.budgets) resolve(this.policy, fed.shareOf)
     const logits = wantLogits ? new Float32Array(this.model.description.vocabulary) : undefined
     const logprobs = targets && new Float64Array(fed.ids.length)
+    const { room } = this.state
+    const given = this.seqLen ? room?.attention(this.model.description, fed.ids.length) : undefined
     await withCall({ signal: options.signal, progress: options.progress }, (call) =>
       native().modelForward(
         model,
         cache,
-        { ids: fed.ids, shareOf: fed.shareOf, rows: logits && [fed.ids.length - 1], logits, targets, logprobs },
+        { ids: fed.ids, shareOf: fed.shareOf, rows: logits && [fed.ids.length - 1], logits, targets, logprobs, given },
         call,
       ),
     )
-    this.state.log.push({ ids: fed.ids, shareOf: fed.shareOf })
+    const call = { ids: fed.ids, shareOf: fed.shareOf }
+    if (room) room.add(this.state.log, call, given, logits)
+    else this.state.log.push(call)
     this.state = { ...this.state, seqLen: this.state.seqLen + fed.ids.length, logits, unfed: undefined }
     await this.watchers.moved()
     return logprobs
@@ -295,10 +294,15 @@ export class Reading {
     for (const done of then) await this.intervene(done)
   }
 
+  /** From now on of every call what attention is given, however much. */
+  keepAttention(): void {
+    this.state = { ...this.state, room: new GivenRoom(Infinity) }
+  }
+
   /** `trace`: the same level; what stays in memory may differ. */
   async copied(trace = this.trace): Promise<Reading> {
     const cache = await this.state.cache.fork(trace)
-    const state = { ...this.state, log: [...this.state.log], cache }
+    const state = { ...this.state, log: [...this.state.log], cache, room: this.state.room?.copy() }
     return new Reading(this.model, this.policy, this.storage, trace, this.forkable, state, this.readAgain)
   }
 
@@ -355,12 +359,16 @@ export class Reading {
   }
 
   private forked(policy: Policy, trace: Kept, cache: HeldCache): Reading {
+    const room = trace.events ? new GivenRoom() : undefined
+    const { logits } = this.state
+    const log = this.state.log.map(({ given: _, ...fed }) => (room ? { ...fed, given: { logits } } : fed))
     return new Reading(this.model, policy, this.storage, trace, false, {
       ...this.state,
       policy,
-      log: [...this.state.log],
+      log,
       cache,
       runEvents: 0,
+      room,
     })
   }
 
@@ -388,12 +396,4 @@ export class Reading {
       throw error
     }
   }
-}
-
-/** A call of the log in pieces that a policy's chunk allows; a prompt stays whole. */
-export function cut(fed: Fed, chunk: number): Fed[] {
-  if (fed.shareOf || fed.ids.length <= chunk) return [fed]
-  const parts: Fed[] = []
-  for (let at = 0; at < fed.ids.length; at += chunk) parts.push({ ids: fed.ids.slice(at, at + chunk), shareOf: 0 })
-  return parts
 }

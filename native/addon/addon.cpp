@@ -57,6 +57,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterCounterfactuals(env, exports);
   RegisterEvents(env, exports);
   RegisterInspection(env, exports);
+  RegisterLocal(env, exports);
   RegisterModel(env, exports);
   return exports;
 }

@@ -12,6 +12,7 @@ void RegisterCache(Napi::Env env, Napi::Object exports);
 void RegisterCounterfactuals(Napi::Env env, Napi::Object exports);
 void RegisterEvents(Napi::Env env, Napi::Object exports);
 void RegisterInspection(Napi::Env env, Napi::Object exports);
+void RegisterLocal(Napi::Env env, Napi::Object exports);
 void RegisterModel(Napi::Env env, Napi::Object exports);
 
 // A typed array argument, checked: at least `least` elements, of the type that T needs.

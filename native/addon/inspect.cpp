@@ -208,63 +208,6 @@ Napi::Value Scored(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// (cache, { layer, kvHead, keysFixed, valuesFixed, positions, rowSlots, slotMembers, members, lostPositions, lostRows, lostEnds }, call) ->
-// Promise<{ error, dropped, plain, missed, blurred: [rows][group], probability, worst, change: [losses] Float64Array; worstRow }>
-Napi::Value Local(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  auto box = Unwrap<CacheBox>(info[0]);
-  const Napi::Object from = info[1].As<Napi::Object>();
-  std::vector<Napi::Value> pinned;
-  const auto whole = [&](const char* name, size_t least) {
-    const auto array = ArrayOf<Napi::Int32Array>(from.Get(name), napi_int32_array, least, name);
-    pinned.push_back(array);
-    return array;
-  };
-  const auto end = [&](const Napi::Int32Array& of) {
-    return static_cast<size_t>(Whole(Napi::Number::New(env, of[of.ElementLength() - 1]), 0, INT32_MAX, "an end"));
-  };
-  zs_local local{};
-  local.struct_bytes = sizeof local;
-  local.layer = static_cast<int32_t>(Whole(from.Get("layer"), 0, 1 << 20, "layer"));
-  local.kv_head = static_cast<int32_t>(Whole(from.Get("kvHead"), 0, 1 << 20, "kvHead"));
-  local.keys_fixed = from.Get("keysFixed").ToBoolean();
-  local.values_fixed = from.Get("valuesFixed").ToBoolean();
-  const auto positions = whole("positions", 0);
-  const size_t rows = positions.ElementLength(),
-               each = rows * static_cast<size_t>(box->shape.heads / box->shape.kv_heads);
-  const auto starts = whole("rowSlots", rows + 1);
-  const auto slots = whole("slotMembers", end(starts) + 1);
-  const auto members = whole("members", end(slots));
-  const auto lost = whole("lostPositions", 0);
-  const size_t losses = lost.ElementLength();
-  local.rows = static_cast<int64_t>(rows), local.losses = static_cast<int64_t>(losses);
-  local.positions = positions.Data(), local.row_slots = starts.Data(), local.slot_members = slots.Data();
-  local.members = members.Data(), local.lost_positions = lost.Data();
-  local.lost_rows = whole("lostRows", losses).Data();
-  local.lost_ends = whole("lostEnds", losses).Data();
-  Napi::Object result = Napi::Object::New(env);
-  const auto doubles = [&](const char* name, size_t size) {
-    auto array = Napi::Float64Array::New(env, size);
-    result.Set(name, array);
-    pinned.push_back(array);
-    return array.Data();
-  };
-  local.error = doubles("error", each), local.dropped = doubles("dropped", each), local.plain = doubles("plain", each);
-  local.missed = doubles("missed", each), local.blurred = doubles("blurred", each);
-  local.probability = doubles("probability", losses), local.worst = doubles("worst", losses);
-  local.change = doubles("change", losses);
-  auto worst = Napi::Int32Array::New(env, losses);
-  result.Set("worstRow", worst);
-  pinned.push_back(worst);
-  local.worst_row = worst.Data();
-  Job* job = new Job(env, box->engine, info[2]);
-  for (const Napi::Value& value : pinned) job->Pin(value);
-  job->Uses(box);
-  auto kept = std::make_shared<Napi::ObjectReference>(Napi::Persistent(result));
-  return job->Start([box, local](zs_call* call) { return zs_cache_local(box->cache, &local, call); },
-                    [kept](Napi::Env) -> Napi::Value { return kept->Value(); });
-}
-
 }  // namespace
 
 void RegisterInspection(Napi::Env env, Napi::Object exports) {
@@ -279,7 +222,6 @@ void RegisterInspection(Napi::Env env, Napi::Object exports) {
   exports.Set("cacheRecorded", Napi::Function::New(env, Recorded));
   exports.Set("cacheRecordScores", Napi::Function::New(env, RecordScores));
   exports.Set("cacheScored", Napi::Function::New(env, Scored));
-  exports.Set("cacheLocal", Napi::Function::New(env, Local));
 }
 
 }  // namespace zs_addon

@@ -61,8 +61,8 @@ Napi::Value Bytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(zs_model_bytes(Unwrap<ModelBox>(info[0])->model)));
 }
 
-// (model, cache, { ids, shareOf, rows, logits, targets, logprobs }, call): ids and targets Int32Array, rows an array of row
-// numbers, logits Float32Array, logprobs Float64Array; rows with logits and targets with logprobs may be left out.
+// (model, cache, { ids, shareOf, rows, logits, targets, logprobs, given }, call): ids and targets Int32Array, rows an array of row
+// numbers, logits and given Float32Array, logprobs Float64Array; rows with logits, targets with logprobs and given may be left out.
 Napi::Value Forward(const Napi::CallbackInfo& info) {
   auto model = Unwrap<ModelBox>(info[0]);
   auto cache = Unwrap<CacheBox>(info[1]);
@@ -90,8 +90,16 @@ Napi::Value Forward(const Napi::CallbackInfo& info) {
     forward->logprobs =
         ArrayOf<Napi::Float64Array>(logprobs, napi_float64_array, ids.ElementLength(), "logprobs").Data();
   }
+  Napi::Value attention = given.Get("given");
+  if (!attention.IsUndefined()) {
+    const zs_model_config& c = model->shape;
+    const size_t need = ids.ElementLength() * static_cast<size_t>(c.layers) * 2 *
+                        static_cast<size_t>(c.heads + c.kv_heads) * static_cast<size_t>(c.head_dim);
+    forward->given = ArrayOf<Napi::Float32Array>(attention, napi_float32_array, need, "given").Data();
+  }
   Job* job = new Job(info.Env(), model->engine, info[3]);
   job->Pin(ids);
+  job->Pin(attention);
   job->Pin(logits);
   job->Pin(targets);
   job->Pin(logprobs);

@@ -18,11 +18,15 @@
 
 namespace zs {
 
+struct PromptSums;  // core/work.h
+
 // The last rows of a prompt's queries with their softmax statistics: enough to score the prompt again under another window.
 struct KeptQueries {
   int64_t from = 0, rows = 0;  // rows [from, from + rows) of the prompt
   Buffer q;                    // [heads][rows][d]
   Buffer highest, inverse;     // [heads][rows]
+  // What forks have made of them, the newest last: the next one that needs the same has it. Under the engine's `busy`.
+  mutable std::vector<std::shared_ptr<const PromptSums>> sums;
   int64_t bytes() const { return q.bytes() + highest.bytes() + inverse.bytes(); }
 };
 

@@ -109,6 +109,36 @@ Layer layer_under(zs_cache& made, const zs_cache& from, int32_t index, bool agai
   return layer;
 }
 
+constexpr size_t kSumsKept = 4;  // of a layer, for forks to come: a few MB
+
+std::shared_ptr<const PromptSums> sums_made(const KeptQueries& kept, const Needs& needs) {
+  for (const auto& one : kept.sums)
+    if (same_sums(one->needs, needs)) return one;
+  return nullptr;
+}
+
+// Sums of the layer's prompt for each of `wanted`: those that an earlier fork has made, and the rest in as few passes as can be.
+std::vector<std::shared_ptr<const PromptSums>> sums_for(const zs_cache& cache, zs_cache& any_fork, const Layer& from,
+                                                        const std::vector<Needs>& wanted, zs_call* call,
+                                                        const Progress& progress) {
+  std::vector<std::shared_ptr<const PromptSums>> found;
+  std::vector<Needs> missing;
+  for (const Needs& needs : wanted)
+    if (found.push_back(sums_made(*from.kept, needs)); !found.back()) missing.push_back(needs);
+  if (missing.empty()) return found;
+  std::vector<PromptSums> made = no_sums(cache, missing, from.seq_len);
+  add_rows(any_fork, from, scored_rows(*from.kept, cache.config.head_dim), from.kept->from, from.seq_len, made, call,
+           progress);
+  auto& kept = from.kept->sums;
+  for (size_t i = 0, next = 0; i < found.size(); ++i) {
+    if (found[i]) continue;
+    found[i] = std::make_shared<const PromptSums>(std::move(made[next++]));
+    kept.push_back(found[i]);
+  }
+  if (kept.size() > kSumsKept) kept.erase(kept.begin(), kept.end() - kSumsKept);
+  return found;
+}
+
 // All of `policies`, or (thrown) none.
 std::vector<std::unique_ptr<zs_cache>> fork_policies(const zs_cache& cache, const zs_policy* policies,
                                                      const double* const* budgets, int32_t count, int32_t trace,
@@ -127,24 +157,23 @@ std::vector<std::unique_ptr<zs_cache>> fork_policies(const zs_cache& cache, cons
     sums_of.back() = static_cast<int>(at);
   }
   const int64_t layers = cache.config.layers;
+  std::vector<Needs> missing;
+  for (const Needs& needs : wanted)
+    if (!sums_made(*cache.layers[0].kept, needs)) missing.push_back(needs);
   const Progress progress(
       call, true,
-      layers * (count * static_cast<int64_t>(cache.config.kv_heads) + sum_units(cache, wanted, cache.prompt)));
+      layers * (count * static_cast<int64_t>(cache.config.kv_heads) + sum_units(cache, missing, cache.prompt)));
   std::vector<std::vector<Layer>> open(static_cast<size_t>(count));  // of each fork: layers without their end yet
   for (int32_t index = 0; index < layers; ++index) {
     check_abort(call);
     const Layer& from = cache.layers[static_cast<size_t>(index)];
-    std::vector<PromptSums> sums;
-    if (!wanted.empty()) {
-      sums = no_sums(cache, wanted, from.seq_len);
-      add_rows(*forks[0], from, scored_rows(*from.kept, cache.config.head_dim), from.kept->from, from.seq_len, sums,
-               call, progress);
-    }
+    const auto sums = wanted.empty() ? std::vector<std::shared_ptr<const PromptSums>>()
+                                     : sums_for(cache, *forks[0], from, wanted, call, progress);
     for (size_t i = 0; i < forks.size(); ++i) {
       zs_cache& made = *forks[i];
       const bool again = !serves(cache.needs, made.needs);
       open[i].push_back(layer_under(made, cache, index, again,
-                                    sums_of[i] < 0 ? nullptr : &sums[static_cast<size_t>(sums_of[i])], call));
+                                    sums_of[i] < 0 ? nullptr : sums[static_cast<size_t>(sums_of[i])].get(), call));
       if (made.by_model() && index + 1 < layers) continue;
       std::vector<std::vector<Event>> events;
       finish_prompt(made, index + 1 - static_cast<int32_t>(open[i].size()), open[i], events, call, progress);

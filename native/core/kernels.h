@@ -100,6 +100,29 @@ struct ColumnsTask {
   const volatile int32_t* abort;
 };
 
+// Parts of what attention with nothing removed is measured by (core/local.h); values are float32 rows [slots][padded] of one chunk.
+struct LogitsTask {
+  KeyChunk chunk;
+  const float* const* q;   // [rows]
+  const int64_t* visible;  // [rows] slots of the chunk that each row sees, ascending
+  int32_t rows, d;
+  float scale;
+  float* out;  // row r at out + r * stride, whole tiles; minus infinity beyond what it sees
+  int64_t stride;
+  float* highest;  // [rows] in and out: the largest logit so far
+  float* scratch;  // kChunk * d floats
+};
+// What leaving single slots out changes: sums over the heads of a group of p and, where p < 0.5, of p / (1 - p) |out - value|.
+struct LeaveOutTask {
+  const float* tiles;    // the values, as keys lie: [slots/16][d][16]
+  const float* lengths;  // of each value, squared
+  int32_t slots, d, group;
+  const float *e, *inverse;  // of head g: e + g * e_stride, whole tiles, times inverse[g] is p
+  int64_t e_stride;
+  const float* const* out;  // [group]
+  float *p, *change;        // out, whole tiles
+};
+
 struct AttentionKernels {
   void (*decode)(const DecodeTask& task);
   // out[g] = sum over chunks of partial * exp(highest_c - highest) / l; factor[c * group + g] turns chunk c's e into probabilities.
@@ -117,6 +140,25 @@ struct AttentionKernels {
   void (*rows)(const RowsTask& task);
   void (*columns)(const ColumnsTask& task);
   void (*turn)(const TurnTask& task);
+  void (*logits)(const LogitsTask& task);
+  // e = exp(e - highest), whole tiles; returns the sum.
+  float (*powers)(float* e, int32_t slots, float highest);
+  // Keys [slots][d] and values [slots][padded] of a chunk as float32 rows; whole tiles of keys.
+  void (*unpack)(const KeyChunk& chunk, int32_t d, float* keys, float* values);
+  // float32 rows as tiles and their squared lengths; rows of whole tiles are read.
+  void (*tiles)(const float* rows, int64_t padded, int32_t slots, int32_t d, float* tiles, float* lengths);
+  // out[r] += sum of e[r] * value over all slots; rows of e are e_stride apart, of out `padded`.
+  void (*weigh)(const float* values, int64_t padded, int32_t slots, const float* e, int64_t e_stride, int32_t rows,
+                float* out);
+  // The same over slots `list` [count] alone, and sum[r] += their e[r].
+  void (*weigh_some)(const float* values, int64_t padded, const int32_t* list, int32_t count, const float* e,
+                     int64_t e_stride, int32_t rows, float* out, float* sum);
+  // Sum of a * b over whole tiles of so many slots.
+  float (*dot)(const float* a, const float* b, int32_t slots);
+  void (*leave_out)(const LeaveOutTask& task);
+  // sums[0] += p, sums[1] += change, and where p is above `worst` it and `row` are put there and in `worst_row`; whole tiles.
+  void (*collect)(const float* p, const float* change, int64_t slots, float row, float* const* sums, float* worst,
+                  float* worst_row);
 };
 
 // Rows of one unit of work: fewer for large groups, so that a unit stays short.

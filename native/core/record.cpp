@@ -150,29 +150,6 @@ void record_rows(const zs_cache& cache, int32_t index, RecordBlock& block, int64
   }
 }
 
-RecordedHead::RecordedHead(const zs_cache& cache, int32_t layer, int32_t kv_head)
-    : place_(place_of(cache, layer, kv_head)), d_(cache.config.head_dim), group_(cache.group()) {
-  const Recording& recording = cache.layers[static_cast<size_t>(layer)].recording;
-  parts_ = &recording.parts;
-  const Sizes sizes = sizes_of(recording);
-  tokens_ = sizes.tokens, outputs_ = sizes.outputs;
-}
-
-const float* RecordedHead::data(const Recording::Part& part) const {
-  return part.block->data.data() + static_cast<int64_t>(place_) * part.block->head_floats(group_, d_);
-}
-
-const float* RecordedHead::row(int64_t position, int which) const {
-  const auto after = std::upper_bound(parts_->begin(), parts_->end(), position,
-                                      [](int64_t at, const Recording::Part& part) { return at < part.block->from; });
-  const Recording::Part& part = after[-1];
-  const RecordBlock& block = *part.block;
-  const int64_t back = block.from + block.rows - position;  // rows from the block's end
-  const float* const queries = data(part) + 2 * block.rows * d_;
-  return which == 0 ? queries + (block.queries - back) * group_ * d_
-                    : queries + (block.queries + block.outputs - back) * group_ * d_;
-}
-
 }  // namespace zs
 
 extern "C" {

@@ -46,31 +46,5 @@ std::shared_ptr<RecordBlock> record_block(const zs_cache& cache, int32_t layer, 
 void record_rows(const zs_cache& cache, int32_t layer, RecordBlock& block, int64_t at, int64_t count, zs_view q,
                  zs_view k, zs_view v, zs_view out);
 
-// What is recorded of one kv head. Throws a sentence where it is not.
-class RecordedHead {
- public:
-  RecordedHead(const zs_cache& cache, int32_t layer, int32_t kv_head);
-  int64_t tokens() const { return tokens_; }
-  int64_t first_output() const { return tokens_ - outputs_; }
-  // f(first position, rows, keys, values), rows d apart.
-  template <class F>
-  void each_block(F f) const {
-    for (const Recording::Part& part : *parts_) {
-      const float* const keys = data(part);
-      f(part.block->from, part.rows, keys, keys + part.block->rows * d_);
-    }
-  }
-  // [group][d] each, of a position with outputs.
-  const float* query(int64_t position) const { return row(position, 0); }
-  const float* output(int64_t position) const { return row(position, 1); }
-
- private:
-  const float* data(const Recording::Part& part) const;
-  const float* row(int64_t position, int which) const;
-  const std::vector<Recording::Part>* parts_;
-  size_t place_;
-  int64_t d_, group_, tokens_ = 0, outputs_ = 0;
-};
-
 }  // namespace zs
 #endif

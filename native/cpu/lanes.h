@@ -49,6 +49,7 @@ inline Lanes operator*(Lanes a, Lanes b) { return {_mm512_mul_ps(a.v, b.v)}; }
 inline Lanes operator/(Lanes a, Lanes b) { return {_mm512_div_ps(a.v, b.v)}; }
 inline Lanes max(Lanes a, Lanes b) { return {_mm512_max_ps(a.v, b.v)}; }  // b where either is NaN
 inline Lanes min(Lanes a, Lanes b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline Lanes root(Lanes a) { return {_mm512_sqrt_ps(a.v)}; }
 // bit i set = a[i] < b[i]
 inline uint32_t less(Lanes a, Lanes b) { return _mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ); }
 inline Lanes pick(uint32_t mask, Lanes yes, Lanes no) {
@@ -118,6 +119,7 @@ inline Lanes operator*(Lanes x, Lanes y) { return {_mm256_mul_ps(x.a, y.a), _mm2
 inline Lanes operator/(Lanes x, Lanes y) { return {_mm256_div_ps(x.a, y.a), _mm256_div_ps(x.b, y.b)}; }
 inline Lanes max(Lanes x, Lanes y) { return {_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)}; }
 inline Lanes min(Lanes x, Lanes y) { return {_mm256_min_ps(x.a, y.a), _mm256_min_ps(x.b, y.b)}; }
+inline Lanes root(Lanes x) { return {_mm256_sqrt_ps(x.a), _mm256_sqrt_ps(x.b)}; }
 inline uint32_t less(Lanes x, Lanes y) {
   return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(x.a, y.a, _CMP_LT_OQ))) |
          static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(x.b, y.b, _CMP_LT_OQ))) << 8;
@@ -207,6 +209,7 @@ inline Lanes operator*(Lanes a, Lanes b) { ZS_EACH(a.x[i] * b.x[i]); }
 inline Lanes operator/(Lanes a, Lanes b) { ZS_EACH(a.x[i] / b.x[i]); }
 inline Lanes max(Lanes a, Lanes b) { ZS_EACH(a.x[i] > b.x[i] ? a.x[i] : b.x[i]); }
 inline Lanes min(Lanes a, Lanes b) { ZS_EACH(a.x[i] < b.x[i] ? a.x[i] : b.x[i]); }
+inline Lanes root(Lanes a) { ZS_EACH(std::sqrt(a.x[i])); }
 inline uint32_t less(Lanes a, Lanes b) {
   uint32_t mask = 0;
   for (int i = 0; i < kLanes; ++i) mask |= static_cast<uint32_t>(a.x[i] < b.x[i]) << i;

@@ -91,6 +91,7 @@ class Pass {
     const Views views = views_of(layer);
     each_chunk([&](int64_t row, int64_t count) { project(layer, row, count, r_.qkv.data() + row * w.qkv.outputs()); });
     cache_extend(cache_, layer, views.q, views.k, views.v, tokens_, views.out, stop_);
+    if (forward_.given) give(layer, views);
     progress(layer, tokens_ / 2);
     each_chunk([&](int64_t row, int64_t count) {
       feed_forward(layer, row, count, r_.attended.data() + row * w.attention_output.k);
@@ -154,6 +155,16 @@ class Pass {
       return zs_view{r_.qkv.data() + head * c.head_dim, c.head_dim, w.qkv.outputs()};
     };
     return {view(0), view(c.heads), view(c.heads + c.kv_heads), {r_.attended.data(), c.head_dim, w.attention_output.k}};
+  }
+
+  void give(int32_t layer, const Views& views) {
+    const zs_model_config& c = model_.config;
+    const int64_t attended = int64_t{c.heads} * c.head_dim, taken = attended + int64_t{2} * c.kv_heads * c.head_dim;
+    float* to = forward_.given + layer * tokens_ * (taken + attended);
+    for (int64_t row = 0; row < tokens_; ++row) {  // queries, keys and values lie side by side
+      to = std::copy_n(views.q.data + row * views.q.row_stride, taken, to);
+      to = std::copy_n(views.out.data + row * views.out.row_stride, attended, to);
+    }
   }
 
   void feed_forward(int32_t layer, int64_t row, int64_t count, const float* attended) {
@@ -269,6 +280,7 @@ void check_forward(const zs_model& model, const zs_cache& cache, const zs_forwar
     if (f.rows[i] < 0 || f.rows[i] >= f.tokens || (i && f.rows[i] <= f.rows[i - 1]))
       fail(ZS_INVALID, "rows[%lld] = %lld, expected ascending row numbers from 0 to %lld", n(i), n(f.rows[i]),
            n(f.tokens - 1));
+  if (f.given && seen == 0) fail(ZS_INVALID, "given is for tokens after the prompt: leave it out while that is read");
   if (f.targets && !f.logprobs) fail(ZS_INVALID, "targets without a place for logprobs: give both or neither");
   for (int64_t i = 0; f.targets && i < f.tokens; ++i)
     if (f.targets[i] < -1 || f.targets[i] >= c.vocabulary)

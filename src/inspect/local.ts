@@ -5,13 +5,13 @@
  */
 import { ACTION } from '../trace/actions.js'
 import type { EventColumns, NativeLocal, NativeLocalMeasures } from '../native/binding.js'
-import { native } from '../native/binding.js'
+import { native as binding } from '../native/binding.js'
 import { withCall, type Call } from '../native/call.js'
 import type { HeldCache } from '../native-cache.js'
 import type { PolicyCard } from '../trace/card.js'
-import { rowsByHead, type HeadLedger } from '../trace/rebuild.js'
-import { seedOf, seedsOf } from '../trace/lineage.js'
-import { attending } from './reads.js'
+import { rowsByHead } from '../trace/rebuild.js'
+import { seedsOf } from '../trace/lineage.js'
+import { callStarts } from './reads.js'
 
 /** Tokens that heads lost, a row for each merge or drop event, in the order of the tape. */
 export interface LostTokens {
@@ -24,7 +24,7 @@ export interface LostTokens {
   step: Int32Array
   /** 1: into a slot; 0: dropped. */
   merged: Uint8Array
-  /** Sum over the rows after that, until it came back, of the probability that full attention gives it, mean of the group's query heads. */
+  /** Sum over the rows after that, until it is back, of the probability that full attention gives it, mean of the group's query heads. */
   probability: Float64Array
   /** The largest of these, and its step; −1: there was no row after it. */
   worst: Float64Array
@@ -56,9 +56,6 @@ export interface LocalShadow {
   lost: LostTokens
 }
 
-/** Rows of one native call: bounds what lies in memory at once. */
-const ROWS = 64
-
 /** What merged slots are made of, of a policy that merges or of the one that it wraps. */
 function mergingOf({ options, of }: PolicyCard): { keys: unknown; values: unknown; means: boolean } {
   if (options.aggregate === undefined && of) return mergingOf(of)
@@ -66,223 +63,116 @@ function mergingOf({ options, of }: PolicyCard): { keys: unknown; values: unknow
   return { keys, values, means: aggregate === undefined || aggregate === 'mean' }
 }
 
-/** The cache that has recorded a head, and as which. */
-export interface RecordedAs {
-  cache: HeldCache
-  layer: number
-  kvHead: number
-  /** [rows, group] where the cache recorded the head under another policy: the relative output error of the run. */
-  errors?: Float64Array
-}
-
+/** What a run did, and whose of its queries are measured. */
 export interface LocalOf {
   shape: { layers: number; heads: number; kvHeads: number }
-  /** Of one head; undefined: it was not recorded, and its measures are NaN. */
-  recorded(layer: number, kvHead: number): Promise<RecordedAs | undefined>
-  isRecorded(layer: number, kvHead: number): boolean
   policy: PolicyCard
   events: EventColumns
-  /** Tokens of the first prompt. */
-  promptTokens: number
-  /** As of callStarts(). */
-  starts: readonly number[]
+  /** Tokens of each call, the first prompt's at first. */
+  calls: readonly number[]
   /** Positions of the queries, ascending, each after the first prompt. */
   positions: Int32Array
 }
 
-export async function localShadow(of: LocalOf, call: Call): Promise<LocalShadow> {
-  const { events, promptTokens, positions } = of
-  const { layers, heads, kvHeads } = of.shape
-  const { keys, values, means } = mergingOf(of.policy)
-  const measures = () => new Float64Array(positions.length * layers * heads).fill(NaN)
-  const result: LocalShadow = {
-    layers,
-    heads,
-    kvHeads,
-    steps: positions.map((position) => position - promptTokens + 1),
+/** `cache`: a full one that has read the first prompt, and perhaps more; `given`: to attention, by each call after it. */
+export async function localShadow(
+  of: LocalOf,
+  cache: HeldCache,
+  given: readonly Float32Array[],
+  call: Call,
+): Promise<LocalShadow> {
+  return localOf(of, await measuredOn(cache, of, given, call), lossesIn(of.events))
+}
+
+/** What the engine measures of all heads of `cache`; `of`: its shape and events are those of the cache. */
+export function measuredOn(
+  cache: HeldCache,
+  { shape: { layers, kvHeads }, policy, events, calls, positions }: LocalOf,
+  given: readonly Float32Array[],
+  call: Call,
+): Promise<NativeLocalMeasures> {
+  const { keys, values } = mergingOf(policy)
+  const [keysFixed, valuesFixed] = [keys === 'fixed', values === 'fixed']
+  const starts = callStarts(calls)
+  const asked: NativeLocal = {
+    keysFixed,
+    valuesFixed,
+    prompt: calls[0],
+    given,
+    events,
+    seeded: keysFixed || valuesFixed ? seededIn(events, layers, kvHeads) : new Int32Array(0),
     positions,
-    error: measures(),
-    dropped: means ? measures() : undefined,
-    merged: means ? measures() : undefined,
-    repaired: means ? measures() : undefined,
-    missed: measures(),
-    blurred: measures(),
-    lost: lostIn(events, of),
+    firsts: positions.map((position) => starts.findLast((start) => start <= position)!),
   }
-  const group = heads / kvHeads
-  const byHead = rowsByHead(events, layers, kvHeads)
-  const lossOf = new Map(Array.from(result.lost.event, (event, loss) => [event, loss]))
-  const slots = new Slots()
-  for (let layer = 0; layer < layers; layer++)
-    for (let kvHead = 0; kvHead < kvHeads; kvHead++) {
-      const head = await of.recorded(layer, kvHead)
-      if (!head) continue
-      const rows = byHead[layer * kvHeads + kvHead]
-      const losses = Array.from(rows, (event) => lossOf.get(event)!).filter((loss) => loss !== undefined)
-      const lostPositions = Int32Array.from(losses, (loss) => result.lost.position[loss])
-      const backs = backsOf(events, rows)
-      const fixed = keys === 'fixed' || values === 'fixed'
-      const seeds = fixed ? seedsOf(events, rows) : new Map<number, number>()
-      let first = 0
-      const measured = async () => {
-        const steps = result.steps.subarray(first, first + slots.rows)
-        const native = await measure(head.cache, call, {
-          layer: head.layer,
-          kvHead: head.kvHead,
-          keysFixed: keys === 'fixed',
-          valuesFixed: values === 'fixed',
-          positions: positions.subarray(first, first + slots.rows),
-          ...slots.taken(),
-          lostPositions,
-          lostRows: Int32Array.from(losses, (loss) => rowsUpTo(steps, result.lost.step[loss])),
-          lostEnds: Int32Array.from(losses, (loss) => rowsUpTo(steps, backs.get(result.lost.event[loss]) ?? Infinity)),
-        })
-        if (head.errors) native.error.set(head.errors.subarray(first * group, (first + steps.length) * group))
-        fill(result, first, layer, kvHead, native)
-        regret(result, losses, steps, native)
-        first += steps.length
-      }
-      for (const calls of attending(events, rows, promptTokens, of.starts, positions[0], positions.at(-1)! + 1))
-        for (let position = calls.from; position < calls.to; position++) {
-          if (position !== positions[first + slots.rows]) continue
-          slots.add(calls.ledger, seeds, calls.first, position)
-          if (slots.rows === ROWS) await measured()
-        }
-      if (slots.rows) await measured()
-    }
-  return result
+  return withCall(call, (bytes) => binding().cacheLocal(cache.native, asked, bytes))
 }
 
-/** What rows read, as the engine takes it; its arrays are used again and again. */
-class Slots {
-  rows = 0
-  private slots = 0
-  private count = 0
-  private readonly rowSlots = new Int32Array(ROWS + 1)
-  private slotMembers: Int32Array<ArrayBuffer> = new Int32Array(1 << 12)
-  private members: Int32Array<ArrayBuffer> = new Int32Array(1 << 14)
-
-  /** The head's slots, whose seeds (by first member, where these are others) come first, and tokens of the same call from `first` up to the query itself. */
-  add(ledger: HeadLedger, seeds: ReadonlyMap<number, number>, first: number, position: number): void {
-    ledger.each((_, origins) => {
-      const seed = seedOf(seeds, origins) ?? origins[0]
-      this.member(seed)
-      for (const one of origins) if (one !== seed) this.member(one)
-      this.end()
-    })
-    for (let one = first; one <= position; one++) {
-      this.member(one)
-      this.end()
-    }
-    this.rowSlots[++this.rows] = this.slots
-  }
-
-  /** All rows, which are then no more. */
-  taken(): Pick<NativeLocal, 'rowSlots' | 'slotMembers' | 'members'> {
-    const { rows, slots, rowSlots, slotMembers, members } = this
-    this.rows = this.slots = this.count = 0
-    return { rowSlots: rowSlots.subarray(0, rows + 1), slotMembers: slotMembers.subarray(0, slots + 1), members }
-  }
-
-  private member(position: number): void {
-    if (this.count === this.members.length) this.members = longer(this.members)
-    this.members[this.count++] = position
-  }
-
-  private end(): void {
-    if (++this.slots === this.slotMembers.length) this.slotMembers = longer(this.slotMembers)
-    this.slotMembers[this.slots] = this.count
-  }
+/** `lost`: rows of the tape that losses were counted of. */
+export function localOf(of: LocalOf, native: NativeLocalMeasures, lost: Int32Array): LocalShadow {
+  const { policy, events, calls, positions } = of
+  const { layers, heads, kvHeads } = of.shape
+  const { error, missed, blurred } = native
+  const steps = positions.map((position) => position - calls[0] + 1)
+  const { means } = mergingOf(policy)
+  const parts = means ? partsOf(native) : { dropped: undefined, merged: undefined, repaired: undefined }
+  const gone = lostIn(events, lost, native, steps)
+  return { layers, heads, kvHeads, steps, positions, error, ...parts, missed, blurred, lost: gone }
 }
 
-function longer(array: Int32Array): Int32Array<ArrayBuffer> {
-  const made = new Int32Array(2 * array.length)
-  made.set(array)
-  return made
-}
-
-/** Of the head's rows: after which step the token that a merge or drop took came back; none: it did not. */
-function backsOf({ action, position, step }: EventColumns, rows: Int32Array): Map<number, number> {
-  const [backs, next] = [new Map<number, number>(), new Map<number, number>()]
-  for (const row of [...rows].reverse()) {
-    if (action[row] === ACTION.unevict) next.set(position[row], step[row])
-    else if (next.has(position[row])) backs.set(row, next.get(position[row])!)
-  }
-  return backs
-}
-
-/** How many of the ascending `steps` are at most `step`. */
-function rowsUpTo(steps: Int32Array, step: number): number {
-  let rows = 0
-  while (rows < steps.length && steps[rows] <= step) rows++
+/** Rows of the events by which a token is lost, in order. */
+export function lossesIn({ action }: EventColumns): Int32Array {
+  const rows = new Int32Array(action.reduce((sum, one) => sum + Number(isLoss(one)), 0))
+  for (let row = 0, at = 0; row < action.length; row++) if (isLoss(action[row])) rows[at++] = row
   return rows
 }
 
-function measure({ native: handle }: HeldCache, { signal }: Call, local: NativeLocal): Promise<NativeLocalMeasures> {
-  return withCall({ signal }, (bytes) => native().cacheLocal(handle, local, bytes))
-}
+const isLoss = (action: number) => action === ACTION.merge || action === ACTION.drop
 
-function fill(
-  result: LocalShadow,
-  first: number,
-  layer: number,
-  kvHead: number,
-  { error, dropped, plain, missed, blurred }: NativeLocalMeasures,
-): void {
-  const { layers, heads, kvHeads } = result
-  const group = heads / kvHeads
-  for (let i = 0; i < error.length; i++) {
-    const row = first + Math.floor(i / group)
-    const at = (row * layers + layer) * heads + kvHead * group + (i % group)
-    result.error[at] = error[i]
-    result.missed[at] = missed[i]
-    result.blurred[at] = blurred[i]
-    if (!result.dropped || !result.merged || !result.repaired) continue
-    // Where nothing is merged all of the error is of what is gone, to the bit.
-    const merges = plain[i] !== dropped[i] || blurred[i] > 0
-    result.dropped[at] = merges ? dropped[i] : error[i]
-    result.merged[at] = merges ? plain[i] - dropped[i] : 0
-    result.repaired[at] = merges ? error[i] - plain[i] : 0
-  }
-}
-
-function regret(
-  { lost }: LocalShadow,
-  losses: readonly number[],
-  steps: Int32Array,
-  { probability, worst, worstRow, change }: NativeLocalMeasures,
-): void {
-  for (const [i, loss] of losses.entries()) {
-    lost.probability[loss] += probability[i]
-    lost.change[loss] += change[i]
-    if (worstRow[i] < 0 || (lost.worstStep[loss] >= 0 && worst[i] <= lost.worst[loss])) continue
-    lost.worst[loss] = worst[i]
-    lost.worstStep[loss] = steps[worstRow[i]]
-  }
-}
-
-function lostIn(events: EventColumns, { isRecorded }: Pick<LocalOf, 'isRecorded'>): LostTokens {
-  const { action } = events
-  const event = Int32Array.from(
-    [...action.keys()].filter(
-      (i) => (action[i] === ACTION.merge || action[i] === ACTION.drop) && isRecorded(events.layer[i], events.kvHead[i]),
+/** Seeds of merged slots, where these are not the slots' first tokens. */
+function seededIn(events: EventColumns, layers: number, kvHeads: number): Int32Array {
+  const byHead = rowsByHead(events, layers, kvHeads)
+  return Int32Array.from(
+    byHead.flatMap((rows, head) =>
+      [...seedsOf(events, rows)].flatMap((seed) => [Math.floor(head / kvHeads), head % kvHeads, ...seed]),
     ),
   )
-  const sums = () => new Float64Array(event.length)
+}
+
+function partsOf({ error, dropped: first, plain, blurred }: NativeLocalMeasures) {
+  const [dropped, merged, repaired] = [error.slice(), new Float64Array(error.length), new Float64Array(error.length)]
+  for (let i = 0; i < error.length; i++) {
+    // Where nothing is merged all of the error is of what is gone, to the bit.
+    if (plain[i] === first[i] && blurred[i] === 0) continue
+    dropped[i] = first[i]
+    merged[i] = plain[i] - first[i]
+    repaired[i] = error[i] - plain[i]
+  }
+  return { dropped, merged, repaired }
+}
+
+function lostIn(
+  events: EventColumns,
+  event: Int32Array,
+  { probability, worst, change, worstRow }: NativeLocalMeasures,
+  steps: Int32Array,
+): LostTokens {
+  const { action } = events
   const of = <T extends Uint16Array | Int32Array>(column: T, made: T): T => {
-    event.forEach((row, i) => (made[i] = column[row]))
+    for (let i = 0; i < event.length; i++) made[i] = column[event[i]]
     return made
   }
+  const merged = new Uint8Array(event.length)
+  for (let i = 0; i < event.length; i++) merged[i] = action[event[i]] === ACTION.merge ? 1 : 0
   return {
     event,
     layer: of(events.layer, new Uint16Array(event.length)),
     kvHead: of(events.kvHead, new Uint16Array(event.length)),
     position: of(events.position, new Int32Array(event.length)),
     step: of(events.step, new Int32Array(event.length)),
-    merged: Uint8Array.from(event, (row) => (action[row] === ACTION.merge ? 1 : 0)),
-    probability: sums(),
-    worst: sums(),
-    worstStep: new Int32Array(event.length).fill(-1),
-    change: sums(),
+    merged,
+    probability,
+    worst,
+    worstStep: worstRow.map((row) => (row < 0 ? -1 : steps[row])),
+    change,
   }
 }

@@ -1,13 +1,15 @@
-/** The local part of a shadow from what was recorded of a run, without its model: what heads were given goes through caches that keep all. */
+/** The local part of a shadow from what was recorded of a run, without its model: head by head, each in a full cache of its own. */
 import { ZslabError } from '../errors.js'
-import { createCache, type Cache } from '../cache.js'
+import { createCache } from '../cache.js'
 import type { Call } from '../native/call.js'
 import { fullCache } from '../policies/index.js'
-import type { EventColumns } from '../native/binding.js'
+import type { EventColumns, NativeLocalMeasures } from '../native/binding.js'
 import type { PolicyCard } from '../trace/card.js'
+import { EVENT_COLUMNS } from '../trace/columns.js'
+import { rowsByHead } from '../trace/rebuild.js'
 import { headsOf, isRecorded, notRecorded, type Recorded } from '../trace/recorded.js'
-import { notQueried, relativeError } from './head.js'
-import { localShadow, type LocalShadow } from './local.js'
+import { notQueried } from './head.js'
+import { localOf, lossesIn, measuredOn, type LocalOf, type LocalShadow } from './local.js'
 import { callStarts } from './reads.js'
 import type { HeadOf, HeadVectors } from './vectors.js'
 
@@ -20,7 +22,8 @@ export interface RecordedRun {
   vectors(of: HeadOf): HeadVectors
 }
 
-const CHUNK = 256
+const BY_ROW = ['error', 'dropped', 'plain', 'missed', 'blurred'] as const
+const BY_LOSS = ['probability', 'worst', 'change', 'worstRow'] as const
 
 /** Of all heads whose vectors were kept, NaN of the others; rows: tokens after the prompt that were fed one by one. */
 export async function recordedShadow(run: RecordedRun, call: Call): Promise<LocalShadow> {
@@ -28,78 +31,91 @@ export async function recordedShadow(run: RecordedRun, call: Call): Promise<Loca
   const { layers, kvHeads } = recorded
   const kept = headsOf(recorded.vectors, kvHeads)
   if (!kept.length) throw notRecorded('vectors', {}, recorded)
-  const { group } = run.vectors(kept[0])
-  const starts = callStarts(calls)
-  const positions = Int32Array.from(starts.filter((_, i) => calls[i + 1] === 1))
+  const positions = Int32Array.from(callStarts(calls).filter((_, i) => calls[i + 1] === 1))
   if (!positions.length)
     throw new ZslabError('invalid', 'no token was read by itself after the prompt: generate at least two')
-  let held: Cache | undefined
-  let done = 0
+  const { group } = run.vectors(kept[0])
+  const heads = kvHeads * group
+  const lost = lossesIn(events).filter((row) =>
+    isRecorded('vectors', { layer: events.layer[row], kvHead: events.kvHead[row] }, recorded),
+  )
+  const all = nothing(positions.length * layers * heads, lost.length)
+  const byHead = rowsByHead(events, layers, kvHeads)
+  const lossOf = new Map(Array.from(lost, (row, i) => [row, i]))
+  for (const [done, { layer, kvHead }] of kept.entries()) {
+    call.signal?.throwIfAborted()
+    const rows = byHead[layer * kvHeads + kvHead]
+    const own = eventsAlone(events, rows)
+    const one = { shape: { layers: 1, heads: group, kvHeads: 1 }, policy, events: own, calls, positions }
+    const measures = await ofHead(one, run.vectors({ layer, kvHead }), call)
+    positions.forEach((_, row) => {
+      const at = (row * layers + layer) * heads + kvHead * group
+      for (const name of BY_ROW) all[name].set(measures[name].subarray(row * group, (row + 1) * group), at)
+    })
+    lossesIn(own).forEach((at, i) => {
+      for (const name of BY_LOSS) all[name][lossOf.get(rows[at])!] = measures[name][i]
+    })
+    call.progress?.({ done: done + 1, total: kept.length })
+  }
+  return localOf({ shape: { layers, heads, kvHeads }, policy, events, calls, positions }, all, lost)
+}
+
+function nothing(rows: number, losses: number): NativeLocalMeasures {
+  const byRow = () => new Float64Array(rows).fill(NaN)
+  const byLoss = () => new Float64Array(losses)
+  return {
+    ...{ error: byRow(), dropped: byRow(), plain: byRow(), missed: byRow(), blurred: byRow() },
+    ...{ probability: byLoss(), worst: byLoss(), change: byLoss(), worstRow: new Int32Array(losses) },
+  }
+}
+
+/** A head's events as those of a cache that has it alone. */
+function eventsAlone(events: EventColumns, rows: Int32Array): EventColumns {
+  const alone = { count: rows.length } as EventColumns
+  for (const { name } of EVENT_COLUMNS) {
+    const column = events[name].slice(0, rows.length)
+    rows.forEach((row, i) => (column[i] = events[name][row]))
+    Object.assign(alone, { [name]: column })
+  }
+  return Object.assign(alone, { layer: alone.layer.fill(0), kvHead: alone.kvHead.fill(0) })
+}
+
+async function ofHead(of: LocalOf, vectors: HeadVectors, call: Call): Promise<NativeLocalMeasures> {
+  const { headDim, group, keys, values, firstQuery } = vectors
+  const [prompt] = of.calls
+  if (firstQuery > prompt) throw notQueried(vectors, prompt)
+  const cache = createCache({ layers: 1, heads: group, kvHeads: 1, headDim, policy: fullCache() })
   try {
-    return await localShadow(
-      {
-        shape: { layers, heads: kvHeads * group, kvHeads },
-        isRecorded: (layer, kvHead) => isRecorded('vectors', { layer, kvHead }, recorded),
-        recorded: async (layer, kvHead) => {
-          held?.dispose()
-          held = undefined
-          if (!isRecorded('vectors', { layer, kvHead }, recorded)) return undefined
-          call.signal?.throwIfAborted()
-          const given = run.vectors({ layer, kvHead })
-          held = await whole(given, starts[0])
-          call.progress?.({ done: ++done, total: kept.length })
-          const errors = errorsOf(given, held.vectors({ layer: 0, kvHead: 0 }), positions)
-          return { cache: held.native, layer: 0, kvHead: 0, errors }
-        },
-        policy,
-        events,
-        promptTokens: starts[0],
-        starts,
-        positions,
-      },
-      call,
-    )
+    // Nothing is measured of the prompt's own queries.
+    const none = new Float32Array(group * prompt * headDim)
+    const part = (rows: Float32Array) => rows.subarray(0, prompt * headDim)
+    await cache.prefill(0, none, part(keys), part(values))
+    return await measuredOn(cache.native, of, [givenOf(vectors, prompt)], { signal: call.signal })
   } finally {
-    held?.dispose()
+    cache.dispose()
   }
 }
 
-/** A cache of one kv head that was given the same and keeps all of it. */
-async function whole(given: HeadVectors, promptTokens: number): Promise<Cache> {
-  const { headDim, group, keys, values, queries, firstQuery } = given
-  if (firstQuery > promptTokens) throw notQueried(given, promptTokens)
-  const cache = createCache({
-    ...{ layers: 1, heads: group, kvHeads: 1, headDim },
-    policy: fullCache({ chunk: CHUNK }),
-    trace: { level: 'vectors', queries: 0 },
-  })
-  const part = (of: Float32Array, from: number, to: number) => of.slice(from * headDim, to * headDim)
-  // Nothing is measured of the prompt's own queries.
-  const none = new Float32Array(group * promptTokens * headDim)
-  await cache.prefill(0, none, part(keys, 0, promptTokens), part(values, 0, promptTokens))
-  const tokens = keys.length / headDim
-  for (let from = promptTokens; from < tokens; from += CHUNK) {
-    const to = Math.min(tokens, from + CHUNK)
-    const q = new Float32Array(group * (to - from) * headDim)
-    for (let t = from; t < to; t++)
-      for (let h = 0; h < group; h++) {
-        const row = (t - firstQuery) * group + h
-        q.set(part(queries, row, row + 1), (h * (to - from) + t - from) * headDim)
-      }
-    await cache.extend(0, q, part(keys, from, to), part(values, from, to))
+/** What came after the prompt, as one call: of each token queries, key, value and outputs. */
+function givenOf({ headDim, group, keys, values, ...of }: HeadVectors, prompt: number): Float32Array {
+  const [one, each] = [headDim, group * headDim]
+  const tokens = keys.length / headDim - prompt
+  const given = new Float32Array(tokens * 2 * (each + one))
+  for (let t = 0; t < tokens; t++) {
+    const position = prompt + t
+    const row = (rows: Float32Array, first: number, width: number) =>
+      rows.subarray((position - first) * width, (position - first + 1) * width)
+    const parts = [
+      row(of.queries, of.firstQuery, each),
+      row(keys, 0, one),
+      row(values, 0, one),
+      row(of.outputs, of.firstOutput, each),
+    ]
+    let at = t * 2 * (each + one)
+    for (const part of parts) {
+      given.set(part, at)
+      at += part.length
+    }
   }
-  return cache
-}
-
-/** [rows, group] of the run's outputs against those with nothing removed. */
-function errorsOf(own: HeadVectors, full: HeadVectors, positions: Int32Array): Float64Array {
-  const { group, headDim } = own
-  const row = ({ outputs, firstOutput }: HeadVectors, position: number, head: number) => {
-    const at = ((position - firstOutput) * group + head) * headDim
-    return outputs.subarray(at, at + headDim)
-  }
-  return Float64Array.from({ length: positions.length * group }, (_, i) => {
-    const position = positions[Math.floor(i / group)]
-    return relativeError(row(own, position, i % group), Float64Array.from(row(full, position, i % group)))
-  })
+  return given
 }

@@ -2,18 +2,18 @@
 import { basename } from 'node:path'
 import { ZslabError } from '../errors.js'
 import type { Call, CallOptions } from '../native/call.js'
-import type { Budgets } from '../budgets.js'
-import { fullCache, type Policy } from '../policies/index.js'
+import { fullCache } from '../policies/index.js'
+import type { SessionOptions } from '../session-options.js'
 import { withBar } from '../long-work.js'
-import { argmax, klDivergence, logProb, logSumExp } from '../sampling.js'
+import { comparedRows, logProb } from '../sampling.js'
 import { showsItself } from '../show/show.js'
 import { shadowText } from '../show/texts.js'
-import { cut, Reading } from '../reading.js'
+import { cut, whyDecodeAgain } from '../calls.js'
+import { Reading } from '../reading.js'
 import type { RunToken } from '../trace/data.js'
-import { keptOf, NOTHING_KEPT, type Kept } from '../trace/level.js'
+import { keptOf, NOTHING_KEPT } from '../trace/level.js'
 import type { RunRecord } from '../trace/run.js'
-import { localShadow, type LocalOf, type LocalShadow } from './local.js'
-import { callStarts } from './reads.js'
+import { localShadow, type LocalShadow } from './local.js'
 
 export interface Shadow {
   model: string
@@ -40,6 +40,8 @@ export interface Shadow {
   local: LocalShadow | undefined
   /** Why there is no local part. */
   localNote: string | undefined
+  /** Why the run's tokens were decoded again under its policy; undefined: its session had kept what that takes. */
+  decodedAgain: string | undefined
 }
 
 /**
@@ -63,6 +65,10 @@ async function compared(run: RunRecord, from: Reading | undefined, local: boolea
     )
   if (from !== undefined) checkFrom(from, run)
   const call = { signal: options.signal }
+  const last = logStart + tokens.length
+  const again = whyDecodeAgain(log.slice(0, last), logStart, run.trace.kept !== undefined)
+  const localNote = local ? whyNoLocal(run) : undefined
+  const measured = local && localNote === undefined && tokens.length > 1
   const result: Shadow = {
     model: basename(model.name),
     policyName: policy.name,
@@ -79,27 +85,39 @@ async function compared(run: RunRecord, from: Reading | undefined, local: boolea
     fullLogprobs: new Float64Array(tokens.length),
     policyLogprobs: new Float64Array(tokens.length),
     local: undefined,
-    localNote: undefined,
+    localNote,
+    decodedAgain: again,
   }
-  const { layers, kvHeads } = model.description
-  const kept = local && tokens.length > 1 ? keptOf({ level: 'vectors', queries: 0 }, layers, kvHeads) : NOTHING_KEPT
-  const [full, own, localNote] = await bothRecorded(run, from, kept, call)
-  result.localNote = localNote
+  const heads = measured ? model.description.layers * model.description.kvHeads : 0
+  const report = (done: number) => options.progress?.({ done, total: last + heads })
+  const [full, own] = await bothRead(run, from, again === undefined ? undefined : measured, call)
   try {
-    const last = logStart + tokens.length
     for (let entry = 0; entry < last; entry++) {
       for (const part of entry ? cut(log[entry], policy.native.chunk) : []) {
         await full.feedOnce(part, call, true)
-        await own.feedOnce(part, call, true)
+        await own?.feedOnce(part, call, true)
       }
-      options.progress?.({ done: entry + 1, total: last })
-      if (entry >= logStart) compare(result, entry - logStart, full.lastLogits(), own.lastLogits())
-      await own.asAfter(log[entry])
+      report(entry + 1)
+      const logits = own ? own.lastLogits() : log[entry].given?.logits
+      if (entry >= logStart) compare(result, entry - logStart, full.lastLogits(), logits!)
+      await own?.asAfter(log[entry])
     }
-    if (own.trace.vectors) result.local = await localShadow(localOf(run, own), call)
+    if (measured) {
+      const [ownLog, events] = own ? [own.log, own.cache.events()] : [log.slice(0, last), run.trace.tape()]
+      const of = {
+        shape: full.cache.options.shape,
+        policy: own?.current.policy ?? policy,
+        events,
+        calls: ownLog.map(({ ids }) => ids.length),
+        positions: fedBy(run),
+      }
+      const given = ownLog.slice(1).map((fed) => fed.given!.attention!)
+      const progress = ({ done }: { done: number }) => report(last + done)
+      result.local = await localShadow(of, full.cache, given, { ...call, progress })
+    }
   } finally {
     full.dispose()
-    own.dispose()
+    own?.dispose()
   }
   result.meanKl = result.kl.reduce((sum, kl) => sum + kl, 0) / tokens.length
   result.flipCount = result.flips.filter(Boolean).length
@@ -107,87 +125,58 @@ async function compared(run: RunRecord, from: Reading | undefined, local: boolea
   return showsItself(result, shadowText)
 }
 
-/** Rows: the run's tokens that were fed, each a call of its own. */
-function localOf(run: RunRecord, own: Reading): LocalOf {
-  const starts = callStarts(own.log.map(({ ids }) => ids.length))
+/** Positions of the run's tokens that were read, each by a call of its own. */
+function fedBy(run: RunRecord): Int32Array {
   const first = run.log.slice(0, run.logStart + 1).reduce((sum, fed) => sum + fed.ids.length, 0)
-  return {
-    shape: own.cache.options.shape,
-    recorded: async (layer, kvHead) => Promise.resolve({ cache: own.cache, layer, kvHead }),
-    isRecorded: () => true,
-    policy: own.policy,
-    events: own.cache.events(),
-    promptTokens: run.log[0].ids.length,
-    starts,
-    positions: Int32Array.from({ length: run.tokens.length - 1 }, (_, i) => first + i),
-  }
+  return Int32Array.from({ length: run.tokens.length - 1 }, (_, i) => first + i)
 }
 
-async function underPolicy(
-  from: Reading,
-  policy: Policy,
-  budgets: Budgets | undefined,
-  trace: Kept,
-  call: Call,
-): Promise<Reading> {
-  const [reading] = await from.underPolicies([{ policy, budgets }], trace, call)
-  return reading
-}
-
-/** bothRead(), without vectors and with the reason where they cannot be kept. */
-async function bothRecorded(
-  run: RunRecord,
-  from: Reading | undefined,
-  kept: Kept,
-  call: Call,
-): Promise<[Reading, Reading, string | undefined]> {
+/** Why what heads are given under the run's policy is nothing to measure on; as the engine says it. */
+function whyNoLocal({ model, policy, budgets, storage }: RunRecord): string | undefined {
   try {
-    return [...(await bothRead(run, from, kept, call)), undefined]
+    Reading.create(model, { policy, budgets, storage, trace: { level: 'vectors', queries: 0 } }).dispose()
+    return undefined
   } catch (error) {
-    if (kept === NOTHING_KEPT || !(error instanceof ZslabError) || error.code !== 'unsupported') throw error
-    return [...(await bothRead(run, from, NOTHING_KEPT, call)), error.message]
+    if (!(error instanceof ZslabError) || error.code !== 'unsupported') throw error
+    return error.message
   }
 }
 
-/** Readings under the full cache and under the run's policy that have read its first prompt, once where that is possible. */
+/**
+ * Readings under the full cache and, unless `again` is undefined, under the run's policy that have read its first prompt, once where that is
+ * possible; `again`: the latter keeps what it is given.
+ */
 async function bothRead(
   run: RunRecord,
   from: Reading | undefined,
-  kept: Kept,
+  again: boolean | undefined,
   call: Call,
-): Promise<[Reading, Reading]> {
+): Promise<[Reading, Reading | undefined]> {
   const { model, policy, budgets, storage } = run
   const [prompt] = run.log
-  // chunk decides how further turns are cut, so the full cache must read them alike.
-  const whole = fullCache({ chunk: policy.native.chunk })
+  const { chunk } = policy.native
+  const fresh = async (options: SessionOptions): Promise<Reading> => {
+    const made = Reading.create(model, { ...options, storage })
+    started.push(made)
+    await made.feedOnce(prompt, call, true)
+    return made
+  }
   const started: Reading[] = []
   try {
-    if (from) {
-      started.push(
-        await from.exclusively(() =>
-          from.policy.native.chunk === policy.native.chunk
-            ? from.copied()
-            : underPolicy(from, whole, undefined, from.trace, call),
-        ),
-      )
-    } else {
-      started.push(Reading.create(model, { policy: whole, storage, forkable: true }))
-      await started[0].feedOnce(prompt, call, true)
-    }
-    if (prompt.shareOf === prompt.ids.length) {
-      started.push(await underPolicy(from ?? started[0], policy, budgets, kept, call))
-    } else {
-      started.push(
-        Reading.create(model, {
-          policy,
-          budgets,
-          storage,
-          trace: kept === NOTHING_KEPT ? 'off' : { level: 'vectors', queries: 0 },
-        }),
-      )
-      await started[1].feedOnce(prompt, call, true)
-    }
-    return started as [Reading, Reading]
+    // chunk decides how further turns are cut, so the full cache must read them alike.
+    const whole = { policy: fullCache({ chunk }), budgets: undefined }
+    const forks = again !== undefined && prompt.shareOf === prompt.ids.length
+    if (!from) await fresh({ policy: whole.policy, forkable: forks })
+    else if (from.policy.native.chunk === chunk) started.push(await from.exclusively(() => from.copied()))
+    else started.push(...(await from.exclusively(() => from.underPolicies([whole], NOTHING_KEPT, call))))
+    const [full] = started
+    if (again === undefined) return [full, undefined]
+    const { layers, kvHeads } = model.description
+    const trace = again ? keptOf('events', layers, kvHeads) : NOTHING_KEPT
+    if (forks) started.push(...(await (from ?? full).underPolicies([{ policy, budgets }], trace, call)))
+    else await fresh({ policy, budgets, trace: trace.level })
+    if (again) started[1].keepAttention()
+    return [full, started[1]]
   } catch (error) {
     for (const reading of started) reading.dispose()
     throw error
@@ -211,11 +200,11 @@ function checkFrom(from: Reading, run: RunRecord): void {
 }
 
 function compare(result: Shadow, at: number, full: Float32Array, own: Float32Array): void {
-  const [ofFull, ofOwn] = [logSumExp(full), logSumExp(own)]
-  result.kl[at] = klDivergence(full, own, ofFull, ofOwn)
-  result.fullLogprobs[at] = logProb(full, result.tokens[at].id, ofFull)
-  result.policyLogprobs[at] = logProb(own, result.tokens[at].id, ofOwn)
-  const [best, chosen] = [argmax(full), argmax(own)]
+  const { kl, sums, best: tops } = comparedRows(full, own)
+  result.kl[at] = kl
+  result.fullLogprobs[at] = logProb(full, result.tokens[at].id, sums[0])
+  result.policyLogprobs[at] = logProb(own, result.tokens[at].id, sums[1])
+  const [best, chosen] = tops
   result.fullTop1.push(best)
   result.top1.push(chosen)
   result.flips.push(best !== chosen)

@@ -127,34 +127,30 @@ export interface NativeScored {
   probabilities: Float32Array
 }
 
-/** zs_local: rows of one recorded kv head's queries, the slots that each of them read, and who was lost. */
+/** zs_local: of the first prompt's full cache, and of what came after it under a policy. */
 export interface NativeLocal {
-  layer: number
-  kvHead: number
   keysFixed: boolean
   valuesFixed: boolean
-  /** [rows] */
+  /** Tokens of the prompt. */
+  prompt: number
+  /** Of each call after it: [layers, tokens, 2 heads + 2 kvHeads, headDim] */
+  given: readonly Float32Array[]
+  events: EventColumns
+  /** [seeds, 4]: layer, kv head, a merged slot's first token, its seed where that is another */
+  seeded: Int32Array
+  /** [rows] of the queries, ascending; and where their calls began */
   positions: Int32Array
-  /** [rows + 1] into slotMembers, which goes into members */
-  rowSlots: Int32Array
-  slotMembers: Int32Array
-  members: Int32Array
-  /** [losses] */
-  lostPositions: Int32Array
-  /** [losses] the first row after it; rows: none */
-  lostRows: Int32Array
-  /** [losses] the first row at which it is back; rows: none */
-  lostEnds: Int32Array
+  firsts: Int32Array
 }
 
 export interface NativeLocalMeasures {
-  /** [rows, group] */
+  /** [rows, layers, heads] */
   error: Float64Array
   dropped: Float64Array
   plain: Float64Array
   missed: Float64Array
   blurred: Float64Array
-  /** [losses] */
+  /** [losses]: merge and drop events, in order */
   probability: Float64Array
   worst: Float64Array
   change: Float64Array
@@ -170,6 +166,8 @@ export interface NativeForward {
   logits?: Float32Array
   targets?: Int32Array
   logprobs?: Float64Array
+  /** After the prompt: [layers, tokens, 2 heads + 2 kvHeads, headDim] what attention was given and gave. */
+  given?: Float32Array
 }
 
 export interface Addon {

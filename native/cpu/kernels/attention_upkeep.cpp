@@ -121,7 +121,8 @@ void similarity(int32_t kind, const float* keys, int32_t slots, int32_t d, const
   }
 }
 
-constexpr AttentionKernels kTable = {decode, merge, scores, smallest, least_but, similarity, rows, columns, turn};
+constexpr AttentionKernels kTable = {decode, merge,  scores, smallest, least_but, similarity, rows, columns,   turn,
+                                     logits, powers, unpack, tiles,    weigh,     weigh_some, dot,  leave_out, collect};
 
 }  // namespace
 

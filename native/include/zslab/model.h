@@ -55,6 +55,8 @@ ZS_API int64_t zs_model_bytes(const zs_model* model); /* weights as held in memo
  *  rows/row_count: which rows' logits to return (ascending), logits [row_count][vocabulary]; NULL, 0 = none.
  *  targets [tokens] or NULL: logprobs[r] = log softmax(logits of row r)[targets[r]] (natural log, double sum); -1 = skip the row (0).
  *  share_of: see zs_cache_prefill.
+ *  given: NULL, or of tokens after the prompt what each layer's attention was given and gave: [layers][tokens][2 heads + 2 kv_heads]
+ *   [head_dim], queries, keys, values and outputs (before the output projection) of a token one after another; after a failure anything.
  */
 typedef struct zs_forward {
   int32_t struct_bytes;
@@ -66,6 +68,7 @@ typedef struct zs_forward {
   float* logits;
   const int32_t* targets;
   double* logprobs;
+  float* given;
 } zs_forward;
 
 ZS_API zs_status zs_model_forward(zs_model* model, zs_cache* cache, const zs_forward* forward, zs_call* call);

@@ -51,25 +51,31 @@ ZS_API zs_status zs_cache_scores_read(const zs_cache* cache, int32_t layer, int3
                                       float* probabilities);
 
 /*
- * What queries of a recorded kv head would have read with nothing removed, and what the policy's slots made of it. Row r is the query at
- * `positions[r]`, after the prompt; under the policy it read the slots [row_slots[r], row_slots[r + 1]), of which slot s stands for the
- * positions `members` [slot_members[s], slot_members[s + 1]), its seed first. Positions in no slot are gone. Relative errors are
- * |o - o*| / |o*| of a query head, o* with nothing removed.
+ * What the queries of all heads would have read with nothing removed, and what a policy's slots made of it. `cache` is a full one: it holds
+ * positions [0, prompt) of every head as they came, of what it has since nothing is read. What came after these under the policy is given:
+ * of each call the `given` of zs_forward, one after another. Who was in which slot is told by the policy's events. Row r is the query at
+ * positions[r], of a call that began at firsts[r]: it read what the events up to that call have left, and the call's own tokens up to
+ * itself. Relative errors are |o - o*| / |o*| of a query head, o* with nothing removed.
  */
 typedef struct zs_local {
-  int32_t struct_bytes, layer, kv_head;
+  int32_t struct_bytes;
   int32_t keys_fixed, values_fixed; /* a merged slot's key, value: 0 = its members' mean, 1 = its seed's */
+  int64_t prompt;
+  int64_t calls;             /* after the prompt */
+  const float* const* given; /* [calls] */
+  const int64_t* tokens;     /* [calls] */
+  const zs_events* events;   /* step, layer, kv_head, action, reason, position, slot, target are read */
+  int64_t seeds;
+  const int32_t* seeded; /* [seeds][4]: layer, kv head, a slot's first token, its seed where that is another */
   int64_t rows;
-  const int32_t *positions, *row_slots, *slot_members, *members; /* [rows], [rows + 1], [slots of all rows + 1] */
-  int64_t losses;                                                /* tokens that were lost: where they stood */
-  const int32_t *lost_positions, *lost_rows;                     /* [losses]; the first row after it */
-  const int32_t* lost_ends; /* [losses] the first row at which it is back; NULL or >= rows: none is */
-  double* error;            /* out [rows][group]: of the recorded output */
+  const int32_t *positions, *firsts; /* [rows], ascending */
+  double* error;                     /* out [rows][layers][heads]: of the output under the policy */
   double *dropped,
-      *plain; /* out [rows][group]: of the seed of each slot alone; of slots merged, but without compensation */
+      *plain; /* out, likewise: of the seed of each slot alone; of slots merged, but without compensation */
   double *missed,
-      *blurred; /* out [rows][group]: probability, with nothing removed, of positions that are gone; of members of merged slots */
-  /* out [losses], of the rows from lost_rows up to lost_ends, means of the group: the sum of the probability p with nothing removed, the largest p and its
+      *blurred; /* out, likewise: probability, with nothing removed, of positions that are gone; of members of merged slots */
+  int64_t losses; /* merge and drop events, in order */
+  /* out [losses], of the rows after it, until the token is back, means of the group: the sum of the probability p with nothing removed, the largest p and its
      row (-1 = none), and the sum of p / (1 - p) |o* - v|, which leaving the token out changes in the output. */
   double *probability, *worst, *change;
   int32_t* worst_row;
