@@ -47,6 +47,7 @@ const TYPESCRIPT: Rule[] = [
   rule('src/model/', [BASE], 'files of models are read and checked without the engine'),
   rule('src/frames(\\.ts|/)', [BASE, 'src/frames'], 'frames are the one door to danfojs'),
   rule('src/(progress|sampling|watchers)\\.ts', [BASE], 'small and alone'),
+  rule('src/statistics/', [BASE, 'src/sampling\\.ts'], 'numbers of whatever was measured'),
   rule('src/policies/', [BASE, 'src/native/'], 'a policy is options and a struct'),
   rule(
     'src/figures/',

@@ -1,5 +1,6 @@
 /** What each part of a merge is worth: keys and values of merged slots the mean or fixed, compensation on or off, over the same reads. */
 import { number } from '../expect.js'
+import { meanOf } from '../statistics/moments.js'
 import { bootstrapOf, intervalsOf, meanAt, type Bootstrap, type BootstrapOptions, type Interval } from './bootstrap.js'
 import {
   attended,
@@ -7,7 +8,6 @@ import {
   checkReads,
   checkVectors,
   logitsOf,
-  meanOf,
   queriesOf,
   relativeError,
   slotRows,

@@ -2,6 +2,8 @@
 import { randomInt } from 'node:crypto'
 import { integer } from '../expect.js'
 import { generator } from '../sampling.js'
+import { percentile } from '../statistics/bootstrap.js'
+import { meanOf } from '../statistics/moments.js'
 
 export interface BootstrapOptions {
   /** 0 to 2³² − 1; drawn at random and reported where not given. */
@@ -66,21 +68,9 @@ export function intervalsOf(
   }
   return found.map((values) => {
     const sorted = values.sort()
-    return { low: quantile(sorted, 0.025), high: quantile(sorted, 0.975) }
+    return { low: percentile(sorted, 0.025), high: percentile(sorted, 0.975) }
   })
 }
 
-/** Between two values, in proportion. */
-function quantile(sorted: Float64Array, share: number): number {
-  const at = share * (sorted.length - 1)
-  const below = Math.floor(at)
-  const above = Math.min(below + 1, sorted.length - 1)
-  return sorted[below] + (at - below) * (sorted[above] - sorted[below])
-}
-
 /** The mean of `values` at chosen steps. */
-export const meanAt = (values: ArrayLike<number>) => (chosen: ArrayLike<number>) => {
-  let sum = 0
-  for (let i = 0; i < chosen.length; i++) sum += values[chosen[i]]
-  return sum / chosen.length
-}
+export const meanAt = (values: ArrayLike<number>) => (chosen: ArrayLike<number>) => meanOf(chosen, values)

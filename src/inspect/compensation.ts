@@ -1,5 +1,6 @@
 /** Compensation, slot by slot: α·ln w beside the mass that a merged slot's members had, and the α that would have been right. */
 import { number } from '../expect.js'
+import { meanOf } from '../statistics/moments.js'
 import { bootstrapOf, intervalsOf, type Bootstrap, type BootstrapOptions, type Interval } from './bootstrap.js'
 import {
   attended,
@@ -8,7 +9,6 @@ import {
   checkVectors,
   logitsOf,
   logSumExp,
-  meanOf,
   queriesOf,
   relativeError,
   slotRows,

@@ -193,9 +193,3 @@ export function relativeError(output: ArrayLike<number>, full: Float64Array): nu
   }
   return off === 0 ? 0 : Math.sqrt(off / length)
 }
-
-export const meanOf = (values: ArrayLike<number>): number => {
-  let sum = 0
-  for (let i = 0; i < values.length; i++) sum += values[i]
-  return sum / values.length
-}

@@ -1,6 +1,7 @@
 /** What could be reached with the same slots: weights and values fitted on the prompt's queries, judged on those that came after. */
 import { integer, number } from '../expect.js'
 import { ZslabError } from '../errors.js'
+import { meanOf } from '../statistics/moments.js'
 import { Breaks } from './breaks.js'
 import {
   attended,
@@ -8,7 +9,6 @@ import {
   checkReads,
   checkVectors,
   logitsOf,
-  meanOf,
   queriesOf,
   relativeError,
   slotRows,

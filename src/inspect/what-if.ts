@@ -1,10 +1,10 @@
 /** One kv head at one step under any α, without the model: the slider of the compensation microscope. */
 import { number } from '../expect.js'
+import { meanOf } from '../statistics/moments.js'
 import {
   checkReads,
   checkVectors,
   logitsOf,
-  meanOf,
   probsOf,
   queriesOf,
   relativeError,

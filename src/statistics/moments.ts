@@ -1,0 +1,17 @@
+/** Mean and spread. */
+
+/** Of `values`, or of those at `chosen`; NaN of none. */
+export function meanOf(chosen: ArrayLike<number>, values?: ArrayLike<number>): number {
+  let sum = 0
+  if (values) for (let i = 0; i < chosen.length; i++) sum += values[chosen[i]]
+  else for (let i = 0; i < chosen.length; i++) sum += chosen[i]
+  return sum / chosen.length
+}
+
+/** Standard deviation of a sample (n − 1); NaN of fewer than two. */
+export function spreadOf(values: ArrayLike<number>): number {
+  const mean = meanOf(values)
+  let sum = 0
+  for (let i = 0; i < values.length; i++) sum += (values[i] - mean) ** 2
+  return Math.sqrt(sum / (values.length - 1))
+}
