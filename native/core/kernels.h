@@ -100,27 +100,46 @@ struct ColumnsTask {
   const volatile int32_t* abort;
 };
 
-// Parts of what attention with nothing removed is measured by (core/local.h); values are float32 rows [slots][padded] of one chunk.
-struct LogitsTask {
-  KeyChunk chunk;
-  const float* const* q;   // [rows]
-  const int64_t* visible;  // [rows] slots of the chunk that each row sees, ascending
-  int32_t rows, d;
+// Parts of what attention with nothing removed is measured by (core/local_rows.cpp), of kLane query rows at once: "lanes" are an array's
+// innermost dimension, [kLane], a row each. A mask of rows has bit r for row r; keys and values are float32.
+// out[j][g] = scale * sum over i of from[j][i * stride] * x[g][i], i < d.
+struct ProductsTask {
+  const float* const* from;  // [count rounded up to kBeside], all to be read
+  int32_t stride;            // 1, or kLane: a column of a tile
+  int32_t count;
+  const float* x;  // lanes [group][d]
+  int32_t group, d;
   float scale;
-  float* out;  // row r at out + r * stride, whole tiles; minus infinity beyond what it sees
-  int64_t stride;
-  float* highest;  // [rows] in and out: the largest logit so far
-  float* scratch;  // kChunk * d floats
+  float* out;  // lanes [count rounded up to kBeside][group]
 };
-// What leaving single slots out changes: sums over the heads of a group of p and, where p < 0.5, of p / (1 - p) |out - value|.
+constexpr int kBeside = 8;
+// out[g][i] += sum over the slots of `list` of e * value, sum[g] = sum of e, each of the rows alone that `rows` has for the slot.
+struct WeighTask {
+  const float* values;  // [slots][padded]
+  int64_t padded;
+  const int32_t* list;
+  int32_t count;
+  const uint16_t* rows;  // [slots]
+  const float* e;        // lanes [slots][group]
+  int32_t group, d;
+  float* out;  // lanes [group][padded]
+  float* sum;  // lanes [group]
+};
+// What leaving single slots out changes, of each entry j: slot list[j] in rows[j]; p = e * factor. Sums over these rows and the group.
 struct LeaveOutTask {
-  const float* tiles;    // the values, as keys lie: [slots/16][d][16]
-  const float* lengths;  // of each value, squared
-  int32_t slots, d, group;
-  const float *e, *inverse;  // of head g: e + g * e_stride, whole tiles, times inverse[g] is p
-  int64_t e_stride;
-  const float* const* out;  // [group]
-  float *p, *change;        // out, whole tiles
+  const int32_t* list;
+  const uint16_t* rows;
+  int32_t count;
+  const float *values, *squares;  // [slots][padded], and their squared lengths [slots]
+  int64_t padded;
+  const float *e, *factor;  // lanes [slots][group], [group]
+  const float *out, *own;   // lanes: attention's output [group][d], and its squared length [group]
+  const float* products;    // lanes [count][group]: of output and value
+  int32_t group, d;
+  float *p, *change;    // out [count]: of p; of p / (1 - p) |out - value| where p < 0.5
+  float* most;          // out [count]: the largest p of a row, summed over the group,
+  uint16_t* most_rows;  // and the rows that have it
+  uint16_t* heavy;      // out [count]: rows with p >= 0.5 in a head
 };
 
 struct AttentionKernels {
@@ -140,25 +159,17 @@ struct AttentionKernels {
   void (*rows)(const RowsTask& task);
   void (*columns)(const ColumnsTask& task);
   void (*turn)(const TurnTask& task);
-  void (*logits)(const LogitsTask& task);
-  // e = exp(e - highest), whole tiles; returns the sum.
-  float (*powers)(float* e, int32_t slots, float highest);
-  // Keys [slots][d] and values [slots][padded] of a chunk as float32 rows; whole tiles of keys.
-  void (*unpack)(const KeyChunk& chunk, int32_t d, float* keys, float* values);
-  // float32 rows as tiles and their squared lengths; rows of whole tiles are read.
-  void (*tiles)(const float* rows, int64_t padded, int32_t slots, int32_t d, float* tiles, float* lengths);
-  // out[r] += sum of e[r] * value over all slots; rows of e are e_stride apart, of out `padded`.
-  void (*weigh)(const float* values, int64_t padded, int32_t slots, const float* e, int64_t e_stride, int32_t rows,
-                float* out);
-  // The same over slots `list` [count] alone, and sum[r] += their e[r].
-  void (*weigh_some)(const float* values, int64_t padded, const int32_t* list, int32_t count, const float* e,
-                     int64_t e_stride, int32_t rows, float* out, float* sum);
-  // Sum of a * b over whole tiles of so many slots.
-  float (*dot)(const float* a, const float* b, int32_t slots);
+  // A chunk's keys as tiles and values as rows in float32: where they lie, or in `into`.
+  const float* (*float_keys)(const KeyChunk& chunk, int32_t d, int32_t tiles, float* into);
+  const float* (*float_values)(const KeyChunk& chunk, int64_t padded, int64_t slots, float* into);
+  void (*products)(const ProductsTask& task);
+  // e [slots][group] = exp(e - highest), `highest` [group] having become that of these too, of the rows that see the slot; factor [group] is
+  // what turns into that what was told by the former one. Lanes all.
+  void (*powers)(float* e, int32_t slots, int32_t group, const uint16_t* rows, float* highest, float* factor);
+  void (*times)(float* values, int64_t count, const float* factor);  // lanes [count] by lanes
+  void (*squares)(const float* values, int64_t padded, int32_t slots, float* out);
+  void (*weigh)(const WeighTask& task);
   void (*leave_out)(const LeaveOutTask& task);
-  // sums[0] += p, sums[1] += change, and where p is above `worst` it and `row` are put there and in `worst_row`; whole tiles.
-  void (*collect)(const float* p, const float* change, int64_t slots, float row, float* const* sums, float* worst,
-                  float* worst_row);
 };
 
 // Rows of one unit of work: fewer for large groups, so that a unit stays short.

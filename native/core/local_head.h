@@ -1,4 +1,4 @@
-// One kv head's queries after the prompt over all that it was ever given, in blocks of rows, beside what the policy's slots made of it
+// One kv head's queries after the prompt over all that it was ever given, kLane rows at a time, beside what the policy's slots made of it
 // (zs_cache_local). One unit of work; memory of its own.
 #ifndef ZSLAB_CORE_LOCAL_HEAD_H
 #define ZSLAB_CORE_LOCAL_HEAD_H
@@ -24,13 +24,12 @@ class LocalHead : Occupants::Watcher {
   void run();
 
  private:
-  // Slots of a chunk as one row or several read them.
-  struct Version {
-    std::vector<int32_t> alone, seeds;
-    float merged[kChunk], gone[kChunk];
-  };
+  // What a row may find of a token: as it came, in a merged slot, gone; and, of those in merged slots, what one began with.
+  enum Kind { kOwn, kIn, kLost, kSeed, kKinds };
   struct Block {
-    int64_t first, rows, queries;  // rows and query heads of them
+    int64_t first;
+    int rows;
+    uint32_t all;  // a bit for each
   };
 
   void becomes(int32_t position, Fate fate) override;
@@ -38,25 +37,31 @@ class LocalHead : Occupants::Watcher {
   void ends(int32_t first) override;
 
   const float* given(int64_t token, int64_t head) const;  // after the prompt; queries, keys, values, outputs
+  const float* query(int64_t row) const { return given(l_.positions[row] - prompt_, kv_head_ * int64_t{group_}); }
+  const Pages& prompt_pages() const {
+    return cache_.layers[static_cast<size_t>(layer_)].heads[static_cast<size_t>(kv_head_)].open().pages;
+  }
   int64_t place(int32_t position) const { return position < prompt_ ? position : given_from_ + position - prompt_; }
-  int64_t tokens_in(int64_t chunk) const { return chunks_[static_cast<size_t>(chunk)].slots; }
-  float* star(int64_t query) { return star_.data() + query * padded_; }
-  float* e(int64_t query, int64_t chunk) { return e_.data() + query * places_ + chunk * kChunk; }
+  int32_t tokens_in(int64_t chunk) const { return chunks_[static_cast<size_t>(chunk)].slots; }
+  bool stopped() const { return aborted(call_); }
+  // Of arrays of lanes, a row's number being their last index: floats of `count` for each query head.
+  int64_t lanes(int64_t count) const { return count * group_ * kLane; }
+  float* e(int64_t place) { return e_.data() + lanes(place); }
+  float* out(int kind) { return outs_.data() + lanes(kind * padded_); }
+  double* total(int kind) { return totals_.data() + lanes(kind); }
 
   void hold();
-  bool stopped() const { return aborted(call_); }
-  void read_by_policy(const Block& block);
-  void see(int64_t row, int64_t in_block);
-  void remake(int64_t chunk);
-  void merged_slots(int64_t row, int64_t query);
+  void set(Kind kind, int64_t place, bool is);
+  void see(const Block& block);
+  void merged_slots(int64_t row, int in_block);
   void attend(const Block& block);
-  void weigh(const Block& block);
+  void attend_chunk(int64_t chunk);
+  void weigh_chunk(int64_t chunk);
+  void put_together();
   void measure(const Block& block);
   void count_losses(const Block& block);
-  double without(int64_t query, int64_t place);
-  const float* query(int64_t row, int64_t head) const {
-    return given(l_.positions[row] - prompt_, kv_head_ * int64_t{group_} + head);
-  }
+  void count_chunk(const Block& block, int64_t chunk, size_t from);
+  double without(int64_t place, int32_t head, int row);
 
   const zs_cache& cache_;
   const zs_local& l_;
@@ -65,34 +70,33 @@ class LocalHead : Occupants::Watcher {
   const zs_call* call_;
   const int32_t layer_, kv_head_, d_, group_;
   const int64_t padded_, prompt_, given_from_;  // given_from_: place of the first token after the prompt
-  int64_t tokens_ = 0, after_ = 0, places_ = 0, block_rows_ = 0;
+  int64_t tokens_ = 0, after_ = 0, places_ = 0;
   std::vector<const float*> calls_;  // of each token after the prompt: where its call begins,
   std::vector<int64_t> at_, of_;     // which of its tokens it is, and of how many
   Pages own_;                        // keys and values after the prompt
   std::vector<KeyChunk> chunks_;
-  Buffer keys_, values_;  // all of them as rows [places][d], [places][padded]
 
   Occupants occupants_;
   MergedMeans means_;
-  size_t event_ = 0;
-  std::vector<Fate> fates_;       // by place
-  std::vector<uint8_t> seeds_;    // by place: it is what a merged slot began with
-  std::vector<uint8_t> dirty_;    // by chunk
-  std::vector<int32_t> version_;  // by chunk: as it is now
-
-  // Of a block: [queries], [queries][padded], [rows][chunks] …
-  std::vector<Version> versions_;
-  std::vector<int32_t> read_;
-  std::vector<std::vector<std::pair<int64_t, int32_t>>> lost_;  // of each row: place, loss (-1: it is back)
-  size_t row_ = 0;
-  Buffer e_, highest_, sums_, inverse_, star_, alone_, seeded_, alone_sum_, seeded_sum_, blurred_, missed_;
-  struct Merged {
-    double highest, sum;         // of merged slots' logits; of exp(logit - highest),
-    std::vector<double> values;  // times values
-  };
-  std::vector<Merged> merged_;  // of each query
-  Buffer tiles_, lengths_, p_, change_, scratch_, few_, one_;
   LocalLosses losses_;
+  size_t event_ = 0;
+  int row_ = 0;                         // of the block: that is about to read
+  std::vector<uint16_t> rows_[kKinds];  // by place: the block's rows that find the token so, a bit each
+
+  // Of a block, lanes: queries and outputs [group][d], the latter's squared lengths [group]; e [places][group]; the highest logit up to each
+  // chunk, and what makes its e probabilities [chunks][group]; values and sums by e [kKinds][group][padded], [kKinds][group].
+  Buffer queries_, star_, lengths_, e_, top_, highest_, factors_, outs_;
+  std::vector<double> totals_;
+  Buffer squares_;  // of values, by place
+  struct Merged {
+    double highest, sum;  // of merged slots' logits; of exp(logit - highest)
+  };
+  std::vector<Merged> merged_;         // [kLane][group]
+  std::vector<double> merged_values_;  // the sums of values, [kLane][group][d]
+  std::vector<LocalLosses::Entry> entries_;
+  // Of a chunk.
+  Buffer key_scratch_, value_scratch_, products_, few_;
+  const float* from_[kChunk + kBeside] = {};
 };
 
 }  // namespace zs

@@ -8,15 +8,12 @@
 namespace zs {
 namespace {
 
-int32_t whole(int64_t slots) { return static_cast<int32_t>(round_up(slots, kLane)); }
-void fill(Buffer& buffer, int64_t count, float value) { std::fill_n(buffer.data(), count, value); }
-
-// |a / all - b| / |b|
-template <class T>
-double relative(const T* a, double all, const float* b, int32_t d) {
+// |a / all - b| / |b|, of each a(i) and b(i) up to d.
+template <class A, class B>
+double relative(int32_t d, double all, A a, B b) {
   double off = 0, length = 0;
   for (int32_t i = 0; i < d; ++i) {
-    const double full = static_cast<double>(b[i]), one = static_cast<double>(a[i]) / all - full;
+    const double full = static_cast<double>(b(i)), one = static_cast<double>(a(i)) / all - full;
     off += one * one;
     length += full * full;
   }
@@ -25,180 +22,227 @@ double relative(const T* a, double all, const float* b, int32_t d) {
 
 }  // namespace
 
-// Logits of merged slots as they are at the row, without compensation, and what these read.
-void LocalHead::merged_slots(int64_t row, int64_t first) {
+// What the row's queries read in merged slots as they are then, without compensation.
+void LocalHead::merged_slots(int64_t row, int in_block) {
   const Pages& pages = means_.pages();
-  float *const e = few_.data(), *const highest = e + group_ * kChunk, *const out = highest + 2 * group_;
-  std::vector<const float*> q;
-  for (int32_t h = 0; h < group_; ++h) {
-    q.push_back(query(row, h));
-    Merged& merged = merged_[static_cast<size_t>(first + h)];
-    merged.highest = -INFINITY, merged.sum = 0;
-    merged.values.assign(static_cast<size_t>(d_), 0);
-  }
+  float *const e = few_.data(), *const highest = e + group_ * kChunk, *const sum = highest + group_,
+               *const out = sum + group_;
+  Merged* const merged = merged_.data() + in_block * group_;
+  double* const values = merged_values_.data() + int64_t{in_block} * group_ * d_;
+  std::fill_n(merged, group_, Merged{-INFINITY, 0});
+  std::fill_n(values, group_ * d_, 0.0);
   for (int32_t c = 0; c < pages.chunks(); ++c) {
-    LogitsTask task{};
+    DecodeTask task{};
     task.chunk = pages.chunk(c, nullptr);
-    const std::vector<int64_t> visible(static_cast<size_t>(group_), task.chunk.slots);
-    task.q = q.data(), task.visible = visible.data();
-    task.rows = group_, task.d = d_, task.scale = cache_.scale();
-    task.out = e, task.stride = kChunk, task.highest = highest, task.scratch = scratch_.data();
-    std::fill_n(highest, group_, -INFINITY), std::fill_n(out, group_ * padded_, 0.0f);
-    kernels_.logits(task);
-    for (int32_t h = 0; h < group_; ++h)
-      highest[group_ + h] = kernels_.powers(e + h * kChunk, whole(task.chunk.slots), highest[h]);
-    kernels_.weigh(static_cast<const float*>(task.chunk.values), padded_, task.chunk.slots, e, kChunk, group_, out);
+    task.q = query(row), task.q_stride = d_;
+    task.group = group_, task.d = d_, task.scale = cache_.scale();
+    task.e = e, task.e_stride = kChunk, task.highest = highest, task.sum = sum, task.out = out;
+    kernels_.decode(task);
     for (int32_t h = 0; h < group_; ++h) {
-      Merged& merged = merged_[static_cast<size_t>(first + h)];
-      const double here = static_cast<double>(highest[h]), top = std::max(here, merged.highest);
-      const double old = std::exp(merged.highest - top), now = std::exp(here - top);
-      merged.highest = top;
-      merged.sum = merged.sum * old + static_cast<double>(highest[group_ + h]) * now;
+      const double here = static_cast<double>(highest[h]), top = std::max(here, merged[h].highest);
+      const double old = std::exp(merged[h].highest - top), now = std::exp(here - top);
+      merged[h] = {top, merged[h].sum * old + static_cast<double>(sum[h]) * now};
       for (int32_t i = 0; i < d_; ++i) {
-        double& value = merged.values[static_cast<size_t>(i)];
+        double& value = values[h * d_ + i];
         value = value * old + static_cast<double>(out[h * padded_ + i]) * now;
       }
     }
   }
 }
 
-// e: exp(logit - highest) of every query and place; what these sum up to.
+// The block's outputs with nothing removed, and of what they are made.
 void LocalHead::attend(const Block& block) {
-  std::vector<const float*> q;
-  for (int64_t r = 0; r < block.rows; ++r)
-    for (int32_t h = 0; h < group_; ++h) q.push_back(query(block.first + r, h));
-  std::vector<int64_t> visible(static_cast<size_t>(block.queries));
-  fill(highest_, block.queries, -INFINITY);
-  const int64_t chunks = static_cast<int64_t>(chunks_.size());
-  for (int64_t c = 0; c < chunks && !stopped(); ++c) {
-    for (int64_t i = 0; i < block.queries; ++i) {
-      const int64_t before = c * kChunk - given_from_ + prompt_;  // tokens before a chunk after the prompt
-      const int64_t seen = l_.positions[block.first + i / group_] + 1 - before;
-      visible[static_cast<size_t>(i)] =
-          c * kChunk < given_from_ ? tokens_in(c) : std::clamp<int64_t>(seen, 0, tokens_in(c));
-    }
-    LogitsTask task{};
-    task.chunk = chunks_[static_cast<size_t>(c)];
-    task.q = q.data(), task.visible = visible.data();
-    task.rows = static_cast<int32_t>(block.queries), task.d = d_, task.scale = cache_.scale();
-    task.out = e(0, c), task.stride = places_, task.highest = highest_.data(), task.scratch = scratch_.data();
-    kernels_.logits(task);
+  for (int row = 0; row < kLane; ++row) {
+    const float* const q = query(block.first + std::min(row, block.rows - 1));
+    for (int64_t i = 0; i < group_ * int64_t{d_}; ++i) queries_.data()[i * kLane + row] = q[i];
   }
-  for (int64_t i = 0; i < block.queries; ++i) {
-    double all = 0;
-    for (int64_t c = 0; c < chunks; ++c) {
-      float& sum = sums_.data()[i * chunks + c];
-      sum = kernels_.powers(e(i, c), whole(tokens_in(c)), highest_.data()[i]);
-      all += static_cast<double>(sum);
+  std::fill_n(top_.data(), lanes(1), -INFINITY);
+  std::fill_n(outs_.data(), lanes(kKinds * padded_), 0.0f);
+  std::fill(totals_.begin(), totals_.end(), 0.0);
+  for (size_t c = 0; c < chunks_.size() && !stopped(); ++c) attend_chunk(static_cast<int64_t>(c));
+  put_together();
+}
+
+void LocalHead::attend_chunk(int64_t c) {
+  const KeyChunk& chunk = chunks_[static_cast<size_t>(c)];
+  const int64_t first = c * kChunk;
+  const int32_t tiles = static_cast<int32_t>(round_up(chunk.slots, kLane) / kLane);
+  const float* const keys = kernels_.float_keys(chunk, d_, tiles, key_scratch_.data());
+  for (int32_t slot = 0; slot < tiles * kLane; ++slot)
+    from_[slot] = keys + slot / kLane * int64_t{d_} * kLane + slot % kLane;
+  ProductsTask task{};
+  task.from = from_, task.stride = kLane, task.count = chunk.slots;
+  task.x = queries_.data(), task.group = group_, task.d = d_, task.scale = cache_.scale();
+  task.out = e(first);
+  kernels_.products(task);
+  uint16_t seen[kChunk];
+  for (int32_t slot = 0; slot < chunk.slots; ++slot) {
+    const size_t at = static_cast<size_t>(first + slot);
+    seen[slot] = rows_[kOwn][at] | rows_[kIn][at] | rows_[kLost][at];
+  }
+  float* const factor = factors_.data() + lanes(c);  // for a moment
+  kernels_.powers(e(first), chunk.slots, group_, seen, top_.data(), factor);
+  std::copy_n(top_.data(), lanes(1), highest_.data() + lanes(c));
+  const bool higher = std::any_of(factor, factor + lanes(1), [](float by) { return by != 1.0f; });
+  for (int kind = 0; higher && kind < kKinds; ++kind) {
+    for (int32_t h = 0; h < group_; ++h) kernels_.times(out(kind) + h * padded_ * kLane, padded_, factor + h * kLane);
+    for (int64_t i = 0; i < lanes(1); ++i) total(kind)[i] *= static_cast<double>(factor[i]);
+  }
+  weigh_chunk(c);
+}
+
+// Values by e, and e: of tokens that the rows find as they came, merged, gone, and of what merged slots began with.
+void LocalHead::weigh_chunk(int64_t c) {
+  const KeyChunk& chunk = chunks_[static_cast<size_t>(c)];
+  const size_t first = static_cast<size_t>(c * kChunk);
+  int32_t list[kChunk];
+  uint16_t seeds[kChunk];
+  for (int32_t slot = 0; slot < chunk.slots; ++slot)
+    seeds[slot] = rows_[kSeed][first + static_cast<size_t>(slot)] & rows_[kIn][first + static_cast<size_t>(slot)];
+  WeighTask task{};
+  task.values = kernels_.float_values(chunk, padded_, chunk.slots, value_scratch_.data());
+  task.padded = padded_, task.list = list;
+  task.e = e(c * kChunk), task.group = group_, task.d = d_, task.sum = few_.data();
+  for (int kind = 0; kind < kKinds; ++kind) {
+    task.rows = kind == kSeed ? seeds : rows_[kind].data() + first;
+    task.count = 0;
+    for (int32_t slot = 0; slot < chunk.slots; ++slot) {
+      list[task.count] = slot;
+      task.count += task.rows[slot] != 0;
     }
-    inverse_.data()[i] = static_cast<float>(1 / all);
+    if (task.count == 0) continue;
+    task.out = out(kind);
+    kernels_.weigh(task);
+    for (int64_t i = 0; i < lanes(1); ++i) total(kind)[i] += static_cast<double>(task.sum[i]);
   }
 }
 
-// Values by e: of everything, of tokens that stand alone, of what merged slots began with; and the shares of what is merged and gone.
-void LocalHead::weigh(const Block& block) {
-  for (Buffer* one : {&star_, &alone_, &seeded_}) fill(*one, block.queries * padded_, 0);
-  for (Buffer* one : {&alone_sum_, &seeded_sum_, &blurred_, &missed_}) fill(*one, block.queries, 0);
-  const int64_t chunks = static_cast<int64_t>(chunks_.size());
-  for (int64_t c = 0; c < chunks && !stopped(); ++c) {
-    const float* const values = values_.data() + c * kChunk * padded_;
-    const int32_t slots = static_cast<int32_t>(tokens_in(c));
-    kernels_.weigh(values, padded_, slots, e(0, c), places_, static_cast<int32_t>(block.queries), star_.data());
-    for (int64_t r = 0; r < block.rows; ++r) {
-      const Version& read = versions_[static_cast<size_t>(read_[static_cast<size_t>(r * chunks + c)])];
-      const int64_t first = r * group_;
-      const auto some = [&](const std::vector<int32_t>& list, Buffer& out, Buffer& sum) {
-        kernels_.weigh_some(values, padded_, list.data(), static_cast<int32_t>(list.size()), e(first, c), places_,
-                            group_, out.data() + first * padded_, sum.data() + first);
-      };
-      some(read.alone, alone_, alone_sum_);
-      some(read.seeds, seeded_, seeded_sum_);
-      for (int64_t i = first; i < first + group_; ++i) {
-        blurred_.data()[i] += kernels_.dot(e(i, c), read.merged, whole(slots));
-        missed_.data()[i] += kernels_.dot(e(i, c), read.gone, whole(slots));
-      }
+void LocalHead::put_together() {
+  const int64_t each = lanes(1), chunks = static_cast<int64_t>(chunks_.size());
+  for (int64_t i = 0; i < each; ++i) {
+    const double all = total(kOwn)[i] + total(kIn)[i] + total(kLost)[i];
+    for (int64_t c = 0; c < chunks; ++c) {
+      const double under = static_cast<double>(highest_.data()[c * each + i]) - static_cast<double>(top_.data()[i]);
+      factors_.data()[c * each + i] = static_cast<float>(std::exp(under) / all);
     }
+    const int64_t head = i / kLane, row = i % kLane;
+    float length = 0;
+    for (int64_t x = 0; x < d_; ++x) {
+      const int64_t at = (head * padded_ + x) * kLane + row;
+      const float sum = out(kOwn)[at] + out(kIn)[at] + out(kLost)[at];
+      const float one = static_cast<float>(static_cast<double>(sum) / all);
+      star_.data()[(head * d_ + x) * kLane + row] = one;
+      length += one * one;
+    }
+    lengths_.data()[i] = length;
   }
-  for (int64_t i = 0; i < block.queries; ++i)
-    for (int32_t x = 0; x < d_; ++x) star(i)[x] *= inverse_.data()[i];
 }
 
 void LocalHead::measure(const Block& block) {
-  std::vector<double> of(static_cast<size_t>(d_));
   const int64_t heads = cache_.config.heads, before = heads + 2 * int64_t{cache_.config.kv_heads};
-  for (int64_t i = 0; i < block.queries; ++i) {
-    const int64_t row = block.first + i / group_, head = kv_head_ * int64_t{group_} + i % group_;
-    const int64_t at = (row * cache_.config.layers + layer_) * heads + head;
-    const double inverse = static_cast<double>(inverse_.data()[i]);
-    l_.error[at] = relative(given(l_.positions[row] - prompt_, before + head), 1, star(i), d_);
-    l_.blurred[at] = static_cast<double>(blurred_.data()[i]) * inverse;
-    l_.missed[at] = static_cast<double>(missed_.data()[i]) * inverse;
-    const double alone = static_cast<double>(alone_sum_.data()[i]);
-    const float *const own = alone_.data() + i * padded_, *const seeded = seeded_.data() + i * padded_;
-    for (size_t x = 0; x < of.size(); ++x) of[x] = static_cast<double>(own[x]) + static_cast<double>(seeded[x]);
-    l_.dropped[at] = relative(of.data(), alone + static_cast<double>(seeded_sum_.data()[i]), star(i), d_);
-    const Merged& merged = merged_[static_cast<size_t>(i)];
-    const double factor = std::exp(merged.highest - static_cast<double>(highest_.data()[i]));
-    for (size_t x = 0; x < of.size(); ++x) of[x] = static_cast<double>(own[x]) + factor * merged.values[x];
-    l_.plain[at] = relative(of.data(), alone + factor * merged.sum, star(i), d_);
-  }
+  for (int row = 0; row < block.rows; ++row)
+    for (int32_t h = 0; h < group_; ++h) {
+      const int64_t r = block.first + row, head = kv_head_ * int64_t{group_} + h, i = h * kLane + row;
+      const int64_t at = (r * cache_.config.layers + layer_) * heads + head;
+      const double own = total(kOwn)[i], seeds = total(kSeed)[i], in = total(kIn)[i], lost = total(kLost)[i];
+      const double all = own + in + lost;
+      const float* const star = star_.data() + h * int64_t{d_} * kLane + row;
+      const auto off = [&](double of, auto a) {
+        return relative(d_, of, a, [&](int32_t x) { return star[x * kLane]; });
+      };
+      const float* const policy = given(l_.positions[r] - prompt_, before + head);
+      const auto of = [&](Kind kind, int32_t x) {
+        return static_cast<double>(out(kind)[(h * padded_ + x) * kLane + row]);
+      };
+      const Merged& merged = merged_[static_cast<size_t>(row * group_ + h)];
+      const double* const values = merged_values_.data() + (row * int64_t{group_} + h) * d_;
+      const double factor = std::exp(merged.highest - static_cast<double>(top_.data()[i]));
+      l_.error[at] = off(1, [&](int32_t x) { return policy[x]; });
+      l_.dropped[at] = off(own + seeds, [&](int32_t x) { return of(kOwn, x) + of(kSeed, x); });
+      l_.plain[at] = off(own + factor * merged.sum, [&](int32_t x) { return of(kOwn, x) + factor * values[x]; });
+      l_.missed[at] = lost / all;
+      l_.blurred[at] = in / all;
+    }
 }
 
 void LocalHead::count_losses(const Block& block) {
-  const int64_t chunks = static_cast<int64_t>(chunks_.size());
-  std::vector<const float*> out;
-  for (int64_t i = 0; i < block.queries; ++i) out.push_back(star(i));
-  for (int64_t c = 0; c < chunks && !stopped(); ++c) {
-    const int32_t slots = static_cast<int32_t>(tokens_in(c));
-    kernels_.tiles(values_.data() + c * kChunk * padded_, padded_, slots, d_, tiles_.data(), lengths_.data());
-    for (int64_t r = 0; r < block.rows; ++r) {
-      LeaveOutTask task{};
-      task.tiles = tiles_.data(), task.lengths = lengths_.data();
-      task.slots = slots, task.d = d_, task.group = group_;
-      task.e = e(r * group_, c), task.e_stride = places_, task.inverse = inverse_.data() + r * group_;
-      task.out = out.data() + r * group_;
-      task.p = p_.data() + r * places_ + c * kChunk, task.change = change_.data() + r * places_ + c * kChunk;
-      kernels_.leave_out(task);
-    }
+  for (size_t c = 0; c < chunks_.size() && !stopped(); ++c) {
+    losses_.entries(static_cast<int64_t>(c) * kChunk, tokens_in(static_cast<int64_t>(c)), block.all, entries_);
+    for (size_t i = 0; i < entries_.size(); i += kChunk) count_chunk(block, static_cast<int64_t>(c), i);
   }
-  for (int64_t r = 0; r < block.rows && !stopped(); ++r) {
-    for (const auto& [at, loss] : lost_[static_cast<size_t>(r)]) loss < 0 ? losses_.end(at) : losses_.begin(at, loss);
-    for (int64_t c = 0; c < chunks; ++c) {
-      losses_.row(block.first + r, p_.data() + r * places_ + c * kChunk, change_.data() + r * places_ + c * kChunk,
-                  c * kChunk, whole(tokens_in(c)));
-      for (int64_t i = r * group_; i < (r + 1) * group_; ++i) {
-        const float inverse = inverse_.data()[i];
-        if (!(sums_.data()[i * chunks + c] * inverse >= 0.499f)) continue;
-        for (int32_t slot = 0; slot < tokens_in(c); ++slot)
-          if (e(i, c)[slot] * inverse >= 0.5f && losses_.lost(c * kChunk + slot))
-            losses_.exact(c * kChunk + slot, without(i, c * kChunk + slot));
-      }
-    }
-  }
-  losses_.flush();
 }
 
-// |o - o*| of the output o without whoever is at `place`, where it has most: as p |o - v|, since both o* - v and 1 - p are then small.
-double LocalHead::without(int64_t i, int64_t place) {
-  float& own = e(i, 0)[place];
-  const double p = static_cast<double>(own * inverse_.data()[i]);
-  const float before = std::exchange(own, 0.0f);
-  std::fill_n(one_.data(), padded_, 0.0f);
-  double all = 0, off = 0;
-  for (size_t c = 0; c < chunks_.size(); ++c) {
-    const float* const at = e(i, static_cast<int64_t>(c));
-    kernels_.weigh(values_.data() + static_cast<int64_t>(c) * kChunk * padded_, padded_, chunks_[c].slots, at, places_,
-                   1, one_.data());
-    for (int32_t slot = 0; slot < chunks_[c].slots; ++slot) all += static_cast<double>(at[slot]);
+// Entries of the chunk from number `from` on, as many as there is room for.
+void LocalHead::count_chunk(const Block& block, int64_t c, size_t from) {
+  const LocalLosses::Entry* const entries = entries_.data() + from;
+  const int32_t count = static_cast<int32_t>(std::min<size_t>(kChunk, entries_.size() - from));
+  const KeyChunk& chunk = chunks_[static_cast<size_t>(c)];
+  const int64_t first = c * kChunk;
+  const float* const values = kernels_.float_values(chunk, padded_, chunk.slots, value_scratch_.data());
+  int32_t list[kChunk];
+  uint16_t rows[kChunk], most_rows[kChunk], heavy[kChunk];
+  float p[kChunk], change[kChunk], most[kChunk];
+  for (int32_t j = 0; j < count; ++j) {
+    list[j] = static_cast<int32_t>(entries[j].place - first), rows[j] = static_cast<uint16_t>(entries[j].rows);
+    from_[j] = values + list[j] * padded_;
   }
-  own = before;
-  if (all == 0) return 0;
-  const float* const value = values_.data() + place * padded_;
-  for (int32_t x = 0; x < d_; ++x) {
-    const double one = static_cast<double>(one_.data()[x]) / all - static_cast<double>(value[x]);
-    off += one * one;
+  std::fill_n(from_ + count, round_up(count, kBeside) - count, values);
+  ProductsTask products{};
+  products.from = from_, products.stride = 1, products.count = count;
+  products.x = star_.data(), products.group = group_, products.d = d_, products.scale = 1;
+  products.out = products_.data();
+  kernels_.products(products);
+  LeaveOutTask task{};
+  task.list = list, task.rows = rows, task.count = count;
+  task.values = values, task.squares = squares_.data() + first, task.padded = padded_;
+  task.e = e(first), task.factor = factors_.data() + lanes(c);
+  task.out = star_.data(), task.own = lengths_.data(), task.products = products_.data();
+  task.group = group_, task.d = d_;
+  task.p = p, task.change = change, task.most = most, task.most_rows = most_rows, task.heavy = heavy;
+  kernels_.leave_out(task);
+  const double share = 1.0 / group_;
+  for (int32_t j = 0; j < count; ++j) {
+    double changed = static_cast<double>(change[j]);
+    for (int row = 0; heavy[j] >> row; ++row)
+      for (int32_t h = 0; (heavy[j] >> row & 1) && h < group_; ++h) changed += without(entries[j].place, h, row);
+    const int64_t most_row = block.first + __builtin_ctz(most_rows[j]);
+    losses_.add(entries[j].loss, share * static_cast<double>(p[j]), share * changed,
+                share * static_cast<double>(most[j]), most_row);
   }
-  return p * std::sqrt(off);
+}
+
+// |o - o*| of the output o without whoever is at `place`, where it has most; else 0. Of what the others have: p |o - v|, and o* - v and
+// 1 - p are both small.
+double LocalHead::without(int64_t place, int32_t h, int row) {
+  const auto share = [&](int64_t at) {
+    const int64_t i = h * kLane + row;
+    return e(at)[i] * factors_.data()[lanes(at / kChunk) + i];
+  };
+  const float p = share(place);
+  if (p < 0.5f) return 0;
+  std::vector<double> off(static_cast<size_t>(d_));
+  std::vector<float> own(off.size()), value(off.size());
+  const auto read = [&](int64_t at, std::vector<float>& to) {
+    const bool prompt = at < given_from_;
+    (prompt ? prompt_pages() : own_).read(static_cast<int32_t>(prompt ? at : at - given_from_), nullptr, to.data());
+  };
+  read(place, own);
+  double others = 0;
+  for (size_t c = 0; c < chunks_.size(); ++c)
+    for (int64_t at = static_cast<int64_t>(c) * kChunk, end = at + chunks_[c].slots; at < end; ++at) {
+      const size_t i = static_cast<size_t>(at);
+      if (at == place || !((rows_[kOwn][i] | rows_[kIn][i] | rows_[kLost][i]) >> row & 1)) continue;
+      const double one = static_cast<double>(share(at));
+      if (one == 0) continue;
+      read(at, value);
+      others += one;
+      for (size_t x = 0; x < off.size(); ++x)
+        off[x] += one * (static_cast<double>(value[x]) - static_cast<double>(own[x]));
+    }
+  if (others == 0) return 0;
+  double square = 0;
+  for (const double x : off) square += x * x;
+  return static_cast<double>(p) * std::sqrt(square) / others;
 }
 
 }  // namespace zs

@@ -120,18 +120,14 @@ void decode(const DecodeTask& task);
 void rows(const RowsTask& task);
 void columns(const ColumnsTask& task);
 void turn(const TurnTask& task);
-void logits(const LogitsTask& task);
-float powers(float* e, int32_t slots, float highest);
-void unpack(const KeyChunk& chunk, int32_t d, float* keys, float* values);
-void tiles(const float* rows, int64_t padded, int32_t slots, int32_t d, float* tiles, float* lengths);
-void weigh(const float* values, int64_t padded, int32_t slots, const float* e, int64_t e_stride, int32_t rows,
-           float* out);
-void weigh_some(const float* values, int64_t padded, const int32_t* list, int32_t count, const float* e,
-                int64_t e_stride, int32_t rows, float* out, float* sum);
-float dot(const float* a, const float* b, int32_t slots);
+const float* float_keys(const KeyChunk& chunk, int32_t d, int32_t tiles, float* into);
+const float* float_values(const KeyChunk& chunk, int64_t padded, int64_t slots, float* into);
+void products(const ProductsTask& task);
+void powers(float* e, int32_t slots, int32_t group, const uint16_t* rows, float* highest, float* factor);
+void times(float* values, int64_t count, const float* factor);
+void squares(const float* values, int64_t padded, int32_t slots, float* out);
+void weigh(const WeighTask& task);
 void leave_out(const LeaveOutTask& task);
-void collect(const float* p, const float* change, int64_t slots, float row, float* const* sums, float* worst,
-             float* worst_row);
 
 }  // namespace ZS_ISA
 }  // namespace zs

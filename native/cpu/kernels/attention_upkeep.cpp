@@ -121,8 +121,9 @@ void similarity(int32_t kind, const float* keys, int32_t slots, int32_t d, const
   }
 }
 
-constexpr AttentionKernels kTable = {decode, merge,  scores, smallest, least_but, similarity, rows, columns,   turn,
-                                     logits, powers, unpack, tiles,    weigh,     weigh_some, dot,  leave_out, collect};
+constexpr AttentionKernels kTable = {decode, merge,   scores,  smallest,   least_but,    similarity,
+                                     rows,   columns, turn,    float_keys, float_values, products,
+                                     powers, times,   squares, weigh,      leave_out};
 
 }  // namespace
 
