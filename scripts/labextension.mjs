@@ -1,6 +1,6 @@
 /**
- * Builds the lab extension (kernel/labextension, with src/explorer/page as its page.js → dist/labextension) when something of it changed,
- * and says nothing otherwise.
+ * Builds the lab extension (kernel/labextension, with what src/ has for pages → dist/labextension) when something of it changed, and says
+ * nothing otherwise.
  */
 import { createHash } from 'node:crypto'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
@@ -10,7 +10,8 @@ import { bringLibraries } from './pages.mjs'
 import { output } from './python.mjs'
 
 const SOURCE = 'kernel/labextension'
-const PAGE = 'src/explorer/page/main.ts'
+/** Modules of the extension that are put together from src/. */
+const PAGES = { 'page.js': 'src/explorer/page/main.ts', 'zoom.js': 'src/figures/page/zoom.ts' }
 /** Where the sources are put together; as far from dist/ as SOURCE is. */
 const STAGE = 'build/labextension'
 const BUILT = 'dist/labextension'
@@ -26,14 +27,16 @@ export async function buildExtension(root, say) {
       ? undefined // an installed package brings it ready made
       : '@jupyter/builder is not installed: run `npm ci` in the project (without --omit=dev)'
   bringLibraries(root)
-  const page = await explorerPage(root)
-  const stamp = fingerprint(root, page)
+  const pages = await Promise.all(
+    Object.entries(PAGES).map(async ([name, entry]) => [name, await bundled(root, entry)]),
+  )
+  const stamp = fingerprint(root, pages)
   if (stampOf(target) === stamp) return undefined
   say('building the lab extension that draws figures …')
   for (const folder of [target, join(root, STAGE)]) rmSync(folder, { recursive: true, force: true }) // files of another build have other names
   mkdirSync(join(root, STAGE), { recursive: true })
   cpSync(join(root, SOURCE), join(root, STAGE), { recursive: true })
-  writeFileSync(join(root, STAGE, 'page.js'), page)
+  for (const [name, text] of pages) writeFileSync(join(root, STAGE, name), text)
   const done = await output(process.execPath, [
     join(root, BUILDER),
     '--core-package-file',
@@ -54,11 +57,11 @@ function stampOf(folder) {
   }
 }
 
-/** What draws the explorer, with all that it shares with the library, as one module. */
-async function explorerPage(root) {
+/** With all that it shares with the library, as one module. */
+async function bundled(root, entry) {
   const { build } = await import('esbuild')
   const { outputFiles } = await build({
-    entryPoints: [join(root, PAGE)],
+    entryPoints: [join(root, entry)],
     bundle: true,
     write: false,
     platform: 'browser',
@@ -70,8 +73,9 @@ async function explorerPage(root) {
 }
 
 /** A hash over the sources and over the versions of what is built in and builds. */
-function fingerprint(root, page) {
-  const hash = createHash('sha256').update(page)
+function fingerprint(root, pages) {
+  const hash = createHash('sha256')
+  for (const [name, text] of pages) hash.update(`${name}\0`).update(text)
   for (const name of readdirSync(join(root, SOURCE)).sort())
     hash
       .update(`${name}\0`)

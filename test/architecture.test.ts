@@ -51,23 +51,24 @@ const TYPESCRIPT: Rule[] = [
   rule('src/policies/', [BASE, 'src/native/'], 'a policy is options and a struct'),
   rule(
     'src/figures/',
-    [BASE, 'src/frames\\.ts', 'src/(trace|inspect|experiments)/'],
+    [BASE, 'src/frames\\.ts', 'src/(trace|inspect|experiments|comm)/'],
     'figures draw data, whoever made it: no engine, no kernel',
   ),
+  rule('src/comm/', [BASE, 'src/progress\\.ts'], 'pages and kernel talk of whatever was shown'),
   rule(
     'src/explorer/',
-    [BASE, 'src/(progress|watchers)\\.ts', 'src/(trace|figures)/'],
+    [BASE, 'src/(progress|watchers)\\.ts', 'src/(trace|figures|comm)/'],
     'the explorer shows traces in the colours and words of the figures',
   ),
   rule('src/cli/', ['src/', 'kernel/'], 'commands use everything'),
   rule('src/index\\.ts', ['src/(?!cli/)'], 'the public surface'),
   rule(
     'src/(session|load)\\.ts',
-    ['src/(?!cli/|figures/|explorer/|index\\.ts)'],
+    ['src/(?!cli/|figures/|explorer/|comm/|index\\.ts)'],
     'what computes draws nothing and knows no command; figures reach it through the public surface',
   ),
   rule(
-    'src/(?!cli/|figures/|explorer/|index\\.ts|session\\.ts|load\\.ts)',
+    'src/(?!cli/|figures/|explorer/|comm/|index\\.ts|session\\.ts|load\\.ts)',
     [],
     'what sessions are made of knows neither them nor a command',
   ),

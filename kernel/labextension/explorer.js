@@ -1,5 +1,6 @@
 /** A trace explorer in a notebook's output: what draws it (built from src/explorer/page) comes as a chunk when the first one is shown. */
 import { Widget } from '@lumino/widgets'
+import { kernelOf } from './kernel.js'
 
 export class ExplorerWidget extends Widget {
   constructor({ mimeType }) {
@@ -22,22 +23,13 @@ export class ExplorerWidget extends Widget {
         if (this.isDisposed) return
         if (this.mounted && this.mounted.id === data?.id) return await this.mounted.update(data)
         this.mounted?.dispose()
-        this.mounted = await mount(this.node, data, () => this.kernel(), save)
+        this.mounted = await mount(this.node, data, () => kernelOf(this), save)
         if (this.isDisposed) this.mounted.dispose()
       } catch (error) {
         this.say(error.message)
       }
     })
     return this.work
-  }
-
-  /** The kernel of the notebook that this output is in; undefined: none runs. Looked up when asked for: it may have been restarted. */
-  kernel() {
-    for (let widget = this.parent; widget; widget = widget.parent) {
-      const session = widget.sessionContext?.session
-      if (session) return session.kernel ?? undefined
-    }
-    return undefined
   }
 
   dispose() {

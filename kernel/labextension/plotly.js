@@ -1,5 +1,9 @@
-/** One plotly figure in a notebook's output: drawn once it is seen, as wide as its place, in the lab's colours where it has none. */
+/**
+ * One plotly figure in a notebook's output: drawn once it is seen, as wide as its place, in the lab's colours where it has none. Long figures of
+ * zslab can be zoomed into where their kernel is there (zoom.js, built from src/figures/page).
+ */
 import { Widget } from '@lumino/widgets'
+import { kernelOf } from './kernel.js'
 import { themed } from './theme.js'
 
 /** A theme's style sheet may take effect after its name. */
@@ -29,6 +33,7 @@ export class PlotlyWidget extends Widget {
     this.place = document.createElement('div')
     this.node.appendChild(this.place)
     this.figure = undefined
+    this.zooming = undefined
     this.drawn = false
     this.work = Promise.resolve()
     this.resized = new ResizeObserver(() => this.fit())
@@ -51,6 +56,8 @@ export class PlotlyWidget extends Widget {
       return this.work
     }
     this.figure = figure
+    this.zooming?.dispose()
+    this.zooming = undefined
     return this.draw()
   }
 
@@ -66,6 +73,7 @@ export class PlotlyWidget extends Widget {
     if (this.isDisposed) return
     this.resized.disconnect()
     this.recoloured.disconnect()
+    this.zooming?.dispose()
     void this.work.then(() => this.clear())
     super.dispose()
   }
@@ -100,8 +108,26 @@ export class PlotlyWidget extends Widget {
       config: { displaylogo: false, ...config, responsive: false },
       ...(frames ? { frames } : {}),
     })
+    if (!this.drawn) this.place.on('plotly_relayout', (moves) => this.zooming?.dragged(moves))
     this.drawn = true
     this.width = this.place.clientWidth
+    if (this.figure.layout?.meta?.zoom && !this.zooming) await this.zoom()
+  }
+
+  /** Buttons below the figure; what they lead to is shown, and the whole figure stays what the notebook saves. */
+  async zoom() {
+    const { Zooming } = await import('./zoom.js')
+    if (this.isDisposed || this.zooming) return
+    this.zooming = new Zooming(
+      this.place,
+      this.figure,
+      () => kernelOf(this),
+      (figure) => {
+        this.figure = figure
+        return this.draw()
+      },
+    )
+    this.node.appendChild(this.zooming.node)
   }
 
   /** Follows the width of its place. */

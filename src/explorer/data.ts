@@ -2,8 +2,6 @@
 
 /** In a cell's output; the lab extension draws it. */
 export const EXPLORER_MIME = 'application/vnd.zslab.explorer.v1+json'
-/** The comm by which a page asks a kernel for heads that the document has no room for. */
-export const EXPLORER_COMM = 'zslab.explorer'
 
 /** Bytes, deflated (raw), base64. */
 export type Packed = string

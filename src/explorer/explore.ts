@@ -1,11 +1,12 @@
 /** explore(run): the trace explorer in JupyterLab and Notebook, and a static picture and text everywhere else. */
 import { randomUUID } from 'node:crypto'
+import { forget, remember, type Answering as Answers } from '../comm/answer.js'
 import { ZslabError } from '../errors.js'
 import { invalid, options as checked } from '../expect.js'
 import { headOf } from '../figures/fates.js'
 import { tokenStrip } from '../figures/token-strip.js'
 import { showsItself } from '../show/show.js'
-import { answerPages, forget, remember, type Answering } from './answer.js'
+import { answersOf, type Answering } from './answer.js'
 import { EXPLORER_MIME, headKey, type ExplorerData } from './data.js'
 import { documentOf, packedRuns, RunPack, type Shown } from './pack.js'
 import { stacked } from './picture.js'
@@ -59,6 +60,7 @@ interface Made {
 export class Explorer {
   private readonly id = randomUUID()
   private readonly answering: Answering
+  private readonly answers: Answers
   private made: Made | undefined
 
   /** @internal */
@@ -70,6 +72,7 @@ export class Explorer {
     labelled(sources, labels) // complains about labels
     const sessions = sources.flatMap(({ session }) => session ?? [])
     this.answering = { packs: [], sessions, views: { now: (key) => this.now(key), whole: () => this.whole() } }
+    this.answers = answersOf(this.answering)
   }
 
   /** What the static picture shows, in words and numbers, a line for each run. */
@@ -122,11 +125,10 @@ export class Explorer {
   }
 
   [Symbol.for('Jupyter.display')](): Record<string, unknown> {
-    answerPages()
     // Of a session anew each time: it has gone on.
     const made = (this.of.live ? undefined : this.made) ?? this.whole()
     this.made = made
-    remember(this.id, this.answering)
+    remember('run', this.id, this.answers)
     return made?.bundle ?? this.waiting()
   }
 }

@@ -33,7 +33,7 @@ export class Live implements Watcher {
   constructor(
     sessions: readonly Followed[],
     private readonly views: Views,
-    private readonly comm: Pick<HostComm, 'send' | 'close'>,
+    private readonly comm: Pick<HostComm, 'send'>,
     private readonly clock: () => number = () => performance.now(),
   ) {
     this.leave = sessions.map((session) => session.watch(this))
@@ -82,12 +82,6 @@ export class Live implements Watcher {
   end(): void {
     clearTimeout(this.calm)
     for (const leave of this.leave) leave()
-  }
-
-  /** The kernel gives up what it follows. */
-  dismiss(reason: string): void {
-    this.end()
-    this.comm.close({ reason })
   }
 
   /** A session that works cannot be read, and a page that went cannot be told: there is a next time, or nobody misses it. */

@@ -6,6 +6,7 @@ import { Figure } from './figure.js'
 import { bodyOf, endRoom, rowsLeft, rowsRoom, swatchOf } from './layout.js'
 import { addBox, noBoxes } from './marks.js'
 import { partingPanel } from './parting.js'
+import type { Part, Span } from './part.js'
 import type { Axis, Boxes, LegendEntry, Panel, Plot } from './plot.js'
 import { counted, percent, plainNumber } from './scale.js'
 import { styleOptions, type Fill, type Style, type StyleOptions } from './style.js'
@@ -53,9 +54,11 @@ export function difference(of: Difference, options: DifferenceOptions = {}): Fig
   })
   const seen: Seen = { difference: of, at, head, kept }
   const words = wordsOf(seen)
-  const plot = (chosen: Style): Plot => picture(seen, words, chosen)
+  const positions: Span = [0, Math.max(1, kept.length)]
+  const plot = (chosen: Style, part?: Part): Plot => picture(seen, words, part?.position ?? positions, chosen)
+  const whole: Part = { position: positions }
   return new Figure(
-    { summary: `${words.title}. ${words.detail}`, columns: () => of.columns({ step: options.step }), plot },
+    { summary: `${words.title}. ${words.detail}`, columns: () => of.columns({ step: options.step }), plot, whole },
     style,
   )
 }
@@ -106,11 +109,11 @@ function textWords({ written, firstDifference: at }: Difference): string {
   return `The texts part at generated token ${plainNumber(at + 1)}: ${x} in a, ${y} in b.`
 }
 
-function picture(seen: Seen, words: { title: string; detail: string }, style: Style): Plot {
+function picture(seen: Seen, words: { title: string; detail: string }, span: Span, style: Style): Plot {
   const { difference, at, head } = seen
   const narrow = style.size === 'column'
   const inner = style.width - 2 * style.margin
-  const drawn = [headsPanel(seen, narrow), stripPanel(seen, style)]
+  const drawn = [headsPanel(seen, narrow), stripPanel(seen, span, style)]
   const parting = partingPanel(difference, inner - rowsLeft(drawn, style) - endRoom(style), style)
   const panels = parting ? [...drawn, parting.panel] : drawn
   const room = inner - swatchOf(style).width - swatchOf(style).gap
@@ -119,7 +122,7 @@ function picture(seen: Seen, words: { title: string; detail: string }, style: St
     swatch: 'box',
     color: COLORS[lane],
   })
-  const size = binSize(seen, style)
+  const size = binSize(span, style)
   const notes = [
     `${at.step === undefined ? "At each run's end" : `After step ${plainNumber(at.step)}`}, of the ${counted(at.tokens, 'token')} that stand at the same places of both texts; the frame is ${where(head)}.` +
       (size > 1 ? ` One bar is ${counted(size, 'token')}.` : ''),
@@ -143,7 +146,7 @@ function picture(seen: Seen, words: { title: string; detail: string }, style: St
   const free = style.height ? bodyOf(said, style) - rowsRoom(panels, style) - letters : own
   drawn.forEach((panel, i) => (panel.share = (free * heights[i]) / own))
   if (parting) parting.panel.share = letters
-  return { ...said, panels, body: free + letters + rowsRoom(panels, style) }
+  return { ...said, panels, coarse: size > 1, body: free + letters + rowsRoom(panels, style) }
 }
 
 /** Whole numbers 0 … count − 1, a cell each. */
@@ -179,15 +182,15 @@ function headsPanel({ difference, at, head }: Seen, narrow: boolean): Panel {
 }
 
 /** Tokens that one bar of the strip stands for. */
-const binSize = ({ kept }: Seen, style: Style) =>
-  Math.max(1, Math.ceil((kept.length * (style.size === 'talk' ? 3 : 1.5)) / style.width))
+const binSize = ([from, to]: Span, style: Style) =>
+  Math.max(1, Math.ceil(((to - from) * (style.size === 'talk' ? 3 : 1.5)) / style.width))
 
-function stripPanel(seen: Seen, style: Style): Panel {
+function stripPanel(seen: Seen, [first, end]: Span, style: Style): Panel {
   const { head, kept } = seen
-  const size = binSize(seen, style)
-  const bins = Array.from({ length: Math.ceil(kept.length / size) }, () => ({ onlyA: 0, both: 0, onlyB: 0 }))
-  kept.forEach((lane, position) => {
-    if (lane) bins[Math.floor(position / size)][lane]++
+  const size = binSize([first, end], style)
+  const bins = Array.from({ length: Math.ceil((end - first) / size) }, () => ({ onlyA: 0, both: 0, onlyB: 0 }))
+  kept.slice(first, end).forEach((lane, at) => {
+    if (lane) bins[Math.floor(at / size)][lane]++
   })
   const most = Math.max(1, ...bins.map((bin) => Math.max(bin.onlyA, bin.both, bin.onlyB)))
   const marks = LANES.map((lane, i): Boxes => {
@@ -195,7 +198,7 @@ function stripPanel(seen: Seen, style: Style): Panel {
     const base = LANES.length - 1 - i
     bins.forEach((bin, at) => {
       if (!bin[lane]) return
-      const [from, to] = [at * size, Math.min(kept.length, (at + 1) * size)]
+      const [from, to] = [first + at * size, Math.min(end, first + (at + 1) * size)]
       const top = base + (0.92 * bin[lane]) / most
       const last = boxes.x1.length - 1
       if (last >= 0 && boxes.x1[last] === from && boxes.y1[last] === top) boxes.x1[last] = to
@@ -212,8 +215,9 @@ function stripPanel(seen: Seen, style: Style): Panel {
     share: 1,
     x: {
       label: style.size === 'column' ? 'position' : 'position in the text, tokens',
-      range: [0, Math.max(1, kept.length)],
+      range: [first, end],
       whole: true,
+      counts: 'position',
     },
     y: { range: [0, LANES.length], ticks: LANES.map((lane, i) => ({ at: LANES.length - 0.5 - i, text: NAMES[lane] })) },
     marks,

@@ -3,6 +3,7 @@ import { ZslabError } from '../errors.js'
 import { integer, invalid } from '../expect.js'
 import { candidateAt, cameAt } from '../trace/candidates.js'
 import { ACTION, type EventColumns, type RunData, type Sizes } from './data.js'
+import { gapsOf, type Gap } from './gaps.js'
 import { counted } from './scale.js'
 import { labelsOf } from './words.js'
 
@@ -76,6 +77,8 @@ export interface HeadLives extends HeadFates {
   entered: Int32Array
   /** The step at which it was merged or dropped; −1: it is still on its own. */
   left: Int32Array
+  /** When tokens were gone that came back after all. */
+  gaps: Gap[]
   /** Of the event that ended it; NaN where none did. */
   score: Float64Array
   similarity: Float64Array
@@ -105,7 +108,8 @@ export function livesOf(data: RunData, events: EventColumns, layer: number, kvHe
   const score = new Float64Array(count).fill(NaN)
   const similarity = new Float64Array(count).fill(NaN)
   const firstMerge = new Map<number, number>()
-  for (const row of rowsOf(events, layer, kvHead)) {
+  const rows = rowsOf(events, layer, kvHead)
+  for (const row of rows) {
     const action = events.action[row]
     if (action !== ACTION.merge && action !== ACTION.drop) continue
     const [step, target, position] = [events.step[row], events.target[row], events.position[row]]
@@ -115,13 +119,14 @@ export function livesOf(data: RunData, events: EventColumns, layer: number, kvHe
     similarity[position] = events.similarity[row]
   }
   for (let position = 0; position < count; position++) {
-    // A group of one at the prompt: it was put into a residual slot and is still alone there.
+    // A group of one at the prompt: it was put into a residual slot and is still alone there; or it came back.
     if (fate[position] === 'kept') left[position] = -1
     // The first member of a residual slot never moved: it stopped being alone when the second came.
     else if (left[position] < 0)
       left[position] = Math.max(entered[position], firstMerge.get(slot[position]) ?? entered[position])
   }
-  return { fate, slot, sizes: sizesOf(data, layer, kvHead), entered, left, score, similarity }
+  const gaps = gapsOf(events, rows, data.promptTokens)
+  return { fate, slot, sizes: sizesOf(data, layer, kvHead), entered, left, gaps, score, similarity }
 }
 
 /** The step at which the token at `position` came in. */

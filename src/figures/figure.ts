@@ -1,24 +1,30 @@
 /** A figure: one picture as plotly JSON, as SVG, as a sentence and as the numbers behind it; shows itself in notebooks. */
+import { randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { extname } from 'node:path'
 import type { DataFrame } from 'danfojs-node'
+import { remember } from '../comm/answer.js'
 import { ZslabError } from '../errors.js'
 import { options as checked, text } from '../expect.js'
 import { csvOf, frame, type Columns } from '../frames.js'
 import { showsItself } from '../show/show.js'
 import { escaped } from './canvas.js'
+import { partOf, type Part } from './part.js'
 import type { Plot } from './plot.js'
 import { plotlyOf, type PlotlyFigure } from './plotly.js'
 import { colorOf, STYLE_OPTIONS, styleOf, styleOptions, type Style, type StyleOptions } from './style.js'
 import { drawSvg } from './svg.js'
+import { stillWords, zooming } from './zoom.js'
 
 export interface Made {
   /** One or two sentences with the picture's numbers. */
   summary: string
   /** The numbers, tidy: one row per observation. Called once, when somebody asks: of long runs they take longer than the picture. */
   columns: () => Columns
-  /** Called once per size and theme. */
-  plot: (style: Style) => Plot
+  /** Called once per size and theme; of a part whenever somebody looks at another one. */
+  plot: (style: Style, part?: Part) => Plot
+  /** Of what parts can be drawn: long figures, which draw many together when they draw all. */
+  whole?: Part
 }
 
 export const FILE_TYPES = ['.svg', '.json', '.html', '.csv'] as const
@@ -26,6 +32,7 @@ export const FILE_TYPES = ['.svg', '.json', '.html', '.csv'] as const
 export class Figure {
   private plots = new Map<string, Plot>()
   private numbers: { columns?: Columns } = {}
+  private readonly id = randomUUID()
 
   /** @internal */
   constructor(
@@ -58,6 +65,19 @@ export class Figure {
     const other = new Figure(this.made, merged)
     Object.assign(other, { plots: this.plots, numbers: this.numbers })
     return other
+  }
+
+  /**
+   * The same figure of a part of what it shows, finer the smaller: `figure.part({ position: [1200, 1300] })`. Strips and differences have
+   * positions; eviction maps positions (or slots) and steps, where 0 is the prompt; survival has ages. [from, to]: to is the one after the last;
+   * what is left out is whole. Words and `data` stay those of the whole.
+   * Errors: 'invalid' for a figure that has no parts or not these, and for anything but whole numbers inside of it.
+   */
+  part(part: Part): Figure {
+    const chosen = partOf(this.made.whole ?? {}, part)
+    const { plot } = this.made
+    const other = new Figure({ ...this.made, plot: (style, inner = chosen) => plot(style, inner) }, this.chosen)
+    return Object.assign(other, { numbers: this.numbers })
   }
 
   get style(): Style {
@@ -130,11 +150,27 @@ export class Figure {
     )
   }
 
+  /** What a page is sent that looks at `given`. */
+  private tile(whole: Part, given: unknown): PlotlyFigure {
+    const part = partOf(whole, given)
+    const plot = this.made.plot(this.style, part)
+    return zooming(plotlyOf(plot, this.style), plot, { id: this.id, whole, part })
+  }
+
   [Symbol.for('Jupyter.display')](): Record<string, unknown> {
+    const { plot, style, summary } = this
+    const { whole } = this.made
+    if (!whole || !plot.coarse)
+      return { 'application/vnd.plotly.v1+json': this.plotly, 'image/svg+xml': this.svg, 'text/plain': summary }
+    remember('figure', this.id, {
+      opened: () => ({ answer: ({ part }) => ({ figure: this.tile(whole, part) }) }),
+    })
+    const shown = { ...plot, notes: [...plot.notes, stillWords(whole)] }
+    const plotly = zooming(plotlyOf(shown, style), plot, { id: this.id, whole, part: whole })
     return {
-      'application/vnd.plotly.v1+json': this.plotly,
-      'image/svg+xml': this.svg,
-      'text/plain': this.summary,
+      'application/vnd.plotly.v1+json': plotly,
+      'image/svg+xml': drawSvg(shown, style).svg,
+      'text/plain': summary,
     }
   }
 }

@@ -1,4 +1,5 @@
 /** Boxes and words that are put together one by one. */
+import type { Span } from './part.js'
 import type { Boxes, Labels } from './plot.js'
 
 type Color = Boxes['color']
@@ -39,4 +40,16 @@ export function addBox(
   boxes.y1.push(y1)
   if (hover !== undefined) (boxes.hover ??= []).push(hover)
   if (color !== undefined) (boxes.colors ??= []).push(color)
+}
+
+/** A box of what is inside of the span upwards, if anything is. */
+export function clippedBox(
+  boxes: Boxes,
+  [x0, x1, y0, y1]: [x0: number, x1: number, y0: number, y1: number],
+  [first, end]: Span,
+  hover?: string,
+  color?: Color,
+): void {
+  const [from, to] = [Math.max(first, y0), Math.min(end, y1)]
+  if (from < to) addBox(boxes, [x0, x1, from, to], hover, color)
 }

@@ -2,6 +2,7 @@
  * One description of a picture, drawn by svg.ts and by plotly.ts: panels with axes and marks, a legend, words around them.
  * Coordinates are data; what is in pixels says so (96 to the inch). Colours are roles of style.ts.
  */
+import type { Counted } from './part.js'
 import type { Color } from './style.js'
 
 export interface Tick {
@@ -20,6 +21,8 @@ export interface Axis {
   grid?: boolean
   /** Only whole numbers mean something. */
   whole?: boolean
+  /** Of figures that can be drawn in parts. */
+  counts?: Counted
 }
 
 /** Boxes from (x0, y0) to (x1, y1). */
@@ -124,6 +127,8 @@ export interface Plot {
   /** A continuous scale in the legend: 'ramp:0' to 'ramp:1' (cividis) or 'shade:0' to 'shade:1'. */
   ramp?: { label: string; from: string; to: string; kind: 'ramp' | 'shade' }
   arrangement: 'rows' | 'columns'
+  /** There is more in it than is drawn one by one: a part shows more. */
+  coarse?: boolean
   /** Words are set in columns of letters, so the picture cannot stretch. */
   monospaced?: boolean
   panels: Panel[]

@@ -6,10 +6,11 @@ import { visible } from './visible.js'
 import { Figure } from './figure.js'
 import { localOf } from './local.js'
 import { addBox, noBoxes } from './marks.js'
+import type { Part } from './part.js'
 import type { Labels, Panel, Plot } from './plot.js'
 import { regretOf, type Measure, type Regret } from './regret-counts.js'
 import { counted, percent, plainNumber, shortNumber } from './scale.js'
-import { stripPlot, stripRange, type Below, type Strip, type StripRange } from './strip.js'
+import { shownRange, stripPlot, stripRange, type Below, type Strip, type StripRange } from './strip.js'
 import { styleOptions, type Style, type StyleOptions } from './style.js'
 import { shortened } from './text.js'
 import { subjectWords } from './words.js'
@@ -64,8 +65,12 @@ export function regretStrip(run: RunLike, shadow: ShadowData, options: RegretStr
   const missed: Missed = { data, local, measure, regret, total, ranked }
   const who = layer === undefined ? '' : kvHead === undefined ? ` of layer ${layer}` : ` ${kvHead} of layer ${layer}`
   const words = wordsOf(missed, who)
-  const plot = (chosen: Style): Plot => picture(missed, words, range, top, chosen)
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: () => columnsOf(missed), plot }, style)
+  const plot = (chosen: Style, part?: Part): Plot => picture(missed, words, shownRange(range, part), top, chosen)
+  const whole: Part = { position: [range.from, range.to] }
+  return new Figure(
+    { summary: `${words.title}. ${words.detail}`, columns: () => columnsOf(missed), plot, whole },
+    style,
+  )
 }
 
 function checkSame(data: RunData, shadow: ShadowData, local: LocalData): void {

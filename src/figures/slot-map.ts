@@ -3,8 +3,11 @@ import { REASONS } from '../trace/actions.js'
 import { HeadLedger } from '../trace/rebuild.js'
 import { ACTION, type EventColumns, type RunData, type Sizes } from './data.js'
 import { eventsOf, firstCompression, rowsOf, sizesOf, stepOf } from './fates.js'
+import { clippedBox, noBoxes } from './marks.js'
+import { within, type Span } from './part.js'
+import { PINNED, pinPoints, pinsOf } from './pins.js'
 import { visible } from './visible.js'
-import type { Boxes, Panel, Plot } from './plot.js'
+import type { Panel, Plot } from './plot.js'
 import { plainNumber } from './scale.js'
 import type { Style } from './style.js'
 
@@ -118,52 +121,75 @@ function joined(stays: Stay[]): Stay[] {
   return out
 }
 
-export function slotPlot(
-  data: RunData,
-  layer: number,
-  kvHead: number,
-  style: Style,
-): Pick<Plot, 'notes' | 'legend' | 'ramp' | 'arrangement' | 'panels' | 'body'> {
+/** One head's cache as slots over steps. */
+export interface Slots {
+  data: RunData
+  sizes: Sizes
+  stays: Stay[]
+  /** Slots that were ever in use, at least one. */
+  count: number
+  /** Stays of pinned tokens, from the step on at which they are pinned. */
+  pinned: { stay: Stay; from: number }[]
+}
+
+export function slotsOf(data: RunData, layer: number, kvHead: number): Slots {
   const stays = staysOf(data, layer, kvHead)
-  const slots = Math.max(1, ...stays.map((stay) => stay.slot + 1))
-  const box = (chosen: Stay[], name: string, color: Boxes['color']): Boxes => ({
-    kind: 'boxes',
-    name,
-    color,
-    seamless: true,
-    x0: chosen.map((stay) => stay.slot),
-    x1: chosen.map((stay) => stay.slot + 1),
-    y0: chosen.map((stay) => stay.from),
-    y1: chosen.map((stay) => stay.to),
-    hover: chosen.map(
-      (stay) =>
-        `slot ${stay.slot}, steps ${stay.from} to ${stay.to - 1}\n${stay.merged ? 'merged tokens' : `“${visible(data.tokens[stay.position].text)}” at ${stay.position}`}`,
-    ),
-  })
-  const merged = stays.filter((stay) => stay.merged)
-  const written = stays.filter((stay) => !stay.merged && stay.position >= data.promptTokens)
-  const read = stays.filter((stay) => !stay.merged && stay.position < data.promptTokens)
+  const pins = pinsOf(data, layer, kvHead)
+  return {
+    data,
+    sizes: sizesOf(data, layer, kvHead),
+    stays,
+    count: stays.reduce((most, { slot }) => Math.max(most, slot + 1), 1),
+    pinned: stays.flatMap((stay) => {
+      const from = Math.max(stay.from, pins.get(stay.position) ?? Infinity)
+      return from < stay.to ? [{ stay, from }] : []
+    }),
+  }
+}
+
+type Drawn = Pick<Plot, 'notes' | 'legend' | 'ramp' | 'arrangement' | 'panels' | 'body' | 'coarse'>
+
+/** Slots across, steps down, of both the spans that are looked at. */
+export function slotPlot({ data, sizes, stays, count, pinned }: Slots, slots: Span, steps: Span, style: Style): Drawn {
+  const body = style.size === 'column' ? 210 : 320
+  const said = ({ slot, from, to, position, merged }: Stay) =>
+    `slot ${slot}, steps ${from} to ${to - 1}\n${merged ? 'merged tokens' : `“${visible(data.tokens[position].text)}” at ${position}`}`
   const last = Math.max(1, data.promptTokens - 1)
-  const tokens = box(read, 'of the prompt', 'held')
-  tokens.colors = read.map((stay) => `ramp:${Math.round((stay.position / last) * 200) / 200}` as const)
+  const seamless = { seamless: true }
+  const tokens = noBoxes('of the prompt', 'held', { ...seamless, hover: [], colors: [] })
+  const written = noBoxes('generated', 'recent', { ...seamless, hover: [] })
+  const merged = noBoxes('merged tokens', 'residual', { ...seamless, hover: [], leastWidth: 2 })
+  for (const stay of stays) {
+    if (!within(slots, stay.slot)) continue
+    const read = !stay.merged && stay.position < data.promptTokens
+    const color = read ? (`ramp:${Math.round((stay.position / last) * 200) / 200}` as const) : undefined
+    const place: [number, number, number, number] = [stay.slot, stay.slot + 1, stay.from, stay.to]
+    clippedBox(stay.merged ? merged : read ? tokens : written, place, steps, said(stay), color)
+  }
+  const pins = pinPoints(style)
+  for (const { stay, from } of pinned) {
+    if (!within(slots, stay.slot) || from >= steps[1] || stay.to <= steps[0]) continue
+    pins.x.push(stay.slot + 0.5)
+    pins.y.push(Math.max(from, steps[0]) + 0.5)
+    pins.hover.push(`${said(stay)}\npinned${from > stay.from ? ` at step ${from}` : ''}: it never leaves`)
+  }
   const panel: Panel = {
     share: 1,
-    x: { label: regionWords(sizesOf(data, layer, kvHead), slots, style), range: [0, slots], whole: true },
+    x: { label: regionWords(sizes, count, style), range: [...slots], whole: true, counts: 'slot' },
     y: {
       label: 'step (0 = prompt)',
-      range: [data.steps + 1, 0],
+      range: [steps[1], steps[0]],
       whole: true,
       ticks: data.steps ? 'numbers' : [{ at: 0.5, text: '0' }],
+      counts: 'step',
     },
-    marks: [
-      tokens,
-      box(written, 'generated', 'recent'),
-      { ...box(merged, 'merged tokens', 'residual'), leastWidth: 2 },
-    ],
+    marks: [tokens, written, merged, pins],
   }
   const legend: Plot['legend'] = []
-  if (merged.length) legend.push({ label: 'merged tokens', swatch: 'box', color: 'residual' })
-  if (written.length) legend.push({ label: 'generated', swatch: 'box', color: 'recent' })
+  if (stays.some((stay) => stay.merged)) legend.push({ label: 'merged tokens', swatch: 'box', color: 'residual' })
+  if (stays.some((stay) => !stay.merged && stay.position >= data.promptTokens))
+    legend.push({ label: 'generated', swatch: 'box', color: 'recent' })
+  if (pinned.length) legend.push(PINNED)
   return {
     notes: [],
     legend,
@@ -175,7 +201,9 @@ export function slotPlot(
     },
     arrangement: 'rows',
     panels: [panel],
-    body: style.size === 'column' ? 210 : 320,
+    body,
+    // Pixels are fewer than slots or steps.
+    coarse: slots[1] - slots[0] > 0.9 * style.width || steps[1] - steps[0] > body,
   }
 }
 

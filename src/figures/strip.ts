@@ -5,6 +5,7 @@ import { excerpt, lineStarts, type Part } from './excerpt.js'
 import { visible } from './visible.js'
 import { bodyOf, endRoom, rowsRoom } from './layout.js'
 import { addBox, noBoxes, noWords } from './marks.js'
+import type { Span } from './part.js'
 import type { Labels, Panel, Plot } from './plot.js'
 import { counted, plainNumber } from './scale.js'
 import { charWidth, type Fill, type Style } from './style.js'
@@ -45,6 +46,10 @@ export function stripRange(data: RunData, given: StripRange): Required<StripRang
   const from = integer('from', given.from ?? 0, 0, total - 1)
   return { from, to: integer('to', given.to ?? total, from + 1, total) }
 }
+
+/** The whole range, or the part of it that is looked at. */
+export const shownRange = (range: Required<StripRange>, part?: { position?: Span }): Required<StripRange> =>
+  part?.position ? { from: part.position[0], to: part.position[1] } : range
 
 const LINE = 1.55
 
@@ -102,7 +107,7 @@ export function stripPlot(
   if (elided) panels[0].share = barHeight
   if (below) below.panel.share = below.height
   const body = room + rowsRoom(panels, style) + used + (below?.height ?? 0)
-  return { ...said, notes: note(parts), panels, body }
+  return { ...said, notes: note(parts), panels, body, coarse: elided }
 }
 
 function cutTo(text: string, columns: number): string {
@@ -147,6 +152,7 @@ function overview(strip: Strip, range: Required<StripRange>, parts: Part[], shad
       label: style.size === 'column' ? 'position' : 'position in the text, tokens',
       range: [range.from, range.to],
       whole: true,
+      counts: 'position',
     },
     y: { range: [1, 0], ticks: 'none' },
     marks: [boxes, ...brackets],

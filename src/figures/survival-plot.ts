@@ -1,11 +1,12 @@
 /** How survival is drawn: lines of shares over age with a band over kv heads, or a row of shades per layer. */
 import type { RunData } from './data.js'
 import { addBox, noBoxes } from './marks.js'
+import type { Span } from './part.js'
 import type { Axis, Boxes, LegendEntry, Line, Mark, Panel, Plot } from './plot.js'
 import { counted, percent, plainNumber } from './scale.js'
 import type { Style } from './style.js'
 import { totalsOf, type HeadSurvival } from './survival-counts.js'
-import { binsOf, meanCurve, type Bin, type Spread } from './survival-spread.js'
+import { binSizeOf, binsOf, meanCurve, seenBy, type Bin, type Spread } from './survival-spread.js'
 import { shortModel, subjectWords } from './words.js'
 
 /** Heads that a curve is drawn of: all of them, or a layer's. */
@@ -56,31 +57,39 @@ export const youngShare = ({ totals }: Followed) => (totals.later ? totals.atOnc
 export const youngWords = (one: Followed) =>
   one.totals.later ? `${percent(youngShare(one))} of ${plainNumber(one.totals.later)}` : 'none left'
 
-type Drawn = Pick<Plot, 'subject' | 'notes' | 'legend' | 'ramp' | 'arrangement' | 'panels' | 'body'>
+type Drawn = Pick<Plot, 'subject' | 'notes' | 'legend' | 'ramp' | 'arrangement' | 'panels' | 'body' | 'coarse'>
 
-export function picture(followed: Followed[], by: 'run' | 'layer', style: Style): Drawn {
+/** Ages that are drawn: of the tokens seen then by one run, and of those that are followed. */
+export const agesOf = (followed: Followed[]): Span => [
+  0,
+  Math.max(1, followed.length === 1 ? seenBy(followed[0].heads) : 0, ...followed.map(({ curve }) => curve.length)),
+]
+
+/** `part`: only these ages; panels that end before them are left out. */
+export function picture(followed: Followed[], by: 'run' | 'layer', style: Style, part?: Span): Drawn {
   const single = followed.length === 1
   const narrow = style.size === 'column'
   const [one] = followed
-  const ages = Math.max(1, ...followed.map(({ curve }) => curve.length))
+  const ages: Span = part ?? [0, Math.max(1, ...followed.map(({ curve }) => curve.length))]
   const drawn = by === 'layer' ? layerPanel : curvePanel
   const panels = followed
-    .filter((each) => !single || each.curve.length)
+    .filter((each) => (single || part ? each.curve.length > ages[0] : true))
     .map((each, i, { length }): Panel => {
       const age = i === length - 1 ? (narrow ? 'age, tokens' : 'age: tokens that came after it') : undefined
       const title = single ? 'by age, followed since protected' : `${each.label}: ${youngWords(each)} at once`
-      return { title, ...drawn(curveRows(each), { label: age, range: [0, ages], whole: true }, each, style) }
+      return { title, ...drawn(curveRows(each, ages), axis(age, ages), each, style) }
     })
-  const seen = single ? Math.max(...one.heads.map((head) => head.seen)) : 0
-  if (seen) {
+  const seen = single ? seenBy(one.heads) : 0
+  const then: Span = part ?? [0, seen]
+  if (seen > then[0]) {
     const label = narrow ? 'age then, tokens' : 'age then: tokens that came after it'
     const title = thenWords(one) === READ ? 'the prompt, by age at its end' : 'seen by then, by age then'
-    panels.unshift({ title, ...drawn(binRows(one), { label, range: [0, seen], whole: true }, one, style) })
+    panels.unshift({ title, ...drawn(binRows(one, then), axis(label, then), one, style) })
   }
   const rows = !single || narrow
   return {
     subject: single ? subjectWords(one.data) : manyWords(followed),
-    notes: notesOf(followed, by),
+    notes: notesOf(followed, by, seen > then[0] ? binSizeOf([then[0], Math.min(seen, then[1])]) : 1),
     ...(by === 'layer'
       ? {
           legend: [],
@@ -95,17 +104,19 @@ export function picture(followed: Followed[], by: 'run' | 'layer', style: Style)
     arrangement: rows ? 'rows' : 'columns',
     panels,
     body: rows ? panels.length * (narrow ? 140 : 150) : 290,
+    coarse: (seen > 0 && binSizeOf([0, seen]) > 1) || followed.some(({ curve }) => curve.length > STEPS),
   }
 }
+
+const axis = (label: string | undefined, ages: Span): Axis => ({ label, range: [...ages], whole: true, counts: 'age' })
 
 function manyWords(followed: Followed[]): string {
   const [{ data }] = followed
   return `${shortModel(data.model)} · ${counted(data.layers, 'layer')} × ${counted(data.kvHeads, 'kv head')}`
 }
 
-function notesOf(followed: Followed[], by: 'run' | 'layer'): string[] {
+function notesOf(followed: Followed[], by: 'run' | 'layer', size: number): string[] {
   const notes = ['Tokens that are alone when the run ends are censored there (Kaplan and Meier).']
-  const size = followed.length === 1 ? followed[0].heads[0].binSize : 1
   if (size > 1) notes.push(`In the first panel one step of age is ${counted(size, 'token')}.`)
   if (by === 'run' && followed[0].heads.length > 1) notes.push('Lines are means over kv heads.')
   return [notes.join(' ')]
@@ -121,8 +132,9 @@ interface Row {
   before?: Spread[]
 }
 
-function binRows({ groups }: Followed): Row[] {
-  return groups.map(({ layer, bins }) => {
+function binRows({ groups }: Followed, ages: Span): Row[] {
+  return groups.map(({ layer, heads }) => {
+    const bins = binsOf(heads, ages)
     const row = { layer, from: bins.map(({ from }) => from), to: bins.map(({ to }) => to) }
     return { ...row, share: bins.map(({ keptAtEnd }) => keptAtEnd), before: bins.map(({ keptThen }) => keptThen) }
   })
@@ -131,11 +143,12 @@ function binRows({ groups }: Followed): Row[] {
 /** A curve of thousands of ages has a few hundred steps when drawn, each at the value that it ends with. */
 const STEPS = 400
 
-function curveRows({ groups }: Followed): Row[] {
+function curveRows({ groups }: Followed, [first, last]: Span): Row[] {
   return groups.map(({ layer, curve }) => {
-    const size = Math.max(1, Math.ceil(curve.length / STEPS))
-    const from = Array.from({ length: Math.ceil(curve.length / size) }, (_, i) => i * size)
-    const to = from.map((age) => Math.min(curve.length, age + size))
+    const end = Math.min(last, curve.length)
+    const size = Math.max(1, Math.ceil((end - first) / STEPS))
+    const from = Array.from({ length: Math.max(0, Math.ceil((end - first) / size)) }, (_, i) => first + i * size)
+    const to = from.map((age) => Math.min(end, age + size))
     return { layer, from, to, share: to.map((age) => curve[age - 1]) }
   })
 }
@@ -150,14 +163,15 @@ function curvePanel([row]: Row[], x: Axis, one: Followed, style: Style): Omit<Pa
   if (row.before && one.data.steps) marks.push(stepLine(row, row.before, 'kept then', 'muted', width * 0.7, true))
   const ages = row.to[row.to.length - 1] ?? 0
   const bound = Math.min(protectedUntil, ages)
-  marks.push({
-    kind: 'line',
-    name: 'first age at which it can leave',
-    color: 'muted',
-    width: 1,
-    x: [bound, bound],
-    y: [0, 1],
-  })
+  if (bound >= x.range[0])
+    marks.push({
+      kind: 'line',
+      name: 'first age at which it can leave',
+      color: 'muted',
+      width: 1,
+      x: [bound, bound],
+      y: [0, 1],
+    })
   if (bound > 0) marks.push(stepLine(row, row.share, 'recent, protected', 'recent', width * 1.4, false, 0, bound))
   if (bound < ages) marks.push(stepLine(row, row.share, 'older, may leave', 'held', width, false, bound, ages))
   return {

@@ -1,4 +1,5 @@
 /** Survival over kv heads: means and spreads of their curves and bins. */
+import type { Span } from './part.js'
 import type { HeadSurvival } from './survival-counts.js'
 
 export interface Spread {
@@ -61,15 +62,24 @@ export interface Bin {
   keptAtEnd: Spread
 }
 
-/** Shares that are alone, of tokens of like age at the first compression; over heads that were full at some time. */
-export function binsOf(heads: HeadSurvival[]): Bin[] {
-  const { binSize } = heads[0]
-  const seen = heads.reduce((most, head) => Math.max(most, head.seen), 0)
-  return Array.from({ length: Math.ceil(seen / binSize) }, (_, bin): Bin => {
-    const [from, to] = [bin * binSize, Math.min(seen, (bin + 1) * binSize)]
+/** Bins of ages, at most. */
+const BINS = 120
+export const binSizeOf = ([from, to]: Span) => Math.max(1, Math.ceil((to - from) / BINS))
+
+/** Shares that are alone, of tokens of like age at the first compression; over heads that were full at some time. Of ages in `span`. */
+export function binsOf(heads: HeadSurvival[], [first, end]: Span = [0, seenBy(heads)]): Bin[] {
+  const seen = Math.min(end, seenBy(heads))
+  const binSize = binSizeOf([first, seen])
+  return Array.from({ length: Math.max(0, Math.ceil((seen - first) / binSize)) }, (_, bin): Bin => {
+    const from = first + bin * binSize
+    const to = Math.min(seen, from + binSize)
     const tokensOf = (head: HeadSurvival) => Math.max(0, Math.min(to, head.seen) - from)
-    const kept = (lost: 'lostThen' | 'lostAtEnd') => spreadOf(heads.map((head) => 1 - head[lost][bin] / tokensOf(head)))
+    const kept = (lost: 'lostThen' | 'lostAtEnd') =>
+      spreadOf(heads.map((head) => 1 - head[lost].count(from, to) / tokensOf(head)))
     const tokens = heads.reduce((sum, head) => sum + tokensOf(head), 0)
     return { from, to, tokens, keptThen: kept('lostThen'), keptAtEnd: kept('lostAtEnd') }
   })
 }
+
+/** Tokens seen when a head's cache was first full, the most of any head. */
+export const seenBy = (heads: HeadSurvival[]) => heads.reduce((most, { seen }) => Math.max(most, seen), 0)

@@ -2,12 +2,13 @@
 import { oneOf } from '../expect.js'
 import { eventsOf, headOf, labelledRuns, type RunLike } from './fates.js'
 import { Figure } from './figure.js'
+import type { Part } from './part.js'
 import type { Plot } from './plot.js'
 import { counted, percent, plainNumber } from './scale.js'
 import { styleOptions, type Style, type StyleOptions } from './style.js'
 import { survivalOf, type HeadSurvival } from './survival-counts.js'
 import { medianAge } from './survival-spread.js'
-import { followedOf, picture, thenWords, youngShare, youngWords, type Followed } from './survival-plot.js'
+import { agesOf, followedOf, picture, thenWords, youngShare, youngWords, type Followed } from './survival-plot.js'
 
 export interface SurvivalOptions extends StyleOptions {
   /** One per run; default: policy and slots. */
@@ -25,7 +26,8 @@ export interface SurvivalOptions extends StyleOptions {
  * Of one run, left: the tokens seen when the cache was first full (as a rule the prompt), by their age then; kept then, and to the
  * end. Right, and of several runs alone: Kaplan and Meier's estimate for the tokens that were still protected then or came later,
  * first tokens that never leave (sink) left out; those alone at the run's end are censored. Lines are means over kv heads, each
- * with its own curve.
+ * with its own curve. A token that was brought back (unevict) was gone in between: it left, and counts among those that may leave again
+ * from its return on.
  * Errors: 'invalid' for a run without events, a layer that the model has not, unknown options.
  */
 export function survival(runs: RunLike | readonly RunLike[], options: SurvivalOptions = {}): Figure {
@@ -37,8 +39,12 @@ export function survival(runs: RunLike | readonly RunLike[], options: SurvivalOp
   })
   const where = options.layer === undefined ? '' : ` of layer ${options.layer}`
   const words = followed.length === 1 ? wordsOf(followed[0], where) : wordsOfMany(followed, where)
-  const plot = (chosen: Style): Plot => ({ ...words, ...picture(followed, by, chosen) })
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: () => columnsOf(followed), plot }, style)
+  const whole = agesOf(followed)
+  // All of it: each panel as far as it goes.
+  const inside = (part?: Part) => (part?.age![0] === whole[0] && part.age![1] === whole[1] ? undefined : part?.age)
+  const plot = (chosen: Style, part?: Part): Plot => ({ ...words, ...picture(followed, by, chosen, inside(part)) })
+  const summary = `${words.title}. ${words.detail}`
+  return new Figure({ summary, columns: () => columnsOf(followed), plot, whole: { age: whole } }, style)
 }
 
 /**

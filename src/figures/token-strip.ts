@@ -4,9 +4,10 @@ import type { RunData, Sizes } from './data.js'
 import { byFate, fatesAtEnd, headOf, runData, sizesOf, type Fate, type HeadFates, type RunLike } from './fates.js'
 import { visible } from './visible.js'
 import { Figure } from './figure.js'
+import type { Part } from './part.js'
 import type { LegendEntry, Plot } from './plot.js'
 import { counted, percent, plainNumber } from './scale.js'
-import { stripPlot, stripRange, type Strip, type StripRange } from './strip.js'
+import { shownRange, stripPlot, stripRange, type Strip, type StripRange } from './strip.js'
 import { RESIDUAL_HUES, styleOptions, type Fill, type Style, type StyleOptions } from './style.js'
 import { listed, subjectWords } from './words.js'
 
@@ -39,16 +40,30 @@ export function tokenStrip(run: RunLike, options: TokenStripOptions = {}): Figur
     throw invalid('layer', 'a layer beside kvHead', undefined, 'a kv head belongs to a layer')
   const reading = options.layer === undefined ? allHeads(data) : oneHead(data, headOf(data, options))
   const { title, detail, columns } = reading
-  const plot = (chosen: Style): Plot => {
+  const plot = (chosen: Style, part?: Part): Plot => {
     const { legend, ramp } = reading
-    return stripPlot(data, reading, { title, detail, subject: subjectWords(data), legend, ramp }, range, chosen)
+    return stripPlot(
+      data,
+      reading,
+      { title, detail, subject: subjectWords(data), legend, ramp },
+      shownRange(range, part),
+      chosen,
+    )
   }
   const base = () => ({
     position: data.tokens.map((token) => token.position),
     token: data.tokens.map((token) => token.text),
     prompt: data.tokens.map((token) => token.prompt),
   })
-  return new Figure({ summary: `${title}. ${detail}`, columns: () => ({ ...base(), ...columns() }), plot }, style)
+  return new Figure(
+    {
+      summary: `${title}. ${detail}`,
+      columns: () => ({ ...base(), ...columns() }),
+      plot,
+      whole: { position: [range.from, range.to] },
+    },
+    style,
+  )
 }
 
 const isRecent = (data: RunData, position: number, { recent }: Sizes = data.resolved) =>

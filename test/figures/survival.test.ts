@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import type { RunData } from '../../src/figures/data.js'
 import { candidateFrom, firstCompression, fatesAtEnd } from '../../src/figures/fates.js'
-import { survival } from '../../src/figures/index.js'
+import { evictionMap, survival } from '../../src/figures/index.js'
+import type { Boxes, Points } from '../../src/figures/plot.js'
 import { percent } from '../../src/figures/scale.js'
+import type { Bits } from '../../src/figures/bits.js'
 import { survivalOf } from '../../src/figures/survival-counts.js'
 import { medianAge, spreadOf } from '../../src/figures/survival-spread.js'
 import { anyRun, full, fullRun, runMade } from './cases.js'
@@ -32,6 +34,28 @@ const byHand = (): RunData =>
     slots: [[0, 1, 5, 6], [4], [7], [8]],
   })
 
+/** As before, only dropping; at step 3 a token that had left is back in place of 2: 3, which left at step 2, or 0, which left at step 1. */
+const broughtBack = ({ backFromPrompt = false } = {}): RunData => {
+  const back = backFromPrompt ? 0 : 3
+  return runOf({
+    prompt: 4,
+    steps: 5,
+    sizes: { budget: 4, recent: 2, residual: 0, sink: 0, context: 2, window: 0 },
+    events: [
+      [1, 'drop', 0, -1],
+      [2, 'drop', 3, -1],
+      [3, 'drop', 1, -1],
+      [3, 'drop', 2, -1],
+      [3, 'unevict', back, -1],
+      [4, 'drop', 4, -1],
+      [5, 'drop', 5, -1],
+    ],
+    slots: [[back], [6], [7], [8]],
+  })
+}
+
+const ages = (bits: Bits) => Array.from({ length: bits.length }, (_, age) => Number(bits.has(age)))
+
 describe('figures: survival', function () {
   this.timeout(600_000)
 
@@ -39,7 +63,7 @@ describe('figures: survival', function () {
     const data = byHand()
     const [head] = survivalOf(data, data.events!)
     // Seen at step 1: tokens 4, 3, 2, 1, 0 at ages 0 … 4; 1 went into the slot of 0.
-    assert.deepEqual([head.full, [...head.lostThen], [...head.lostAtEnd]], [1, [0, 0, 0, 1, 1], [0, 1, 1, 1, 1]])
+    assert.deepEqual([head.full, ages(head.lostThen), ages(head.lostAtEnd)], [1, [0, 0, 0, 1, 1], [0, 1, 1, 1, 1]])
     assert.equal(head.mergedThen, 2)
     // Followed are 3 (from age 0), 4 … 8; 2 is a candidate at step 1 already.
     assert.deepEqual(head.later, { merged: 2, dropped: 2, atOnce: 3 })
@@ -57,6 +81,45 @@ describe('figures: survival', function () {
         '(all merged). Of the tokens followed since they were protected half are gone at age 2; 50% are alone at the end.',
     )
     assert.equal(columns.age.length, 2 * 5 + 5)
+  })
+
+  it('counts a token that was brought back as gone in between, and at risk again from then on', () => {
+    const data = broughtBack()
+    const [head] = survivalOf(data, data.events!)
+    assert.deepEqual([head.full, ages(head.lostThen), ages(head.lostAtEnd)], [1, [0, 0, 0, 0, 1], [1, 0, 1, 1, 1]])
+    // 3 at step 2, as soon as it could; 1 and 2 at 3, 4 at 4, 5 at 5.
+    assert.deepEqual(head.later, { merged: 0, dropped: 5, atOnce: 1 })
+    assert.deepEqual([head.tokens, head.censored], [6, 4])
+    // Of 3 ages 0 … 2, then 3 … 5; of 4 and 5 up to 3, of 6 up to 2, of 7 up to 1, of 8 its first.
+    assert.deepEqual([...head.followed.atRisk], [6, 5, 4, 3, 1, 1])
+    assert.deepEqual([...head.followed.dropped], [0, 0, 1, 2, 0, 0])
+    head.curve.forEach((share, age) => assert.ok(Math.abs(share - [1, 1, 0.75, 0.25, 0.25, 0.25][age]) < 1e-12))
+  })
+
+  it('knows who was gone when the cache was first full, though it came back', () => {
+    const data = broughtBack({ backFromPrompt: true })
+    const [head] = survivalOf(data, data.events!)
+    // 0 was dropped at step 1 and is back at step 3 in place of 2, to the end.
+    assert.deepEqual(
+      [ages(head.lostThen), ages(head.lostAtEnd)],
+      [
+        [0, 0, 0, 0, 1],
+        [1, 1, 1, 1, 0],
+      ],
+    )
+  })
+
+  it('shows it gone in between on the eviction map, too', () => {
+    const data = broughtBack()
+    const [panel] = evictionMap(data, { layer: 0 }).plot.panels
+    const boxes = (name: string) => panel.marks.filter((mark) => mark.kind === 'boxes' && mark.name === name) as Boxes[]
+    const steps = (name: string) =>
+      boxes(name).flatMap(({ x0, y0, y1 }) => x0.flatMap((at, i) => (at === 3 ? [[y0[i], y1[i]]] : [])))
+    assert.deepEqual([steps('recent, protected'), steps('in a slot of its own')], [[[0, 2]], [[3, 6]]])
+    const crosses = panel.marks.find((mark) => mark.kind === 'points' && mark.name === 'dropped') as Points
+    const at = crosses.x.indexOf(3.5)
+    assert.equal(crosses.y[at], 2)
+    assert.match(crosses.hover![at], /dropped at step 2, back at step 3\nkept to the end/)
   })
 
   it('is what the slots say that the cache had after every step', () => {
@@ -98,10 +161,7 @@ describe('figures: survival', function () {
         })
         const later = lasted.filter(({ gone, step }) => gone && step > compressed)
         assert.equal(head.later.merged + head.later.dropped, later.length)
-        assert.equal(
-          head.lostThen.reduce((a, b) => a + b, 0),
-          lasted.filter(({ gone, step }) => gone && step <= compressed).length,
-        )
+        assert.equal(head.lostThen.count(), lasted.filter(({ gone, step }) => gone && step <= compressed).length)
         const { title } = survival(data).plot
         if (later.length) {
           const young = lasted.filter(

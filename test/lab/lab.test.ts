@@ -7,6 +7,7 @@ import { runMade } from '../figures/synthetic.js'
 import { explorerFiles, explorerTests } from './explorer.js'
 import { Lab, makeJupyter, notebookOf } from './lab.js'
 import { Person, until, WAIT_MS } from './person.js'
+import { zoomFiles, zoomTests } from './zoom.js'
 
 const browser = browserFor('JupyterLab with our kernel and extension (test/lab)')
 
@@ -50,7 +51,7 @@ if (browser)
 
     before(async () => {
       makeJupyter()
-      lab = await Lab.start(browser, { ...FILES, ...(await explorerFiles()) })
+      lab = await Lab.start(browser, { ...FILES, ...(await explorerFiles()), ...zoomFiles() })
     })
     after(() => lab?.stop())
 
@@ -105,6 +106,7 @@ if (browser)
     })
 
     explorerTests(() => lab)
+    zoomTests(() => lab)
 
     it('follows the width of its place, and the colours of the lab where the figure has none', async () => {
       await open('work.ipynb')

@@ -1,10 +1,16 @@
 /** Stories of heads as they are needed: from the document, else from a kernel that still has the run. The latest are kept. */
-import { headKey, type ExplorerRun } from '../data.js'
+import { headKey, type ExplorerRun, type Packed } from '../data.js'
 import type { HeadStory } from '../story.js'
-import type { Link } from './link.js'
+import type { Link, Words } from '../../comm/page/link.js'
 import { eventsOf, storyOf, type OpenRun } from './unpack.js'
 
 const KEPT = 6
+const MISSING = 'This head is not in the saved output'
+export const WORDS: Words = {
+  notThere: `${MISSING}, which has room for 2 MB, and no kernel has the run: run the cell again to see it.`,
+  gone: (reason) => `${MISSING}, and ${reason}.`,
+  late: 'The kernel does not answer: it may be busy; choose the head again.',
+}
 
 export class Heads {
   private readonly stories: Map<string, HeadStory>[]
@@ -32,11 +38,17 @@ export class Heads {
     const found = this.stories[run].get(key)
     if (found) return found
     const of = this.runs[run].run
-    const packed = of.heads[key] ?? (await this.link.ask(run, key))
+    const packed = of.heads[key] ?? (await this.ask(run, key))
     const story = storyOf(await eventsOf(packed), of)
     // The run may have gone on meanwhile: then this head is asked for again.
     if (this.runs[run].run === of) this.keep(run, key, story)
     return story
+  }
+
+  private async ask(run: number, key: string): Promise<Packed> {
+    const { head } = await this.link.ask({ run, key })
+    if (typeof head !== 'string') throw new Error(WORDS.notThere)
+    return head
   }
 
   /** What a run has of this head now; what was known of it and of all others is from before. */

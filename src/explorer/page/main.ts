@@ -1,5 +1,7 @@
 /** The trace explorer in a page: scrubber, colours and sentences of all runs, a view of each, one selection for everything. */
-import { headKey, unfit, type ExplorerData } from '../data.js'
+import { keysOf } from '../../comm/page/keys.js'
+import { Link, type Kernel } from '../../comm/page/link.js'
+import { headKey, unfit, type ExplorerData, type LiveMessage } from '../data.js'
 import { moved } from '../keys.js'
 import { legendOf, MODES, type Mode } from '../look.js'
 import { Selected, type Selection } from '../selection.js'
@@ -8,8 +10,7 @@ import { differenceSentence, stepSentence } from '../words.js'
 import { plainNumber } from '../../figures/scale.js'
 import { Card } from './card.js'
 import { element } from './dom.js'
-import { Heads, storyIn } from './heads.js'
-import { Link, type Kernel } from './link.js'
+import { Heads, storyIn, WORDS } from './heads.js'
 import { Paint } from './paint.js'
 import { RunView } from './run-view.js'
 import { STYLE } from './style.js'
@@ -63,8 +64,10 @@ class Shown implements Mounted {
     save: (bundle: Record<string, unknown>) => void,
   ) {
     this.id = first.id
-    this.link = new Link(first.id, kernel)
-    this.link.onLive = ({ live, bundle }) => {
+    this.link = new Link(first.id, kernel, WORDS)
+    this.link.onTold = (message) => {
+      if (!('live' in message)) return
+      const { live, bundle } = message as unknown as LiveMessage
       void this.update(live).then(() => this.disposed || this.page?.say(bundle ? 'rest' : 'works'))
       if (bundle) save(bundle)
     }
@@ -167,13 +170,7 @@ class Page {
       { class: 'zsx-mode', 'aria-label': 'Colours of tokens' },
       ...MODES.map((mode) => element('option', { value: mode }, `colour by ${mode}`)),
     )
-    // JupyterLab's own keys stay out of it.
-    this.node = element('div', {
-      class: 'zsx',
-      'data-lm-suppress-shortcuts': 'true',
-      role: 'group',
-      'aria-label': 'Trace explorer',
-    })
+    this.node = element('div', { class: 'zsx', role: 'group', 'aria-label': 'Trace explorer' })
     const card = new Card(this.node)
     this.views = runs.map(
       (open, index) =>
@@ -202,6 +199,8 @@ class Page {
       event.stopPropagation()
       this.selected.change({ step })
     })
+    // After those of our own.
+    keysOf(this.node)
     this.selected.onChange(() => this.soon())
   }
 

@@ -1,5 +1,5 @@
-/** The page's end of the comm: heads are asked for, and a session that is followed tells what it does. */
-import { EXPLORER_COMM, type LiveMessage, type Packed } from '../data.js'
+/** The page's end of the comm: questions and their answers, and what the kernel tells unasked. */
+import { PAGE_COMM } from '../target.js'
 
 /** What the page needs of JupyterLab's connection to a kernel. */
 export interface Kernel {
@@ -12,33 +12,45 @@ interface Signal<T> {
   connect(listener: (sender: unknown, what: T) => void): unknown
   disconnect(listener: (sender: unknown, what: T) => void): unknown
 }
+type Data = Record<string, unknown>
 interface Comm {
-  open(data: Record<string, unknown>): unknown
-  send(data: Record<string, unknown>): unknown
+  open(data: Data): unknown
+  send(data: Data): unknown
   close(): unknown
-  onMsg: (message: { content: { data: Record<string, unknown> } }) => void
-  onClose: (message: { content: { data: Record<string, unknown> } }) => void
+  onMsg: (message: { content: { data: Data } }) => void
+  onClose: (message: { content: { data: Data } }) => void
+}
+
+/** How the page says that there is no way to the kernel. */
+export interface Words {
+  /** No kernel has it. */
+  notThere: string
+  /** The kernel has it no longer: what it says itself. */
+  gone: (reason: string) => string
+  late: string
 }
 
 const WAIT_MS = 20_000
 const GONE = ['restarting', 'autorestarting', 'terminating', 'dead']
 
 export class Link {
-  /** Of a session that is followed. */
-  onLive: (message: LiveMessage) => void = () => undefined
-  /** The kernel has it no longer, or is gone itself. */
-  onGone: () => void = () => undefined
-  private readonly waiting = new Map<string, (head: Packed | undefined, why?: string) => void>()
+  /** Told unasked. */
+  onTold: (message: Data) => void = () => undefined
+  /** The kernel has it no longer, or is gone itself: why, in a sentence. */
+  onGone: (why: string) => void = () => undefined
+  private readonly waiting = new Map<number, (answer: Data | undefined, why?: string) => void>()
+  private asked = 0
   private comm: Comm | undefined
   private kernelNow: Kernel | undefined
   private readonly onStatus = (_: unknown, status: string) => {
-    if (GONE.includes(status)) this.gone(NOT_THERE)
+    if (GONE.includes(status)) this.gone(this.words.notThere)
   }
-  private readonly onDisposed = () => this.gone(NOT_THERE)
+  private readonly onDisposed = () => this.gone(this.words.notThere)
 
   constructor(
     private readonly id: string,
     private readonly kernel: () => Kernel | undefined,
+    private readonly words: Words,
   ) {}
 
   /** Follows what the kernel tells; false: there is none. */
@@ -51,24 +63,21 @@ export class Link {
     }
   }
 
-  /** The head `key` of a run. Rejects with a sentence where there is no way to it. */
-  ask(run: number, key: string): Promise<Packed> {
+  /** Rejects with a sentence where there is no way to an answer. */
+  ask(question: Data): Promise<Data> {
     return new Promise((resolve, reject) => {
-      const name = `${run} ${key}`
-      const end = (head: Packed | undefined, why = NOT_THERE) => {
+      const ask = ++this.asked
+      const end = (answer: Data | undefined, why = this.words.notThere) => {
         clearTimeout(late)
-        this.waiting.delete(name)
-        if (head) resolve(head)
-        else reject(new Error(why))
+        this.waiting.delete(ask)
+        if (answer && typeof answer.error !== 'string') resolve(answer)
+        else reject(new Error(typeof answer?.error === 'string' ? answer.error : why))
       }
-      const late = setTimeout(
-        () => end(undefined, 'The kernel does not answer: it may be busy; choose the head again.'),
-        WAIT_MS,
-      )
-      this.waiting.set(name, end)
+      const late = setTimeout(() => end(undefined, this.words.late), WAIT_MS)
+      this.waiting.set(ask, end)
       try {
         this.comm ??= this.open()
-        this.comm.send({ run, key })
+        this.comm.send({ ask, ...question })
       } catch {
         this.comm = undefined
         end(undefined)
@@ -78,17 +87,14 @@ export class Link {
 
   private open(): Comm {
     const kernel = this.kernel()
-    if (!kernel) throw new Error(NOT_THERE)
-    const comm = kernel.createComm(EXPLORER_COMM)
+    if (!kernel) throw new Error(this.words.notThere)
+    const comm = kernel.createComm(PAGE_COMM)
     comm.onMsg = ({ content: { data } }) => {
-      if ('live' in data) this.onLive(data as unknown as LiveMessage)
-      if ('key' in data)
-        this.waiting.get(`${Number(data.run)} ${String(data.key)}`)?.((data.head as Packed | null) ?? undefined)
+      if ('ask' in data) this.waiting.get(Number(data.ask))?.(data)
+      else this.onTold(data)
     }
     comm.onClose = ({ content: { data } }) =>
-      this.gone(
-        typeof data?.reason === 'string' ? `This head is not in the saved output, and ${data.reason}.` : NOT_THERE,
-      )
+      this.gone(typeof data?.reason === 'string' ? this.words.gone(data.reason) : this.words.notThere)
     comm.open({ id: this.id })
     this.kernelNow = kernel
     kernel.statusChanged?.connect(this.onStatus)
@@ -99,7 +105,7 @@ export class Link {
   private gone(why: string): void {
     this.forget()
     for (const end of [...this.waiting.values()]) end(undefined, why)
-    this.onGone()
+    this.onGone(why)
   }
 
   private forget(): void {
@@ -111,7 +117,7 @@ export class Link {
   dispose(): void {
     const { comm } = this
     this.onGone = () => undefined
-    this.gone(NOT_THERE)
+    this.gone(this.words.notThere)
     try {
       comm?.close()
     } catch {
@@ -119,6 +125,3 @@ export class Link {
     }
   }
 }
-
-const NOT_THERE =
-  'This head is not in the saved output, which has room for 2 MB, and no kernel has the run: run the cell again to see it.'
