@@ -31,6 +31,9 @@ export interface Given {
   logits?: Float32Array
 }
 
+/** Of a token. */
+const floatsOf = ({ layers, heads, kvHeads, headDim }: ModelDescription) => layers * 2 * (heads + kvHeads) * headDim
+
 /** What a session may still keep of its calls. */
 export class GivenRoom {
   /** most Infinity: attention of everything, and no logits. */
@@ -43,9 +46,14 @@ export class GivenRoom {
     return new GivenRoom(this.most, this.bytes)
   }
 
+  /** Bytes kept once `tokens` further tokens have come one by one: at most, and exactly where that is none. */
+  after(of: ModelDescription, tokens: number): number {
+    return Math.min(this.most, this.bytes + tokens * 4 * (floatsOf(of) + of.vocabulary))
+  }
+
   /** Of a call of `tokens`; undefined where it is too much. */
   attention(of: ModelDescription, tokens: number): Float32Array<ArrayBuffer> | undefined {
-    const floats = of.layers * tokens * 2 * (of.heads + of.kvHeads) * of.headDim
+    const floats = tokens * floatsOf(of)
     return this.bytes + 4 * (floats + of.vocabulary) > this.most ? undefined : new Float32Array(floats)
   }
 
@@ -53,7 +61,7 @@ export class GivenRoom {
   add(log: Fed[], fed: Fed, attention: Float32Array | undefined, logits: Float32Array | undefined): void {
     if (log.length && !attention) {
       log.forEach(({ given, ...rest }, i) => given && (log[i] = rest))
-      this.most = 0
+      this.most = this.bytes = 0
     }
     const given = this.most > 0 ? { attention, logits: this.most === Infinity ? undefined : logits } : undefined
     this.bytes += (given?.attention?.byteLength ?? 0) + (given?.logits?.byteLength ?? 0)

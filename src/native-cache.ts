@@ -202,7 +202,7 @@ export class HeldCache {
   /** What the tape takes once `tokens` further tokens have come: at most, and exactly where that is none. */
   tapeBytes(tokens = 0): TapeBytes {
     const { trace, policy, shape } = this.options
-    const now = native().cacheTapeBytes(this.native)
+    const now = { ...native().cacheTapeBytes(this.native), given: 0 }
     if (!trace.tape) return now
     const each = policy.acts === 'always' ? LEAVING_EVENTS : STAYING_EVENTS
     return tapeBytesAfter(now, tokens * shape.layers * shape.kvHeads * each, trace.tape)

@@ -136,33 +136,14 @@ export function logSumExp(logits: Float32Array): number {
   return largest + Math.log(sum)
 }
 
-/** KL(p ‖ q) in nats of the distributions of two rows of logits; never below 0, exactly 0 for equal rows. */
-export const klDivergence = (p: Float32Array, q: Float32Array): number => comparedRows(p, q).kl
-
-export interface ComparedRows {
-  /** KL(p ‖ q) in nats. */
-  kl: number
-  /** logSumExp of each, and its likeliest id. */
-  sums: [p: number, q: number]
-  best: [p: number, q: number]
-}
-
-/** Two rows of logits beside one another: as argmax, logSumExp and klDivergence say, in fewer passes. */
-export function comparedRows(p: Float32Array, q: Float32Array): ComparedRows {
-  const [bestP, bestQ] = [argmax(p), argmax(q)]
-  const [topP, topQ] = [p[bestP], q[bestQ]]
-  const weights = new Float64Array(p.length)
-  let [sumP, sumQ] = [0, 0]
+/** KL(p ‖ q) in nats of the distributions of two rows of logits; never below 0, exactly 0 for equal rows. a, b: their logSumExp, where known. */
+export function klDivergence(p: Float32Array, q: Float32Array, a = logSumExp(p), b = logSumExp(q)): number {
+  let sum = 0
   for (let id = 0; id < p.length; id++) {
-    sumP += weights[id] = Math.exp(p[id] - topP)
-    sumQ += Math.exp(q[id] - topQ)
-  }
-  const [a, b] = [topP + Math.log(sumP), topQ + Math.log(sumQ)]
-  let kl = 0
-  for (let id = 0; id < p.length; id++) {
-    const difference = p[id] - a - (q[id] - b)
+    const logP = p[id] - a
+    const difference = logP - (q[id] - b)
     // What p never gives adds nothing, also where q does not give it.
-    if (weights[id] > 0 && difference !== 0) kl += weights[id] * difference
+    if (logP !== -Infinity && difference !== 0) sum += Math.exp(logP) * difference
   }
-  return { kl: Math.max(0, kl / sumP), sums: [a, b], best: [bestP, bestQ] }
+  return Math.max(0, sum)
 }

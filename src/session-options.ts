@@ -19,7 +19,9 @@ export interface SessionOptions {
    * outputs, 8 × headDim bytes a token and kv head, and of the latter as many again for each of its query heads. { level, layers,
    * kvHeads } names whose, `every` keeps scores of each n-th step alone, { level: 'vectors', scores: true } keeps both.
    * Of events { level, memory: 2 ** 28, folder } keeps so many bytes in memory (50 an event) and older ones in temporary files;
-   * session.tapeBytes(tokens) says before how much it will be.
+   * session.tapeBytes(tokens) says before how much it will be. With events a session also keeps, so that run.shadow() need not decode its
+   * tokens again, what attention was given and gave in each call after the prompt, layers × 2 (heads + kvHeads) × headDim × 4 bytes a
+   * token, and the row of logits after it, in all up to 256 MB: a call beyond that, and it lets go of all of it, for good.
    */
   trace?: TraceOption
   /** Keep where every position went (default true): 4 bytes a token and kv head. false: a slot knows its first position and weight. */

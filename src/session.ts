@@ -30,7 +30,7 @@ import { keptOf, sameKept, type Kept, type Level, type TraceOption } from './tra
 import type { TapeBytes } from './trace/memory.js'
 import { shownReceipt, type CacheBytes, type Receipt } from './trace/receipt.js'
 import { RunRecord } from './trace/run.js'
-import { traceOf } from './trace/whole.js'
+import { tapeBytesOf, traceOf } from './trace/whole.js'
 
 export class Model extends LoadedModel {
   /** A new, empty session; sessions of one model are independent and take turns on its engine. */
@@ -45,9 +45,12 @@ export class Generation extends TokenStream<Run> {}
 /** A run: what one generation wrote, what the cache did meanwhile, and everything needed to repeat it. */
 export class Run extends RunRecord<Model> {
   /**
-   * The same tokens under the full cache: how far this run's distributions were from the full cache's, token by token. Takes
-   * about as long as the run and one more without compression; with `from`, a session that has read the prompt, the time of
-   * reading is saved.
+   * The same tokens under the full cache: how far this run's distributions were from the full cache's, token by token (the full model's own
+   * pass), and what each head missed by its own queries, keys and values with nothing removed (`local`: output errors and their parts
+   * [rows, layers, heads], regret of each token that was lost). Takes about as long as decoding the run's tokens under the full cache where
+   * its session had a trace and room for what that takes (see the option `trace`), else as long again as the run, which is then decoded a
+   * second time (`decodedAgain` says why), and reading the prompt, which `from`, a session that has read it, spares. Errors: 'invalid' for a
+   * run without tokens, one longer than the model's context, and another `from`.
    */
   async shadow(options: ShadowOptions = {}): Promise<Shadow> {
     callOptions('shadow', options, ['from', 'local'])
@@ -101,8 +104,8 @@ export interface ShadowOptions extends CallOptions {
    */
   from?: Session
   /**
-   * What each head missed, too (default true): keeps every token's keys and values in float32 while it runs, 8 × headDim bytes a token and kv
-   * head (190 MB for 4,096 tokens of the default model).
+   * What each head missed, too (default true). Takes 64 bytes a token and query head of a kv head while it runs, for each thread, and where
+   * the run is decoded again what it is given, layers × 2 (heads + kvHeads) × headDim × 4 bytes a token.
    */
   local?: boolean
 }
@@ -144,10 +147,10 @@ export class Session {
 
   /**
    * What the tape will take once `tokens` further tokens (prompt, turns and what is generated) have come: at most, and exactly for 0, the
-   * default. Bytes in memory and in temporary files, 50 an event; see the option trace.memory. Zeros where no events are kept.
+   * default. Bytes in memory and in temporary files, 50 an event, and of what calls were given; see the option `trace`. Zeros where no events are kept.
    */
   tapeBytes(tokens = 0): TapeBytes {
-    return this.cache.tapeBytes(integer('tokens', tokens, 0))
+    return tapeBytesOf(this.reading, integer('tokens', tokens, 0))
   }
 
   /** What is kept of what the cache does, as in the option `trace`. */

@@ -109,12 +109,26 @@ Napi::Value Forward(const Napi::CallbackInfo& info) {
                     [](Napi::Env env) { return env.Undefined(); });
 }
 
+// (p, q: Float32Array) -> { kl, logSumP, logSumQ }, at once.
+Napi::Value CompareLogits(const Napi::CallbackInfo& info) {
+  const auto p = ArrayOf<Napi::Float32Array>(info[0], napi_float32_array, 1, "p");
+  const auto q = ArrayOf<Napi::Float32Array>(info[1], napi_float32_array, p.ElementLength(), "q");
+  zs_compared compared;
+  Check(info.Env(), zs_compare_logits(p.Data(), q.Data(), static_cast<int64_t>(p.ElementLength()), &compared));
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("kl", compared.kl);
+  result.Set("logSumP", compared.log_sum_p);
+  result.Set("logSumQ", compared.log_sum_q);
+  return result;
+}
+
 }  // namespace
 
 void RegisterModel(Napi::Env env, Napi::Object exports) {
   exports.Set("modelLoad", Napi::Function::New(env, Load));
   exports.Set("modelBytes", Napi::Function::New(env, Bytes));
   exports.Set("modelForward", Napi::Function::New(env, Forward));
+  exports.Set("compareLogits", Napi::Function::New(env, CompareLogits));
 }
 
 }  // namespace zs_addon

@@ -44,14 +44,17 @@ class LocalLosses {
   // Those of `count` places from `from` on that count in `rows`.
   void entries(int64_t from, int64_t count, uint32_t rows, std::vector<Entry>& out) const {
     const int64_t to = from + count;
-    out.clear();
+    out.resize(static_cast<size_t>(count));
+    size_t found = 0;
+    for (int64_t place = from; place < to; ++place) {
+      const size_t at = static_cast<size_t>(place);
+      out[found] = {place, of_[at], rows_[at] & rows};
+      found += of_[at] >= 0 && out[found].rows;
+    }
+    out.resize(found);
     for (const Entry& one : ended_)
       if (one.place >= from && one.place < to && (one.rows & rows))
         out.push_back({one.place, one.loss, one.rows & rows});
-    for (int64_t place = from; place < to; ++place) {
-      const size_t at = static_cast<size_t>(place);
-      if (of_[at] >= 0 && (rows_[at] & rows)) out.push_back({place, of_[at], rows_[at] & rows});
-    }
   }
 
   void add(int32_t loss, double p, double change, double most, int64_t most_row) {

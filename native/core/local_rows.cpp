@@ -166,9 +166,10 @@ void LocalHead::measure(const Block& block) {
 }
 
 void LocalHead::count_losses(const Block& block) {
-  for (size_t c = 0; c < chunks_.size() && !stopped(); ++c) {
-    losses_.entries(static_cast<int64_t>(c) * kChunk, tokens_in(static_cast<int64_t>(c)), block.all, entries_);
-    for (size_t i = 0; i < entries_.size(); i += kChunk) count_chunk(block, static_cast<int64_t>(c), i);
+  // The last chunk first: what it takes was just used.
+  for (int64_t c = static_cast<int64_t>(chunks_.size()) - 1; c >= 0 && !stopped(); --c) {
+    losses_.entries(c * kChunk, tokens_in(c), block.all, entries_);
+    for (size_t i = 0; i < entries_.size(); i += kChunk) count_chunk(block, c, i);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "test/tiny_model.h"
+#include "zslab/record.h"
 
 namespace {
 
@@ -164,6 +165,72 @@ void rows_and_targets() {
   }
 }
 
+// What attention was given and gave is told as the cache recorded it, bit for bit.
+void what_attention_is_given() {
+  for (const zs_model_config& shape : {even_sizes(), odd_sizes()}) {
+    const TinyModel tiny(shape, 23);
+    const Engine engine(2);
+    const Model model(engine, tiny, ZS_F32);
+    Cache cache(engine, tiny.cache_config());
+    const std::vector<uint8_t> heads(static_cast<size_t>(shape.layers * shape.kv_heads), 1);
+    test::must(zs_cache_record(cache.handle, heads.data(), 0), "record");
+    model.forward(cache, some_ids(tiny, 20, 1));
+    const std::vector<int32_t> turn = some_ids(tiny, 5, 2);
+    const size_t d = static_cast<size_t>(shape.head_dim), kv_heads = static_cast<size_t>(shape.kv_heads),
+                 group = static_cast<size_t>(shape.heads) / kv_heads, token = 2 * (group + 1) * kv_heads * d;
+    std::vector<float> given(static_cast<size_t>(shape.layers) * turn.size() * token);
+    zs_forward f{};
+    f.struct_bytes = sizeof f, f.ids = turn.data(), f.tokens = 5, f.given = given.data();
+    test::must(zs_model_forward(model.handle, cache.handle, &f, nullptr), "turn");
+    for (size_t layer = 0; layer < static_cast<size_t>(shape.layers); ++layer)
+      for (size_t head = 0; head < kv_heads; ++head) {
+        std::vector<float> keys(25 * d), values(25 * d), queries(5 * group * d), outputs(5 * group * d), told[4];
+        test::must(zs_cache_record_read(cache.handle, static_cast<int32_t>(layer), static_cast<int32_t>(head),
+                                        keys.data(), values.data(), queries.data(), outputs.data()),
+                   "record_read");
+        for (size_t t = 0; t < 5; ++t) {
+          const float* const of = given.data() + (layer * 5 + t) * token;
+          const auto add = [&](int part, size_t first, size_t count) {
+            told[part].insert(told[part].end(), of + first * d, of + (first + count) * d);
+          };
+          const size_t all = group * kv_heads;
+          add(0, head * group, group), add(1, all + head, 1), add(2, all + kv_heads + head, 1);
+          add(3, all + 2 * kv_heads + head * group, group);
+        }
+        keys.erase(keys.begin(), keys.end() - static_cast<int64_t>(5 * d));
+        values.erase(values.begin(), values.end() - static_cast<int64_t>(5 * d));
+        check(test::same_bits(told[0], queries) && test::same_bits(told[1], keys) && test::same_bits(told[2], values) &&
+                  test::same_bits(told[3], outputs),
+              "layer %zu, kv head %zu: another thing was given than recorded", layer, head);
+      }
+  }
+}
+
+void compared_rows() {
+  test::Random random(5);
+  for (int seed = 0; seed < 20; ++seed) {
+    std::vector<float> p(200), q(200);
+    for (auto* row : {&p, &q})
+      for (float& x : *row) x = static_cast<float>(random.upto(-4000, 4000)) / 200;
+    if (seed % 2) p[3] = q[5] = -INFINITY;
+    zs_compared c{};
+    test::must(zs_compare_logits(p.data(), q.data(), 200, &c), "compare");
+    double sums[2] = {}, kl = 0;
+    for (size_t i = 0; i < p.size(); ++i)
+      sums[0] += std::exp(static_cast<double>(p[i])), sums[1] += std::exp(static_cast<double>(q[i]));
+    for (size_t i = 0; i < p.size(); ++i) {
+      const double share = std::exp(static_cast<double>(p[i])) / sums[0];
+      if (share > 0) kl += share * (std::log(share) - static_cast<double>(q[i]) + std::log(sums[1]));
+    }
+    const bool as_far = std::isinf(kl) ? c.kl == kl : std::abs(c.kl - kl) <= 1e-9;
+    check(as_far && std::abs(c.log_sum_p - std::log(sums[0])) <= 1e-9 &&
+              std::abs(c.log_sum_q - std::log(sums[1])) <= 1e-9,
+          "rows %d: KL %g, expected %g", seed, c.kl, kl);
+    test::must(zs_compare_logits(q.data(), q.data(), 200, &c), "compare");
+    check(c.kl == 0, "of equal rows KL is %g", c.kl);
+  }
+}
+
 void aborts() {
   const TinyModel tiny(even_sizes(), 31);
   const Engine engine(2);
@@ -224,6 +291,8 @@ int main() {
     threads();
     no_threads_of_others();
     rows_and_targets();
+    what_attention_is_given();
+    compared_rows();
     aborts();
   } catch (const std::exception& e) {
     check(false, "%s", e.what());

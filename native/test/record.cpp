@@ -97,7 +97,7 @@ struct Measured {
   }
 };
 
-zs_status measure(const Cache& cache, const Story& s, Measured& m) {
+zs_status measure(const Cache& cache, const Story& s, Measured& m, zs_call* call = nullptr) {
   const size_t each = s.positions.size() * kKvHeads * kGroup, losses = static_cast<size_t>(s.losses);
   for (auto* column : {&m.error, &m.dropped, &m.plain, &m.missed, &m.blurred}) column->assign(each, -1);
   for (auto* column : {&m.probability, &m.worst, &m.change}) column->assign(losses, -1);
@@ -122,7 +122,7 @@ zs_status measure(const Cache& cache, const Story& s, Measured& m) {
   l.missed = m.missed.data(), l.blurred = m.blurred.data();
   l.probability = m.probability.data(), l.worst = m.worst.data(), l.change = m.change.data();
   l.worst_row = m.worst_row.data();
-  return zs_cache_local(cache.handle, &l, nullptr);
+  return zs_cache_local(cache.handle, &l, call);
 }
 
 void near(double got, double expected, const char* what, int seed) {
@@ -155,6 +155,18 @@ void refusals(const Cache& cache, const Story& right) {
   });
   refused("a move of nobody", [](Story& s) { s.action[0] = ZS_LEAVE, s.target[0] = 0; });
   refused("a settling of nobody", [](Story& s) { s.action[0] = ZS_SETTLE, s.target[0] = 3; });
+  refused("a token that comes back while it is there",
+          [](Story& s) { s.action[1] = ZS_UNEVICT, s.position[1] = s.position[0]; });
+  refused("a token asked to leave a slot where it is not", [](Story& s) {
+    s.action[0] = ZS_DROP, s.reason[0] = ZS_BY_REQUEST;
+    ++s.losses;
+  });
+  zs_call call{};
+  call.abort = 1;
+  check(measure(cache, right, none, &call) == ZS_ABORTED && call.done < call.total, "what is asked to stop goes on");
+  call = {};
+  check(measure(cache, right, none, &call) == ZS_OK && call.done == kKvHeads && call.total == kKvHeads,
+        "progress ends at %d of %d", static_cast<int>(call.done), static_cast<int>(call.total));
   check(zs_cache_local(cache.handle, nullptr, nullptr) == ZS_INVALID &&
             zs_cache_record(cache.handle, nullptr, 0) == ZS_INVALID,
         "what is missing is taken");

@@ -121,12 +121,12 @@ export function localOf(of: LocalOf, native: NativeLocalMeasures, lost: Int32Arr
 
 /** Rows of the events by which a token is lost, in order. */
 export function lossesIn({ action }: EventColumns): Int32Array {
-  const rows = new Int32Array(action.reduce((sum, one) => sum + Number(isLoss(one)), 0))
-  for (let row = 0, at = 0; row < action.length; row++) if (isLoss(action[row])) rows[at++] = row
-  return rows
+  const rows = new Int32Array(action.length)
+  let count = 0
+  for (let row = 0; row < action.length; row++)
+    if (action[row] === ACTION.merge || action[row] === ACTION.drop) rows[count++] = row
+  return rows.slice(0, count)
 }
-
-const isLoss = (action: number) => action === ACTION.merge || action === ACTION.drop
 
 /** Seeds of merged slots, where these are not the slots' first tokens. */
 function seededIn(events: EventColumns, layers: number, kvHeads: number): Int32Array {

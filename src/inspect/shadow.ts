@@ -1,11 +1,12 @@
 /** The shadow of a run: the same tokens under the full cache, compared row by row. */
 import { basename } from 'node:path'
 import { ZslabError } from '../errors.js'
+import { native } from '../native/binding.js'
 import type { Call, CallOptions } from '../native/call.js'
 import { fullCache } from '../policies/index.js'
 import type { SessionOptions } from '../session-options.js'
 import { withBar } from '../long-work.js'
-import { comparedRows, logProb } from '../sampling.js'
+import { argmax, logProb } from '../sampling.js'
 import { showsItself } from '../show/show.js'
 import { shadowText } from '../show/texts.js'
 import { cut, whyDecodeAgain } from '../calls.js'
@@ -200,11 +201,11 @@ function checkFrom(from: Reading, run: RunRecord): void {
 }
 
 function compare(result: Shadow, at: number, full: Float32Array, own: Float32Array): void {
-  const { kl, sums, best: tops } = comparedRows(full, own)
+  const [best, chosen] = [argmax(full), argmax(own)]
+  const { kl, logSumP, logSumQ } = native().compareLogits(full, own)
   result.kl[at] = kl
-  result.fullLogprobs[at] = logProb(full, result.tokens[at].id, sums[0])
-  result.policyLogprobs[at] = logProb(own, result.tokens[at].id, sums[1])
-  const [best, chosen] = tops
+  result.fullLogprobs[at] = logProb(full, result.tokens[at].id, logSumP)
+  result.policyLogprobs[at] = logProb(own, result.tokens[at].id, logSumQ)
   result.fullTop1.push(best)
   result.top1.push(chosen)
   result.flips.push(best !== chosen)

@@ -246,6 +246,8 @@ export interface Addon {
   modelBytes(model: NativeModel): number
   modelForward(model: NativeModel, cache: NativeCache, forward: NativeForward, call?: Int32Array): Promise<void>
   modelDispose(model: NativeModel): void
+  /** KL(p ‖ q) in nats of two rows of logits, and log of the sum of exp of each. */
+  compareLogits(p: Float32Array, q: Float32Array): { kl: number; logSumP: number; logSumQ: number }
   abortAll(): void
 }
 

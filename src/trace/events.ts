@@ -155,7 +155,7 @@ export class Trace {
   /** What the whole tape took when the run ended, or takes as opened: bytes in memory and in temporary files. */
   get bytes(): TapeBytes {
     const events = this.kept?.step.length ?? 0
-    return this.took ?? { events, memory: events * EVENT_BYTES, files: 0 }
+    return this.took ?? { events, memory: events * EVENT_BYTES, files: 0, given: 0 }
   }
 
   /** The last step that something happened at; −1: nothing ever did. */

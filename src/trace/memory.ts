@@ -18,6 +18,8 @@ export interface TapeBytes {
   memory: number
   /** Bytes of older ones, in temporary files. */
   files: number
+  /** Bytes of what a session's calls were given, kept in memory so that run.shadow() decodes nothing again; 0 of a cache alone. */
+  given: number
 }
 
 /** 5.4 million events. */
@@ -51,5 +53,5 @@ export function tapeBytesAfter(now: TapeBytes, more: number, bound: TapeBound): 
   const beyond = events * EVENT_BYTES - Math.max(bound.memory, UNIT * EVENT_BYTES)
   const units = Math.min(Math.ceil(beyond / (UNIT * EVENT_BYTES)), Math.floor(events / UNIT))
   const files = Math.max(now.files, units * UNIT * EVENT_BYTES)
-  return { events, memory: events * EVENT_BYTES - files, files }
+  return { events, memory: events * EVENT_BYTES - files, files, given: now.given }
 }

@@ -16,6 +16,7 @@ import { headVectors, type HeadOf, type HeadVectors } from '../inspect/vectors.j
 import { recordedOf } from './recorded.js'
 import { cardOf, type Card } from './card.js'
 import { Trace } from './events.js'
+import { tapeBytesOf } from './whole.js'
 import type { CacheBytes, Receipt } from './receipt.js'
 
 export type Stopped = 'eos' | 'stop' | 'length' | 'context' | 'aborted'
@@ -117,7 +118,7 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
         scoreRows: (of) => scoreRows(given!, of),
       }),
       firstEvent,
-      cache.tapeBytes(),
+      tapeBytesOf(reading),
     )
     const run: R = new this(
       model,

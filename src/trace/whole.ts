@@ -7,7 +7,13 @@ import { headVectors } from '../inspect/vectors.js'
 import { alphaOf, dataOf } from './data.js'
 import { Trace } from './events.js'
 import type { TraceOf } from './files/facts.js'
+import type { TapeBytes } from './memory.js'
 import { recordedOf } from './recorded.js'
+
+/** Of the session, once `tokens` further tokens have come: at most, and exactly where that is none. */
+export function tapeBytesOf({ cache, current, model }: Reading, tokens = 0): TapeBytes {
+  return { ...cache.tapeBytes(tokens), given: current.room?.after(model.description, tokens) ?? 0 }
+}
 
 /** As of now: what the session does later is not in it. */
 export function traceOf(reading: Reading): Trace {
@@ -38,5 +44,5 @@ export function traceOf(reading: Reading): Trace {
       return dataOf({ ...facts, resolved, events, origins, bytes, firstEvent: 0, output, read: seqLen })
     },
   })
-  return new Trace(events, of, 0, cache.tapeBytes())
+  return new Trace(events, of, 0, tapeBytesOf(reading))
 }

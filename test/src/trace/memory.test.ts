@@ -38,7 +38,7 @@ describe('a tape’s memory', function () {
     const took = few.tapeBytes()
     assert.equal(took.files, UNIT * EVENT_BYTES)
     assert.equal(took.memory + took.files, took.events * EVENT_BYTES)
-    assert.deepEqual(all.tapeBytes(), { events: took.events, memory: took.events * EVENT_BYTES, files: 0 })
+    assert.deepEqual(all.tapeBytes(), { events: took.events, memory: took.events * EVENT_BYTES, files: 0, given: 0 })
     const [a, b] = [few.events(), all.events()]
     assert.equal(a.count, took.events)
     assert.deepEqual(a, b)
@@ -84,17 +84,23 @@ describe('a tape’s memory', function () {
 
   it('a session says before what so many tokens will take at most, and a run what it took', async () => {
     const model = await load(toyPath, { weights: 'float32', progress: false })
-    const { layers, kvHeads } = model.description
+    const { layers, heads: queries, kvHeads, headDim, vocabulary } = model.description
     const heads = layers * kvHeads
+    const [attention, logits] = [layers * 2 * (queries + kvHeads) * headDim * 4, vocabulary * 4]
     try {
       const session = model.session({ policy: evictOnly({ budget: 24, recent: 8 }), trace: true })
       const most = session.tapeBytes(46)
-      assert.deepEqual(most, { events: 46 * heads * 4, memory: 46 * heads * 4 * EVENT_BYTES, files: 0 })
+      assert.deepEqual(most, {
+        ...{ events: 46 * heads * 4, memory: 46 * heads * 4 * EVENT_BYTES, files: 0 },
+        given: 46 * (attention + logits),
+      })
       const prompt = Array.from({ length: 40 }, (_, i) => (i * 7) % 250)
       const run = await session.generate(prompt, { maxTokens: 6, ignoreEos: true, progress: false })
       const took = run.trace.bytes
       assert.equal(took.events, run.trace.length)
       assert.equal(took.memory, took.events * EVENT_BYTES)
+      // Of the prompt the last logits, of 5 of the 6 tokens, which were read, both.
+      assert.equal(took.given, 5 * attention + 6 * logits)
       assert.deepEqual(session.tapeBytes(), took)
       assert.deepEqual(session.trace.bytes, took)
       assert.ok(took.events <= most.events)
@@ -105,7 +111,7 @@ describe('a tape’s memory', function () {
       const far = model.session({ policy: evictOnly({ budget: 24 }), trace: true }).tapeBytes(tokens)
       assert.equal(far.files, Math.ceil((far.events - 2 ** 28 / 50) / UNIT) * UNIT * EVENT_BYTES)
       assert.ok(far.memory <= 2 ** 28)
-      assert.deepEqual(model.session().tapeBytes(1000), { events: 0, memory: 0, files: 0 })
+      assert.deepEqual(model.session().tapeBytes(1000), { events: 0, memory: 0, files: 0, given: 0 })
       // A fork with the same events may keep fewer of them in memory.
       const fork = await session.fork({ trace: { level: 'events', memory: 0 } })
       assert.deepEqual(fork.tapeBytes(), took)
