@@ -187,21 +187,6 @@ export const bytesText = (bytes: Held & { peak: number; byRegion: object }): str
     'next: bytes.byLayer[layer][kvHead]',
   )
 
-export interface ShadowFacts {
-  label: string
-  model: string
-  tokens: ArrayLike<unknown>
-  meanKl: number
-  flipCount: number
-}
-
-export const shadowText = ({ label, model, tokens, meanKl, flipCount }: ShadowFacts): string =>
-  lines(
-    `Shadow of ${label} on ${model}: ${counted(tokens.length)} tokens against the full cache`,
-    `mean KL ${meanKl.toPrecision(3)} nats; ${counted(flipCount)} where another token is likeliest`,
-    'next: figures.divergence(shadow); shadow.kl[i], shadow.tokens[i]',
-  )
-
 export const streamText = (tokens: number, ended: boolean): string =>
   lines(
     `Generation ${ended ? 'that has ended' : 'under way'}: ${counted(tokens)} tokens so far`,

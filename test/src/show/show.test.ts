@@ -87,6 +87,12 @@ describe('objects show themselves', function () {
     shows(run.bytes, /in the cache/, /by region: /)
     const shadow = await run.shadow()
     shows(shadow, /^Shadow of zsmerge, 24 slots/, /mean KL/)
+    shows(
+      shadow,
+      /own outputs are off by [\d.]+% in the mean: [\d.]+% by dropping, merging [+−]/,
+      /missed most: position \d+, merged/,
+    )
+    shows(await run.shadow({ local: false }), /likeliest\n.*next: figures\.divergence\(shadow\);/)
     shows(figures.divergence(shadow), /^zsmerge, 24 slots: mean KL/)
     shows(run.trace.events(), /^step\tlayer/, /rows × 17 columns/)
     const quiet = await model.session().generate(TEXT, { maxTokens: 1, progress: false })
