@@ -86,6 +86,8 @@ export interface LegendItem {
   label: string
   fill: Fill
   struck?: boolean
+  /** With the mark of a pinned token. */
+  pinned?: boolean
 }
 
 /** What there is to be told apart: runs that never merge need no word for it. */
@@ -93,10 +95,16 @@ export interface Seen {
   merged: boolean
   dropped: boolean
   sink: boolean
+  pinned: boolean
 }
 
 /** The words of the token strip (src/figures). */
-export function legendOf(mode: Mode, { merged, dropped, sink }: Seen): LegendItem[] {
+export function legendOf(mode: Mode, seen: Seen): LegendItem[] {
+  const pinned: LegendItem[] = seen.pinned ? [{ label: 'pinned, never leaves', fill: 'held', pinned: true }] : []
+  return [...ofMode(mode, seen), ...pinned]
+}
+
+function ofMode(mode: Mode, { merged, dropped, sink }: Seen): LegendItem[] {
   const shown = (when: boolean, label: string, fill: Fill, struck = false): LegendItem[] =>
     when ? [{ label, fill, struck }] : []
   switch (mode) {

@@ -36,10 +36,14 @@ export class RunPack {
   head(key: string): Packed | undefined {
     const { layers, kvHeads } = this.data
     const columns = this.shown.trace.tape()
-    this.rows ??= new HeadRows(columns, kvHeads, layers * kvHeads)
     const [layer, kvHead] = key.split('.').map(Number)
     if (!(layer < layers && kvHead < kvHeads)) return undefined
-    return packed(eventBytes(columns, this.rows.of(layer * kvHeads + kvHead)))
+    return packed(eventBytes(columns, this.index.of(layer * kvHeads + kvHead)))
+  }
+
+  private get index(): HeadRows {
+    const { layers, kvHeads } = this.data
+    return (this.rows ??= new HeadRows(this.shown.trace.tape(), kvHeads, layers * kvHeads))
   }
 
   /** Everything but heads. */
@@ -47,7 +51,7 @@ export class RunPack {
     const { shown, data } = this
     const { layers, kvHeads, tokens, resolved } = data
     const lastStep = Math.max(0, data.steps, shown.trace.lastStep)
-    const small = smallOf(shown.trace.tape(), kvHeads, layers * kvHeads, tokens.length, lastStep)
+    const small = smallOf(shown.trace.tape(), this.index, layers * kvHeads, tokens.length, lastStep)
     const receipt = shown.trace.receipt
     return {
       label: shown.label,

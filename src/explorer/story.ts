@@ -1,4 +1,5 @@
 /** One kv head's cache at any step, quickly on and back: the ledger of its events with copies of itself left along the way. */
+import type { Gap } from '../figures/gaps.js'
 import { ACTION } from '../trace/actions.js'
 import { HeadLedger } from '../trace/rebuild.js'
 import type { HeadEvents } from './events.js'
@@ -33,6 +34,10 @@ export class HeadStory {
   readonly left: Int32Array
   /** By position: the last row with a score of it; −1: none. */
   readonly scored: Int32Array
+  /** By position: the step at which it was pinned; −1: never. */
+  readonly pinned: Int32Array
+  /** When tokens were gone that came back after all. */
+  readonly gaps: Gap[] = []
   /** By position, of TOKEN, at the end. */
   readonly end: Uint8Array
 
@@ -56,6 +61,7 @@ export class HeadStory {
     this.newest = new Int32Array(lastStep + 1)
     this.left = new Int32Array(tokens).fill(-1)
     this.scored = new Int32Array(tokens).fill(-1)
+    this.pinned = new Int32Array(tokens).fill(-1)
     this.now = {
       step: -1,
       state: new Uint8Array(tokens),
@@ -74,9 +80,14 @@ export class HeadStory {
         const action = events.action[row]
         if (action === ACTION.options) continue
         // Whoever leaves has come, also a token of the prompt that never had a slot.
-        if (action !== ACTION.options) newest = Math.max(newest, position)
+        newest = Math.max(newest, position)
         if (action === ACTION.merge || action === ACTION.drop) this.left[position] = row
-        if (action === ACTION.unevict) this.left[position] = -1
+        if (action === ACTION.pin && this.pinned[position] < 0) this.pinned[position] = events.step[row]
+        if (action === ACTION.unevict) {
+          const from = this.left[position]
+          this.gaps.push({ position, left: events.step[from < 0 ? row : from], back: events.step[row] })
+          this.left[position] = -1
+        }
         if (!Number.isNaN(events.score[row])) this.scored[position] = row
       }
       this.ends[step] = row
@@ -87,6 +98,11 @@ export class HeadStory {
     this.ledger.each((_, origins) => {
       if (origins.length > 1) this.left[origins[0]] = this.left[origins[1]]
     })
+  }
+
+  /** Whether it is pinned in the cache at `step`. */
+  isPinned(position: number, step: number): boolean {
+    return this.pinned[position] >= 0 && this.pinned[position] <= step
   }
 
   /** Rows of the events of `step`: from, and the one after the last. */

@@ -100,6 +100,11 @@ export function tokenLines(
   if (region === 'merged')
     lines.push(`merged: one of ${counted(story.members(step, slot).length, 'token')} in slot ${plainNumber(slot)}`)
   else lines.push(slot < 0 ? REGION_WORDS[region] : `${REGION_WORDS[region]}, slot ${plainNumber(slot)}`)
+  const pinned = story.pinned[position]
+  if (pinned >= 0)
+    lines.push(`${pinned > step ? 'will be pinned' : 'pinned'} at step ${plainNumber(pinned)}: it never leaves`)
+  for (const { position: one, left, back } of story.gaps)
+    if (one === position) lines.push(`gone from step ${plainNumber(left)} on, back at step ${plainNumber(back)}`)
   const row = story.left[position]
   if (row >= 0) lines.push(lostWords(story, position, row, step))
   else if (now.state[position] !== TOKEN.notYet) lines.push('keeps its slot to the end')
@@ -129,7 +134,6 @@ function whyWords(events: HeadStory['events'], row: number): string {
   if (reason === 'score') known.push('for its score')
   if (reason === 'asked') known.push('as it was asked for')
   if (reason === 'choice') known.push('the policy chose it')
-  if (reason === 'asked') known.push('it was asked to leave')
   const number = (name: string, value: number) => Number.isNaN(value) || known.push(`${name} ${shortNumber(value)}`)
   if (events.rank[row] >= 0) known.push(`rank ${plainNumber(events.rank[row])} to leave`)
   number('score', events.score[row])

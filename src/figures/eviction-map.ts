@@ -8,6 +8,7 @@ import {
   firstCompression,
   headOf,
   livesOf,
+  rowsOf,
   runData,
   type HeadLives,
   type RunLike,
@@ -41,14 +42,13 @@ export function evictionMap(run: RunLike, options: EvictionMapOptions = {}): Fig
   const data = runData('run', run)
   const { layer, kvHead } = headOf(data, options)
   const by = oneOf('by', options.by ?? 'position', ['position', 'slot'])
-  const lives: Lives = {
-    ...livesOf(data, eventsOf(data, 'the eviction map'), layer, kvHead),
-    pins: pinsOf(data, layer, kvHead),
-  }
+  const events = eventsOf(data, 'the eviction map')
+  const rows = rowsOf(events, layer, kvHead)
+  const lives: Lives = { ...livesOf(data, events, layer, kvHead, rows), pins: pinsOf(events, rows) }
   const where = `layer ${layer}, kv head ${kvHead}`
   const words = wordsOf(data, lives, where)
   const steps: Span = [0, data.steps + 1]
-  const slots = by === 'slot' ? slotsOf(data, layer, kvHead) : undefined
+  const slots = by === 'slot' ? slotsOf(data, layer, kvHead, rows) : undefined
   const whole: Part = slots
     ? { slot: [0, slots.count], step: steps }
     : { position: [0, data.tokens.length], step: steps }

@@ -100,7 +100,13 @@ export function rowsOf(events: EventColumns, layer: number, kvHead: number): num
   return rows
 }
 
-export function livesOf(data: RunData, events: EventColumns, layer: number, kvHead: number): HeadLives {
+export function livesOf(
+  data: RunData,
+  events: EventColumns,
+  layer: number,
+  kvHead: number,
+  rows: readonly number[] = rowsOf(events, layer, kvHead),
+): HeadLives {
   const count = data.tokens.length
   const { fate, slot } = fatesAtEnd(data, layer, kvHead)
   const entered = Int32Array.from({ length: count }, (_, position) => stepOf(data, position))
@@ -108,7 +114,6 @@ export function livesOf(data: RunData, events: EventColumns, layer: number, kvHe
   const score = new Float64Array(count).fill(NaN)
   const similarity = new Float64Array(count).fill(NaN)
   const firstMerge = new Map<number, number>()
-  const rows = rowsOf(events, layer, kvHead)
   for (const row of rows) {
     const action = events.action[row]
     if (action !== ACTION.merge && action !== ACTION.drop) continue

@@ -1,16 +1,12 @@
 /** Tokens that were asked to stay: since when, and the mark that says so. */
-import { ACTION, type RunData } from './data.js'
-import { rowsOf } from './fates.js'
+import { ACTION, type EventColumns } from './data.js'
 import type { LegendEntry, Points } from './plot.js'
 import type { Style } from './style.js'
 
-/** By position: the step from which on the token is pinned in a kv head. */
-export function pinsOf({ events }: RunData, layer: number, kvHead: number): Map<number, number> {
+/** By position: the step from which on the token is pinned, of one kv head's `rows`. */
+export function pinsOf({ action, position, step }: EventColumns, rows: readonly number[]): Map<number, number> {
   const pins = new Map<number, number>()
-  if (!events) return pins
-  for (const row of rowsOf(events, layer, kvHead))
-    if (events.action[row] === ACTION.pin && !pins.has(events.position[row]))
-      pins.set(events.position[row], events.step[row])
+  for (const row of rows) if (action[row] === ACTION.pin && !pins.has(position[row])) pins.set(position[row], step[row])
   return pins
 }
 

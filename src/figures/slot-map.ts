@@ -27,7 +27,12 @@ export interface Stay {
  * Every stay of a token in a slot of one kv head, in order of slots and steps. Read backwards from the slots at the end, since a
  * compression says what leaves but not where the rest comes to lie.
  */
-export function staysOf(data: RunData, layer: number, kvHead: number): Stay[] {
+export function staysOf(
+  data: RunData,
+  layer: number,
+  kvHead: number,
+  rows: readonly number[] = rowsOf(eventsOf(data, 'the eviction map'), layer, kvHead),
+): Stay[] {
   const events = eventsOf(data, 'the eviction map')
   const last = data.steps + 1
   const sizes = sizesOf(data, layer, kvHead)
@@ -41,7 +46,6 @@ export function staysOf(data: RunData, layer: number, kvHead: number): Stay[] {
     now.delete(slot)
     if (stay && from < stay.to) stays.push({ ...stay, from })
   }
-  const rows = rowsOf(events, layer, kvHead)
   if (rows.some((row) => events.reason[row] === ASKED)) return staysForward(events, rows, last)
   const moved = new Set(rows.filter((row) => events.action[row] === ACTION.merge).map((row) => events.position[row]))
   if (compression > data.steps) {
@@ -60,7 +64,7 @@ export function staysOf(data: RunData, layer: number, kvHead: number): Stay[] {
   // The token that a residual slot began with never was merged into another.
   const seeds = slots.map((members) => Array.from(members).find((position) => !moved.has(position)) ?? members[0])
   slots.forEach((members, slot) => hold(slot, seeds[slot], members.length > 1, last))
-  for (const row of rows.reverse()) {
+  for (const row of rows.toReversed()) {
     const [step, slot, target, position] = [
       events.step[row],
       events.slot[row],
@@ -132,9 +136,9 @@ export interface Slots {
   pinned: { stay: Stay; from: number }[]
 }
 
-export function slotsOf(data: RunData, layer: number, kvHead: number): Slots {
-  const stays = staysOf(data, layer, kvHead)
-  const pins = pinsOf(data, layer, kvHead)
+export function slotsOf(data: RunData, layer: number, kvHead: number, rows: readonly number[]): Slots {
+  const stays = staysOf(data, layer, kvHead, rows)
+  const pins = pinsOf(eventsOf(data, 'the eviction map'), rows)
   return {
     data,
     sizes: sizesOf(data, layer, kvHead),

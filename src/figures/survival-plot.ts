@@ -6,7 +6,7 @@ import type { Axis, Boxes, LegendEntry, Line, Mark, Panel, Plot } from './plot.j
 import { counted, percent, plainNumber } from './scale.js'
 import type { Style } from './style.js'
 import { totalsOf, type HeadSurvival } from './survival-counts.js'
-import { binSizeOf, binsOf, meanCurve, seenBy, type Bin, type Spread } from './survival-spread.js'
+import { binSizeOf, binsOf, meanCurve, seenBy, type Spread } from './survival-spread.js'
 import { shortModel, subjectWords } from './words.js'
 
 /** Heads that a curve is drawn of: all of them, or a layer's. */
@@ -14,7 +14,6 @@ export interface Group {
   layer: number | null
   heads: HeadSurvival[]
   curve: Spread[]
-  bins: Bin[]
 }
 
 export interface Followed {
@@ -33,7 +32,6 @@ export function followedOf(label: string, data: RunData, heads: HeadSurvival[], 
     layer,
     heads: own,
     curve: by === 'run' ? curve : meanCurve(own),
-    bins: binsOf(own),
   })
   const layers = [...new Set(heads.map(({ layer }) => layer))]
   const groups =

@@ -7,7 +7,7 @@ import type { Plot } from './plot.js'
 import { counted, percent, plainNumber } from './scale.js'
 import { styleOptions, type Style, type StyleOptions } from './style.js'
 import { survivalOf, type HeadSurvival } from './survival-counts.js'
-import { medianAge } from './survival-spread.js'
+import { binsOf, medianAge } from './survival-spread.js'
 import { agesOf, followedOf, picture, thenWords, youngShare, youngWords, type Followed } from './survival-plot.js'
 
 export interface SurvivalOptions extends StyleOptions {
@@ -58,7 +58,7 @@ function columnsOf(followed: Followed[]) {
       const sum = (value: (head: HeadSurvival) => number | undefined) =>
         heads.reduce((all, head) => all + (value(head) ?? 0), 0)
       const common = { run: one.label, layer }
-      const bins = group.bins.flatMap(({ from, to, tokens, keptThen, keptAtEnd }) =>
+      const bins = binsOf(heads).flatMap(({ from, to, tokens, keptThen, keptAtEnd }) =>
         [keptThen, keptAtEnd].map((share, end) => ({
           ...common,
           clock: 'first full',

@@ -9,6 +9,8 @@ interface Heads {
 export class HeadRows {
   /** Stretches of rows of one head, in order: where each begins, and where the last one ends. */
   private readonly starts: number[] = []
+  /** By stretch: its head. */
+  private readonly heads: number[] = []
   /** By head: its stretches. */
   private readonly stretches: number[][]
 
@@ -22,8 +24,20 @@ export class HeadRows {
       if (head === now) continue
       now = head
       this.stretches[head].push(this.starts.push(row) - 1)
+      this.heads.push(head)
     }
     this.starts.push(length)
+  }
+
+  /** The head of the first row; −1: there is none. */
+  first(): number {
+    return this.heads[0] ?? -1
+  }
+
+  /** Every stretch in order: its head, its first row and the one after its last. */
+  each(visit: (head: number, from: number, to: number) => void): void {
+    const { heads, starts } = this
+    for (let i = 0; i < heads.length; i++) visit(heads[i], starts[i], starts[i + 1])
   }
 
   /** Rows of the head numbered layer * kvHeads + kvHead, in order. */

@@ -114,7 +114,7 @@ describe('figures: survival', function () {
     const [panel] = evictionMap(data, { layer: 0 }).plot.panels
     const boxes = (name: string) => panel.marks.filter((mark) => mark.kind === 'boxes' && mark.name === name) as Boxes[]
     const steps = (name: string) =>
-      boxes(name).flatMap(({ x0, y0, y1 }) => x0.flatMap((at, i) => (at === 3 ? [[y0[i], y1[i]]] : [])))
+      boxes(name).flatMap(({ x0, y0, y1 }) => x0.flatMap((at, i) => (Math.floor(at) === 3 ? [[y0[i], y1[i]]] : [])))
     assert.deepEqual([steps('recent, protected'), steps('in a slot of its own')], [[[0, 2]], [[3, 6]]])
     const crosses = panel.marks.find((mark) => mark.kind === 'points' && mark.name === 'dropped') as Points
     const at = crosses.x.indexOf(3.5)

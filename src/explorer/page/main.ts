@@ -3,7 +3,7 @@ import { keysOf } from '../../comm/page/keys.js'
 import { Link, type Kernel } from '../../comm/page/link.js'
 import { headKey, unfit, type ExplorerData, type LiveMessage } from '../data.js'
 import { moved } from '../keys.js'
-import { legendOf, MODES, type Mode } from '../look.js'
+import { legendOf, MODES, type LegendItem, type Mode } from '../look.js'
 import { Selected, type Selection } from '../selection.js'
 import { TOKEN } from '../story.js'
 import { differenceSentence, stepSentence } from '../words.js'
@@ -288,21 +288,25 @@ class Page {
 
   private keys(): void {
     const { mode } = this.selected.now
-    const seen = { merged: false, dropped: false, sink: false }
+    const seen = { merged: false, dropped: false, sink: false, pinned: false }
     for (const { chosen } of this.views) {
       seen.merged ||= !!chosen?.story.end.includes(TOKEN.merged)
       seen.dropped ||= !!chosen?.story.end.includes(TOKEN.dropped)
       seen.sink ||= !!chosen?.looks.sizes.sink
+      seen.pinned ||= !!chosen?.story.pinned.some((step) => step >= 0)
     }
     const state = JSON.stringify([mode, this.paint.theme, seen])
     if (this.legend.dataset.state === state) return
     this.legend.dataset.state = state
-    const swatch = (fill: Parameters<Paint['of']>[0], struck?: boolean) =>
+    const swatch = ({ fill, struck, pinned }: LegendItem) =>
       struck
         ? element('span', { class: 'zsx-gone' }, 'word')
-        : element('i', { class: 'zsx-swatch', style: `background:${this.paint.of(fill)}` })
+        : element('i', {
+            class: `zsx-swatch${pinned ? ' zsx-pinned' : ''}`,
+            style: `background-color:${this.paint.of(fill)};color:${this.paint.of(`on:${fill}`)}`,
+          })
     this.legend.replaceChildren(
-      ...legendOf(mode, seen).map(({ label, fill, struck }) => element('span', {}, swatch(fill, struck), label)),
+      ...legendOf(mode, seen).map((item) => element('span', {}, swatch(item), item.label)),
       element('span', { class: 'zsx-muted' }, '← → a step, Shift ×10, Ctrl or Alt ×100'),
     )
   }

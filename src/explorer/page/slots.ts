@@ -99,6 +99,15 @@ export class Slots {
       context.fillRect(x, y, inner, inner)
       // Also where colours are not seen: a merged slot has a hole.
       if (now.members[slot] > 1 && inner >= 6) context.clearRect(x + inner / 2 - 1.5, y + inner / 2 - 1.5, 3, 3)
+      // A pinned token has a corner.
+      if (now.members[slot] !== 1 || !chosen.story.isPinned(now.first[slot], chosen.step)) continue
+      context.fillStyle = last = view.paint.of(`on:${fill}`)
+      const corner = Math.max(2, inner * 0.55)
+      context.beginPath()
+      context.moveTo(x + inner - corner, y)
+      context.lineTo(x + inner, y)
+      context.lineTo(x + inner, y + corner)
+      context.fill()
     }
     const selected = picked?.run === view.index ? picked.slot : position >= 0 ? now.slot[position] : -1
     if (selected >= 0 && selected < now.slots) {

@@ -83,16 +83,18 @@ export class Strip {
       const fill = chosen.looks.at(now, at, mode)
       const gone = state === TOKEN.dropped
       const isSelected = at === position
-      const look = `${fill} ${gone} ${state} ${isSelected} ${at === now.newest} ${paint.theme}`
+      const pinned = chosen.story.isPinned(at, chosen.step)
+      const look = `${fill} ${gone} ${state} ${isSelected} ${pinned} ${at === now.newest} ${paint.theme}`
       if (look === this.looks[i]) continue
       this.looks[i] = look
       const { style, classList } = this.tokens[i]
       const plain = fill === 'paper'
-      style.background = plain ? '' : paint.of(fill)
+      style.backgroundColor = plain ? '' : paint.of(fill)
       style.color = plain ? '' : paint.of(`on:${fill}`)
       classList.toggle('zsx-gone', gone)
       classList.toggle('zsx-later', state === TOKEN.notYet)
       classList.toggle('zsx-merged', state === TOKEN.merged)
+      classList.toggle('zsx-pinned', pinned)
       classList.toggle('zsx-newest', at === now.newest)
       classList.toggle('zsx-selected', isSelected)
       if (isSelected || (around === undefined && at === now.newest)) shown = i

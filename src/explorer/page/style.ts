@@ -42,6 +42,7 @@ export const STYLE = `
 .zsx-token.zsx-gone { opacity: 0.75; }
 .zsx-later { opacity: 0.28; }
 .zsx-merged { text-decoration: underline dotted 2px; text-underline-offset: 2px; }
+.zsx-pinned { background-image: linear-gradient(225deg, currentColor 4.5px, transparent 5.5px); }
 .zsx-newest { outline: 2px solid ${LOUD}; outline-offset: -1px; }
 .zsx-selected { outline: 2px solid ${INK}; outline-offset: -1px; }
 .zsx-slots, .zsx-grid { cursor: pointer; margin-bottom: 6px; }

@@ -22,7 +22,10 @@ import { headKey, type ExplorerData } from '../../../src/explorer/data.js'
 import { eventBytes, eventsOfBytes, type Taken } from '../../../src/explorer/events.js'
 import { legendOf, Looks, MODES, regionAt, type Mode } from '../../../src/explorer/look.js'
 import { RunPack, packedRuns } from '../../../src/explorer/pack.js'
+import { evictionMap } from '../../../src/figures/index.js'
+import type { Points } from '../../../src/figures/plot.js'
 import { NOT_YET, smallOf } from '../../../src/explorer/small.js'
+import { HeadRows } from '../../../src/trace/head-rows.js'
 import { TOKEN } from '../../../src/explorer/story.js'
 import { differenceSentence, memberLines, stepSentence, tokenLines } from '../../../src/explorer/words.js'
 import { staysOf } from '../../../src/figures/slot-map.js'
@@ -140,6 +143,28 @@ describe('explorer', function () {
         `step ${step}`,
       )
     }
+    // Both have a mark for who is pinned, where it is.
+    const at = session.trace.data().tokens[seqLen - 6].position
+    assert.deepEqual([story.pinned[at], story.isPinned(at, 4), story.isPinned(at, 3)], [4, true, false])
+    assert.ok(
+      legendOf('region', { merged: false, dropped: true, sink: false, pinned: true }).some((item) => item.pinned),
+    )
+    const lines = (position: number, step: number) =>
+      tokenLines(story, step, position, text, first.tokens.read, first.sizes[0])
+    assert.ok(lines(at, 5).includes('pinned at step 4: it never leaves'), lines(at, 5).join('\n'))
+    assert.ok(lines(at, 2).includes('will be pinned at step 4: it never leaves'))
+    assert.ok(lines(seqLen - 5, 5).includes('gone from step 4 on, back at step 7'), lines(seqLen - 5, 5).join('\n'))
+    const slotOf = (step: number) =>
+      session.trace.cacheAt({ step, layer: 0, kvHead: 0 }).slots.find(({ position }) => position === at)!.slot
+    for (const by of ['slot', 'position'] as const) {
+      const { plot } = evictionMap(session.trace, { layer: 0, kvHead: 0, by })
+      assert.ok(plot.legend.some(({ label }) => label === 'pinned'))
+      const marks = plot.panels.flatMap((panel) => panel.marks) as Points[]
+      const { x, y, hover } = marks.find((mark) => mark.name === 'pinned' && mark.x.length)!
+      const first = y.indexOf(Math.min(...y))
+      assert.deepEqual([x[first], y[first]], [(by === 'slot' ? slotOf(4) : at) + 0.5, 4.5])
+      assert.match(hover![first], /pinned at step 4: it never leaves/)
+    }
     session.dispose()
   })
 
@@ -210,7 +235,13 @@ describe('explorer', function () {
       }
     }
     assert.deepEqual(
-      smallOf({ step: [], layer: [], kvHead: [], action: [], position: [], slot: [] }, 1, 1, 0, 0).values,
+      smallOf(
+        { step: [], action: [], position: [], slot: [] },
+        new HeadRows({ layer: [], kvHead: [], step: [] }, 1, 1),
+        1,
+        0,
+        0,
+      ).values,
       new Uint8Array([NOT_YET]),
     )
   })
@@ -293,7 +324,7 @@ describe('explorer', function () {
     assert.deepEqual([found('region', 'sink'), found('region', 'recent')], ['sink', 'recent'])
     assert.equal(looks.at(story.at(0), tokens.count - 1, 'fate'), 'paper')
     assert.deepEqual(
-      legendOf('region', { merged: false, dropped: true, sink: true }).map(({ label }) => label),
+      legendOf('region', { merged: false, dropped: true, sink: true, pinned: false }).map(({ label }) => label),
       ['kept, recent', 'kept, older', 'sink', 'dropped'],
     )
   })
