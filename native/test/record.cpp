@@ -213,6 +213,7 @@ void one_case(const Engine& one, const Engine& two, int seed) {
   const int alone = random.upto(1, prompt - 1), merged = random.upto(0, prompt - alone);
   const int ends = seed % 4 == 0 && merged ? random.upto(1, steps) : 1 << 20;
   const bool comes_back = alone + merged < prompt;
+  const int joins = random.upto(1, steps);  // at which what just came goes into the merged slot, too
   const int back = random.upto(1, steps), gone_again = random.upto(back, steps + 1), place = random.upto(0, alone);
   for (int t = 0; t < alone + (merged ? 1 : 0); ++t) story.note(ZS_ADMIT, 0, t, t);
   for (int t = alone + (merged ? 1 : 0); t < prompt; ++t)
@@ -225,7 +226,11 @@ void one_case(const Engine& one, const Engine& two, int seed) {
       story.note(ZS_PIN, step, prompt - 1, place, -1, ZS_BY_REQUEST);
     }
     if (comes_back && step == gone_again) story.note(ZS_DROP, step, prompt - 1, place, -1, ZS_BY_REQUEST);
-    story.note(ZS_DROP, step, prompt + step - 1, -1);
+    const int shift = comes_back && back <= step && step < gone_again;
+    if (merged && step == joins && step < ends)
+      story.note(ZS_MERGE, step, prompt + step - 1, -1, alone + shift);
+    else
+      story.note(ZS_DROP, step, prompt + step - 1, -1);
   }
   Measured m, again;
   test::must(measure(cache, story, m), "local");
@@ -263,19 +268,22 @@ void one_case(const Engine& one, const Engine& two, int seed) {
       };
       std::vector<int> members;
       for (int t = alone; t < alone + merged; ++t) members.push_back(t);
-      const bool single = merged == 1;
-      const double blurred = slot && !single ? sum(members) : 0;
+      const bool joined = slot && joins <= until && joins < ends;
+      if (joined) members.push_back(prompt + joins - 1);
+      const double blurred = slot && members.size() > 1 ? sum(members) : 0;
       double missed = 0;
       for (int t = 0; t <= position; ++t) {
         const bool here = std::find(kept.begin(), kept.end(), t) != kept.end();
-        const bool in = slot && t >= alone && t < alone + merged;
+        const bool in = slot && std::find(members.begin(), members.end(), t) != members.end();
         if (!here && !in) missed += p[static_cast<size_t>(t)];
       }
       Recorded means = r;  // with the merged slot's as one token more
       for (auto* of : {&means.keys, &means.values})
         for (int i = 0; i < kDims; ++i) {
           double mean = 0;
-          for (int t : members) mean += static_cast<double>((*of)[static_cast<size_t>(t * kDims + i)]) / merged;
+          for (int t : members)
+            mean +=
+                static_cast<double>((*of)[static_cast<size_t>(t * kDims + i)]) / static_cast<double>(members.size());
           of->push_back(static_cast<float>(mean));
         }
       std::vector<int> plain = kept;
