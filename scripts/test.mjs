@@ -20,8 +20,8 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const KNOWN = ['--full', '--sanitizers', '--complete']
 /** What needs Jupyter as a whole; single tests that need another program say so themselves (test/left-out.ts). */
 const NEED_JUPYTER = /^test\/(lab|notebooks|kernel|readers)\b/
-/** At once. Kernels and browsers wait a lot, and no test depends on who is first. */
-const LANES = Math.max(2, Math.min(4, availableParallelism() >> 1))
+/** At once. Kernels and browsers wait a lot, so there is more to do than CPUs to do it; and no test depends on who is first. */
+const LANES = Math.max(3, Math.min(4, availableParallelism() >> 1))
 
 const given = process.argv.slice(2)
 const folder = mkdtempSync(join(tmpdir(), 'zslab-tests-'))
@@ -59,9 +59,9 @@ async function everything() {
       if (name.startsWith('test/src') || (await jupyter) || !NEED_JUPYTER.test(name)) await mocha(name, files, env)
     }),
   ]
-  // Compilers from the front, mocha from the back.
+  // One has the compilers, from the front; the others have mocha, from the back.
   const lane = async (_, i) => {
-    for (let next; (next = i % 2 ? queue.pop() : queue.shift());) await next()
+    for (let next; (next = i ? queue.pop() : queue.shift());) await next()
   }
   await Promise.all([jupyter, ...Array.from({ length: LANES }, lane)])
 }

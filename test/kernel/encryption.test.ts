@@ -77,7 +77,7 @@ if (testable())
       const right = { curveServerKey: known, curvePublicKey: mine.publicKey, curveSecretKey: mine.secretKey }
       await sleep(300)
       sockets.push(...open('the key', right))
-      for (const end = Date.now() + 30_000; heard.length < 5 && Date.now() < end;) {
+      for (const end = Date.now() + 30_000; heard.length < CHANNELS.length && Date.now() < end;) {
         await kernel.execute("console.log('printed')")
         await sleep(50)
       }

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { openSync, readFileSync, writeFileSync, writeSync, closeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { transformSync } from 'esbuild'
@@ -170,6 +170,8 @@ describe('hostile model files', function () {
     const results: Record<string, number> = {}
     const before = process.memoryUsage.rss() // other tests of this process may have left much
     for (let seed = 0; seed < count; seed++) {
+      // A new file each time: one that is overwritten waits for the disk.
+      rmSync(path, { force: true })
       writeFileSync(path, mutated(seed))
       let result = 'valid'
       try {
