@@ -29,7 +29,8 @@ export interface SessionOptions {
   /**
    * Keep the prompt's queries, so that forks under other policies need no second prefill (default false). true: the last 798 rows, as far
    * as decay 0.98 looks back. 'all': every row, for decays near 1 and window 'all'; a token then takes layers × heads × (headDim + 2) × 4
-   * bytes more until the session goes on.
+   * bytes more until the session goes on. Forks leave what they add up of the prompt to those that
+   * come after them (four kinds of scores at most, each layers × heads × 4 bytes a token or less), which session.bytes() leaves out.
    */
   forkable?: Forkable
 }
