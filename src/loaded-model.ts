@@ -1,10 +1,12 @@
 /** A model whose weights are in memory: what everything that reads tokens works on. */
 import { ZslabError } from './errors.js'
+import { integer, invalid } from './expect.js'
 import type { ModelDescription, ModelFile, Tokenizer } from './model/index.js'
 import { native, type NativeModel } from './native/binding.js'
 import type { Engine } from './native/engine.js'
 
 export type Weights = 'float32' | 'bfloat16'
+export type TextOrIds = string | ArrayLike<number>
 
 export class LoadedModel {
   private handle: NativeModel | undefined
@@ -47,4 +49,19 @@ export class LoadedModel {
     if (this.handle) native().modelDispose(this.handle)
     this.handle = undefined
   }
+}
+
+/** Token ids of `textOrIds`, checked; those of a text that `begins` have the token that begins texts, where the model has one. */
+export function idsOf(model: LoadedModel, textOrIds: TextOrIds, begins: boolean): Int32Array {
+  if (typeof textOrIds === 'string') {
+    const { tokenizer } = model
+    const ids = tokenizer.encode(textOrIds)
+    if (ids.length && begins && tokenizer.addBos && ids[0] !== tokenizer.bos)
+      return Int32Array.from([tokenizer.bos!, ...ids])
+    return ids
+  }
+  if (typeof textOrIds !== 'object' || textOrIds === null || typeof textOrIds.length !== 'number')
+    throw invalid('the prompt', 'a text or an array of token ids', textOrIds)
+  const { vocabulary } = model.description
+  return Int32Array.from(textOrIds, (id, i) => integer(`token ${i}`, id, 0, vocabulary - 1))
 }

@@ -38,7 +38,9 @@ export async function withBar<T>(
 ): Promise<T> {
   const drawn = bar(doing, options.progress === undefined || options.progress === true, unit)
   const report =
-    typeof options.progress === 'function' ? options.progress : ({ done, total }: Progress) => drawn.update(done, total)
+    typeof options.progress === 'function'
+      ? options.progress
+      : ({ done, total, doing }: Progress) => drawn.update(done, total, doing)
   const told = guarded(report, interruptible(options.signal))
   try {
     const result = await work({ signal: told.signal, progress: told.report })

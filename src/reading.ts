@@ -4,10 +4,10 @@
  */
 import { budgetsOf, type Budgets } from './budgets.js'
 import { cut, GivenRoom, type Fed } from './calls.js'
-import { flag, integer, invalid, oneOf, options as checked } from './expect.js'
+import { flag, oneOf, options as checked } from './expect.js'
 import { ZslabError } from './errors.js'
 import type { Asked as AskedFor, Intervention } from './interventions.js'
-import type { LoadedModel } from './loaded-model.js'
+import { idsOf, type LoadedModel, type TextOrIds } from './loaded-model.js'
 import type { Message } from './model/index.js'
 import { HeldCache, type Asked } from './native-cache.js'
 import { native } from './native/binding.js'
@@ -19,8 +19,6 @@ import type { Forkable, SessionOptions } from './session-options.js'
 import { keptOf, type Kept } from './trace/level.js'
 import { shownReceipt, type Receipt } from './trace/receipt.js'
 import { Watchers } from './watchers.js'
-
-export type TextOrIds = string | ArrayLike<number>
 
 /** A chat whose turns this session has read. */
 export interface Conversation {
@@ -156,17 +154,7 @@ export class Reading {
 
   /** Token ids of `textOrIds`, checked. */
   idsOf(textOrIds: TextOrIds): Int32Array {
-    if (typeof textOrIds === 'string') {
-      const { tokenizer } = this.model
-      const ids = tokenizer.encode(textOrIds)
-      if (ids.length && this.seqLen === 0 && tokenizer.addBos && ids[0] !== tokenizer.bos)
-        return Int32Array.from([tokenizer.bos!, ...ids])
-      return ids
-    }
-    if (typeof textOrIds !== 'object' || textOrIds === null || typeof textOrIds.length !== 'number')
-      throw invalid('the prompt', 'a text or an array of token ids', textOrIds)
-    const { vocabulary } = this.model.description
-    return Int32Array.from(textOrIds, (id, i) => integer(`token ${i}`, id, 0, vocabulary - 1))
+    return idsOf(this.model, textOrIds, this.seqLen === 0)
   }
 
   /** The row that the next token is chosen from. */

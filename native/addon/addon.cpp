@@ -56,6 +56,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterCache(env, exports);
   RegisterCounterfactuals(env, exports);
   RegisterEvents(env, exports);
+  RegisterHeads(env, exports);
   RegisterInspection(env, exports);
   RegisterLocal(env, exports);
   RegisterModel(env, exports);

@@ -11,6 +11,7 @@ namespace zs_addon {
 void RegisterCache(Napi::Env env, Napi::Object exports);
 void RegisterCounterfactuals(Napi::Env env, Napi::Object exports);
 void RegisterEvents(Napi::Env env, Napi::Object exports);
+void RegisterHeads(Napi::Env env, Napi::Object exports);
 void RegisterInspection(Napi::Env env, Napi::Object exports);
 void RegisterLocal(Napi::Env env, Napi::Object exports);
 void RegisterModel(Napi::Env env, Napi::Object exports);

@@ -70,8 +70,22 @@ struct RowsTask {
   float *highest,
       *inverse;  // out: of head g, the r-th row at [g * stat_stride + r]: highest logit, 1 / sum of exp; nullptr = not wanted
   int64_t stat_stride;
+  float* moment;                  // like highest: sum of exp * (logit - highest); nullptr = not wanted
   float* scratch;                 // rows_scratch floats
   const volatile int32_t* abort;  // may be nullptr; seen between chunks, the output is then meaningless
+};
+
+// What rows of one head give to each token up to their own, from their statistics.
+struct ProbabilitiesTask {
+  const KeyChunk* chunks;  // of the rows' own tokens, row 0 first; float32
+  int64_t row;             // number of the first of the rows
+  int32_t rows, d;
+  const float* q;
+  int64_t q_row;
+  float scale;
+  const float *highest, *inverse;  // of the rows
+  float* out;                      // row r at r * out_row, whole tiles: zeros beyond its own token
+  int64_t out_row;
 };
 
 // Column sums under one decay: acc[slot] = decay * acc[slot] + sum over the group of p, for rows from `from` on, ascending.
@@ -170,13 +184,14 @@ struct AttentionKernels {
   void (*squares)(const float* values, int64_t padded, int32_t slots, float* out);
   void (*weigh)(const WeighTask& task);
   void (*leave_out)(const LeaveOutTask& task);
+  void (*probabilities)(const ProbabilitiesTask& task);
 };
 
 // Rows of one unit of work: fewer for large groups, so that a unit stays short.
 inline int32_t rows_per_unit(int32_t group) { return group >= 16 ? 4 : group >= 8 ? 8 : group >= 4 ? 16 : 32; }
 inline int64_t rows_scratch(int32_t group, int32_t d) {
   const int64_t padded = round_up(d, kLane), rows = rows_per_unit(group);
-  return kChunk * (d + padded) + rows * kChunk + group * rows * (padded + 2) + kLane;
+  return kChunk * (d + padded) + rows * kChunk + group * rows * (padded + 3) + kLane;
 }
 inline int64_t columns_scratch(int32_t d) { return kChunk * static_cast<int64_t>(d) + 8 * kChunk; }
 

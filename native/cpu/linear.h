@@ -36,6 +36,12 @@ struct LinearKernels {
   void (*round_bf16)(const float* x, int64_t n, uint16_t* y);  // nearest even; NaN stays NaN
   // ln(sum exp(x)) with a double sum of float32 exponentials; -inf and NaN as the formula gives them.
   double (*log_sum_exp)(const float* x, int64_t n);
+  // sum exp(x - highest), x <= highest, and sum p x: all in double, eight lanes of sums, then as a tree.
+  double (*sum_exp_double)(const float* x, int64_t n, double highest);
+  double (*sum_weighted)(const double* p, const float* x, int64_t n);
+  // sum over `count` of exp(scale * (q · rows[at[i] * stride …]) - highest); q and each row [n].
+  double (*sum_exp_dots)(const float* q, int64_t n, const float* rows, int64_t stride, const int32_t* at, int64_t count,
+                         float scale, float highest);
 };
 
 // The table for one instruction set; nullptr where this build has none.

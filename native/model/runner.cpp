@@ -1,8 +1,6 @@
 #include "model/runner.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 
 #include "core/error.h"
 #include "core/prompt.h"
@@ -12,15 +10,7 @@
 namespace zs {
 namespace {
 
-constexpr int64_t kChunkRows = kPromptRows;     // rows of a chunk: bounds the memory of what lies between two products
-constexpr int64_t kStageRows = 16;              // rows of a unit of row-wise work
 constexpr int64_t kInPlace = int64_t{1} << 30;  // weights that one step reads in less than 50 ms
-
-Buffer zeros(int64_t floats) {
-  Buffer buffer(floats);
-  std::memset(buffer.data(), 0, static_cast<size_t>(buffer.bytes()));
-  return buffer;
-}
 
 // One call on a cache that may be changed freely.
 class Pass {
@@ -32,16 +22,15 @@ class Pass {
         forward_(forward),
         prompt_(prompt),
         r_(rows),
+        work_(model, rows, stop),
         stop_(stop),
         report_(report),
-        linear_(*model.engine->linear),
-        norm_(linear_.*model.architecture->norm),
         tokens_(forward.tokens),
         first_(cache_seq_len(cache, 0)),
         turns_(cache.needs.rotates) {}
 
   void run() {
-    start();
+    work_.embed(forward_.ids, tokens_, first_, !turns_);
     for (int32_t layer = 0; layer < model_.config.layers; ++layer) {
       if (prompt_)
         read(layer);
@@ -51,35 +40,14 @@ class Pass {
   }
 
  private:
-  // f(row, thread) for rows [0, count): here where there are few.
-  template <class F>
-  void each_row(int64_t count, F f) {
-    if (count <= kFewRows) {
-      for (int64_t row = 0; row < count; ++row) f(row, 0);
-      return;
-    }
-    const bool whole =
-        model_.engine->pool.run((count + kStageRows - 1) / kStageRows, stop_, [&](int64_t unit, int thread) {
-          const int64_t end = std::min(count, (unit + 1) * kStageRows);
-          for (int64_t row = unit * kStageRows; row < end; ++row) f(row, thread);
-        });
-    if (!whole) check_abort(stop_);
-  }
-
-  // f(row, rows) for each chunk of rows, in order.
-  template <class F>
-  void each_chunk(F f) {
-    for (int64_t row = 0; row < tokens_; row += r_.rows) f(row, std::min(r_.rows, tokens_ - row));
-  }
-
   // A prompt's rows see only those before them, so a chunk goes through the whole layer before the next one does.
   void read(int32_t layer) {
     Prompt prompt(cache_, layer, tokens_, forward_.share_of, stop_, false);
     const Views views = views_of(layer);
-    each_chunk([&](int64_t row, int64_t count) {
+    work_.each_chunk(0, tokens_, [&](int64_t row, int64_t count) {
       project(layer, row, count, r_.qkv.data());
       prompt.rows(views.q, views.k, views.v, count, views.out);
-      feed_forward(layer, row, count, r_.attended.data());
+      work_.feed_forward(layer, row, count, r_.attended.data());
       progress(layer, row + count);
     });
     prompt.finish();
@@ -89,60 +57,21 @@ class Pass {
   void extend(int32_t layer) {
     const LayerWeights& w = model_.weights.layers[static_cast<size_t>(layer)];
     const Views views = views_of(layer);
-    each_chunk([&](int64_t row, int64_t count) { project(layer, row, count, r_.qkv.data() + row * w.qkv.outputs()); });
+    work_.each_chunk(0, tokens_, [&](int64_t row, int64_t count) {
+      project(layer, row, count, r_.qkv.data() + row * w.qkv.outputs());
+    });
     cache_extend(cache_, layer, views.q, views.k, views.v, tokens_, views.out, stop_);
     if (forward_.given) give(layer, views);
     progress(layer, tokens_ / 2);
-    each_chunk([&](int64_t row, int64_t count) {
-      feed_forward(layer, row, count, r_.attended.data() + row * w.attention_output.k);
+    work_.each_chunk(0, tokens_, [&](int64_t row, int64_t count) {
+      work_.feed_forward(layer, row, count, r_.attended.data() + row * w.attention_output.k);
     });
     progress(layer, tokens_);
   }
 
-  void start() {
-    const zs_model_config& c = model_.config;
-    const int64_t pairs = turns_ ? 0 : c.rope_dims / 2;
-    each_row(tokens_, [&](int64_t row, int) {
-      model_.weights.embedding.row(forward_.ids[row], c.hidden, r_.hidden.data() + row * r_.stride);
-      float* angles = r_.angles.data() + row * pairs * 2;
-      for (int64_t i = 0; i < pairs; ++i) {
-        const double angle = static_cast<double>(first_ + row) * model_.frequencies[static_cast<size_t>(i)];
-        angles[2 * i] = static_cast<float>(std::cos(angle));
-        angles[2 * i + 1] = static_cast<float>(std::sin(angle));
-      }
-    });
-  }
-
-  // Rows for a product with `w`: made by make(row, to) where to has `width` floats.
-  template <class F>
-  void input(const Matrix& w, int64_t count, int64_t width, F make) {
-    const bool rounded = model_.products->rounded(count);
-    each_row(count, [&](int64_t row, int thread) {
-      float* line = rounded ? r_.line[static_cast<size_t>(thread)].data() : r_.input.data() + row * w.k;
-      make(row, line);
-      std::fill(line + width, line + w.k, 0.0f);
-      if (rounded) linear_.round_bf16(line, w.k, reinterpret_cast<uint16_t*>(r_.input.data()) + row * w.k);
-    });
-  }
-
-  void normed(const Matrix& w, int64_t row, int64_t count, const float* weight) {
-    const int64_t hidden = model_.config.hidden;
-    const float* x = r_.hidden.data() + row * r_.stride;
-    input(w, count, hidden,
-          [&](int64_t i, float* to) { norm_(x + i * r_.stride, weight, hidden, model_.config.norm_eps, to); });
-  }
-
   void project(int32_t layer, int64_t row, int64_t count, float* qkv) {
-    const zs_model_config& c = model_.config;
-    const LayerWeights& w = model_.weights.layers[static_cast<size_t>(layer)];
-    const int64_t stride = w.qkv.outputs(), pairs = c.rope_dims / 2;
-    normed(w.qkv, row, count, w.attention_norm);
-    model_.products->run({&w.qkv, r_.input.data(), count, Then::kStore, qkv, stride}, stop_);
-    if (turns_) return;
-    each_row(count, [&](int64_t i, int) {  // queries and keys lie side by side
-      (linear_.*model_.architecture->rotation)(qkv + i * stride, r_.angles.data() + (row + i) * pairs * 2,
-                                               c.heads + c.kv_heads, c.head_dim, pairs);
-    });
+    work_.project(layer, row, count, qkv);
+    if (!turns_) work_.rotate(row, count, tokens_, qkv);
   }
 
   struct Views {
@@ -167,23 +96,6 @@ class Pass {
     }
   }
 
-  void feed_forward(int32_t layer, int64_t row, int64_t count, const float* attended) {
-    const zs_model_config& c = model_.config;
-    const LayerWeights& w = model_.weights.layers[static_cast<size_t>(layer)];
-    float* hidden = r_.hidden.data() + row * r_.stride;
-    const void* x = attended;  // as it is, unless it has to be rounded
-    if (model_.products->rounded(count)) {
-      const int64_t width = static_cast<int64_t>(c.heads) * c.head_dim;
-      input(w.attention_output, count, width,
-            [&](int64_t i, float* to) { std::copy_n(attended + i * w.attention_output.k, width, to); });
-      x = r_.input.data();
-    }
-    model_.products->run({&w.attention_output, x, count, Then::kAdd, hidden, r_.stride}, stop_);
-    normed(w.gate_up, row, count, w.feed_forward_norm);
-    model_.products->run({&w.gate_up, r_.input.data(), count, Then::kActivate, r_.active.data(), w.down.k}, stop_);
-    model_.products->run({&w.down, r_.active.data(), count, Then::kAdd, hidden, r_.stride}, stop_);
-  }
-
   void progress(int64_t layer, int64_t rows) {
     report(report_, (layer * tokens_ + rows) / model_.config.layers, tokens_);
   }
@@ -193,9 +105,8 @@ class Pass {
   const zs_forward& forward_;
   const bool prompt_;
   Rows& r_;
+  RowWork work_;
   zs_call *stop_, *report_;
-  const LinearKernels& linear_;
-  decltype(LinearKernels::rms_norm) norm_;
   const int64_t tokens_, first_;
   const bool turns_;  // the cache turns queries and keys itself
 };
@@ -211,29 +122,25 @@ std::vector<int64_t> needed_rows(const zs_forward& f) {
   return rows;
 }
 
-// Logits and log-probabilities; always in float32 by our own kernels, so that a row's are the same whatever other rows are asked for.
+// Logits and log-probabilities.
 void head(zs_model& model, const zs_forward& f, const std::vector<int64_t>& needed, Rows& r, zs_call* stop) {
   const zs_model_config& c = model.config;
   const LinearKernels& linear = *model.engine->linear;
-  const Matrix& w = model.weights.output;
-  const int64_t count = static_cast<int64_t>(needed.size()), stride = w.outputs();
+  const int64_t count = static_cast<int64_t>(needed.size()), stride = model.weights.output.outputs();
   if (f.targets) std::fill_n(f.logprobs, f.tokens, 0.0);
   for (int64_t from = 0, asked = 0; from < count; from += kExactRows) {
     const int64_t rows = std::min(kExactRows, count - from);
-    for (int64_t i = 0; i < rows; ++i) {
-      float* to = model.head_input.data() + i * w.k;
-      (linear.*model.architecture->norm)(r.hidden.data() + needed[static_cast<size_t>(from + i)] * r.stride,
-                                         model.weights.output_norm, c.hidden, c.norm_eps, to);
-      std::fill(to + c.hidden, to + w.k, 0.0f);
-    }
-    model.products->run({&w, model.head_input.data(), rows, Then::kStore, model.scores.data(), stride, true}, stop);
+    std::vector<const float*> hidden;
+    for (int64_t i = 0; i < rows; ++i)
+      hidden.push_back(r.hidden.data() + needed[static_cast<size_t>(from + i)] * r.stride);
+    const float* const logits = row_logits(model, hidden, stop);
     for (int64_t i = 0; i < rows; ++i)
       if (asked < f.row_count && f.rows[asked] == needed[static_cast<size_t>(from + i)])
-        std::copy_n(model.scores.data() + i * stride, c.vocabulary, f.logits + asked++ * c.vocabulary);
+        std::copy_n(logits + i * stride, c.vocabulary, f.logits + asked++ * c.vocabulary);
     if (!f.targets) continue;
     const bool whole = model.engine->pool.run(rows, stop, [&](int64_t i, int) {
       const int64_t row = needed[static_cast<size_t>(from + i)];
-      const float* scores = model.scores.data() + i * stride;
+      const float* scores = logits + i * stride;
       if (f.targets[row] >= 0)
         f.logprobs[row] = static_cast<double>(scores[f.targets[row]]) - linear.log_sum_exp(scores, c.vocabulary);
     });
@@ -320,20 +227,6 @@ void read_in_strides(zs_model& model, zs_cache& cache, const zs_forward& forward
 
 }  // namespace
 
-Rows::Rows(const zs_model_config& config, const Weights& weights, int64_t tokens, bool prompt, int threads)
-    : rows(std::min(kChunkRows, tokens)), stride(weights.layers[0].qkv.k) {
-  const LayerWeights& w = weights.layers[0];
-  const int64_t chunk = Products::padded(rows), together = prompt ? rows : tokens;
-  const int64_t widest = std::max({w.qkv.k, w.attention_output.k, w.gate_up.k});
-  hidden = zeros(tokens * stride);
-  qkv = Buffer(together * w.qkv.outputs());
-  attended = zeros(Products::padded(together) * w.attention_output.k);
-  input = zeros(chunk * widest);
-  active = zeros(chunk * w.down.k);
-  angles = Buffer(tokens * config.rope_dims);
-  for (int i = 0; i < threads; ++i) line.emplace_back(widest);
-}
-
 void model_forward(zs_model& model, zs_cache& cache, const zs_forward& forward, zs_call* call) {
   check_forward(model, cache, forward);
   const bool prompt = cache_seq_len(cache, 0) == 0;
@@ -348,9 +241,7 @@ void model_forward(zs_model& model, zs_cache& cache, const zs_forward& forward, 
   report(call, 0, forward.tokens);
 
   const std::vector<int64_t> needed = needed_rows(forward);
-  const int64_t most = std::min<int64_t>(kExactRows, static_cast<int64_t>(needed.size()));
-  model.head_input.need(most * model.weights.output.k);
-  model.scores.need(most * model.weights.output.outputs());
+  need_logits(model, std::min<int64_t>(kExactRows, static_cast<int64_t>(needed.size())));
   const int64_t stride = prompt ? needs_of(*cache.policy, forward.tokens).stride : 0;
   const int64_t together = stride ? std::min(stride, forward.tokens) : forward.tokens;
   std::unique_ptr<Rows> many;

@@ -6,26 +6,9 @@
 #include <vector>
 
 #include "core/cache.h"
-#include "model/products.h"
-#include "model/weights.h"
+#include "model/rows.h"
 
 namespace zs {
-
-// Memory of one pass over `tokens`; zeros at first, so that what pads rows stays zero. What attends together is all of them, of a prompt a
-// chunk.
-struct Rows {
-  Rows(const zs_model_config& config, const Weights& weights, int64_t tokens, bool prompt, int threads);
-
-  int64_t rows;              // of a chunk of the products
-  int64_t stride;            // of `hidden`
-  Buffer hidden;             // [tokens][stride]: the residual stream
-  Buffer qkv;                // [together][qkv.outputs()]
-  Buffer attended;           // [together][attention_output.k]
-  Buffer input;              // a chunk's input of a product: float32 or bfloat16
-  Buffer active;             // a chunk's activated rows: float32 or bfloat16
-  Buffer angles;             // [tokens][rope_dims / 2][2]
-  std::vector<Buffer> line;  // of each thread: one row before it is rounded
-};
 
 // What a policy made of the model's projections, as long as a cache has it.
 struct ModelConstants {

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -78,8 +79,18 @@ struct TinyModel {
     return c;
   }
 
-  // Logits of every row; weights rounded to bfloat16 first if `bf16`.
-  std::vector<std::vector<double>> logits(const std::vector<int32_t>& ids, bool bf16) const {
+  // Of a layer, before its output projection.
+  struct Layer {
+    int number;
+    const std::vector<std::vector<double>>&queries, &keys, &turned;  // [tokens]: before rotation, and queries after it
+    const std::vector<std::vector<std::vector<double>>>& probabilities;  // [heads][tokens]
+    std::vector<std::vector<double>>& attended;                          // [tokens]; may be changed
+    std::function<std::vector<double>(const std::vector<double>&)> projected;
+  };
+
+  // Logits of every row; weights rounded to bfloat16 first if `bf16`. `seen` looks at each layer.
+  std::vector<std::vector<double>> logits(const std::vector<int32_t>& ids, bool bf16,
+                                          const std::function<void(const Layer&)>& seen = {}) const {
     const size_t n = ids.size(), d = static_cast<size_t>(config.head_dim);
     const int group = config.heads / config.kv_heads;
     std::vector<std::vector<double>> x(n);
@@ -90,15 +101,19 @@ struct TinyModel {
                               bf16));
     for (int layer = 0; layer < config.layers; ++layer) {
       const std::string blk = "blk." + std::to_string(layer) + ".";
-      std::vector<std::vector<double>> q(n), k(n), v(n);
+      std::vector<std::vector<double>> q(n), k(n), v(n), queries(n), keys(n), attention(n);
+      std::vector<std::vector<std::vector<double>>> probabilities(static_cast<size_t>(config.heads));
       for (size_t t = 0; t < n; ++t) {
         const auto a = norm(x[t], blk + "attn_norm.weight");
-        q[t] = turned(times(blk + "attn_q.weight", a, bf16), t);
-        k[t] = turned(times(blk + "attn_k.weight", a, bf16), t);
+        queries[t] = times(blk + "attn_q.weight", a, bf16);
+        keys[t] = times(blk + "attn_k.weight", a, bf16);
+        q[t] = turned(queries[t], t);
+        k[t] = turned(keys[t], t);
         v[t] = times(blk + "attn_v.weight", a, bf16);
       }
       for (size_t t = 0; t < n; ++t) {
-        std::vector<double> attended(q[t].size());
+        std::vector<double>& attended = attention[t];
+        attended.resize(q[t].size());
         for (int h = 0; h < config.heads; ++h) {
           const size_t qa = static_cast<size_t>(h) * d, ka = static_cast<size_t>(h / group) * d;
           std::vector<double> p(t + 1);
@@ -109,10 +124,16 @@ struct TinyModel {
             highest = std::max(highest, p[s]);
           }
           for (double& one : p) sum += one = std::exp(one - highest);
+          for (double& one : p) one /= sum;
           for (size_t s = 0; s <= t; ++s)
-            for (size_t i = 0; i < d; ++i) attended[qa + i] += p[s] / sum * v[s][ka + i];
+            for (size_t i = 0; i < d; ++i) attended[qa + i] += p[s] * v[s][ka + i];
+          probabilities[static_cast<size_t>(h)].push_back(p);
         }
-        add(x[t], times(blk + "attn_output.weight", attended, bf16));
+      }
+      const auto projected = [&](const Vector& y) { return times(blk + "attn_output.weight", y, bf16); };
+      if (seen) seen({layer, queries, keys, q, probabilities, attention, projected});
+      for (size_t t = 0; t < n; ++t) {
+        add(x[t], projected(attention[t]));
         const auto f = norm(x[t], blk + "ffn_norm.weight");
         auto gate = times(blk + "ffn_gate.weight", f, bf16);
         const auto up = times(blk + "ffn_up.weight", f, bf16);

@@ -2,7 +2,8 @@
 import { options as checked } from '../expect.js'
 import { ZslabError } from '../errors.js'
 import type { Message, ModelFile } from '../model/index.js'
-import type { Conversation, Reading, TextOrIds } from '../reading.js'
+import type { TextOrIds } from '../loaded-model.js'
+import type { Conversation, Reading } from '../reading.js'
 
 export type Prompt = TextOrIds | { messages: readonly Message[] }
 

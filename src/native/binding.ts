@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { ZslabError, type ErrorCode } from '../errors.js'
 import { takeError } from './hook-errors.js'
 import { checkContract, type AddonDescription } from './contract.js'
+import type { NativeRead, NativeVary } from './heads.js'
 
 declare const brand: unique symbol
 export type NativeEngine = { [brand]: 'engine' }
@@ -245,6 +246,9 @@ export interface Addon {
   ): Promise<NativeModel>
   modelBytes(model: NativeModel): number
   modelForward(model: NativeModel, cache: NativeCache, forward: NativeForward, call?: Int32Array): Promise<void>
+  /** A text whole, under full attention and without a cache (zs_model_read, zs_model_vary). */
+  modelRead(model: NativeModel, read: NativeRead, call?: Int32Array): Promise<void>
+  modelVary(model: NativeModel, vary: NativeVary, call?: Int32Array): Promise<void>
   modelDispose(model: NativeModel): void
   /** KL(p ‖ q) in nats of two rows of logits, and log of the sum of exp of each. */
   compareLogits(p: Float32Array, q: Float32Array): { kl: number; logSumP: number; logSumQ: number }

@@ -5,6 +5,8 @@ export interface Progress {
   done: number
   /** 0 = not known yet. */
   total: number
+  /** What is under way, where it changes. */
+  doing?: string
 }
 
 export interface CallOptions {

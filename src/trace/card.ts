@@ -7,6 +7,7 @@ import type { ResolvedHeads } from '../native-cache.js'
 import type { Policy } from '../policies/index.js'
 import type { Sampling } from '../sampling.js'
 import type { Intervention } from '../interventions.js'
+import type { LoadedModel } from '../loaded-model.js'
 import type { Reading } from '../reading.js'
 import { cardText } from '../show/file-texts.js'
 import { showsItself } from '../show/show.js'
@@ -20,8 +21,20 @@ export interface PolicyCard {
   of?: PolicyCard
 }
 
-export interface Card {
+/** What everything that a model computes depends on. */
+export interface EngineCard {
   model: { name: string; file: string; sha256: string; license: string | undefined; parameters: number }
+  versions: { zslab: string; node: string; abi: number }
+  cpu: { isa: string; features: string[] }
+  /** What multiplied matrices. */
+  library: string
+  threads: number
+  weights: string
+  /** Rounding: equal on every thread count; between instruction sets and libraries logits may differ (≤ 2e-3, float32 weights). */
+  exactness: string
+}
+
+export interface Card extends EngineCard {
   policy: PolicyCard
   /** Slots by region that shares came to; undefined where nothing was read. */
   resolved: ResolvedHeads | undefined
@@ -30,15 +43,7 @@ export interface Card {
   /** Of a run; the trace of a whole session has neither this nor a seed. */
   sampling?: { temperature: number; topK: number | undefined; topP: number; minP: number }
   seed?: number
-  versions: { zslab: string; node: string; abi: number }
-  cpu: { isa: string; features: string[] }
-  /** What multiplied matrices. */
-  library: string
-  threads: number
   storage: string
-  weights: string
-  /** Rounding: equal on every thread count; between instruction sets and libraries logits may differ (≤ 2e-3, float32 weights). */
-  exactness: string
 }
 
 let version: string | undefined
@@ -58,14 +63,28 @@ const policyCard = ({ name, mode, acts, options, of }: Policy): PolicyCard => ({
 
 /** Errors: 'invalid' where the model file's SHA-256 is not known yet. */
 export function cardOf(reading: Reading, resolved: ResolvedHeads | undefined, sampling?: Sampling): Card {
-  const { file, engine, weights } = reading.model
+  const { model, ...engine } = engineCard(reading.model)
+  const { seed, ...chosen } = sampling ?? {}
+  const card: Card = {
+    model,
+    policy: policyCard(reading.policy),
+    resolved,
+    ...(reading.interventions.length > 0 && { interventions: reading.interventions }),
+    ...(sampling && { sampling: chosen as Omit<Sampling, 'seed'>, seed }),
+    storage: reading.storage,
+    ...engine,
+  }
+  return showsItself(card, cardText)
+}
+
+/** Errors: as of cardOf. */
+export function engineCard({ file, engine, weights }: LoadedModel): EngineCard {
   if (file.hash === undefined)
     throw new ZslabError(
       'invalid',
       `the card says the SHA-256 of ${file.name}, which nobody has asked for yet: await session.model.file.sha256() first, or generate`,
     )
-  const { seed, ...chosen } = sampling ?? {}
-  const card: Card = {
+  return {
     model: {
       name: basename(file.name),
       file: basename(file.path),
@@ -73,18 +92,12 @@ export function cardOf(reading: Reading, resolved: ResolvedHeads | undefined, sa
       license: file.license,
       parameters: file.description.parameters,
     },
-    policy: policyCard(reading.policy),
-    resolved,
-    ...(reading.interventions.length > 0 && { interventions: reading.interventions }),
-    ...(sampling && { sampling: chosen as Omit<Sampling, 'seed'>, seed }),
     versions: { zslab: ownVersion(), node: process.versions.node, abi: engine.info.abi },
     cpu: { isa: engine.info.isa, features: engine.info.cpuFeatures },
     library: engine.info.library,
     threads: engine.info.threads,
-    storage: reading.storage,
     weights,
     exactness:
       'the same tokens for any number of threads; another instruction set or library rounds matrix products differently (logits within 2e-3 with float32 weights)',
   }
-  return showsItself(card, cardText)
 }

@@ -27,7 +27,7 @@ describe('contract', () => {
   it('holds for the addon that was built', () => checkContract(own()))
 
   it('names the first difference', () => {
-    refused({ ...own(), abi: 99 }, /ABI 99 instead of 8/)
+    refused({ ...own(), abi: 99 }, /ABI 99 instead of 9/)
     const lacking = own()
     lacking.structs = lacking.structs.filter(({ name }) => name !== 'zs_head_state')
     refused(lacking, /zs_head_state is missing/)

@@ -128,6 +128,7 @@ void times(float* values, int64_t count, const float* factor);
 void squares(const float* values, int64_t padded, int32_t slots, float* out);
 void weigh(const WeighTask& task);
 void leave_out(const LeaveOutTask& task);
+void probabilities(const ProbabilitiesTask& task);
 
 }  // namespace ZS_ISA
 }  // namespace zs

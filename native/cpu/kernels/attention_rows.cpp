@@ -67,11 +67,12 @@ void values_rows(const float* values, int64_t padded, int64_t slots, const float
 }
 
 struct Scratch {
-  float *keys, *values, *e, *out, *highest, *sum;
+  float *keys, *values, *e, *out, *highest, *sum, *moment;
 };
 
-// R rows of one head against one chunk; `first` is the row within the unit, visible[r] how many of the chunk's slots row r sees.
-template <int R>
+// R rows of one head against one chunk; `first` is the row within the unit, visible[r] how many of the chunk's slots row r sees. M: their
+// moments, too.
+template <int R, bool M>
 void head_rows(const RowsTask& task, const Scratch& s, const KeyChunk& chunk, const float* keys, const float* values,
                int32_t g, int32_t first, const int64_t* visible) {
   const int64_t padded = round_up(task.d, kLane);
@@ -91,11 +92,17 @@ void head_rows(const RowsTask& task, const Scratch& s, const KeyChunk& chunk, co
     for (int32_t t = 0; t < tiles; ++t) top = max(top, load(e[r] + t * kLanes));
     const float chunk_top = largest(top), higher = highest > chunk_top ? highest : chunk_top;
     rescale[r] = exp_one(highest - higher);
-    Lanes part = zero();
+    Lanes part = zero(), moments = zero();
     for (int32_t t = 0; t < tiles; ++t) {
-      const Lanes x = exp_lanes(load(e[r] + t * kLanes) - all(higher));
+      const Lanes below = load(e[r] + t * kLanes) - all(higher), x = exp_lanes(below);
       store(e[r] + t * kLanes, x);
       part += x;
+      if (M) moments = fma(x, max(below, all(-1000.0f)), moments);  // what is not seen is infinitely far below
+    }
+    if (M) {
+      float& moment = s.moment[g * task.rows + first + r];
+      const float moved = total > 0 ? (moment + (highest - higher) * total) * rescale[r] : 0;
+      moment = moved + sum(moments);
     }
     total = total * rescale[r] + sum(part);
     highest = higher;
@@ -136,10 +143,11 @@ void rows(const RowsTask& task) {
   s.out = s.e + static_cast<int64_t>(rows_per_unit(task.group)) * kChunk;
   s.highest = s.out + count * padded;
   s.sum = s.highest + count;
+  s.moment = s.sum + count;
   std::memset(s.out, 0, sizeof(float) * static_cast<size_t>(count * padded));
   for (int64_t i = 0; i < count; ++i) {
     s.highest[i] = -kInfinity;
-    s.sum[i] = 0;
+    s.sum[i] = s.moment[i] = 0;
   }
   int64_t start = 0;  // first of the rows' own tokens in this chunk
   for (int32_t c = 0; c < task.chunk_count; ++c) {
@@ -161,11 +169,11 @@ void rows(const RowsTask& task) {
       while (r < task.rows && sees(r) == 0) ++r;
       for (; r + kRows <= task.rows; r += kRows) {
         for (int i = 0; i < kRows; ++i) visible[i] = sees(r + i);
-        head_rows<kRows>(task, s, chunk, keys, values, g, r, visible);
+        (task.moment ? head_rows<kRows, true> : head_rows<kRows, false>)(task, s, chunk, keys, values, g, r, visible);
       }
       for (; r < task.rows; ++r) {
         visible[0] = sees(r);
-        head_rows<1>(task, s, chunk, keys, values, g, r, visible);
+        (task.moment ? head_rows<1, true> : head_rows<1, false>)(task, s, chunk, keys, values, g, r, visible);
       }
     }
     if (causal) start += chunk.slots;
@@ -179,7 +187,38 @@ void rows(const RowsTask& task) {
       if (!task.highest) continue;
       task.highest[g * task.stat_stride + r] = s.highest[i];
       task.inverse[g * task.stat_stride + r] = inverse;
+      if (task.moment) task.moment[g * task.stat_stride + r] = s.moment[i];
     }
+}
+
+void probabilities(const ProbabilitiesTask& task) {
+  for (int32_t r = 0; r < task.rows; r += kRows) {
+    const int count = task.rows - r < kRows ? task.rows - r : kRows;
+    for (int64_t start = 0, c = 0; start < task.row + r + count; start += kChunk, ++c) {
+      const float* keys = static_cast<const float*>(task.chunks[c].keys);
+      const float* q[kRows];
+      float* out[kRows];
+      int64_t visible[kRows];
+      for (int i = 0; i < count; ++i) {
+        q[i] = task.q + (r + i) * task.q_row;
+        out[i] = task.out + (r + i) * task.out_row + start;
+        const int64_t sees = task.row + r + i + 1 - start;
+        visible[i] = sees < 0 ? 0 : sees < kChunk ? sees : kChunk;
+      }
+      const int32_t tiles = static_cast<int32_t>(round_up(visible[count - 1], kLane) / kLane);
+      if (count == kRows)
+        logits_rows<kRows>(keys, task.d, tiles, q, task.scale, nullptr, visible, out);
+      else
+        for (int i = 0; i < count; ++i)
+          logits_rows<1>(keys, task.d, tiles, q + i, task.scale, nullptr, visible + i, out + i);
+      for (int i = 0; i < count; ++i) {
+        const Lanes highest = all(task.highest[r + i]), inverse = all(task.inverse[r + i]);
+        for (int32_t t = 0; t < tiles; ++t)
+          store(out[i] + t * kLanes, exp_lanes(load(out[i] + t * kLanes) - highest) * inverse);
+        for (int64_t s = visible[i]; s < tiles * kLanes; ++s) out[i][s] = 0;
+      }
+    }
+  }
 }
 
 void columns(const ColumnsTask& task) {

@@ -123,7 +123,7 @@ void similarity(int32_t kind, const float* keys, int32_t slots, int32_t d, const
 
 constexpr AttentionKernels kTable = {decode, merge,   scores,  smallest,   least_but,    similarity,
                                      rows,   columns, turn,    float_keys, float_values, products,
-                                     powers, times,   squares, weigh,      leave_out};
+                                     powers, times,   squares, weigh,      leave_out,    probabilities};
 
 }  // namespace
 

@@ -71,8 +71,77 @@ double log_sum_exp(const float* x, int64_t n) {
   return static_cast<double>(highest) + std::log(total[0]);
 }
 
-constexpr LinearKernels kTable = {gemv_bf16, gemv_f32, gemm_bf16, gemm_f32,   widen_bf16, rms_norm,
-                                  rope,      swiglu,   add,       round_bf16, log_sum_exp};
+// exp(x) for x <= 0 to the last bits, in operations that compilers make vectors of and that round alike everywhere.
+inline double exp_double(double x) {
+  const double clamped = x < -700 ? -700 : x;
+  const double shifted = clamped * 1.4426950408889634 + 6755399441055744.0;  // 1.5 * 2^52: rounds to a whole number
+  const double n = shifted - 6755399441055744.0;
+  const double r = clamped - n * 0.693147180369123816490 - n * 1.90821492927058770002e-10;
+  double p = 1.0 / 6227020800;
+  constexpr double kTerms[] = {
+      1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720,
+      1.0 / 120,       1.0 / 24,       1.0 / 6,       0.5,          1,           1};
+  for (double term : kTerms) p = p * r + term;
+  int64_t bits;
+  __builtin_memcpy(&bits, &shifted, 8);
+  bits = static_cast<int64_t>(static_cast<uint64_t>(bits + 1023) << 52);  // 2^n
+  double power;
+  __builtin_memcpy(&power, &bits, 8);
+  return p * power;
+}
+
+constexpr int kDoubles = 8;
+
+double in_pairs(const double* sums) {
+  return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+}
+
+double sum_exp_double(const float* x, int64_t n, double highest) {
+  double sums[kDoubles] = {};
+  int64_t i = 0;
+  for (; i + kDoubles <= n; i += kDoubles)
+    for (int j = 0; j < kDoubles; ++j) sums[j] += exp_double(static_cast<double>(x[i + j]) - highest);
+  for (; i < n; ++i) sums[0] += exp_double(static_cast<double>(x[i]) - highest);
+  return in_pairs(sums);
+}
+
+double sum_weighted(const double* p, const float* x, int64_t n) {
+  double sums[kDoubles] = {};
+  int64_t i = 0;
+  for (; i + kDoubles <= n; i += kDoubles)
+    for (int j = 0; j < kDoubles; ++j) sums[j] += p[i + j] * static_cast<double>(x[i + j]);
+  for (; i < n; ++i) sums[0] += p[i] * static_cast<double>(x[i]);
+  return in_pairs(sums);
+}
+
+float dot(const float* a, const float* b, int64_t n) {
+  Lanes acc = zero();
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) acc = fma(load(a + i), load(b + i), acc);
+  if (i < n) {
+    const int rest = static_cast<int>(n - i);
+    acc = fma(load_part(a + i, rest, 0), load_part(b + i, rest, 0), acc);
+  }
+  return sum(acc);
+}
+
+double sum_exp_dots(const float* q, int64_t n, const float* rows, int64_t stride, const int32_t* at, int64_t count,
+                    float scale, float highest) {
+  double total = 0;
+  for (int64_t from = 0; from < count; from += kLanes) {
+    const int64_t most = count - from < kLanes ? count - from : kLanes;
+    float logits[kLanes];
+    for (int64_t i = 0; i < kLanes; ++i)
+      logits[i] = i < most ? dot(q, rows + at[from + i] * stride, n) * scale - highest : 0;
+    store(logits, exp_lanes(load(logits)));
+    for (int64_t i = 0; i < most; ++i) total += static_cast<double>(logits[i]);
+  }
+  return total;
+}
+
+constexpr LinearKernels kTable = {gemv_bf16,   gemv_f32,       gemm_bf16,    gemm_f32,    widen_bf16,
+                                  rms_norm,    rope,           swiglu,       add,         round_bf16,
+                                  log_sum_exp, sum_exp_double, sum_weighted, sum_exp_dots};
 
 }  // namespace
 

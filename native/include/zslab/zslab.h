@@ -1,7 +1,7 @@
 /*
  * zslab: the C ABI of the native engine, usable from C, ctypes and Node alike: engines, policies, caches; models are in
  * zslab/model.h, what is asked of a living cache beside its tokens in zslab/asked.h, what heads were given and what is measured on it in
- * zslab/record.h, events of long runs in zslab/tape.h.
+ * zslab/record.h, events of long runs in zslab/tape.h, heads that are changed and watched in zslab/heads.h.
  *
  * Conventions
  *  - Arrays are row-major; the last dimension is headDim. Sizes are in elements unless a name says bytes.
@@ -27,7 +27,7 @@
 extern "C" {
 #endif
 
-#define ZS_ABI_VERSION 8
+#define ZS_ABI_VERSION 9
 
 typedef enum zs_status {
   ZS_OK = 0,

@@ -1,0 +1,387 @@
+// Heads changed and watched (zslab/heads.h): against a plain double-precision forward pass with the same changes, against sessions' own forward
+// pass, many variants against one by one, the same bits for any thread count, unharmed by an abort, sentences for what does not fit.
+#include <atomic>
+#include <thread>
+
+#include "test/tiny_heads.h"
+
+namespace {
+
+using namespace test;
+
+zs_read read_of(const std::vector<int32_t>& ids, int64_t rows) {
+  zs_read r{};
+  r.struct_bytes = sizeof r, r.ids = ids.data(), r.tokens = static_cast<int64_t>(ids.size()), r.rows = rows;
+  return r;
+}
+
+std::vector<float> logits_of(const Model& model, const std::vector<int32_t>& ids, int64_t rows,
+                             const std::vector<zs_head_change>& changes = {}, const zs_head_watch* watch = nullptr) {
+  std::vector<float> logits(static_cast<size_t>(rows) * static_cast<size_t>(model.vocabulary));
+  zs_read r = read_of(ids, rows);
+  r.logits = logits.data(), r.watch = watch;
+  r.changes = changes.data(), r.change_count = static_cast<int64_t>(changes.size());
+  must(zs_model_read(model.handle, &r, nullptr), "read");
+  return logits;
+}
+
+double worst(const std::vector<float>& given, const std::vector<std::vector<double>>& rows, size_t from) {
+  double most = 0;
+  const size_t width = rows[0].size();
+  for (size_t i = 0; i < given.size(); ++i) {
+    const double error = std::abs(static_cast<double>(given[i]) - rows[from + i / width][i % width]);
+    most = error <= most ? most : error;  // NaN stays
+  }
+  return most;
+}
+
+// Without hooks: the bits of a session under the full cache, whatever rows are asked for, watched or not.
+void unused() {
+  for (const zs_model_config& shape : {even_sizes(), odd_sizes()})
+    for (int32_t weights : {ZS_F32, ZS_BF16})
+      for (int count : {1, 2, 8, 9, 10, 33, 300, 1040}) {
+        const TinyModel tiny(shape, 5);
+        const Engine engine(2);
+        const Model model(engine, tiny, weights);
+        const std::vector<int32_t> ids = some_ids(tiny, count, 3);
+        const size_t width = static_cast<size_t>(shape.vocabulary), n = ids.size();
+        const std::vector<float> all = logits_of(model, ids, count);
+        if (count <= 300) {
+          Cache cache(engine, tiny.cache_config());
+          check(same_bits(all, model.forward(cache, ids)), "hidden %d, weights %d: a text of %d is read otherwise",
+                shape.hidden, weights, count);
+        }
+        for (int rows : {1, 5, 32}) {
+          if (rows > count) continue;
+          const std::vector<float> some = logits_of(model, ids, rows);
+          check(!std::memcmp(some.data(), &all[(n - static_cast<size_t>(rows)) * width], some.size() * sizeof(float)),
+                "hidden %d, weights %d, %d tokens: the last %d rows depend on how many are asked for", shape.hidden,
+                weights, count, rows);
+        }
+      }
+}
+
+std::vector<zs_head_change> some_changes(const TinyModel& tiny, const std::vector<std::vector<float>>& values,
+                                         Random& random) {
+  std::vector<zs_head_change> changes;
+  for (int layer = 0; layer < tiny.config.layers; ++layer)
+    for (int head = 0; head < tiny.config.heads; ++head) {
+      if (random.one_in(2)) continue;
+      const int kind = random.upto(0, 3);
+      changes.push_back(
+          {layer, head, kind, 0.5f + random.element(), values[static_cast<size_t>(kind == ZS_HEAD_ROWS)].data()});
+    }
+  return changes;
+}
+
+void against_doubles() {
+  for (const zs_model_config& shape : {even_sizes(), odd_sizes()})
+    for (uint64_t seed = 1; seed <= static_cast<uint64_t>(cases(12, 4, 1)); ++seed) {
+      const TinyModel tiny(shape, seed);
+      const Engine engine(2);
+      const Model model(engine, tiny, ZS_F32);
+      Random random(seed);
+      const std::vector<int32_t> ids = some_ids(tiny, random.upto(2, 60), seed);
+      const size_t n = ids.size(), d = static_cast<size_t>(shape.head_dim);
+      std::vector<std::vector<float>> values{std::vector<float>(d), std::vector<float>(n * d)};
+      for (auto& each : values)
+        for (float& one : each) one = random.element();
+      const std::vector<zs_head_change> changes = some_changes(tiny, values, random);
+      const HeadsJudge judge = heads_judge(tiny, ids, changes);
+      check(worst(logits_of(model, ids, static_cast<int64_t>(n), changes), judge.logits, 0) <= 2e-4,
+            "hidden %d, seed %d: changed heads give other logits than the doubles", shape.hidden,
+            static_cast<int>(seed));
+
+      // Watched.
+      const size_t heads = static_cast<size_t>(shape.layers * shape.heads);
+      std::vector<uint8_t> marks(heads);
+      std::vector<size_t> watched;
+      for (size_t h = 0; h < heads; ++h)
+        if (h == 0 || random.one_in(2)) marks[h] = 1, watched.push_back(h);
+      const size_t w = watched.size(), last = static_cast<size_t>(random.upto(1, static_cast<int>(n)));
+      const size_t first = static_cast<size_t>(random.upto(0, static_cast<int>(n) - 1)),
+                   count = static_cast<size_t>(random.upto(1, static_cast<int>(n - first)));
+      std::vector<int32_t> starts{0}, positions;
+      for (size_t r = 0; r < n; ++r) {
+        for (size_t s = 0; s <= r; ++s)
+          if (random.one_in(3)) positions.push_back(static_cast<int32_t>(s));
+        starts.push_back(static_cast<int32_t>(positions.size()));
+      }
+      const zs_pattern patterns[] = {{starts.data(), positions.data(), 0}, {starts.data(), positions.data(), 1}};
+      std::vector<double> masses(2 * w), entropies(w * n), norms(w * n), mean_outputs(w * d), mean_queries(w * d);
+      std::vector<double> mean_keys(static_cast<size_t>(shape.layers * shape.kv_heads) * d);
+      std::vector<float> outputs(w * n * d), queries(w * last * d), rows(w * count * n), most(w * n);
+      zs_head_watch watch{};
+      watch.struct_bytes = sizeof watch, watch.heads = marks.data(), watch.patterns = patterns, watch.pattern_count = 2;
+      watch.masses = masses.data(), watch.entropies = entropies.data(), watch.norms = norms.data();
+      watch.outputs = outputs.data(), watch.mean_outputs = mean_outputs.data(),
+      watch.mean_queries = mean_queries.data();
+      watch.mean_keys = mean_keys.data(), watch.queries = queries.data(), watch.last = static_cast<int64_t>(last);
+      watch.rows = rows.data(), watch.first_row = static_cast<int64_t>(first),
+      watch.row_count = static_cast<int64_t>(count);
+      watch.most = most.data(), watch.most_from = static_cast<int64_t>(first);
+      const std::vector<float> seen = logits_of(model, ids, 1, changes, &watch);
+      check(same_bits(seen, logits_of(model, ids, 1, changes)), "watching changes what is read");
+      const auto near = [&](double given, double expected, double limit, const char* what, size_t at) {
+        check(std::abs(given - expected) <= limit, "hidden %d, seed %d, %s %zu: %g, not %g", shape.hidden,
+              static_cast<int>(seed), what, at, given, expected);
+      };
+      for (size_t i = 0; i < w; ++i) {
+        const HeadsJudge::Head& head = judge.heads[watched[i]];
+        double mass = 0;
+        for (size_t r = 0; r < n; ++r) {
+          for (int32_t k = starts[r]; k < starts[r + 1]; ++k)
+            mass += head.probabilities[r][static_cast<size_t>(positions[static_cast<size_t>(k)])];
+          near(entropies[i * n + r], head.entropy(r), 2e-5, "entropy", r);
+          near(norms[i * n + r], head.norms[r], 1e-4, "norm", r);
+          for (size_t k = 0; k < d; ++k)
+            near(static_cast<double>(outputs[(i * n + r) * d + k]), head.outputs[r][k], 2e-5, "output", r);
+          double highest = 0;
+          for (size_t t = std::max(first, r); t < n; ++t) highest = std::max(highest, head.probabilities[t][r]);
+          near(static_cast<double>(most[i * n + r]), highest, 2e-5, "most", r);
+        }
+        near(masses[i], mass, 1e-4, "mass", i);
+        near(masses[w + i], static_cast<double>(n) - mass, 1e-4, "mass of the others", i);
+        for (size_t r = 0; r < count; ++r)
+          for (size_t s = 0; s < n; ++s)
+            near(static_cast<double>(rows[(i * count + r) * n + s]),
+                 s <= first + r ? head.probabilities[first + r][s] : 0, 2e-5, "probability of row", first + r);
+        for (size_t k = 0; k < d; ++k) {
+          double output = 0, query = 0;
+          for (size_t r = 0; r < n; ++r) output += head.outputs[r][k] / static_cast<double>(n);
+          for (size_t r = 0; r < n; ++r) query += head.unrotated[r][k] / static_cast<double>(n);
+          near(mean_outputs[i * d + k], output, 2e-5, "mean output", k);
+          near(mean_queries[i * d + k], query, 2e-5, "mean query", k);
+          for (size_t r = 0; r < last; ++r)
+            near(static_cast<double>(queries[(i * last + r) * d + k]), head.queries[n - last + r][k], 1e-4, "query", r);
+        }
+      }
+      for (size_t i = 0; i < mean_keys.size(); ++i) near(mean_keys[i], judge.mean_keys[i], 2e-5, "mean key", i);
+    }
+}
+
+struct Varied {
+  std::vector<double> kl, losses;
+  double base = 0;
+};
+
+Varied varied(const Model& model, const std::vector<int32_t>& ids, int64_t rows,
+              const std::vector<zs_head_change>& changes, const std::vector<int64_t>& starts, int64_t together,
+              zs_call* call = nullptr, zs_status* status = nullptr) {
+  Varied found;
+  found.kl.resize(starts.size() - 1), found.losses.resize(starts.size() - 1);
+  zs_vary v{};
+  v.struct_bytes = sizeof v, v.ids = ids.data(), v.tokens = static_cast<int64_t>(ids.size()), v.rows = rows;
+  v.variants = static_cast<int64_t>(starts.size()) - 1, v.starts = starts.data(), v.changes = changes.data();
+  v.together = together, v.kl = found.kl.data(), v.losses = found.losses.data(), v.base_loss = &found.base;
+  const zs_status given = zs_model_vary(model.handle, &v, call);
+  if (status)
+    *status = given;
+  else
+    must(given, "vary");
+  return found;
+}
+
+void variants() {
+  for (const zs_model_config& small : {even_sizes(), odd_sizes()})
+    for (int32_t weights : {ZS_F32, ZS_BF16})
+      for (int count : {2, 8, 9, 31, 103, 700}) {
+        zs_model_config shape = small;
+        shape.layers = 3;
+        const TinyModel tiny(shape, 41);
+        const std::vector<int32_t> ids = some_ids(tiny, count, 9);
+        const int64_t rows = std::min(32, count);
+        std::vector<zs_head_change> changes;
+        std::vector<int64_t> starts{0};
+        const std::vector<float> values(static_cast<size_t>(shape.head_dim), 0.25f);
+        const auto add = [&](std::vector<zs_head_change> variant) {
+          changes.insert(changes.end(), variant.begin(), variant.end());
+          starts.push_back(static_cast<int64_t>(changes.size()));
+        };
+        for (int layer = shape.layers - 1; layer >= 0; --layer)  // not in the order that they are done in
+          for (int head = 0; head < shape.heads; ++head) {
+            add({{layer, head, ZS_HEAD_ZERO, 0, nullptr}});
+            add({{layer, head, ZS_HEAD_VECTOR, 0, values.data()}});
+            add({{layer, head, ZS_HEAD_GATE, 1, nullptr}});
+            add({{2, head, ZS_HEAD_GATE, 1.05f, nullptr}, {layer / 2, 1, ZS_HEAD_ZERO, 0, nullptr}});
+          }
+        const Engine two(2), one(1);
+        const Model model(two, tiny, weights), alone(one, tiny, weights);
+        const Varied many = varied(model, ids, rows, changes, starts, 0);
+        const auto same = [&](const Varied& other, const char* what) {
+          check(same_bits(many.kl, other.kl) && same_bits(many.losses, other.losses),
+                "hidden %d, weights %d, %d tokens: %s", shape.hidden, weights, count, what);
+        };
+        same(varied(model, ids, rows, changes, starts, 1), "one by one differs");
+        same(varied(model, ids, rows, changes, starts, 7), "seven at a time differ");
+        same(varied(alone, ids, rows, changes, starts, 0), "one thread differs");
+
+        // Against separate runs of the whole text: KL and loss in doubles from their logits.
+        const size_t width = static_cast<size_t>(shape.vocabulary);
+        const auto log_probs = [&](const std::vector<float>& logits, size_t row) {
+          std::vector<double> out(width);
+          double sum = 0;
+          for (size_t i = 0; i < width; ++i) sum += std::exp(static_cast<double>(logits[row * width + i]));
+          for (size_t i = 0; i < width; ++i) out[i] = static_cast<double>(logits[row * width + i]) - std::log(sum);
+          return out;
+        };
+        const std::vector<float> base = logits_of(model, ids, rows);
+        for (size_t v = 0; v + 1 < starts.size(); ++v) {
+          const std::vector<zs_head_change> own(changes.begin() + starts[v], changes.begin() + starts[v + 1]);
+          const std::vector<float> logits = logits_of(model, ids, rows, own);
+          double kl = 0, loss = 0;
+          for (size_t row = 0; row < static_cast<size_t>(rows); ++row) {
+            const auto p = log_probs(base, row), q = log_probs(logits, row);
+            for (size_t i = 0; i < width; ++i) kl += std::exp(p[i]) * (p[i] - q[i]) / static_cast<double>(rows);
+            const size_t next = ids.size() - static_cast<size_t>(rows) + row + 1;
+            if (next < ids.size()) loss -= q[static_cast<size_t>(ids[next])] / static_cast<double>(rows - 1);
+          }
+          check(std::abs(many.kl[v] - kl) <= 1e-9 && std::abs(many.losses[v] - loss) <= 1e-9,
+                "hidden %d, weights %d, %d tokens, variant %zu: KL %.12g, not %.12g; loss %.12g, not %.12g",
+                shape.hidden, weights, count, v, many.kl[v], kl, many.losses[v], loss);
+          if (own.size() == 1 && own[0].kind == ZS_HEAD_GATE)
+            check(many.kl[v] == 0 && std::memcmp(&many.losses[v], &many.base, sizeof(double)) == 0,
+                  "a gate of 1 changes something: KL %g", many.kl[v]);
+        }
+      }
+}
+
+// What is replaced by what it gave is unchanged, to the bit.
+void own_rows() {
+  const TinyModel tiny(even_sizes(), 6);
+  const Engine engine(2);
+  const Model model(engine, tiny, ZS_F32);
+  const std::vector<int32_t> ids = some_ids(tiny, 50, 4);
+  const size_t heads = static_cast<size_t>(tiny.config.layers * tiny.config.heads),
+               each = ids.size() * static_cast<size_t>(tiny.config.head_dim);
+  const std::vector<uint8_t> marks(heads, 1);
+  std::vector<float> outputs(heads * each);
+  zs_head_watch watch{};
+  watch.struct_bytes = sizeof watch, watch.heads = marks.data(), watch.outputs = outputs.data();
+  const std::vector<float> base = logits_of(model, ids, 50, {}, &watch);
+  std::vector<zs_head_change> changes;
+  for (size_t h = 0; h < heads; ++h)
+    changes.push_back({static_cast<int32_t>(h) / tiny.config.heads, static_cast<int32_t>(h) % tiny.config.heads,
+                       ZS_HEAD_ROWS, 0, outputs.data() + h * each});
+  check(same_bits(logits_of(model, ids, 50, changes), base), "a head that is given its own rows gives something else");
+}
+
+void aborts() {
+  const TinyModel tiny(even_sizes(), 31);
+  const Engine engine(2);
+  const Model model(engine, tiny, ZS_F32);
+  const std::vector<int32_t> ids = some_ids(tiny, 700, 1);
+  std::vector<zs_head_change> changes;
+  std::vector<int64_t> starts{0};
+  for (int i = 0; i < 400; ++i) {
+    changes.push_back({i % 2, i % 4, ZS_HEAD_ZERO, 0, nullptr});
+    starts.push_back(i + 1);
+  }
+  zs_call at_once{};
+  at_once.abort = 1;
+  zs_status status = ZS_OK;
+  varied(model, ids, 32, changes, starts, 0, &at_once, &status);
+  check(status == ZS_ABORTED, "an abort before the start is not seen: %d", status);
+  zs_call call{};
+  std::atomic<bool> over{false};
+  std::thread other([&] {
+    while (!over && __atomic_load_n(&call.done, __ATOMIC_RELAXED) < 20) std::this_thread::yield();
+    __atomic_store_n(&call.abort, 1, __ATOMIC_RELAXED);
+  });
+  const Varied stopped = varied(model, ids, 32, changes, starts, 1, &call, &status);
+  over = true;
+  other.join();
+  const Varied whole =
+      varied(model, ids, 32, {changes.begin(), changes.begin() + 8}, {starts.begin(), starts.begin() + 9}, 0);
+  size_t done = 0;
+  for (size_t i = 0; i < stopped.kl.size(); ++i)
+    if (!std::isnan(stopped.kl[i])) {
+      ++done;
+      check(std::memcmp(&stopped.kl[i], &whole.kl[i % 8 / 2 * 2 + i % 2], sizeof(double)) == 0 || i % 8 >= 4,
+            "a variant that was done before the abort is something else");
+    }
+  check(status == ZS_ABORTED && done < 400, "400 variants were never stopped: status %d, %zu done", status, done);
+}
+
+void refusals() {
+  const TinyModel tiny(even_sizes(), 2);
+  const Engine engine(1);
+  const Model model(engine, tiny, ZS_F32);
+  const std::vector<int32_t> ids = some_ids(tiny, 20, 1);
+  const auto refused = [&](zs_read r, const char* words) {
+    const zs_status status = zs_model_read(model.handle, &r, nullptr);
+    check(status == ZS_INVALID && std::strstr(zs_last_error(), words), "expected '%s', got %d: %s", words, status,
+          zs_last_error());
+  };
+  const zs_read good = read_of(ids, 3);
+  const float none = NAN;
+  const auto changed = [&](zs_head_change change, const char* words, int64_t count = 1) {
+    zs_read r = good;
+    const zs_head_change twice[] = {change, change};
+    r.changes = twice, r.change_count = count;
+    refused(r, words);
+  };
+  changed({2, 0, 0, 0, nullptr}, "there is no layer 2, head 0");
+  changed({0, 4, 0, 0, nullptr}, "there is no layer 0, head 4");
+  changed({-1, 0, 0, 0, nullptr}, "there is no layer -1");
+  changed({0, 0, 9, 0, nullptr}, "kind 9");
+  changed({0, 0, ZS_HEAD_VECTOR, 0, nullptr}, "missing");
+  changed({0, 0, ZS_HEAD_GATE, none, nullptr}, "not finite");
+  changed({0, 1, ZS_HEAD_ZERO, 0, nullptr}, "changed twice", 2);
+  changed({0, 1, ZS_HEAD_ZERO, 0, nullptr}, "change_count", -1);
+  zs_read r = good;
+  r.rows = 21, refused(r, "rows = 21");
+  r.rows = 0, refused(r, "rows = 0");
+  r = good, r.tokens = 0, refused(r, "at least one");
+  const std::vector<int32_t> wrong{1, 5000, 2}, many(5000, 1);
+  refused(read_of(wrong, 1), "ids[1] = 5000");
+  refused(read_of(many, 1), "longer than the model's context");
+  r = good, r.struct_bytes = 3, refused(r, "struct_bytes");
+  std::vector<uint8_t> marks(8, 1);
+  std::vector<float> room(8 * 400);
+  std::vector<double> masses(8);
+  const auto watching = [&](zs_head_watch watch, const char* words) {
+    zs_read w = good;
+    w.watch = &watch;
+    refused(w, words);
+  };
+  zs_head_watch watch{};
+  watch.struct_bytes = sizeof watch;
+  watching(watch, "missing");
+  watch.heads = marks.data();
+  watch.queries = room.data(), watch.last = 21, watching(watch, "last 21");
+  watch.queries = nullptr;
+  watch.rows = room.data(), watch.first_row = 18, watch.row_count = 3, watching(watch, "3 rows from 18");
+  watch.rows = nullptr;
+  watch.most = room.data(), watch.most_from = 20, watching(watch, "most_from = 20");
+  watch.most = nullptr;
+  std::vector<int32_t> starts(21, 0), positions{5};
+  zs_pattern pattern{starts.data(), positions.data(), 0};
+  watch.patterns = &pattern, watch.pattern_count = 1, watching(watch, "without");
+  watch.masses = masses.data();
+  std::fill(starts.begin() + 3, starts.end(), 1), watching(watch, "row 2 has position 5");
+  std::fill(starts.begin(), starts.begin() + 10, 0);
+  starts[20] = 0, watching(watch, "fall at row 19");
+  std::fill(marks.begin(), marks.end(), uint8_t{0});
+  std::fill(starts.begin(), starts.end(), 0), watching(watch, "no head");
+  zs_status status = ZS_OK;
+  varied(model, ids, 3, {{0, 0, 0, 0, nullptr}}, {0, 0}, 0, nullptr, &status);
+  check(status == ZS_INVALID && std::strstr(zs_last_error(), "changes nothing"), "an empty variant: %s",
+        zs_last_error());
+}
+
+}  // namespace
+
+int main() {
+  try {
+    unused();
+    against_doubles();
+    variants();
+    own_rows();
+    aborts();
+    refusals();
+  } catch (const std::exception& e) {
+    check(false, "%s", e.what());
+  }
+  return finish("heads");
+}

@@ -1,0 +1,195 @@
+/** headImportance(): measures of every query head of a model over texts, computed together and each by its exact definition. */
+import { callOptions, integer, invalid, text as checkedText } from '../expect.js'
+import { ZslabError } from '../errors.js'
+import { idsOf, type LoadedModel, type TextOrIds } from '../loaded-model.js'
+import { withBar } from '../long-work.js'
+import { native } from '../native/binding.js'
+import { withCall, type Call, type CallOptions, type Progress } from '../native/call.js'
+import { engineCard } from '../trace/card.js'
+import { headCount, type Measure, type Probe, type Work } from './measure.js'
+import { measuresOf, probesOf } from './measures.js'
+import { repeatedIds } from './repeated.js'
+import { Importance, type HeadMeasure, type ImportanceText } from './result.js'
+import { Part } from './store.js'
+
+export interface HeadImportanceOptions extends CallOptions {
+  /** Names of measures; HEAD_MEASURES says what each is. */
+  by: string | readonly string[]
+  /** Only these query heads (default: all); the others are NaN. */
+  heads?: readonly { layer: number; head: number }[]
+  /** A folder where partial results of ablations and gates are kept while they are made, and gone on from. */
+  store?: string
+  /** Tokens of a text, its first, that are read for ablations and gates: default 256. Other measures read all of it. */
+  tokens?: number
+  /** The last rows of those that count: default 32. */
+  rows?: number
+  /** Of the random sequences of `echo` and its like: 0 to 2³² − 1, default 1; one after another for `sequences`. */
+  seed?: number
+  /** Random sequences; default 2. */
+  sequences?: number
+}
+
+const OPTIONS = ['by', 'heads', 'store', 'tokens', 'rows', 'seed', 'sequences']
+
+interface Planned {
+  probe: Probe
+  work: Work
+  /** Of the texts, or of the random sequences. */
+  at: number
+}
+
+/**
+ * Measures `by` of every query head → Importance: of each measure [layers][heads] in float64, the mean over texts (`duoOnTheFly`: of the mean query and
+ * key over them), each text's own, and the same by kv head. A text as a string or token ids; several as an array of them; random sequences
+ * are read for the measures of random ids. Keys and values are float32 and attention is full, whatever sessions use; the weights
+ * are the model's: for numbers equal to public code's load them as float32. Errors: 'invalid' for a measure or head that there is none of and
+ * for a text that is too short or too long for a measure, before anything is read; 'file' for a store that cannot be read or written.
+ */
+export async function headImportance(
+  model: LoadedModel,
+  textOrTexts: TextOrIds | readonly TextOrIds[],
+  options: HeadImportanceOptions,
+): Promise<Importance> {
+  callOptions('headImportance', options, OPTIONS)
+  const measures = measuresOf(options?.by)
+  const marks = marksOf(model, options.heads)
+  const tokens = options.tokens === undefined ? 256 : integer('tokens', options.tokens, 2, model.description.context)
+  const rows = options.rows === undefined ? 32 : integer('rows', options.rows, 2, tokens)
+  const seed = options.seed === undefined ? 1 : integer('seed', options.seed, 0, 2 ** 32 - 1)
+  const sequences = options.sequences === undefined ? 2 : integer('sequences', options.sequences, 1, 1000)
+  const store = options.store === undefined ? undefined : checkedText('store', options.store)
+  const texts = textsOf(model, textOrTexts)
+  const seeds = Array.from({ length: sequences }, (_, i) => (seed + i) % 2 ** 32)
+  const random = seeds.map((each) => repeatedIds(model, each))
+  const probes = probesOf(measures)
+  for (const { probe, wanted } of probes) if (!probe.random) checkLengths(texts, wanted, model)
+
+  return withBar(
+    'measuring heads,',
+    options,
+    async (call) => {
+      await model.file.sha256({ signal: call.signal })
+      const card = engineCard(model)
+      const planned = probes.flatMap(({ probe, wanted }) =>
+        (probe.random ? random : texts).map((ids, at): Planned => {
+          const values = new Map(wanted.map(({ name }) => [name, new Float64Array(headCount(model)).fill(NaN)]))
+          return { probe, at, work: { model, ids, marks, values, tokens, rows, call: {} } }
+        }),
+      )
+      const parts = new Map(
+        planned.flatMap(({ probe, work }) => (store && probe.kept ? [[work, new Part(store, probe, work, card)]] : [])),
+      )
+      await carryOut(planned, parts, call)
+      const found = measures.map((measure) => gathered(measure, planned, model))
+      const read = texts.map((ids): ImportanceText => ({ tokens: ids.length, ids: Array.from(ids) }))
+      const usesRandom = probes.some(({ probe }) => probe.random)
+      return new Importance(model.description, found, {
+        card,
+        texts: read,
+        seeds: usesRandom ? seeds : [],
+        tokens,
+        rows,
+      })
+    },
+    'layers',
+  )
+}
+
+async function carryOut(planned: readonly Planned[], parts: Map<Work, Part>, call: Call): Promise<void> {
+  const layers = planned.map(({ probe, work }) => probe.layers(work))
+  const total = layers.reduce((sum, each) => sum + each, 0)
+  const doing = total ? await estimated(planned, layers, call) : undefined
+  let before = 0
+  for (const [i, { probe, work }] of planned.entries()) {
+    const part = parts.get(work)
+    const progress = ({ done }: Progress) => {
+      part?.tick()
+      call.progress?.({ done: before + Math.min(done, layers[i]), total, doing })
+    }
+    work.call = { signal: call.signal, progress }
+    try {
+      if (layers[i]) await probe.run(work)
+    } finally {
+      await part?.save()
+    }
+    before += layers[i]
+    call.progress?.({ done: before, total, doing })
+  }
+}
+
+/** What is to be done and about how long it takes, from one reading of the first text where there is much of it. */
+async function estimated(
+  planned: readonly Planned[],
+  layers: readonly number[],
+  call: Call,
+): Promise<string | undefined> {
+  const at = planned.findIndex(({ probe }, i) => probe.kept && layers[i] > 0)
+  if (at < 0) return undefined
+  const { model, ids, tokens, rows } = planned[at].work
+  const read = ids.slice(0, tokens)
+  const started = performance.now()
+  await withCall({ signal: call.signal }, (running) =>
+    native().modelRead(model.native, { ids: read, rows: Math.min(rows, read.length), changes: [] }, running),
+  )
+  const each = (performance.now() - started) / model.description.layers
+  const seconds = (each * layers.reduce((sum, one) => sum + one, 0)) / 1000
+  const texts = planned.filter(({ probe }, i) => probe.kept && layers[i] > 0).length
+  const heads = planned[at].work.marks.reduce((sum, marked) => sum + marked, 0)
+  return `measuring ${heads} heads in ${texts} text${texts > 1 ? 's' : ''}, about ${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s,`
+}
+
+function gathered(measure: Measure, planned: readonly Planned[], model: LoadedModel): HeadMeasure {
+  const own = planned.filter(({ work }) => work.values.has(measure.name))
+  const perText = own.map(({ work }) => work.values.get(measure.name)!)
+  const [{ probe, work }] = own
+  const pooled = probe.pooled?.(model, measure.name)
+  const mean = perText[0].map((_, head) => perText.reduce((sum, values) => sum + values[head], 0) / perText.length)
+  const values = pooled ? pooled.map((value, head) => (work.marks[head] ? value : NaN)) : mean
+  return { measure, values, perText }
+}
+
+function marksOf(model: LoadedModel, heads: HeadImportanceOptions['heads']): Uint8Array {
+  const { layers, heads: each } = model.description
+  const marks = new Uint8Array(layers * each)
+  if (heads === undefined) return marks.fill(1)
+  if (!Array.isArray(heads) || !heads.length) throw invalid('heads', 'an array of { layer, head }, at least one', heads)
+  for (const one of heads as readonly { layer: number; head: number }[]) {
+    if (typeof one !== 'object' || one === null) throw invalid('heads', '{ layer, head } for each', one)
+    const layer = integer('layer', one.layer, 0, layers - 1)
+    marks[layer * each + integer('head', one.head, 0, each - 1)] = 1
+  }
+  return marks
+}
+
+function textsOf(model: LoadedModel, given: unknown): Int32Array[] {
+  const several = Array.isArray(given) && given.some((one) => typeof one !== 'number')
+  const texts = (several ? given : [given]) as TextOrIds[]
+  return texts.map((one, i) => {
+    const ids = idsOf(model, one, true)
+    if (!ids.length) throw new ZslabError('invalid', `text ${i} has no token: give at least a few words`)
+    const { context } = model.description
+    if (ids.length > context)
+      throw new ZslabError(
+        'invalid',
+        `text ${i} has ${ids.length} tokens, more than the ${context} of the model's context: give a shorter one`,
+      )
+    return ids
+  })
+}
+
+function checkLengths(texts: readonly Int32Array[], wanted: readonly Measure[], { description }: LoadedModel): void {
+  for (const { name, leastTokens, mostTokens } of wanted)
+    texts.forEach(({ length }, i) => {
+      if (length < leastTokens)
+        throw new ZslabError(
+          'invalid',
+          `text ${i} has ${length} token${length === 1 ? '' : 's'}, ${leastTokens - length} too few for ${name}, which needs at least ${leastTokens}: give a longer text, or leave ${name} out`,
+        )
+      const most = mostTokens?.(description.context) ?? length
+      if (length > most)
+        throw new ZslabError(
+          'invalid',
+          `text ${i} has ${length} tokens, ${length - most} too many for ${name}, which can read at most ${most} in the model's context of ${description.context}: give a shorter text, or leave ${name} out`,
+        )
+    })
+}

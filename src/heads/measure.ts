@@ -1,0 +1,82 @@
+/** What a measure of heads is, and what those who compute measures (probes) are given and fill. */
+import type { LoadedModel } from '../loaded-model.js'
+import { native } from '../native/binding.js'
+import { withCall, type Call } from '../native/call.js'
+import type { NativeRead, NativeWatch } from '../native/heads.js'
+
+export interface Measure {
+  name: string
+  /** A[t, s]: probability that the query of token t gives to s; T: tokens of the text. */
+  formula: string
+  unit: string
+  least: number
+  most: number
+  source: string
+  /** What public code does otherwise; empty: nothing that we know of. */
+  differs: string
+  /** How values of query heads become those of kv heads: largest or mean of the group; own: it is one of the kv head, repeated over its group. */
+  kv: 'max' | 'mean' | 'own'
+  /** A shorter text says nothing. */
+  leastTokens: number
+  /** A longer text does not fit a context of so many tokens; default: as many. */
+  mostTokens?: (context: number) => number
+}
+
+/** One text under one probe. */
+export interface Work {
+  model: LoadedModel
+  ids: Int32Array
+  /** [layers, heads], 1 = wanted. */
+  marks: Uint8Array
+  /** The probe's measures that are wanted, and of each its values [layers, heads]; NaN: not there yet. */
+  values: Map<string, Float64Array>
+  /** Tokens of a text that are read for ablations and gates, and how many of its last rows count. */
+  tokens: number
+  rows: number
+  /** progress counts layers of this work; `doing` says more. */
+  call: Call
+}
+
+export interface Probe {
+  name: string
+  measures: readonly Measure[]
+  /** Texts of its own: sequences of random ids, from these seeds, instead of the given ones. */
+  random?: boolean
+  /** Results are worth keeping: they take long. */
+  kept?: boolean
+  /** Layers that a work goes through; it has that many less to do where values are there already. */
+  layers(work: Work): number
+  run(work: Work): Promise<void>
+  /** Over all texts that were run, where that is not the mean of theirs. */
+  pooled?(model: LoadedModel, name: string): Float64Array | undefined
+}
+
+export const headCount = ({ description }: LoadedModel): number => description.layers * description.heads
+
+/** Heads that are wanted and have no value of `name` yet, as layer * heads + head. */
+export function missingHeads({ marks, values }: Work, name: string): number[] {
+  const found = values.get(name)
+  return found ? Array.from(marks.keys()).filter((head) => marks[head] && Number.isNaN(found[head])) : []
+}
+
+/** Reads `ids` whole and fills `watch` for the wanted heads. Progress: the model's layers. */
+export async function watched(
+  { model, marks, call }: Pick<Work, 'model' | 'marks' | 'call'>,
+  ids: Int32Array,
+  watch: Omit<NativeWatch, 'heads'>,
+  read: Partial<NativeRead> = {},
+): Promise<void> {
+  await withCall(call, (running) =>
+    native().modelRead(
+      model.native,
+      { ids, rows: 1, changes: [], ...read, watch: { heads: marks, ...watch } },
+      running,
+    ),
+  )
+}
+
+/** f(head, i) for the i-th wanted head. */
+export function eachMarked(marks: Uint8Array, f: (head: number, i: number) => void): void {
+  let i = 0
+  marks.forEach((marked, head) => marked && f(head, i++))
+}

@@ -1,0 +1,145 @@
+/** What headImportance() found. */
+import { showsItself } from '../show/show.js'
+import { importanceText } from '../show/importance-text.js'
+import { Tabular } from '../inspect/tabular.js'
+import { shown, ZslabError } from '../errors.js'
+import type { ModelDescription } from '../model/index.js'
+import type { EngineCard } from '../trace/card.js'
+import type { TraceCell } from '../trace/columns.js'
+import type { Measure } from './measure.js'
+
+/** A measure, and its values [layers * heads]: over all texts, and of each. */
+export interface HeadMeasure {
+  measure: Measure
+  values: Float64Array
+  perText: Float64Array[]
+}
+
+export interface ImportanceText {
+  tokens: number
+  ids: number[]
+}
+
+/** One measure of all heads; NaN for heads that were not asked for. */
+export interface MeasuredHeads extends Measure {
+  /** [layers][heads]; a measure of kv heads is repeated over the group. */
+  values: Float64Array[]
+  /** [texts][layers][heads]; of random sequences for measures that read those. */
+  perText: Float64Array[][]
+  /** [layers][kvHeads]: largest or mean of the group's heads that were asked for, as `kv` says. */
+  kvValues: Float64Array[]
+}
+
+export interface ImportanceFacts {
+  card: EngineCard
+  texts: readonly ImportanceText[]
+  /** Of the random sequences; empty where none was read. */
+  seeds: readonly number[]
+  /** Tokens of a text, and last rows of them, that ablations and gates are of. */
+  tokens: number
+  rows: number
+}
+
+export class Importance extends Tabular {
+  readonly layers: number
+  readonly heads: number
+  readonly kvHeads: number
+  /** By name, in the order that they were asked for. */
+  readonly measures: Readonly<Record<string, MeasuredHeads>>
+
+  /** @internal */
+  constructor(
+    { layers, heads, kvHeads }: Pick<ModelDescription, 'layers' | 'heads' | 'kvHeads'>,
+    found: readonly HeadMeasure[],
+    readonly facts: ImportanceFacts,
+  ) {
+    super()
+    this.layers = layers
+    this.heads = heads
+    this.kvHeads = kvHeads
+    const rows = (values: Float64Array, each = heads) =>
+      Array.from({ length: layers }, (_, layer) => values.slice(layer * each, (layer + 1) * each))
+    this.measures = Object.fromEntries(
+      found.map(({ measure, values, perText }) => [
+        measure.name,
+        {
+          ...measure,
+          values: rows(values),
+          perText: perText.map((each) => rows(each)),
+          kvValues: rows(byKvHead(values, heads / kvHeads, measure.kv), kvHeads),
+        },
+      ]),
+    )
+  }
+
+  get card(): EngineCard {
+    return this.facts.card
+  }
+
+  /** One measure. Errors: 'invalid' for one that was not asked for. */
+  of(name: string): MeasuredHeads {
+    const found = Object.hasOwn(this.measures, name) ? this.measures[name] : undefined
+    if (found) return found
+    throw new ZslabError(
+      'invalid',
+      `${shown(name)} was not measured; there are: ${Object.keys(this.measures).join(', ')}`,
+    )
+  }
+
+  /** A row for each query head: layer, head, kvHead, and each measure. */
+  table(): Record<string, TraceCell[]> {
+    const { layers, heads, kvHeads } = this
+    const each = Array.from({ length: layers * heads }, (_, at) => at)
+    return {
+      layer: each.map((at) => Math.floor(at / heads)),
+      head: each.map((at) => at % heads),
+      kvHead: each.map((at) => Math.floor((at % heads) / (heads / kvHeads))),
+      ...Object.fromEntries(
+        Object.values(this.measures).map(({ name, values }) => [
+          name,
+          values.flatMap((row) => Array.from(row, (value) => (Number.isNaN(value) ? null : value))),
+        ]),
+      ),
+    }
+  }
+
+  /** Everything, with the card; numbers that are not there are null. */
+  toJSON(): Record<string, unknown> {
+    const plain = (rows: readonly Float64Array[]) =>
+      rows.map((row) => Array.from(row, (value) => (Number.isFinite(value) ? value : null)))
+    const measures = Object.values(this.measures).map(({ values, perText, kvValues, ...about }) => [
+      about.name,
+      {
+        ...about,
+        least: finite(about.least),
+        most: finite(about.most),
+        values: plain(values),
+        kvValues: plain(kvValues),
+        perText: perText.map(plain),
+      },
+    ])
+    const { layers, heads, kvHeads } = this
+    return {
+      format: 'zslab.heads',
+      version: 1,
+      layers,
+      heads,
+      kvHeads,
+      ...this.facts,
+      measures: Object.fromEntries(measures) as unknown,
+    }
+  }
+}
+
+showsItself(Importance.prototype, importanceText)
+
+const finite = (value: number) => (Number.isFinite(value) ? value : null)
+
+/** [layers * kvHeads]; of the heads that are there. */
+function byKvHead(values: Float64Array, group: number, kv: Measure['kv']): Float64Array {
+  return Float64Array.from({ length: values.length / group }, (_, at) => {
+    const own = values.subarray(at * group, (at + 1) * group).filter((value) => !Number.isNaN(value))
+    if (!own.length) return NaN
+    return kv === 'mean' ? own.reduce((sum, value) => sum + value, 0) / own.length : Math.max(...own)
+  })
+}

@@ -1,0 +1,68 @@
+/** Measures of heads, and what headImportance() found, in words. */
+
+interface ImportanceFacts {
+  layers: number
+  heads: number
+  kvHeads: number
+  measures: Readonly<Record<string, { name: string; unit: string; values: readonly Float64Array[] }>>
+  facts: {
+    texts: readonly { tokens: number }[]
+    seeds: readonly number[]
+    card: { model: { name: string }; weights: string }
+  }
+}
+
+const TOP = 3
+
+export function importanceText({ layers, heads, kvHeads, measures, facts }: ImportanceFacts): string {
+  const { texts, seeds, card } = facts
+  const tokens = texts.map((each) => each.tokens)
+  const lengths = new Set(tokens).size > 1 ? `${Math.min(...tokens)} to ${Math.max(...tokens)}` : String(tokens[0])
+  const random = seeds.length ? `; random sequences with seeds ${seeds.join(', ')}` : ''
+  const lines = Object.values(measures).map(({ name, unit, values }) => {
+    const all = values.flatMap((row, layer) => Array.from(row, (value, head) => ({ value, layer, head })))
+    const ranked = all.filter(({ value }) => !Number.isNaN(value)).sort((a, b) => b.value - a.value)
+    const best = ranked.slice(0, TOP).map(({ value, layer, head }) => `${layer}-${head} (${value.toPrecision(3)})`)
+    return `${name} [${unit}]: highest in ${best.join(', ')}; median ${(ranked[ranked.length >> 1]?.value ?? NaN).toPrecision(3)}`
+  })
+  return [
+    `Heads of ${card.model.name}, weights ${card.weights}: ${layers} layers × ${heads} query heads on ${kvHeads} kv heads, ${texts.length} text${texts.length === 1 ? '' : 's'} of ${lengths} tokens${random}`,
+    ...lines,
+    'next: .measures.NAME.values[layer][head], kvValues, perText, formula; frame(), csv(), JSON.stringify()',
+  ].join('\n')
+}
+
+interface MeasureFacts {
+  name: string
+  formula: string
+  unit: string
+  least: number
+  most: number
+  source: string
+  differs: string
+  kv: string
+  leastTokens: number
+}
+
+const KV: Record<string, string> = {
+  max: 'of a kv head: the largest of its query heads',
+  mean: 'of a kv head: the mean of its query heads',
+  own: 'one of the kv head, repeated over its query heads',
+}
+
+export function measureText(of: MeasureFacts): string {
+  const range = `${of.least === -Infinity ? 'any number' : `from ${Number(of.least.toPrecision(3))}`}${of.most === Infinity ? ' up' : ` to ${of.most}`}`
+  return [
+    `Measure ${of.name} [${of.unit}], ${range}: ${of.formula}`,
+    `${of.source}; ${KV[of.kv]}${of.leastTokens > 2 ? `; at least ${of.leastTokens} tokens` : ''}`,
+    ...(of.differs ? [`public code: ${of.differs}`] : []),
+    `next: headImportance(model, text, { by: '${of.name}' })`,
+  ].join('\n')
+}
+
+export const measuresText = (all: readonly MeasureFacts[]): string =>
+  [
+    `${all.length} measures of heads`,
+    ...all.map(({ name, unit, source }) => `${name.padEnd(20)} ${unit.padEnd(15)} ${source}`),
+    "next: HEAD_MEASURES.find(({ name }) => name === 'induction'); headImportance(model, text, { by: [ … ] })",
+  ].join('\n')
