@@ -59,6 +59,10 @@ void cache_change(zs_cache& cache, const zs_policy& policy) {
   auto made = checked_policy(&policy);
   check_change(*cache.policy, *made);
   const Needs needs = needs_of(*made, std::max<int64_t>(cache.prompt, 1));
+  Event event{ZS_OPTIONS, ZS_BY_REQUEST, static_cast<int32_t>(seen), -1};
+  event.weight = 0;
+  event.step = static_cast<int32_t>(cache.layers[0].step);
+  const std::vector<std::vector<Event>> noted(1, std::vector<Event>(1, event));
   if (cache.config.trace) cache.tape.reserve(1);  // nothing after this fails
   cache.policy = std::move(made);
   cache.needs = needs;
@@ -70,11 +74,7 @@ void cache_change(zs_cache& cache, const zs_policy& policy) {
         for (Segment& segment : head.segments)
           for (int32_t j = 0; segment.merged && j < segment.slots(); ++j)
             segment.set_weight(j, static_cast<double>(segment.weight(j)), alpha(*owner));
-  if (!cache.config.trace) return;
-  Event event{ZS_OPTIONS, ZS_BY_REQUEST, static_cast<int32_t>(seen), -1};
-  event.weight = 0;
-  event.step = static_cast<int32_t>(cache.layers[0].step);
-  cache.tape.append(event);
+  if (cache.config.trace) cache.tape.append(noted);
 }
 
 }  // namespace zs

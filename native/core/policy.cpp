@@ -94,12 +94,18 @@ zs_resolved resolved_of(const Policy& policy, double budget, int64_t tokens) {
   return resolved;
 }
 
-void HeadWork::write(Event event) const {
+void HeadWork::write(uint8_t action, uint8_t reason, int32_t position, int32_t slot, int32_t target, int32_t rank,
+                     float score, float threshold, float similarity, float target_score, float weight,
+                     float target_weight) const {
+  Event& event = events->emplace_back();
+  event.action = action, event.reason = reason;
+  event.position = position, event.slot = slot, event.target = target;
+  event.rank = rank, event.threshold = threshold, event.similarity = similarity;
+  event.score = scored ? score : kNone, event.target_score = scored ? target_score : kNone;
+  event.weight = weight, event.target_weight = target_weight;
   event.step = static_cast<int32_t>(step);
   event.layer = static_cast<uint16_t>(layer);
   event.kv_head = static_cast<uint16_t>(kv_head);
-  if (!scored) event.score = event.target_score = kNone;
-  events->push_back(event);
 }
 
 }  // namespace zs

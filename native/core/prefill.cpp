@@ -12,8 +12,7 @@ void to_tape(zs_cache& cache, const std::vector<std::vector<Event>>& events) {
   for (const auto& head : events) count += static_cast<int64_t>(head.size());
   if (count == 0) return;
   cache.tape.reserve(count);
-  for (const auto& head : events)
-    for (const Event& event : head) cache.tape.append(event);
+  cache.tape.append(events);
 }
 
 int64_t layer_bytes(const Layer& layer) {

@@ -41,6 +41,23 @@ void Tape::reserve(int64_t more) {
     rows_->spill(*folder_);
 }
 
+// Column by column: each line of memory is written at once.
+void Tape::append(const std::vector<std::vector<Event>>& events) {
+  TapeRows& rows = *rows_;
+  int64_t end = count_;
+#define ZS_PUT(TYPE, NAME)                                        \
+  {                                                               \
+    TYPE* const column = rows.NAME;                               \
+    end = count_;                                                 \
+    for (const auto& some : events)                               \
+      for (const Event& event : some) column[end++] = event.NAME; \
+  }
+  ZS_TAPE_COLUMNS(ZS_PUT)
+#undef ZS_PUT
+  count_ = end;
+  rows.end.store(end, std::memory_order_relaxed);
+}
+
 void Tape::forget(int32_t from) {
   int64_t first = 0;
   while (first < count_ && rows_->position[first] < from) ++first;

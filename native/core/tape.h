@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/tape_rows.h"
 #include "zslab/tape.h"
@@ -41,14 +42,7 @@ class Tape {
   // Room for `more` events, so that append cannot fail; older ones may go to files. Throws std::bad_alloc, and ZS_IO; the events are then as
   // they were.
   void reserve(int64_t more);
-  void append(const Event& event) {
-    const int64_t at = count_++;
-    TapeRows& rows = *rows_;
-#define ZS_PUT(TYPE, NAME) rows.NAME[at] = event.NAME;
-    ZS_TAPE_COLUMNS(ZS_PUT)
-#undef ZS_PUT
-    rows.end.store(count_, std::memory_order_relaxed);
-  }
+  void append(const std::vector<std::vector<Event>>& events);
   void truncate(int64_t count) { count_ = count; }
   // Events about positions >= from; the others stay in order. Throws std::bad_alloc; all are then there still.
   void forget(int32_t from);
