@@ -17,7 +17,7 @@ struct Given {
 };
 
 // (cache, { keysFixed, valuesFixed, prompt, given: [Float32Array], events, seeded, positions, firsts }, call) -> Promise<{ error, dropped,
-// plain, missed, blurred: [rows, layers, heads], probability, worst, change: [losses] Float64Array; worstRow: Int32Array }>
+// plain, missed, blurred: [rows, layers, heads], probability, worst, change: [losses] Float64Array; worstRow, lossRow: Int32Array }>
 Napi::Value Local(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   auto box = Unwrap<CacheBox>(info[0]);
@@ -74,8 +74,8 @@ Napi::Value Local(const Napi::CallbackInfo& info) {
                each = rows * static_cast<size_t>(shape.layers) * static_cast<size_t>(shape.heads);
   local.rows = static_cast<int64_t>(rows), local.positions = positions.Data();
   local.firsts = whole(from, "firsts", rows).Data();
-  const size_t losses = static_cast<size_t>(
-      std::count_if(actions.Data(), actions.Data() + count, [](uint8_t a) { return a == ZS_MERGE || a == ZS_DROP; }));
+  const auto is_loss = [](uint8_t action) { return action == ZS_MERGE || action == ZS_DROP; };
+  const size_t losses = static_cast<size_t>(std::count_if(actions.Data(), actions.Data() + count, is_loss));
   local.losses = static_cast<int64_t>(losses);
   Napi::Object result = Napi::Object::New(env);
   const auto doubles = [&](const char* name, size_t size) {
@@ -88,10 +88,16 @@ Napi::Value Local(const Napi::CallbackInfo& info) {
   local.missed = doubles("missed", each), local.blurred = doubles("blurred", each);
   local.probability = doubles("probability", losses), local.worst = doubles("worst", losses);
   local.change = doubles("change", losses);
-  auto worst = Napi::Int32Array::New(env, losses);
-  result.Set("worstRow", worst);
-  pinned.push_back(worst);
-  local.worst_row = worst.Data();
+  const auto rows_of = [&](const char* name) {
+    auto array = Napi::Int32Array::New(env, losses);
+    result.Set(name, array);
+    pinned.push_back(array);
+    return array.Data();
+  };
+  local.worst_row = rows_of("worstRow");
+  int32_t* next = rows_of("lossRow");
+  for (size_t row = 0; row < count; ++row)
+    if (is_loss(actions[row])) *next++ = static_cast<int32_t>(row);
   Job* job = new Job(env, box->engine, info[2]);
   for (const Napi::Value& value : pinned) job->Pin(value);
   job->Uses(box);

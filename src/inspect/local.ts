@@ -81,7 +81,7 @@ export async function localShadow(
   given: readonly Float32Array[],
   call: Call,
 ): Promise<LocalShadow> {
-  return localOf(of, await measuredOn(cache, of, given, call), lossesIn(of.events))
+  return localOf(of, await measuredOn(cache, of, given, call))
 }
 
 /** What the engine measures of all heads of `cache`; `of`: its shape and events are those of the cache. */
@@ -107,25 +107,16 @@ export function measuredOn(
   return withCall(call, (bytes) => binding().cacheLocal(cache.native, asked, bytes))
 }
 
-/** `lost`: rows of the tape that losses were counted of. */
-export function localOf(of: LocalOf, native: NativeLocalMeasures, lost: Int32Array): LocalShadow {
+/** `native`: of all of it; its rows are those of `of.events`. */
+export function localOf(of: LocalOf, native: NativeLocalMeasures): LocalShadow {
   const { policy, events, calls, positions } = of
   const { layers, heads, kvHeads } = of.shape
   const { error, missed, blurred } = native
   const steps = positions.map((position) => position - calls[0] + 1)
   const { means } = mergingOf(policy)
   const parts = means ? partsOf(native) : { dropped: undefined, merged: undefined, repaired: undefined }
-  const gone = lostIn(events, lost, native, steps)
+  const gone = lostIn(events, native, steps)
   return { layers, heads, kvHeads, steps, positions, error, ...parts, missed, blurred, lost: gone }
-}
-
-/** Rows of the events by which a token is lost, in order. */
-export function lossesIn({ action }: EventColumns): Int32Array {
-  const rows = new Int32Array(action.length)
-  let count = 0
-  for (let row = 0; row < action.length; row++)
-    if (action[row] === ACTION.merge || action[row] === ACTION.drop) rows[count++] = row
-  return rows.slice(0, count)
 }
 
 /** Seeds of merged slots, where these are not the slots' first tokens. */
@@ -152,8 +143,7 @@ function partsOf({ error, dropped: first, plain, blurred }: NativeLocalMeasures)
 
 function lostIn(
   events: EventColumns,
-  event: Int32Array,
-  { probability, worst, change, worstRow }: NativeLocalMeasures,
+  { probability, worst, change, worstRow, lossRow: event }: NativeLocalMeasures,
   steps: Int32Array,
 ): LostTokens {
   const { action } = events

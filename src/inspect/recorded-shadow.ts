@@ -4,12 +4,13 @@ import { createCache } from '../cache.js'
 import type { Call } from '../native/call.js'
 import { fullCache } from '../policies/index.js'
 import type { EventColumns, NativeLocalMeasures } from '../native/binding.js'
+import { ACTION } from '../trace/actions.js'
 import type { PolicyCard } from '../trace/card.js'
 import { EVENT_COLUMNS } from '../trace/columns.js'
 import { rowsByHead } from '../trace/rebuild.js'
 import { headsOf, isRecorded, notRecorded, type Recorded } from '../trace/recorded.js'
 import { notQueried } from './head.js'
-import { localOf, lossesIn, measuredOn, type LocalOf, type LocalShadow } from './local.js'
+import { localOf, measuredOn, type LocalOf, type LocalShadow } from './local.js'
 import { callStarts } from './reads.js'
 import type { HeadOf, HeadVectors } from './vectors.js'
 
@@ -36,10 +37,8 @@ export async function recordedShadow(run: RecordedRun, call: Call): Promise<Loca
     throw new ZslabError('invalid', 'no token was read by itself after the prompt: generate at least two')
   const { group } = run.vectors(kept[0])
   const heads = kvHeads * group
-  const lost = lossesIn(events).filter((row) =>
-    isRecorded('vectors', { layer: events.layer[row], kvHead: events.kvHead[row] }, recorded),
-  )
-  const all = nothing(positions.length * layers * heads, lost.length)
+  const lost = lossesOf(events, recorded)
+  const all = nothing(positions.length * layers * heads, lost)
   const byHead = rowsByHead(events, layers, kvHeads)
   const lossOf = new Map(Array.from(lost, (row, i) => [row, i]))
   for (const [done, { layer, kvHead }] of kept.entries()) {
@@ -52,20 +51,27 @@ export async function recordedShadow(run: RecordedRun, call: Call): Promise<Loca
       const at = (row * layers + layer) * heads + kvHead * group
       for (const name of BY_ROW) all[name].set(measures[name].subarray(row * group, (row + 1) * group), at)
     })
-    lossesIn(own).forEach((at, i) => {
+    measures.lossRow.forEach((at, i) => {
       for (const name of BY_LOSS) all[name][lossOf.get(rows[at])!] = measures[name][i]
     })
     call.progress?.({ done: done + 1, total: kept.length })
   }
-  return localOf({ shape: { layers, heads, kvHeads }, policy, events, calls, positions }, all, lost)
+  return localOf({ shape: { layers, heads, kvHeads }, policy, events, calls, positions }, all)
 }
 
-function nothing(rows: number, losses: number): NativeLocalMeasures {
+/** Rows of the events by which those heads that were recorded lose a token. */
+function lossesOf({ action, layer, kvHead }: EventColumns, recorded: Recorded): Int32Array {
+  const lost = (row: number) => action[row] === ACTION.merge || action[row] === ACTION.drop
+  const rows = Int32Array.from(action.keys())
+  return rows.filter((row) => lost(row) && isRecorded('vectors', { layer: layer[row], kvHead: kvHead[row] }, recorded))
+}
+
+function nothing(rows: number, lossRow: Int32Array): NativeLocalMeasures {
   const byRow = () => new Float64Array(rows).fill(NaN)
-  const byLoss = () => new Float64Array(losses)
+  const byLoss = () => new Float64Array(lossRow.length)
   return {
     ...{ error: byRow(), dropped: byRow(), plain: byRow(), missed: byRow(), blurred: byRow() },
-    ...{ probability: byLoss(), worst: byLoss(), change: byLoss(), worstRow: new Int32Array(losses) },
+    ...{ probability: byLoss(), worst: byLoss(), change: byLoss(), worstRow: new Int32Array(lossRow.length), lossRow },
   }
 }
 

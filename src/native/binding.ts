@@ -157,6 +157,8 @@ export interface NativeLocalMeasures {
   change: Float64Array
   /** [losses]; −1: no row came after it */
   worstRow: Int32Array
+  /** [losses] of the events */
+  lossRow: Int32Array
 }
 
 export interface NativeForward {
