@@ -23,7 +23,7 @@ export interface HeadImportanceOptions extends CallOptions {
   tokens?: number
   /** The last rows of those that count: default 32. */
   rows?: number
-  /** Of the random sequences of `echo` and its like: 0 to 2³² − 1, default 1; one after another for `sequences`. */
+  /** Of random sequences (`echo` and its like) and needles: 0 to 2³² − 1, default 1; counted on by one for each sequence, each text. */
   seed?: number
   /** Random sequences; default 2. */
   sequences?: number
@@ -73,7 +73,7 @@ export async function headImportance(
       const planned = probes.flatMap(({ probe, wanted }) =>
         (probe.random ? random : texts).map((ids, at): Planned => {
           const values = new Map(wanted.map(({ name }) => [name, new Float64Array(headCount(model)).fill(NaN)]))
-          return { probe, at, work: { model, ids, marks, values, tokens, rows, call: {} } }
+          return { probe, at, work: { model, ids, marks, values, tokens, rows, seed: (seed + at) % 2 ** 32, call: {} } }
         }),
       )
       const parts = new Map(
@@ -83,10 +83,12 @@ export async function headImportance(
       const found = measures.map((measure) => gathered(measure, planned, model))
       const read = texts.map((ids): ImportanceText => ({ tokens: ids.length, ids: Array.from(ids) }))
       const usesRandom = probes.some(({ probe }) => probe.random)
+      const needles = planned.filter(({ probe }) => probe.seeded)
       return new Importance(model.description, found, {
         card,
         texts: read,
         seeds: usesRandom ? seeds : [],
+        needleSeeds: needles.map(({ work }) => work.seed),
         tokens,
         rows,
       })
@@ -143,7 +145,11 @@ function gathered(measure: Measure, planned: readonly Planned[], model: LoadedMo
   const perText = own.map(({ work }) => work.values.get(measure.name)!)
   const [{ probe, work }] = own
   const pooled = probe.pooled?.(model, measure.name)
-  const mean = perText[0].map((_, head) => perText.reduce((sum, values) => sum + values[head], 0) / perText.length)
+  // A text that says nothing of a measure has none of its values.
+  const mean = perText[0].map((_, head) => {
+    const there = perText.map((values) => values[head]).filter((value) => !Number.isNaN(value))
+    return there.reduce((sum, value) => sum + value, 0) / there.length
+  })
   const values = pooled ? pooled.map((value, head) => (work.marks[head] ? value : NaN)) : mean
   return { measure, values, perText }
 }

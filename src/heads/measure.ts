@@ -33,6 +33,8 @@ export interface Work {
   /** Tokens of a text that are read for ablations and gates, and how many of its last rows count. */
   tokens: number
   rows: number
+  /** Of what is drawn for this text. */
+  seed: number
   /** progress counts layers of this work; `doing` says more. */
   call: Call
 }
@@ -42,12 +44,14 @@ export interface Probe {
   measures: readonly Measure[]
   /** Texts of its own: sequences of random ids, from these seeds, instead of the given ones. */
   random?: boolean
+  /** Something is drawn for each text: the result says from which seeds. */
+  seeded?: boolean
   /** Results are worth keeping: they take long. */
   kept?: boolean
   /** Layers that a work goes through; it has that many less to do where values are there already. */
   layers(work: Work): number
   run(work: Work): Promise<void>
-  /** Over all texts that were run, where that is not the mean of theirs. */
+  /** Over all texts that were run, where that is not the mean of theirs; throws a sentence where none says anything. */
   pooled?(model: LoadedModel, name: string): Float64Array | undefined
 }
 

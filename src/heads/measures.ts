@@ -8,9 +8,10 @@ import { duo } from './duo.js'
 import { kvzip } from './kvzip.js'
 import type { Measure, Probe } from './measure.js'
 import { repeated } from './repeated.js'
+import { retrieval } from './retrieval.js'
 import { statistics } from './statistics.js'
 
-const PROBES: readonly (() => Probe)[] = [ablation, statistics, repeated, kvzip, duo]
+const PROBES: readonly (() => Probe)[] = [ablation, statistics, repeated, kvzip, duo, retrieval]
 
 /** What each is: name, formula, unit, range, source, what public code does otherwise, how it becomes a measure of kv heads. */
 export const HEAD_MEASURES: readonly Measure[] = showsItself(

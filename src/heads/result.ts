@@ -35,6 +35,8 @@ export interface ImportanceFacts {
   texts: readonly ImportanceText[]
   /** Of the random sequences; empty where none was read. */
   seeds: readonly number[]
+  /** Of the needles, one for each text; empty where none was asked for. */
+  needleSeeds: readonly number[]
   /** Tokens of a text, and last rows of them, that ablations and gates are of. */
   tokens: number
   rows: number
