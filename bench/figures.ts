@@ -1,10 +1,12 @@
 /**
  * The first paint of figures and of the explorer of a long run, made up at the size of 32,768 tokens × 32 layers × 32 kv heads: milliseconds of CPU
- * from the data to what a notebook is sent, how often as long as one pass over the same events takes, and bytes of the largest part.
+ * from the data to what a notebook is sent, how often as long as one pass over the same events takes, and bytes of the largest part. Then what
+ * looking into a long figure takes: the middle tenth of all that it counts, and its middle 50.
  *   npx tsx bench/figures.ts [rounds = 3] [tokens = 32768] [layers = 32] [kv heads = 32] [steps = 64]
  */
 import { loadavg } from 'node:os'
-import { explore, figures, Trace } from '../src/index.js'
+import { explore, figures, Trace, type Figure } from '../src/index.js'
+import type { Part } from '../src/figures/part.js'
 import type { RunData } from '../src/trace/data.js'
 import { ACTION } from '../src/trace/actions.js'
 
@@ -132,6 +134,16 @@ const DRAWN: Record<string, () => unknown> = {
   'eviction map by slot': () => figures.evictionMap(data, { by: 'slot' }),
   explorer: () => explore(trace),
 }
+/** The middle of each span, `length` of it. */
+const middle = (whole: Part, length: (all: number) => number): Part =>
+  Object.fromEntries(
+    Object.entries(whole).map(([name, [from, to]]) => {
+      const own = Math.min(to - from, Math.max(1, Math.round(length(to - from))))
+      const start = from + ((to - from - own) >> 1)
+      return [name, [start, start + own]]
+    }),
+  )
+
 for (const [name, draw] of Object.entries(DRAWN)) {
   const [times, ratios]: number[][] = [[], []]
   let sizes: number[] = []
@@ -148,4 +160,16 @@ for (const [name, draw] of Object.entries(DRAWN)) {
   console.log(
     `${name.padEnd(20)} ${median(times).toFixed(0)} ms of CPU (first ${times[0].toFixed(0)}), ${median(ratios).toFixed(1)} × a pass over the events; largest part ${(Math.max(...sizes) / 1e6).toFixed(2)} MB`,
   )
+  const figure = draw()
+  const shown = (figure as Record<symbol, () => Record<string, unknown>>)[DISPLAY]()['application/vnd.plotly.v1+json']
+  const { zoom } = (shown as { layout: { meta?: { zoom?: { whole: Part } } } } | undefined)?.layout.meta ?? {}
+  if (!zoom) continue
+  const parts = [(all: number) => all / 10, () => 50].map((length) => {
+    let bytes = 0
+    const tiles = Array.from({ length: rounds }, () =>
+      timed(() => (bytes = JSON.stringify((figure as Figure).part(middle(zoom.whole, length)).plotly).length)),
+    )
+    return `${median(tiles).toFixed(0)} ms, ${(bytes / 1e6).toFixed(2)} MB`
+  })
+  console.log(`${''.padEnd(20)} a tenth of it: ${parts[0]}; 50 of each: ${parts[1]}`)
 }

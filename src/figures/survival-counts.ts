@@ -91,19 +91,27 @@ function headSurvival(data: RunData, lives: Lives, known: Known): HeadSurvival {
     else later.dropped++
     if (left[position] <= candidateFrom(data, position, sizes)) later.atOnce++
   }
-  const [then, atEnd] = [lostThen.words, lostAtEnd.words]
-  for (let age = 0; age < seen; age++) {
-    const position = seen - 1 - age
-    const step = left[position]
-    if (step < 0) continue
-    const bit = 1 << (age & 31)
-    atEnd[age >>> 5] |= bit
-    if (step > full) leftLater(position)
-    else {
-      then[age >>> 5] |= bit
-      if (fate[position] === MERGED) made.mergedThen++
+  // The tokens of every head of a long run pass here: 32 ages are put together before they are written down.
+  let mergedThen = 0
+  for (let word = 0; word * 32 < seen; word++) {
+    let [then, atEnd] = [0, 0]
+    const first = seen - 1 - word * 32
+    const last = Math.max(0, first - 31)
+    for (let position = first; position >= last; position--) {
+      const step = left[position]
+      if (step < 0) continue
+      const bit = 1 << (first - position)
+      atEnd |= bit
+      if (step > full) leftLater(position)
+      else {
+        then |= bit
+        if (fate[position] === MERGED) mergedThen++
+      }
     }
+    lostThen.words[word] = then
+    lostAtEnd.words[word] = atEnd
   }
+  made.mergedThen = mergedThen
   for (const gap of gaps) {
     if (gap.left > full) {
       later.dropped++

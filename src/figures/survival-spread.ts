@@ -1,4 +1,5 @@
 /** Survival over kv heads: means and spreads of their curves and bins. */
+import type { Bits } from './bits.js'
 import type { Span } from './part.js'
 import type { HeadSurvival } from './survival-counts.js'
 
@@ -70,14 +71,18 @@ export const binSizeOf = ([from, to]: Span) => Math.max(1, Math.ceil((to - from)
 export function binsOf(heads: HeadSurvival[], [first, end]: Span = [0, seenBy(heads)]): Bin[] {
   const seen = Math.min(end, seenBy(heads))
   const binSize = binSizeOf([first, seen])
+  const [then, atEnd] = [heads.map(({ lostThen }) => lostThen), heads.map(({ lostAtEnd }) => lostAtEnd)]
+  const [tokens, shares] = [new Int32Array(heads.length), new Float64Array(heads.length)]
   return Array.from({ length: Math.max(0, Math.ceil((seen - first) / binSize)) }, (_, bin): Bin => {
     const from = first + bin * binSize
     const to = Math.min(seen, from + binSize)
-    const tokensOf = (head: HeadSurvival) => Math.max(0, Math.min(to, head.seen) - from)
-    const kept = (lost: 'lostThen' | 'lostAtEnd') =>
-      spreadOf(heads.map((head) => 1 - head[lost].count(from, to) / tokensOf(head)))
-    const tokens = heads.reduce((sum, head) => sum + tokensOf(head), 0)
-    return { from, to, tokens, keptThen: kept('lostThen'), keptAtEnd: kept('lostAtEnd') }
+    let all = 0
+    for (let i = 0; i < heads.length; i++) all += tokens[i] = Math.max(0, Math.min(to, then[i].length) - from)
+    const kept = (lost: readonly Bits[]) => {
+      for (let i = 0; i < lost.length; i++) shares[i] = 1 - lost[i].count(from, to) / tokens[i]
+      return spreadOf(shares)
+    }
+    return { from, to, tokens: all, keptThen: kept(then), keptAtEnd: kept(atEnd) }
   })
 }
 

@@ -39,7 +39,6 @@ export const STYLE = `
 .zsx-strip { position: relative; height: 13.2em; overflow-y: auto; font: 12px/1.65 ${MONO}; border: 1px solid ${LINE}; border-radius: 3px; padding: 3px 5px; margin: 2px 0 6px; overflow-wrap: anywhere; contain: strict; }
 .zsx-token { padding: 1px 0; border-radius: 2px; cursor: pointer; box-shadow: inset -1px 0 ${PAPER}; }
 .zsx-gone { color: ${MUTED}; text-decoration: line-through; }
-.zsx-token.zsx-gone { opacity: 0.75; }
 .zsx-later { opacity: 0.28; }
 .zsx-merged { text-decoration: underline dotted 2px; text-underline-offset: 2px; }
 .zsx-pinned { background-image: linear-gradient(225deg, currentColor 4.5px, transparent 5.5px); }
