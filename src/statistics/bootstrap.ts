@@ -25,7 +25,7 @@ const normal = () => ({
 })
 
 /** Indices of [0, texts) by resample, each of `texts`, in one buffer. */
-function* resampled(texts: number, { seed, resamples }: Draws): Generator<Int32Array> {
+export function* resampled(texts: number, { seed, resamples }: Draws): Generator<Int32Array> {
   const draw = generator(seed)
   const chosen = new Int32Array(texts)
   for (let i = 0; i < resamples; i++) {

@@ -1,0 +1,138 @@
+/** How slots are shared out among kv heads by a measure of their importance. */
+import { invalid, number } from '../expect.js'
+
+export interface AllocationOptions {
+  /** Mean slots of a kv head (1 and more), or its share of the first prompt (below 1), as a policy's budget is. */
+  total: number
+  /** Share of `total` that every head gets whatever its score, in [0, 1]. Default 0.2. */
+  floor?: number
+}
+
+/** Share of `total` that no head goes without, where nothing is said: AdaKV's safeguard. */
+export const FLOOR = 0.2
+
+/**
+ * [layers][kvHeads] in proportion to scores ≥ 0 (below 0 counts as 0): total·(floor + (1 − floor)·N·s_h/Σs) for N heads; all alike where every
+ * score is 0. Shares stay at most 1: what is beyond goes to the others in the same proportion. Slots are whole numbers, at least 1 each, that
+ * add up to N·total, rounded: those with the largest remainders get one more, the first among equals. Errors: 'invalid' naming the option or the
+ * head that has no score.
+ */
+export function proportional(scores: readonly ArrayLike<number>[], options: AllocationOptions): number[][] {
+  const { total, floor } = checked(options)
+  const flat = scores.flatMap((row, layer) =>
+    Array.from(row, (score, kvHead) => {
+      if (Number.isFinite(score)) return Math.max(0, score)
+      throw invalid(
+        `the score of layer ${layer}, kv head ${kvHead}`,
+        'a number: budgets need all heads measured',
+        score,
+      )
+    }),
+  )
+  const least = floor * total
+  const made = shared(flat, (total - least) * flat.length, total < 1 ? 1 - least : Infinity).map((part) => least + part)
+  return shapedAs(scores, total < 1 ? made : whole(made, Math.round(total * flat.length)))
+}
+
+/**
+ * HeadKV's (arXiv 2410.19258, head-level allocation): with a base of b slots, of which each head puts b//β into a pool, query head q gets
+ * b − b//β + p_q·(b//β)·N for its part p_q of all scores; a kv head the most that one of its query heads gets. Here β = 1/(1 − floor), N are
+ * the model's query heads, and what a kv head gets from the pool is scaled so that all have N·b together, which the public code leaves open.
+ * `scores`: [layers][heads]. Whole slots only: `total` at least 1.
+ */
+export function headkv(scores: readonly ArrayLike<number>[], group: number, options: AllocationOptions): number[][] {
+  const { total, floor } = checked(options)
+  if (total < 1) throw invalid('total', "slots (1 and more): HeadKV's rule divides whole slots", total)
+  const base = Math.round(total)
+  const pool = Math.floor(base * (1 - floor))
+  const most = scores.map((row) => {
+    const all = Array.from(row)
+    return Array.from({ length: all.length / group }, (_, kv) => Math.max(...all.slice(kv * group, (kv + 1) * group)))
+  })
+  return proportional(most, { total: base, floor: (base - pool) / base })
+}
+
+/** What heads cost with fewer slots: the influence curves of Attention Matching (arXiv 2602.16284). */
+export interface InfluenceCurves {
+  /** [budgets] slots of a head, ascending. */
+  budgets: readonly number[]
+  /** [layers][kvHeads][budgets]: what a head with so few slots costs, the others left as they are. */
+  costs: readonly (readonly ArrayLike<number>[])[]
+}
+
+/**
+ * Every head begins with the smallest budget of its curve; then again and again the step along its curve (to any larger budget, not only the
+ * next, so that a flat part hides nothing behind it) that saves most cost a slot is made, as long as the total of N·total slots allows it.
+ */
+export function greedy({ budgets, costs }: InfluenceCurves, total: number): number[][] {
+  const heads = costs.flatMap((row) => row.map((curve) => Array.from(curve)))
+  const at = heads.map(() => 0)
+  let left = Math.round(total * heads.length) - heads.length * budgets[0]
+  if (left < 0)
+    throw invalid('total', `at least ${budgets[0]}, the least that the curves of heads were measured at`, total)
+  for (;;) {
+    let best = { gain: 0, head: -1, to: 0 }
+    heads.forEach((curve, head) => {
+      for (let to = at[head] + 1; to < budgets.length && budgets[to] - budgets[at[head]] <= left; to++) {
+        const gain = (curve[at[head]] - curve[to]) / (budgets[to] - budgets[at[head]])
+        if (gain > best.gain) best = { gain, head, to }
+      }
+    })
+    if (best.head < 0) break
+    left -= budgets[best.to] - budgets[at[best.head]]
+    at[best.head] = best.to
+  }
+  return shapedAs(
+    costs.map((row) => ({ length: row.length })),
+    at.map((step) => budgets[step]),
+  )
+}
+
+function checked(options: AllocationOptions): Required<AllocationOptions> {
+  const total = number('total', options.total, Number.MIN_VALUE, 2 ** 31 - 1)
+  const floor = options.floor === undefined ? FLOOR : number('floor', options.floor, 0, 1)
+  return { total, floor }
+}
+
+/** `pool` in proportion to `weights`, none more than `most`; all alike where all weights are 0. */
+function shared(weights: readonly number[], pool: number, most: number): number[] {
+  const made = weights.map(() => 0)
+  const open = new Set(weights.keys())
+  let left = pool
+  while (open.size && left > 0) {
+    let sum = 0
+    for (const i of open) sum += weights[i]
+    const part = (i: number) => (sum > 0 ? (weights[i] / sum) * left : left / open.size)
+    const full = Array.from(open).filter((i) => part(i) >= most)
+    if (!full.length) {
+      for (const i of open) made[i] = part(i)
+      break
+    }
+    for (const i of full) {
+      made[i] = most
+      open.delete(i)
+      left -= most
+    }
+  }
+  return made
+}
+
+/** Whole numbers of at least 1 that add up to `total` (or to as many ones), by largest remainders. */
+function whole(parts: readonly number[], total: number): number[] {
+  const made = parts.map((part) => Math.max(1, Math.floor(part)))
+  let left = total - made.reduce((sum, one) => sum + one, 0)
+  const order = Array.from(parts.keys()).sort((a, b) => (parts[b] % 1) - (parts[a] % 1) || a - b)
+  for (let i = 0; left > 0; i = (i + 1) % order.length, left--) made[order[i]]++
+  // Heads that were lifted to 1 took what others have to give.
+  for (let i = order.length - 1; left < 0 && made.some((one) => one > 1); i = (i || order.length) - 1)
+    if (made[order[i]] > 1) {
+      made[order[i]]--
+      left++
+    }
+  return made
+}
+
+function shapedAs(rows: readonly { readonly length: number }[], flat: readonly number[]): number[][] {
+  let from = 0
+  return rows.map(({ length }) => flat.slice(from, (from += length)))
+}

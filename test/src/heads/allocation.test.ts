@@ -1,0 +1,93 @@
+/** Slots shared out by scores: totals to the slot, floors, and what more score brings, whatever the scores. */
+import assert from 'node:assert/strict'
+import { greedy, headkv, proportional } from '../../../src/heads/allocation.js'
+import { cases, draws } from '../model/files.js'
+
+const total = (budgets: number[][]) => budgets.flat().reduce((sum, one) => sum + one, 0)
+
+describe('slots by scores', () => {
+  it('proportional: by hand', () => {
+    // 4 heads, 100 slots each in the mean: 20 for all, 320 by score 1 : 3 : 0 : 4.
+    assert.deepEqual(
+      proportional(
+        [
+          [1, 3],
+          [0, 4],
+        ],
+        { total: 100 },
+      ),
+      [
+        [60, 140],
+        [20, 180],
+      ],
+    )
+    assert.deepEqual(proportional([[5, -2]], { total: 10, floor: 0.5 }), [[15, 5]])
+    assert.deepEqual(
+      proportional(
+        [
+          [0, 0],
+          [0, 0],
+        ],
+        { total: 7 },
+      ),
+      [
+        [7, 7],
+        [7, 7],
+      ],
+    )
+  })
+
+  it('shares: none above the whole prompt, what is beyond goes to the others', () => {
+    const [[a, b]] = proportional([[99, 1]], { total: 0.8, floor: 0.25 })
+    assert.ok(Math.abs(a - 1) < 1e-12 && Math.abs(b - 0.6) < 1e-12, `${a}, ${b}`)
+  })
+
+  it('any scores: the total to the slot, at least the floor, more for more, one place for one order', () => {
+    for (let seed = 0; seed < cases(2000, 200); seed++) {
+      const draw = draws(seed * 9973 + 1)
+      const [layers, heads] = [1 + draw(6), 1 + draw(5)]
+      const scores = Array.from({ length: layers }, () =>
+        Array.from({ length: heads }, () => (draw(4) ? draw(1000) / 1000 : draw(2) ? 0 : draw(1000) * 100)),
+      )
+      const [mean, floor] = [1 + draw(300), draw(11) / 10]
+      const made = proportional(scores, { total: mean, floor })
+      assert.equal(total(made), mean * layers * heads, `seed ${seed}`)
+      const flat = made.flat()
+      const sum = scores.flat().reduce((a, b) => a + b, 0)
+      scores.flat().forEach((score, i) => {
+        assert.ok(Number.isInteger(flat[i]) && flat[i] >= 1)
+        if (floor * mean >= 1) assert.ok(flat[i] >= Math.floor(floor * mean + 1e-9), `seed ${seed}`)
+        scores.flat().forEach((other, j) => assert.ok(score <= other || flat[i] >= flat[j] - 1, `seed ${seed}`))
+        if (!sum) assert.equal(flat[i], mean)
+      })
+    }
+  })
+
+  it('HeadKV’s rule: whole slots go into the pool, query heads count by the largest of a group', () => {
+    // Base 100, floor 0.25: 75 of each of 2 kv heads go into the pool; the groups' largest scores are 3 and 1.
+    const made = headkv([[1, 3, 1, 0.5]], 2, { total: 100, floor: 0.25 })
+    assert.equal(total(made), 200)
+    assert.deepEqual(made, [[138, 62]])
+    assert.throws(() => headkv([[1, 1]], 1, { total: 0.5 }), /whole slots/)
+  })
+
+  it('greedy: the best step along a curve first, over a flat part, too, never above the total', () => {
+    const budgets = [1, 2, 4]
+    const costs = [
+      [
+        [9, 9, 3],
+        [5, 4, 4],
+      ],
+    ]
+    assert.deepEqual(greedy({ budgets, costs }, 2.5), [[4, 1]])
+    assert.deepEqual(greedy({ budgets, costs }, 3), [[4, 2]])
+    assert.deepEqual(greedy({ budgets, costs }, 1.5), [[1, 2]])
+    assert.throws(() => greedy({ budgets, costs }, 0.5), /at least 1/)
+  })
+
+  it('says which head has no score, and what is no total', () => {
+    assert.throws(() => proportional([[1, NaN]], { total: 5 }), /layer 0, kv head 1/)
+    assert.throws(() => proportional([[1]], { total: 0 }), /total/)
+    assert.throws(() => proportional([[1]], { total: 5, floor: 2 }), /floor/)
+  })
+})
