@@ -52,42 +52,6 @@ export function headkv(scores: readonly ArrayLike<number>[], group: number, opti
   return proportional(most, { total: base, floor: (base - pool) / base })
 }
 
-/** What heads cost with fewer slots: the influence curves of Attention Matching (arXiv 2602.16284). */
-export interface InfluenceCurves {
-  /** [budgets] slots of a head, ascending. */
-  budgets: readonly number[]
-  /** [layers][kvHeads][budgets]: what a head with so few slots costs, the others left as they are. */
-  costs: readonly (readonly ArrayLike<number>[])[]
-}
-
-/**
- * Every head begins with the smallest budget of its curve; then again and again the step along its curve (to any larger budget, not only the
- * next, so that a flat part hides nothing behind it) that saves most cost a slot is made, as long as the total of N·total slots allows it.
- */
-export function greedy({ budgets, costs }: InfluenceCurves, total: number): number[][] {
-  const heads = costs.flatMap((row) => row.map((curve) => Array.from(curve)))
-  const at = heads.map(() => 0)
-  let left = Math.round(total * heads.length) - heads.length * budgets[0]
-  if (left < 0)
-    throw invalid('total', `at least ${budgets[0]}, the least that the curves of heads were measured at`, total)
-  for (;;) {
-    let best = { gain: 0, head: -1, to: 0 }
-    heads.forEach((curve, head) => {
-      for (let to = at[head] + 1; to < budgets.length && budgets[to] - budgets[at[head]] <= left; to++) {
-        const gain = (curve[at[head]] - curve[to]) / (budgets[to] - budgets[at[head]])
-        if (gain > best.gain) best = { gain, head, to }
-      }
-    })
-    if (best.head < 0) break
-    left -= budgets[best.to] - budgets[at[best.head]]
-    at[best.head] = best.to
-  }
-  return shapedAs(
-    costs.map((row) => ({ length: row.length })),
-    at.map((step) => budgets[step]),
-  )
-}
-
 function checked(options: AllocationOptions): Required<AllocationOptions> {
   const total = number('total', options.total, Number.MIN_VALUE, 2 ** 31 - 1)
   const floor = options.floor === undefined ? FLOOR : number('floor', options.floor, 0, 1)

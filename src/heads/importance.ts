@@ -151,7 +151,7 @@ function gathered(measure: Measure, planned: readonly Planned[], model: LoadedMo
     return there.reduce((sum, value) => sum + value, 0) / there.length
   })
   const values = pooled ? pooled.map((value, head) => (work.marks[head] ? value : NaN)) : mean
-  return { measure, values, perText }
+  return { measure, values, perText, random: probe.random === true }
 }
 
 function marksOf(model: LoadedModel, heads: HeadImportanceOptions['heads']): Uint8Array {

@@ -6,13 +6,20 @@ import { shown, ZslabError } from '../errors.js'
 import type { ModelDescription } from '../model/index.js'
 import type { EngineCard } from '../trace/card.js'
 import type { TraceCell } from '../trace/columns.js'
+import { resamplesOf, seedOf } from '../statistics/bootstrap.js'
+import { meanInterval, type IntervalOptions, type MeanInterval } from '../statistics/intervals.js'
+import { reliabilityOf, type Reliability } from './agreement.js'
+import { Agreements } from './agreements.js'
 import type { Measure } from './measure.js'
+import { suggestBudgets, type SuggestOptions, type SuggestedBudgets } from './suggest.js'
 
 /** A measure, and its values [layers * heads]: over all texts, and of each. */
 export interface HeadMeasure {
   measure: Measure
   values: Float64Array
   perText: Float64Array[]
+  /** Of random sequences, not of the given texts. */
+  random: boolean
 }
 
 export interface ImportanceText {
@@ -26,6 +33,10 @@ export interface MeasuredHeads extends Measure {
   values: Float64Array[]
   /** [texts][layers][heads]; of random sequences for measures that read those. */
   perText: Float64Array[][]
+  /** Of random sequences, not of the given texts. */
+  random: boolean
+  /** How far the measure agrees with itself on other texts. */
+  reliability: Reliability
   /** [layers][kvHeads]: largest or mean of the group's heads that were asked for, as `kv` says. */
   kvValues: Float64Array[]
 }
@@ -62,10 +73,12 @@ export class Importance extends Tabular {
     const rows = (values: Float64Array, each = heads) =>
       Array.from({ length: layers }, (_, layer) => values.slice(layer * each, (layer + 1) * each))
     this.measures = Object.fromEntries(
-      found.map(({ measure, values, perText }) => [
+      found.map(({ measure, values, perText, random }) => [
         measure.name,
         {
           ...measure,
+          random,
+          reliability: reliabilityOf({ perText }),
           values: rows(values),
           perText: perText.map((each) => rows(each)),
           kvValues: rows(byKvHead(values, heads / kvHeads, measure.kv), kvHeads),
@@ -86,6 +99,39 @@ export class Importance extends Tabular {
       'invalid',
       `${shown(name)} was not measured; there are: ${Object.keys(this.measures).join(', ')}`,
     )
+  }
+
+  /** One measure's interval over texts of every head, [layers][heads]; null for heads that were not asked for. See meanInterval(). */
+  intervals(name: string, options: IntervalOptions = {}): (MeanInterval | null)[][] {
+    const { perText, values } = this.of(name)
+    const seed = seedOf(options.seed)
+    return values.map((row, layer) =>
+      Array.from(row, (value, head) => {
+        if (Number.isNaN(value)) return null
+        const each = perText.map((text) => text[layer][head])
+        return meanInterval(each, { ...options, seed })
+      }),
+    )
+  }
+
+  /** How far the measures agree, two by two. `seed`, `resamples` (default 200): of the intervals over texts. */
+  agreement(options: { seed?: number; resamples?: number } = {}): Agreements {
+    const draws = { seed: seedOf(options.seed), resamples: resamplesOf(options.resamples ?? 200) }
+    const scored = Object.values(this.measures).map(({ name, values, perText, random }) => ({
+      name,
+      values: joined(values),
+      perText: perText.map(joined),
+      ownTexts: random,
+    }))
+    return new Agreements(scored, draws, this.card)
+  }
+
+  /**
+   * Slots for each kv head by one measure, in place of a policy's budget: session({ policy, budgets }). Errors: 'invalid' naming the
+   * option, or the head that was not measured.
+   */
+  suggestBudgets(options: SuggestOptions): SuggestedBudgets {
+    return suggestBudgets(this, options)
   }
 
   /** A row for each query head: layer, head, kvHead, and each measure. */
@@ -135,6 +181,7 @@ export class Importance extends Tabular {
 
 showsItself(Importance.prototype, importanceText)
 
+const joined = (rows: readonly Float64Array[]) => Float64Array.from(rows.flatMap((row) => Array.from(row)))
 const finite = (value: number) => (Number.isFinite(value) ? value : null)
 
 /** [layers * kvHeads]; of the heads that are there. */

@@ -66,3 +66,61 @@ export const measuresText = (all: readonly MeasureFacts[]): string =>
     ...all.map(({ name, unit, source }) => `${name.padEnd(20)} ${unit.padEnd(15)} ${source}`),
     "next: HEAD_MEASURES.find(({ name }) => name === 'induction'); headImportance(model, text, { by: [ … ] })",
   ].join('\n')
+
+interface AgreementsFacts {
+  names: readonly string[]
+  pairs: readonly {
+    a: string
+    b: string
+    heads: number
+    spearman: EstimateFacts
+    kendall: EstimateFacts
+    top: EstimateFacts
+  }[]
+  reliability: Readonly<Record<string, { halves: number | null; all: number | null }>>
+}
+
+interface EstimateFacts {
+  value: number | null
+  low: number | null
+  high: number | null
+}
+
+export function agreementsText({ names, pairs, reliability }: AgreementsFacts): string {
+  const estimate = ({ value, low, high }: EstimateFacts) =>
+    `${decimals(value)}${low === null ? '' : ` [${decimals(low)}, ${decimals(high)}]`}`
+  const own = names.filter((name) => reliability[name].all !== null)
+  return [
+    `Agreement of ${names.length} measures, two by two`,
+    ...pairs.map(
+      ({ a, b, heads, spearman, kendall, top }) =>
+        `${a}, ${b}: Spearman ${estimate(spearman)}, Kendall ${estimate(kendall)}, top quarter ${estimate(top)} (${heads} heads)`,
+    ),
+    own.length
+      ? `with itself on other texts (split half, all texts): ${own.map((name) => `${name} ${decimals(reliability[name].all)}`).join(', ')}`
+      : 'with itself on other texts: not to be told from one text',
+    'next: .of(a, b), .table(), frame(), csv()',
+  ].join('\n')
+}
+
+interface BudgetsFacts {
+  budgets: readonly (readonly number[])[]
+  by: string
+  rule: string
+  total: number
+  floor: number
+}
+
+export function budgetsText({ budgets, by, rule, total, floor }: BudgetsFacts): string {
+  const all = budgets.flatMap((row, layer) => row.map((slots, kvHead) => ({ slots, layer, kvHead })))
+  const ranked = [...all].sort((a, b) => b.slots - a.slots)
+  const size = (slots: number) => (total < 1 ? `${(100 * slots).toFixed(1)}% of the prompt` : `${slots} slots`)
+  const named = ({ slots, layer, kvHead }: (typeof all)[number]) => `layer ${layer}, kv head ${kvHead} ${size(slots)}`
+  return [
+    `Budgets of ${all.length} kv heads by ${by} (${rule}): ${size(total)} in the mean, at least ${(100 * floor).toFixed(0)}% of that each`,
+    `most: ${ranked.slice(0, TOP).map(named).join('; ')}; least: ${named(ranked[ranked.length - 1])}`,
+    'next: model.session({ policy, budgets: suggested.budgets }); suggested.save(path)',
+  ].join('\n')
+}
+
+const decimals = (value: number | null) => (value === null ? '–' : value.toFixed(2))

@@ -1,6 +1,6 @@
 /** Slots shared out by scores: totals to the slot, floors, and what more score brings, whatever the scores. */
 import assert from 'node:assert/strict'
-import { greedy, headkv, proportional } from '../../../src/heads/allocation.js'
+import { headkv, proportional } from '../../../src/heads/allocation.js'
 import { cases, draws } from '../model/files.js'
 
 const total = (budgets: number[][]) => budgets.flat().reduce((sum, one) => sum + one, 0)
@@ -69,20 +69,6 @@ describe('slots by scores', () => {
     assert.equal(total(made), 200)
     assert.deepEqual(made, [[138, 62]])
     assert.throws(() => headkv([[1, 1]], 1, { total: 0.5 }), /whole slots/)
-  })
-
-  it('greedy: the best step along a curve first, over a flat part, too, never above the total', () => {
-    const budgets = [1, 2, 4]
-    const costs = [
-      [
-        [9, 9, 3],
-        [5, 4, 4],
-      ],
-    ]
-    assert.deepEqual(greedy({ budgets, costs }, 2.5), [[4, 1]])
-    assert.deepEqual(greedy({ budgets, costs }, 3), [[4, 2]])
-    assert.deepEqual(greedy({ budgets, costs }, 1.5), [[1, 2]])
-    assert.throws(() => greedy({ budgets, costs }, 0.5), /at least 1/)
   })
 
   it('says which head has no score, and what is no total', () => {

@@ -1,0 +1,59 @@
+/** All measures beside each other: a row for each two. */
+import { ZslabError, shown } from '../errors.js'
+import { Tabular } from '../inspect/tabular.js'
+import { agreementsText } from '../show/importance-text.js'
+import { showsItself } from '../show/show.js'
+import type { Draws } from '../statistics/bootstrap.js'
+import type { Estimate } from '../statistics/scaled.js'
+import type { EngineCard } from '../trace/card.js'
+import type { TraceCell } from '../trace/columns.js'
+import { agreementOf, reliabilityOf, type Agreement, type Reliability, type Scored } from './agreement.js'
+
+export class Agreements extends Tabular {
+  readonly names: readonly string[]
+  /** Each two once, in the order of `names`. */
+  readonly pairs: readonly Agreement[]
+  /** Of each measure with itself. */
+  readonly reliability: Readonly<Record<string, Reliability>>
+
+  /** @internal */
+  constructor(
+    measures: readonly Scored[],
+    readonly draws: Draws,
+    readonly card: EngineCard,
+  ) {
+    super()
+    this.names = measures.map(({ name }) => name)
+    this.pairs = measures.flatMap((a, i) => measures.slice(i + 1).map((b) => agreementOf(a, b, draws)))
+    this.reliability = Object.fromEntries(measures.map((measure) => [measure.name, reliabilityOf(measure)]))
+  }
+
+  /** Of two measures, in either order. Errors: 'invalid' where one was not measured. */
+  of(a: string, b: string): Agreement {
+    const found = this.pairs.find((pair) => (pair.a === a && pair.b === b) || (pair.a === b && pair.b === a))
+    if (found) return found
+    throw new ZslabError(
+      'invalid',
+      `there is no agreement of ${shown(a)} and ${shown(b)}: expected two different ones of ${this.names.join(', ')}`,
+    )
+  }
+
+  /** A row for each two: a, b, heads, and of each statistic its value and the ends of its interval over texts (null: none). */
+  table(): Record<string, TraceCell[]> {
+    const column = (value: (pair: Agreement) => TraceCell) => this.pairs.map(value)
+    const statistic = (name: 'spearman' | 'kendall' | 'top') => {
+      const end = (of: keyof Estimate) => column((pair) => pair[name][of])
+      return { [name]: end('value'), [`${name}Low`]: end('low'), [`${name}High`]: end('high') }
+    }
+    return {
+      a: column(({ a }) => a),
+      b: column(({ b }) => b),
+      heads: column(({ heads }) => heads),
+      ...statistic('spearman'),
+      ...statistic('kendall'),
+      ...statistic('top'),
+    }
+  }
+}
+
+showsItself(Agreements.prototype, agreementsText)
