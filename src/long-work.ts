@@ -8,6 +8,8 @@ interface Guarded<A extends unknown[]> {
   /** Aborted by that alone. */
   thrown: AbortSignal
   report: (...args: A) => void
+  /** `report` on a stack of its own: an interrupt that cuts it off would cut its caller too, who then never settles. */
+  apart: (...args: A) => Promise<void>
 }
 
 /**
@@ -16,16 +18,30 @@ interface Guarded<A extends unknown[]> {
  */
 export function guarded<A extends unknown[]>(report: (...args: A) => void, signal?: AbortSignal): Guarded<A> {
   const thrown = new AbortController()
+  const either = signal ? AbortSignal.any([signal, thrown.signal]) : thrown.signal
+  const told = (...args: A) => {
+    try {
+      if (!thrown.signal.aborted) report(...args)
+    } catch (error) {
+      thrown.abort(error)
+    }
+  }
   return {
-    signal: signal ? AbortSignal.any([signal, thrown.signal]) : thrown.signal,
+    signal: either,
     thrown: thrown.signal,
-    report: (...args: A) => {
-      try {
-        if (!thrown.signal.aborted) report(...args)
-      } catch (error) {
-        thrown.abort(error)
-      }
-    },
+    report: told,
+    apart: (...args: A) =>
+      new Promise((resolve) => {
+        const over = () => {
+          either.removeEventListener('abort', over)
+          resolve()
+        }
+        either.addEventListener('abort', over)
+        setImmediate(() => {
+          told(...args)
+          over()
+        })
+      }),
   }
 }
 

@@ -116,7 +116,8 @@ async function run(
       else if (reading.full) stopped = 'context'
       if (stopped) token.text += output.end()
       emit(token)
-      report('decode', chosen.length, settings.maxTokens)
+      if (typeof settings.progress === 'function') await told.apart('decode', chosen.length, settings.maxTokens)
+      else report('decode', chosen.length, settings.maxTokens)
       if (stopped) break
       const before = performance.now()
       await reading.feed(new Int32Array(0), { signal })

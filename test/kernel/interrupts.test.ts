@@ -1,5 +1,6 @@
 /** Interrupts through the real kernel: what they end, what survives them, whom they must not hit. */
 import assert from 'node:assert/strict'
+import { toyPath } from '../src/model/files.js'
 import { kernelTests } from './cells/cells.js'
 import type { Kernel } from './client.js'
 
@@ -250,6 +251,21 @@ const large = Array.from({ length: 100_000 }, (_, i) => ({ i }))`)
     )
     await kernel.ask('control', 'interrupt_request', {})
     assert.equal((await kernel.finish(id)).error!.ename, 'Interrupted')
+  })
+
+  it('a progress function that is cut off leaves its session usable, with what was decoded', async () => {
+    const setup = `import { load } from 'zslab'
+      const toy = await load(${JSON.stringify(toyPath)}, { progress: false })`
+    assert.equal((await kernel.execute(setup)).error, undefined)
+    assert.equal((await kernel.execute('const cut = toy.session(), whole = toy.session()')).error, undefined)
+    const asked = (session: string, options: string) =>
+      `await ${session}.generate('one two three', { ignoreEos: true, ${options} })`
+    const stuck = 'maxTokens: 9, progress: ({ stage, done }) => { while (stage === "decode" && done === 3); }'
+    assert.equal((await interrupted(asked('cut', stuck), 'message')).error!.ename, 'Interrupted')
+    await kernel.execute(asked('whole', 'maxTokens: 3, progress: false'))
+    assert.equal(await value('cut.seqLen'), await value('whole.seqLen'))
+    const again = "(await cut.generate('four', { maxTokens: 2, progress: false })).tokens.length"
+    assert.equal(await value(again), '2')
   })
 
   it('cells that wait behind an interrupted one are aborted', async () => {
