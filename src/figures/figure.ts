@@ -165,13 +165,10 @@ export class Figure {
     remember('figure', this.id, {
       opened: () => ({ answer: ({ part }) => ({ figure: this.tile(whole, part) }) }),
     })
+    // The picture is the one that save() writes: in print nothing can be zoomed into.
     const shown = { ...plot, notes: [...plot.notes, stillWords(whole)] }
     const plotly = zooming(plotlyOf(shown, style), plot, { id: this.id, whole, part: whole })
-    return {
-      'application/vnd.plotly.v1+json': plotly,
-      'image/svg+xml': drawSvg(shown, style).svg,
-      'text/plain': summary,
-    }
+    return { 'application/vnd.plotly.v1+json': plotly, 'image/svg+xml': this.svg, 'text/plain': summary }
   }
 }
 

@@ -141,6 +141,9 @@ describe('figures: parts', function () {
     const data = long()
     const heads = survivalOf(data, data.events!)
     const figure = survival(data)
+    // Some heads' tokens were followed for longer than others'.
+    const lengths = heads.map(({ curve }) => curve.length)
+    const [shortest, longest] = [Math.min(...lengths), Math.max(...lengths)]
     const lineOf = (panel: Panel, names: string[]) => {
       const lines = panel.marks.filter((mark): mark is Line => mark.kind === 'line' && names.includes(mark.name))
       return (age: number) => {
@@ -153,12 +156,12 @@ describe('figures: parts', function () {
       fc.property(spanIn([0, 3000], 100), (age) => {
         const { panels } = figure.part({ age }).plot
         const [then, since] = panels
-        assert.equal(panels.length, age[0] < heads[0].curve.length ? 2 : 1)
+        assert.equal(panels.length, age[0] < longest ? 2 : 1)
         const [kept, keptThen] = [lineOf(then, ['recent, protected', 'older, may leave']), lineOf(then, ['kept then'])]
         for (let one = age[0]; one < age[1]; one++) {
           assert.equal(kept(one), spreadOf(heads.map(({ lostAtEnd }) => (lostAtEnd.has(one) ? 0 : 1))).mean)
           assert.equal(keptThen(one), spreadOf(heads.map(({ lostThen }) => (lostThen.has(one) ? 0 : 1))).mean)
-          if (!since || one >= heads[0].curve.length) continue
+          if (!since || one >= shortest) continue
           const { mean } = spreadOf(heads.map(({ curve }) => curve[one]))
           assert.equal(lineOf(since, ['recent, protected', 'older, may leave'])(one), mean)
         }
@@ -195,8 +198,8 @@ describe('figures: parts', function () {
     const whole = { position: [0, 3200], step: [0, 201] }
     const axes = { xaxis: 'position', yaxis: 'step', xaxis2: 'position', yaxis2: 'step' }
     assert.deepEqual(JSON.parse(JSON.stringify(zoom)), { whole, part: whole, axes })
-    assert.match(bundle['image/svg+xml'] as string, /Drawn coarsely/)
-    assert.doesNotMatch(map.svg, /Drawn coarsely/, 'in print nothing can be zoomed into')
+    assert.match(JSON.stringify(bundle['application/vnd.plotly.v1+json']), /Drawn coarsely/)
+    assert.equal(bundle['image/svg+xml'], map.svg, 'in print nothing can be zoomed into')
     assert.equal(zoomOf(shown(map))!.id, id)
     assert.notEqual(zoomOf(shown(evictionMap(long(), { layer: 0 })))!.id, id)
     const small = runMade({ layers: 1, kvHeads: 1, prompt: 30, steps: 5, budget: 20, recent: 8, residual: 2 })
