@@ -1,4 +1,5 @@
 /** What the leak tests run in processes of their own: `node --expose-gc children.ts WHAT` prints one JSON object. */
+import { constants, PerformanceObserver } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createCache, fullCache, load, zsmerge } from '../../src/index.js'
 
@@ -48,11 +49,11 @@ async function caches() {
 
 /**
  * Forks that nobody disposes and no collection is asked for: the collector comes by itself where it is told what they hold, and
- * has no reason to for small ones. → how many of 200 large and of 200 small forks were collected.
+ * has no reason to for small ones. → of 200 large and of 200 small forks, how many were collected, in how many full collections.
  */
 async function told() {
   const collected = async (tokens: number) => {
-    let count = 0
+    let [count, full] = [0, 0]
     const registry = new FinalizationRegistry<undefined>(() => void (count += 1))
     const cache = createCache({ ...SHAPE, policy: fullCache(), threads: 2 })
     await cache.prefill(
@@ -60,13 +61,20 @@ async function told() {
       ...([q, k, v].map((all) => all.slice(0, 512 * tokens)) as [Float32Array, Float32Array, Float32Array]),
     )
     await memory()
+    const collections = new PerformanceObserver((list) => {
+      for (const entry of list.getEntries())
+        if ((entry as unknown as { detail: { kind: number } }).detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR)
+          full++
+    })
+    collections.observe({ entryTypes: ['gc'] })
     for (let i = 0; i < 200; i++) {
       const fork = await cache.fork()
       await fork.step(0, q.slice(0, 512), k.slice(0, 512), v.slice(0, 512))
       registry.register(fork, undefined)
       await pause(1)
     }
-    const counted = count
+    collections.disconnect()
+    const counted = { count, full }
     cache.dispose()
     return counted
   }

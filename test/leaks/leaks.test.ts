@@ -35,9 +35,21 @@ describe('memory', function () {
   })
 
   it('the collector is told what caches hold, so that forgotten ones go by themselves', async () => {
-    const { small, large } = await child<{ small: number; large: number }>('--import=tsx', path('children.ts'), 'told')
-    assert.ok(large > 100, `${large} of 200 large forks were collected`)
-    assert.ok(small < large / 2, `${small} of 200 small ones`)
+    interface Collected {
+      count: number
+      full: number
+    }
+    const { small, large } = await child<Record<'small' | 'large', Collected>>(
+      '--import=tsx',
+      path('children.ts'),
+      'told',
+    )
+    assert.ok(large.count > 100, `${large.count} of 200 large forks were collected`)
+    // One collection now and then has reasons of its own.
+    assert.ok(
+      large.full > 10 && small.full < large.full / 4,
+      `${small.full} collections for small ones, ${large.full} for large`,
+    )
   })
 
   it('100 sessions of the toy model leave nothing', async () => {
