@@ -306,7 +306,7 @@ export class Cache {
     const handle = this.held.native
     // Copies: the caller may change or transfer its arrays while the engine reads.
     const out = new Float32Array(q.length)
-    const told = guarded(options.progress || (() => undefined), interruptible(options.signal))
+    const told = guarded(options.progress || (() => undefined), interruptible(options.signal), true)
     const call: Call = { signal: told.signal, progress: options.progress ? told.report : undefined }
     await withCall(call, (bytes) =>
       native().cacheAttend(handle, layer, q.slice(), k.slice(), v.slice(), tokens, shareOf, out, bytes),

@@ -35,13 +35,17 @@ export async function load(nameOrPath: string, options: LoadOptions = {}): Promi
     options.weights === undefined ? 'bfloat16' : oneOf('weights', options.weights, ['float32', 'bfloat16'])
   const engine = engineOf(options)
   const drawn = bar('loading', options.progress === undefined || options.progress === true)
-  const told = guarded((stage: string, done: number, total: number) => {
-    if (typeof options.progress === 'function') options.progress({ stage, done, total })
-    else drawn.update(done, total, stage)
-  }, interruptible(options.signal))
+  const told = guarded(
+    (stage: string, done: number, total: number) => {
+      if (typeof options.progress === 'function') options.progress({ stage, done, total })
+      else drawn.update(done, total, stage)
+    },
+    interruptible(options.signal),
+    typeof options.progress === 'function',
+  )
   const { signal, report } = told
   try {
-    const fetched = (p: FetchProgress) => report(p.stage, p.done, p.total)
+    const fetched = (p: FetchProgress) => void report(p.stage, p.done, p.total)
     const file = await openModelFile(nameOrPath, { signal, progress: fetched, offline: options.offline })
     const d = file.description
     const config = {

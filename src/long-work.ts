@@ -7,42 +7,44 @@ interface Guarded<A extends unknown[]> {
   signal: AbortSignal
   /** Aborted by that alone. */
   thrown: AbortSignal
-  report: (...args: A) => void
-  /** `report` on a stack of its own: an interrupt that cuts it off would cut its caller too, who then never settles. */
-  apart: (...args: A) => Promise<void>
+  report: (...args: A) => void | Promise<void>
 }
 
 /**
- * The user's `report` for work on the engine, which calls it from timers and between changes of state: what it throws must end
- * neither the process nor a call half-way. It aborts `signal` instead, which goes to the work; the work's caller then throws it.
+ * `report` for work on the engine, which calls it from timers and between changes of state: what it throws must end neither the
+ * process nor a call half-way. It aborts `signal` instead, which goes to the work; the work's caller then throws it. `apart`, for a
+ * function of the user's: it runs on a stack of its own, since an interrupt that cuts it off would cut its caller, too, who then never
+ * settles; who awaits it goes on when it is over or `signal` is aborted.
  */
-export function guarded<A extends unknown[]>(report: (...args: A) => void, signal?: AbortSignal): Guarded<A> {
+export function guarded<A extends unknown[]>(
+  report: (...args: A) => void,
+  signal: AbortSignal | undefined,
+  apart: boolean,
+): Guarded<A> {
   const thrown = new AbortController()
   const either = signal ? AbortSignal.any([signal, thrown.signal]) : thrown.signal
-  const told = (...args: A) => {
+  const told = (...args: A): void => {
     try {
       if (!thrown.signal.aborted) report(...args)
     } catch (error) {
       thrown.abort(error)
     }
   }
-  return {
-    signal: either,
-    thrown: thrown.signal,
-    report: told,
-    apart: (...args: A) =>
-      new Promise((resolve) => {
-        const over = () => {
-          either.removeEventListener('abort', over)
-          resolve()
-        }
-        either.addEventListener('abort', over)
-        setImmediate(() => {
-          told(...args)
-          over()
-        })
-      }),
+  const toldApart = async (...args: A): Promise<void> => {
+    if (either.aborted) return
+    await new Promise<void>((resolve) => {
+      const over = () => {
+        either.removeEventListener('abort', over)
+        resolve()
+      }
+      either.addEventListener('abort', over)
+      setImmediate(() => {
+        told(...args)
+        over()
+      })
+    })
   }
+  return { signal: either, thrown: thrown.signal, report: apart ? toldApart : told }
 }
 
 /** Runs `work` with the user's signal or the cell's interrupt, and with a bar unless the user takes the counts. */
@@ -53,11 +55,9 @@ export async function withBar<T>(
   unit = 'tokens',
 ): Promise<T> {
   const drawn = bar(doing, options.progress === undefined || options.progress === true, unit)
-  const report =
-    typeof options.progress === 'function'
-      ? options.progress
-      : ({ done, total, doing }: Progress) => drawn.update(done, total, doing)
-  const told = guarded(report, interruptible(options.signal))
+  const theirs = typeof options.progress === 'function' ? options.progress : undefined
+  const report = theirs ?? (({ done, total, doing }: Progress) => drawn.update(done, total, doing))
+  const told = guarded(report, interruptible(options.signal), theirs !== undefined)
   try {
     const result = await work({ signal: told.signal, progress: told.report })
     told.thrown.throwIfAborted()

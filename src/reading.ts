@@ -188,7 +188,7 @@ export class Reading {
           options.progress &&
           (({ done }: { done: number }) => options.progress?.({ done: at + Math.min(done, part.length), total }))
         await this.feedOnce({ ids: part, shareOf: 0 }, { signal: options.signal, progress }, at + chunk >= total)
-        options.progress?.({ done: Math.min(at + chunk, total), total })
+        await options.progress?.({ done: Math.min(at + chunk, total), total })
       }
     }
   }
@@ -375,7 +375,7 @@ export class Reading {
       for (const fed of log) {
         for (const part of cut(fed, policy.native.chunk)) await replayed.feedOnce(part, { signal: call.signal }, true)
         if (same) await replayed.asAfter(fed)
-        call.progress?.({ done: (done += fed.ids.length), total: seqLen })
+        await call.progress?.({ done: (done += fed.ids.length), total: seqLen })
       }
       replayed.state = { ...replayed.state, unfed, conversation }
       return replayed

@@ -81,6 +81,7 @@ async function run(
       else drawn.update(done, total, (stage === 'prefill' ? 'reading' : 'writing') + beside)
     },
     outer ? AbortSignal.any([outer, left]) : left,
+    typeof settings.progress === 'function',
   )
   const { signal, report } = told
   const chosen: Token[] = []
@@ -116,8 +117,7 @@ async function run(
       else if (reading.full) stopped = 'context'
       if (stopped) token.text += output.end()
       emit(token)
-      if (typeof settings.progress === 'function') await told.apart('decode', chosen.length, settings.maxTokens)
-      else report('decode', chosen.length, settings.maxTokens)
+      await report('decode', chosen.length, settings.maxTokens)
       if (stopped) break
       const before = performance.now()
       await reading.feed(new Int32Array(0), { signal })

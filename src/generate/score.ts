@@ -54,7 +54,7 @@ export async function score(
     const call = { signal: options.signal, progress }
     const found = await reading.feedOnce({ ids: ids.slice(from, to), shareOf }, call, to === total, targetsOf(from, to))
     for (let i = from; i < to && i + 1 < total; i++) logprobs[i + 1] = found![i - from]
-    options.progress?.({ done: to, total })
+    await options.progress?.({ done: to, total })
   }
   let at = 0
   if (fresh) {

@@ -1,6 +1,6 @@
 /** What a text's predictions lose without a head, or with a little less or more of it: each head by itself, all that they share read once. */
 import { native } from '../native/binding.js'
-import { withCall, type Progress } from '../native/call.js'
+import { withCall, type Call, type Progress } from '../native/call.js'
 import { CHANGES, type NativeHeadChange } from '../native/heads.js'
 import { eachMarked, missingHeads, watched, type Measure, type Probe, type Work } from './measure.js'
 
@@ -140,7 +140,7 @@ async function run(work: Work): Promise<void> {
   const counted = told(call.progress, before, total)
   const progress = (p: Progress) => {
     collect()
-    counted(p)
+    return counted(p)
   }
   try {
     await withCall({ ...call, progress }, (running) =>
@@ -165,6 +165,6 @@ async function run(work: Work): Promise<void> {
 }
 
 const told =
-  (progress: ((p: Progress) => void) | undefined, before: number, total: number) =>
-  ({ done }: Progress): void =>
+  (progress: Call['progress'], before: number, total: number) =>
+  ({ done }: Progress) =>
     progress?.({ done: before + done, total })

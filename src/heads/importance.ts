@@ -106,7 +106,7 @@ async function carryOut(planned: readonly Planned[], parts: Map<Work, Part>, cal
     const part = parts.get(work)
     const progress = ({ done }: Progress) => {
       part?.tick()
-      call.progress?.({ done: before + Math.min(done, layers[i]), total, doing })
+      return call.progress?.({ done: before + Math.min(done, layers[i]), total, doing })
     }
     work.call = { signal: call.signal, progress }
     try {
@@ -115,7 +115,7 @@ async function carryOut(planned: readonly Planned[], parts: Map<Work, Part>, cal
       await part?.save()
     }
     before += layers[i]
-    call.progress?.({ done: before, total, doing })
+    await call.progress?.({ done: before, total, doing })
   }
 }
 

@@ -102,7 +102,7 @@ export function whatIfOf(run: Measured, given: HeadOf & { step: number }): WhatI
 
 /** Lets others run between heads. */
 async function told({ signal, progress }: Call, done: number, total: number): Promise<void> {
-  progress?.({ done, total })
+  await progress?.({ done, total })
   await new Promise((resolve) => setImmediate(resolve))
   signal?.throwIfAborted()
 }

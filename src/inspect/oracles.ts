@@ -53,7 +53,7 @@ export async function headOracles(
   reads: readonly SlotsRead[],
   options: OracleOptions,
   breaks = new Breaks(),
-  fitted: () => void = () => {},
+  fitted: () => unknown = () => {},
 ): Promise<HeadOracles> {
   checkVectors(vectors)
   checkReads(vectors, reads)
@@ -93,7 +93,7 @@ export async function headOracles(
     lefts.push(fit.left)
     if (fit.equations / length < equations / slots) [equations, slots] = [fit.equations, length]
     ridge = Math.max(ridge, fit.ridge)
-    fitted()
+    await fitted()
   }
   return {
     layer: vectors.layer,

@@ -54,7 +54,7 @@ export async function recordedShadow(run: RecordedRun, call: Call): Promise<Loca
     measures.lossRow.forEach((at, i) => {
       for (const name of BY_LOSS) all[name][lossOf.get(rows[at])!] = measures[name][i]
     })
-    call.progress?.({ done: done + 1, total: kept.length })
+    await call.progress?.({ done: done + 1, total: kept.length })
   }
   return localOf({ shape: { layers, heads, kvHeads }, policy, events, calls, positions }, all)
 }

@@ -98,7 +98,7 @@ async function compared(run: RunRecord, from: Reading | undefined, local: boolea
         await full.feedOnce(part, call, true)
         await own?.feedOnce(part, call, true)
       }
-      report(entry + 1)
+      await report(entry + 1)
       const logits = own ? own.lastLogits() : log[entry].given?.logits
       if (entry >= logStart) compare(result, entry - logStart, full.lastLogits(), logits!)
       await own?.asAfter(log[entry])

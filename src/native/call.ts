@@ -16,10 +16,10 @@ export interface CallOptions {
   progress?: boolean | ((progress: Progress) => void)
 }
 
-/** The same, with the bar or whoever counts as a function. */
+/** The same, with the bar or whoever counts as a function; loops wait for it. */
 export interface Call {
   signal?: AbortSignal
-  progress?: (progress: Progress) => void
+  progress?: (progress: Progress) => void | Promise<void>
 }
 
 const PROGRESS_MS = 100
@@ -34,11 +34,11 @@ export async function withCall<T>(options: Call, start: (call: Int32Array) => Pr
   const abort = () => Atomics.store(call, 0, 1)
   signal?.addEventListener('abort', abort)
   const timer = progress
-    ? setInterval(() => progress({ done: Number(counters[0]), total: Number(counters[1]) }), PROGRESS_MS)
+    ? setInterval(() => void progress({ done: Number(counters[0]), total: Number(counters[1]) }), PROGRESS_MS)
     : undefined
   try {
     const result = await start(call)
-    if (counters[1] > 0n) progress?.({ done: Number(counters[0]), total: Number(counters[1]) })
+    if (counters[1] > 0n) await progress?.({ done: Number(counters[0]), total: Number(counters[1]) })
     return result
   } catch (error) {
     if (signal?.aborted) signal.throwIfAborted()

@@ -266,6 +266,15 @@ const large = Array.from({ length: 100_000 }, (_, i) => ({ i }))`)
     assert.equal(await value('cut.seqLen'), await value('whole.seqLen'))
     const again = "(await cut.generate('four', { maxTokens: 2, progress: false })).tokens.length"
     assert.equal(await value(again), '2')
+    for (const work of [
+      'generate("one two", { progress: ({ stage }) => { while (stage === "prefill"); } })',
+      'score("one two three", { progress: () => { while (true); } })',
+      'prefill("one two three", { progress: () => { while (true); } })',
+    ]) {
+      await kernel.execute('{ const one = toy.session(); Object.assign(globalThis, { one }) }')
+      assert.equal((await interrupted(`await globalThis.one.${work}`, 'message')).error!.ename, 'Interrupted', work)
+      assert.equal(await value(again.replace('cut', 'globalThis.one')), '2', work)
+    }
   })
 
   it('cells that wait behind an interrupted one are aborted', async () => {
