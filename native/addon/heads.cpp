@@ -54,15 +54,16 @@ void ReadChanges(Asked& asked, const Napi::Value& value, int64_t tokens, int64_t
   }
 }
 
-struct Text {
-  const int32_t* ids;
-  int64_t tokens, rows;
-};
-
-Text ReadText(Asked& asked, const Napi::Object& given) {
+// What zs_read and zs_vary share: the text, how many of its rows count, and all changes.
+template <typename Work>
+void ReadText(Asked& asked, const Napi::Object& given, const zs_model_config& shape, Work& work) {
+  work.struct_bytes = sizeof work;
   const auto ids = ArrayOf<Napi::Int32Array>(given.Get("ids"), napi_int32_array, 0, "ids");
   asked.pinned.push_back(ids);
-  return {ids.Data(), static_cast<int64_t>(ids.ElementLength()), Whole(given.Get("rows"), 0, int64_t{1} << 31, "rows")};
+  work.ids = ids.Data(), work.tokens = static_cast<int64_t>(ids.ElementLength());
+  work.rows = Whole(given.Get("rows"), 0, int64_t{1} << 31, "rows");
+  ReadChanges(asked, given.Get("changes"), work.tokens, shape.head_dim);
+  work.changes = asked.changes.data();
 }
 
 void ReadWatch(Asked& asked, const Napi::Object& given, const zs_model_config& shape, int64_t tokens) {
@@ -124,11 +125,8 @@ Napi::Value Read(const Napi::CallbackInfo& info) {
   const Napi::Object given = info[1].As<Napi::Object>();
   auto asked = std::make_shared<Asked>();
   zs_read& r = asked->read;
-  r.struct_bytes = sizeof r;
-  const Text text = ReadText(*asked, given);
-  r.ids = text.ids, r.tokens = text.tokens, r.rows = text.rows;
-  ReadChanges(*asked, given.Get("changes"), r.tokens, model->shape.head_dim);
-  r.changes = asked->changes.data(), r.change_count = static_cast<int64_t>(asked->changes.size());
+  ReadText(*asked, given, model->shape, r);
+  r.change_count = static_cast<int64_t>(asked->changes.size());
   if (given.Get("watch").IsObject()) ReadWatch(*asked, given.Get("watch").As<Napi::Object>(), model->shape, r.tokens);
   r.logits = asked->Floats(given, "logits", Size(r.rows * model->shape.vocabulary));
   r.losses = asked->Doubles(given, "losses", Size(r.rows));
@@ -142,15 +140,12 @@ Napi::Value Vary(const Napi::CallbackInfo& info) {
   const Napi::Object given = info[1].As<Napi::Object>();
   auto asked = std::make_shared<Asked>();
   zs_vary& v = asked->vary;
-  v.struct_bytes = sizeof v;
-  const Text text = ReadText(*asked, given);
-  v.ids = text.ids, v.tokens = text.tokens, v.rows = text.rows;
-  ReadChanges(*asked, given.Get("changes"), v.tokens, model->shape.head_dim);
+  ReadText(*asked, given, model->shape, v);
   const Napi::Array starts = given.Get("starts").As<Napi::Array>();
   const int64_t changes = static_cast<int64_t>(asked->changes.size());
   for (uint32_t i = 0; i < starts.Length(); ++i) asked->starts.push_back(Whole(starts.Get(i), 0, changes, "starts"));
   v.variants = static_cast<int64_t>(asked->starts.size()) - 1;
-  v.starts = asked->starts.data(), v.changes = asked->changes.data();
+  v.starts = asked->starts.data();
   v.together = Whole(given.Get("together"), 0, int64_t{1} << 31, "together");
   const size_t answers = Size(std::max<int64_t>(v.variants, 0));
   v.kl = asked->Doubles(given, "kl", answers);

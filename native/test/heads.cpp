@@ -27,16 +27,6 @@ std::vector<float> logits_of(const Model& model, const std::vector<int32_t>& ids
   return logits;
 }
 
-double worst(const std::vector<float>& given, const std::vector<std::vector<double>>& rows, size_t from) {
-  double most = 0;
-  const size_t width = rows[0].size();
-  for (size_t i = 0; i < given.size(); ++i) {
-    const double error = std::abs(static_cast<double>(given[i]) - rows[from + i / width][i % width]);
-    most = error <= most ? most : error;  // NaN stays
-  }
-  return most;
-}
-
 // Without hooks: the bits of a session under the full cache, whatever rows are asked for, watched or not.
 void unused() {
   for (const zs_model_config& shape : {even_sizes(), odd_sizes()})

@@ -17,6 +17,7 @@ using test::Model;
 using test::odd_sizes;
 using test::some_ids;
 using test::TinyModel;
+using test::worst;
 
 std::vector<zs_isa> instruction_sets() {
   std::vector<zs_isa> found;
@@ -26,16 +27,6 @@ std::vector<zs_isa> instruction_sets() {
     zs_engine_destroy(engine);
   }
   return found;
-}
-
-double worst(const std::vector<float>& given, const std::vector<std::vector<double>>& rows, size_t from) {
-  double most = 0;
-  const size_t width = rows[0].size();
-  for (size_t i = 0; i < given.size(); ++i) {
-    const double error = std::abs(static_cast<double>(given[i]) - rows[from + i / width][i % width]);
-    most = error <= most ? most : error;  // NaN stays
-  }
-  return most;
 }
 
 void against_doubles() {

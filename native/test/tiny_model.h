@@ -314,5 +314,16 @@ inline std::vector<int32_t> some_ids(const TinyModel& tiny, int count, uint64_t 
   return ids;
 }
 
+// The largest difference of logits [rows][vocabulary] from those of the judge from row `from` on.
+inline double worst(const std::vector<float>& given, const std::vector<std::vector<double>>& rows, size_t from) {
+  double most = 0;
+  const size_t width = rows[0].size();
+  for (size_t i = 0; i < given.size(); ++i) {
+    const double error = std::abs(static_cast<double>(given[i]) - rows[from + i / width][i % width]);
+    most = error <= most ? most : error;  // NaN stays
+  }
+  return most;
+}
+
 }  // namespace test
 #endif

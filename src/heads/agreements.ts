@@ -7,7 +7,7 @@ import type { Draws } from '../statistics/bootstrap.js'
 import type { Estimate } from '../statistics/scaled.js'
 import type { EngineCard } from '../trace/card.js'
 import type { TraceCell } from '../trace/columns.js'
-import { agreementOf, reliabilityOf, type Agreement, type Reliability, type Scored } from './agreement.js'
+import { agreementOf, resampledMeans, type Agreement, type Reliability, type Scored } from './agreement.js'
 
 export class Agreements extends Tabular {
   readonly names: readonly string[]
@@ -18,14 +18,15 @@ export class Agreements extends Tabular {
 
   /** @internal */
   constructor(
-    measures: readonly Scored[],
+    measures: readonly (Scored & { reliability: Reliability })[],
     readonly draws: Draws,
     readonly card: EngineCard,
   ) {
     super()
     this.names = measures.map(({ name }) => name)
-    this.pairs = measures.flatMap((a, i) => measures.slice(i + 1).map((b) => agreementOf(a, b, draws)))
-    this.reliability = Object.fromEntries(measures.map((measure) => [measure.name, reliabilityOf(measure)]))
+    const all = measures.map((measure) => resampledMeans(measure, draws))
+    this.pairs = all.flatMap((a, i) => all.slice(i + 1).map((b) => agreementOf(a, b)))
+    this.reliability = Object.fromEntries(measures.map(({ name, reliability }) => [name, reliability]))
   }
 
   /** Of two measures, in either order. Errors: 'invalid' where one was not measured. */

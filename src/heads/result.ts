@@ -117,8 +117,9 @@ export class Importance extends Tabular {
   /** How far the measures agree, two by two. `seed`, `resamples` (default 200): of the intervals over texts. */
   agreement(options: { seed?: number; resamples?: number } = {}): Agreements {
     const draws = { seed: seedOf(options.seed), resamples: resamplesOf(options.resamples ?? 200) }
-    const scored = Object.values(this.measures).map(({ name, values, perText, random }) => ({
+    const scored = Object.values(this.measures).map(({ name, values, perText, random, reliability }) => ({
       name,
+      reliability,
       values: joined(values),
       perText: perText.map(joined),
       ownTexts: random,

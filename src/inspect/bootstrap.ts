@@ -1,8 +1,7 @@
 /** How far a mean over decode steps is to be trusted: neighbouring steps are alike, so whole blocks of them are drawn (Künsch 1989). */
-import { randomInt } from 'node:crypto'
 import { integer } from '../expect.js'
 import { generator } from '../sampling.js'
-import { percentile } from '../statistics/bootstrap.js'
+import { percentile, seedOf } from '../statistics/bootstrap.js'
 import { meanOf } from '../statistics/moments.js'
 
 export interface BootstrapOptions {
@@ -31,7 +30,7 @@ export const BOOTSTRAP_OPTIONS = ['seed', 'resamples', 'block'] as const
 
 export function bootstrapOf(options: BootstrapOptions, steps: number): Bootstrap {
   return {
-    seed: options.seed === undefined ? randomInt(2 ** 32) : integer('seed', options.seed, 0, 2 ** 32 - 1),
+    seed: seedOf(options.seed),
     resamples: options.resamples === undefined ? 1000 : integer('resamples', options.resamples, 2, 1_000_000),
     block:
       options.block === undefined

@@ -1,6 +1,6 @@
 /** Intervals of statistics that are no means (a rank correlation of means over texts): the bootstrap's error with Student's quantile. */
-import { resampled, type Draws } from './bootstrap.js'
 import { FEWEST, student } from './intervals.js'
+import { meanOf, spreadOf } from './moments.js'
 
 export interface Estimate {
   /** Of all texts; null where it is not defined. */
@@ -33,30 +33,28 @@ export const SHARE: Scale = {
 }
 
 /**
- * 95% interval of `statistic`, which is given indices of texts, with repetitions: around its value less the bootstrap's bias (few texts are
- * noisy, and what noise correlates looks less correlated), ± t·standard error on `scale`, both by n/(n − 1) as resamples vary less than
- * samples. Ranks jump, so the delete-one jackknife sees too little of their error.
+ * 95% interval of a statistic whose `value` is of all texts and which `found` has of resamples of them: around its value less the bootstrap's bias
+ * (few texts are noisy, and what noise correlates looks less correlated), ± t·standard error on `scale`, both by n/(n − 1) as resamples vary
+ * less than samples. Ranks jump, so the delete-one jackknife sees too little of their error.
  */
 export function scaledInterval(
   texts: number,
-  statistic: (chosen: ArrayLike<number>) => number | null,
+  value: number | null,
+  found: readonly (number | null)[],
   scale: Scale,
-  draws: Draws,
 ): Estimate {
-  const value = statistic(Int32Array.from({ length: texts }, (_, i) => i))
   const none = { value, low: null, high: null }
   if (texts < FEWEST || value === null) return none
-  const found: number[] = []
-  for (const chosen of resampled(texts, draws)) {
-    const one = statistic(chosen)
+  const scaled: number[] = []
+  for (const one of found) {
     if (one === null) return none
-    found.push(scale.to(one))
+    scaled.push(scale.to(one))
   }
-  const mean = found.reduce((sum, one) => sum + one, 0) / found.length
-  const squares = found.reduce((sum, one) => sum + (one - mean) ** 2, 0)
+  const middle = scale.to(value)
+  const mean = meanOf(scaled)
   const more = texts / (texts - 1)
-  const error = Math.sqrt((more * squares) / (found.length - 1))
-  const centre = scale.to(value) - (scale.smooth ? more * (mean - scale.to(value)) : 0)
+  const error = Math.sqrt(more) * spreadOf(scaled)
+  const centre = middle - (scale.smooth ? more * (mean - middle) : 0)
   const half = student(0.975, texts - 1) * error
   return { value, low: scale.from(centre - half), high: scale.from(centre + half) }
 }
