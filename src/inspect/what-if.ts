@@ -1,5 +1,7 @@
 /** One kv head at one step under any α, without the model: the slider of the compensation microscope. */
 import { number } from '../expect.js'
+import { whatIfAnswerText, whatIfText } from '../show/compensation-text.js'
+import { showsItself } from '../show/show.js'
 import { meanOf } from '../statistics/moments.js'
 import {
   checkReads,
@@ -60,7 +62,7 @@ export function whatIf(
       membersProbs: Float64Array.from(slots, ({ origins }) => origins.reduce((sum, origin) => sum + probs[origin], 0)),
     }
   })
-  return {
+  const asked: WhatIf = {
     step,
     position,
     weights: Int32Array.from(slots, ({ origins }) => origins.length),
@@ -71,7 +73,8 @@ export function whatIf(
       const probs = queries.map(({ logits }) => probsOf(logits.map((logit, i) => logit + bias[i])))
       const outputs = probs.map((each) => weighted(each, values, headDim))
       const errors = Float64Array.from(queries, ({ output }, head) => relativeError(outputs[head], output))
-      return { alpha, probs, outputs, errors, error: meanOf(errors) }
+      return showsItself<WhatIfAnswer>({ alpha, probs, outputs, errors, error: meanOf(errors) }, whatIfAnswerText)
     },
   }
+  return showsItself(asked, whatIfText)
 }

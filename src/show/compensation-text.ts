@@ -65,6 +65,33 @@ export function ablationText({ heads, corners, bootstrap }: AblationFacts): stri
   )
 }
 
+export interface WhatIfFacts {
+  step: number
+  position: number
+  weights: Int32Array
+}
+
+export function whatIfText({ step, position, weights }: WhatIfFacts): string {
+  const merged = weights.filter((weight) => weight > 1).length
+  return lines(
+    `What if α were another at step ${step} (position ${position}): ${counted(weights.length)} slots, ${counted(merged)} of them merged`,
+    'next: whatIf.at(0.6), from −100 to 100; whatIf.weights, whatIf.membersProbs',
+  )
+}
+
+export interface WhatIfAnswerFacts {
+  alpha: number
+  errors: Float64Array
+  error: number
+}
+
+export function whatIfAnswerText({ alpha, errors, error }: WhatIfAnswerFacts): string {
+  return lines(
+    `At α ${alpha}: output error ${percent(error)}${errors.length > 1 ? ` (by query head ${Array.from(errors, (each) => percent(each)).join(', ')})` : ''}`,
+    'next: answer.errors, answer.probs [query heads][slots], answer.outputs [query heads][head dimensions]',
+  )
+}
+
 type Oracle = 'bias' | 'clamped' | 'values' | 'merged' | 'mergedValues'
 
 export interface OraclesFacts {

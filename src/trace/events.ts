@@ -27,6 +27,7 @@ import type { WhatIf } from '../inspect/what-if.js'
 import { withBar } from '../long-work.js'
 import type { CallOptions } from '../native/call.js'
 import type { EventColumns } from '../native/binding.js'
+import { headAtText } from '../show/head-at-text.js'
 import { showsItself } from '../show/show.js'
 import { traceText } from '../show/texts.js'
 import { ACTIONS } from './actions.js'
@@ -177,7 +178,10 @@ export class Trace {
       if (events.step[row] > step) break
       ledger.apply(events, row)
     }
-    const head: HeadAt = { layer, kvHead, step, slots: ledger.slots(), dropped: ledger.dropped }
+    const head = showsItself<HeadAt>(
+      { layer, kvHead, step, slots: ledger.slots(), dropped: ledger.dropped },
+      headAtText,
+    )
     const { recorded } = this.of()
     if (recorded.altered || !isRecorded('vectors', { layer, kvHead }, recorded)) return head
     return Object.assign(head, slotVectors(this.vectors({ layer, kvHead }), events, rows, step, recorded.merges))

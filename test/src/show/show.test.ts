@@ -102,6 +102,22 @@ describe('objects show themselves', function () {
     await generation
   })
 
+  it('a head as it was at a step, and what it would have been under another α', async () => {
+    const own = model.session({ policy: zsmerge({ budget: 24, recent: 8, residual: 2 }), trace: 'vectors' })
+    const kept = await own.generate(TEXT, { maxTokens: 8, progress: false, ignoreEos: true })
+    const head = { layer: 0, kvHead: 1 }
+    shows(
+      run.trace.cacheAt({ step: 3, ...head }),
+      /^Layer 0, kv head 1 at the end of step 3: 24 slots, 2\d of a/,
+      /level: 'vec/,
+    )
+    shows(kept.trace.cacheAt(head), /merged: slot \d for \d+ tokens/, /head\.keys, head\.values \[slots, headDim\]/)
+    const whatIf = kept.whatIf({ step: 3, ...head })
+    shows(whatIf, /^What if α were another at step 3 \(position \d+\): 2\d slots, \d of them merged/, /at\(0\.6\)/)
+    shows(whatIf.at(0.6), /^At α 0\.6: output error [\d.]+% \(by query head [\d.]+%, /)
+    own.dispose()
+  })
+
   it('a cache', () => {
     const cache = createCache({ layers: 2, heads: 4, kvHeads: 2, headDim: 8, policy: snapkv({ budget: 0.5 }) })
     shows(
