@@ -1,5 +1,5 @@
 /** How far measures of heads agree, two by two, and each with itself. */
-import { kendall, spearman, topOverlap } from '../statistics/ranks.js'
+import { kendall, ranked, spearman, topOverlap, type Ranked } from '../statistics/ranks.js'
 import { resampled, type Draws } from '../statistics/bootstrap.js'
 import { FEWEST } from '../statistics/intervals.js'
 import { CORRELATION, scaledInterval, SHARE, type Estimate, type Scale } from '../statistics/scaled.js'
@@ -39,17 +39,29 @@ export interface Reliability {
 /** A measure's heads over all texts, and over resamples of them: the same resamples for all measures of as many texts. */
 export interface Resampled {
   of: Scored
-  /** [resamples][heads]; empty where the texts are too few, or its own. */
-  means: readonly Float64Array[]
+  /** Heads that it has. */
+  heads: readonly number[]
+  whole: Ranked
+  /** One for each resample, null where its texts say nothing of a head; empty where the texts are too few, or its own. */
+  draws: readonly (Ranked | null)[]
 }
 
-export function resampledMeans(of: Scored, draws: Draws): Resampled {
-  const { perText, ownTexts } = of
-  if (ownTexts || perText.length < FEWEST) return { of, means: [] }
-  const means: Float64Array[] = []
-  for (const chosen of resampled(perText.length, draws))
-    means.push(of.values.map((_, head) => meanAt(perText, chosen, head)))
-  return { of, means }
+/** Most measures have the same heads: each is ranked once for all that it is compared with. */
+export function resampledRanks(of: Scored, draws: Draws): Resampled {
+  const heads = Array.from(of.values.keys()).filter((head) => !Number.isNaN(of.values[head]))
+  const at = (values: Float64Array) => Float64Array.from(heads, (head) => values[head])
+  const drawn = resampledMeans(of, draws).map((means) => {
+    const own = at(means)
+    return own.some(Number.isNaN) ? null : ranked(own)
+  })
+  return { of, heads, whole: ranked(at(of.values)), draws: drawn }
+}
+
+function resampledMeans({ perText, ownTexts, values }: Scored, draws: Draws): Float64Array[] {
+  if (ownTexts || perText.length < FEWEST) return []
+  return Array.from(resampled(perText.length, draws), (chosen) =>
+    values.map((_, head) => meanAt(perText, chosen, head)),
+  )
 }
 
 /**
@@ -57,35 +69,44 @@ export function resampledMeans(of: Scored, draws: Draws): Resampled {
  * held what texts without end would say in 94 to 97% (Spearman's), 93% (Kendall's) and 88 to 94% (top quarter) of simulated sets.
  */
 export function agreementOf(a: Resampled, b: Resampled): Agreement {
-  const [all, other] = [a.of.values, b.of.values]
-  const both = Array.from(all.keys()).filter((head) => !Number.isNaN(all[head]) && !Number.isNaN(other[head]))
+  const heads = a.heads.filter((head) => !Number.isNaN(b.of.values[head]))
+  const [one, other] = [a, b].map((each) => among(each, heads))
   const moving = [a, b].filter(({ of }) => !of.ownTexts)
   const texts = moving.length ? Math.min(...moving.map(({ of }) => of.perText.length)) : 0
-  const at = (values: Float64Array) => Float64Array.from(both, (head) => values[head])
-  const statistics = (x: Float64Array, y: Float64Array) => ({
-    spearman: spearman(x, y),
-    kendall: kendall(x, y),
-    top: x.length ? topOverlap(x, y) : null,
+  const statistics = (x: Ranked | null, y: Ranked | null) => ({
+    spearman: x && y && spearman(x, y),
+    kendall: x && y && kendall(x, y),
+    top: x && y && topOverlap(x, y),
   })
-  const whole = statistics(at(all), at(other))
-  const count = Math.min(...moving.map(({ means }) => means.length), Infinity)
-  const of = (one: Resampled, i: number) => at(one.of.ownTexts ? one.of.values : one.means[i])
-  const found = Array.from({ length: Number.isFinite(count) ? count : 0 }, (_, i) => statistics(of(a, i), of(b, i)))
+  const whole = statistics(one.whole, other.whole)
+  const count = Math.min(...moving.map(({ draws }) => draws.length), Infinity)
+  const drawn = ({ of, whole, draws }: Resampled, i: number) => (of.ownTexts ? whole : draws[i])
+  const found = Array.from({ length: Number.isFinite(count) ? count : 0 }, (_, i) =>
+    statistics(drawn(one, i), drawn(other, i)),
+  )
   const estimate = (name: keyof typeof whole, scale: Scale) =>
     scaledInterval(
       found.length ? texts : 0,
       whole[name],
-      found.map((one) => one[name]),
+      found.map((each) => each[name]),
       scale,
     )
   return {
     a: a.of.name,
     b: b.of.name,
-    heads: both.length,
+    heads: heads.length,
     spearman: estimate('spearman', CORRELATION),
     kendall: estimate('kendall', CORRELATION),
     top: estimate('top', SHARE),
   }
+}
+
+/** Ranked among these heads, some of its own. */
+function among(each: Resampled, heads: readonly number[]): Resampled {
+  if (heads.length === each.heads.length) return each
+  const at = new Map(each.heads.map((head, i) => [head, i]))
+  const own = ({ values }: Ranked) => ranked(Float64Array.from(heads, (head) => values[at.get(head)!]))
+  return { of: each.of, heads, whole: own(each.whole), draws: each.draws.map((draw) => draw && own(draw)) }
 }
 
 export function reliabilityOf({ perText }: Pick<Scored, 'perText'>): Reliability {
@@ -94,12 +115,18 @@ export function reliabilityOf({ perText }: Pick<Scored, 'perText'>): Reliability
   const half = (odd: number) => Array.from(perText.keys()).filter((i) => i % 2 === odd)
   const heads = Array.from(perText[0].keys()).filter((head) => perText.every((text) => !Number.isNaN(text[head])))
   const means = [half(0), half(1)].map((chosen) => heads.map((head) => meanAt(perText, chosen, head)))
-  const halves = spearman(means[0], means[1])
+  const halves = spearman(ranked(means[0]), ranked(means[1]))
   return halves === null ? none : { halves, all: halves <= 0 ? halves : (2 * halves) / (1 + halves) }
 }
 
+/** Over the texts that say something of the head; NaN where none does. */
 function meanAt(perText: readonly Float64Array[], chosen: ArrayLike<number>, head: number): number {
-  let sum = 0
-  for (let i = 0; i < chosen.length; i++) sum += perText[chosen[i]][head]
-  return sum / chosen.length
+  let [sum, count] = [0, 0]
+  for (let i = 0; i < chosen.length; i++) {
+    const value = perText[chosen[i]][head]
+    if (Number.isNaN(value)) continue
+    sum += value
+    count++
+  }
+  return sum / count
 }

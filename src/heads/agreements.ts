@@ -7,7 +7,7 @@ import type { Draws } from '../statistics/bootstrap.js'
 import type { Estimate } from '../statistics/scaled.js'
 import type { EngineCard } from '../trace/card.js'
 import type { TraceCell } from '../trace/columns.js'
-import { agreementOf, resampledMeans, type Agreement, type Reliability, type Scored } from './agreement.js'
+import { agreementOf, resampledRanks, type Agreement, type Reliability, type Scored } from './agreement.js'
 
 export class Agreements extends Tabular {
   readonly names: readonly string[]
@@ -24,7 +24,7 @@ export class Agreements extends Tabular {
   ) {
     super()
     this.names = measures.map(({ name }) => name)
-    const all = measures.map((measure) => resampledMeans(measure, draws))
+    const all = measures.map((measure) => resampledRanks(measure, draws))
     this.pairs = all.flatMap((a, i) => all.slice(i + 1).map((b) => agreementOf(a, b)))
     this.reliability = Object.fromEntries(measures.map(({ name, reliability }) => [name, reliability]))
   }

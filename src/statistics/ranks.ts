@@ -1,62 +1,76 @@
-/** How far two orders of the same things agree. */
+/** How far two orders of the same things agree. What depends on one of them alone is worked out once, for all that it is compared with. */
 
-/** From 1 on; equals share the mean of theirs. */
-export function ranksOf(values: ArrayLike<number>): Float64Array {
-  const order = Array.from({ length: values.length }, (_, i) => i).sort((a, b) => values[a] - values[b])
-  const ranks = new Float64Array(values.length)
-  for (let from = 0; from < order.length;) {
-    let to = from + 1
-    while (to < order.length && values[order[to]] === values[order[from]]) to++
-    for (let i = from; i < to; i++) ranks[order[i]] = (from + 1 + to) / 2
-    from = to
-  }
-  return ranks
+/** Values with what comparing their order takes. */
+export interface Ranked {
+  values: Float64Array
+  /** Indices, the least value first. */
+  order: Int32Array
+  /** By index, from 1 on; equals share the mean of theirs. */
+  ranks: Float64Array
+  /** Pairs of equals. */
+  equals: number
+  /** Of ranks: Σ (rank − mean)². */
+  squares: number
 }
 
-/** Pearson's correlation; null where one of them is constant. */
-export function pearson(a: ArrayLike<number>, b: ArrayLike<number>): number | null {
-  const n = a.length
-  let [meanA, meanB] = [0, 0]
-  for (let i = 0; i < n; i++) {
-    meanA += a[i] / n
-    meanB += b[i] / n
+export function ranked(given: ArrayLike<number>): Ranked {
+  const values = Float64Array.from(given)
+  const n = values.length
+  const order = Int32Array.from(values.keys()).sort((a, b) => values[a] - values[b] || a - b)
+  const ranks = new Float64Array(n)
+  let equals = 0
+  for (let from = 0; from < n;) {
+    let to = from + 1
+    while (to < n && values[order[to]] === values[order[from]]) to++
+    for (let i = from; i < to; i++) ranks[order[i]] = (from + 1 + to) / 2
+    equals += ((to - from) * (to - from - 1)) / 2
+    from = to
   }
-  let [product, squaresA, squaresB] = [0, 0, 0]
-  for (let i = 0; i < n; i++) {
-    product += (a[i] - meanA) * (b[i] - meanB)
-    squaresA += (a[i] - meanA) ** 2
-    squaresB += (b[i] - meanB) ** 2
-  }
-  if (!(squaresA > 0 && squaresB > 0)) return null
-  return Math.min(1, Math.max(-1, product / Math.sqrt(squaresA * squaresB)))
+  return { values, order, ranks, equals, squares: products(ranks, ranks) }
+}
+
+/** Σ (a − mean)(b − mean) of two sets of ranks of as many things: all of them have the mean (n + 1)/2. */
+function products(a: Float64Array, b: Float64Array): number {
+  const mean = (a.length + 1) / 2
+  let sum = 0
+  for (let i = 0; i < a.length; i++) sum += (a[i] - mean) * (b[i] - mean)
+  return sum
 }
 
 /** Spearman's ρ: Pearson's correlation of the ranks. null where one of them is constant. */
-export const spearman = (a: ArrayLike<number>, b: ArrayLike<number>): number | null => pearson(ranksOf(a), ranksOf(b))
+export function spearman(a: Ranked, b: Ranked): number | null {
+  if (!(a.squares > 0 && b.squares > 0)) return null
+  return Math.min(1, Math.max(-1, products(a.ranks, b.ranks) / Math.sqrt(a.squares * b.squares)))
+}
 
 /**
  * Kendall's τ-b: (pairs in the same order − pairs in opposite ones) / √(pairs that differ in a · in b). null where one is constant. Time: n log n,
  * the opposite pairs being the exchanges that sort b where a is in order (Knight 1966).
  */
-export function kendall(a: ArrayLike<number>, b: ArrayLike<number>): number | null {
-  const n = a.length
-  const order = Array.from({ length: n }, (_, i) => i).sort((i, j) => a[i] - a[j] || b[i] - b[j])
-  const values = Float64Array.from(order, (i) => b[i])
-  const alike = tied(n, (i) => a[order[i]] === a[order[i - 1]] && values[i] === values[i - 1])
-  const inA = tied(n, (i) => a[order[i]] === a[order[i - 1]])
-  const opposite = exchanges(values, new Float64Array(n), 0, n)
-  const inB = tied(n, (i) => values[i] === values[i - 1])
+export function kendall(a: Ranked, b: Ranked): number | null {
+  const n = a.order.length
   const pairs = (n * (n - 1)) / 2
-  const [differA, differB] = [pairs - inA, pairs - inB]
+  const [differA, differB] = [pairs - a.equals, pairs - b.equals]
+  if (!differA || !differB) return null
+  const { ranks, order } = a
+  const values = Float64Array.from(order, (i) => b.ranks[i])
+  // Equals of a are put into b's order, which leaves nothing to exchange between them.
+  let alike = 0
+  for (let from = 0; from < n;) {
+    let to = from + 1
+    while (to < n && ranks[order[to]] === ranks[order[from]]) to++
+    if (to > from + 1) alike += equalPairs(values.subarray(from, to).sort())
+    from = to
+  }
+  const opposite = exchanges(values, new Float64Array(n), 0, n)
   // Pairs alike in a, in b, or in both are in no order.
-  return differA && differB ? (pairs - inA - inB + alike - 2 * opposite) / Math.sqrt(differA * differB) : null
+  return (pairs - a.equals - b.equals + alike - 2 * opposite) / Math.sqrt(differA * differB)
 }
 
-/** Pairs within runs of equals, `same(i)` telling whether the i-th is like the one before it. */
-function tied(n: number, same: (i: number) => boolean): number {
+function equalPairs(sorted: Float64Array): number {
   let [pairs, run] = [0, 0]
-  for (let i = 1; i < n; i++) {
-    run = same(i) ? run + 1 : 0
+  for (let i = 1; i < sorted.length; i++) {
+    run = sorted[i] === sorted[i - 1] ? run + 1 : 0
     pairs += run
   }
   return pairs
@@ -75,30 +89,30 @@ function exchanges(values: Float64Array, room: Float64Array, from: number, to: n
       room[at] = values[right++]
     }
   }
-  values.set(room.subarray(from, to), from)
+  for (let at = from; at < to; at++) values[at] = room[at]
   return count
 }
 
 /**
- * Share of a's largest ⌈share · n⌉ that are among b's. Where the last places are shared by more equals than there is room for, each counts
- * with the part that fits, as which of them came first would be chance; what two have in common is the smaller part.
+ * Share of a's largest ⌈share · n⌉ that are among b's; null of nothing. Where the last places are shared by more equals than there is room
+ * for, each counts with the part that fits, as which of them came first would be chance; what two have in common is the smaller part.
  */
-export function topOverlap(a: ArrayLike<number>, b: ArrayLike<number>, share = 0.25): number {
-  const count = Math.ceil(share * a.length)
-  const [inA, inB] = [membershipOf(a, count), membershipOf(b, count)]
+export function topOverlap(a: Ranked, b: Ranked, share = 0.25): number | null {
+  const count = Math.ceil(share * a.values.length)
+  if (!count) return null
+  const [inA, inB] = [membership(a, count), membership(b, count)]
   let both = 0
-  for (let i = 0; i < a.length; i++) both += Math.min(inA[i], inB[i])
+  for (let i = 0; i < a.values.length; i++) both += Math.min(inA(a.ranks[i]), inB(b.ranks[i]))
   return both / count
 }
 
-/** Of the largest `count`: 1, of equals at the border the part of them that fits, else 0. */
-function membershipOf(values: ArrayLike<number>, count: number): Float64Array {
-  const border = Float64Array.from(values).sort()[values.length - count]
-  let [above, equal] = [0, 0]
-  for (let i = 0; i < values.length; i++) {
-    if (values[i] > border) above++
-    else if (values[i] === border) equal++
-  }
-  const part = (count - above) / equal
-  return Float64Array.from(values, (value) => (value > border ? 1 : value === border ? part : 0))
+/** By rank, of the largest `count`: 1, of equals at the border the part of them that fits, else 0. */
+function membership({ order, ranks }: Ranked, count: number): (rank: number) => number {
+  const n = order.length
+  const border = ranks[order[n - count]]
+  let [from, to] = [n - count, n - count]
+  while (from > 0 && ranks[order[from - 1]] === border) from--
+  while (to < n && ranks[order[to]] === border) to++
+  const part = (to - (n - count)) / (to - from)
+  return (rank) => (rank > border ? 1 : rank === border ? part : 0)
 }

@@ -1,8 +1,8 @@
 /** Agreement of measures: what it is of by hand, and that its intervals hold what they promise. */
 import assert from 'node:assert/strict'
-import { agreementOf, reliabilityOf, resampledMeans, type Scored } from '../../../src/heads/agreement.js'
+import { agreementOf, reliabilityOf, resampledRanks, type Scored } from '../../../src/heads/agreement.js'
 import { generator } from '../../../src/sampling.js'
-import { spearman } from '../../../src/statistics/ranks.js'
+import { ranked, spearman } from '../../../src/statistics/ranks.js'
 
 const DRAWS = { seed: 1, resamples: 100 }
 const normal = (draw: () => number) => Math.sqrt(-2 * Math.log(1 - draw())) * Math.cos(2 * Math.PI * draw())
@@ -25,7 +25,7 @@ function simulated(draw: () => number, heads: number, texts: number, noise: numb
   return { truth, measures }
 }
 
-const agreed = (a: Scored, b: Scored, draws = DRAWS) => agreementOf(resampledMeans(a, draws), resampledMeans(b, draws))
+const agreed = (a: Scored, b: Scored, draws = DRAWS) => agreementOf(resampledRanks(a, draws), resampledRanks(b, draws))
 
 describe('agreement of measures', () => {
   it('is of the heads that both have', () => {
@@ -49,7 +49,7 @@ describe('agreement of measures', () => {
     let held = 0
     for (let set = 0; set < 200; set++) {
       const { truth, measures } = simulated(draw, 60, 8, 0.6)
-      const expected = spearman(truth[0], truth[1])!
+      const expected = spearman(ranked(truth[0]), ranked(truth[1]))!
       const { spearman: found } = agreed(measures[0], measures[1], { seed: set, resamples: 50 })
       if (found.low! <= expected && expected <= found.high!) held++
     }
@@ -68,6 +68,26 @@ describe('agreement of measures', () => {
   })
 })
 
+describe('texts that say nothing of a head', () => {
+  it('are left out of its means; where a draw has no other there is no interval', () => {
+    const draw = generator(11)
+    const { measures } = simulated(draw, 30, 12, 0.5)
+    const [a, b] = measures
+    const silent = (...texts: number[]) =>
+      scored(
+        'silent',
+        a.perText.map((values, i) => values.map((value, head) => (head === 4 && texts.includes(i) ? NaN : value))),
+      )
+    const one = { ...silent(3), values: a.values }
+    const found = agreed(one, b)
+    assert.equal(found.heads, 30)
+    assert.ok(found.spearman.low! < found.spearman.value! && found.kendall.value! < found.kendall.high!)
+    const most = { ...silent(...Array.from({ length: 11 }, (_, i) => i)), values: a.values }
+    assert.deepEqual([agreed(most, b).spearman.low, agreed(most, b).top.high], [null, null])
+    assert.equal(agreed(most, b).spearman.value, agreed(a, b).spearman.value)
+  })
+})
+
 describe('reliability of a measure', () => {
   it('is how far its halves agree, and what all texts would', () => {
     const { measures } = simulated(generator(3), 200, 10, 1)
@@ -77,7 +97,7 @@ describe('reliability of a measure', () => {
         const texts = measures[0].perText.filter((_, i) => i % 2 === odd)
         return texts.reduce((sum, text) => sum + text[head], 0) / texts.length
       })
-    assert.equal(halves, spearman(mean(0), mean(1)))
+    assert.equal(halves, spearman(ranked(mean(0)), ranked(mean(1))))
     assert.equal(all, (2 * halves!) / (1 + halves!))
   })
 

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { headImportance, load, zsmerge, type Importance, type Model } from '../../../src/index.js'
-import { spearman } from '../../../src/statistics/ranks.js'
+import { ranked, spearman } from '../../../src/statistics/ranks.js'
 import { draws, ownFolder, toyPath } from '../model/files.js'
 
 describe('measured heads', () => {
@@ -32,7 +32,7 @@ describe('measured heads', () => {
     const found = importance.agreement({ seed: 4, resamples: 100 })
     assert.equal(found.pairs.length, 3)
     const pair = found.of('outputNorm', 'entropy')
-    assert.ok(Math.abs(pair.spearman.value! - spearman(flat('entropy'), flat('outputNorm'))!) < 1e-12)
+    assert.ok(Math.abs(pair.spearman.value! - spearman(ranked(flat('entropy')), ranked(flat('outputNorm')))!) < 1e-12)
     assert.ok(pair.spearman.low! < pair.spearman.high!)
     assert.deepEqual(importance.agreement({ seed: 4, resamples: 100 }).table(), found.table())
     assert.equal(found.table().kendallLow.length, 3)

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { generator } from '../../../src/sampling.js'
 import { certifiedChoice, textsNeeded } from '../../../src/statistics/conformal.js'
 import { meanInterval, type IntervalOptions } from '../../../src/statistics/intervals.js'
-import { kendall, ranksOf, spearman, topOverlap } from '../../../src/statistics/ranks.js'
+import { kendall, ranked, spearman, topOverlap } from '../../../src/statistics/ranks.js'
 
 interface Golden {
   pairs: { a: number[]; b: number[]; ranks: number[]; spearman: number; kendall: number }[]
@@ -21,23 +21,23 @@ const normal = (draw: () => number) => Math.sqrt(-2 * Math.log(1 - draw())) * Ma
 describe('rank correlations', () => {
   golden.pairs.forEach(({ a, b, ...expected }, i) =>
     it(`of pair ${i} (${a.length} values) as scipy has them`, () => {
-      assert.deepEqual(Array.from(ranksOf(a)), expected.ranks)
-      near(spearman(a, b), expected.spearman, 1e-12)
-      near(kendall(a, b), expected.kendall, 1e-12)
+      assert.deepEqual(Array.from(ranked(a).ranks), expected.ranks)
+      near(spearman(ranked(a), ranked(b)), expected.spearman, 1e-12)
+      near(kendall(ranked(a), ranked(b)), expected.kendall, 1e-12)
     }),
   )
 
   it('are null where all are equal', () => {
-    assert.equal(spearman([1, 1, 1], [1, 2, 3]), null)
-    assert.equal(kendall([1, 2, 3], [4, 4, 4]), null)
+    assert.equal(spearman(ranked([1, 1, 1]), ranked([1, 2, 3])), null)
+    assert.equal(kendall(ranked([1, 2, 3]), ranked([4, 4, 4])), null)
   })
 
   it('overlap of the largest quarter: equals at its border count in part, and a list is all of itself', () => {
-    assert.equal(topOverlap([8, 7, 6, 5, 4, 3, 2, 1], [8, 1, 7, 2, 3, 4, 5, 6]), 0.5)
-    assert.equal(topOverlap([9, 1, 1, 1], [9, 1, 1, 1]), 1)
-    assert.equal(topOverlap([1, 1, 1, 1, 0, 0, 0, 0], [1, 1, 1, 1, 0, 0, 0, 0]), 1)
+    assert.equal(topOverlap(ranked([8, 7, 6, 5, 4, 3, 2, 1]), ranked([8, 1, 7, 2, 3, 4, 5, 6])), 0.5)
+    assert.equal(topOverlap(ranked([9, 1, 1, 1]), ranked([9, 1, 1, 1])), 1)
+    assert.equal(topOverlap(ranked([1, 1, 1, 1, 0, 0, 0, 0]), ranked([1, 1, 1, 1, 0, 0, 0, 0])), 1)
     // Two seats for four equals: each has half of one, and b's two hold theirs.
-    assert.equal(topOverlap([1, 1, 1, 1, 0, 0, 0, 0], [2, 2, 0, 0, 0, 0, 0, 0]), 0.5)
+    assert.equal(topOverlap(ranked([1, 1, 1, 1, 0, 0, 0, 0]), ranked([2, 2, 0, 0, 0, 0, 0, 0])), 0.5)
   })
 })
 
