@@ -43,6 +43,20 @@ export interface ExplorerRun {
   heads: Record<string, Packed>
 }
 
+/** Measures of the model's query heads: what the small pictures can be coloured by, and passports. */
+export interface ExplorerMeasures {
+  /** Query heads of a layer. */
+  heads: number
+  measures: {
+    name: string
+    unit: string
+    /** How values of query heads become one of their kv head; own: it is one of the kv head, repeated. */
+    kv: 'max' | 'mean' | 'own'
+    /** [layer * heads + head]; null: not measured. */
+    values: (number | null)[]
+  }[]
+}
+
 export interface ExplorerData {
   format: 'zslab.explorer'
   version: 1
@@ -51,6 +65,7 @@ export interface ExplorerData {
   chosen: { layer: number; kvHead: number }
   /** None: a session that has read nothing yet. */
   runs: ExplorerRun[]
+  measured?: ExplorerMeasures
   /** It shows a session: a page that finds it in a kernel goes on with what the session does. */
   live?: boolean
 }

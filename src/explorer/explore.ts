@@ -4,10 +4,12 @@ import { forget, remember, type Answering as Answers } from '../comm/answer.js'
 import { ZslabError } from '../errors.js'
 import { invalid, options as checked } from '../expect.js'
 import { headOf } from '../figures/fates.js'
+import type { HeadMeasures } from '../figures/head-measures.js'
 import { tokenStrip } from '../figures/token-strip.js'
 import { showsItself } from '../show/show.js'
 import { answersOf, type Answering } from './answer.js'
-import { EXPLORER_MIME, headKey, type ExplorerData } from './data.js'
+import { EXPLORER_MIME, headKey, type ExplorerData, type ExplorerMeasures } from './data.js'
+import { measuredOf } from './measured.js'
 import { documentOf, packedRuns, RunPack, type Shown } from './pack.js'
 import { stacked } from './picture.js'
 import { labelled, sourceOf, type Explored, type Source } from './sources.js'
@@ -20,6 +22,11 @@ export interface ExploreOptions {
   kvHead?: number
   /** What to call two runs. Default: their policies and slots. */
   labels?: string[]
+  /**
+   * What headImportance() found of the runs' model: heads can be coloured by any measure, and each has a passport, its values and places
+   * among all heads.
+   */
+  importance?: HeadMeasures
 }
 
 /** One output of a notebook, pictures and all, bytes. */
@@ -34,7 +41,8 @@ const NOTHING = 'Nothing was read yet: this shows what the session does once it 
  * head's tokens are a static picture. An output takes at most 2 MB: the events of as many heads as fit are in it, the chosen one first,
  * and work without a kernel; the page asks a kernel that still has the run for the others. A session is followed while it works, at most
  * ten times a second; when it rests the output is made anew, and saved so. `explore(session.trace)` shows it as it is now.
- * Errors: 'invalid' for runs without trace: true, for more than two, for a layer or head that there is none of, unknown options.
+ * Errors: 'invalid' for runs without trace: true, for more than two, for a layer or head that there is none of, for importance of a model of
+ * another shape, unknown options.
  */
 export function explore(run: Explored, options?: ExploreOptions): Explorer
 export function explore(run: Explored, other: Explored, options?: ExploreOptions): Explorer
@@ -43,13 +51,14 @@ export function explore(run: Explored, ...rest: (Explored | ExploreOptions | und
   const more = rest.slice(other ? 1 : 0)
   if (more.length > 1 || sourceOf(more[0]))
     throw new ZslabError('invalid', 'explore shows one run or two side by side: explore(run, other, options)')
-  const options = checked('explore', more[0], ['layer', 'kvHead', 'labels']) as ExploreOptions
+  const options = checked('explore', more[0], ['layer', 'kvHead', 'labels', 'importance']) as ExploreOptions
   const first = sourceOf(run)
   if (!first) throw invalid('run', 'a run (from session.generate), a session or a trace (run.trace, Trace.open)', run)
   const sources = other ? [first, other] : [first]
   // Complains where a run kept no events, or has no such head.
-  const [chosen] = sources.map((source) => headOf(source.shape(), options))
-  return new Explorer(sources, options.labels, chosen)
+  const shapes = sources.map((source) => source.shape())
+  const [chosen] = shapes.map((shape) => headOf(shape, options))
+  return new Explorer(sources, options.labels, chosen, measuredOf(options.importance, shapes))
 }
 
 interface Made {
@@ -68,6 +77,7 @@ export class Explorer {
     private readonly sources: readonly Source[],
     private readonly labels: string[] | undefined,
     private readonly chosen: { layer: number; kvHead: number },
+    private readonly measured: ExplorerMeasures | undefined,
   ) {
     labelled(sources, labels) // complains about labels
     const sessions = sources.flatMap(({ session }) => session ?? [])
@@ -86,8 +96,8 @@ export class Explorer {
   }
 
   private get of() {
-    const { id, chosen } = this
-    return { id, chosen, live: this.answering.sessions.length > 0 }
+    const { id, chosen, measured } = this
+    return { id, chosen, measured, live: this.answering.sessions.length > 0 }
   }
 
   /** What a page is sent while a session works. */

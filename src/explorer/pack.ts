@@ -81,25 +81,21 @@ function wordsOf(tokens: RunData['tokens']): { words: string[]; numbers: Packed 
   return { words: [...known.keys()], numbers: packed(varints(numbers.length, (i) => numbers[i])) }
 }
 
+export type DocumentFacts = Pick<ExplorerData, 'id' | 'chosen' | 'measured' | 'live'>
+
 /** The document of these runs without their heads. */
-export const documentOf = (
-  packs: readonly RunPack[],
-  { id, chosen, live }: Pick<ExplorerData, 'id' | 'chosen' | 'live'>,
-): ExplorerData => ({
+export const documentOf = (packs: readonly RunPack[], { id, chosen, measured, live }: DocumentFacts): ExplorerData => ({
   format: 'zslab.explorer',
   version: 1,
   id,
   chosen,
   runs: packs.map((pack) => pack.run()),
+  ...(measured ? { measured } : {}),
   ...(live ? { live } : {}),
 })
 
 /** The document in at most `limit` bytes of JSON, with as many heads as have room, the chosen ones first. */
-export function packedRuns(
-  packs: readonly RunPack[],
-  of: Pick<ExplorerData, 'id' | 'chosen' | 'live'>,
-  limit: number,
-): ExplorerData {
+export function packedRuns(packs: readonly RunPack[], of: DocumentFacts, limit: number): ExplorerData {
   const data = documentOf(packs, of)
   let room = limit - Buffer.byteLength(JSON.stringify(data))
   const queues = packs.map((pack) => pack.keys(of.chosen))

@@ -10,6 +10,8 @@ export interface Selection {
   /** Whose members are listed. */
   slot: { run: number; slot: number } | undefined
   mode: Mode
+  /** What the small pictures of heads are coloured by; '': what each kept. */
+  measure: string
   /** The text that is spelt out: around this position; undefined: around the newest token. */
   around: number | undefined
 }

@@ -27,6 +27,9 @@ export function shortNumber(value: number): string {
   return plainNumber(value, size < 1 ? Math.min(5, 2 - Math.floor(Math.log10(size))) : size < 9.995 ? 2 : 1)
 }
 
+/** A short number; '–': none. */
+export const numberOr = (value: number): string => (Number.isNaN(value) ? '–' : shortNumber(value))
+
 /** '7%', '0.4%', '<0.1%': a share of 1 as a percentage. */
 export function percent(share: number): string {
   const value = 100 * share

@@ -1,7 +1,7 @@
 /** The trace explorer as a person uses it in JupyterLab: by mouse, by keyboard alone, dark, narrow, two runs, with and without a kernel. */
 import assert from 'node:assert/strict'
 import type { Locator, Page } from 'playwright-core'
-import { evictOnly, explore, load, zsmerge } from '../../src/index.js'
+import { evictOnly, explore, headImportance, load, zsmerge } from '../../src/index.js'
 import { EXPLORER_MIME } from '../../src/explorer/data.js'
 import { bundleOf, documentOf } from '../src/explorer/opened.js'
 import { toyPath } from '../src/model/files.js'
@@ -57,12 +57,15 @@ export async function explorerFiles(): Promise<Record<string, string>> {
     ok: false,
     notes: ['weights sum to 101, not to the 102 tokens seen: layer 1, kv head 0, step 3'],
   }
+  const importance = await headImportance(model, TEXT, { by: ['entropy', 'sinkMass', 'kvzip'], progress: false })
+  const measured = explore(merging, { layer: 0, kvHead: 0, importance })
   const two = explore(merging, dropping, { layer: 0, kvHead: 0, labels: ['merging', 'dropping'] })
   const cell = (id: string, data: Record<string, unknown>) => ({ id, source: id, outputs: [output(data)] })
   const wrong = { [EXPLORER_MIME]: { format: 'zslab.explorer', version: 99, runs: [{}] }, 'text/plain': '?' }
   const files = {
     'explorer.ipynb': notebookOf([cell('one', bundleOf(one)), cell('wrong', wrong)]),
     'cut.ipynb': notebookOf([cell('cut', cut)]),
+    'measured.ipynb': notebookOf([cell('measured', bundleOf(measured))]),
     'two.ipynb': notebookOf([cell('two', bundleOf(two))]),
     'live.ipynb': notebookOf([{ id: 'live', source: SOURCE }]),
     'follow.ipynb': notebookOf([
@@ -224,6 +227,28 @@ export function explorerTests(started: () => Lab): void {
     await until(async () => (await part('slots').boundingBox())!.width < 400, 'it keeps its width')
     const wide = await explorer.evaluate((node) => node.scrollWidth)
     assert.ok(wide <= 400, `it is ${wide} pixels wide`)
+  })
+
+  does('colours heads by a measure, and opens a passport of the one that is chosen', async () => {
+    await open('measured.ipynb')
+    const before = await picture('grid')
+    await part('measure').selectOption('sinkMass')
+    await says('grid-key', /^sinkMass: [\d.]+\s*[\d.]+ share/)
+    assert.notEqual(await picture('grid'), before)
+    assert.match((await part('grid').getAttribute('aria-label'))!, /kv head 0 is chosen\. sinkMass: [\d.]+ share/)
+    await part('grid').hover({ position: { x: 40, y: 20 } })
+    await says('card', /layer 0, kv head 0\nsinkMass: [\d.]+ share/)
+    await part('passport').locator('summary').click()
+    await says('passport', /^passport of layer 0, kv head 0\nquery head 0: [^]*entropy\s+[\d.]+ · \d+ of 12/)
+    await part('passport').getByRole('button', { name: 'kvzip' }).click()
+    await until(async () => (await part('measure').inputValue()) === 'kvzip', 'the list does not follow')
+    await part('grid').focus()
+    await key('ArrowRight')
+    await says('passport', /^passport of layer 1, kv head 0\n/)
+    await part('measure').focus()
+    await key('Home') // in a list: its own
+    await says('step', /^step 0 \//)
+    await until(async () => (await part('measure').inputValue()) === '', 'Home does not choose the first')
   })
 
   does('shows two runs side by side, linked, and how they differ', async () => {

@@ -1,5 +1,5 @@
 /** What is selected, in words: a token's story, or who is in a merged slot, in order of arrival. */
-import { plainNumber, shortNumber } from '../../figures/scale.js'
+import { numberOr, plainNumber } from '../../figures/scale.js'
 import { hue } from '../look.js'
 import { memberLines, tokenLines, type MemberLine } from '../words.js'
 import { element } from './dom.js'
@@ -107,5 +107,3 @@ function rowOf(member: MemberLine, number: number): HTMLElement {
     element('td', {}, numberOr(member.similarity)),
   )
 }
-
-const numberOr = (value: number) => (Number.isNaN(value) ? '–' : shortNumber(value))

@@ -2,6 +2,7 @@
 import { keysOf } from '../../comm/page/keys.js'
 import { Link, type Kernel } from '../../comm/page/link.js'
 import { headKey, unfit, type ExplorerData, type LiveMessage } from '../data.js'
+import { HeadsMeasured } from '../heads-measured.js'
 import { moved } from '../keys.js'
 import { legendOf, MODES, type LegendItem, type Mode } from '../look.js'
 import { Selected, type Selection } from '../selection.js'
@@ -152,6 +153,7 @@ class Page {
       position: -1,
       slot: undefined,
       mode: 'region',
+      measure: '',
       around: undefined,
     }
     this.selected = new Selected(first)
@@ -170,18 +172,27 @@ class Page {
       { class: 'zsx-mode', 'aria-label': 'Colours of tokens' },
       ...MODES.map((mode) => element('option', { value: mode }, `colour by ${mode}`)),
     )
+    const { measured } = data
+    const of = measured && new HeadsMeasured(measured, data.runs[0].kvHeads)
+    const measures = element(
+      'select',
+      { class: 'zsx-measure', 'aria-label': 'Colours of heads', hidden: !of },
+      element('option', { value: '' }, 'heads: what they kept'),
+      ...(of?.names ?? []).map((name) => element('option', { value: name }, `heads by ${name}`)),
+    )
     this.node = element('div', { class: 'zsx', role: 'group', 'aria-label': 'Trace explorer' })
     const card = new Card(this.node)
     this.views = runs.map(
       (open, index) =>
-        new RunView({ index, open, selected: this.selected, paint: this.paint, card, heads: this.heads }, () =>
-          this.soon(),
+        new RunView(
+          { index, open, selected: this.selected, paint: this.paint, card, heads: this.heads, measured: of },
+          () => this.soon(),
         ),
     )
     this.body.append(...this.views.map(({ node }) => node))
     this.node.append(
       element('style', {}, STYLE),
-      element('div', { class: 'zsx-bar' }, this.scrubber, this.stepText, modes, this.follow, this.live),
+      element('div', { class: 'zsx-bar' }, this.scrubber, this.stepText, modes, measures, this.follow, this.live),
       this.sentence,
       this.spoken,
       this.legend,
@@ -190,9 +201,10 @@ class Page {
     )
     this.scrubber.addEventListener('input', () => this.selected.change({ step: Number(this.scrubber.value) }))
     modes.addEventListener('change', () => this.selected.change({ mode: modes.value as Mode }))
+    measures.addEventListener('change', () => this.selected.change({ measure: measures.value }))
     this.follow.addEventListener('click', () => this.selected.change({ around: undefined }))
     this.node.addEventListener('keydown', (event) => {
-      if (event.target === modes || event.target instanceof HTMLButtonElement) return
+      if (event.target instanceof HTMLSelectElement || event.target instanceof HTMLButtonElement) return
       const step = moved(event, this.selected.now.step, this.lastStep)
       if (step === undefined) return
       event.preventDefault()
@@ -201,7 +213,10 @@ class Page {
     })
     // After those of our own.
     keysOf(this.node)
-    this.selected.onChange(() => this.soon())
+    this.selected.onChange(() => {
+      measures.value = this.selected.now.measure
+      this.soon()
+    })
   }
 
   start(): void {

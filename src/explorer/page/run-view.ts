@@ -7,6 +7,7 @@ import { Detail } from './detail.js'
 import { element } from './dom.js'
 import { Grid } from './grid.js'
 import { Overview } from './overview.js'
+import { Passport } from './passport.js'
 import { Slots } from './slots.js'
 import { Strip } from './strip.js'
 import type { Chosen, View } from './view.js'
@@ -20,6 +21,7 @@ export class RunView {
   private readonly slots: Slots
   private readonly detail: Detail
   private readonly grid: Grid
+  private readonly passport: Passport
   private readonly headLine = element('p', { class: 'zsx-head-line' })
   private readonly message = element('p', { class: 'zsx-message', role: 'status', hidden: true })
   private readonly ofHead: HTMLElement
@@ -38,6 +40,7 @@ export class RunView {
     this.slots = new Slots(view)
     this.detail = new Detail(view)
     this.grid = new Grid(view)
+    this.passport = new Passport(view)
     this.ofHead = element(
       'div',
       { class: 'zsx-of-head' },
@@ -52,6 +55,7 @@ export class RunView {
       { class: 'zsx-run', 'aria-label': run.label },
       this.header,
       this.grid.surface.canvas,
+      ...(view.measured ? [this.grid.key, this.passport.node] : []),
       this.message,
       this.ofHead,
     )
@@ -78,15 +82,16 @@ export class RunView {
   /** Reads everything it depends on from the selection; cheap where nothing of it changed. */
   draw(width: number): void {
     const { selected, open, heads, index, paint } = this.view
-    const { step, layer, kvHead, position } = selected.now
+    const { step, layer, kvHead, position, measure } = selected.now
     const { run } = open
     this.head()
     this.choose(layer, kvHead)
-    const gridState = `${run.tokens.count} ${run.lastStep} ${step} ${layer} ${kvHead} ${position} ${width} ${paint.theme} ${heads.at(index, layer, kvHead) ? 1 : 0}`
+    const gridState = `${run.tokens.count} ${run.lastStep} ${step} ${layer} ${kvHead} ${position} ${measure} ${width} ${paint.theme} ${heads.at(index, layer, kvHead) ? 1 : 0}`
     if (gridState !== this.gridDrawn) {
       this.gridDrawn = gridState
       this.grid.draw(step, width)
     }
+    this.passport.draw()
     if (!this.chosen) return
     const chosen = (this.chosen = { ...this.chosen, step: Math.min(step, this.chosen.story.lastStep) })
     this.strip.draw(chosen, width)

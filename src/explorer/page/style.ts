@@ -45,6 +45,14 @@ export const STYLE = `
 .zsx-newest { outline: 2px solid ${LOUD}; outline-offset: -1px; }
 .zsx-selected { outline: 2px solid ${INK}; outline-offset: -1px; }
 .zsx-slots, .zsx-grid { cursor: pointer; margin-bottom: 6px; }
+.zsx .zsx-grid-key { margin-bottom: 4px; }
+.zsx-shades { display: inline-block; width: 90px; height: 9px; margin: 0 6px; border: 1px solid ${LINE}; }
+.zsx-passport { margin-bottom: 6px; font-size: 12px; }
+.zsx-passport summary { cursor: pointer; }
+.zsx-passport .zsx-lineage { max-height: 16em; }
+.zsx-passport td:first-child, .zsx-passport th:first-child, .zsx-passport th:last-child, .zsx-passport td:last-child { text-align: left; }
+.zsx-passport th:nth-child(2):nth-child(n), .zsx-passport td:nth-child(2):nth-child(n) { text-align: right; }
+.zsx-passport button[aria-pressed='true'] { font-weight: 700; }
 .zsx-head-line { font-size: 12px; margin: 2px 0 3px !important; font-variant-numeric: tabular-nums; min-height: 1.4em; }
 .zsx-detail { max-height: 16em; min-height: 6em; overflow: hidden; display: flex; flex-direction: column; font-size: 12px; border-top: 1px solid ${LINE}; padding-top: 4px; margin-bottom: 6px; }
 .zsx-lineage { overflow: auto; flex: 1; margin-top: 2px; }

@@ -1,6 +1,7 @@
 /** What every part of a run's view is given, and how parts point at tokens. */
 import type { Looks } from '../look.js'
 import type { Selected } from '../selection.js'
+import type { HeadsMeasured } from '../heads-measured.js'
 import type { HeadStory } from '../story.js'
 import type { Card } from './card.js'
 import type { Paint } from './paint.js'
@@ -15,6 +16,8 @@ export interface View {
   paint: Paint
   card: Card
   heads: Heads
+  /** What heads were measured by. */
+  measured: HeadsMeasured | undefined
 }
 
 /** The head that is chosen, where its events are at hand. */
