@@ -78,12 +78,15 @@ export function retrieved(
   return { retrieval: copied.size / k, retrievalCode: code, retrievalR2: r2 }
 }
 
+/** A text to be continued by the needle that stands at [from, to) of it. */
+export interface Needle {
+  ids: Int32Array
+  from: number
+  to: number
+}
+
 /** A text with a needle in its middle and the lead-in at its end. */
-export function needleIn(
-  model: LoadedModel,
-  text: Int32Array,
-  seed: number,
-): { ids: Int32Array; from: number; to: number } {
+export function needleIn(model: LoadedModel, text: Int32Array, seed: number): Needle {
   const { tokenizer, description } = model
   const draw = generator(seed)
   const words = new Set<number>()
@@ -103,7 +106,27 @@ export function needleIn(
   return { ids: Int32Array.from(ids), from, to }
 }
 
-async function written({ model, call }: Work, ids: Int32Array, count: number): Promise<number[]> {
+/** The likeliest continuation, and of each wanted head the rows that its tokens were chosen from: [heads, written, tokens]. */
+export async function answered(
+  work: Pick<Work, 'model' | 'marks' | 'call'>,
+  { ids, from, to }: Needle,
+): Promise<{ answer: number[]; ids: Int32Array; rows: () => Promise<Float32Array> }> {
+  const answer = await written(work, ids, to - from)
+  const all = Int32Array.from([...ids, ...answer.slice(0, -1)])
+  const rows = async () => {
+    const count = work.marks.reduce((sum, marked) => sum + marked, 0)
+    const made = new Float32Array(count * answer.length * all.length)
+    await watched(work, all, { rows: made, firstRow: ids.length - 1, rowCount: answer.length })
+    return made
+  }
+  return { answer, ids: all, rows }
+}
+
+async function written(
+  { model, call }: Pick<Work, 'model' | 'call'>,
+  ids: Int32Array,
+  count: number,
+): Promise<number[]> {
   const reading = Reading.create(model, { policy: fullCache(), storage: 'float32' })
   try {
     const made: number[] = []
@@ -127,21 +150,20 @@ export function retrieval(): Probe {
     layers: ({ model }) => model.description.layers,
     async run(work: Work) {
       const { model, marks, values, seed } = work
-      const { ids, from, to } = needleIn(model, work.ids, seed)
-      const answer = await written(work, ids, to - from)
+      const needle = needleIn(model, work.ids, seed)
+      const { from, to } = needle
+      const { answer, ids, rows } = await answered(work, needle)
       const recalled = answer.filter((id) => ids.subarray(from, to).includes(id))
       const recall = new Set(recalled).size / (to - from)
       asked++
       best = Math.max(best, recall)
       if (recall < 0.5) return
       succeeded++
-      const all = Int32Array.from([...ids, ...answer.slice(0, -1)])
-      const count = marks.reduce((sum, marked) => sum + marked, 0)
-      const rows = new Float32Array(count * answer.length * all.length)
-      await watched(work, all, { rows, firstRow: ids.length - 1, rowCount: answer.length })
+      const all = await rows()
+      const each = answer.length * ids.length
       eachMarked(marks, (head, i) => {
-        const own = rows.subarray(i * answer.length * all.length, (i + 1) * answer.length * all.length)
-        for (const [name, value] of Object.entries(retrieved(own, all, answer, from, to))) {
+        const own = all.subarray(i * each, (i + 1) * each)
+        for (const [name, value] of Object.entries(retrieved(own, ids, answer, from, to))) {
           const into = values.get(name)
           if (into) into[head] = value
         }

@@ -3,9 +3,11 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after } from 'mocha'
 import { headImportance, load, type Model } from '../../../src/index.js'
-import { needleIn, retrieved } from '../../../src/heads/retrieval.js'
+import { answered, needleIn, retrieved } from '../../../src/heads/retrieval.js'
 import { defaultModel } from '../model/default-model.js'
 import { goldenPath, toyPath } from '../model/files.js'
+
+const RULES = ['retrieval', 'retrievalCode', 'retrievalR2'] as const
 
 describe('retrieval', function () {
   this.timeout(600_000)
@@ -47,6 +49,39 @@ describe('retrieval', function () {
     let model: Model
     before(async () => (model = await load((await defaultModel()).path, { progress: false })))
     after(() => model?.dispose())
+
+    it('by all three rules as on the attention that transformers returns, float32', async () => {
+      interface Case extends Record<(typeof RULES)[number], number[][]> {
+        ids: number[]
+        from: number
+        to: number
+        written: number[]
+      }
+      const golden = JSON.parse(readFileSync(goldenPath('retrieval.json'), 'utf8')) as { cases: Case[] }
+      const exact = await load((await defaultModel()).path, { weights: 'float32', progress: false })
+      const { layers, heads } = exact.description
+      const marks = new Uint8Array(layers * heads).fill(1)
+      let copied = 0
+      for (const one of golden.cases) {
+        const { answer, ids, rows } = await answered(
+          { model: exact, marks, call: {} },
+          { ...one, ids: Int32Array.from(one.ids) },
+        )
+        assert.deepEqual(answer, one.written)
+        const all = await rows()
+        const each = answer.length * ids.length
+        for (let at = 0; at < layers * heads; at++) {
+          const found = retrieved(all.subarray(at * each, (at + 1) * each), ids, answer, one.from, one.to)
+          for (const rule of RULES) {
+            const expected = one[rule][Math.floor(at / heads)][at % heads]
+            assert.ok(Math.abs(found[rule] - expected) <= 1e-5, `${rule} of head ${at}: ${found[rule]}, ${expected}`)
+          }
+          copied = Math.max(copied, found.retrieval)
+        }
+      }
+      assert.ok(copied >= 0.5, `at most ${copied}`)
+      exact.dispose()
+    })
 
     it('heads that look at what followed a repeated token copy the needle', async () => {
       const { texts } = JSON.parse(readFileSync(goldenPath('heads.json'), 'utf8')) as { texts: { ids: number[] }[] }
