@@ -1,14 +1,25 @@
 /** A yes or no for each of many whole numbers, a bit each, counted over any stretch of them. */
 
-export class Bits {
-  readonly words: Uint32Array
+/** 32-bit words that hold so many. */
+export const wordsOf = (length: number) => Math.ceil(length / 32)
 
-  constructor(readonly length: number) {
-    this.words = new Uint32Array(Math.ceil(length / 32))
-  }
+export class Bits {
+  constructor(
+    readonly length: number,
+    /** wordsOf(length) of them. */
+    readonly words: Uint32Array = new Uint32Array(wordsOf(length)),
+  ) {}
 
   set(at: number): void {
     this.words[at >>> 5] |= 1 << (at & 31)
+  }
+
+  clear(at: number): void {
+    this.words[at >>> 5] &= ~(1 << (at & 31))
+  }
+
+  setAll(): void {
+    this.words.fill(-1)
   }
 
   has(at: number): boolean {

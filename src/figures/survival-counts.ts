@@ -2,10 +2,11 @@
  * How long tokens keep a slot of their own, counted in every kv head of a run: at the first compression by age, after it as curves of
  * Kaplan and Meier (J. Am. Stat. Assoc. 53, 1958) over age, since many tokens are still alone when the run ends.
  */
-import { Bits } from './bits.js'
-import type { EventColumns, RunData, Sizes } from './data.js'
+import { Bits, wordsOf } from './bits.js'
+import type { EventColumns, RunData } from './data.js'
 import { departuresOf, livesOf, MERGED, type Lives } from './departures.js'
 import { candidateFrom, firstCompression, sizesOf } from './fates.js'
+import { pieces } from './pieces.js'
 
 /** Departures and those who might have departed, by age: steps since the token came, for the prompt's the tokens after it, too. */
 export interface ByAge {
@@ -50,40 +51,63 @@ export function survivalOf(data: RunData, events: EventColumns, layer?: number):
   const [first, last] = layer === undefined ? [0, data.layers] : [layer, layer + 1]
   const heads = Array.from({ length: (last - first) * data.kvHeads }, (_, i) => first * data.kvHeads + i)
   const departures = departuresOf(data, events, heads[0], heads.length)
-  const spans = heads.map((head) => spanOf(data, sizesOf(data, Math.floor(head / data.kvHeads), head % data.kvHeads)))
-  const tokens = data.tokens.length
-  const places = { fate: new Uint8Array(tokens), left: new Int32Array(tokens) }
-  return heads.map((head, i) => {
-    const [of, kvHead] = [Math.floor(head / data.kvHeads), head % data.kvHeads]
-    const lives = livesOf(data, events, departures, i, of, kvHead, places)
-    return headSurvival(data, lives, { layer: of, kvHead, recent: lives.sizes.recent, ...spans[i] })
+  const known = heads.map((head) => knownOf(data, Math.floor(head / data.kvHeads), head % data.kvHeads))
+  const room = roomFor(data.tokens.length, known)
+  return known.map((each, i) => {
+    const lives = livesOf(data, events, departures, i, each.layer, each.kvHead, room)
+    return headSurvival(data, events, lives, each, room)
   })
 }
 
-/** The step at which a cache of that size is first full, and how many tokens were seen by then. */
-function spanOf(data: RunData, sizes: Sizes): Pick<HeadSurvival, 'full' | 'seen'> {
+type Known = Pick<HeadSurvival, 'layer' | 'kvHead' | 'recent' | 'full' | 'seen' | 'tokens'>
+
+/** What a head's sizes say before its events are looked at. */
+function knownOf(data: RunData, layer: number, kvHead: number): Known {
+  const sizes = sizesOf(data, layer, kvHead)
   const first = firstCompression(data, sizes)
-  return first > data.steps ? { full: Infinity, seen: 0 } : { full: first, seen: data.promptTokens + first }
+  const full = first > data.steps ? Infinity : first
+  const protectedThen = full === Infinity ? 0 : data.promptTokens + full - sizes.recent
+  // Those that may leave only after the cache is first full, first tokens that never leave aside.
+  const tokens = Math.max(0, data.tokens.length - Math.max(sizes.sink, protectedThen, 0))
+  const seen = full === Infinity ? 0 : data.promptTokens + full
+  return { layer, kvHead, recent: sizes.recent, full, seen, tokens }
 }
 
-type Known = Pick<HeadSurvival, 'layer' | 'kvHead' | 'recent' | 'full' | 'seen'>
+/**
+ * `fate`, `left` [tokens], `change` [tokens + 1]: every head writes over what the head before it left there. The others hand out what heads keep:
+ * of a thousand heads thousands of arrays of their own would cost more than the counting.
+ */
+interface Room extends Pick<Lives, 'fate' | 'left'> {
+  change: Int32Array
+  words: (length: number) => Uint32Array
+  counts: (length: number) => Int32Array
+  curves: (length: number) => Float64Array
+}
 
-function headSurvival(data: RunData, lives: Lives, known: Known): HeadSurvival {
-  const { sizes, fate, left, gaps } = lives
+function roomFor(tokens: number, heads: Known[]): Room {
+  const followed = heads.reduce((sum, { tokens: own }) => sum + own, 0)
+  return {
+    fate: new Uint8Array(tokens),
+    left: new Int32Array(tokens),
+    change: new Int32Array(tokens + 1),
+    words: pieces(new Uint32Array(heads.reduce((sum, { seen }) => sum + 2 * wordsOf(seen), 0))),
+    counts: pieces(new Int32Array(3 * followed)),
+    curves: pieces(new Float64Array(followed)),
+  }
+}
+
+function headSurvival(data: RunData, events: EventColumns, lives: Lives, known: Known, room: Room): HeadSurvival {
+  const { sizes, fate, left, gaps, held } = lives
   const { seen } = known
-  // A whole number: the loop below sees every token of every head.
-  const full = Math.min(known.full, data.steps) | 0
-  const none = new Int32Array(0)
+  const full = Math.min(known.full, data.steps)
+  const lost = () => new Bits(seen, room.words(wordsOf(seen)))
   const made: HeadSurvival = {
     ...known,
-    lostThen: new Bits(seen),
-    lostAtEnd: new Bits(seen),
+    lostThen: lost(),
+    lostAtEnd: lost(),
     mergedThen: 0,
     later: { merged: 0, dropped: 0, atOnce: 0 },
-    curve: new Float64Array(0),
-    followed: { atRisk: none, merged: none, dropped: none },
-    tokens: 0,
-    censored: 0,
+    ...follow(data, lives, known.tokens, room),
   }
   const { lostThen, lostAtEnd, later } = made
   const leftLater = (position: number) => {
@@ -91,27 +115,36 @@ function headSurvival(data: RunData, lives: Lives, known: Known): HeadSurvival {
     else later.dropped++
     if (left[position] <= candidateFrom(data, position, sizes)) later.atOnce++
   }
-  // The tokens of every head of a long run pass here: 32 ages are put together before they are written down.
+  // Who was seen by then, is not held and has no event of its own was lost then: of a long prompt nearly all, so only the others are looked at.
+  lostThen.setAll()
+  lostAtEnd.setAll()
   let mergedThen = 0
-  for (let word = 0; word * 32 < seen; word++) {
-    let [then, atEnd] = [0, 0]
-    const first = seen - 1 - word * 32
-    const last = Math.max(0, first - 31)
-    for (let position = first; position >= last; position--) {
-      const step = left[position]
-      if (step < 0) continue
-      const bit = 1 << (first - position)
-      atEnd |= bit
-      if (step > full) leftLater(position)
+  for (const members of held) {
+    const first = members[0]
+    if (members.length === 1) {
+      if (first >= seen) continue
+      lostThen.clear(seen - 1 - first)
+      lostAtEnd.clear(seen - 1 - first)
+      continue
+    }
+    for (let i = 0; i < members.length; i++) {
+      const position = members[i]
+      if (position >= seen) continue
+      if (left[position] <= full) mergedThen++
       else {
-        then |= bit
-        if (fate[position] === MERGED) mergedThen++
+        lostThen.clear(seen - 1 - position)
+        leftLater(position)
       }
     }
-    lostThen.words[word] = then
-    lostAtEnd.words[word] = atEnd
   }
   made.mergedThen = mergedThen
+  for (const row of lives.later) {
+    const position = events.position[row]
+    if (position < seen && left[position] > full && lostThen.has(seen - 1 - position)) {
+      lostThen.clear(seen - 1 - position)
+      leftLater(position)
+    }
+  }
   for (const gap of gaps) {
     if (gap.left > full) {
       later.dropped++
@@ -119,32 +152,32 @@ function headSurvival(data: RunData, lives: Lives, known: Known): HeadSurvival {
     } else if (gap.position < seen && gap.back > full) lostThen.set(seen - 1 - gap.position)
   }
   for (let position = seen; position < left.length; position++) if (left[position] > full) leftLater(position)
-  follow(data, lives, made)
   return made
 }
 
-function follow(data: RunData, { sizes, fate, left, gaps }: Lives, made: HeadSurvival): void {
+/** The newest `tokens` of them. */
+function follow(
+  data: RunData,
+  { fate, left, gaps }: Lives,
+  tokens: number,
+  room: Room,
+): Pick<HeadSurvival, 'curve' | 'followed' | 'censored'> {
   const total = data.tokens.length
-  // Those that may leave only after the cache is first full, first tokens that never leave aside.
-  const protectedThen = made.full === Infinity ? 0 : data.promptTokens + made.full - sizes.recent
-  const from = Math.min(total, Math.max(sizes.sink, protectedThen, 0))
+  const from = total - tokens
   const ageAt = (step: number, position: number) => data.promptTokens + step - 1 - position
-  const last = new Int32Array(total - from)
-  let ages = 0
+  const { change } = room
+  const [atRisk, merged, dropped] = [room.counts(tokens), room.counts(tokens), room.counts(tokens)]
+  const curve = room.curves(tokens)
+  // `change`: those that come under observation at an age, less those that were last seen at the age before.
+  change.fill(0, 0, tokens + 1)
+  let [ages, censored] = [0, 0]
   for (let position = from; position < total; position++) {
-    const age = ageAt(left[position] < 0 ? data.steps : left[position], position)
-    last[position - from] = age
-    ages = Math.max(ages, age + 1)
-  }
-  const by = () => new Int32Array(ages)
-  const [atRisk, merged, dropped, curve] = [by(), by(), by(), new Float64Array(ages)]
-  // Those that come under observation at an age, less those that were last seen at the age before.
-  const change = new Int32Array(ages + 1)
-  for (let position = from; position < total; position++) {
-    const age = last[position - from]
+    const gone = left[position] >= 0
+    const age = ageAt(gone ? left[position] : data.steps, position)
+    if (age >= ages) ages = age + 1
     change[Math.max(0, ageAt(0, position))]++
     change[age + 1]--
-    if (left[position] < 0) made.censored++
+    if (!gone) censored++
     else if (fate[position] === MERGED) merged[age]++
     else dropped[age]++
   }
@@ -156,14 +189,17 @@ function follow(data: RunData, { sizes, fate, left, gaps }: Lives, made: HeadSur
     change[Math.max(age + 1, ageAt(gap.back, gap.position))]++
   }
   let [risk, alone] = [0, 1]
-  made.curve = curve
   for (let age = 0; age < ages; age++) {
     atRisk[age] = risk += change[age]
     if (risk > 0) alone *= 1 - (merged[age] + dropped[age]) / risk
     curve[age] = alone
   }
-  made.tokens = total - from
-  made.followed = { atRisk, merged, dropped }
+  const seen = <T extends Int32Array | Float64Array>(values: T) => values.subarray(0, ages) as T
+  return {
+    curve: seen(curve),
+    followed: { atRisk: seen(atRisk), merged: seen(merged), dropped: seen(dropped) },
+    censored,
+  }
 }
 
 /** Sums over heads of what is counted. */

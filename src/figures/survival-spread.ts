@@ -37,13 +37,21 @@ function spreadOfKnown(known: Float64Array): Spread {
 export function meanCurve(heads: HeadSurvival[]): Spread[] {
   const curves = heads.map(({ curve }) => curve).filter(({ length }) => length)
   const ages = curves.reduce((most, { length }) => Math.max(most, length), 0)
-  const values = new Float64Array(curves.length)
+  const [values, sorted] = [new Float64Array(curves.length), new Float64Array(curves.length)]
+  let spread: Spread | undefined
   return Array.from({ length: ages }, (_, age) => {
+    // Where no head's curve falls, as while all are protected, nothing changes.
+    let level = spread !== undefined
     for (let i = 0; i < curves.length; i++) {
       const curve = curves[i]
-      values[i] = curve[age < curve.length ? age : curve.length - 1]
+      const value = curve[age < curve.length ? age : curve.length - 1]
+      if (value === values[i]) continue
+      values[i] = value
+      level = false
     }
-    return spreadOfKnown(values)
+    if (level) return spread!
+    sorted.set(values)
+    return (spread = spreadOfKnown(sorted))
   })
 }
 

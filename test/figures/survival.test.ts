@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import type { RunData } from '../../src/figures/data.js'
-import { candidateFrom, firstCompression, fatesAtEnd } from '../../src/figures/fates.js'
+import { candidateFrom, firstCompression, fatesAtEnd, livesOf } from '../../src/figures/fates.js'
 import { evictionMap, survival } from '../../src/figures/index.js'
 import type { Boxes, Points } from '../../src/figures/plot.js'
 import { percent } from '../../src/figures/scale.js'
 import type { Bits } from '../../src/figures/bits.js'
 import { survivalOf } from '../../src/figures/survival-counts.js'
-import { medianAge, spreadOf } from '../../src/figures/survival-spread.js'
+import { meanCurve, medianAge, spreadOf } from '../../src/figures/survival-spread.js'
 import { anyRun, full, fullRun, runMade } from './cases.js'
 import { layoutsMade, runOf } from './synthetic.js'
 
@@ -172,6 +172,93 @@ describe('figures: survival', function () {
             `${percent(young.length / later.length)} of what left while decoding went as soon as it could`,
           )
         } else assert.match(title, /^No token left its slot in /)
+      }),
+      runs,
+    )
+  })
+
+  it('counts each of many heads as one that is followed alone, position by position', () => {
+    fc.assert(
+      fc.property(anyRun, fc.boolean(), (made, narrow) => {
+        const given = runMade(made)
+        // The engine's columns are narrow; others are read all the same.
+        const action = narrow ? Uint8Array.from(given.events!.action) : given.events!.action
+        const data = { ...given, events: { ...given.events!, action } }
+        for (const head of survivalOf(data, data.events)) {
+          const { fate, left, sizes } = livesOf(data, data.events, head.layer, head.kvHead)
+          const positions = Array.from(left, (_, position) => position)
+          const { seen, full: then } = head
+          const young = positions.filter((position) => position < seen).reverse()
+          const gone = young.map((position) => left[position] >= 0 && left[position] <= then)
+          assert.deepEqual(ages(head.lostThen), gone.map(Number))
+          assert.deepEqual(
+            ages(head.lostAtEnd),
+            young.map((position) => Number(left[position] >= 0)),
+          )
+          const merged = young.filter((position, age) => gone[age] && fate[position] === 'merged')
+          assert.equal(head.mergedThen, merged.length)
+          const later = positions.filter((position) => left[position] > then)
+          assert.deepEqual(head.later, {
+            merged: later.filter((position) => fate[position] === 'merged').length,
+            dropped: later.filter((position) => fate[position] === 'dropped').length,
+            atOnce: later.filter((position) => left[position] <= candidateFrom(data, position, sizes)).length,
+          })
+          const ageAt = (step: number, position: number) => data.promptTokens + step - 1 - position
+          const followed = positions.slice(positions.length - head.tokens).map((position) => ({
+            first: Math.max(0, ageAt(0, position)),
+            last: ageAt(left[position] < 0 ? data.steps : left[position], position),
+            leaves: left[position] >= 0 && fate[position],
+          }))
+          const at = (age: number, what: (one: (typeof followed)[number]) => unknown) =>
+            followed.filter((one) => one.last >= age && one.first <= age && what(one)).length
+          const every = Array.from(head.curve, (_, age) => age)
+          const leaving = (fate: string) =>
+            every.map((age) => at(age, (one) => one.leaves === fate && one.last === age))
+          assert.deepEqual(
+            [...head.followed.atRisk],
+            every.map((age) => at(age, () => true)),
+          )
+          assert.deepEqual(
+            [[...head.followed.merged], [...head.followed.dropped]],
+            [leaving('merged'), leaving('dropped')],
+          )
+          assert.equal(head.censored, followed.filter(({ leaves }) => leaves === false).length)
+        }
+      }),
+      runs,
+    )
+  })
+
+  it('knows that a token went with the prompt though its slot went into another that was joined later', () => {
+    const data = runOf({
+      prompt: 4,
+      steps: 2,
+      sizes: { budget: 3, recent: 1, residual: 1, sink: 0, context: 1, window: 0 },
+      events: [
+        [0, 'merge', 1, 0],
+        [2, 'merge', 0, 1],
+      ],
+      slots: [[4], [2, 0, 1], [3], [5]],
+    })
+    const [head] = survivalOf(data, data.events!)
+    assert.deepEqual(
+      [ages(head.lostThen), ages(head.lostAtEnd)],
+      [
+        [0, 0, 1, 0],
+        [0, 1, 1, 1],
+      ],
+    )
+    assert.deepEqual([head.mergedThen, head.later.merged], [1, 2])
+  })
+
+  it('has at each age the spread of just that age', () => {
+    fc.assert(
+      fc.property(anyRun, (made) => {
+        const data = runMade(made)
+        const curves = survivalOf(data, data.events!).filter(({ curve }) => curve.length)
+        meanCurve(curves).forEach((spread, age) =>
+          assert.deepEqual(spread, spreadOf(curves.map(({ curve }) => curve[Math.min(age, curve.length - 1)]))),
+        )
       }),
       runs,
     )
