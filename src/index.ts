@@ -85,5 +85,6 @@ export { certifiedChoice, type CertifiedChoice, type RiskOptions } from './stati
 export type { Estimate } from './statistics/scaled.js'
 export type { Draws } from './statistics/bootstrap.js'
 export type { Measure } from './heads/measure.js'
-export type { Importance, ImportanceFacts, ImportanceText, MeasuredHeads } from './heads/result.js'
+export type { DistanceBin } from './heads/distances.js'
+export type { Distances, Importance, ImportanceFacts, ImportanceText, MeasuredHeads } from './heads/result.js'
 export { explore, Explorer, type Explored, type ExploreOptions } from './explorer/explore.js'

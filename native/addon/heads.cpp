@@ -108,6 +108,9 @@ void ReadWatch(Asked& asked, const Napi::Object& given, const zs_model_config& s
   w.queries = asked.Floats(given, "queries", Size(count * w.last * d));
   w.rows = asked.Floats(given, "rows", Size(count * w.row_count * tokens));
   w.most = asked.Floats(given, "most", Size(count * tokens));
+  w.distance_bins = number("distanceBins");
+  w.by_distance = asked.Doubles(given, "byDistance", Size(count * w.distance_bins));
+  w.distances = asked.Doubles(given, "distances", Size(count));
   asked.read.watch = &w;
 }
 

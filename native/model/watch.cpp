@@ -41,6 +41,8 @@ void check_watch(const zs_head_watch& w, int64_t tokens) {
   if (w.rows && (w.first_row < 0 || w.row_count < 1 || w.row_count > tokens - w.first_row))
     fail(ZS_INVALID, "%lld rows from %lld on, expected some of the text's %lld", n(w.row_count), n(w.first_row),
          n(tokens));
+  if (w.by_distance && (w.distance_bins < 1 || w.distance_bins > 64))
+    fail(ZS_INVALID, "%lld bins of distances, expected 1 to 64", n(w.distance_bins));
   if (w.most && (w.most_from < 0 || w.most_from >= tokens))
     fail(ZS_INVALID, "most_from = %lld, expected a row from 0 to %lld", n(w.most_from), n(tokens - 1));
 }
@@ -55,6 +57,7 @@ Watcher::Watcher(zs_model& model, const zs_head_watch* watch, int64_t tokens, zs
   for (int64_t i = 0; i < int64_t{c.layers} * c.heads; ++i) number_.push_back(watch->heads[i] ? watched_++ : -1);
   if (watched_ == 0) fail(ZS_INVALID, "no head is watched: mark at least one");
   statistics_ = Buffer(3 * c.heads * tokens);
+  dense_ = watch->by_distance || watch->distances;
   for (int32_t p = 0; p < watch->pattern_count; ++p) dense_ = dense_ || watch->patterns[p].complement;
   const bool probabilities = watch->rows || watch->most || dense_;
   const int64_t width = round_up(c.head_dim, kInputStep) + round_up(c.head_dim, kTile);
@@ -207,6 +210,21 @@ void Watcher::complements(int64_t at, int64_t row, float* given) {
   }
 }
 
+void Watcher::distances(int64_t at, int64_t row, const float* given) {
+  const zs_head_watch& w = *watch_;
+  const int64_t bins = w.by_distance ? w.distance_bins : 0;
+  for (int64_t bin = 0, nearest = 0; bin < bins && nearest <= row; ++bin) {
+    const int64_t farthest = bin == bins - 1 ? row : std::min(row, bin ? 2 * nearest - 1 : 0);
+    double sum = 0;
+    for (int64_t s = row - farthest; s <= row - nearest; ++s) sum += static_cast<double>(given[s]);
+    w.by_distance[at * bins + bin] += sum;
+    nearest = farthest + 1;
+  }
+  double sum = 0;
+  for (int64_t s = 0; w.distances && s < row; ++s) sum += static_cast<double>(given[s]) * static_cast<double>(row - s);
+  if (w.distances) w.distances[at] += sum;
+}
+
 void Watcher::probabilities(int64_t at, int32_t head, const TextPass& pass, int thread) {
   const zs_head_watch& w = *watch_;
   const zs_model_config& c = model_.config;
@@ -215,6 +233,8 @@ void Watcher::probabilities(int64_t at, int32_t head, const TextPass& pass, int 
   const int64_t end = w.most || dense_ ? tokens_ : w.first_row + w.row_count;
   const int64_t from = dense_ ? 0 : !w.rows ? w.most_from : !w.most ? w.first_row : std::min(w.most_from, w.first_row);
   if (w.most) std::fill_n(w.most + at * tokens_, tokens_, 0.0f);
+  if (w.by_distance) std::fill_n(w.by_distance + at * w.distance_bins, w.distance_bins, 0.0);
+  if (w.distances) w.distances[at] = 0;
   for (int64_t row = from; row < end && !aborted(stop_); row += kBlockRows) {
     ProbabilitiesTask task{};
     task.chunks = pass.attention().chunks(head / (c.heads / c.kv_heads));
@@ -232,6 +252,7 @@ void Watcher::probabilities(int64_t at, int32_t head, const TextPass& pass, int 
     for (int64_t r = 0; r < task.rows; ++r) {
       float* const given = block + r * stride;
       if (dense_) complements(at, row + r, given);
+      if (w.by_distance || w.distances) distances(at, row + r, given);
       const int64_t sees = row + r + 1;
       if (w.rows && row + r >= w.first_row && row + r < w.first_row + w.row_count) {
         float* const to = w.rows + (at * w.row_count + row + r - w.first_row) * tokens_;

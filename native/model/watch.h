@@ -25,6 +25,7 @@ class Watcher {
   void patterns(int64_t at, int32_t head, const TextPass& pass);
   void probabilities(int64_t at, int32_t head, const TextPass& pass, int thread);
   void complements(int64_t at, int64_t row, float* given);
+  void distances(int64_t at, int64_t row, const float* given);
 
   zs_model& model_;
   const zs_head_watch* watch_;

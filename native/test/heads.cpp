@@ -103,6 +103,8 @@ void against_doubles() {
       const zs_pattern patterns[] = {{starts.data(), positions.data(), 0}, {starts.data(), positions.data(), 1}};
       std::vector<double> masses(2 * w), entropies(w * n), norms(w * n), mean_outputs(w * d), mean_queries(w * d);
       std::vector<double> mean_keys(static_cast<size_t>(shape.layers * shape.kv_heads) * d);
+      const size_t bins = static_cast<size_t>(random.upto(1, 8));
+      std::vector<double> by_distance(w * bins), distances(w);
       std::vector<float> outputs(w * n * d), queries(w * last * d), rows(w * count * n), most(w * n);
       zs_head_watch watch{};
       watch.struct_bytes = sizeof watch, watch.heads = marks.data(), watch.patterns = patterns, watch.pattern_count = 2;
@@ -112,6 +114,8 @@ void against_doubles() {
       watch.mean_keys = mean_keys.data(), watch.queries = queries.data(), watch.last = static_cast<int64_t>(last);
       watch.rows = rows.data(), watch.first_row = static_cast<int64_t>(first),
       watch.row_count = static_cast<int64_t>(count);
+      watch.by_distance = by_distance.data(), watch.distance_bins = static_cast<int64_t>(bins);
+      watch.distances = distances.data();
       watch.most = most.data(), watch.most_from = static_cast<int64_t>(first);
       const std::vector<float> seen = logits_of(model, ids, 1, changes, &watch);
       check(same_bits(seen, logits_of(model, ids, 1, changes)), "watching changes what is read");
@@ -121,10 +125,17 @@ void against_doubles() {
       };
       for (size_t i = 0; i < w; ++i) {
         const HeadsJudge::Head& head = judge.heads[watched[i]];
-        double mass = 0;
+        double mass = 0, distance = 0;
+        std::vector<double> expected(bins);
         for (size_t r = 0; r < n; ++r) {
           for (int32_t k = starts[r]; k < starts[r + 1]; ++k)
             mass += head.probabilities[r][static_cast<size_t>(positions[static_cast<size_t>(k)])];
+          for (size_t s = 0; s <= r; ++s) {
+            size_t bin = 0;
+            while (bin + 1 < bins && (size_t{1} << bin) <= r - s) ++bin;
+            expected[bin] += head.probabilities[r][s];
+            distance += head.probabilities[r][s] * static_cast<double>(r - s);
+          }
           near(entropies[i * n + r], head.entropy(r), 2e-5, "entropy", r);
           near(norms[i * n + r], head.norms[r], 1e-4, "norm", r);
           for (size_t k = 0; k < d; ++k)
@@ -133,6 +144,9 @@ void against_doubles() {
           for (size_t t = std::max(first, r); t < n; ++t) highest = std::max(highest, head.probabilities[t][r]);
           near(static_cast<double>(most[i * n + r]), highest, 2e-5, "most", r);
         }
+        for (size_t bin = 0; bin < bins; ++bin)
+          near(by_distance[i * bins + bin], expected[bin], 1e-4, "mass at a distance", bin);
+        near(distances[i], distance, 1e-3, "distance", i);
         near(masses[i], mass, 1e-4, "mass", i);
         near(masses[w + i], static_cast<double>(n) - mass, 1e-4, "mass of the others", i);
         for (size_t r = 0; r < count; ++r)
@@ -349,6 +363,8 @@ void refusals() {
   watch.rows = nullptr;
   watch.most = room.data(), watch.most_from = 20, watching(watch, "most_from = 20");
   watch.most = nullptr;
+  watch.by_distance = masses.data(), watching(watch, "0 bins of distances");
+  watch.by_distance = nullptr;
   std::vector<int32_t> starts(21, 0), positions{5};
   zs_pattern pattern{starts.data(), positions.data(), 0};
   watch.patterns = &pattern, watch.pattern_count = 1, watching(watch, "without");

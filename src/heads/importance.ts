@@ -6,10 +6,11 @@ import { withBar } from '../long-work.js'
 import { native } from '../native/binding.js'
 import { withCall, type Call, type CallOptions, type Progress } from '../native/call.js'
 import { engineCard } from '../trace/card.js'
+import { distanceBins } from './distances.js'
 import { headCount, type Measure, type Probe, type Work } from './measure.js'
 import { measuresOf, probesOf } from './measures.js'
 import { repeatedIds } from './repeated.js'
-import { Importance, type HeadMeasure, type ImportanceText } from './result.js'
+import { Importance, type Distances, type HeadMeasure, type ImportanceText } from './result.js'
 import { Part } from './store.js'
 
 export interface HeadImportanceOptions extends CallOptions {
@@ -84,7 +85,7 @@ export async function headImportance(
       const read = texts.map((ids): ImportanceText => ({ tokens: ids.length, ids: Array.from(ids) }))
       const usesRandom = probes.some(({ probe }) => probe.random)
       const needles = planned.filter(({ probe }) => probe.seeded)
-      return new Importance(model.description, found, {
+      return new Importance(model.description, found, distancesOf(planned, model), {
         card,
         texts: read,
         seeds: usesRandom ? seeds : [],
@@ -152,6 +153,22 @@ function gathered(measure: Measure, planned: readonly Planned[], model: LoadedMo
   })
   const values = pooled ? pooled.map((value, head) => (work.marks[head] ? value : NaN)) : mean
   return { measure, values, perText, random: probe.random === true }
+}
+
+/** Mean over the texts that were read for it. */
+function distancesOf(planned: readonly Planned[], { description }: LoadedModel): Distances | null {
+  const perText = planned.flatMap(({ work }) => work.byDistance ?? [])
+  if (!perText.length) return null
+  const bins = distanceBins(description.context)
+  const mean = perText[0].map((_, at) => perText.reduce((sum, shares) => sum + shares[at], 0) / perText.length)
+  const of = (layer: number, head: number) => (layer * description.heads + head) * bins.length
+  const shares = Array.from({ length: description.layers }, (_, layer) =>
+    Array.from({ length: description.heads }, (_, head) => {
+      const from = of(layer, head)
+      return mean.slice(from, from + bins.length)
+    }),
+  )
+  return { bins, shares }
 }
 
 function marksOf(model: LoadedModel, heads: HeadImportanceOptions['heads']): Uint8Array {

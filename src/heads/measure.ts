@@ -30,6 +30,8 @@ export interface Work {
   marks: Uint8Array
   /** The probe's measures that are wanted, and of each its values [layers, heads]; NaN: not there yet. */
   values: Map<string, Float64Array>
+  /** [layers, heads, bins]: share of attention by distance (distanceBins()), where the probe says it. */
+  byDistance?: Float64Array
   /** Tokens of a text that are read for ablations and gates, and how many of its last rows count. */
   tokens: number
   rows: number

@@ -10,6 +10,7 @@ import { resamplesOf, seedOf } from '../statistics/bootstrap.js'
 import { meanInterval, type IntervalOptions, type MeanInterval } from '../statistics/intervals.js'
 import { reliabilityOf, type Reliability } from './agreement.js'
 import { Agreements } from './agreements.js'
+import type { DistanceBin } from './distances.js'
 import type { Measure } from './measure.js'
 import { suggestBudgets, type SuggestOptions, type SuggestedBudgets } from './suggest.js'
 
@@ -20,6 +21,14 @@ export interface HeadMeasure {
   perText: Float64Array[]
   /** Of random sequences, not of the given texts. */
   random: boolean
+}
+
+/** How far back heads look, over all texts. */
+export interface Distances {
+  /** Tokens between a query and who it looks at. */
+  bins: readonly DistanceBin[]
+  /** [layers][heads][bins]: share of all attention of the head; 1 in sum, NaN for heads that were not asked for. */
+  shares: Float64Array[][]
 }
 
 export interface ImportanceText {
@@ -64,6 +73,8 @@ export class Importance extends Tabular {
   constructor(
     { layers, heads, kvHeads }: Pick<ModelDescription, 'layers' | 'heads' | 'kvHeads'>,
     found: readonly HeadMeasure[],
+    /** Of the measure `distance`; null: it was not asked for. */
+    readonly distances: Distances | null,
     readonly facts: ImportanceFacts,
   ) {
     super()
@@ -175,6 +186,10 @@ export class Importance extends Tabular {
       heads,
       kvHeads,
       ...this.facts,
+      distances: this.distances && {
+        bins: this.distances.bins,
+        shares: this.distances.shares.map(plain),
+      },
       measures: Object.fromEntries(measures) as unknown,
     }
   }

@@ -50,6 +50,11 @@ export interface NativeWatch {
   /** [W, tokens]: the largest probability that a position gets from rows ≥ mostFrom. */
   most?: Float32Array
   mostFrom?: number
+  /** [W, distanceBins]: sums over rows by distance: 0, 1, 2–3, 4–7 … tokens before; the last has all beyond. */
+  byDistance?: Float64Array
+  distanceBins?: number
+  /** [W]: sum over rows of probability × distance. */
+  distances?: Float64Array
 }
 
 /** zs_read. */

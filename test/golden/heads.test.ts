@@ -67,11 +67,14 @@ describe('golden measures of heads of smollm2-135m', function () {
 
   for (const text of golden.texts)
     it(`of ${text.name}`, async () => {
-      const by = [...MEASURES.map(([name]) => name), 'duoOnTheFly']
+      const by = [...MEASURES.map(([name]) => name), 'duoOnTheFly', 'distance']
       const found = await headImportance(model, text.ids, { by, progress: false })
       for (const [name, theirs, limit, relative] of MEASURES)
         compared(name, found.of(name).values, text[theirs], limit, relative)
       compared('duoOnTheFly', found.of('duoOnTheFly').kvValues, text.duo, 2e-5)
+      // One token before: what the detector of previous tokens sees.
+      const before = found.distances!.shares.map((row) => Float64Array.from(row, (shares) => shares[1]))
+      compared('a distance of 1', before, text.previousMul, 2e-5)
       const context = text.ids.slice(0, 128)
       const zip = await headImportance(model, context, { by: ['kvzip', 'kvzipSkip4'], progress: false })
       for (const name of ['kvzip', 'kvzipSkip4']) compared(name, zip.of(name).kvValues, text[name], 2e-5)

@@ -60,6 +60,11 @@ typedef struct zs_head_watch {
   /* [W][tokens]: the largest probability that a position gets from rows >= most_from; 0 = it is seen by none */
   float* most;
   int64_t most_from;
+  /* [W][distance_bins]: sum over all rows of the probability of positions 0 tokens before the row's own (bin 0), 1, 2 to 3, 4 to 7, and so on
+     by powers of two; the last bin has all beyond */
+  double* by_distance;
+  int64_t distance_bins; /* 1..64 */
+  double* distances;     /* [W]: sum over all rows of probability times distance */
 } zs_head_watch;
 
 /*
