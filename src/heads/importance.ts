@@ -1,7 +1,7 @@
 /** headImportance(): measures of every query head of a model over texts, computed together and each by its exact definition. */
 import { callOptions, integer, invalid, text as checkedText } from '../expect.js'
 import { ZslabError } from '../errors.js'
-import { idsOf, type LoadedModel, type TextOrIds } from '../loaded-model.js'
+import type { LoadedModel, TextOrIds } from '../loaded-model.js'
 import { withBar } from '../long-work.js'
 import { native } from '../native/binding.js'
 import { withCall, type Call, type CallOptions, type Progress } from '../native/call.js'
@@ -12,6 +12,7 @@ import { measuresOf, probesOf } from './measures.js'
 import { repeatedIds } from './repeated.js'
 import { Importance, type Distances, type HeadMeasure, type ImportanceText } from './result.js'
 import { Part } from './store.js'
+import { textsOf } from './texts.js'
 
 export interface HeadImportanceOptions extends CallOptions {
   /** Names of measures; HEAD_MEASURES says what each is. */
@@ -85,14 +86,15 @@ export async function headImportance(
       const read = texts.map((ids): ImportanceText => ({ tokens: ids.length, ids: Array.from(ids) }))
       const usesRandom = probes.some(({ probe }) => probe.random)
       const needles = planned.filter(({ probe }) => probe.seeded)
-      return new Importance(model.description, found, distancesOf(planned, model), {
+      const facts = {
         card,
         texts: read,
         seeds: usesRandom ? seeds : [],
         needleSeeds: needles.map(({ work }) => work.seed),
         tokens,
         rows,
-      })
+      }
+      return new Importance(model.description, found, distancesOf(planned, model), facts, model)
     },
     'layers',
   )
@@ -182,22 +184,6 @@ function marksOf(model: LoadedModel, heads: HeadImportanceOptions['heads']): Uin
     marks[layer * each + integer('head', one.head, 0, each - 1)] = 1
   }
   return marks
-}
-
-function textsOf(model: LoadedModel, given: unknown): Int32Array[] {
-  const several = Array.isArray(given) && given.some((one) => typeof one !== 'number')
-  const texts = (several ? given : [given]) as TextOrIds[]
-  return texts.map((one, i) => {
-    const ids = idsOf(model, one, true)
-    if (!ids.length) throw new ZslabError('invalid', `text ${i} has no token: give at least a few words`)
-    const { context } = model.description
-    if (ids.length > context)
-      throw new ZslabError(
-        'invalid',
-        `text ${i} has ${ids.length} tokens, more than the ${context} of the model's context: give a shorter one`,
-      )
-    return ids
-  })
 }
 
 function checkLengths(texts: readonly Int32Array[], wanted: readonly Measure[], { description }: LoadedModel): void {

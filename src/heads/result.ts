@@ -3,6 +3,7 @@ import { showsItself } from '../show/show.js'
 import { importanceText } from '../show/importance-text.js'
 import { Tabular } from '../inspect/tabular.js'
 import { shown, ZslabError } from '../errors.js'
+import type { LoadedModel } from '../loaded-model.js'
 import type { ModelDescription } from '../model/index.js'
 import type { EngineCard } from '../trace/card.js'
 import type { TraceCell } from '../trace/columns.js'
@@ -11,6 +12,9 @@ import { meanInterval, type IntervalOptions, type MeanInterval } from '../statis
 import { reliabilityOf, type Reliability } from './agreement.js'
 import { Agreements } from './agreements.js'
 import type { DistanceBin } from './distances.js'
+import { judge } from './judge.js'
+import type { JudgeOptions } from './judge-options.js'
+import type { Judgement } from './judgement.js'
 import type { Measure } from './measure.js'
 import { suggestBudgets, type SuggestOptions, type SuggestedBudgets } from './suggest.js'
 
@@ -76,6 +80,8 @@ export class Importance extends Tabular {
     /** Of the measure `distance`; null: it was not asked for. */
     readonly distances: Distances | null,
     readonly facts: ImportanceFacts,
+    /** In memory only. */
+    readonly model?: LoadedModel,
   ) {
     super()
     this.layers = layers
@@ -136,6 +142,18 @@ export class Importance extends Tabular {
       ownTexts: random,
     }))
     return new Agreements(scored, draws, this.card)
+  }
+
+  /**
+   * Which measure's order of heads is right about damage? By each the heads that it calls least important are taken, ever more of them (equals: the
+   * lower layer, then the lower head, first): output of query heads zeroed, or, by `budget`, cache of kv heads made small, a measure being one of
+   * kv heads as `kv` says. Damage is what predictions of each text's last rows lose against the untouched model with keys and values in
+   * float32; beside it stand random orders. Texts are the measures' own unless others are given. Intervals over texts as of meanInterval().
+   * Errors: 'invalid' naming the option, the text, or the head that was not measured, before anything is read; 'file' for a store that
+   * cannot be read or written.
+   */
+  async judge(options: JudgeOptions = {}): Promise<Judgement> {
+    return judge(this, options)
   }
 
   /**

@@ -1,4 +1,4 @@
-/** Partial results of measures that take long, one file for each text and way of measuring: what was done once is not done again. */
+/** Partial results of what takes long, one file for each text and way of measuring: what was done once is not done again. */
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,62 +10,60 @@ import type { Probe, Work } from './measure.js'
 const FORMAT = 'zslab.heads.part'
 const SAVE_MS = 3000
 
+/** By name; null: not there yet. */
+type Values = Record<string, (number | null)[]>
+
 interface Kept {
   format: string
   about: Record<string, unknown>
-  /** [layers * heads] by measure; null: not there yet. */
-  values: Record<string, (number | null)[]>
+  values: Values
 }
 
-/** Of one probe and text, in one file. Values are taken over where everything that they depend on is the same. */
-export class Part {
+/** What results depend on: values are taken over where all of it is the same. */
+export function aboutText({ model, weights, cpu, library, versions }: EngineCard, ids: Int32Array) {
+  return {
+    model: model.sha256,
+    weights,
+    isa: cpu.isa,
+    library,
+    version: versions.zslab,
+    ids: createHash('sha256').update(Int32Array.from(ids)).digest('hex'),
+  }
+}
+
+/** One file of numbers by name, `size` of them each: `of` says what for an error. */
+export class KeptValues {
   private readonly path: string
-  private readonly about: Record<string, unknown>
-  private kept: Record<string, (number | null)[]> = {}
+  readonly values: Values
   private writing: Promise<void> | undefined
   private last = Date.now()
 
   constructor(
     folder: string,
-    { name }: Probe,
-    private readonly work: Work,
-    card: EngineCard,
+    name: string,
+    private readonly about: Record<string, unknown>,
+    private readonly size: number,
+    private readonly of: string,
   ) {
-    const { ids, tokens, rows } = work
-    this.about = {
-      probe: name,
-      model: card.model.sha256,
-      weights: card.weights,
-      isa: card.cpu.isa,
-      library: card.library,
-      version: card.versions.zslab,
-      tokens,
-      rows,
-      ids: createHash('sha256').update(Int32Array.from(ids)).digest('hex'),
-    }
-    const key = createHash('sha256').update(JSON.stringify(this.about)).digest('hex').slice(0, 16)
+    const key = createHash('sha256').update(JSON.stringify(about)).digest('hex').slice(0, 16)
     this.path = join(folder, `${name}-${key}.json`)
     try {
       mkdirSync(folder, { recursive: true })
     } catch (error) {
       throw unwritten(folder, 'partial results', error)
     }
-    this.read()
+    this.values = this.read()
   }
 
-  private read(): void {
+  private read(): Values {
     let text: string
     try {
       text = readFileSync(this.path, 'utf8')
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
       throw this.fault((error as Error).message)
     }
-    this.kept = this.checked(text).values
-    for (const [name, to] of this.work.values)
-      this.kept[name]?.forEach((value, head) => {
-        if (value !== null && this.work.marks[head]) to[head] = value
-      })
+    return this.checked(text).values
   }
 
   private checked(text: string): Kept {
@@ -75,16 +73,15 @@ export class Part {
     } catch (error) {
       throw this.fault((error as Error).message)
     }
-    const size = this.work.marks.length
     const whole = (values: unknown) =>
       Array.isArray(values) &&
-      values.length === size &&
+      values.length === this.size &&
       values.every((value) => value === null || typeof value === 'number')
     if (found?.format !== FORMAT || typeof found.values !== 'object' || found.values === null)
       throw this.fault('it is no file of partial results')
     if (JSON.stringify(found.about) !== JSON.stringify(this.about))
       throw this.fault('it is of another model, text or version')
-    if (!Object.values(found.values).every(whole)) throw this.fault(`its measures are not of ${size} heads`)
+    if (!Object.values(found.values).every(whole)) throw this.fault(`its ${this.of}`)
     return found as Kept
   }
 
@@ -93,8 +90,9 @@ export class Part {
   }
 
   /** Writes what is there, now and then. */
-  tick(): void {
+  tick(collect?: () => void): void {
     if (this.writing || Date.now() - this.last < SAVE_MS) return
+    collect?.()
     // A failure is told by the last save.
     this.writing = this.write()
       .catch(() => undefined)
@@ -108,11 +106,45 @@ export class Part {
 
   private async write(): Promise<void> {
     this.last = Date.now()
-    for (const [name, values] of this.work.values) {
-      const before = this.kept[name]
-      this.kept[name] = Array.from(values, (value, head) => (Number.isNaN(value) ? (before?.[head] ?? null) : value))
-    }
-    const kept: Kept = { format: FORMAT, about: this.about, values: this.kept }
+    const kept: Kept = { format: FORMAT, about: this.about, values: this.values }
     await replaceFile(this.path, 'partial results', [JSON.stringify(kept)])
+  }
+}
+
+/** Of one probe and text: [layers * heads] by measure. */
+export class Part {
+  private readonly kept: KeptValues
+
+  constructor(
+    folder: string,
+    { name }: Probe,
+    private readonly work: Work,
+    card: EngineCard,
+  ) {
+    const { ids, tokens, rows, marks, values } = work
+    const about = { probe: name, tokens, rows, ...aboutText(card, ids) }
+    this.kept = new KeptValues(folder, name, about, marks.length, `measures are not of ${marks.length} heads`)
+    for (const [measure, to] of values)
+      this.kept.values[measure]?.forEach((value, head) => {
+        if (value !== null && marks[head]) to[head] = value
+      })
+  }
+
+  /** Writes what is there, now and then. */
+  tick(): void {
+    this.kept.tick(() => this.collect())
+  }
+
+  async save(): Promise<void> {
+    this.collect()
+    await this.kept.save()
+  }
+
+  private collect(): void {
+    const { values } = this.kept
+    for (const [name, found] of this.work.values) {
+      const before = values[name] as (number | null)[] | undefined
+      values[name] = Array.from(found, (value, head) => (Number.isNaN(value) ? (before?.[head] ?? null) : value))
+    }
   }
 }
