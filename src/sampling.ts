@@ -77,6 +77,11 @@ export function generator(seed: number): () => number {
 export function argmax(logits: Float32Array): number {
   let best = -1
   for (let id = 0; id < logits.length; id++) if (logits[id] > (best < 0 ? -Infinity : logits[best])) best = id
+  return finite(logits, best)
+}
+
+/** `best`, the largest logit's id, −1 where there is none. Errors: those of argmax. */
+export function finite(logits: Float32Array, best: number): number {
   if (best < 0)
     throw new ZslabError('internal', 'the model returned no finite logit: check the weights of the model file')
   if (logits[best] === Infinity)

@@ -109,16 +109,20 @@ Napi::Value Forward(const Napi::CallbackInfo& info) {
                     [](Napi::Env env) { return env.Undefined(); });
 }
 
-// (p, q: Float32Array) -> { kl, logSumP, logSumQ }, at once.
+// (engine, p, q: Float32Array) -> { kl, logSumP, logSumQ, bestP, bestQ }, at once.
 Napi::Value CompareLogits(const Napi::CallbackInfo& info) {
-  const auto p = ArrayOf<Napi::Float32Array>(info[0], napi_float32_array, 1, "p");
-  const auto q = ArrayOf<Napi::Float32Array>(info[1], napi_float32_array, p.ElementLength(), "q");
+  const auto engine = Unwrap<EngineBox>(info[0]);
+  const auto p = ArrayOf<Napi::Float32Array>(info[1], napi_float32_array, 1, "p");
+  const auto q = ArrayOf<Napi::Float32Array>(info[2], napi_float32_array, p.ElementLength(), "q");
+  const int64_t count = static_cast<int64_t>(p.ElementLength());
   zs_compared compared;
-  Check(info.Env(), zs_compare_logits(p.Data(), q.Data(), static_cast<int64_t>(p.ElementLength()), &compared));
+  Check(info.Env(), zs_compare_logits(engine->engine, p.Data(), q.Data(), count, &compared));
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("kl", compared.kl);
   result.Set("logSumP", compared.log_sum_p);
   result.Set("logSumQ", compared.log_sum_q);
+  result.Set("bestP", static_cast<double>(compared.best_p));
+  result.Set("bestQ", static_cast<double>(compared.best_q));
   return result;
 }
 

@@ -39,6 +39,11 @@ struct LinearKernels {
   // sum exp(x - highest), x <= highest, and sum p x: all in double, eight lanes of sums, then as a tree.
   double (*sum_exp_double)(const float* x, int64_t n, double highest);
   double (*sum_weighted)(const double* p, const float* x, int64_t n);
+  // Index of the largest, the first of equals; -1 where none is above -inf. NaN is never it.
+  int64_t (*first_largest)(const float* x, int64_t n);
+  // Into sums, as sum_exp_double: those of exp(x - highest) of p and of q, and that of exp(p - highest_p) (p - q) where they differ, of p
+  // not below highest_p - 700: what is as good as never given adds nothing, also where q has -inf.
+  void (*sums_apart)(const float* p, double highest_p, const float* q, double highest_q, int64_t n, double* sums);
   // sum over `count` of exp(scale * (q · rows[at[i] * stride …]) - highest); q and each row [n].
   double (*sum_exp_dots)(const float* q, int64_t n, const float* rows, int64_t stride, const int32_t* at, int64_t count,
                          float scale, float highest);

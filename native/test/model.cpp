@@ -1,7 +1,9 @@
 // The model runner: against a plain double-precision forward pass, the same bits for any thread count, unharmed caches after an abort.
 #include <dirent.h>
 
+#include <algorithm>
 #include <atomic>
+#include <memory>
 #include <thread>
 
 #include "test/tiny_model.h"
@@ -198,14 +200,15 @@ void what_attention_is_given() {
 }
 
 void compared_rows() {
+  std::vector<std::unique_ptr<Engine>> engines;
+  for (zs_isa isa : instruction_sets()) engines.push_back(std::make_unique<Engine>(1, isa));
   test::Random random(5);
   for (int seed = 0; seed < 20; ++seed) {
-    std::vector<float> p(200), q(200);
+    const size_t count = static_cast<size_t>(random.upto(1, 203));
+    std::vector<float> p(count), q(count);
     for (auto* row : {&p, &q})
       for (float& x : *row) x = static_cast<float>(random.upto(-4000, 4000)) / 200;
-    if (seed % 2) p[3] = q[5] = -INFINITY;
-    zs_compared c{};
-    test::must(zs_compare_logits(p.data(), q.data(), 200, &c), "compare");
+    if (seed % 2 && count > 9) p[3] = q[5] = p[7] = q[7] = -INFINITY;
     double sums[2] = {}, kl = 0;
     for (size_t i = 0; i < p.size(); ++i)
       sums[0] += std::exp(static_cast<double>(p[i])), sums[1] += std::exp(static_cast<double>(q[i]));
@@ -213,12 +216,32 @@ void compared_rows() {
       const double share = std::exp(static_cast<double>(p[i])) / sums[0];
       if (share > 0) kl += share * (std::log(share) - static_cast<double>(q[i]) + std::log(sums[1]));
     }
-    const bool as_far = std::isinf(kl) ? c.kl == kl : std::abs(c.kl - kl) <= 1e-9;
-    check(as_far && std::abs(c.log_sum_p - std::log(sums[0])) <= 1e-9 &&
-              std::abs(c.log_sum_q - std::log(sums[1])) <= 1e-9,
-          "rows %d: KL %g, expected %g", seed, c.kl, kl);
-    test::must(zs_compare_logits(q.data(), q.data(), 200, &c), "compare");
-    check(c.kl == 0, "of equal rows KL is %g", c.kl);
+    const auto best = [](const std::vector<float>& row) {
+      return std::max_element(row.begin(), row.end()) - row.begin();
+    };
+    const auto compared = [&](const Engine& engine, const std::vector<float>& a, const std::vector<float>& b) {
+      zs_compared c{};
+      test::must(zs_compare_logits(engine.handle, a.data(), b.data(), static_cast<int64_t>(count), &c), "compare");
+      return c;
+    };
+    const zs_compared first = compared(*engines[0], p, q);
+    for (const auto& engine : engines) {
+      const zs_compared c = compared(*engine, p, q);
+      const bool as_far = std::isinf(kl) ? c.kl == kl : std::abs(c.kl - kl) <= 1e-9;
+      check(as_far && std::abs(c.log_sum_p - std::log(sums[0])) <= 1e-9 &&
+                std::abs(c.log_sum_q - std::log(sums[1])) <= 1e-9,
+            "rows %d: KL %g, expected %g", seed, c.kl, kl);
+      check(c.best_p == best(p) && c.best_q == best(q), "rows %d: another largest", seed);
+      check(c.kl == first.kl && c.log_sum_p == first.log_sum_p && c.log_sum_q == first.log_sum_q,
+            "rows %d: other instructions, another result", seed);
+      check(compared(*engine, q, q).kl == 0, "of equal rows KL is not 0");
+    }
+    q.assign(count, -INFINITY);
+    q.back() = NAN;
+    const zs_compared none = compared(*engines[0], p, q);
+    check(none.best_p == best(p) && none.best_q == -1 && std::isnan(none.kl), "rows %d: a largest of nothing", seed);
+    p.back() = NAN, p[0] = 100;
+    check(compared(*engines[0], p, q).best_p == 0, "rows %d: NaN is the largest", seed);
   }
 }
 

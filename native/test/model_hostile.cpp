@@ -169,9 +169,10 @@ void hostile_calls() {
   with("share_of", [](zs_forward& f) { f.share_of = -1; });
   with("given of a prompt", [&](zs_forward& f) { f.given = logits.data(); });
   zs_compared compared;
-  refused(zs_compare_logits(nullptr, logits.data(), 4, &compared), ZS_INVALID, "no row");
-  refused(zs_compare_logits(logits.data(), logits.data(), 4, nullptr), ZS_INVALID, "no room");
-  refused(zs_compare_logits(logits.data(), logits.data(), 0, &compared), ZS_INVALID, "no logits");
+  refused(zs_compare_logits(nullptr, logits.data(), logits.data(), 4, &compared), ZS_INVALID, "no engine");
+  refused(zs_compare_logits(engine.handle, nullptr, logits.data(), 4, &compared), ZS_INVALID, "no row");
+  refused(zs_compare_logits(engine.handle, logits.data(), logits.data(), 4, nullptr), ZS_INVALID, "no room");
+  refused(zs_compare_logits(engine.handle, logits.data(), logits.data(), 0, &compared), ZS_INVALID, "no logits");
   refused(zs_model_forward(nullptr, cache.handle, &good, nullptr), ZS_INVALID, "no model");
   refused(zs_model_forward(model.handle, nullptr, &good, nullptr), ZS_INVALID, "no cache");
   refused(zs_model_forward(model.handle, cache.handle, nullptr, nullptr), ZS_INVALID, "no call");

@@ -3,10 +3,11 @@ import { basename } from 'node:path'
 import { ZslabError } from '../errors.js'
 import { native } from '../native/binding.js'
 import type { Call, CallOptions } from '../native/call.js'
+import type { Engine } from '../native/engine.js'
 import { fullCache } from '../policies/index.js'
 import type { SessionOptions } from '../session-options.js'
 import { withBar } from '../long-work.js'
-import { argmax, logProb } from '../sampling.js'
+import { finite, logProb } from '../sampling.js'
 import { showsItself } from '../show/show.js'
 import { shadowText } from '../show/shadow-text.js'
 import { cut, whyDecodeAgain } from '../calls.js'
@@ -100,7 +101,7 @@ async function compared(run: RunRecord, from: Reading | undefined, local: boolea
       }
       await report(entry + 1)
       const logits = own ? own.lastLogits() : log[entry].given?.logits
-      if (entry >= logStart) compare(result, entry - logStart, full.lastLogits(), logits!)
+      if (entry >= logStart) compare(result, entry - logStart, model.engine, full.lastLogits(), logits!)
       await own?.asAfter(log[entry])
     }
     if (measured) {
@@ -200,9 +201,9 @@ function checkFrom(from: Reading, run: RunRecord): void {
     )
 }
 
-function compare(result: Shadow, at: number, full: Float32Array, own: Float32Array): void {
-  const [best, chosen] = [argmax(full), argmax(own)]
-  const { kl, logSumP, logSumQ } = native().compareLogits(full, own)
+function compare(result: Shadow, at: number, engine: Engine, full: Float32Array, own: Float32Array): void {
+  const { kl, logSumP, logSumQ, bestP, bestQ } = native().compareLogits(engine.native, full, own)
+  const [best, chosen] = [finite(full, bestP), finite(own, bestQ)]
   result.kl[at] = kl
   result.fullLogprobs[at] = logProb(full, result.tokens[at].id, logSumP)
   result.policyLogprobs[at] = logProb(own, result.tokens[at].id, logSumQ)

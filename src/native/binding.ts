@@ -173,6 +173,9 @@ export interface NativeForward {
   given?: Float32Array
 }
 
+/** zs_compared. */
+export type ComparedLogits = Record<'kl' | 'logSumP' | 'logSumQ' | 'bestP' | 'bestQ', number>
+
 export interface Addon {
   describe(): AddonDescription
   engineCreate(threads: number, isa: number): NativeEngine
@@ -252,8 +255,8 @@ export interface Addon {
   modelRead(model: NativeModel, read: NativeRead, call?: Int32Array): Promise<void>
   modelVary(model: NativeModel, vary: NativeVary, call?: Int32Array): Promise<void>
   modelDispose(model: NativeModel): void
-  /** KL(p ‖ q) in nats of two rows of logits, and log of the sum of exp of each. */
-  compareLogits(p: Float32Array, q: Float32Array): { kl: number; logSumP: number; logSumQ: number }
+  /** KL(p ‖ q) in nats of two rows of logits, log of the sum of exp of each, and each one's largest (−1: none is above −∞). */
+  compareLogits(engine: NativeEngine, p: Float32Array, q: Float32Array): ComparedLogits
   abortAll(): void
 }
 

@@ -114,6 +114,35 @@ double sum_weighted(const double* p, const float* x, int64_t n) {
   return in_pairs(sums);
 }
 
+int64_t first_largest(const float* x, int64_t n) {
+  Lanes tops = all(-INFINITY);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) tops = max(load(x + i), tops);
+  if (i < n) tops = max(load_part(x + i, static_cast<int>(n - i), -INFINITY), tops);
+  float each[kLanes], top = -INFINITY;
+  store(each, tops);
+  for (float one : each) top = one > top ? one : top;
+  if (top == -INFINITY) return -1;
+  for (i = 0; x[i] != top;) ++i;
+  return i;
+}
+
+void sums_apart(const float* p, double highest_p, const float* q, double highest_q, int64_t n, double* sums) {
+  double of_p[kDoubles] = {}, of_q[kDoubles] = {}, apart[kDoubles] = {};
+  const auto add = [&](int j, int64_t i) {
+    const double x = static_cast<double>(p[i]), y = static_cast<double>(q[i]), under = x - highest_p;
+    const double weight = exp_double(under), off = weight * (x - y);
+    of_p[j] += weight;
+    of_q[j] += exp_double(y - highest_q);
+    apart[j] += (under >= -700) & (x != y) ? off : 0;
+  };
+  int64_t i = 0;
+  for (; i + kDoubles <= n; i += kDoubles)
+    for (int j = 0; j < kDoubles; ++j) add(j, i + j);
+  for (; i < n; ++i) add(0, i);
+  sums[0] = in_pairs(of_p), sums[1] = in_pairs(of_q), sums[2] = in_pairs(apart);
+}
+
 float dot(const float* a, const float* b, int64_t n) {
   Lanes acc = zero();
   int64_t i = 0;
@@ -139,9 +168,9 @@ double sum_exp_dots(const float* q, int64_t n, const float* rows, int64_t stride
   return total;
 }
 
-constexpr LinearKernels kTable = {gemv_bf16,   gemv_f32,       gemm_bf16,    gemm_f32,    widen_bf16,
-                                  rms_norm,    rope,           swiglu,       add,         round_bf16,
-                                  log_sum_exp, sum_exp_double, sum_weighted, sum_exp_dots};
+constexpr LinearKernels kTable = {gemv_bf16,    gemv_f32,      gemm_bf16,  gemm_f32,    widen_bf16,  rms_norm,
+                                  rope,         swiglu,        add,        round_bf16,  log_sum_exp, sum_exp_double,
+                                  sum_weighted, first_largest, sums_apart, sum_exp_dots};
 
 }  // namespace
 

@@ -73,12 +73,13 @@ typedef struct zs_forward {
 
 ZS_API zs_status zs_model_forward(zs_model* model, zs_cache* cache, const zs_forward* forward, zs_call* call);
 
-/* Of two rows of logits [count], in nats, summed in double: KL(p || q) of their distributions, never below 0 and exactly 0 for equal rows, and
-   log of the sum of exp of each. */
+/* Of two rows of logits [count], in nats, summed in double: KL(p || q) of their distributions, never below 0 and exactly 0 for equal rows,
+   log of the sum of exp of each, and each one's largest, the first of equals: -1 where none is above -infinity, the rest is then NaN. */
 typedef struct zs_compared {
   double kl, log_sum_p, log_sum_q;
+  int64_t best_p, best_q;
 } zs_compared;
-ZS_API zs_status zs_compare_logits(const float* p, const float* q, int64_t count, zs_compared* out);
+ZS_API zs_status zs_compare_logits(zs_engine* engine, const float* p, const float* q, int64_t count, zs_compared* out);
 
 #ifdef __cplusplus
 }
