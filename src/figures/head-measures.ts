@@ -5,6 +5,16 @@ export interface HeadMeasures {
   heads: number
   kvHeads: number
   measures: Readonly<Record<string, MeasureOfHeads>>
+  /** Of the measure `distance`. */
+  distances?: HeadDistances | null
+  card?: { model: { name: string } }
+}
+
+export interface HeadDistances {
+  /** Tokens back, both ends included. */
+  bins: readonly { from: number; to: number }[]
+  /** [layers][heads][bins] */
+  shares: readonly (readonly ArrayLike<number>[])[]
 }
 
 export interface MeasureOfHeads {

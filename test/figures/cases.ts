@@ -8,6 +8,7 @@ import {
   divergence,
   errorSplit,
   evictionMap,
+  headPassport,
   memory,
   mergeLineage,
   needleAutopsy,
@@ -18,6 +19,7 @@ import {
   type Figure,
 } from '../../src/figures/index.js'
 import type { Mark } from '../../src/figures/plot.js'
+import { importanceMade } from './synthetic-heads.js'
 import { autopsyMade, lossesMade } from './synthetic-losses.js'
 import {
   compensationMade,
@@ -191,6 +193,20 @@ export const CASES: Record<string, () => Figure> = {
   'needle autopsy, one token of one head': () =>
     needleAutopsy(autopsyMade(fullRun({ prompt: 1, steps: 0, layers: 1, kvHeads: 1 }), { from: 0, to: 1, all: 0 })),
   'needle autopsy, nowhere': () => needleAutopsy(autopsyMade(runMade(small), { from: 8, to: 11, all: 2 })),
+  'head passport': () => headPassport(importanceMade(), { layer: 3, head: 4, run: runMade() }),
+  'head passport, dropping': () =>
+    headPassport(importanceMade({ layers: 2, heads: 6 }), {
+      layer: 1,
+      head: 0,
+      run: runMade({ ...small, residual: 0 }),
+    }),
+  'head passport, one head of a few': () =>
+    headPassport(importanceMade({ share: 0.1, names: ['previous'] }), { layer: 0, head: 0 }),
+  'head passport, one head of one': () =>
+    headPassport(importanceMade({ layers: 1, heads: 1, kvHeads: 1, names: ['distance', 'kvzip'] }), {
+      layer: 0,
+      head: 0,
+    }),
   memory: () =>
     memory([
       fullRun(),

@@ -25,6 +25,7 @@ const LOOKED_AT = [
   'error split',
   'regret strip of a head',
   'needle autopsy',
+  'head passport, dropping',
   'memory',
 ]
 
