@@ -18,8 +18,11 @@ describe('head passport', () => {
       assert.equal(columns.place[row], 1 + all.filter((value) => value > own).length)
       assert.equal(columns.of[row], 270)
     })
-    assert.deepEqual(columns.measure.slice(-1), ['attention from 128 to 255 back']) // nobody looks further
-    assert.deepEqual(columns.value.slice(NAMES.length), Array.from(importance.distances!.shares[7][2]).slice(0, -1))
+    assert.deepEqual(Array.from(columns.measure).slice(-1), ['attention from 128 to 255 back']) // nobody looks further
+    assert.deepEqual(
+      Array.from(columns.value).slice(NAMES.length),
+      Array.from(importance.distances!.shares[7][2]).slice(0, -1),
+    )
   })
 
   it('says its habits, and what a run kept for its kv head', () => {
