@@ -57,7 +57,7 @@ export function compressed(model: LoadedModel, { policy, budget, rows }: Compres
           const [taken] = await reading.underPolicies([{ policy, budgets }], NOTHING_KEPT, { signal })
           const sums: Damage = { kl: 0, loss: 0 }
           await eachRow(taken, tail, { signal, progress: read }, (row, at) => {
-            const { kl, logSumP, logSumQ } = native().compareLogits(base[at], row)
+            const { kl, logSumP, logSumQ } = native().compareLogits(model.engine.native, base[at], row)
             sums.kl += kl
             const next = tail[at + 1]
             if (next !== undefined) sums.loss += base[at][next] - logSumP - (row[next] - logSumQ)
