@@ -8,18 +8,7 @@ import { headImportance, load } from '../src/index.js'
 import { text } from './text.js'
 
 const [texts = 8, tokens = 256, budget = 0.1] = process.argv.slice(2).map(Number)
-const BY = [
-  'ablation',
-  'gradientFree',
-  'outputNorm',
-  'entropy',
-  'sinkMass',
-  'locality',
-  'kvzip',
-  'duoOnTheFly',
-  'echo',
-  'induction',
-]
+const BY = ['ablation', 'outputNorm', 'entropy', 'sinkMass', 'locality', 'kvzip', 'duoOnTheFly', 'echo', 'induction']
 
 const model = await load('smollm2-135m', { progress: false })
 const all = text(model, 2 * texts * tokens)

@@ -9,6 +9,7 @@ import {
   errorSplit,
   evictionMap,
   headPassport,
+  judge,
   memory,
   mergeLineage,
   needleAutopsy,
@@ -20,6 +21,7 @@ import {
 } from '../../src/figures/index.js'
 import type { Mark } from '../../src/figures/plot.js'
 import { importanceMade } from './synthetic-heads.js'
+import { judgementMade } from './synthetic-judgement.js'
 import { autopsyMade, lossesMade } from './synthetic-losses.js'
 import {
   compensationMade,
@@ -207,6 +209,11 @@ export const CASES: Record<string, () => Figure> = {
       layer: 0,
       head: 0,
     }),
+  judge: () => judge(judgementMade()),
+  'judge of compressed heads, chosen measures': () =>
+    judge(judgementMade({ compress: true, points: 4 }), { by: ['entropy', 'ablation', 'echo'] }),
+  'judge of one measure, too few texts': () => judge(judgementMade({ measures: 1, texts: 2, points: 1 })),
+  'judge, no damage': () => judge(judgementMade({ measures: 2, damage: 0 })),
   memory: () =>
     memory([
       fullRun(),

@@ -27,6 +27,7 @@ const LOOKED_AT = [
   'needle autopsy',
   'head passport, dropping',
   'memory',
+  'judge',
 ]
 
 const fileOf = (name: string) => new URL(`${name.replaceAll(/[^a-z0-9]+/g, '-')}.svg`, FOLDER)

@@ -131,6 +131,7 @@ describe('figures', function () {
         'regret strip',
         'needle autopsy',
         'memory',
+        'judge',
         'divergence',
         'difference',
         'attention map',
