@@ -109,13 +109,20 @@ async function budgetsFrom(options: Record<string, unknown>): Promise<Budgets | 
   }
 }
 
-/** --model, --weights, --storage, --no-origins, --threads, --isa. */
-export function modelOptions(command: Command): Command {
+/** --model, --weights, --threads, --isa. */
+export function loadOptions(command: Command): Command {
   return command
     .option('--model <name or path>', 'a known model or a GGUF file', 'smollm2-135m')
     .addOption(
       new Option('--weights <type>', 'how weights are held (default: bfloat16)').choices(['float32', 'bfloat16']),
     )
+    .option('--threads <n>', 'default: every CPU', whole)
+    .addOption(new Option('--isa <name>', 'instruction set (default: the best)').choices(['best', ...ISAS]))
+}
+
+/** loadOptions(), and of sessions --storage, --no-origins. */
+export function modelOptions(command: Command): Command {
+  return loadOptions(command)
     .addOption(
       new Option('--storage <type>', 'how keys and values are kept (default: like the weights)').choices([...STORAGES]),
     )
@@ -123,8 +130,6 @@ export function modelOptions(command: Command): Command {
       '--no-origins',
       'keep counts alone: a slot knows its first position and its weight, not every position it stands for (nothing then grows with the text)',
     )
-    .option('--threads <n>', 'default: every CPU', whole)
-    .addOption(new Option('--isa <name>', 'instruction set (default: the best)').choices(['best', ...ISAS]))
 }
 
 export function loadFrom(options: Record<string, unknown>, signal: AbortSignal): Promise<Model> {
@@ -174,9 +179,34 @@ export async function promptFrom(options: Record<string, unknown>): Promise<Give
         : `${given.map((name) => `--${kebab(name)}`).join(' and ')} were given: leave one`,
     )
   if (options.prompt !== undefined) return { text: options.prompt as string }
-  const path = (options.promptFile ?? options.promptIds) as string
+  if (options.promptFile !== undefined) return { text: await contents(options.promptFile as string) }
+  return { ids: await idsFrom(options.promptIds as string) }
+}
+
+/** --prompt, --prompt-file and --prompt-ids, any of them several times. */
+export function promptsOptions(command: Command): Command {
+  const each = (one: string, before: string[] = []) => [...before, one]
+  return command
+    .option('--prompt <text>', 'a text; give it again for another', each)
+    .option('--prompt-file <file>', 'a text file; - is standard input; give it again for another', each)
+    .option('--prompt-ids <file>', 'a JSON file with an array of token ids; give it again for another', each)
+}
+
+/** All that were given: texts, then files, then ids. */
+export async function promptsFrom(options: Record<string, unknown>): Promise<GivenPrompt[]> {
+  const of = (name: string) => (options[name] as string[] | undefined) ?? []
+  const files = of('promptFile')
+  if (files.filter((file) => file === '-').length > 1)
+    throw new UsageError('standard input was given twice: it can be read once')
+  const prompts: GivenPrompt[] = of('prompt').map((text) => ({ text }))
+  for (const file of files) prompts.push({ text: await contents(file) })
+  for (const file of of('promptIds')) prompts.push({ ids: await idsFrom(file) })
+  if (!prompts.length) throw new UsageError('no text: give at least one with --prompt, --prompt-file or --prompt-ids')
+  return prompts
+}
+
+async function idsFrom(path: string): Promise<number[]> {
   const text = await contents(path)
-  if (options.promptFile !== undefined) return { text }
   let ids: unknown
   try {
     ids = JSON.parse(text)
@@ -185,7 +215,7 @@ export async function promptFrom(options: Record<string, unknown>): Promise<Give
   }
   if (!Array.isArray(ids))
     throw new ZslabError('file', `${path}: expected an array of token ids but found ${shown(ids)}`)
-  return { ids: ids as number[] }
+  return ids as number[]
 }
 
 /** A text file; - is standard input. */

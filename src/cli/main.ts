@@ -9,6 +9,7 @@ import { cacheCommand } from './cache.js'
 import { EXIT, note, UsageError } from './common.js'
 import { doctorCommand } from './doctor.js'
 import { generateCommand } from './generate.js'
+import { headsCommand } from './heads.js'
 import { installCommand, labCommand, uninstallCommand } from './jupyter.js'
 import { runCommand } from './notebook.js'
 import { policiesCommand } from './policies.js'
@@ -25,6 +26,7 @@ export function program(): Command {
   const commands = [
     generateCommand(),
     scoreCommand(),
+    headsCommand(),
     traceCommand(),
     policiesCommand(),
     cacheCommand(),

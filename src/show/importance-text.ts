@@ -14,7 +14,10 @@ interface ImportanceFacts {
 
 const TOP = 3
 
-export function importanceText({ layers, heads, kvHeads, measures, facts }: ImportanceFacts): string {
+const NEXT = 'next: .measures.NAME.values[layer][head], kvValues, perText, formula; frame(), csv(), JSON.stringify()'
+
+/** `next`: the last line, of what is to be had from here; '' for none. */
+export function importanceText({ layers, heads, kvHeads, measures, facts }: ImportanceFacts, next = NEXT): string {
   const { texts, seeds, card } = facts
   const tokens = texts.map((each) => each.tokens)
   const lengths = new Set(tokens).size > 1 ? `${Math.min(...tokens)} to ${Math.max(...tokens)}` : String(tokens[0])
@@ -28,8 +31,20 @@ export function importanceText({ layers, heads, kvHeads, measures, facts }: Impo
   return [
     `Heads of ${card.model.name}, weights ${card.weights}: ${layers} layers × ${heads} query heads on ${kvHeads} kv heads, ${texts.length} text${texts.length === 1 ? '' : 's'} of ${lengths} tokens${random}`,
     ...lines,
-    'next: .measures.NAME.values[layer][head], kvValues, perText, formula; frame(), csv(), JSON.stringify()',
+    ...(next ? [next] : []),
   ].join('\n')
+}
+
+/** A table under its names, columns aligned to the right; – where there is no value. */
+export function columnsText(table: Readonly<Record<string, readonly unknown[]>>): string {
+  const cell = (value: unknown) =>
+    typeof value !== 'number' ? '–' : Number.isInteger(value) ? String(value) : value.toPrecision(4)
+  const columns = Object.entries(table).map(([name, values]) => {
+    const cells = [name, ...values.map(cell)]
+    const width = Math.max(...cells.map((one) => one.length))
+    return cells.map((one) => one.padStart(width))
+  })
+  return columns[0].map((_, row) => columns.map((column) => column[row]).join('  ')).join('\n')
 }
 
 interface MeasureFacts {

@@ -1,0 +1,100 @@
+/** `npx zslab heads`: measures of every query head of a model over texts. */
+import { Command } from 'commander'
+import { headImportance } from '../heads/importance.js'
+import { HEAD_MEASURES } from '../heads/measures.js'
+import type { Importance } from '../heads/result.js'
+import type { TextOrIds } from '../loaded-model.js'
+import { columnsText, importanceText } from '../show/importance-text.js'
+import {
+  interruptSignal,
+  json,
+  loadFrom,
+  loadOptions,
+  print,
+  promptsFrom,
+  promptsOptions,
+  UsageError,
+  whole,
+} from './common.js'
+
+export function headsCommand(): Command {
+  const command = new Command('heads').description('which heads matter: measures of every query head over texts')
+  promptsOptions(loadOptions(command))
+  return command
+    .requiredOption('--by <names>', 'measures, between commas (below)', names)
+    .option(
+      '--heads <heads>',
+      'only these query heads, LAYER-HEAD between commas: 3-1,4-0 (default: all; the others are null)',
+      headsOf,
+    )
+    .option('--tokens <n>', 'tokens of a text, its first, that are read for ablations and gates (default: 256)', whole)
+    .option('--rows <n>', 'the last rows of those that count (default: 32)', whole)
+    .option('--seed <n>', 'of random sequences and needles (default: 1)', whole)
+    .option('--sequences <n>', 'random sequences (default: 2)', whole)
+    .option('--store <folder>', 'where partial results are kept while they are made, and gone on from')
+    .option(
+      '--json',
+      'one object on stdout: each measure as [layers][heads], those of kv heads repeated over their group, and about: kvHeads, low and high (95% over texts, by measure; null where there are too few), reliability, unit, texts, seed, card',
+    )
+    .addHelpText('after', `\nMeasures: ${HEAD_MEASURES.map(({ name }) => name).join(', ')}.`)
+    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.')
+    .action(run)
+}
+
+const names = (text: string): string[] => text.split(',').map((name) => name.trim())
+
+function headsOf(text: string): { layer: number; head: number }[] {
+  return names(text).map((one) => {
+    const [, layer, head] = /^(\d{1,9})-(\d{1,9})$/.exec(one) ?? []
+    if (layer === undefined)
+      throw new UsageError(`expected LAYER-HEAD between commas, for example 3-1,4-0, for --heads but received "${one}"`)
+    return { layer: Number(layer), head: Number(head) }
+  })
+}
+
+async function run(options: Record<string, unknown>): Promise<void> {
+  const prompts = await promptsFrom(options)
+  const { signal, done } = interruptSignal()
+  const model = await loadFrom(options, signal)
+  const seed = (options.seed as number | undefined) ?? 1
+  try {
+    const texts = prompts.map((prompt): TextOrIds => prompt.ids ?? prompt.text!)
+    const importance = await headImportance(model, texts, {
+      by: options.by as string[],
+      heads: options.heads as ReturnType<typeof headsOf> | undefined,
+      tokens: options.tokens as number | undefined,
+      rows: options.rows as number | undefined,
+      seed,
+      sequences: options.sequences as number | undefined,
+      store: options.store as string | undefined,
+      signal,
+    })
+    print(options.json ? json(described(importance, seed)) : page(importance))
+  } finally {
+    done()
+    model.dispose()
+  }
+}
+
+const page = (importance: Importance) => [importanceText(importance, ''), columnsText(importance.table())].join('\n\n')
+
+function described(importance: Importance, seed: number) {
+  const { kvHeads, card, facts } = importance
+  const measures = Object.values(importance.measures)
+  const byName = <T>(value: (name: string) => T) => Object.fromEntries(measures.map(({ name }) => [name, value(name)]))
+  const ends = (end: 'low' | 'high') =>
+    byName((name) => importance.intervals(name, { seed }).map((row) => row.map((one) => one?.[end] ?? null)))
+  return {
+    ...byName((name) => importance.of(name).values),
+    about: {
+      kvHeads,
+      low: ends('low'),
+      high: ends('high'),
+      reliability: byName((name) => importance.of(name).reliability.all),
+      unit: byName((name) => importance.of(name).unit),
+      texts: facts.texts,
+      seed,
+      card,
+    },
+  }
+}

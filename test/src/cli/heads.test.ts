@@ -1,0 +1,128 @@
+/** `npx zslab heads`: the same numbers as the library's, as one object and as a page; what it refuses. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { headImportance } from '../../../src/heads/importance.js'
+import { load } from '../../../src/load.js'
+import { ownFolder, toyPath, written } from '../model/files.js'
+
+const main = fileURLToPath(new URL('../../../dist/src/cli/main.js', import.meta.url))
+const run = (...words: string[]) =>
+  spawnSync(process.execPath, [main, 'heads', ...words], { encoding: 'utf8', maxBuffer: 1 << 26 })
+
+type Rows = (number | null)[][]
+interface About {
+  kvHeads: number
+  low: Record<string, Rows>
+  high: Record<string, Rows>
+  reliability: Record<string, number | null>
+  unit: Record<string, string>
+  texts: { tokens: number; ids: number[] }[]
+  seed: number
+  card: { weights: string; model: { sha256: string } }
+}
+
+describe('npx zslab heads', function () {
+  this.timeout(60_000)
+  const folder = ownFolder()
+  const model = ['--model', toyPath, '--weights', 'float32']
+  const texts = Array.from({ length: 6 }, (_, text) => Array.from({ length: 24 }, (_, i) => (i * (text + 3) * 7) % 250))
+  const files = texts.flatMap((ids, i) => [
+    '--prompt-ids',
+    written(folder, `ids${i}.json`, Buffer.from(JSON.stringify(ids))),
+  ])
+
+  it('--json: what headImportance says, with intervals, reliability and the card', async () => {
+    const by = ['entropy', 'kvzip', 'ablation']
+    const { stdout, stderr, status } = run(...model, ...files, '--by', by.join(','), '--rows', '8', '--json')
+    assert.equal(status, 0, stderr)
+    const { about, ...measures } = JSON.parse(stdout) as Record<string, Rows> & { about: About }
+    assert.deepEqual(Object.keys(measures), by)
+    const loaded = await load(toyPath, { weights: 'float32' })
+    const found = await headImportance(loaded, texts, { by, rows: 8, progress: false })
+    for (const name of by) {
+      const rows = found.of(name).values.map((row) => Array.from(row))
+      assert.deepEqual(measures[name], rows)
+      assert.deepEqual(
+        about.low[name],
+        found.intervals(name).map((row) => row.map((one) => one!.low)),
+      )
+      assert.ok(about.low[name][0][0]! <= rows[0][0] && rows[0][0] <= about.high[name][0][0]!)
+      assert.equal(about.reliability[name], found.of(name).reliability.all)
+      assert.equal(about.unit[name], found.of(name).unit)
+    }
+    const { kvHeads, heads } = loaded.description
+    assert.equal(about.kvHeads, kvHeads)
+    const group = heads / kvHeads
+    assert.ok(
+      group > 1 && measures.kvzip.every((row) => row.every((value, head) => value === row[head - (head % group)])),
+    )
+    assert.deepEqual(
+      about.texts.map(({ ids }) => ids),
+      texts,
+    )
+    assert.equal(about.seed, 1)
+    assert.equal(about.card.weights, 'float32')
+    assert.equal(about.card.model.sha256.length, 64)
+    loaded.dispose()
+  })
+
+  it('a few heads of one text: null where nothing was asked, and where one text has no interval', () => {
+    const words = [
+      '--prompt',
+      'a few words of a text',
+      '--by',
+      'echo',
+      '--heads',
+      '1-0',
+      '--seed',
+      '5',
+      '--sequences',
+      '1',
+    ]
+    const { stdout, stderr, status } = run(...model, ...words, '--json')
+    assert.equal(status, 0, stderr)
+    const { echo, about } = JSON.parse(stdout) as { echo: Rows; about: About }
+    const there = echo.flatMap((row, layer) => row.flatMap((value, head) => (value === null ? [] : [[layer, head]])))
+    assert.deepEqual(there, [[1, 0]])
+    assert.equal(about.low.echo[1][0], null)
+    assert.equal(about.seed, 5)
+  })
+
+  it('without --json a page: what was read, and a row for each head', () => {
+    const { stdout, status } = run(...model, '--prompt', 'a few words of a text', '--by', 'sinkMass, outputNorm')
+    assert.equal(status, 0)
+    const [first, sink, norm, empty, names, ...rows] = stdout.trimEnd().split('\n')
+    assert.match(
+      first,
+      /^Heads of toy\.gguf, weights float32: 3 layers × \d+ query heads on \d+ kv heads, 1 text of \d+ tokens$/,
+    )
+    assert.match(sink, /^sinkMass \[share\]: highest in/)
+    assert.match(norm, /^outputNorm/)
+    assert.equal(empty, '')
+    assert.match(names, /^layer +head +kvHead +sinkMass +outputNorm$/)
+    assert.equal(new Set([names, ...rows].map((row) => row.length)).size, 1)
+    assert.match(rows[1], /^ +0 +1 +0 +0?\.?\d+ +\d/)
+  })
+
+  it('refuses in a sentence what there is not', () => {
+    for (const [words, says] of [
+      [['--by', 'entropy'], /^zslab: no text: give at least one with --prompt, --prompt-file or --prompt-ids\n$/],
+      [['--prompt', 'a b'], /required option '--by <names>' not specified/],
+      [
+        ['--prompt', 'a b', '--by', 'best'],
+        /^zslab: there is no measure of heads called "best"; there are: ablation,[^\n]*kvzip[^\n]*\n$/,
+      ],
+      [['--prompt', 'a b', '--by', 'entropy', '--heads', '0-0,x'], /LAYER-HEAD[^\n]*received "x"/],
+      [['--prompt', 'a b', '--by', 'entropy', '--heads', '0-99'], /^zslab: [^\n]*head[^\n]*received 99/],
+      [['--prompt-file', '-', '--prompt-file', '-', '--by', 'entropy'], /standard input was given twice/],
+      [['--prompt', 'a b', '--by', 'locality'], /^zslab: text 0 has \d+ tokens, \d+ too few for locality/],
+    ] as [string[], RegExp][]) {
+      const { status, stderr, stdout } = run(...model, ...words)
+      assert.match(stderr, says)
+      assert.equal(status, 2, words.join(' '))
+      assert.equal(stdout, '')
+    }
+    assert.match(run('--help').stdout, /Measures: ablation, ablationLoss,/)
+  })
+})
