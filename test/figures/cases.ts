@@ -8,6 +8,7 @@ import {
   divergence,
   errorSplit,
   evictionMap,
+  headMap,
   headPassport,
   judge,
   memory,
@@ -195,6 +196,12 @@ export const CASES: Record<string, () => Figure> = {
   'needle autopsy, one token of one head': () =>
     needleAutopsy(autopsyMade(fullRun({ prompt: 1, steps: 0, layers: 1, kvHeads: 1 }), { from: 0, to: 1, all: 0 })),
   'needle autopsy, nowhere': () => needleAutopsy(autopsyMade(runMade(small), { from: 8, to: 11, all: 2 })),
+  'head map': () => headMap(importanceMade()),
+  'head map of kv heads': () => headMap(importanceMade({ layers: 80, heads: 64, kvHeads: 8 }), { by: 'kvzip' }),
+  'head map, many heads': () => headMap(importanceMade({ layers: 32, heads: 32, kvHeads: 8 }), { by: 'entropy' }),
+  'head map, some heads': () =>
+    headMap(importanceMade({ layers: 6, heads: 4, kvHeads: 2, share: 0.5 }), { by: 'previous' }),
+  'head map, one head': () => headMap(importanceMade({ layers: 1, heads: 1, kvHeads: 1, names: ['entropy'] })),
   'head passport': () => headPassport(importanceMade(), { layer: 3, head: 4, run: runMade() }),
   'head passport, dropping': () =>
     headPassport(importanceMade({ layers: 2, heads: 6 }), {

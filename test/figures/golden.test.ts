@@ -28,6 +28,7 @@ const LOOKED_AT = [
   'head passport, dropping',
   'memory',
   'judge',
+  'head map',
 ]
 
 const fileOf = (name: string) => new URL(`${name.replaceAll(/[^a-z0-9]+/g, '-')}.svg`, FOLDER)

@@ -1,6 +1,8 @@
 /** Figures of what is measured and judged of heads: what they say, and what wrong calls are told. */
 import assert from 'node:assert/strict'
-import { judge } from '../../src/figures/index.js'
+import type { HeadMeasures } from '../../src/figures/head-measures.js'
+import { headMap, judge } from '../../src/figures/index.js'
+import type { Boxes } from '../../src/figures/plot.js'
 import { judgementMade } from './synthetic-judgement.js'
 
 const says = (call: () => unknown, message: RegExp) =>
@@ -52,5 +54,64 @@ describe('figure of a judgement', () => {
     says(() => judge(judgementMade(), { by: [] }), /names of one to 3 measures for by/)
     says(() => judge(judgementMade(), { by: ['ablation', 'echo', 'kvzip', 'entropy'] }), /names of one to 3 measures/)
     says(() => judge(judgementMade(), { measure: 1 } as never), /judge has no option "measure"/)
+  })
+})
+
+describe('head map', () => {
+  const values = [Float64Array.of(1, 4, 2, NaN), Float64Array.of(8, 0, 3, 3)]
+  const made = (kv: 'max' | 'mean' | 'own' = 'max'): HeadMeasures => ({
+    layers: 2,
+    heads: 4,
+    kvHeads: 2,
+    measures: { ablation: { name: 'ablation', unit: 'nats', kv, values } },
+  })
+
+  it('has a tile for each head that was measured, in its shade, and kv heads as the measure says', () => {
+    const figure = headMap(made())
+    const [query, kv] = figure.plot.panels.map(({ marks }) => marks[0] as Boxes)
+    assert.deepEqual(
+      [query.x0, query.y0],
+      [
+        [-0.5, 0.5, 1.5, -0.5, 0.5, 1.5, 2.5],
+        [-0.5, -0.5, -0.5, 0.5, 0.5, 0.5, 0.5],
+      ],
+    )
+    assert.deepEqual(
+      query.colors,
+      ['0.12', '0.5', '0.26', '1', '0', '0.38', '0.38'].map((at) => `shade:${at}`),
+    )
+    assert.deepEqual(
+      kv.colors,
+      ['0.5', '0.26', '1', '0.38'].map((at) => `shade:${at}`),
+    )
+    const { kind, layer, head, value } = figure.columns
+    assert.deepEqual(value, [1, 4, 2, null, 8, 0, 3, 3, 4, 2, 8, 3])
+    assert.deepEqual([kind[7], kind[8], layer[7], head[11]], ['query', 'kv', 1, 1])
+    assert.equal(figure.plot.legend[0].label, 'not measured')
+    assert.deepEqual(Array.from(headMap(made('mean')).columns.value).slice(8), [2.5, 2, 4, 3])
+    assert.match(
+      figure.summary,
+      /^ablation: largest in layer 1, query head 0, 8 nats\. Then 0-1 \(4\) and 1-2 \(3\) \(layer-head\); median of 7 query heads 3\. Of layers, 1 has the largest mean, 3\.5\.$/,
+    )
+  })
+
+  it('of a measure of kv heads is of those alone', () => {
+    const figure = headMap(made('own'))
+    assert.equal(figure.plot.panels.length, 1)
+    assert.deepEqual(figure.columns.value, [4, 2, 8, 3])
+    assert.match(figure.summary, /largest in layer 1, kv head 0, 8 nats/)
+  })
+
+  it('refuses what is none, and measures that were not asked for', () => {
+    says(() => headMap({} as never), /what headImportance\(\) found for importance/)
+    says(() => headMap(made(), { by: 'kvzip' }), /one of ablation for by but received "kvzip"/)
+    says(() => headMap(made(), { layer: 2 } as never), /headMap has no option "layer"/)
+    const none = {
+      name: 'none',
+      unit: '',
+      kv: 'max',
+      values: [0, 1].map(() => new Float64Array(4).fill(NaN)),
+    } as const
+    says(() => headMap({ ...made(), measures: { none } }), /a measure with a value for by but received "none"/)
   })
 })

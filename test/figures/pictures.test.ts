@@ -132,6 +132,7 @@ describe('figures', function () {
         'needle autopsy',
         'memory',
         'judge',
+        'head map',
         'divergence',
         'difference',
         'attention map',
