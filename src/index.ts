@@ -79,6 +79,15 @@ export { HEAD_MEASURES } from './heads/measures.js'
 export type { Agreement, Reliability } from './heads/agreement.js'
 export type { Agreements } from './heads/agreements.js'
 export type { JudgeOptions } from './heads/judge-options.js'
+export type { BudgetTexts } from './heads/budget-damage.js'
+export type { CertifiedBudgets, CertifiedFacts, CertifyOptions } from './heads/certify.js'
+export {
+  compareBudgets,
+  type BudgetComparison,
+  type CompareBudgetsOptions,
+  type ComparedBudgets,
+  type ComparisonFacts,
+} from './heads/compare-budgets.js'
 export type { DamageKind, DamagePoint, Judged } from './heads/judged.js'
 export type { Judgement, JudgementFacts } from './heads/judgement.js'
 export { readPublished, type PublishedScores } from './heads/published.js'

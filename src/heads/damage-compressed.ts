@@ -3,12 +3,13 @@
  * that gives those heads a budget and the others room for everything.
  */
 import type { LoadedModel } from '../loaded-model.js'
+import type { Budgets } from '../budgets.js'
 import { native } from '../native/binding.js'
 import type { Call } from '../native/call.js'
 import { fullCache, type Policy } from '../policies/index.js'
 import { Reading } from '../reading.js'
 import { NOTHING_KEPT } from '../trace/level.js'
-import type { Damage, HeadSet, Taking } from './damage.js'
+import type { Damage, Taking } from './damage.js'
 
 export interface Compression {
   policy: Policy
@@ -34,40 +35,54 @@ export function budgetsWith(
 }
 
 export function compressed(model: LoadedModel, { policy, budget, rows }: Compression): Taking {
-  const steps = (ids: Int32Array, sets: readonly HeadSet[]) => ids.length + sets.length * rows
   return {
     heads: 'kv',
     unit: 'tokens',
     about: { take: 'compress', policy: String(policy), budget, rows },
-    work: steps,
-    async run(ids, sets, put, { signal, progress }) {
-      const [prompt, tail] = [ids.slice(0, -rows), ids.slice(-rows)]
-      const total = steps(ids, sets)
-      let done = 0
-      const read = () => progress?.({ done: ++done, total })
-      const reading = Reading.create(model, { policy: fullCache(), storage: STORAGE, forkable: 'all' })
-      try {
-        await reading.feed(prompt, { signal })
-        done = prompt.length
-        const base: Float32Array[] = []
-        const untouched = await reading.copied()
-        await eachRow(untouched, tail, { signal, progress: read }, (row) => base.push(row))
-        for (const [i, { heads }] of sets.entries()) {
-          const budgets = budgetsWith(model, heads, budget, ids.length)
-          const [taken] = await reading.underPolicies([{ policy, budgets }], NOTHING_KEPT, { signal })
-          const sums: Damage = { kl: 0, loss: 0 }
-          await eachRow(taken, tail, { signal, progress: read }, (row, at) => {
-            const { kl, logSumP, logSumQ } = native().compareLogits(model.engine.native, base[at], row)
-            sums.kl += kl
-            const next = tail[at + 1]
-            if (next !== undefined) sums.loss += base[at][next] - logSumP - (row[next] - logSumQ)
-          })
-          put(i, { kl: sums.kl / rows, loss: sums.loss / (rows - 1) })
-        }
-      } finally {
-        reading.dispose()
-      }
+    work: (ids, sets) => ids.length + sets.length * rows,
+    run(ids, sets, put, call) {
+      const budgets = sets.map(({ heads }) => budgetsWith(model, heads, budget, ids.length))
+      return damageOfBudgets(model, { policy, rows }, ids, budgets, put, call)
     },
+  }
+}
+
+/**
+ * put(i, damage) for each of `choices` as it comes: budgets of kv heads, or one for all, that `policy` is given after a text's prompt. The prompt
+ * is read once. Progress counts tokens: those of the text, and for each choice the last `rows`.
+ */
+export async function damageOfBudgets(
+  model: LoadedModel,
+  { policy, rows }: Pick<Compression, 'policy' | 'rows'>,
+  ids: Int32Array,
+  choices: readonly Budgets[],
+  put: (choice: number, damage: Damage) => void,
+  { signal, progress }: Call,
+): Promise<void> {
+  const [prompt, tail] = [ids.slice(0, -rows), ids.slice(-rows)]
+  const total = ids.length + choices.length * rows
+  let done = 0
+  const read = () => progress?.({ done: ++done, total })
+  const reading = Reading.create(model, { policy: fullCache(), storage: STORAGE, forkable: 'all' })
+  try {
+    await reading.feed(prompt, { signal })
+    done = prompt.length
+    const base: Float32Array[] = []
+    const untouched = await reading.copied()
+    await eachRow(untouched, tail, { signal, progress: read }, (row) => base.push(row))
+    for (const [i, budgets] of choices.entries()) {
+      const [taken] = await reading.underPolicies([{ policy, budgets }], NOTHING_KEPT, { signal })
+      const sums: Damage = { kl: 0, loss: 0 }
+      await eachRow(taken, tail, { signal, progress: read }, (row, at) => {
+        const { kl, logSumP, logSumQ } = native().compareLogits(model.engine.native, base[at], row)
+        sums.kl += kl
+        const next = tail[at + 1]
+        if (next !== undefined) sums.loss += base[at][next] - logSumP - (row[next] - logSumQ)
+      })
+      put(i, { kl: sums.kl / rows, loss: sums.loss / (rows - 1) })
+    }
+  } finally {
+    reading.dispose()
   }
 }
 

@@ -12,6 +12,7 @@ import { meanInterval, type IntervalOptions, type MeanInterval } from '../statis
 import { reliabilityOf, type Reliability } from './agreement.js'
 import { Agreements } from './agreements.js'
 import type { DistanceBin } from './distances.js'
+import { certify, type CertifiedBudgets, type CertifyOptions } from './certify.js'
 import { judge } from './judge.js'
 import type { JudgeOptions } from './judge-options.js'
 import type { Judgement } from './judgement.js'
@@ -162,6 +163,17 @@ export class Importance extends Tabular {
    */
   suggestBudgets(options: SuggestOptions): SuggestedBudgets {
     return suggestBudgets(this, options)
+  }
+
+  /**
+   * The smallest of `totals` whose budgets by one measure keep the expected loss of a text to come under `level`, from texts that were held out: give others
+   * than were measured on. Each text's beginning is its prompt, its last rows are decoded under `policy` and the full cache; losses are clipped to
+   * [0, bound] and made monotone over totals (certifiedChoice(): Angelopoulos et al. 2022, arXiv 2208.02814). The promise is of texts drawn
+   * like these, in the mean over such sets of texts. Errors: 'invalid' naming the option or the text, and for too few texts, with how many
+   * are needed.
+   */
+  async certify(options: CertifyOptions): Promise<CertifiedBudgets> {
+    return certify(this.model, (one) => this.suggestBudgets(one), options)
   }
 
   /** A row for each query head: layer, head, kvHead, and each measure. */

@@ -1,0 +1,75 @@
+/** What budgets by head lose, in words: compared with each other, and certified. */
+import { counted, lines, sizeText } from './texts.js'
+
+interface IntervalFacts {
+  mean: number
+  low: number | null
+  high: number | null
+}
+
+interface ComparisonFacts {
+  choices: readonly {
+    name: string
+    slots: number
+    bytes: number
+    kl: IntervalFacts
+    loss: IntervalFacts
+    overFirst: IntervalFacts | null
+  }[]
+  facts: {
+    card: { model: { name: string } }
+    policy: string
+    texts: readonly { tokens: number }[]
+    rows: number
+  }
+}
+
+export function budgetComparisonText({ choices, facts }: ComparisonFacts): string {
+  const [{ name: first }] = choices
+  return lines(
+    `Budgets on ${facts.card.model.name} under ${facts.policy}: ${textsWords(facts)}`,
+    ...choices.map(
+      ({ name, slots, bytes, kl, loss, overFirst }) =>
+        `${name}: KL ${interval(kl)} nats, loss ${interval(loss, true)}${overFirst ? `, KL ${interval(overFirst, true)} over ${first}` : ''}; ${counted(Math.round(slots))} slots, ${sizeText(Math.round(bytes))} of keys and values`,
+    ),
+    'next: .choices[i].perText, .table(), frame(), csv(), JSON.stringify()',
+  )
+}
+
+interface CertifiedFacts {
+  total: number | null
+  totals: readonly number[]
+  certificate: {
+    level: number
+    bound: number
+    risks: Float64Array
+    corrected: Float64Array
+    choice: number | null
+    reason?: string
+  }
+  facts: ComparisonFacts['facts'] & { by: string; loss: string }
+}
+
+export function certifiedText({ total, totals, certificate, facts }: CertifiedFacts): string {
+  const { level, bound, choice, risks, corrected, reason } = certificate
+  const unit = facts.loss === 'kl' ? 'a mean KL' : 'a mean change of loss'
+  return lines(
+    `Budgets by ${facts.by} on ${facts.card.model.name} under ${facts.policy}: ${textsWords(facts)}`,
+    choice === null
+      ? `no total of ${totals.join(', ')} is certified for ${unit} of at most ${level} nats: ${reason}`
+      : `total ${total} is certified for ${unit} of at most ${level} nats on a text to come like these: ${risks[choice].toPrecision(3)} measured, ${corrected[choice].toPrecision(3)} with the correction for ${facts.texts.length} texts (losses count up to ${bound})`,
+    `next: ${choice === null ? '' : 'session({ policy, budgets: certified.chosen.budgets }), '}.table(), .losses[text][total], JSON.stringify()`,
+  )
+}
+
+function textsWords({ texts, rows }: ComparisonFacts['facts']): string {
+  const tokens = texts.map((each) => each.tokens)
+  const lengths = new Set(tokens).size > 1 ? `${Math.min(...tokens)} to ${Math.max(...tokens)}` : String(tokens[0])
+  return `${texts.length} text${texts.length === 1 ? '' : 's'} of ${lengths} tokens, the last ${rows} of each decoded`
+}
+
+const interval = ({ mean, low, high }: IntervalFacts, signed = false) => {
+  const one = (value: number) =>
+    `${signed && value > 0 ? '+' : ''}${value === 0 ? '0' : value.toPrecision(3)}`.replace('-', '−')
+  return `${one(mean)}${low === null ? '' : ` [${one(low)}, ${one(high!)}]`}`
+}
