@@ -1,6 +1,6 @@
 /** Columns as a Parquet file and back. */
 import { parquetMetadata, parquetRead as read, type SchemaElement } from 'hyparquet'
-import { ByteWriter, ParquetWriter } from 'hyparquet-writer'
+import { ByteWriter, ParquetWriter, type ColumnSource } from 'hyparquet-writer'
 import { ARRAYS, isNone, type ColumnOf, type Laid, type TraceCell, type Values } from '../columns.js'
 import { LIST_COLUMNS, type LaidLists } from './lists.js'
 import { Pieces } from './pieces.js'
@@ -62,10 +62,12 @@ export function parquetOf(
     end = groupEnd(lists, from, rows)
     void parquet.write({
       columnData: [
-        ...laid.map((column) => ({ name: column.name, data: valuesOf(column, column.values.subarray(from, end)) })),
+        ...laid.map((column) => sourceOf(column, column.values.subarray(from, end))),
         ...lists.map(({ name, ...of }) => ({ name, data: listsFrom(of, from, end), encoding: 'PLAIN' as const })),
       ],
       rowGroupSize: ROWS,
+      // Of one number a row a group is a page, as it is by the default of 2²⁰ bytes: nothing to count.
+      ...(!lists.length && { pageSize: 0 }),
     })
   }
   void parquet.finish()
@@ -74,6 +76,7 @@ export function parquetOf(
 
 /** Where a row group ends that begins at row `from`. */
 function groupEnd(lists: readonly Lists[], from: number, rows: number): number {
+  if (!lists.length) return Math.min(rows, from + ROWS)
   let [to, numbers] = [from, 0]
   for (; to < rows && to < from + ROWS && numbers < NUMBERS; to++)
     for (const { starts } of lists) numbers += starts[to + 1] - starts[to]
@@ -93,12 +96,21 @@ const listsFrom = ({ starts, values }: Lists, from: number, to: number) =>
       : null,
   )
 
+/** Words in a dictionary, whole numbers as differences: cheaper to write than a dictionary of numbers, and no larger. */
+function sourceOf(column: Laid, values: Values): ColumnSource {
+  const { name, type, words } = column
+  const plain = type === 'float32' || type === 'float64'
+  const encoding = words ? 'RLE_DICTIONARY' : plain ? 'PLAIN' : 'DELTA_BINARY_PACKED'
+  return { name, data: valuesOf(column, values), encoding }
+}
+
+/** Rows without a value stay empty, since null among floats makes an object of each of them. */
 function valuesOf({ words, none }: Laid, values: Values) {
   if (!words && none === undefined)
-    return values instanceof Float32Array || values instanceof Float64Array ? values : Int32Array.from(values)
+    return values instanceof Uint16Array || values instanceof Uint8Array ? new Int32Array(values) : values
   const cells = new Array<TraceCell>(values.length)
   for (let row = 0; row < cells.length; row++)
-    cells[row] = isNone(values[row], none) ? null : words ? words[values[row]] : values[row]
+    if (!isNone(values[row], none)) cells[row] = words ? words[values[row]] : values[row]
   return cells
 }
 
