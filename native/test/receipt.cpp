@@ -20,16 +20,19 @@ Cache made(const Engine& engine, int trace, test::Config& config) {
   return Cache(engine, config.cache);
 }
 
-// `plant` is asked before the prompt (0) and before each step.
-template <class F>
-zs_receipt receipt_of(const Engine& engine, int trace, F plant) {
+void nothing(test::Inputs&, int, int) {}
+
+// `plant` is asked after the prompt (0) and after each step; `spoil` before what a layer is given.
+template <class F, class G = decltype(&nothing)>
+zs_receipt receipt_of(const Engine& engine, int trace, F plant, G spoil = &nothing) {
   test::Config config;
   Cache cache = made(engine, trace, config);
   std::vector<test::Source> sources;
   for (int layer = 0; layer < kLayers; ++layer) sources.emplace_back(config, layer);
   for (int step = 0; step <= kSteps; ++step) {
     for (int layer = 0; layer < kLayers; ++layer) {
-      const test::Inputs in = sources[static_cast<size_t>(layer)].next(step ? 1 : kPrompt);
+      test::Inputs in = sources[static_cast<size_t>(layer)].next(step ? 1 : kPrompt);
+      spoil(in, layer, step);
       if (step)
         cache.extend(layer, in, 1);
       else
@@ -73,6 +76,17 @@ void positions(const Engine& engine, int trace) {
         "in two slots: %d, layer %d head %d position %lld, not %d", two.positions_once, two.once_layer, two.once_head,
         static_cast<long long>(two.once_position), twice);
   check(two.weights_sum && two.budget_held && two.finite, "positions: more is red");
+  const zs_receipt both = receipt_of(engine, trace, [&](zs_cache& cache, int step) {
+    if (step != kSteps) return;
+    for (size_t layer : {2, 1}) {
+      zs::Head& head = head_of(cache, layer, 1);
+      gone = head.open().positions[3];
+      head.links[static_cast<size_t>(gone)] = zs::kLinkDropped;
+    }
+  });
+  check(both.positions_once == 0 && both.once_layer == 1 && both.once_head == 1 && both.once_position == gone,
+        "in two layers: layer %d head %d position %lld, not %d", both.once_layer, both.once_head,
+        static_cast<long long>(both.once_position), gone);
 }
 
 void budgets(const Engine& engine, int trace) {
@@ -89,10 +103,41 @@ void budgets(const Engine& engine, int trace) {
 
 void numbers(const Engine& engine, int trace) {
   const zs_receipt r = receipt_of(engine, trace, [](zs_cache& cache, int step) {
-    if (step == kSteps) head_of(cache, 1, 1).segments.front().weights[1] = NAN;
+    if (step != kSteps) return;
+    for (size_t layer : {2, 1}) head_of(cache, layer, 1).segments.front().weights[1] = NAN;
   });
   check(!r.finite && r.bad_layer == 1 && r.bad_head == 1 && r.bad_row == -1, "finite: %d, layer %d head %d", r.finite,
         r.bad_layer, r.bad_head);
+}
+
+void queries(const Engine& engine, int trace) {
+  const auto spoil = [](test::Inputs& in, int layer, int step) {
+    if (layer == 1 && (step == 3 || step == 7)) in.q[2 * 8] = NAN;
+  };
+  const zs_receipt r = receipt_of(engine, trace, [](zs_cache&, int) {}, spoil);
+  check(!r.finite && r.bad_layer == 1 && r.bad_head == 2 && r.bad_row == kPrompt + 2,
+        "a query: finite %d, layer %d head %d position %lld", r.finite, r.bad_layer, r.bad_head,
+        static_cast<long long>(r.bad_row));
+}
+
+// Calls of several tokens, as the full cache takes them.
+void queries_of_calls(const Engine& engine, int trace) {
+  test::Config config;
+  config.cache.layers = 1, config.cache.heads = 4, config.cache.kv_heads = 2, config.cache.head_dim = 8;
+  config.cache.policy = test::full_policy();
+  config.cache.trace = trace;
+  Cache cache(engine, config.cache);
+  test::Source source(config, 0);
+  cache.prefill(0, source.next(kPrompt), kPrompt);
+  for (int call = 0; call < 3; ++call) {
+    test::Inputs in = source.next(4);
+    // Its second token, a head each.
+    if (call > 0) in.q[static_cast<size_t>(((call + 1) * 4 + 1) * 8)] = NAN;
+    cache.extend(0, in, 4);
+  }
+  const zs_receipt r = cache.receipt();
+  check(!r.finite && r.bad_layer == 0 && r.bad_head == 2 && r.bad_row == kPrompt + 5,
+        "a query of a call: finite %d, head %d position %lld", r.finite, r.bad_head, static_cast<long long>(r.bad_row));
 }
 
 void whole(const Engine& engine, int trace) {
@@ -108,7 +153,8 @@ int main() {
   try {
     const Engine engine(1);
     for (int trace : {0, 1})
-      for (const auto planted : {weights, positions, budgets, numbers, whole}) planted(engine, trace);
+      for (const auto planted : {weights, positions, budgets, numbers, queries, queries_of_calls, whole})
+        planted(engine, trace);
   } catch (const std::exception& e) {
     check(false, "%s", e.what());
   }

@@ -88,6 +88,11 @@ struct Pair {
     for (int i = 0; i < count; ++i) feed(few, sources, 1, false), feed(all, again, 1, false);
   }
   Pair fork() const { return {few.fork(), all.fork(), sources, again}; }
+  // Given other tokens from now on than it would have been.
+  void turn() {
+    for (auto* some : {&sources, &again})
+      for (Source& source : *some) source.next(1);
+  }
 };
 
 Pair pair_of(const test::Engine& engine, const Config& c, const char* folder, int64_t bytes) {
@@ -119,16 +124,31 @@ void spills(const test::Engine& engine, Random& r, bool merges) {
   const Told before = told(e);
   {
     Pair other = pair.fork();
+    other.turn();
     other.step(22), pair.step(22);  // both spill on
     check(other.same() && pair.same(), "a fork and its source do not tell what happened to each");
     if (!merges)
       for (const int back : {1, 10, 50}) {
         for (Cache* cache : {&other.few, &other.all}) test::must(zs_cache_rollback(cache->handle, back), "rollback");
         check(other.same(), "%d tokens were taken back, and events are others", back);
-        other.step(3);
+        // Otherwise than before, in one call, and more than a unit.
+        feed(other.few, other.sources, 25, false), feed(other.all, other.again, 25, false);
         check(other.same(), "events after %d tokens were taken back are others", back);
+        // Files may still have what was taken back: who copies them must not see it.
+        Pair again = other.fork();
+        other.step(1), again.step(1);
+        check(other.same() && again.same(), "a fork after %d tokens were taken back has others' events", back);
       }
     check(pair.same(), "what a fork does is seen in its source");
+    Pair third = pair.fork();
+    // What a reader does to his arrays is not in the files of others.
+    const zs_events own = pair.few.events();
+    int32_t& first = const_cast<int32_t&>(own.position[0]);
+    first += 1;
+    pair.step(1), third.step(1);
+    const bool unread = third.same();
+    first -= 1;
+    check(unread && pair.same(), "a fork sees what a reader wrote over rows in files");
   }
   check(told(e) == before, "events that are held changed");
   zs_cache_destroy(pair.few.handle);
@@ -136,6 +156,31 @@ void spills(const test::Engine& engine, Random& r, bool merges) {
   check(told(e) == before, "events that are held went with the cache");
   zs_held_events_release(hold);
   check(folder.entries() == 0, "something is left in the folder");
+}
+
+// The prompt under another policy has a tape of its own, which goes to the same folder.
+void under_another(const test::Engine& engine, Random& r) {
+  const Folder folder;
+  const Config c = config_of(r, false);
+  const Pair pair = pair_of(engine, c, folder.path, 0);
+  test::CacheConfig other = c.cache;
+  other.policy = test::count_policy(32, 8, 0);
+  other.policy.history = 0;
+  const auto policy = other.policy.native();
+  const auto under = [&](const Cache& cache) {
+    zs_cache* made = nullptr;
+    test::must(zs_cache_fork_policies(cache.handle, &policy->policy, nullptr, 1, 1, &made, nullptr), "fork_policies");
+    return Cache(made, other);
+  };
+  Pair forks{under(pair.few), under(pair.all), pair.sources, pair.again};
+  forks.step(3);
+  check(forks.same() && bytes_of(forks.few).files > 0 && bytes_of(forks.all).files == 0,
+        "under another policy: %lld bytes in files", static_cast<long long>(bytes_of(forks.few).files));
+  rmdir(folder.path);
+  zs_cache* made = nullptr;
+  const zs_status status = zs_cache_fork_policies(pair.few.handle, &policy->policy, nullptr, 1, 1, &made, nullptr);
+  check(status == ZS_IO && std::string(zs_last_error()).find(folder.path) != std::string::npos,
+        "under another policy it goes elsewhere: %d %s", status, zs_last_error());
 }
 
 // A call that cannot write leaves everything as it was; the next one that can goes on.
@@ -195,6 +240,7 @@ int main() {
     }
     Random r(99);
     unwritten(engine, r);
+    under_another(engine, r);
     Cache cache(engine, test::CacheConfig{});
     check(zs_cache_spill(nullptr, 0, "/tmp") == ZS_INVALID && zs_cache_spill(cache.handle, -1, "/tmp") == ZS_INVALID &&
               zs_cache_spill(cache.handle, 0, nullptr) == ZS_INVALID,

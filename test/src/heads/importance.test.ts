@@ -132,6 +132,17 @@ describe('headImportance', () => {
     assert.deepEqual([json.format, json.seeds, json.texts.length], ['zslab.heads', [1, 2], 2])
   })
 
+  it('mean queries and keys are of all texts, in any order', async () => {
+    const texts = [ids, ids.slice(7), ids.slice(0, 21)]
+    const of = async (given: Int32Array[]) =>
+      (await headImportance(model, given, { by: 'duoOnTheFly', ...quiet }))
+        .of('duoOnTheFly')
+        .values.flatMap((row) => [...row])
+    const found = await of(texts)
+    ;(await of(texts.toReversed())).forEach((value, head) => assert.ok(Math.abs(value - found[head]) < 1e-9))
+    assert.notDeepEqual(await of(texts.slice(0, 2)), found)
+  })
+
   it('measures and what was found say what they are', async () => {
     assert.match(inspect(HEAD_MEASURES), /^\d+ measures of heads\nablation +nats +Michel/)
     for (const measure of HEAD_MEASURES)
@@ -148,6 +159,10 @@ describe('headImportance', () => {
     made.forEach((id, i) => assert.equal(id, made[i % once]))
     assert.deepEqual(repeatedIds(model, 3), made)
     assert.notDeepEqual(repeatedIds(model, 4), made)
+    const { tokenizer } = model
+    for (let seed = 0; seed < 20; seed++)
+      for (const id of new Set(repeatedIds(model, seed)))
+        assert.notEqual(tokenizer.decode([id], { skipSpecial: true }), '', `${id} stands for no text`)
   })
 
   it('what was done before an abort is kept and not done again', async () => {

@@ -25,6 +25,8 @@ describe('retrieval', function () {
     assert.ok(Math.abs(retrievalCode - 2 / 3) < 1e-12)
     // Of the three likeliest: 0.6 (2; 0.15 is outside; 0.1 ties at 0 and 3: the lower), 0.5 + 0.3, 0.4 + 0.1 (2 before 6).
     assert.ok(Math.abs(retrievalR2 - (0.6 + 0.8 + 0.5) / 3) < 1e-6, String(retrievalR2))
+    const ties = retrieved(rows.subarray(16), ids, [9], 2, 5)
+    assert.ok(Math.abs(ties.retrievalR2 - 0.5 / 3) < 1e-6, String(ties.retrievalR2))
     assert.deepEqual(retrieved(rows, ids, [7, 7, 7], 5, 6), { retrieval: 0, retrievalCode: 0, retrievalR2: 0 })
     const twice = retrieved(Float32Array.from([0, 0, 1, 0, 0, 1]), [4, 5, 6], [6, 6], 2, 3)
     assert.deepEqual(twice, { retrieval: 1, retrievalCode: 2, retrievalR2: 2 })

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { headImportance, load, zsmerge, type Importance, type Model } from '../../../src/index.js'
+import { proportional } from '../../../src/heads/allocation.js'
 import { ranked, spearman } from '../../../src/statistics/ranks.js'
 import { draws, ownFolder, toyPath } from '../model/files.js'
 
@@ -45,6 +46,8 @@ describe('measured heads', () => {
     for (const rule of ['proportional', 'headkv'] as const) {
       const suggested = importance.suggestBudgets({ by: 'echo', total: 16, floor: 0.5, rule })
       const { layers, kvHeads, headDim } = model.description
+      if (rule === 'proportional')
+        assert.deepEqual(suggested.budgets, proportional(importance.of('echo').kvValues, { total: 16, floor: 0.5 }))
       const all = suggested.budgets.flat()
       assert.equal(
         all.reduce((sum, slots) => sum + slots, 0),

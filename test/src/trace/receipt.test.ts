@@ -48,6 +48,11 @@ describe('receipt', () => {
       { finite: 0, badLayer: 1, badHead: 1, badRow: -1 },
       'there is a NaN or an infinity in the cache: layer 1, kv head 1',
     ],
+    [
+      'queries',
+      { finite: 0, badLayer: 1, badHead: 3, badRow: 7 },
+      'a query is not a number: layer 1, head 3, position 7',
+    ],
   ] as const)
     it(`names the first place: ${what}`, () => {
       const { ok, notes } = said(changed)
