@@ -5,8 +5,8 @@ import { agreementsText } from '../show/importance-text.js'
 import { showsItself } from '../show/show.js'
 import type { Draws } from '../statistics/bootstrap.js'
 import type { Estimate } from '../statistics/scaled.js'
-import type { EngineCard } from '../trace/card.js'
 import type { TraceCell } from '../trace/columns.js'
+import type { ImportanceFacts } from './facts.js'
 import { agreementOf, resampledRanks, type Agreement, type Reliability, type Scored } from './agreement.js'
 
 export class Agreements extends Tabular {
@@ -20,7 +20,7 @@ export class Agreements extends Tabular {
   constructor(
     measures: readonly (Scored & { reliability: Reliability })[],
     readonly draws: Draws,
-    readonly card: EngineCard,
+    readonly card: ImportanceFacts['card'],
   ) {
     super()
     this.names = measures.map(({ name }) => name)

@@ -6,7 +6,6 @@ import type { CallOptions } from '../native/call.js'
 import { policyNamed, policyOf, resolve, type Policy } from '../policies/index.js'
 import { shareOrCount } from '../policies/options.js'
 import { Reading } from '../reading.js'
-import type { EngineCard } from '../trace/card.js'
 import { ablated } from './damage-ablated.js'
 import { budgetsWith, compressed, STORAGE } from './damage-compressed.js'
 import type { Taking } from './damage.js'
@@ -52,7 +51,7 @@ export interface Measured {
   kvHeads: number
   model?: LoadedModel
   measures: Readonly<Record<string, unknown>>
-  facts: { card: EngineCard; texts: readonly { ids: readonly number[] }[]; tokens: number; rows: number }
+  facts: { texts: readonly { ids: readonly number[] }[]; tokens: number; rows: number }
   of(name: string): { values: readonly Float64Array[]; kvValues: readonly Float64Array[] }
 }
 

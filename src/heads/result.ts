@@ -3,43 +3,22 @@ import { showsItself } from '../show/show.js'
 import { importanceText } from '../show/importance-text.js'
 import { Tabular } from '../inspect/tabular.js'
 import { shown, ZslabError } from '../errors.js'
+import { invalid } from '../expect.js'
 import type { LoadedModel } from '../loaded-model.js'
-import type { ModelDescription } from '../model/index.js'
-import type { EngineCard } from '../trace/card.js'
 import type { TraceCell } from '../trace/columns.js'
 import { resamplesOf, seedOf } from '../statistics/bootstrap.js'
 import { meanInterval, type IntervalOptions, type MeanInterval } from '../statistics/intervals.js'
 import { reliabilityOf, type Reliability } from './agreement.js'
 import { Agreements } from './agreements.js'
-import type { DistanceBin } from './distances.js'
 import { certify, type CertifiedBudgets, type CertifyOptions } from './certify.js'
+import type { Distances, HeadMeasure, HeadsShape, ImportanceFacts } from './facts.js'
+import { importedParts, type FromOptions } from './imported.js'
 import { judge } from './judge.js'
 import type { JudgeOptions } from './judge-options.js'
 import type { Judgement } from './judgement.js'
 import type { Measure } from './measure.js'
+import { FORMAT, VERSION } from './saved.js'
 import { suggestBudgets, type SuggestOptions, type SuggestedBudgets } from './suggest.js'
-
-/** A measure, and its values [layers * heads]: over all texts, and of each. */
-export interface HeadMeasure {
-  measure: Measure
-  values: Float64Array
-  perText: Float64Array[]
-  /** Of random sequences, not of the given texts. */
-  random: boolean
-}
-
-/** How far back heads look, over all texts. */
-export interface Distances {
-  /** Tokens between a query and who it looks at. */
-  bins: readonly DistanceBin[]
-  /** [layers][heads][bins]: share of all attention of the head; 1 in sum, NaN for heads that were not asked for. */
-  shares: Float64Array[][]
-}
-
-export interface ImportanceText {
-  tokens: number
-  ids: number[]
-}
 
 /** One measure of all heads; NaN for heads that were not asked for. */
 export interface MeasuredHeads extends Measure {
@@ -55,18 +34,6 @@ export interface MeasuredHeads extends Measure {
   kvValues: Float64Array[]
 }
 
-export interface ImportanceFacts {
-  card: EngineCard
-  texts: readonly ImportanceText[]
-  /** Of the random sequences; empty where none was read. */
-  seeds: readonly number[]
-  /** Of the needles, one for each text; empty where none was asked for. */
-  needleSeeds: readonly number[]
-  /** Tokens of a text, and last rows of them, that ablations and gates are of. */
-  tokens: number
-  rows: number
-}
-
 export class Importance extends Tabular {
   readonly layers: number
   readonly heads: number
@@ -76,7 +43,7 @@ export class Importance extends Tabular {
 
   /** @internal */
   constructor(
-    { layers, heads, kvHeads }: Pick<ModelDescription, 'layers' | 'heads' | 'kvHeads'>,
+    { layers, heads, kvHeads }: HeadsShape,
     found: readonly HeadMeasure[],
     /** Of the measure `distance`; null: it was not asked for. */
     readonly distances: Distances | null,
@@ -91,12 +58,12 @@ export class Importance extends Tabular {
     const rows = (values: Float64Array, each = heads) =>
       Array.from({ length: layers }, (_, layer) => values.slice(layer * each, (layer + 1) * each))
     this.measures = Object.fromEntries(
-      found.map(({ measure, values, perText, random }) => [
+      found.map(({ measure, values, perText, random, reliability }) => [
         measure.name,
         {
           ...measure,
           random,
-          reliability: reliabilityOf({ perText }),
+          reliability: reliability ?? reliabilityOf({ perText }),
           values: rows(values),
           perText: perText.map((each) => rows(each)),
           kvValues: rows(byKvHead(values, heads / kvHeads, measure.kv), kvHeads),
@@ -105,7 +72,27 @@ export class Importance extends Tabular {
     )
   }
 
-  get card(): EngineCard {
+  /**
+   * Measures from a file, as measured ones are: DuoAttention's `full_attention_heads.tsv`, scores of Retrieval_Head, HeadKV and KVzip (which files:
+   * readPublished()), one measure of all heads and of no text; and whatever JSON.stringify(importance) wrote, all of it. `model`, or `heads`
+   * and `kvHeads`, say how query heads share kv heads, which files of others do not. Errors: 'file' with what was found and where; 'invalid'
+   * for a model of another shape.
+   */
+  static async from(path: string, options: FromOptions = {}): Promise<Importance> {
+    const { shape, found, distances, facts } = await importedParts(path, options)
+    return new Importance(shape, found, distances, facts, options.model)
+  }
+
+  /**
+   * These measures and those of `other`, so that they agree(), or are judged, together. Errors: 'invalid' where the other is of another shape, has
+   * texts that are not these, or a measure of the same name.
+   */
+  with(other: Importance): Importance {
+    if (!(other instanceof Importance)) throw invalid('other', 'an Importance', other)
+    return joinedWith(this, other)
+  }
+
+  get card(): ImportanceFacts['card'] {
     return this.facts.card
   }
 
@@ -123,6 +110,11 @@ export class Importance extends Tabular {
   intervals(name: string, options: IntervalOptions = {}): (MeanInterval | null)[][] {
     const { perText, values } = this.of(name)
     const seed = seedOf(options.seed)
+    if (!perText.length)
+      throw new ZslabError(
+        'invalid',
+        `${name} was read from a file and is of no text, so that there is no interval over texts: measure it with headImportance()`,
+      )
     return values.map((row, layer) =>
       Array.from(row, (value, head) => {
         if (Number.isNaN(value)) return null
@@ -140,7 +132,7 @@ export class Importance extends Tabular {
       reliability,
       values: joined(values),
       perText: perText.map(joined),
-      ownTexts: random,
+      ownTexts: random || !perText.length,
     }))
     return new Agreements(scored, draws, this.card)
   }
@@ -154,6 +146,11 @@ export class Importance extends Tabular {
    * cannot be read or written.
    */
   async judge(options: JudgeOptions = {}): Promise<Judgement> {
+    if (!this.facts.texts.length && options?.texts === undefined && this.model)
+      throw new ZslabError(
+        'invalid',
+        'these scores were read from a file and are of no text: give judge() the texts to read',
+      )
     return judge(this, options)
   }
 
@@ -210,8 +207,8 @@ export class Importance extends Tabular {
     ])
     const { layers, heads, kvHeads } = this
     return {
-      format: 'zslab.heads',
-      version: 1,
+      format: FORMAT,
+      version: VERSION,
       layers,
       heads,
       kvHeads,
@@ -226,6 +223,41 @@ export class Importance extends Tabular {
 }
 
 showsItself(Importance.prototype, importanceText)
+
+function joinedWith(one: Importance, other: Importance): Importance {
+  const [of, its] = [one, other].map(
+    ({ layers, heads, kvHeads }) => `${layers} layers × ${heads} query heads on ${kvHeads} kv heads`,
+  )
+  if (of !== its) throw new ZslabError('invalid', `${its} cannot be put beside ${of}: both must be of one model`)
+  const twice = Object.keys(other.measures).find((name) => Object.hasOwn(one.measures, name))
+  if (twice !== undefined)
+    throw new ZslabError(
+      'invalid',
+      `both have a measure ${twice}: read the file under another name, Importance.from(path, { name })`,
+    )
+  const [first, second] = [one, other].map(({ facts }) => JSON.stringify(facts.texts.map(({ ids }) => ids)))
+  if (one.facts.texts.length && other.facts.texts.length && first !== second)
+    throw new ZslabError(
+      'invalid',
+      'the two were measured on different texts: measure both on the same, or put measures from a file beside them',
+    )
+  // What was measured says which texts, and by what.
+  const base = one.facts.texts.length || !other.facts.texts.length ? one : other
+  const found = [one, other].flatMap(({ measures }) =>
+    Object.values(measures).map(({ values, perText, random, reliability, kvValues: _, ...measure }) => ({
+      measure,
+      values: joined(values),
+      perText: perText.map(joined),
+      random,
+      reliability,
+    })),
+  )
+  const { facts } = base
+  const rest = base === one ? other : one
+  const seeds = (of: 'seeds' | 'needleSeeds') => (facts[of].length ? facts[of] : rest.facts[of])
+  const both = { ...facts, seeds: seeds('seeds'), needleSeeds: seeds('needleSeeds') }
+  return new Importance(one, found, one.distances ?? other.distances, both, base.model ?? rest.model)
+}
 
 const joined = (rows: readonly Float64Array[]) => Float64Array.from(rows.flatMap((row) => Array.from(row)))
 const finite = (value: number) => (Number.isFinite(value) ? value : null)

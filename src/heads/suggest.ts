@@ -4,7 +4,7 @@ import { ZslabError } from '../errors.js'
 import { oneOf, options as checkedOptions, text } from '../expect.js'
 import { budgetsText } from '../show/importance-text.js'
 import { showsItself } from '../show/show.js'
-import type { EngineCard } from '../trace/card.js'
+import type { ImportanceFacts } from './facts.js'
 import { FLOOR, headkv, proportional, type AllocationOptions } from './allocation.js'
 
 export const RULES = ['proportional', 'headkv'] as const
@@ -14,7 +14,7 @@ export type BudgetRule = (typeof RULES)[number]
 interface Measured {
   heads: number
   kvHeads: number
-  card: EngineCard
+  card: ImportanceFacts['card']
   of(name: string): { values: readonly Float64Array[] }
 }
 
@@ -36,7 +36,7 @@ export class SuggestedBudgets {
     readonly total: number,
     readonly floor: number,
     /** Of what was measured. */
-    readonly card: EngineCard,
+    readonly card: ImportanceFacts['card'],
   ) {}
 
   toJSON(): Record<string, unknown> {

@@ -8,7 +8,7 @@ interface ImportanceFacts {
   facts: {
     texts: readonly { tokens: number }[]
     seeds: readonly number[]
-    card: { model: { name: string }; weights: string }
+    card: { model: { name: string }; weights: string } | { model: { name: string }; file: string; format: string }
   }
 }
 
@@ -21,6 +21,10 @@ export function importanceText({ layers, heads, kvHeads, measures, facts }: Impo
   const { texts, seeds, card } = facts
   const tokens = texts.map((each) => each.tokens)
   const lengths = new Set(tokens).size > 1 ? `${Math.min(...tokens)} to ${Math.max(...tokens)}` : String(tokens[0])
+  const by = 'weights' in card ? `weights ${card.weights}` : `read from ${card.file} (${card.format})`
+  const read = tokens.length
+    ? `${texts.length} text${texts.length === 1 ? '' : 's'} of ${lengths} tokens`
+    : 'of no text that is known here'
   const random = seeds.length ? `; random sequences with seeds ${seeds.join(', ')}` : ''
   const lines = Object.values(measures).map(({ name, unit, values }) => {
     const all = values.flatMap((row, layer) => Array.from(row, (value, head) => ({ value, layer, head })))
@@ -29,7 +33,7 @@ export function importanceText({ layers, heads, kvHeads, measures, facts }: Impo
     return `${name} [${unit}]: highest in ${best.join(', ')}; median ${(ranked[ranked.length >> 1]?.value ?? NaN).toPrecision(3)}`
   })
   return [
-    `Heads of ${card.model.name}, weights ${card.weights}: ${layers} layers × ${heads} query heads on ${kvHeads} kv heads, ${texts.length} text${texts.length === 1 ? '' : 's'} of ${lengths} tokens${random}`,
+    `Heads of ${card.model.name}, ${by}: ${layers} layers × ${heads} query heads on ${kvHeads} kv heads, ${read}${random}`,
     ...lines,
     ...(next ? [next] : []),
   ].join('\n')

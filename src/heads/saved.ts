@@ -1,0 +1,77 @@
+/** What JSON.stringify(importance) wrote, read back. */
+import { ZslabError } from '../errors.js'
+import type { Distances, HeadMeasure, ImportanceFacts, ImportanceParts } from './facts.js'
+import type { Measure } from './measure.js'
+
+export const FORMAT = 'zslab.heads'
+export const VERSION = 1
+
+type Rows = readonly (readonly (number | null)[])[]
+
+interface Saved extends ImportanceFacts {
+  version: number
+  layers: number
+  heads: number
+  kvHeads: number
+  distances: { bins: Distances['bins']; shares: readonly Rows[] } | null
+  measures: Record<string, SavedMeasure>
+}
+
+interface SavedMeasure extends Omit<Measure, 'least' | 'most'> {
+  least: number | null
+  most: number | null
+  random: boolean
+  reliability: HeadMeasure['reliability']
+  values: Rows
+  perText: Rows[]
+}
+
+/** Errors: 'file' with what is missing. */
+export function savedParts(path: string, content: Record<string, unknown>): ImportanceParts {
+  const saved = content as unknown as Saved
+  const fault = (what: string) => new ZslabError('file', `${path} is no whole file of measured heads: ${what}`)
+  if (saved.version !== VERSION)
+    throw fault(`its version is ${String(saved.version)}, and this zslab reads version ${VERSION}`)
+  const { layers, heads, kvHeads } = saved
+  const counts = { layers, heads, kvHeads }
+  for (const [name, count] of Object.entries(counts))
+    if (!Number.isInteger(count) || count < 1) throw fault(`it has no count of ${name}`)
+  if (heads % kvHeads) throw fault(`${heads} query heads do not share ${kvHeads} kv heads`)
+  const flat = (rows: unknown, what: string): Float64Array => {
+    const whole =
+      Array.isArray(rows) &&
+      rows.length === layers &&
+      rows.every((row) => Array.isArray(row) && row.length === heads && row.every(isNumber))
+    if (!whole) throw fault(`${what} are not numbers [${layers}][${heads}]`)
+    return Float64Array.from((rows as Rows).flat(), (value) => value ?? NaN)
+  }
+  if (typeof saved.measures !== 'object' || saved.measures === null) throw fault('it has no measures')
+  const found = Object.entries(saved.measures).map(([name, each]): HeadMeasure => {
+    const { values, perText, random, reliability, least, most, ...about } = each
+    if (!Array.isArray(perText)) throw fault(`${name} has no values by text`)
+    if (!['max', 'mean', 'own'].includes(about.kv)) throw fault(`${name} does not say how kv heads come of it`)
+    return {
+      measure: { ...about, name, least: least ?? -Infinity, most: most ?? Infinity },
+      values: flat(values, `the values of ${name}`),
+      perText: perText.map((text, i) => flat(text, `the values of ${name} in text ${i}`)),
+      random: random === true,
+      ...(reliability && { reliability }),
+    }
+  })
+  if (!Array.isArray(saved.texts) || !saved.card) throw fault('it does not say which texts, or made by what')
+  const { card, texts, seeds, needleSeeds, tokens, rows } = saved
+  return {
+    shape: { layers, heads, kvHeads },
+    found,
+    distances: distancesOf(saved),
+    facts: { card, texts, seeds, needleSeeds, tokens, rows },
+  }
+}
+
+const isNumber = (value: unknown) => value === null || typeof value === 'number'
+
+function distancesOf({ distances }: Saved): Distances | null {
+  if (!distances) return null
+  const shares = distances.shares.map((layer) => layer.map((row) => Float64Array.from(row, (value) => value ?? NaN)))
+  return { bins: distances.bins, shares }
+}
