@@ -49,6 +49,8 @@ export interface ImportanceFacts {
   /** Tokens of a text, and last rows of them, that ablations and gates are of. */
   tokens: number
   rows: number
+  /** The call that makes the policy under which heads were measured; null: none was needed. */
+  policy: string | null
 }
 
 /** Layers, query heads and kv heads of a layer. */

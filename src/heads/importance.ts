@@ -5,11 +5,13 @@ import type { LoadedModel, TextOrIds } from '../loaded-model.js'
 import { withBar } from '../long-work.js'
 import { native } from '../native/binding.js'
 import { withCall, type Call, type CallOptions, type Progress } from '../native/call.js'
+import { policyOf, type Policy } from '../policies/index.js'
+import { Reading } from '../reading.js'
 import { engineCard } from '../trace/card.js'
 import { distanceBins } from './distances.js'
 import type { Distances, HeadMeasure, ImportanceText } from './facts.js'
 import { headCount, type Measure, type Probe, type Work } from './measure.js'
-import { measuresOf, probesOf } from './measures.js'
+import { HEAD_MEASURES, measuresOf, probesOf } from './measures.js'
 import { repeatedIds } from './repeated.js'
 import { Importance } from './result.js'
 import { Part } from './store.js'
@@ -26,13 +28,15 @@ export interface HeadImportanceOptions extends CallOptions {
   tokens?: number
   /** The last rows of those that count: default 32. */
   rows?: number
+  /** Under which heads are measured by `retainedMass` and `outputError`, with its budget; those need it. */
+  policy?: Policy
   /** Of random sequences (`echo` and its like) and needles: 0 to 2³² − 1, default 1; counted on by one for each sequence, each text. */
   seed?: number
   /** Random sequences; default 2. */
   sequences?: number
 }
 
-const OPTIONS = ['by', 'heads', 'store', 'tokens', 'rows', 'seed', 'sequences']
+const OPTIONS = ['by', 'heads', 'store', 'tokens', 'rows', 'policy', 'seed', 'sequences']
 
 interface Planned {
   probe: Probe
@@ -60,6 +64,7 @@ export async function headImportance(
   const rows = options.rows === undefined ? 32 : integer('rows', options.rows, 2, tokens)
   const seed = options.seed === undefined ? 1 : integer('seed', options.seed, 0, 2 ** 32 - 1)
   const sequences = options.sequences === undefined ? 2 : integer('sequences', options.sequences, 1, 1000)
+  const policy = policyFor(model, measures, options.policy)
   const store = options.store === undefined ? undefined : checkedText('store', options.store)
   const texts = textsOf(model, textOrTexts)
   const seeds = Array.from({ length: sequences }, (_, i) => (seed + i) % 2 ** 32)
@@ -76,7 +81,11 @@ export async function headImportance(
       const planned = probes.flatMap(({ probe, wanted }) =>
         (probe.random ? random : texts).map((ids, at): Planned => {
           const values = new Map(wanted.map(({ name }) => [name, new Float64Array(headCount(model)).fill(NaN)]))
-          return { probe, at, work: { model, ids, marks, values, tokens, rows, seed: (seed + at) % 2 ** 32, call: {} } }
+          return {
+            probe,
+            at,
+            work: { model, ids, marks, values, tokens, rows, policy, seed: (seed + at) % 2 ** 32, call: {} },
+          }
         }),
       )
       const parts = new Map(
@@ -94,6 +103,7 @@ export async function headImportance(
         needleSeeds: needles.map(({ work }) => work.seed),
         tokens,
         rows,
+        policy: policy === undefined ? null : String(policy),
       }
       return new Importance(model.description, found, distancesOf(planned, model), facts, model)
     },
@@ -156,6 +166,30 @@ function gathered(measure: Measure, planned: readonly Planned[], model: LoadedMo
   })
   const values = pooled ? pooled.map((value, head) => (work.marks[head] ? value : NaN)) : mean
   return { measure, values, perText, random: probe.random === true }
+}
+
+/** Errors: 'invalid' where a measure needs one and there is none, or none does; 'unsupported' for one that changes keys or values as they come. */
+function policyFor(model: LoadedModel, measures: readonly Measure[], given: unknown): Policy | undefined {
+  const needing = measures.find(({ needs }) => needs === 'policy')
+  if (given === undefined) {
+    if (!needing) return undefined
+    throw new ZslabError(
+      'invalid',
+      `${needing.name} is measured under a policy at a budget: give one, policy: zsmerge({ budget: 0.2 }), or leave ${needing.name} out`,
+    )
+  }
+  if (!needing) {
+    const names = HEAD_MEASURES.flatMap(({ name, needs }) => (needs === 'policy' ? [name] : []))
+    throw invalid(
+      'policy',
+      'none, as no measure in `by` depends on it',
+      given,
+      `leave it out, or add ${names.join(' or ')}`,
+    )
+  }
+  const policy = policyOf(given)
+  Reading.create(model, { policy, storage: 'float32', trace: { level: 'vectors', queries: 0 } }).dispose()
+  return policy
 }
 
 /** Mean over the texts that were read for it. */

@@ -98,7 +98,7 @@ export async function importedParts(path: string, options: FromOptions = {}): Pr
       { measure, values: repeated(values), perText: [], random: false, reliability: reliabilityOf({ perText: runs }) },
     ],
     distances: null,
-    facts: { card, texts: [], seeds: [], needleSeeds: [], tokens: 256, rows: 32 },
+    facts: { card, texts: [], seeds: [], needleSeeds: [], tokens: 256, rows: 32, policy: null },
   }
 }
 

@@ -2,6 +2,7 @@
 import type { LoadedModel } from '../loaded-model.js'
 import { native } from '../native/binding.js'
 import { withCall, type Call } from '../native/call.js'
+import type { Policy } from '../policies/index.js'
 import type { NativeRead, NativeWatch } from '../native/heads.js'
 
 export interface Measure {
@@ -18,6 +19,8 @@ export interface Measure {
   kv: 'max' | 'mean' | 'own'
   /** A shorter text says nothing. */
   leastTokens: number
+  /** An option without which there is nothing to measure. */
+  needs?: 'policy'
   /** A longer text does not fit a context of so many tokens; default: as many. */
   mostTokens?: (context: number) => number
 }
@@ -35,6 +38,8 @@ export interface Work {
   /** Tokens of a text that are read for ablations and gates, and how many of its last rows count. */
   tokens: number
   rows: number
+  /** For measures that need one. */
+  policy?: Policy
   /** Of what is drawn for this text. */
   seed: number
   /** progress counts layers of this work; `doing` says more. */

@@ -4,6 +4,7 @@ import { ZslabError, shown } from '../errors.js'
 import { measuresText, measureText } from '../show/importance-text.js'
 import { showsItself } from '../show/show.js'
 import { ablation } from './ablation.js'
+import { compressedHeads } from './compressed.js'
 import { distances } from './distances.js'
 import { duo } from './duo.js'
 import { kvzip } from './kvzip.js'
@@ -12,7 +13,16 @@ import { repeated } from './repeated.js'
 import { retrieval } from './retrieval.js'
 import { statistics } from './statistics.js'
 
-const PROBES: readonly (() => Probe)[] = [ablation, statistics, distances, repeated, kvzip, duo, retrieval]
+const PROBES: readonly (() => Probe)[] = [
+  ablation,
+  statistics,
+  distances,
+  repeated,
+  kvzip,
+  duo,
+  retrieval,
+  compressedHeads,
+]
 
 /** What each is: name, formula, unit, range, source, what public code does otherwise, how it becomes a measure of kv heads. */
 export const HEAD_MEASURES: readonly Measure[] = showsItself(

@@ -255,7 +255,8 @@ function joinedWith(one: Importance, other: Importance): Importance {
   const { facts } = base
   const rest = base === one ? other : one
   const seeds = (of: 'seeds' | 'needleSeeds') => (facts[of].length ? facts[of] : rest.facts[of])
-  const both = { ...facts, seeds: seeds('seeds'), needleSeeds: seeds('needleSeeds') }
+  const policy = facts.policy ?? rest.facts.policy
+  const both = { ...facts, policy, seeds: seeds('seeds'), needleSeeds: seeds('needleSeeds') }
   return new Importance(one, found, one.distances ?? other.distances, both, base.model ?? rest.model)
 }
 

@@ -59,12 +59,12 @@ export function savedParts(path: string, content: Record<string, unknown>): Impo
     }
   })
   if (!Array.isArray(saved.texts) || !saved.card) throw fault('it does not say which texts, or made by what')
-  const { card, texts, seeds, needleSeeds, tokens, rows } = saved
+  const { card, texts, seeds, needleSeeds, tokens, rows, policy = null } = saved
   return {
     shape: { layers, heads, kvHeads },
     found,
     distances: distancesOf(saved),
-    facts: { card, texts, seeds, needleSeeds, tokens, rows },
+    facts: { card, texts, seeds, needleSeeds, tokens, rows, policy },
   }
 }
 

@@ -4,7 +4,15 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { after } from 'mocha'
-import { fullCache, HEAD_MEASURES, headImportance, load, type Model, type Progress } from '../../../src/index.js'
+import {
+  evictOnly,
+  fullCache,
+  HEAD_MEASURES,
+  headImportance,
+  load,
+  type Model,
+  type Progress,
+} from '../../../src/index.js'
 import { repeatedIds } from '../../../src/heads/repeated.js'
 import { native } from '../../../src/native/binding.js'
 import { CHANGES } from '../../../src/native/heads.js'
@@ -102,12 +110,13 @@ describe('headImportance', () => {
   it('every measure is in its range, for some heads as for all, with its mean over texts and by kv head', async () => {
     const { layers, heads, kvHeads } = model.description
     const texts = [ids, ids.slice(5)]
-    const found = await headImportance(model, texts, { by: everything, sequences: 2, ...quiet })
+    const policy = evictOnly({ budget: 12, recent: 4 })
+    const found = await headImportance(model, texts, { by: everything, sequences: 2, policy, ...quiet })
     const chosen = [
       { layer: 0, head: 1 },
       { layer: 1, head: heads - 1 },
     ]
-    const some = await headImportance(model, texts, { by: everything, sequences: 2, heads: chosen, ...quiet })
+    const some = await headImportance(model, texts, { by: everything, sequences: 2, heads: chosen, policy, ...quiet })
     assert.deepEqual(Object.keys(found.measures), everything)
     for (const { name, least, most, kv, values, perText, kvValues } of Object.values(found.measures)) {
       assert.equal(perText.length, 2, name)
