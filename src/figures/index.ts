@@ -1,4 +1,5 @@
 /** The figures, one file each. Every one takes runs or their plain data, and says in words what it shows. */
+export { agreement, type AgreementOptions } from './agreement.js'
 export { attentionMap, type AttentionMapOptions } from './attention-map.js'
 export { compensationMicroscope } from './compensation-microscope.js'
 export { difference, type DifferenceOptions } from './difference.js'
@@ -7,6 +8,7 @@ export { errorSplit, type ErrorSplitOptions } from './error-split.js'
 export { evictionMap, type EvictionMapOptions } from './eviction-map.js'
 export { Figure } from './figure.js'
 export type { Part, Span } from './part.js'
+export { headBudgets, type HeadBudgetsOptions } from './head-budgets.js'
 export { headMap, type HeadMapOptions } from './head-map.js'
 export { headPassport, type HeadPassportOptions } from './head-passport.js'
 export { judge, type JudgeFigureOptions } from './judge.js'

@@ -17,7 +17,7 @@ export interface JudgementFacts {
   take: 'ablate' | 'compress'
   /** Of a kv head that is taken: slots, or share of the prompt; null where heads are ablated. */
   budget: number | null
-  /** The call that makes the policy; null where heads are ablated. */
+  /** The call that makes the policy, in place of whose budget there is the one above; null where heads are ablated. */
   policy: string | null
   heads: 'query' | 'kv'
   /** Heads that there are. */

@@ -53,7 +53,8 @@ function doneText({ take, budget, policy, count }: JudgementFacts['facts'], { cu
   const most = `up to ${curve[curve.length - 1].taken} of ${count}`
   if (take === 'ablate') return `output of the least query heads zeroed, ${most}`
   const size = budget! < 1 ? `${Number((100 * budget!).toPrecision(3))}% of the prompt` : `${budget} slots`
-  return `cache of the least kv heads made ${size}, ${most}, by ${policy}`
+  // The call has its own budget, in place of which there is this one.
+  return `cache of the least kv heads made ${size} by ${/^\w*/.exec(policy!)![0]}, ${most}`
 }
 
 const interval = ({ mean, low, high }: IntervalFacts) =>

@@ -2,12 +2,14 @@
 import fc from 'fast-check'
 import type { RunData } from '../../src/figures/data.js'
 import {
+  agreement,
   attentionMap,
   compensationMicroscope,
   difference,
   divergence,
   errorSplit,
   evictionMap,
+  headBudgets,
   headMap,
   headPassport,
   judge,
@@ -22,7 +24,7 @@ import {
 } from '../../src/figures/index.js'
 import type { Mark } from '../../src/figures/plot.js'
 import { importanceMade } from './synthetic-heads.js'
-import { judgementMade } from './synthetic-judgement.js'
+import { agreementsMade, budgetsMade, judgementMade } from './synthetic-judgement.js'
 import { autopsyMade, lossesMade } from './synthetic-losses.js'
 import {
   compensationMade,
@@ -216,6 +218,14 @@ export const CASES: Record<string, () => Figure> = {
       layer: 0,
       head: 0,
     }),
+  agreement: () => agreement(agreementsMade()),
+  'agreement of top quarters, two measures': () =>
+    agreement(agreementsMade({ measures: 2, texts: 2 }), { statistic: 'top' }),
+  'agreement of one head': () => agreement(agreementsMade({ measures: 3, heads: 1 }), { statistic: 'kendall' }),
+  'head budgets': () => headBudgets(budgetsMade()),
+  'head budgets, shares of many': () => headBudgets(budgetsMade({ layers: 80, kvHeads: 8, total: 0.1 })),
+  'head budgets, all alike, one head': () =>
+    headBudgets(budgetsMade({ layers: 1, kvHeads: 1, total: 16, equal: true })),
   judge: () => judge(judgementMade()),
   'judge of compressed heads, chosen measures': () =>
     judge(judgementMade({ compress: true, points: 4 }), { by: ['entropy', 'ablation', 'echo'] }),

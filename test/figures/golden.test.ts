@@ -28,6 +28,8 @@ const LOOKED_AT = [
   'head passport, dropping',
   'memory',
   'judge',
+  'agreement',
+  'head budgets',
   'head map',
 ]
 

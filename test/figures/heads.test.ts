@@ -1,9 +1,11 @@
 /** Figures of what is measured and judged of heads: what they say, and what wrong calls are told. */
 import assert from 'node:assert/strict'
 import type { HeadMeasures } from '../../src/figures/head-measures.js'
-import { headMap, judge } from '../../src/figures/index.js'
-import type { Boxes } from '../../src/figures/plot.js'
-import { judgementMade } from './synthetic-judgement.js'
+import { agreement, headBudgets, headMap, judge } from '../../src/figures/index.js'
+import type { Boxes, Labels } from '../../src/figures/plot.js'
+import { headImportance, load, streaming } from '../../src/index.js'
+import { toyPath } from '../src/model/files.js'
+import { agreementsMade, budgetsMade, judgementMade } from './synthetic-judgement.js'
 
 const says = (call: () => unknown, message: RegExp) =>
   assert.throws(
@@ -113,5 +115,121 @@ describe('head map', () => {
       values: [0, 1].map(() => new Float64Array(4).fill(NaN)),
     } as const
     says(() => headMap({ ...made(), measures: { none } }), /a measure with a value for by but received "none"/)
+  })
+})
+
+describe('figure of agreement', () => {
+  it('has a tile for each two, both ways, with its number, and reliability in the diagonal', () => {
+    const made = agreementsMade({ measures: 3 })
+    const figure = agreement(made)
+    const [tiles, numbers] = figure.plot.panels[0].marks as [Boxes, Labels]
+    const value = (a: string, b: string) => made.of(a, b).spearman.value!
+    const expected = made.names.flatMap((a) =>
+      made.names.map((b) => (a === b ? made.reliability[a].all! : value(a, b))),
+    )
+    const texts = expected.map((one) => one.toFixed(2).replace('-', '−'))
+    assert.deepEqual(numbers.text, texts)
+    assert.deepEqual(
+      [numbers.x.slice(0, 4), numbers.y.slice(0, 4)],
+      [
+        [0, 1, 2, 0],
+        [0, 0, 0, 1],
+      ],
+    )
+    assert.deepEqual(
+      tiles.colors,
+      expected.map((one) => `ramp:${Math.round(50 * (one + 1)) / 100}`),
+    )
+    assert.deepEqual([tiles.x0[1], tiles.y0[1], tiles.x0[3], tiles.y0[3]], [0.5, -0.5, -0.5, 0.5])
+    assert.deepEqual(figure.columns, made.table())
+    const most = value('ablation', 'kvzip').toFixed(2)
+    assert.ok(figure.summary.startsWith(`ablation and kvzip agree most: Spearman ${most} [`), figure.summary)
+    assert.match(figure.summary, /1 of 3 pairs rank heads alike, 2 the other way round\. With itself on other texts/)
+  })
+
+  it('takes other statistics, and says where there is none', () => {
+    const top = agreement(agreementsMade({ measures: 2 }), { statistic: 'top' })
+    const [tiles, numbers] = top.plot.panels[0].marks as [Boxes, Labels]
+    assert.deepEqual([numbers.text[0], tiles.colors![0]], ['–', 'paper'])
+    const value = agreementsMade({ measures: 2 }).pairs[0].top.value!
+    assert.equal(tiles.colors![1], `ramp:${Math.round(100 * value) / 100}`)
+    assert.match(agreement(agreementsMade({ heads: 1 })).summary, /none to be told\. None of 28 pairs has a value/)
+    says(
+      () => agreement(agreementsMade(), { statistic: 'pearson' as 'top' }),
+      /'spearman', 'kendall', 'top' for statistic/,
+    )
+    says(() => agreement({} as never), /what importance.agreement\(\) found for agreements/)
+    says(
+      () => agreement(agreementsMade({ measures: 1 })),
+      /those of at least two measures for agreements but received 1/,
+    )
+  })
+})
+
+describe('figure of budgets by head', () => {
+  it('stacks the kv heads of each layer, beside the same for all', () => {
+    const given = {
+      ...budgetsMade(),
+      budgets: [
+        [10, 30],
+        [5, 15],
+      ],
+      total: 15,
+    }
+    const figure = headBudgets(given)
+    const [even, odd, line] = figure.plot.panels[0].marks as [Boxes, Boxes, { y: number[] }]
+    assert.deepEqual(
+      [even.y0, even.y1],
+      [
+        [0, 0],
+        [10, 5],
+      ],
+    )
+    assert.deepEqual(
+      [odd.y0, odd.y1],
+      [
+        [10, 5],
+        [40, 20],
+      ],
+    )
+    assert.deepEqual(line.y, [30, 30])
+    assert.deepEqual(figure.columns, {
+      layer: [0, 0, 1, 1],
+      kvHead: [0, 1, 0, 1],
+      budget: [10, 30, 5, 15],
+      ofMean: [10 / 15, 2, 5 / 15, 1],
+    })
+    assert.match(
+      figure.summary,
+      /^By kvzip, the largest budget is 2 times the mean: layer 0, kv head 1 with 30 slots\. The least is layer 1, kv head 0 with 5 slots; the mean 15 slots\. The largest tenth of heads has 50% of everything; of layers, 0 has most, 67%\.$/,
+    )
+  })
+
+  it('stacks three, too', () => {
+    const [even, odd] = headBudgets({ ...budgetsMade(), budgets: [[10, 30, 5]], total: 15 }).plot.panels[0]
+      .marks as Boxes[]
+    assert.deepEqual([even.y0, even.y1, odd.y0, odd.y1], [[0, 40], [10, 45], [10], [40]])
+  })
+
+  it('speaks of shares where budgets are shares, and refuses what is none', () => {
+    assert.match(headBudgets(budgetsMade({ total: 0.1 })).summary, /the mean 10% of the prompt/)
+    assert.match(headBudgets(budgetsMade({ equal: true })).summary, /all 90 kv heads get the same: 128 slots/)
+    says(() => headBudgets([[1]] as never), /what importance.suggestBudgets\(\) gave for suggested/)
+    says(() => headBudgets(budgetsMade(), { by: 'kvzip' } as never), /headBudgets has no option "by"/)
+  })
+})
+
+describe('figures of a model’s heads', () => {
+  it('are drawn of what the library finds', async () => {
+    const model = await load(toyPath, { threads: 2, progress: false })
+    const texts = [3, 5].map((step) => Array.from({ length: 40 }, (_, i) => 1 + ((i * i * step) % 90)))
+    const importance = await headImportance(model, texts, { by: ['ablation', 'kvzip'], progress: false })
+    const judged = await importance.judge({ budget: 4, policy: streaming({ sink: 1 }), rows: 8, progress: false })
+    assert.match(judge(judged).summary, /order of kv heads does/)
+    assert.match(headMap(importance, { by: 'kvzip' }).summary, /^kvzip: largest in layer \d, kv head \d/)
+    assert.match(agreement(importance.agreement()).summary, /^ablation and kvzip agree most: Spearman/)
+    const suggested = importance.suggestBudgets({ by: 'ablation', total: 16 })
+    assert.match(headBudgets(suggested).summary, /the mean 16 slots/)
+    model.dispose()
   })
 })

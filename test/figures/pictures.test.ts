@@ -132,6 +132,8 @@ describe('figures', function () {
         'needle autopsy',
         'memory',
         'judge',
+        'agreement',
+        'head budgets',
         'head map',
         'divergence',
         'difference',

@@ -1,4 +1,7 @@
-/** What a judge found, made up with a seed. */
+/** What a judge found, how far measures agree and budgets by one of them, made up with a seed. */
+import { reliabilityOf } from '../../src/heads/agreement.js'
+import { Agreements } from '../../src/heads/agreements.js'
+import { proportional } from '../../src/heads/allocation.js'
 import { judgedOf, meanDamage } from '../../src/heads/judged.js'
 import { randomOrder } from '../../src/heads/damage.js'
 import { Judgement } from '../../src/heads/judgement.js'
@@ -53,4 +56,32 @@ export function judgementMade({ texts = 8, measures = 8, points = 8, compress, s
     rows: 32,
     seeds: [1, 2, 3],
   })
+}
+
+interface AgreementsMade {
+  texts?: number
+  measures?: number
+  heads?: number
+  seed?: number
+}
+
+/** Every third measure is more or less the reverse of those before it. */
+export function agreementsMade({ texts = 8, measures = 8, heads = 60, seed = 3 }: AgreementsMade = {}) {
+  const next = random(seed)
+  const common = Float64Array.from({ length: heads }, () => next() - 0.5)
+  const scored = NAMES.slice(0, measures).map((name, i) => {
+    const own = common.map((value) => (i % 3 === 2 ? -1 : 1) * value + (0.1 + 0.12 * i) * (next() - 0.5))
+    const perText = Array.from({ length: texts }, () => own.map((value) => value + 0.4 * (next() - 0.5)))
+    const values = own.map((_, head) => perText.reduce((sum, text) => sum + text[head], 0) / texts)
+    return { name, values, perText, ownTexts: false, reliability: reliabilityOf({ perText }) }
+  })
+  const card = { model: { name: 'smollm2-135m.gguf' } } as never
+  return new Agreements(scored, { seed, resamples: 100 }, card)
+}
+
+export function budgetsMade({ layers = 30, kvHeads = 3, total = 128, floor = 0.2, equal = false, seed = 5 } = {}) {
+  const next = random(seed)
+  const scores = Array.from({ length: layers }, () => Array.from({ length: kvHeads }, () => (equal ? 1 : next() ** 4)))
+  const budgets = proportional(scores, { total, floor })
+  return { budgets, by: 'kvzip', rule: 'proportional', total, floor, card: { model: { name: 'smollm2-135m.gguf' } } }
 }

@@ -217,7 +217,7 @@ describe('judge', () => {
     )
     assert.match(
       words,
-      /^Judge of 3 measures of heads of toy.gguf, .*least kv heads made 20% of the prompt, up to 3 of 6, by /,
+      /^Judge of 3 measures of heads of toy.gguf, .*least kv heads made 20% of the prompt by zsmerge, up to 3 of 6\n/,
     )
     assert.match(words, /\n\w+ +\d\S* \[\S+, \S+\], the least; over random /)
     assert.match(words, /random +\S+ \[.* \(mean of 5 random orders\)/)
