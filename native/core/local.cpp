@@ -70,7 +70,7 @@ std::vector<HeadEvents> events_by_head(const zs_cache& cache, const zs_local& l)
     HeadEvents& head = heads[static_cast<size_t>(e.layer[row]) * static_cast<size_t>(cache.config.kv_heads) +
                              static_cast<size_t>(e.kv_head[row])];
     head.rows.push_back(row);
-    head.losses.push_back(e.action[row] == ZS_MERGE || e.action[row] == ZS_DROP ? losses++ : -1);
+    if (loses(e, row)) head.losses.push_back(losses++);
   }
   if (losses != l.losses)
     fail(ZS_INVALID, "losses is %lld, but the events have %d: give a place for each merge and drop", n(l.losses),

@@ -7,6 +7,10 @@
 namespace zs {
 namespace {
 
+// Of a head's widened keys and values this much is held, by each thread: a core's share of the caches. More would come from memory, where two
+// bytes an element are less to read than four, so that the rest is widened each time.
+constexpr int64_t kHeldBytes = 4 << 20;
+
 int64_t after_prompt(const zs_local& l) {
   int64_t tokens = 0;
   for (int64_t c = 0; c < l.calls; ++c) tokens += l.tokens[c];
@@ -35,7 +39,7 @@ LocalHead::LocalHead(const zs_cache& cache, const zs_local& l, int32_t layer, in
       own_(cache.geometry()),
       occupants_(tokens_, *this),
       means_(tokens_, d_, l.keys_fixed, l.values_fixed),
-      losses_(l, places_) {
+      losses_(places_) {
   for (int64_t c = 0; c < l.calls; ++c)
     for (int64_t t = 0; t < l.tokens[c]; ++t)
       calls_.push_back(l.given[c]), at_.push_back(t), of_.push_back(l.tokens[c]);
@@ -60,6 +64,18 @@ const float* LocalHead::given(int64_t token, int64_t head) const {
   return calls_[t] + ((layer_ * of_[t] + at_[t]) * heads + head) * d_;
 }
 
+const float* LocalHead::widened_keys(int64_t c, float* into) const {
+  if (static_cast<size_t>(c) < held_keys_.size()) return held_keys_[static_cast<size_t>(c)];
+  const KeyChunk& chunk = chunks_[static_cast<size_t>(c)];
+  return kernels_.float_keys(chunk, d_, static_cast<int32_t>(round_up(chunk.slots, kLane) / kLane), into);
+}
+
+const float* LocalHead::widened_values(int64_t c, float* into) const {
+  if (static_cast<size_t>(c) < held_values_.size()) return held_values_[static_cast<size_t>(c)];
+  const KeyChunk& chunk = chunks_[static_cast<size_t>(c)];
+  return kernels_.float_values(chunk, padded_, chunk.slots, into);
+}
+
 // Everything that the head was given: the prompt's as it lies, the rest rounded as a cache keeps it.
 void LocalHead::hold() {
   const int64_t heads = cache_.config.heads, kv_heads = cache_.config.kv_heads;
@@ -71,20 +87,26 @@ void LocalHead::hold() {
     for (int64_t from = 0; from < tokens; from += kChunk) {
       KeyChunk chunk = pages.chunk(static_cast<int32_t>(from / kChunk), nullptr);
       chunk.slots = static_cast<int32_t>(std::min<int64_t>(kChunk, tokens - from));
-      const float* const values = kernels_.float_values(chunk, padded_, chunk.slots, value_scratch_.data());
-      kernels_.squares(values, padded_, chunk.slots, squares_.data() + static_cast<int64_t>(chunks_.size()) * kChunk);
       chunks_.push_back(chunk);
     }
   };
   add(prompt_pages(), prompt_);
   add(own_, after_);
+  const int64_t chunks = static_cast<int64_t>(chunks_.size()), each = kChunk * (d_ + padded_);
+  const int64_t held = std::min<int64_t>(chunks, kHeldBytes / (each * int64_t{sizeof(float)}));
+  widened_ = Buffer(cache_.config.storage == ZS_F32 ? 0 : held * each);
+  for (int64_t c = 0; c < chunks; ++c) {
+    float* const room = widened_.size() ? widened_.data() + c * each : nullptr;
+    if (c < held) {
+      held_keys_.push_back(widened_keys(c, room));
+      held_values_.push_back(widened_values(c, room ? room + kChunk * d_ : nullptr));
+    }
+    kernels_.squares(values(c), padded_, tokens_in(c), squares_.data() + c * kChunk);
+  }
 }
 
 void LocalHead::run() {
-  for (const int32_t loss : events_.losses)
-    if (loss >= 0) losses_.none(loss);
-  if (l_.rows == 0) return;
-  hold();
+  if (l_.rows) hold();
   for (int64_t first = 0; first < l_.rows && !stopped(); first += kLane) {
     const int rows = static_cast<int>(std::min<int64_t>(kLane, l_.rows - first));
     const Block block{first, rows, (1u << rows) - 1u};
@@ -94,6 +116,7 @@ void LocalHead::run() {
     measure(block);
     count_losses(block);
   }
+  losses_.write(events_.losses, l_);
 }
 
 // ---- what the policy's slots hold
@@ -137,8 +160,7 @@ void LocalHead::see(const Block& block) {
     for (; event_ < events_.rows.size() && l_.events->step[events_.rows[event_]] <= until; ++event_) {
       const int64_t event = events_.rows[event_];
       occupants_.apply(*l_.events, event);
-      if (const int32_t loss = events_.losses[event_]; loss >= 0)
-        losses_.begin(place(l_.events->position[event]), loss, row_);
+      if (loses(*l_.events, event)) losses_.begin(place(l_.events->position[event]), row_);
     }
     for (int32_t position = l_.firsts[row]; position <= l_.positions[row]; ++position) occupants_.arrive(position);
     merged_slots(row, row_);

@@ -11,11 +11,14 @@
 
 namespace zs {
 
-// A head's events, rows of the tape in order, and of each that loses a token its number among all losses (-1: none).
+// A head's events, rows of the tape in order, and of those that lose a token their numbers among all losses.
 struct HeadEvents {
   std::vector<int64_t> rows;
   std::vector<int32_t> losses;
 };
+inline bool loses(const zs_events& events, int64_t row) {
+  return events.action[row] == ZS_MERGE || events.action[row] == ZS_DROP;
+}
 
 class LocalHead : Occupants::Watcher {
  public:
@@ -42,6 +45,9 @@ class LocalHead : Occupants::Watcher {
     return cache_.layers[static_cast<size_t>(layer_)].heads[static_cast<size_t>(kv_head_)].open().pages;
   }
   int64_t place(int32_t position) const { return position < prompt_ ? position : given_from_ + position - prompt_; }
+  // A chunk's keys as tiles and values as rows, in float32: as held, or until the next is asked for.
+  const float* keys(int64_t chunk) { return widened_keys(chunk, key_scratch_.data()); }
+  const float* values(int64_t chunk) { return widened_values(chunk, value_scratch_.data()); }
   int32_t tokens_in(int64_t chunk) const { return chunks_[static_cast<size_t>(chunk)].slots; }
   bool stopped() const { return aborted(call_); }
   // Of arrays of lanes, a row's number being their last index: floats of `count` for each query head.
@@ -51,6 +57,8 @@ class LocalHead : Occupants::Watcher {
   double* total(int kind) { return totals_.data() + lanes(kind); }
 
   void hold();
+  const float* widened_keys(int64_t chunk, float* into) const;
+  const float* widened_values(int64_t chunk, float* into) const;
   void set(Kind kind, int64_t place, bool is);
   void see(const Block& block);
   void merged_slots(int64_t row, int in_block);
@@ -75,6 +83,8 @@ class LocalHead : Occupants::Watcher {
   std::vector<int64_t> at_, of_;     // which of its tokens it is, and of how many
   Pages own_;                        // keys and values after the prompt
   std::vector<KeyChunk> chunks_;
+  std::vector<const float*> held_keys_, held_values_;  // of the first chunks, widened once
+  Buffer widened_;
 
   Occupants occupants_;
   MergedMeans means_;

@@ -2,6 +2,7 @@
 #ifndef ZSLAB_CORE_LOCAL_LOSSES_H
 #define ZSLAB_CORE_LOCAL_LOSSES_H
 
+#include <cstddef>
 #include <utility>
 #include <vector>
 
@@ -11,7 +12,7 @@ namespace zs {
 
 class LocalLosses {
  public:
-  // A loss that rows of the block count for.
+  // A loss that rows of the block count for, by its number among the head's.
   struct Entry {
     int64_t place;
     int32_t loss;
@@ -19,18 +20,23 @@ class LocalLosses {
   };
 
   // Tokens by their places, of which there are so many.
-  LocalLosses(const zs_local& l, int64_t places)
-      : l_(l), of_(static_cast<size_t>(places), -1), rows_(static_cast<size_t>(places)) {}
+  explicit LocalLosses(int64_t places) : of_(static_cast<size_t>(places), -1), rows_(static_cast<size_t>(places)) {}
 
-  void none(int32_t loss) const {
-    l_.probability[loss] = l_.worst[loss] = l_.change[loss] = 0;
-    l_.worst_row[loss] = -1;
+  // Among all losses each of the head's has a number of its own: beside those of other heads, which other threads write, so at the end alone.
+  void write(const std::vector<int32_t>& numbers, const zs_local& l) const {
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      const Sums sums = i < sums_.size() ? sums_[i] : Sums{};
+      const int32_t at = numbers[i];
+      l.probability[at] = sums.probability, l.change[at] = sums.change;
+      l.worst[at] = sums.worst, l.worst_row[at] = sums.worst_row;
+    }
   }
 
-  // The token at `place` is lost before the block's row `row`, as number `loss` of all.
-  void begin(int64_t place, int32_t loss, int row) {
+  // The token at `place` is lost before the block's row `row`, as the head's next loss.
+  void begin(int64_t place, int row) {
     end(place, row);
-    of_[static_cast<size_t>(place)] = loss;
+    of_[static_cast<size_t>(place)] = static_cast<int32_t>(sums_.size());
+    sums_.emplace_back();
     rows_[static_cast<size_t>(place)] = 0xffffu << row & 0xffffu;
   }
 
@@ -58,11 +64,12 @@ class LocalLosses {
   }
 
   void add(int32_t loss, double p, double change, double most, int64_t most_row) {
-    l_.probability[loss] += p;
-    l_.change[loss] += change;
-    if (l_.worst_row[loss] >= 0 && !(most > l_.worst[loss])) return;
-    l_.worst[loss] = most;
-    l_.worst_row[loss] = static_cast<int32_t>(most_row);
+    Sums& sums = sums_[static_cast<size_t>(loss)];
+    sums.probability += p;
+    sums.change += change;
+    if (sums.worst_row >= 0 && !(most > sums.worst)) return;
+    sums.worst = most;
+    sums.worst_row = static_cast<int32_t>(most_row);
   }
 
   void next_block() {
@@ -71,7 +78,11 @@ class LocalLosses {
   }
 
  private:
-  const zs_local& l_;
+  struct Sums {
+    double probability = 0, change = 0, worst = 0;
+    int32_t worst_row = -1;
+  };
+  std::vector<Sums> sums_;
   std::vector<int32_t> of_;     // by place: the loss that is counted; -1 = none
   std::vector<uint32_t> rows_;  // of the block, that count it
   std::vector<Entry> ended_;

@@ -66,10 +66,9 @@ void LocalHead::attend(const Block& block) {
 void LocalHead::attend_chunk(int64_t c) {
   const KeyChunk& chunk = chunks_[static_cast<size_t>(c)];
   const int64_t first = c * kChunk;
-  const int32_t tiles = static_cast<int32_t>(round_up(chunk.slots, kLane) / kLane);
-  const float* const keys = kernels_.float_keys(chunk, d_, tiles, key_scratch_.data());
-  for (int32_t slot = 0; slot < tiles * kLane; ++slot)
-    from_[slot] = keys + slot / kLane * int64_t{d_} * kLane + slot % kLane;
+  const float* const all = keys(c);
+  for (int32_t slot = 0, end = static_cast<int32_t>(round_up(chunk.slots, kLane)); slot < end; ++slot)
+    from_[slot] = all + slot / kLane * int64_t{d_} * kLane + slot % kLane;
   ProductsTask task{};
   task.from = from_, task.stride = kLane, task.count = chunk.slots;
   task.x = queries_.data(), task.group = group_, task.d = d_, task.scale = cache_.scale();
@@ -100,7 +99,7 @@ void LocalHead::weigh_chunk(int64_t c) {
   for (int32_t slot = 0; slot < chunk.slots; ++slot)
     seeds[slot] = rows_[kSeed][first + static_cast<size_t>(slot)] & rows_[kIn][first + static_cast<size_t>(slot)];
   WeighTask task{};
-  task.values = kernels_.float_values(chunk, padded_, chunk.slots, value_scratch_.data());
+  task.values = values(c);
   task.padded = padded_, task.list = list;
   task.e = e(c * kChunk), task.group = group_, task.d = d_, task.sum = few_.data();
   for (int kind = 0; kind < kKinds; ++kind) {
@@ -177,17 +176,16 @@ void LocalHead::count_losses(const Block& block) {
 void LocalHead::count_chunk(const Block& block, int64_t c, size_t from) {
   const LocalLosses::Entry* const entries = entries_.data() + from;
   const int32_t count = static_cast<int32_t>(std::min<size_t>(kChunk, entries_.size() - from));
-  const KeyChunk& chunk = chunks_[static_cast<size_t>(c)];
   const int64_t first = c * kChunk;
-  const float* const values = kernels_.float_values(chunk, padded_, chunk.slots, value_scratch_.data());
+  const float* const all = values(c);
   int32_t list[kChunk];
   uint16_t rows[kChunk], most_rows[kChunk], heavy[kChunk];
   float p[kChunk], change[kChunk], most[kChunk];
   for (int32_t j = 0; j < count; ++j) {
     list[j] = static_cast<int32_t>(entries[j].place - first), rows[j] = static_cast<uint16_t>(entries[j].rows);
-    from_[j] = values + list[j] * padded_;
+    from_[j] = all + list[j] * padded_;
   }
-  std::fill_n(from_ + count, round_up(count, kBeside) - count, values);
+  std::fill_n(from_ + count, round_up(count, kBeside) - count, all);
   ProductsTask products{};
   products.from = from_, products.stride = 1, products.count = count;
   products.x = star_.data(), products.group = group_, products.d = d_, products.scale = 1;
@@ -195,7 +193,7 @@ void LocalHead::count_chunk(const Block& block, int64_t c, size_t from) {
   kernels_.products(products);
   LeaveOutTask task{};
   task.list = list, task.rows = rows, task.count = count;
-  task.values = values, task.squares = squares_.data() + first, task.padded = padded_;
+  task.values = all, task.squares = squares_.data() + first, task.padded = padded_;
   task.e = e(first), task.factor = factors_.data() + lanes(c);
   task.out = star_.data(), task.own = lengths_.data(), task.products = products_.data();
   task.group = group_, task.d = d_;

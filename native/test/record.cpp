@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "test/caches.h"
 
@@ -67,7 +68,7 @@ struct Story {
   std::vector<int32_t> step, position, slot, target;
   std::vector<uint16_t> layer, kv_head;
   std::vector<uint8_t> action, reason;
-  int64_t prompt = 0, losses = 0;
+  int64_t prompt = 0, losses = 0, dims = kDims;
   std::vector<std::vector<float>> given;
   std::vector<int32_t> positions, firsts;
 
@@ -83,9 +84,9 @@ struct Story {
     given.emplace_back();
     for (int64_t t = 0; t < count; ++t)
       for (const auto* of : {&in.q, &in.k, &in.v, &out})
-        for (int64_t h = 0; h * count * kDims < static_cast<int64_t>(of->size()); ++h)
-          given.back().insert(given.back().end(), of->begin() + (h * count + t) * kDims,
-                              of->begin() + (h * count + t + 1) * kDims);
+        for (int64_t h = 0; h * count * dims < static_cast<int64_t>(of->size()); ++h)
+          given.back().insert(given.back().end(), of->begin() + (h * count + t) * dims,
+                              of->begin() + (h * count + t + 1) * dims);
   }
 };
 
@@ -111,7 +112,7 @@ zs_status measure(const Cache& cache, const Story& s, Measured& m, zs_call* call
   std::vector<int64_t> tokens;
   for (const auto& one : s.given)
     given.push_back(one.data()),
-        tokens.push_back(static_cast<int64_t>(one.size()) / (2 * (kKvHeads * kGroup + kKvHeads) * kDims));
+        tokens.push_back(static_cast<int64_t>(one.size()) / (2 * (kKvHeads * kGroup + kKvHeads) * s.dims));
   zs_local l{};
   l.struct_bytes = sizeof l;
   l.prompt = s.prompt, l.calls = static_cast<int64_t>(given.size()), l.given = given.data(), l.tokens = tokens.data();
@@ -320,11 +321,60 @@ void one_case(const Engine& one, const Engine& two, int seed) {
   if (seed == 1) refusals(cache, story);
 }
 
+// Of keys and values that are bfloat16 anyway, more of them than a thread holds widened: the same bits as where they are float32.
+void wide_heads(const Engine& engine) {
+  test::Config config;
+  config.seed = 7;
+  config.cache.layers = 1, config.cache.heads = kKvHeads * kGroup, config.cache.kv_heads = kKvHeads;
+  config.cache.head_dim = 512;
+  config.cache.policy = test::fixed_policy();
+  config.cache.policy.budget = 4096;
+  const int prompt = 1100, steps = 3, alone = 600, merged = 300;
+  Cache floats(engine, config.cache);
+  config.cache.storage = ZS_BF16;
+  Cache halves(engine, config.cache);
+  test::Source source(config, 0);
+  Story story;
+  story.prompt = prompt, story.dims = 512;
+  for (int tokens = 0; tokens < prompt + steps; tokens += tokens ? 1 : prompt) {
+    const int count = tokens ? 1 : prompt;
+    test::Inputs in = source.next(count);
+    for (auto* of : {&in.k, &in.v})
+      for (float& x : *of) {
+        uint32_t bits;
+        std::memcpy(&bits, &x, 4);
+        bits &= 0xffff0000u;
+        std::memcpy(&x, &bits, 4);
+      }
+    const std::vector<float> out = tokens ? floats.extend(0, in, count) : floats.prefill(0, in, count);
+    if (tokens) {
+      halves.extend(0, in, count);
+      story.call(in, out, count);
+      story.positions.push_back(tokens), story.firsts.push_back(tokens);
+    } else {
+      halves.prefill(0, in, count);
+    }
+  }
+  for (int t = 0; t <= alone; ++t) story.note(ZS_ADMIT, 0, t, t);
+  for (int t = alone + 1; t < prompt; ++t)
+    t < alone + merged ? story.note(ZS_MERGE, 0, t, -1, alone) : story.note(ZS_DROP, 0, t, -1);
+  for (int step = 1; step <= steps; ++step) story.note(ZS_DROP, step, prompt + step - 1, -1);
+  Measured m, again;
+  test::must(measure(floats, story, m), "local");
+  test::must(measure(halves, story, again), "local");
+  check(test::same_bits(m.change, again.change) && test::same_bits(m.plain, again.plain) &&
+            test::same_bits(m.dropped, again.dropped) && test::same_bits(m.error, again.error) &&
+            test::same_bits(m.missed, again.missed) && test::same_bits(m.probability, again.probability),
+        "bfloat16 of the same numbers gives another result");
+  check(m.of_head(m.missed, 0, 0) > 0 && m.of_head(m.blurred, 0, 0) > 0, "nothing is missed");
+}
+
 }  // namespace
 
 int main() {
   const Engine one(1), two(2, ZS_ISA_GENERIC);
   const int count = test::cases(400, 60, 30);
   for (int seed = 1; seed <= count; ++seed) one_case(one, two, seed);
+  wide_heads(one);
   return test::finish("record");
 }

@@ -56,6 +56,8 @@ ZS_API zs_status zs_cache_scores_read(const zs_cache* cache, int32_t layer, int3
  * of each call the `given` of zs_forward, one after another. Who was in which slot is told by the policy's events. Row r is the query at
  * positions[r], of a call that began at firsts[r]: it read what the events up to that call have left, and the call's own tokens up to
  * itself. Relative errors are |o - o*| / |o*| of a query head, o* with nothing removed.
+ * Memory of each thread while it runs: about 64 * group + 100 bytes a token, at most 4 MiB of keys and values widened to float32, and the
+ * means of a head's merged slots in double precision.
  */
 typedef struct zs_local {
   int32_t struct_bytes;

@@ -27,7 +27,7 @@
 extern "C" {
 #endif
 
-#define ZS_ABI_VERSION 10
+#define ZS_ABI_VERSION 11
 
 typedef enum zs_status {
   ZS_OK = 0,
