@@ -65,6 +65,8 @@ kernelTests('zoom', (cells) => {
     assert.match((stranger.told[0].content.data as { reason: string }).reason, /does not have it.*run the cell again/)
     const shown = (await cells.data('map'))['application/vnd.plotly.v1+json'] as Plotly
     const { comm_id } = await open(shown.layout.meta.zoom.id)
+    // Shown again it is the newest, and the page still its own.
+    await cells.data('map')
     const { of } = await cells.execute(
       `for (let i = 0; i < 24; i++) (figures.evictionMap(run, { layer: 0 }) as any)[Symbol.for('Jupyter.display')]()`,
     )

@@ -98,16 +98,18 @@ describe('a session whose older events are in files', function () {
   it('goes back to a snapshot with the events of then, and a fork goes on with them', async () => {
     const [snapshot, before] = [await few.snapshot(), few.trace]
     const kept = before.tape().position.slice()
-    const fork = await few.fork()
-    assert.ok(fork.tapeBytes().files > 0)
+    const forks = [await few.fork(), await all.fork()]
+    assert.ok(forks[0].tapeBytes().files > 0)
     const once = await few.generate([600, 601], generated)
     await few.restore(snapshot)
     same(few.trace, all.trace)
     const again = await few.generate([600, 601], generated)
     const plain = await all.generate([600, 601], generated)
-    for (const run of [once, again, await fork.generate([600, 601], generated)]) same(run.trace, plain.trace)
+    const [one, other] = await Promise.all(forks.map((fork) => fork.generate([700, 701, 702], generated)))
+    same(one.trace, other.trace)
+    for (const run of [once, again]) same(run.trace, plain.trace)
     assert.deepEqual(before.tape().position, kept, 'what is held stays')
-    for (const each of [fork, snapshot]) each.dispose()
+    for (const each of [...forks, snapshot]) each.dispose()
     assert.deepEqual(readdirSync(spills), [])
   })
 })
