@@ -79,6 +79,12 @@ export { HEAD_MEASURES } from './heads/measures.js'
 export type { Agreement, Reliability } from './heads/agreement.js'
 export type { Agreements } from './heads/agreements.js'
 export type { JudgeOptions } from './heads/judge-options.js'
+export {
+  budgetCurves,
+  type BudgetCurves,
+  type BudgetCurvesFacts,
+  type BudgetCurvesOptions,
+} from './heads/budget-curves.js'
 export type { BudgetTexts } from './heads/budget-damage.js'
 export type { CertifiedBudgets, CertifiedFacts, CertifyOptions } from './heads/certify.js'
 export {

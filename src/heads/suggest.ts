@@ -31,7 +31,8 @@ export class SuggestedBudgets {
     /** [layers][kvHeads]: slots, or shares of the first prompt where `total` is below 1. For session({ policy, budgets }). */
     readonly budgets: readonly (readonly number[])[],
     readonly by: string,
-    readonly rule: BudgetRule,
+    /** greedy: from curves, see BudgetCurves. */
+    readonly rule: BudgetRule | 'greedy',
     /** Mean of a kv head, as it was asked for. */
     readonly total: number,
     readonly floor: number,

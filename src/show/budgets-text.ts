@@ -36,6 +36,25 @@ export function budgetComparisonText({ choices, facts }: ComparisonFacts): strin
   )
 }
 
+interface CurvesFacts {
+  shares: readonly number[]
+  curves: (number[] | null)[][]
+  facts: ComparisonFacts['facts'] & { others: number }
+}
+
+export function budgetCurvesText({ shares, curves, facts }: CurvesFacts): string {
+  const all = curves.flatMap((row, layer) =>
+    row.flatMap((losses, kvHead) => (losses ? [{ layer, kvHead, loss: losses[0] }] : [])),
+  )
+  const ranked = all.toSorted((a, b) => b.loss - a.loss)
+  const most = ranked.slice(0, 3).map(({ layer, kvHead, loss }) => `${layer}-${kvHead} (${figure(loss, true)})`)
+  return lines(
+    `Budget curves of ${all.length} kv heads of ${facts.card.model.name} under ${facts.policy}, the others keeping ${100 * facts.others}%: ${textsWords(facts)}`,
+    `change of log perplexity where one keeps ${100 * shares[0]}%: most in ${most.join(', ')}; median ${figure(ranked[ranked.length >> 1].loss, true)}`,
+    'next: .curves[layer][kvHead][share], .interval({ layer, kvHead, share }), .suggestBudgets({ total: 0.1 }), frame(), csv()',
+  )
+}
+
 interface CertifiedFacts {
   total: number | null
   totals: readonly number[]
@@ -68,8 +87,8 @@ function textsWords({ texts, rows }: ComparisonFacts['facts']): string {
   return `${texts.length} text${texts.length === 1 ? '' : 's'} of ${lengths} tokens, the last ${rows} of each decoded`
 }
 
-const interval = ({ mean, low, high }: IntervalFacts, signed = false) => {
-  const one = (value: number) =>
-    `${signed && value > 0 ? '+' : ''}${value === 0 ? '0' : value.toPrecision(3)}`.replace('-', '−')
-  return `${one(mean)}${low === null ? '' : ` [${one(low)}, ${one(high!)}]`}`
-}
+const interval = ({ mean, low, high }: IntervalFacts, signed = false) =>
+  `${figure(mean, signed)}${low === null ? '' : ` [${figure(low, signed)}, ${figure(high!, signed)}]`}`
+
+const figure = (value: number, signed: boolean) =>
+  `${signed && value > 0 ? '+' : ''}${value === 0 ? '0' : value.toPrecision(3)}`.replace('-', '−')
