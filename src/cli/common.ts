@@ -56,13 +56,20 @@ const camel = (name: string) => name.replace(/-[a-z]/g, (letter) => letter[1].to
 /** A number where it is one, else the word; the policy says what it takes. */
 const value = (text: string) => (text.trim() === '' || Number.isNaN(Number(text)) ? text : Number(text))
 
-/** --policy, --of, --budgets and one flag for each of the policies' own options. */
+/** policyChoice(), and --budgets. */
 export function policyOptions(command: Command, fallback: string): Command {
+  return policyChoice(command, fallback).option(
+    '--budgets <file>',
+    "a JSON file with budgets by head, [layers][kvHeads], instead of the policy's",
+  )
+}
+
+/** --policy, --of and one flag for each of the policies' own options; without `fallback` there may be no policy. */
+export function policyChoice(command: Command, fallback?: string): Command {
   const names = POLICIES.map((policy) => policy.name)
   const wrapped = POLICIES.filter((policy) => !policy.wraps).map((policy) => policy.name)
   command.addOption(new Option('--policy <name>', 'how the cache is kept').choices(names).default(fallback))
   command.addOption(new Option('--of <name>', 'the policy that a wrapper works on').choices(wrapped))
-  command.option('--budgets <file>', "a JSON file with budgets by head, [layers][kvHeads], instead of the policy's")
   for (const [flag, { about }] of policyFlags())
     command.addOption(new Option(`--${flag} <value>`, about).argParser(value))
   return command
@@ -95,6 +102,12 @@ export function policyFrom(options: Record<string, unknown>): Policy {
   }
   const policy = policyNamed(inner.name, given)
   return outer.wraps ? policyNamed(outer.name, { ...own, of: policy }) : policy
+}
+
+/** The first flag that is of a policy; undefined: none was given. */
+export function policyFlagGiven(options: Record<string, unknown>): string | undefined {
+  const flag = ['of', ...policyFlags().keys()].find((name) => options[camel(name)] !== undefined)
+  return flag && `--${flag}`
 }
 
 /** --budgets: what the file holds; undefined without. */

@@ -10,6 +10,9 @@ import {
   json,
   loadFrom,
   loadOptions,
+  policyFlagGiven,
+  policyFrom,
+  policyChoice,
   print,
   promptsFrom,
   promptsOptions,
@@ -17,10 +20,12 @@ import {
   whole,
 } from './common.js'
 
+const NEEDING = HEAD_MEASURES.flatMap(({ name, needs }) => (needs === 'policy' ? [name] : []))
+
 export function headsCommand(): Command {
   const command = new Command('heads').description('which heads matter: measures of every query head over texts')
   promptsOptions(loadOptions(command))
-  return command
+  return policyChoice(command)
     .requiredOption('--by <names>', 'measures, between commas (below)', names)
     .option(
       '--heads <heads>',
@@ -37,6 +42,7 @@ export function headsCommand(): Command {
       'one object on stdout: each measure as [layers][heads], those of kv heads repeated over their group, and about: kvHeads, low and high (95% over texts, by measure; null where there are too few), reliability, unit, texts, seed, card',
     )
     .addHelpText('after', `\nMeasures: ${HEAD_MEASURES.map(({ name }) => name).join(', ')}.`)
+    .addHelpText('after', `${NEEDING.join(' and ')} are of a policy: --policy and its options.`)
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.')
     .action(run)
 }
@@ -54,6 +60,9 @@ function headsOf(text: string): { layer: number; head: number }[] {
 
 async function run(options: Record<string, unknown>): Promise<void> {
   const prompts = await promptsFrom(options)
+  const flag = options.policy === undefined ? policyFlagGiven(options) : undefined
+  if (flag) throw new UsageError(`${flag} is of a policy, and none was given: name it with --policy`)
+  const policy = options.policy === undefined ? undefined : policyFrom(options)
   const { signal, done } = interruptSignal()
   const model = await loadFrom(options, signal)
   const seed = (options.seed as number | undefined) ?? 1
@@ -66,6 +75,7 @@ async function run(options: Record<string, unknown>): Promise<void> {
       rows: options.rows as number | undefined,
       seed,
       sequences: options.sequences as number | undefined,
+      policy,
       store: options.store as string | undefined,
       signal,
     })

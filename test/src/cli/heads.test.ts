@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { headImportance } from '../../../src/heads/importance.js'
+import { evictOnly } from '../../../src/index.js'
 import { load } from '../../../src/load.js'
 import { ownFolder, toyPath, written } from '../model/files.js'
 
@@ -89,6 +90,22 @@ describe('npx zslab heads', function () {
     assert.equal(about.seed, 5)
   })
 
+  it('under a policy: its flags are those of other commands', async () => {
+    const words = ['--policy', 'evict-only', '--budget', '8', '--rows', '6', '--by', 'outputError']
+    const { stdout, stderr, status } = run(...model, ...files.slice(0, 2), ...words, '--json')
+    assert.equal(status, 0, stderr)
+    const { outputError } = JSON.parse(stdout) as Record<string, Rows>
+    const loaded = await load(toyPath, { weights: 'float32' })
+    const policy = evictOnly({ budget: 8 })
+    const found = await headImportance(loaded, texts[0], { by: 'outputError', policy, rows: 6, progress: false })
+    assert.deepEqual(
+      outputError,
+      found.of('outputError').values.map((row) => Array.from(row)),
+    )
+    assert.ok(outputError.flat().every((value) => value! > 0))
+    loaded.dispose()
+  })
+
   it('without --json a page: what was read, and a row for each head', () => {
     const { stdout, status } = run(...model, '--prompt', 'a few words of a text', '--by', 'sinkMass, outputNorm')
     assert.equal(status, 0)
@@ -117,6 +134,15 @@ describe('npx zslab heads', function () {
       [['--prompt', 'a b', '--by', 'entropy', '--heads', '0-99'], /^zslab: [^\n]*head[^\n]*received 99/],
       [['--prompt-file', '-', '--prompt-file', '-', '--by', 'entropy'], /standard input was given twice/],
       [['--prompt', 'a b', '--by', 'locality'], /^zslab: text 0 has \d+ tokens, \d+ too few for locality/],
+      [
+        ['--prompt', 'a b', '--by', 'outputError'],
+        /^zslab: outputError is measured under a policy at a budget: give one/,
+      ],
+      [
+        ['--prompt', 'a b', '--by', 'outputError', '--budget', '9'],
+        /^zslab: --budget is of a policy, and none was given/,
+      ],
+      [['--prompt', 'a b', '--by', 'entropy', '--policy', 'tova'], /none, as no measure in `by` depends on it/],
     ] as [string[], RegExp][]) {
       const { status, stderr, stdout } = run(...model, ...words)
       assert.match(stderr, says)
