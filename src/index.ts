@@ -94,8 +94,8 @@ export {
   type ComparedBudgets,
   type ComparisonFacts,
 } from './heads/compare-budgets.js'
-export type { DamageKind, DamagePoint, Judged } from './heads/judged.js'
-export type { Judgement, JudgementFacts } from './heads/judgement.js'
+export type { DamageKind, DamagePoint, Judged, JudgementFacts } from './heads/judged.js'
+export { Judgement } from './heads/judgement.js'
 export { readPublished, type PublishedScores } from './heads/published.js'
 export type { BudgetRule, SuggestedBudgets, SuggestOptions } from './heads/suggest.js'
 export type { IntervalMethod, IntervalOptions, MeanInterval } from './statistics/intervals.js'

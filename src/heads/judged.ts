@@ -1,5 +1,6 @@
 /** One order of heads, judged: damage by ever more heads of it, and the area under that. */
 import { meanInterval, type MeanInterval } from '../statistics/intervals.js'
+import type { EngineCard } from '../trace/card.js'
 import { areaUnder, type Damage } from './damage.js'
 
 /** What damage is counted in: kl: KL(untouched ‖ without the heads), nats a token; loss: change of −ln p of the next token. */
@@ -31,6 +32,27 @@ export interface Judged {
   overBest: MeanInterval | null
   /** Its area (KL) less the mean of random orders', text by text; null for those themselves. */
   overRandom: MeanInterval | null
+}
+
+/** How it was judged. */
+export interface JudgementFacts {
+  card: EngineCard
+  /** ablate: outputs of query heads set to zero; compress: caches of kv heads made small. */
+  take: 'ablate' | 'compress'
+  /** Of a kv head that is taken: slots, or share of the prompt; null where heads are ablated. */
+  budget: number | null
+  /** The call that makes the policy, in place of whose budget there is the one above; null where heads are ablated. */
+  policy: string | null
+  heads: 'query' | 'kv'
+  /** Heads that there are. */
+  count: number
+  texts: readonly { tokens: number; ids: number[] }[]
+  /** Judged on the texts that measures are of, which favours those that look at damage, as ablation does. */
+  sameTexts: boolean
+  /** The last rows of a text that count. */
+  rows: number
+  /** Of the random orders. */
+  seeds: readonly number[]
 }
 
 /** What heads an order takes at each point, and the seed of intervals. */

@@ -7,29 +7,10 @@ import { showsItself } from '../show/show.js'
 import type { MeanInterval } from '../statistics/intervals.js'
 import type { EngineCard } from '../trace/card.js'
 import type { TraceCell } from '../trace/columns.js'
-import { DAMAGES, pairedAreas, type DamageKind, type Judged } from './judged.js'
+import { FORMAT, savedJudgement, VERSION } from './saved-judgement.js'
+import { DAMAGES, pairedAreas, type DamageKind, type Judged, type JudgementFacts } from './judged.js'
 
 export const RANDOM = 'random'
-
-export interface JudgementFacts {
-  card: EngineCard
-  /** ablate: outputs of query heads set to zero; compress: caches of kv heads made small. */
-  take: 'ablate' | 'compress'
-  /** Of a kv head that is taken: slots, or share of the prompt; null where heads are ablated. */
-  budget: number | null
-  /** The call that makes the policy, in place of whose budget there is the one above; null where heads are ablated. */
-  policy: string | null
-  heads: 'query' | 'kv'
-  /** Heads that there are. */
-  count: number
-  texts: readonly { tokens: number; ids: number[] }[]
-  /** Judged on the texts that measures are of, which favours those that look at damage, as ablation does. */
-  sameTexts: boolean
-  /** The last rows of a text that count. */
-  rows: number
-  /** Of the random orders. */
-  seeds: readonly number[]
-}
 
 export class Judgement extends Tabular {
   /** By name, in the order that they were asked for. */
@@ -52,6 +33,12 @@ export class Judgement extends Tabular {
       one.overRandom = this.difference(one.name, RANDOM)
     }
     random.overBest = this.difference(RANDOM, this.best)
+  }
+
+  /** Reads what JSON.stringify(judgement) wrote. Errors: 'file' with what was found, or is missing. */
+  static async from(path: string): Promise<Judgement> {
+    const { judged, random, facts } = await savedJudgement(path)
+    return new Judgement(judged, random, facts)
   }
 
   get card(): EngineCard {
@@ -95,7 +82,7 @@ export class Judgement extends Tabular {
   /** Everything, with the card. */
   toJSON(): Record<string, unknown> {
     const { facts, best, measures, random } = this
-    return { format: 'zslab.judgement', version: 1, ...facts, best, measures, random }
+    return { format: FORMAT, version: VERSION, ...facts, best, measures, random }
   }
 }
 

@@ -7,6 +7,7 @@ import { after } from 'mocha'
 import {
   fullCache,
   headImportance,
+  Judgement,
   load,
   snapkv,
   think,
@@ -230,6 +231,21 @@ describe('judge', () => {
       ['zslab.judgement', false, [4, 5, 6], 'ablate'],
     )
     assert.ok((json.card as { model: { sha256: string } }).model.sha256)
+    const path = join(folder, 'judgement.json')
+    writeFileSync(path, JSON.stringify(given))
+    const again = await Judgement.from(path)
+    assert.deepEqual(JSON.parse(JSON.stringify(again)), json)
+    assert.equal(inspect(again), inspect(given))
+    const refuses = async (content: unknown, message: RegExp) => {
+      writeFileSync(path, JSON.stringify(content))
+      await assert.rejects(Judgement.from(path), { code: 'file', message })
+    }
+    await refuses({ ...json, format: 'zslab.heads' }, /is no judgement: expected what JSON/)
+    await refuses({ ...json, version: 2 }, /its version is 2/)
+    await refuses({ ...json, texts: [] }, /which texts/)
+    await refuses({ ...json, texts: [...given.facts.texts, ...given.facts.texts] }, /no damage of each of 2 texts/)
+    await refuses({ ...json, measures: {} }, /no measures/)
+    await assert.rejects(Judgement.from(join(folder, 'none.json')), { code: 'file', message: /cannot read/ })
     assert.throws(() => given.of('kvzap'), /"kvzap" was not judged; there are: ablation, entropy, kvzip, random/)
     assert.throws(() => given.difference('random', 'entropy', 'nats' as 'kl'), /'kl', 'loss' for kind/)
   })
