@@ -6,7 +6,7 @@ import { byFate, fatesAtEnd, runData, type Fate, type RunLike } from './fates.js
 import { Figure } from './figure.js'
 import { habitOf } from './habit.js'
 import { placesOf, shadeScale, type HeadDistances, type HeadMeasures } from './head-measures.js'
-import { bodyOf, rowsRoom } from './layout.js'
+import { bodyOf, endRoom, rowsRoom } from './layout.js'
 import { addBox, noBoxes } from './marks.js'
 import { textAxis } from './member-marks.js'
 import { medianOf, stretches } from './members.js'
@@ -14,6 +14,7 @@ import type { Boxes, Labels, LegendEntry, Panel, Plot } from './plot.js'
 import { counted, percent, plainNumber, shortNumber } from './scale.js'
 import { styleOptions, type Style, type StyleOptions } from './style.js'
 import type { RunData } from './data.js'
+import { textWidth } from './text.js'
 import { listed, shortModel, subjectWords } from './words.js'
 
 export interface HeadPassportOptions extends StyleOptions {
@@ -280,10 +281,18 @@ function measuresPanel(rows: readonly Row[], style: Style): Panel {
   return {
     title: narrow ? 'among all heads' : 'its measures among those of all heads, from the least to the largest',
     share: 1,
-    x: { range: [-0.02, narrow ? 1.35 : 1.45], ticks: 'none' },
+    x: { range: [-0.02, wordsEnd(words.text, ticks, style)], ticks: 'none' },
     y: { range: [rows.length, 0], ticks },
     marks: [{ ...all, diameter: style.small * 0.62 }, { ...own, diameter: style.small * 0.85 }, words],
   }
+}
+
+/** Where the longest of the words beside the dots ends, if 0 to 1 is as wide as what it leaves. */
+function wordsEnd(texts: readonly string[], ticks: readonly { text: string }[], style: Style): number {
+  const most = (all: readonly string[]) => Math.max(...all.map((text) => textWidth(text, { size: style.text })))
+  const inner = style.width - 2 * style.margin - most(ticks.map(({ text }) => text)) - endRoom(style)
+  const words = Math.min(most(texts), 0.6 * inner)
+  return WORDS_FROM + (WORDS_FROM * words) / (inner - words)
 }
 
 const FATES: readonly Fate[] = ['kept', 'merged', 'dropped']

@@ -8,12 +8,15 @@ export interface AllocationOptions {
   floor?: number
 }
 
+/** All of a prompt, as a share: 1 would be one slot. */
+export const WHOLE = 1 - Number.EPSILON
+
 /** Share of `total` that no head goes without, where nothing is said: AdaKV's safeguard. */
 export const FLOOR = 0.2
 
 /**
  * [layers][kvHeads] in proportion to scores ≥ 0 (below 0 counts as 0): total·(floor + (1 − floor)·N·s_h/Σs) for N heads; all alike where every
- * score is 0. Shares stay at most 1: what is beyond goes to the others in the same proportion. Slots are whole numbers, at least 1 each, that
+ * score is 0. Shares stay below 1 (WHOLE at most): what is beyond goes to the others in the same proportion. Slots are whole numbers, at least 1 each, that
  * add up to N·total, rounded: those with the largest remainders get one more, the first among equals. Errors: 'invalid' naming the option or the
  * head that has no score.
  */
@@ -31,7 +34,11 @@ export function proportional(scores: readonly ArrayLike<number>[], options: Allo
   )
   const least = floor * total
   const made = shared(flat, (total - least) * flat.length, total < 1 ? 1 - least : Infinity).map((part) => least + part)
-  return shapedAs(scores, total < 1 ? made : whole(made, Math.round(total * flat.length)))
+  if (total >= 1) return shapedAs(scores, whole(made, Math.round(total * flat.length)))
+  return shapedAs(
+    scores,
+    made.map((share) => Math.min(share, WHOLE)),
+  )
 }
 
 /**

@@ -10,7 +10,7 @@ import { meanInterval, type IntervalOptions, type MeanInterval } from '../statis
 import { meanOf } from '../statistics/moments.js'
 import { engineCard, type EngineCard } from '../trace/card.js'
 import type { TraceCell } from '../trace/columns.js'
-import { FLOOR } from './allocation.js'
+import { FLOOR, WHOLE } from './allocation.js'
 import { budgetTextsOf, damageOverTexts, type BudgetTexts } from './budget-damage.js'
 import { greedyShares } from './greedy.js'
 import { SuggestedBudgets } from './suggest.js'
@@ -85,7 +85,7 @@ export class BudgetCurves extends Tabular {
       if (!losses) throw invalid('kvHeads', 'all heads for budgets', this.table().kvHead.length)
       return { shares: [...this.shares, 1], losses: [...losses, 0] }
     })
-    const made = greedyShares(curves, total, floor * total)
+    const made = greedyShares(curves, total, floor * total).map((share) => Math.min(share, WHOLE))
     const each = this.perText[0].length
     const budgets = this.perText.map((_, layer) => made.slice(layer * each, (layer + 1) * each))
     return new SuggestedBudgets(budgets, 'budgetCurve', 'greedy', total, floor, this.card)

@@ -89,6 +89,27 @@ story('02-what-left', ['survival', 'needle', 'regret', 'split', 'map', 'lineage'
   })
 })
 
+story('03-heads', ['ablation', 'passport', 'agreement', 'silence', 'cache', 'budgets'], (cells) => {
+  it('has the order of ablation do least damage where heads are silent, and not where caches are small', () => {
+    const first = (id: string) => joined(valueOf(cells()[id])!['text/plain']).split('\n')[2]
+    assert.match(first('silence-words'), /^ablation .*, the least; over random -/)
+    assert.match(first('cache-words'), /^duoOnTheFly .*, the least; over random -/)
+  })
+
+  it('finds early heads among the first that the others give up, and ablation’s worst last by its own order', () => {
+    const lines = printed(cells().early).trim().split('\n')
+    assert.match(lines.find((line) => line.startsWith('ablation'))!, / 0 of 68; 270 of 270$/)
+    assert.match(lines.find((line) => line.startsWith('sinkMass'))!, / 26 of 68; /)
+  })
+
+  it('compares budgets of about as many bytes', () => {
+    const text = joined(valueOf(cells().compared)!['text/plain'])
+    const slots = [...text.matchAll(/; ([\d,]+) slots/g)].map(([, count]) => Number(count.replace(',', '')))
+    assert.equal(slots.length, 3)
+    assert.ok(Math.max(...slots) < 1.02 * Math.min(...slots), String(slots))
+  })
+})
+
 story('04-merging', ['split', 'young'], (cells) => {
   const rows = (id: string) => printed(cells()[id]).trim().split('\n')
 

@@ -39,6 +39,7 @@ describe('slots by scores', () => {
 
   it('shares: none above the whole prompt, what is beyond goes to the others', () => {
     const [[a, b]] = proportional([[99, 1]], { total: 0.8, floor: 0.25 })
+    assert.ok(a < 1, 'a budget of 1 is one slot')
     assert.ok(Math.abs(a - 1) < 1e-12 && Math.abs(b - 0.6) < 1e-12, `${a}, ${b}`)
   })
 

@@ -67,6 +67,8 @@ describe('budget curves', () => {
     assert.ok(Math.abs(flat.reduce((sum, one) => sum + one, 0) / flat.length - 0.4) < 1e-9)
     assert.ok(flat.every((share) => share >= 0.2 - 1e-12 && share <= 1) && new Set(flat).size > 1)
     assert.deepEqual([rule, by], ['greedy', 'budgetCurve'])
+    const most = found.suggestBudgets({ total: 0.9, floor: 0.5 }).budgets.flat()
+    assert.ok(most.every((share) => share < 1) && Math.max(...most) > 0.99, 'a budget of 1 is one slot')
     model.session({ policy, budgets }).dispose()
     assert.match(inspect(found), /Budget curves of 6 kv heads of toy[^]* where one keeps 20%: most in \d-\d \([+−]/)
     assert.equal(found.table().loss.length, 12)
