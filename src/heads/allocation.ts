@@ -59,6 +59,23 @@ export function headkv(scores: readonly ArrayLike<number>[], group: number, opti
   return proportional(most, { total: base, floor: (base - pool) / base })
 }
 
+/**
+ * As AdaKV (arXiv 2407.11550) shares out: among the heads of a layer alone, each layer having as much as every other, in proportion to scores:
+ * total·(floor + (1 − floor)·kvHeads·s_h/Σs of the layer). AdaKV itself counts, for each text, whose tokens are in the layer's top: that is the
+ * policy adakv(); this is what it comes to for one score a head. Errors: as of proportional().
+ */
+export const adakv = (scores: readonly ArrayLike<number>[], options: AllocationOptions): number[][] =>
+  scores.flatMap((row, layer) => {
+    const head = Array.from(row).findIndex((score) => !Number.isFinite(score))
+    if (head >= 0)
+      throw invalid(
+        `the score of layer ${layer}, kv head ${head}`,
+        'a number: budgets need all heads measured',
+        row[head],
+      )
+    return proportional([row], options)
+  })
+
 function checked(options: AllocationOptions): Required<AllocationOptions> {
   const total = number('total', options.total, Number.MIN_VALUE, 2 ** 31 - 1)
   const floor = options.floor === undefined ? FLOOR : number('floor', options.floor, 0, 1)

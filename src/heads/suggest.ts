@@ -1,13 +1,13 @@
 /** Budgets by head from a measure, with what they were made of. */
 import { writeFile } from 'node:fs/promises'
 import { ZslabError } from '../errors.js'
-import { oneOf, options as checkedOptions, text } from '../expect.js'
+import { invalid, oneOf, options as checkedOptions, text } from '../expect.js'
 import { budgetsText } from '../show/importance-text.js'
 import { showsItself } from '../show/show.js'
 import type { ImportanceFacts } from './facts.js'
-import { FLOOR, headkv, proportional, type AllocationOptions } from './allocation.js'
+import { adakv, FLOOR, headkv, proportional, type AllocationOptions } from './allocation.js'
 
-export const RULES = ['proportional', 'headkv'] as const
+export const RULES = ['proportional', 'headkv', 'adakv'] as const
 export type BudgetRule = (typeof RULES)[number]
 
 /** What budgets need of what was measured. */
@@ -21,7 +21,7 @@ interface Measured {
 export interface SuggestOptions extends AllocationOptions {
   /** One measure of those that were asked for; the more, the more slots. */
   by: string
-  /** proportional (default) or headkv: see allocation.ts for the formulas. */
+  /** proportional (default), headkv or adakv: see allocation.ts for the formulas. Greedy budgets come of budgetCurves(). */
   rule?: BudgetRule
 }
 
@@ -62,9 +62,20 @@ showsItself(SuggestedBudgets.prototype, budgetsText)
 export function suggestBudgets(importance: Measured, given: SuggestOptions): SuggestedBudgets {
   checkedOptions('suggestBudgets', given, ['by', 'rule', 'total', 'floor'])
   const { values } = importance.of(text('by', given.by))
+  if ((given.rule as unknown) === 'greedy')
+    throw invalid(
+      'rule',
+      RULES.map((name) => `'${name}'`).join(', '),
+      'greedy',
+      'greedy ones need curves: (await budgetCurves(model, { texts })).suggestBudgets({ total })',
+    )
   const rule = given.rule === undefined ? 'proportional' : oneOf('rule', given.rule, RULES)
   const group = importance.heads / importance.kvHeads
-  const budgets = rule === 'headkv' ? headkv(values, group, given) : proportional(largestOf(values, group), given)
+  const budgets = {
+    proportional: () => proportional(largestOf(values, group), given),
+    headkv: () => headkv(values, group, given),
+    adakv: () => adakv(largestOf(values, group), given),
+  }[rule]()
   return new SuggestedBudgets(budgets, given.by, rule, given.total, given.floor ?? FLOOR, importance.card)
 }
 

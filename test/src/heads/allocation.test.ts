@@ -1,6 +1,6 @@
 /** Slots shared out by scores: totals to the slot, floors, and what more score brings, whatever the scores. */
 import assert from 'node:assert/strict'
-import { headkv, proportional } from '../../../src/heads/allocation.js'
+import { adakv, headkv, proportional } from '../../../src/heads/allocation.js'
 import { cases, draws } from '../model/files.js'
 
 const total = (budgets: number[][]) => budgets.flat().reduce((sum, one) => sum + one, 0)
@@ -34,6 +34,35 @@ describe('slots by scores', () => {
         [7, 7],
         [7, 7],
       ],
+    )
+  })
+
+  it('AdaKV’s: each layer has as much as the others, whatever its scores', () => {
+    assert.deepEqual(
+      adakv(
+        [
+          [3, 1],
+          [30, 10],
+          [0, 0],
+        ],
+        { total: 10, floor: 0.2 },
+      ),
+      [
+        [14, 6],
+        [14, 6],
+        [10, 10],
+      ],
+    )
+    assert.throws(
+      () =>
+        adakv(
+          [
+            [1, 1],
+            [1, NaN],
+          ],
+          { total: 5 },
+        ),
+      /layer 1, kv head 1/,
     )
   })
 

@@ -43,9 +43,9 @@ describe('measured heads', () => {
   })
 
   it('give budgets that a session allocates, and a file of them', async () => {
-    for (const rule of ['proportional', 'headkv'] as const) {
+    for (const rule of ['proportional', 'headkv', 'adakv'] as const) {
       const suggested = importance.suggestBudgets({ by: 'echo', total: 16, floor: 0.5, rule })
-      const { layers, kvHeads, headDim } = model.description
+      const { layers, kvHeads } = model.description
       if (rule === 'proportional')
         assert.deepEqual(suggested.budgets, proportional(importance.of('echo').kvValues, { total: 16, floor: 0.5 }))
       const all = suggested.budgets.flat()
@@ -63,7 +63,6 @@ describe('measured heads', () => {
         row.map((_, kvHead) => session.cache.state(layer).origins[kvHead].length),
       )
       assert.deepEqual(slots, suggested.budgets)
-      assert.ok(headDim > 0)
       session.dispose()
       const path = join(folder, `${rule}.json`)
       await suggested.save(path)
@@ -78,5 +77,9 @@ describe('measured heads', () => {
       /proportional/,
     )
     assert.throws(() => importance.suggestBudgets({ by: 'entropy' } as never), /total/)
+    assert.throws(
+      () => importance.suggestBudgets({ by: 'entropy', total: 9, rule: 'greedy' as 'headkv' }),
+      /greedy ones need curves: \(await budgetCurves/,
+    )
   })
 })
