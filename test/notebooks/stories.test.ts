@@ -102,6 +102,12 @@ story('03-heads', ['ablation', 'passport', 'agreement', 'silence', 'cache', 'bud
     assert.match(lines.find((line) => line.startsWith('sinkMass'))!, / 26 of 68; /)
   })
 
+  it('has what measures anew as a parameter', () => {
+    const { cells: all } = readNotebook(join(ROOT, 'notebooks/03-heads.ipynb'))
+    const tagged = all.filter(({ metadata }) => metadata?.tags?.includes('parameters'))
+    assert.deepEqual(tagged.map(({ source }) => joined(source)), ['let fresh = false'])
+  })
+
   it('compares budgets of about as many bytes', () => {
     const text = joined(valueOf(cells().compared)!['text/plain'])
     const slots = [...text.matchAll(/; ([\d,]+) slots/g)].map(([, count]) => Number(count.replace(',', '')))
