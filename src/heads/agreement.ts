@@ -109,8 +109,10 @@ function among(each: Resampled, heads: readonly number[]): Resampled {
   return { of: each.of, heads, whole: own(each.whole), draws: each.draws.map((draw) => draw && own(draw)) }
 }
 
-export function reliabilityOf({ perText }: Pick<Scored, 'perText'>): Reliability {
+/** Of the texts that say anything of the measure. */
+export function reliabilityOf({ perText: given }: Pick<Scored, 'perText'>): Reliability {
   const none = { halves: null, all: null }
+  const perText = given.filter((text) => text.some((value) => !Number.isNaN(value)))
   if (perText.length < 2) return none
   const half = (odd: number) => Array.from(perText.keys()).filter((i) => i % 2 === odd)
   const heads = Array.from(perText[0].keys()).filter((head) => perText.every((text) => !Number.isNaN(text[head])))

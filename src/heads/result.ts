@@ -118,7 +118,8 @@ export class Importance extends Tabular {
     return values.map((row, layer) =>
       Array.from(row, (value, head) => {
         if (Number.isNaN(value)) return null
-        const each = perText.map((text) => text[layer][head])
+        // A text may say nothing of a measure.
+        const each = perText.map((text) => text[layer][head]).filter((one) => !Number.isNaN(one))
         return meanInterval(each, { ...options, seed })
       }),
     )

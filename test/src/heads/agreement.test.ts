@@ -101,6 +101,14 @@ describe('reliability of a measure', () => {
     assert.equal(all, (2 * halves!) / (1 + halves!))
   })
 
+  it('is of the texts that say something', () => {
+    const { measures } = simulated(generator(3), 50, 5, 1)
+    const [a, b, c, d, e] = measures[0].perText
+    const silent = a.map(() => NaN)
+    assert.deepEqual(reliabilityOf({ perText: [a, silent, b, c, d, silent, e] }), reliabilityOf(measures[0]))
+    assert.deepEqual(reliabilityOf({ perText: [a, silent] }), { halves: null, all: null })
+  })
+
   it('one text has none', () => {
     assert.deepEqual(reliabilityOf({ perText: [Float64Array.of(1, 2)] }), { halves: null, all: null })
   })

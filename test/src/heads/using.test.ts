@@ -1,9 +1,9 @@
 /** What is done with measured heads, on the toy model: intervals, agreement, budgets that a session truly allocates. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
-import { headImportance, load, zsmerge, type Importance, type Model } from '../../../src/index.js'
+import { headImportance, Importance, load, zsmerge, type Model } from '../../../src/index.js'
 import { proportional } from '../../../src/heads/allocation.js'
 import { ranked, spearman } from '../../../src/statistics/ranks.js'
 import { draws, ownFolder, toyPath } from '../model/files.js'
@@ -27,6 +27,19 @@ describe('measured heads', () => {
     assert.equal(first.texts, 7)
     assert.ok(Math.abs(first.mean - importance.of('entropy').values[0][0]) < 1e-12)
     assert.equal(importance.intervals('echo')[0][0]!.method, 'none')
+  })
+
+  it('have intervals over the texts that say something', async () => {
+    const saved = JSON.parse(JSON.stringify(importance)) as {
+      measures: { entropy: { perText: (number | null)[][][] } }
+    }
+    saved.measures.entropy.perText[2] = saved.measures.entropy.perText[2].map((row) => row.map(() => null))
+    const path = join(folder, 'silent.json')
+    writeFileSync(path, JSON.stringify(saved))
+    const read = await Importance.from(path)
+    const [[first]] = read.intervals('entropy')
+    assert.equal(first!.texts, 6)
+    assert.ok(first!.low! < first!.mean)
   })
 
   it('agree so far: each two once, with intervals; the same seed says the same', () => {
