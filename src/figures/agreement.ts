@@ -1,9 +1,9 @@
 /** Agreement: how alike measures of heads rank them, each two in a tile, and each with itself on other texts in the diagonal. */
 import { invalid, oneOf } from '../expect.js'
 import { Figure } from './figure.js'
-import { addBox, noBoxes } from './marks.js'
+import { addBox, noBoxes, noWords } from './marks.js'
 import { medianOf } from './members.js'
-import type { Labels, Mark, Plot, Tick } from './plot.js'
+import type { Mark, Plot, Tick } from './plot.js'
 import { counted, plainNumber } from './scale.js'
 import { styleOptions, type Fill, type Style, type StyleOptions } from './style.js'
 import { textWidth } from './text.js'
@@ -130,15 +130,7 @@ function picture(agreements: AgreementsData, statistic: Statistic, style: Style)
   const { axis, from } = WORDS[statistic]
   const n = names.length
   const boxes = noBoxes(axis, 'held', { seamless: true })
-  const labels: Labels & Required<Pick<Labels, 'colors'>> = {
-    kind: 'labels',
-    x: [],
-    y: [],
-    text: [],
-    color: 'ink',
-    colors: [],
-    anchor: 'middle',
-  }
+  const labels = noWords({ anchor: 'middle', mono: false })
   for (const { row, column, value, said } of tilesOf(agreements, statistic)) {
     const at = value === null ? 0 : (Math.min(1, Math.max(from, value)) - from) / (1 - from)
     const color: Fill = value === null ? 'paper' : `ramp:${Math.round(100 * at) / 100}`

@@ -15,16 +15,17 @@ export const noBoxes = (name: string, color: Color, more: Partial<Boxes> = {}): 
   ...more,
 })
 
-/** Words of a text, in a monospaced font, each with a colour of its own. */
-export const noWords = (): Labels & Required<Pick<Labels, 'colors'>> => ({
+/** Words, each with a colour of its own; in a monospaced font, as a text's are, unless `more` says otherwise. */
+export const noWords = (more: Partial<Labels> = {}): Labels & Required<Pick<Labels, 'colors'>> => ({
   kind: 'labels',
   x: [],
   y: [],
   text: [],
   color: 'ink',
-  colors: [],
   anchor: 'start',
   mono: true,
+  ...more,
+  colors: [],
 })
 
 /** `hover` and a colour of its own: where one box of them has it, all do. */

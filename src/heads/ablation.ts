@@ -1,8 +1,8 @@
 /** What a text's predictions lose without a head, or with a little less or more of it: each head by itself, all that they share read once. */
-import { native } from '../native/binding.js'
-import { withCall, type Call, type Progress } from '../native/call.js'
+import type { Call, Progress } from '../native/call.js'
 import { CHANGES, type NativeHeadChange } from '../native/heads.js'
 import { eachMarked, missingHeads, watched, type Measure, type Probe, type Work } from './measure.js'
+import { vary } from './variants.js'
 
 /** How far gates go from 1, to either side. */
 const STEP = 0.05
@@ -112,7 +112,6 @@ async function run(work: Work): Promise<void> {
   const { model, marks, call } = work
   const { headDim, layers: all } = model.description
   const ids = work.ids.slice(0, work.tokens)
-  const rows = Math.min(work.rows, ids.length)
   const total = layers(work)
   if (!total) return
   let before = 0
@@ -126,42 +125,13 @@ async function run(work: Work): Promise<void> {
     before = all
   }
   const planned = plan(work, means)
-  const kl = new Float64Array(planned.length).fill(NaN)
-  const losses = new Float64Array(planned.length).fill(NaN)
-  const baseLoss = new Float64Array(1)
-  const done = new Set<number>()
-  // Each as it comes, so that what was done is there whatever ends the rest.
-  const collect = () =>
-    planned.forEach(({ put }, i) => {
-      if (done.has(i) || Number.isNaN(kl[i])) return
-      done.add(i)
-      put(kl[i], losses[i], baseLoss[0])
-    })
-  const counted = told(call.progress, before, total)
-  const progress = (p: Progress) => {
-    collect()
-    return counted(p)
-  }
-  try {
-    await withCall({ ...call, progress }, (running) =>
-      native().modelVary(
-        model.native,
-        {
-          ids,
-          rows,
-          starts: planned.map((_, i) => i).concat(planned.length),
-          changes: planned.map(({ change }) => change),
-          together: 0,
-          kl,
-          losses,
-          baseLoss,
-        },
-        running,
-      ),
-    )
-  } finally {
-    collect()
-  }
+  await vary(
+    model,
+    { ids, rows: work.rows },
+    planned.map(({ change }) => [change]),
+    (i, { kl, loss, base }) => planned[i].put(kl, loss, base),
+    { ...call, progress: told(call.progress, before, total) },
+  )
 }
 
 const told =

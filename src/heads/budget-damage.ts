@@ -6,7 +6,7 @@ import type { LoadedModel, TextOrIds } from '../loaded-model.js'
 import type { Call, Progress } from '../native/call.js'
 import { policyNamed, policyOf, resolve, type Policy } from '../policies/index.js'
 import { shareOrCount } from '../policies/options.js'
-import { damageOfBudgets, STORAGE } from './damage-compressed.js'
+import { damageOfBudgets } from './damage-compressed.js'
 import type { Damage } from './damage.js'
 import { textsOf } from './texts.js'
 
@@ -59,9 +59,9 @@ export function asBudgets({ description: { layers, kvHeads } }: LoadedModel, giv
 export const slotsOf = (policy: Policy, budgets: Budgets, prompt: number): number =>
   budgets.flat().reduce((sum, budget) => sum + resolve(policy, prompt, budget).budget, 0)
 
-/** Bytes of key and value of a slot of one kv head. */
+/** Bytes of key and value of a slot of one kv head, in float32 as they are kept here. */
 export const slotBytes = ({ description: { headDim } }: LoadedModel): number =>
-  2 * headDim * (STORAGE === 'float32' ? 4 : 2)
+  2 * headDim * Float32Array.BYTES_PER_ELEMENT
 
 /** [texts][choices] */
 export async function damageOverTexts(

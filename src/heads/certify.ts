@@ -7,7 +7,7 @@ import type { LoadedModel } from '../loaded-model.js'
 import type { CallOptions } from '../native/call.js'
 import { certifiedText } from '../show/budgets-text.js'
 import { showsItself } from '../show/show.js'
-import { certifiedChoice, textsNeeded, type CertifiedChoice } from '../statistics/conformal.js'
+import { certifiedChoice, checkTexts, type CertifiedChoice } from '../statistics/conformal.js'
 import { engineCard, type EngineCard } from '../trace/card.js'
 import type { TraceCell } from '../trace/columns.js'
 import { budgetTextsOf, damageOverTexts, type BudgetTexts } from './budget-damage.js'
@@ -109,12 +109,7 @@ export async function certify(
   const bound = options.bound === undefined ? 10 * level : number('bound', options.bound, level, Number.MAX_VALUE)
   const loss = options.loss === undefined ? 'kl' : oneOf('loss', options.loss, DAMAGES)
   const texts = budgetTextsOf(model, options)
-  const needed = textsNeeded({ level, bound })
-  if (texts.texts.length < needed)
-    throw new ZslabError(
-      'invalid',
-      `${texts.texts.length} text${texts.texts.length === 1 ? '' : 's'} cannot certify a mean loss of at most ${level}: with losses up to ${bound} at least ${needed} are needed (bound / level − 1), even where nothing is lost`,
-    )
+  checkTexts(texts.texts.length, { level, bound })
   return withBar(
     'certifying,',
     options,

@@ -25,6 +25,16 @@ export interface CertifiedChoice {
 /** Texts without which no loss, not even 0, could be certified. */
 export const textsNeeded = ({ level, bound }: RiskOptions): number => Math.ceil(bound / level - 1 - 1e-12)
 
+/** Errors: 'invalid' where so few texts could certify nothing, with how many are needed. */
+export function checkTexts(texts: number, { level, bound }: RiskOptions): void {
+  const needed = textsNeeded({ level, bound })
+  if (texts < needed)
+    throw new ZslabError(
+      'invalid',
+      `${texts} text${texts === 1 ? '' : 's'} cannot certify a mean loss of at most ${level}: with losses up to ${bound} at least ${needed} are needed (bound / level − 1), even where nothing is lost`,
+    )
+}
+
 /**
  * `losses` [texts][choices], choices in ascending order (each keeps at least what the ones before it keep). Losses are clipped to [0, bound]
  * and made monotone: of a choice and the larger ones the worst counts, so that a chosen one is no lucky dip. The choice is the first with
@@ -38,12 +48,7 @@ export function certifiedChoice(losses: readonly ArrayLike<number>[], options: R
   if (level === 0 || level === bound)
     throw invalid('level', `above 0 and below the bound of a loss, ${bound}`, options.level)
   const texts = losses.length
-  const needed = textsNeeded({ level, bound })
-  if (texts < needed)
-    throw new ZslabError(
-      'invalid',
-      `${texts} texts cannot certify a mean loss of at most ${level}: with losses up to ${bound} at least ${needed} are needed (bound / level − 1), even where nothing is lost`,
-    )
+  checkTexts(texts, { level, bound })
   const choices = losses[0].length
   const risks = new Float64Array(choices)
   losses.forEach((row, text) => {

@@ -8,7 +8,6 @@ import {
   evictOnly,
   explore,
   fullCache,
-  headImportance,
   load,
   snapkv,
   streaming,
@@ -21,11 +20,9 @@ import {
 } from '../../../src/index.js'
 import { headKey, type ExplorerData } from '../../../src/explorer/data.js'
 import { eventBytes, eventsOfBytes, type Taken } from '../../../src/explorer/events.js'
-import { HeadsMeasured } from '../../../src/explorer/heads-measured.js'
 import { legendOf, Looks, MODES, regionAt, type Mode } from '../../../src/explorer/look.js'
 import { RunPack, packedRuns } from '../../../src/explorer/pack.js'
 import { evictionMap } from '../../../src/figures/index.js'
-import { shortNumber } from '../../../src/figures/scale.js'
 import type { Points } from '../../../src/figures/plot.js'
 import { NOT_YET, smallOf } from '../../../src/explorer/small.js'
 import { HeadRows } from '../../../src/trace/head-rows.js'
@@ -367,50 +364,5 @@ describe('explorer', function () {
     says(() => explore(run, { layer: 99 }), /layer/)
     says(() => explore(run, { head: 1 } as never), /explore has no option "head".*layer, kvHead, labels/)
     says(() => explore(run, { labels: ['a', 'b'] }), /labels/)
-  })
-
-  it('shows what heads were measured by: values, shades and places, of query heads and of kv heads', async () => {
-    const { layers, heads, kvHeads } = model.description
-    const asked = Array.from({ length: heads }, (_, head) => ({ layer: 1, head }))
-    const importance = await headImportance(model, TEXT, { by: ['entropy', 'kvzip'], heads: asked, progress: false })
-    const { measured } = documentOf(explore(run, { importance }))
-    assert.deepEqual(
-      measured!.measures.map(({ name, kv }) => [name, kv]),
-      [
-        ['entropy', 'mean'],
-        ['kvzip', 'own'],
-      ],
-    )
-    const page = new HeadsMeasured(measured!, kvHeads)
-    const group = heads / kvHeads
-    const rows = page.passport(1, 1)
-    assert.deepEqual(
-      rows.map(({ heads: { length } }) => length),
-      [group, 1],
-    )
-    const own = importance.of('entropy').values[1]
-    assert.equal(rows[0].heads[0].value, shortNumber(Number(own[group].toPrecision(4))))
-    const place = 1 + own.filter((value) => value > own[group]).length
-    assert.equal(rows[0].heads[0].place, `${place} of ${heads}`)
-    assert.match(rows[1].heads[0].place, new RegExp(`^[1-${kvHeads}] of ${kvHeads}$`))
-    assert.equal(page.sentence('entropy', 0, 0), 'entropy: not measured')
-    assert.match(page.sentence('entropy', 1, 0), /^entropy: [\d.]+ nats, the mean of its query heads \([\d., ]+\)$/)
-    assert.match(page.sentence('kvzip', 1, 0), /^kvzip: [\d.]+ share$/)
-    assert.match(page.scaleWords('entropy').join('|'), /^entropy: [\d.]+\|[\d.]+ nats; a stripe is a query head$/)
-    assert.equal(page.habits(0, 0).length, group)
-    assert.equal(measured!.measures[0].values.filter((value) => value === null).length, (layers - 1) * heads)
-    assert.ok(!('measured' in documentOf(explore(run))))
-  })
-
-  it('refuses importance that is none, and of another model', () => {
-    assert.throws(
-      () => explore(run, { importance: 3 as never }),
-      /expected what headImportance\(\) found for importance/,
-    )
-    const measures = { a: { name: 'a', unit: '1', kv: 'max', values: [Float64Array.of(1, 2)] } } as const
-    assert.throws(
-      () => explore(run, { importance: { layers: 1, heads: 2, kvHeads: 1, measures } }),
-      /the importance is of a model with 1 layers of 1 kv heads, and the run's has 3 of 2: measure/,
-    )
   })
 })
