@@ -35,7 +35,8 @@ export async function saveTable(
   const about = Object.fromEntries(columns.map((column) => [column.name, column.about]))
   const metadata = new Map([[KEY, JSON.stringify({ format: KEY, version: 1, columns: about, cards })]])
   const laid = columns.map((column) => laidOut(column, table[column.name]))
-  await replaceFile(path, what, FORMATS[ending](laid, metadata))
+  const written = await FORMATS[ending]()
+  await replaceFile(path, what, written(laid, metadata))
   return path
 }
 

@@ -13,7 +13,7 @@ const gc = (globalThis as { gc?: () => void }).gc
 /** Once collecting gives nothing back any more: finalizers run after a collection, each in a turn of the loop, late on a busy machine. */
 async function memory(): Promise<Memory> {
   let rss = Infinity
-  for (let round = 0, still = 0; round < 40 && still < 4; round++) {
+  for (let round = 0, still = 0; round < 100 && still < 10; round++) {
     gc?.()
     await pause(20)
     const now = process.memoryUsage().rss

@@ -5,16 +5,24 @@ import { dirname, extname } from 'node:path'
 import { shown, ZslabError } from '../../errors.js'
 import { text } from '../../expect.js'
 import type { EventColumns } from '../../native/binding.js'
-import { EVENT_COLUMNS, laidOut, type EventName } from '../columns.js'
-import { arrowOf, arrowRead } from './arrow.js'
+import { EVENT_COLUMNS, laidOut, type EventName, type Laid } from '../columns.js'
 import { factsOf, factsText, traceOf, type TraceOf } from './facts.js'
-import { listColumnsOf, listsOf, type ListName } from './lists.js'
-import { parquetOf, parquetRead } from './parquet.js'
+import { listColumnsOf, listsOf, type LaidLists, type ListName } from './lists.js'
 import { Unreadable, type Lists, type ReadColumns } from './read.js'
 import { replaceFile, unwritten } from './replace.js'
 import { BLANK, sealed, sealHolds } from './seal.js'
 
-export const FORMATS = { '.arrow': arrowOf, '.parquet': parquetOf }
+type Writer = (
+  laid: readonly Laid[],
+  metadata: ReadonlyMap<string, string>,
+  lists?: readonly LaidLists[],
+) => Uint8Array[]
+
+/** What writes each format. Loaded where it is needed: the libraries are 20 MB of a process that may never save a trace. */
+export const FORMATS: Record<'.arrow' | '.parquet', () => Promise<Writer>> = {
+  '.arrow': async () => (await import('./arrow.js')).arrowOf,
+  '.parquet': async () => (await import('./parquet.js')).parquetOf,
+}
 export const TRACE_ENDINGS = Object.keys(FORMATS) as (keyof typeof FORMATS)[]
 /** Keys in the file's metadata. */
 const FACTS = 'zslab.trace'
@@ -55,7 +63,8 @@ export async function saveTrace(path: string, events: EventColumns, of: TraceOf)
   ])
   const ending = endingOf(path)!
   const lists = listsOf(events, of, ending)
-  await replaceFile(path, THE_TRACE, sealed(FORMATS[ending](laid, metadata, lists)))
+  const written = await FORMATS[ending]()
+  await replaceFile(path, THE_TRACE, sealed(written(laid, metadata, lists)))
 }
 
 /** What saveTrace wrote at `path`, whatever its name is now. Errors: 'file'. */
@@ -91,7 +100,9 @@ async function columnsOf(bytes: Buffer): Promise<ReadColumns> {
     throw new Unreadable(
       'is not as it was written (its SHA-256 differs): it was cut, damaged or changed; copy or save it again',
     )
-  return begins('PAR1') ? parquetRead(bytes, EVENT_COLUMNS) : arrowRead(new Uint8Array(bytes))
+  return begins('PAR1')
+    ? (await import('./parquet.js')).parquetRead(bytes, EVENT_COLUMNS)
+    : (await import('./arrow.js')).arrowRead(new Uint8Array(bytes))
 }
 
 function contents({ metadata, rows, column, lists }: ReadColumns): { events: EventColumns; of: TraceOf } {
