@@ -114,10 +114,10 @@ async function mocha(name, files, env) {
   const { status, text } = await run(words, { ...env, ZSLAB_TOTALS: totals })
   console.log(`\n== ${name} (${((Date.now() - from) / 1000).toFixed(0)} s)\n${text.trim()}`)
   if (!existsSync(totals)) return fail(`mocha ended before its last test of ${name}`)
-  const { passed, failed, skipped } = JSON.parse(readFileSync(totals, 'utf8'))
+  const { passed, failed, skipped, broken: titles } = JSON.parse(readFileSync(totals, 'utf8'))
   total.passed += passed
   total.failed += failed
-  if (failed) broken.push(`${failed} of mocha's tests in ${name} (told above)`)
+  if (failed) broken.push(...titles.map((title) => `${name}: ${title}`))
   else if (status !== 0) fail(`mocha ended with status ${status} in ${name}`)
   skipped.forEach((title) => leaveOut(`skipped: ${title}`, 'see the test'))
 }
