@@ -51,6 +51,13 @@ export class LoadedModel {
   }
 }
 
+/** What a user gives for a model. Errors: 'invalid' for anything but what load() gave, and for a disposed one. */
+export function usable(model: unknown): LoadedModel {
+  if (!(model instanceof LoadedModel)) throw invalid('model', 'what load() gave', model)
+  void model.native
+  return model
+}
+
 /** Token ids of `textOrIds`, checked; those of a text that `begins` have the token that begins texts, where the model has one. */
 export function idsOf(model: LoadedModel, textOrIds: TextOrIds, begins: boolean): Int32Array {
   if (typeof textOrIds === 'string') {

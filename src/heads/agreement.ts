@@ -42,6 +42,8 @@ export interface Resampled {
   /** Heads that it has. */
   heads: readonly number[]
   whole: Ranked
+  /** Means over its texts, of which draws are resamples: `whole` but for a measure that pools its texts otherwise. */
+  means: Ranked | null
   /** One for each resample, null where its texts say nothing of a head; empty where the texts are too few, or its own. */
   draws: readonly (Ranked | null)[]
 }
@@ -50,11 +52,13 @@ export interface Resampled {
 export function resampledRanks(of: Scored, draws: Draws): Resampled {
   const heads = Array.from(of.values.keys()).filter((head) => !Number.isNaN(of.values[head]))
   const at = (values: Float64Array) => Float64Array.from(heads, (head) => values[head])
-  const drawn = resampledMeans(of, draws).map((means) => {
+  const told = (means: Float64Array) => {
     const own = at(means)
     return own.some(Number.isNaN) ? null : ranked(own)
-  })
-  return { of, heads, whole: ranked(at(of.values)), draws: drawn }
+  }
+  const drawn = resampledMeans(of, draws).map(told)
+  const means = told(of.values.map((_, head) => meanAt(of.perText, Array.from(of.perText.keys()), head)))
+  return { of, heads, whole: ranked(at(of.values)), means, draws: drawn }
 }
 
 function resampledMeans({ perText, ownTexts, values }: Scored, draws: Draws): Float64Array[] {
@@ -79,6 +83,8 @@ export function agreementOf(a: Resampled, b: Resampled): Agreement {
     top: x && y && topOverlap(x, y),
   })
   const whole = statistics(one.whole, other.whole)
+  const means = ({ of, whole, means }: Resampled) => (of.ownTexts ? whole : means)
+  const all = statistics(means(one), means(other))
   const count = Math.min(...moving.map(({ draws }) => draws.length), Infinity)
   const drawn = ({ of, whole, draws }: Resampled, i: number) => (of.ownTexts ? whole : draws[i])
   const found = Array.from({ length: Number.isFinite(count) ? count : 0 }, (_, i) =>
@@ -90,6 +96,7 @@ export function agreementOf(a: Resampled, b: Resampled): Agreement {
       whole[name],
       found.map((each) => each[name]),
       scale,
+      all[name],
     )
   return {
     a: a.of.name,
@@ -106,7 +113,8 @@ function among(each: Resampled, heads: readonly number[]): Resampled {
   if (heads.length === each.heads.length) return each
   const at = new Map(each.heads.map((head, i) => [head, i]))
   const own = ({ values }: Ranked) => ranked(Float64Array.from(heads, (head) => values[at.get(head)!]))
-  return { of: each.of, heads, whole: own(each.whole), draws: each.draws.map((draw) => draw && own(draw)) }
+  const { of, whole, means, draws } = each
+  return { of, heads, whole: own(whole), means: means && own(means), draws: draws.map((draw) => draw && own(draw)) }
 }
 
 /** Of the texts that say anything of the measure. */

@@ -50,22 +50,24 @@ export function proportional(scores: readonly ArrayLike<number>[], options: Allo
 export function headkv(scores: readonly ArrayLike<number>[], group: number, options: AllocationOptions): number[][] {
   const { total, floor } = checked(options)
   if (total < 1) throw invalid('total', "slots (1 and more): HeadKV's rule divides whole slots", total)
-  const base = Math.round(total)
-  const pool = Math.floor(base * (1 - floor))
+  const pool = Math.floor(total * (1 - floor))
   const most = scores.map((row) => {
     const all = Array.from(row)
     return Array.from({ length: all.length / group }, (_, kv) => Math.max(...all.slice(kv * group, (kv + 1) * group)))
   })
-  return proportional(most, { total: base, floor: (base - pool) / base })
+  return proportional(most, { total, floor: (total - pool) / total })
 }
 
 /**
  * As AdaKV (arXiv 2407.11550) shares out: among the heads of a layer alone, each layer having as much as every other, in proportion to scores:
  * total·(floor + (1 − floor)·kvHeads·s_h/Σs of the layer). AdaKV itself counts, for each text, whose tokens are in the layer's top: that is the
- * policy adakv(); this is what it comes to for one score a head. Errors: as of proportional().
+ * policy adakv(); this is what it comes to for one score a head. Whole slots of all layers add up to N·total, rounded, so that some
+ * layers have one more than others where total·kvHeads is no whole number. Errors: as of proportional().
  */
-export const adakv = (scores: readonly ArrayLike<number>[], options: AllocationOptions): number[][] =>
-  scores.flatMap((row, layer) => {
+export function adakv(scores: readonly ArrayLike<number>[], options: AllocationOptions): number[][] {
+  const { total } = checked(options)
+  let heads = 0
+  return scores.flatMap((row, layer) => {
     const head = Array.from(row).findIndex((score) => !Number.isFinite(score))
     if (head >= 0)
       throw invalid(
@@ -73,8 +75,13 @@ export const adakv = (scores: readonly ArrayLike<number>[], options: AllocationO
         'a number: budgets need all heads measured',
         row[head],
       )
-    return proportional([row], options)
+    const before = Math.round(total * heads)
+    heads += row.length
+    // Whole slots: what is left of one layer goes to a next one.
+    const own = total < 1 ? total : (Math.round(total * heads) - before) / row.length
+    return proportional([row], { ...options, total: own })
   })
+}
 
 function checked(options: AllocationOptions): Required<AllocationOptions> {
   const total = number('total', options.total, Number.MIN_VALUE, 2 ** 31 - 1)

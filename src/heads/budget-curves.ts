@@ -1,7 +1,7 @@
 /** budgetCurves(): what predictions lose as one kv head's kept share varies and the others stay as they are. */
 import { callOptions, integer, invalid, number } from '../expect.js'
 import { Tabular } from '../inspect/tabular.js'
-import type { LoadedModel } from '../loaded-model.js'
+import { usable, type LoadedModel } from '../loaded-model.js'
 import { withBar } from '../long-work.js'
 import type { CallOptions } from '../native/call.js'
 import { budgetCurvesText } from '../show/budgets-text.js'
@@ -120,6 +120,7 @@ showsItself(BudgetCurves.prototype, budgetCurvesText)
  * decodes the rows once. Errors: 'invalid' naming the option, or the text that is too short.
  */
 export async function budgetCurves(model: LoadedModel, options: BudgetCurvesOptions): Promise<BudgetCurves> {
+  usable(model)
   callOptions('budgetCurves', options, ['shares', 'others', 'kvHeads', 'texts', 'policy', 'tokens', 'rows'])
   const { layers, kvHeads } = model.description
   const between = (name: string, value: unknown) => {

@@ -2,7 +2,7 @@
 import { ZslabError } from '../errors.js'
 import { budgetsOf, type Budgets } from '../budgets.js'
 import { integer } from '../expect.js'
-import type { LoadedModel, TextOrIds } from '../loaded-model.js'
+import { usable, type LoadedModel, type TextOrIds } from '../loaded-model.js'
 import type { Call, Progress } from '../native/call.js'
 import { policyNamed, policyOf, resolve, type Policy } from '../policies/index.js'
 import { shareOrCount } from '../policies/options.js'
@@ -29,7 +29,7 @@ export interface CheckedTexts {
 
 /** Errors: 'invalid' naming the option, or the text that is too short. */
 export function budgetTextsOf(model: LoadedModel, options: BudgetTexts): CheckedTexts {
-  void model.native // refuses a disposed model
+  usable(model)
   const { context } = model.description
   const tokens = options.tokens === undefined ? context : integer('tokens', options.tokens, 3, context)
   const rows = options.rows === undefined ? Math.min(32, tokens - 1) : integer('rows', options.rows, 2, tokens - 1)

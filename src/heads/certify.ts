@@ -103,10 +103,17 @@ export async function certify(
     throw invalid('totals', 'an array of totals to choose from, at least one', options.totals)
   const totals = Array.from(new Set(options.totals as number[])).sort((a, b) => a - b)
   const offered = totals.map((total) =>
-    suggest({ by, total, ...(rule && { rule }), ...(floor !== undefined && { floor }) }),
+    suggest({ by, total, ...(rule !== undefined && { rule }), ...(floor !== undefined && { floor }) }),
   )
-  const level = number('level', options.level, Number.MIN_VALUE, Number.MAX_VALUE)
-  const bound = options.bound === undefined ? 10 * level : number('bound', options.bound, level, Number.MAX_VALUE)
+  if (totals[0] < 1 && totals[totals.length - 1] >= 1)
+    throw invalid(
+      'totals',
+      'all of them shares of the prompt (below 1) or all slots (1 and more)',
+      options.totals,
+      '1 is one slot',
+    )
+  const level = number('level', options.level, Number.MIN_VALUE, Number.MAX_VALUE / 10, 'above 0')
+  const bound = options.bound === undefined ? 10 * level : options.bound
   const loss = options.loss === undefined ? 'kl' : oneOf('loss', options.loss, DAMAGES)
   const texts = budgetTextsOf(model, options)
   checkTexts(texts.texts.length, { level, bound })

@@ -2,7 +2,7 @@
 import type { Budgets } from '../budgets.js'
 import { callOptions, integer, invalid } from '../expect.js'
 import { Tabular } from '../inspect/tabular.js'
-import type { LoadedModel } from '../loaded-model.js'
+import { usable, type LoadedModel } from '../loaded-model.js'
 import { withBar } from '../long-work.js'
 import type { CallOptions } from '../native/call.js'
 import { budgetComparisonText } from '../show/budgets-text.js'
@@ -91,6 +91,7 @@ export async function compareBudgets(
   choices: Readonly<Record<string, number | Budgets | SuggestedBudgets>>,
   options: CompareBudgetsOptions,
 ): Promise<BudgetComparison> {
+  usable(model)
   callOptions('compareBudgets', options, ['texts', 'policy', 'tokens', 'rows', 'seed'])
   const named = typeof choices === 'object' && choices !== null ? Object.entries(choices) : []
   if (!named.length) throw invalid('choices', 'budgets by name, at least one: { uniform: 128, … }', choices)

@@ -1,7 +1,7 @@
 /** headImportance(): measures of every query head of a model over texts, computed together and each by its exact definition. */
-import { callOptions, integer, invalid, text as checkedText } from '../expect.js'
+import { callOptions, integer, invalid } from '../expect.js'
 import { ZslabError } from '../errors.js'
-import type { LoadedModel, TextOrIds } from '../loaded-model.js'
+import { usable, type LoadedModel, type TextOrIds } from '../loaded-model.js'
 import { withBar } from '../long-work.js'
 import { native } from '../native/binding.js'
 import { withCall, type Call, type CallOptions, type Progress } from '../native/call.js'
@@ -14,7 +14,7 @@ import { headCount, type Measure, type Probe, type Work } from './measure.js'
 import { HEAD_MEASURES, measuresOf, probesOf } from './measures.js'
 import { repeatedIds } from './repeated.js'
 import { Importance } from './result.js'
-import { Part } from './store.js'
+import { folderOf, Part } from './store.js'
 import { textsOf } from './texts.js'
 
 export interface HeadImportanceOptions extends CallOptions {
@@ -57,6 +57,7 @@ export async function headImportance(
   textOrTexts: TextOrIds | readonly TextOrIds[],
   options: HeadImportanceOptions,
 ): Promise<Importance> {
+  usable(model)
   callOptions('headImportance', options, OPTIONS)
   const measures = measuresOf(options?.by)
   const marks = marksOf(model, options.heads)
@@ -65,7 +66,7 @@ export async function headImportance(
   const seed = options.seed === undefined ? 1 : integer('seed', options.seed, 0, 2 ** 32 - 1)
   const sequences = options.sequences === undefined ? 2 : integer('sequences', options.sequences, 1, 1000)
   const policy = policyFor(model, measures, options.policy)
-  const store = options.store === undefined ? undefined : checkedText('store', options.store)
+  const store = options.store === undefined ? undefined : folderOf(options.store)
   const texts = textsOf(model, textOrTexts)
   const seeds = Array.from({ length: sequences }, (_, i) => (seed + i) % 2 ** 32)
   const random = seeds.map((each) => repeatedIds(model, each))

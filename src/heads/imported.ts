@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { ZslabError } from '../errors.js'
-import { integer, invalid, options as checkedOptions, text as checkedText } from '../expect.js'
-import type { LoadedModel } from '../loaded-model.js'
+import { integer, options as checkedOptions, text as checkedText } from '../expect.js'
+import { usable, type LoadedModel } from '../loaded-model.js'
 import { reliabilityOf } from './agreement.js'
 import type { HeadsShape, ImportanceParts } from './facts.js'
 import type { Measure } from './measure.js'
@@ -60,8 +60,7 @@ export async function importedParts(path: string, options: FromOptions = {}): Pr
   checkedOptions('Importance.from', options, ['model', 'heads', 'kvHeads', 'name'])
   checkedText('path', path)
   const name = options.name === undefined ? undefined : checkedText('name', options.name)
-  if (options.model !== undefined && !options.model?.description)
-    throw invalid('model', 'what load() gave', options.model)
+  if (options.model !== undefined) usable(options.model)
   const content = await contentOf(path)
   const saved = savedIn(content)
   if (saved) {

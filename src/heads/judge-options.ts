@@ -1,7 +1,7 @@
 /** What judge() is asked for, checked. */
 import { ZslabError } from '../errors.js'
 import { callOptions, integer, invalid, number, oneOf, text as checkedText } from '../expect.js'
-import type { LoadedModel, TextOrIds } from '../loaded-model.js'
+import { usable, type LoadedModel, type TextOrIds } from '../loaded-model.js'
 import type { CallOptions } from '../native/call.js'
 import { policyNamed, policyOf, resolve, type Policy } from '../policies/index.js'
 import { shareOrCount } from '../policies/options.js'
@@ -9,6 +9,8 @@ import { Reading } from '../reading.js'
 import { ablated } from './damage-ablated.js'
 import { budgetsWith, compressed, STORAGE } from './damage-compressed.js'
 import type { Taking } from './damage.js'
+import { RANDOM } from './judged.js'
+import { folderOf } from './store.js'
 import { textsOf } from './texts.js'
 
 export const TAKES = ['ablate', 'compress'] as const
@@ -81,7 +83,7 @@ export function judgeAsked(measured: Measured, options: JudgeOptions): Asked {
       'invalid',
       'judging reads texts with the model, and these scores were not measured with one: measure with headImportance(model, …)',
     )
-  void model.native // refuses a disposed model
+  usable(model)
   const compresses = options.budget !== undefined || options.policy !== undefined
   const take = options.take === undefined ? (compresses ? 'compress' : 'ablate') : oneOf('take', options.take, TAKES)
   if (take === 'ablate' && compresses) {
@@ -98,7 +100,7 @@ export function judgeAsked(measured: Measured, options: JudgeOptions): Asked {
     options.rows === undefined ? Math.min(measured.facts.rows, tokens) : integer('rows', options.rows, 2, tokens)
   const seed = options.seed === undefined ? 1 : integer('seed', options.seed, 0, 2 ** 32 - 1)
   const orders = options.randomOrders === undefined ? 5 : integer('randomOrders', options.randomOrders, 1, 1000)
-  const store = options.store === undefined ? undefined : checkedText('store', options.store)
+  const store = options.store === undefined ? undefined : folderOf(options.store)
   const sameTexts = options.texts === undefined
   const whole = sameTexts ? measured.facts.texts.map(({ ids }) => Int32Array.from(ids)) : textsOf(model, options.texts)
   const texts = whole.map((ids) => ids.slice(0, tokens))
@@ -120,6 +122,11 @@ function measuresOf(measured: Measured, by: JudgeOptions['by'], take: Asked['tak
   return Array.from(new Set(asked), (one) => {
     const name = checkedText('by', one)
     const { values, kvValues } = measured.of(name)
+    if (name === RANDOM)
+      throw new ZslabError(
+        'invalid',
+        `random orders are called ${RANDOM}, too: read the file under another name, Importance.from(path, { name })`,
+      )
     const rows = take === 'ablate' ? values : kvValues
     rows.forEach((row, layer) => {
       const head = row.findIndex(Number.isNaN)

@@ -5,9 +5,9 @@ import { withBar } from '../long-work.js'
 import type { Call, Progress } from '../native/call.js'
 import { engineCard, type EngineCard } from '../trace/card.js'
 import { leastFirst, randomOrder, setOf, type Damage, type HeadSet, type Taking } from './damage.js'
-import { judgedOf, meanDamage } from './judged.js'
+import { judgedOf, meanDamage, RANDOM } from './judged.js'
 import { judgeAsked, type Asked, type JudgeOptions, type Measured } from './judge-options.js'
-import { Judgement, RANDOM } from './judgement.js'
+import { Judgement } from './judgement.js'
 import { aboutText, KeptValues } from './store.js'
 
 /** Damage of every set in one text. */

@@ -7,6 +7,9 @@ import { areaUnder, type Damage } from './damage.js'
 export const DAMAGES = ['kl', 'loss'] as const
 export type DamageKind = (typeof DAMAGES)[number]
 
+/** What random orders are called beside measures. */
+export const RANDOM = 'random'
+
 export interface DamagePoint {
   /** Heads that are taken, and their share of all. */
   taken: number

@@ -8,9 +8,7 @@ import type { MeanInterval } from '../statistics/intervals.js'
 import type { EngineCard } from '../trace/card.js'
 import type { TraceCell } from '../trace/columns.js'
 import { FORMAT, savedJudgement, VERSION } from './saved-judgement.js'
-import { DAMAGES, pairedAreas, type DamageKind, type Judged, type JudgementFacts } from './judged.js'
-
-export const RANDOM = 'random'
+import { DAMAGES, pairedAreas, RANDOM, type DamageKind, type Judged, type JudgementFacts } from './judged.js'
 
 export class Judgement extends Tabular {
   /** By name, in the order that they were asked for. */
@@ -48,7 +46,7 @@ export class Judgement extends Tabular {
   /** One measure, or 'random'. Errors: 'invalid' for one that was not judged. */
   of(name: string): Judged {
     if (name === RANDOM) return this.random
-    const found = Object.hasOwn(this.measures, name) ? this.measures[name] : undefined
+    const found = typeof name === 'string' && Object.hasOwn(this.measures, name) ? this.measures[name] : undefined
     if (found) return found
     const names = [...Object.keys(this.measures), RANDOM].join(', ')
     throw new ZslabError('invalid', `${shown(name)} was not judged; there are: ${names}`)

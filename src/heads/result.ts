@@ -3,7 +3,7 @@ import { showsItself } from '../show/show.js'
 import { importanceText } from '../show/importance-text.js'
 import { Tabular } from '../inspect/tabular.js'
 import { shown, ZslabError } from '../errors.js'
-import { invalid } from '../expect.js'
+import { invalid, options as checkedOptions } from '../expect.js'
 import type { LoadedModel } from '../loaded-model.js'
 import type { TraceCell } from '../trace/columns.js'
 import { resamplesOf, seedOf } from '../statistics/bootstrap.js'
@@ -98,7 +98,7 @@ export class Importance extends Tabular {
 
   /** One measure. Errors: 'invalid' for one that was not asked for. */
   of(name: string): MeasuredHeads {
-    const found = Object.hasOwn(this.measures, name) ? this.measures[name] : undefined
+    const found = typeof name === 'string' && Object.hasOwn(this.measures, name) ? this.measures[name] : undefined
     if (found) return found
     throw new ZslabError(
       'invalid',
@@ -106,8 +106,12 @@ export class Importance extends Tabular {
     )
   }
 
-  /** One measure's interval over texts of every head, [layers][heads]; null for heads that were not asked for. See meanInterval(). */
+  /**
+   * One measure's interval over texts of every head, [layers][heads]; null for heads that were not asked for. Of the mean of the texts' own values,
+   * which is the value but for `duoOnTheFly`, which pools texts before it scores. See meanInterval().
+   */
   intervals(name: string, options: IntervalOptions = {}): (MeanInterval | null)[][] {
+    checkedOptions('importance.intervals', options, ['method', 'level', 'seed', 'resamples'])
     const { perText, values } = this.of(name)
     const seed = seedOf(options.seed)
     if (!perText.length)
@@ -127,7 +131,8 @@ export class Importance extends Tabular {
 
   /** How far the measures agree, two by two. `seed`, `resamples` (default 200): of the intervals over texts. */
   agreement(options: { seed?: number; resamples?: number } = {}): Agreements {
-    const draws = { seed: seedOf(options.seed), resamples: resamplesOf(options.resamples ?? 200) }
+    checkedOptions('importance.agreement', options, ['seed', 'resamples'])
+    const draws = { seed: seedOf(options.seed), resamples: resamplesOf(options.resamples, 200) }
     const scored = Object.values(this.measures).map(({ name, values, perText, random, reliability }) => ({
       name,
       reliability,

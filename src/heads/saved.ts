@@ -1,5 +1,6 @@
 /** What JSON.stringify(importance) wrote, read back. */
 import { ZslabError } from '../errors.js'
+import type { DistanceBin } from './distances.js'
 import type { Distances, HeadMeasure, ImportanceFacts, ImportanceParts } from './facts.js'
 import type { Measure } from './measure.js'
 
@@ -47,31 +48,67 @@ export function savedParts(path: string, content: Record<string, unknown>): Impo
   }
   if (typeof saved.measures !== 'object' || saved.measures === null) throw fault('it has no measures')
   const found = Object.entries(saved.measures).map(([name, each]): HeadMeasure => {
-    const { values, perText, random, reliability, least, most, ...about } = each
+    const { values, perText, random, reliability, least, most, ...about } = each ?? {}
     if (!Array.isArray(perText)) throw fault(`${name} has no values by text`)
+    const words = [about.formula, about.unit, about.source, about.differs]
+    if (about.name !== name || !words.every((one) => typeof one === 'string') || !wholes([about.leastTokens], 0))
+      throw fault(`${name} does not say what it is: its formula, unit, source, least tokens`)
+    if (![least, most].every(isNumber)) throw fault(`${name} has no range`)
+    if (!reliability || ![reliability.halves, reliability.all].every(isNumber))
+      throw fault(`${name} does not say how far its halves agree`)
     if (!['max', 'mean', 'own'].includes(about.kv)) throw fault(`${name} does not say how kv heads come of it`)
     return {
       measure: { ...about, name, least: least ?? -Infinity, most: most ?? Infinity },
       values: flat(values, `the values of ${name}`),
       perText: perText.map((text, i) => flat(text, `the values of ${name} in text ${i}`)),
       random: random === true,
-      ...(reliability && { reliability }),
+      reliability,
     }
   })
-  if (!Array.isArray(saved.texts) || !saved.card) throw fault('it does not say which texts, or made by what')
+  if (!savedTexts(saved.texts, 0) || !isCard(saved.card)) throw fault('it does not say which texts, or made by what')
   const { card, texts, seeds, needleSeeds, tokens, rows, policy = null } = saved
+  if (!wholes(seeds, 0) || !wholes(needleSeeds, 0) || !wholes([tokens, rows], 1))
+    throw fault('it does not say from which seeds, or of how many tokens and rows')
+  if (policy !== null && typeof policy !== 'string') throw fault('its policy is no call that makes one')
   return {
     shape: { layers, heads, kvHeads },
     found,
-    distances: distancesOf(saved),
+    distances: distancesOf(saved, fault),
     facts: { card, texts, seeds, needleSeeds, tokens, rows, policy },
   }
 }
 
-const isNumber = (value: unknown) => value === null || typeof value === 'number'
+const isNumber = (value: unknown) => value === null || Number.isFinite(value)
+const wholes = (values: unknown, least: number) =>
+  Array.isArray(values) && values.every((value) => Number.isInteger(value) && value >= least)
 
-function distancesOf({ distances }: Saved): Distances | null {
+/** Whether these are texts as facts have them, at least so many. */
+export const savedTexts = (texts: unknown, least: number): boolean =>
+  Array.isArray(texts) &&
+  texts.length >= least &&
+  texts.every(
+    (text: { tokens?: unknown; ids?: unknown } | null) => text && wholes([text.tokens], 1) && wholes(text.ids, 0),
+  )
+
+/** Whether this says which model. */
+export const isCard = (card: unknown): boolean =>
+  typeof (card as { model?: { name?: unknown } } | null)?.model?.name === 'string'
+
+function distancesOf({ layers, heads, distances }: Saved, fault: (what: string) => ZslabError): Distances | null {
   if (!distances) return null
-  const shares = distances.shares.map((layer) => layer.map((row) => Float64Array.from(row, (value) => value ?? NaN)))
-  return { bins: distances.bins, shares }
+  const { bins, shares } = distances
+  const whole =
+    Array.isArray(bins) &&
+    bins.every((bin: DistanceBin | null) => bin && wholes([bin.from, bin.to], 0)) &&
+    Array.isArray(shares) &&
+    shares.length === layers &&
+    shares.every(
+      (layer) =>
+        Array.isArray(layer) &&
+        layer.length === heads &&
+        layer.every((row) => Array.isArray(row) && row.length === bins.length && row.every(isNumber)),
+    )
+  if (!whole) throw fault(`its distances are not shares [${layers}][${heads}] of each of its bins`)
+  const given = (row: readonly (number | null)[]) => Float64Array.from(row, (value) => value ?? NaN)
+  return { bins, shares: distances.shares.map((layer) => layer.map(given)) }
 }

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ZslabError } from '../errors.js'
+import { invalid } from '../expect.js'
 import type { EngineCard } from '../trace/card.js'
 import { replaceFile, unwritten } from '../trace/files/replace.js'
 import type { Probe, Work } from './measure.js'
@@ -17,6 +18,12 @@ interface Kept {
   format: string
   about: Record<string, unknown>
   values: Values
+}
+
+/** What a user gives for a store. Errors: 'invalid'. */
+export function folderOf(store: unknown): string {
+  if (typeof store !== 'string' || !store) throw invalid('store', 'the path of a folder', store)
+  return store
 }
 
 /** What results depend on: values are taken over where all of it is the same. */
@@ -76,7 +83,7 @@ export class KeptValues {
     const whole = (values: unknown) =>
       Array.isArray(values) &&
       values.length === this.size &&
-      values.every((value) => value === null || typeof value === 'number')
+      values.every((value) => value === null || Number.isFinite(value))
     if (found?.format !== FORMAT || typeof found.values !== 'object' || found.values === null)
       throw this.fault('it is no file of partial results')
     if (JSON.stringify(found.about) !== JSON.stringify(this.about))

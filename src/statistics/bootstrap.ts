@@ -14,8 +14,8 @@ export interface Draws {
 export const seedOf = (seed: number | undefined): number =>
   seed === undefined ? randomInt(2 ** 32) : integer('seed', seed, 0, 2 ** 32 - 1)
 
-export const resamplesOf = (resamples: number | undefined): number =>
-  resamples === undefined ? 2000 : integer('resamples', resamples, 100, 1_000_000)
+export const resamplesOf = (resamples: number | undefined, otherwise = 2000): number =>
+  resamples === undefined ? otherwise : integer('resamples', resamples, 100, 1_000_000)
 
 const requireHere = createRequire(import.meta.url)
 type Distribution = (at: number, mean: number, sd: number) => number

@@ -1,6 +1,6 @@
 /** The least of nested choices (budgets, say) whose expected loss on a text to come stays under a level: conformal risk control. */
 import { ZslabError } from '../errors.js'
-import { invalid, number } from '../expect.js'
+import { invalid, number, options as checkedOptions } from '../expect.js'
 
 export interface RiskOptions {
   /** Most expected loss, above 0 and below `bound`. */
@@ -25,8 +25,12 @@ export interface CertifiedChoice {
 /** Texts without which no loss, not even 0, could be certified. */
 export const textsNeeded = ({ level, bound }: RiskOptions): number => Math.ceil(bound / level - 1 - 1e-12)
 
-/** Errors: 'invalid' where so few texts could certify nothing, with how many are needed. */
-export function checkTexts(texts: number, { level, bound }: RiskOptions): void {
+/** Errors: 'invalid' naming the option, and where so few texts could certify nothing, with how many are needed. */
+export function checkTexts(texts: number, options: RiskOptions): void {
+  const bound = number('bound', options.bound, Number.MIN_VALUE, Number.MAX_VALUE)
+  const level = number('level', options.level, 0, bound)
+  if (level === 0 || level === bound)
+    throw invalid('level', `above 0 and below the bound of a loss, ${bound}`, options.level)
   const needed = textsNeeded({ level, bound })
   if (texts < needed)
     throw new ZslabError(
@@ -43,20 +47,18 @@ export function checkTexts(texts: number, { level, bound }: RiskOptions): void {
  * are needed, or a loss is no number.
  */
 export function certifiedChoice(losses: readonly ArrayLike<number>[], options: RiskOptions): CertifiedChoice {
-  const bound = number('bound', options.bound, Number.MIN_VALUE, Number.MAX_VALUE)
-  const level = number('level', options.level, 0, bound)
-  if (level === 0 || level === bound)
-    throw invalid('level', `above 0 and below the bound of a loss, ${bound}`, options.level)
+  const { level, bound } = checkedOptions('certifiedChoice', options, ['level', 'bound']) as unknown as RiskOptions
+  if (!Array.isArray(losses)) throw invalid('losses', 'an array [texts][choices]', losses)
   const texts = losses.length
   checkTexts(texts, { level, bound })
-  const choices = losses[0].length
+  const choices = Object(losses[0]) === losses[0] ? losses[0].length : 0
   const risks = new Float64Array(choices)
   losses.forEach((row, text) => {
-    if (row.length !== choices || choices === 0)
-      throw invalid(`losses[${text}]`, `${Math.max(choices, 1)} losses, one for each choice`, row.length)
+    if (!(choices > 0 && row?.length === choices))
+      throw invalid(`losses[${text}]`, `an array of ${choices || 'the'} losses, one for each choice`, row)
     let worst = 0
     for (let i = choices - 1; i >= 0; i--) {
-      if (Number.isNaN(row[i])) throw invalid(`losses[${text}][${i}]`, 'a number', row[i])
+      if (typeof row[i] !== 'number' || Number.isNaN(row[i])) throw invalid(`losses[${text}][${i}]`, 'a number', row[i])
       worst = Math.max(worst, Math.min(bound, row[i]))
       risks[i] += worst / texts
     }

@@ -1,6 +1,6 @@
 /** How far a mean over texts is to be trusted: the one place that decides which interval so many texts allow. */
 import { createRequire } from 'node:module'
-import { invalid, number } from '../expect.js'
+import { invalid, number, oneOf, options as checkedOptions } from '../expect.js'
 import { bca, resamplesOf, seedOf, studentised, type Draws } from './bootstrap.js'
 import { meanOf, spreadOf } from './moments.js'
 
@@ -58,10 +58,11 @@ export function student(share: number, degrees: number): number {
  * drawn independently: chapters of one book speak of that book. Errors: 'invalid' naming the option, or the text whose value is no number.
  */
 export function meanInterval(values: ArrayLike<number>, options: IntervalOptions = {}): MeanInterval {
+  checkedOptions('meanInterval', options, ['method', 'level', 'seed', 'resamples'])
   const level = options.level === undefined ? 0.95 : number('level', options.level, 0.5, 0.9999)
   const texts = values.length
-  const asked = options.method ?? (texts < MANY ? 'student' : 'bca')
-  if (!INTERVALS.includes(asked)) throw invalid('method', `one of ${INTERVALS.join(', ')}`, asked)
+  const asked =
+    options.method === undefined ? (texts < MANY ? 'student' : 'bca') : oneOf('method', options.method, INTERVALS)
   const at = Array.from(values).findIndex((value) => !Number.isFinite(value))
   if (at >= 0) throw invalid(`values[${at}]`, 'a finite number, one for each text', values[at])
   const mean = meanOf(values)

@@ -35,26 +35,27 @@ export const SHARE: Scale = {
 /**
  * 95% interval of a statistic whose `value` is of all texts and which `found` has of resamples of them: around its value less the bootstrap's bias
  * (few texts are noisy, and what noise correlates looks less correlated), ± t·standard error on `scale`, both by n/(n − 1) as resamples vary
- * less than samples. Ranks jump, so the delete-one jackknife sees too little of their error.
+ * less than samples. `drawn`: the statistic of what was resampled, where `value` is made of all texts in another way. Ranks jump, so the delete-one jackknife sees too little of their error.
  */
 export function scaledInterval(
   texts: number,
   value: number | null,
   found: readonly (number | null)[],
   scale: Scale,
+  drawn = value,
 ): Estimate {
   const none = { value, low: null, high: null }
-  if (texts < FEWEST || value === null) return none
+  if (texts < FEWEST || value === null || drawn === null) return none
   const scaled: number[] = []
   for (const one of found) {
     if (one === null) return none
     scaled.push(scale.to(one))
   }
   const middle = scale.to(value)
-  const mean = meanOf(scaled)
+  const bias = meanOf(scaled) - scale.to(drawn)
   const more = texts / (texts - 1)
   const error = Math.sqrt(more) * spreadOf(scaled)
-  const centre = middle - (scale.smooth ? more * (mean - middle) : 0)
+  const centre = middle - (scale.smooth ? more * bias : 0)
   const half = student(0.975, texts - 1) * error
   return { value, low: scale.from(centre - half), high: scale.from(centre + half) }
 }

@@ -56,6 +56,18 @@ describe('agreement of measures', () => {
     assert.ok(held >= 180 && held <= 197, `${held} of 200`)
   })
 
+  it('a measure whose texts are pooled in another way is not taken for a biased one', () => {
+    const { measures } = simulated(generator(13), 60, 8, 0.6)
+    const [a, b] = measures
+    const plain = agreed(a, b).spearman
+    const pooled = { ...b, values: b.values.map((value, head) => value + 0.8 * Math.sin(head)) }
+    const found = agreed(a, pooled).spearman
+    assert.ok(Math.abs(found.value! - plain.value!) > 0.05, `${found.value} ${plain.value}`)
+    // On the scale where errors are alike: as far from its own value as that of the mean is from its.
+    const off = (one: typeof plain) => Math.atanh(one.low!) + Math.atanh(one.high!) - 2 * Math.atanh(one.value!)
+    assert.ok(Math.abs(off(found) - off(plain)) < 1e-9, `${off(found)} ${off(plain)}`)
+  })
+
   it('a measure of sequences of its own stays while texts are left out', () => {
     const draw = generator(7)
     const { measures } = simulated(draw, 40, 6, 0.3)

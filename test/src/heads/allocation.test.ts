@@ -101,6 +101,34 @@ describe('slots by scores', () => {
     assert.throws(() => headkv([[1, 1]], 1, { total: 0.5 }), /whole slots/)
   })
 
+  it('every rule: the total to the slot where it is no whole number, too, and at its ends', () => {
+    for (let seed = 0; seed < cases(1000, 100); seed++) {
+      const draw = draws(seed * 7919 + 5)
+      const [layers, kvHeads, group] = [1 + draw(7), 1 + draw(5), 1 + draw(3)]
+      const scores = Array.from({ length: layers }, () =>
+        Array.from({ length: kvHeads * group }, () => (draw(3) ? draw(100) - 20 : 0)),
+      )
+      const grouped = scores.map((row) =>
+        Array.from({ length: kvHeads }, (_, kv) => Math.max(...row.slice(kv * group, (kv + 1) * group))),
+      )
+      const options = { total: draw(3) ? 1 + draw(4000) / 37 : 1, floor: [0, 1, draw(100) / 99][draw(3)] }
+      const expected = Math.round(options.total * layers * kvHeads)
+      const by = { proportional: proportional(grouped, options), adakv: adakv(grouped, options) }
+      for (const [rule, made] of Object.entries({ ...by, headkv: headkv(scores, group, options) })) {
+        assert.equal(total(made), expected, `${rule}, seed ${seed}`)
+        assert.ok(made.flat().every((one) => Number.isInteger(one) && one >= 1))
+      }
+      const layer = by.adakv.map((row) => total([row]))
+      assert.ok(Math.max(...layer) - Math.min(...layer) <= 1, `layers of adakv, seed ${seed}`)
+      if (options.floor === 1) {
+        const flat = by.proportional.flat()
+        assert.ok(Math.max(...flat) - Math.min(...flat) <= 1)
+      }
+      const shares = proportional(grouped, { ...options, total: options.total / 120 })
+      assert.ok(Math.abs(total(shares) - (options.total / 120) * layers * kvHeads) < 1e-9, `shares, seed ${seed}`)
+    }
+  })
+
   it('says which head has no score, and what is no total', () => {
     assert.throws(() => proportional([[1, NaN]], { total: 5 }), /layer 0, kv head 1/)
     assert.throws(() => proportional([[1]], { total: 0 }), /total/)

@@ -309,7 +309,7 @@ describe('judge', () => {
     await refused({ rows: 61 }, /from 2 to 60 for rows/)
     await refused({ seed: -1 }, /for seed/)
     await refused({ randomOrders: 0 }, /for randomOrders/)
-    await refused({ store: 4 }, /a string for store/)
+    await refused({ store: 4 }, /the path of a folder for store/)
     await refused({ texts: [[1]] }, /text 0 has 1 token to be read, and at least 2 are needed/)
     await refused(
       { texts: [[1, 2, 3]], budget: 2 },

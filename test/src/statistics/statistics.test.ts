@@ -95,7 +95,7 @@ describe('intervals of means', () => {
 
   it('says what is no number, no method, no level', () => {
     assert.throws(() => meanInterval([1, NaN, 2]), /a finite number, one for each text.*values\[1\]/)
-    assert.throws(() => meanInterval([1, 2], { method: 'guess' as 'bca' }), /student, bca, studentised/)
+    assert.throws(() => meanInterval([1, 2], { method: 'guess' as 'bca' }), /'student', 'bca', 'studentised'/)
     assert.throws(() => meanInterval([1, 2], { level: 95 }), /level/)
   })
 })
