@@ -31,6 +31,14 @@ export async function builtEngine(root) {
   return { ZSLAB_BUILT: join(root, 'build/libzslab_static.a'), ZSLAB_ONEDNN: oneDnn }
 }
 
+export const BOOST_HELP = 'apt-get install libboost-context-dev'
+
+/** Whether the compiler finds Boost.Context, on whose fibers emulated CUDA kernels run. */
+export const boostContext = () =>
+  spawnSync(process.env.CXX ?? 'c++', ['-x', 'c++', '-E', '-'], {
+    input: '#include <boost/context/detail/fcontext.hpp>',
+  }).status === 0
+
 async function findCMake(root) {
   const inVenv = join(root, '.venv/bin/cmake')
   const works = (path) => path && spawnSync(path, ['--version']).status === 0

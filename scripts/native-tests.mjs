@@ -1,9 +1,10 @@
 /**
- * Builds and runs the native tests (native/test/*.cpp, each a program of its own). One line per program; the last line is one JSON
+ * Builds and runs the native tests (native/test/*.cpp, and for the CUDA kernels native/cuda/test/*.cpp, each a program of its own). One line per program; the last line is one JSON
  * object for other scripts: { nativeTests: { passed, failed, programs, broken, bad, seconds } }, where passed and failed count checks,
  * broken lists programs that did not come to their end, bad these and those with failed checks. Exit status 1 if anything failed.
  *   (nothing)      the programs linked with the engine as it is built for the addon
  *   --address, --thread   everything built with the address and undefined-behaviour, or with the thread sanitizer instead; few cases
+ *   --race         the CUDA kernels alone, with the emulation's own search for races and for reads of what nobody wrote
  *   --full         all random cases (as ZSLAB_TEST_SCALE=full); else a sample
  *   --jobs=N       compilers and programs at once (all CPUs, two programs)
  *   NAME …         only these programs, for instance `parity`
@@ -14,7 +15,7 @@ import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { buildTargets, builtEngine, CMakeFailure } from './cmake.mjs'
+import { BOOST_HELP, boostContext, buildTargets, builtEngine, CMakeFailure } from './cmake.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const VARIANTS = {
@@ -27,8 +28,9 @@ const VARIANTS = {
     },
   },
   thread: { sanitize: 'thread', environment: { TSAN_OPTIONS: 'halt_on_error=1:second_deadlock_stack=1' } },
+  race: { sanitize: 'race', environment: {} },
 }
-const KNOWN = ['--address', '--thread', '--full', '--jobs']
+const KNOWN = ['--address', '--thread', '--race', '--full', '--jobs']
 const given = process.argv.slice(2)
 const jobs = Number(given.find((word) => word.startsWith('--jobs='))?.slice(7) ?? Math.min(8, availableParallelism()))
 const say = (line) => console.log(line)
@@ -40,8 +42,11 @@ try {
   if (wrong)
     throw new CMakeFailure(`scripts/native-tests.mjs has no option ${wrong}; it has ${KNOWN.join(', ')} and names`)
   if (!(Number.isInteger(jobs) && jobs > 0)) throw new CMakeFailure('--jobs is no whole number above 0')
-  const names = programs(given.filter((word) => !word.startsWith('-')))
-  const variant = given.includes('--address') ? 'address' : given.includes('--thread') ? 'thread' : 'release'
+  const variant = Object.keys(VARIANTS).find((name) => given.includes(`--${name}`)) ?? 'release'
+  const names = programs(
+    variant,
+    given.filter((word) => !word.startsWith('-')),
+  )
   const folder = await build(variant, names)
   await runAll(variant, folder, names)
 } catch (error) {
@@ -55,14 +60,27 @@ total.seconds = Math.round((Date.now() - started) / 1000)
 say(JSON.stringify({ nativeTests: total }))
 process.exitCode = total.failed || total.broken.length ? 1 : 0
 
-/** All programs, or those asked for. */
-function programs(asked) {
-  const all = readdirSync(join(ROOT, 'native/test'))
-    .filter((name) => name.endsWith('.cpp'))
-    .map((name) => basename(name, '.cpp'))
-    .sort()
-  const unknown = asked.find((name) => !all.includes(name))
-  if (unknown) throw new CMakeFailure(`there is no native test ${unknown}; there are ${all.join(', ')}`)
+/** All programs of a variant, or those asked for. */
+function programs(variant, asked) {
+  const of = (folder) =>
+    readdirSync(join(ROOT, folder))
+      .filter((name) => name.endsWith('.cpp'))
+      .map((name) => basename(name, '.cpp'))
+      .sort()
+  const cuda = of('native/cuda/test')
+  const unknown = asked.find((name) => ![...of('native/test'), ...cuda].includes(name))
+  if (unknown)
+    throw new CMakeFailure(
+      `there is no native test ${unknown}; there are ${[...of('native/test'), ...cuda].join(', ')}`,
+    )
+  // Emulated kernels run on one thread, and races among theirs are told by a build of their own.
+  const emulated = variant === 'thread' || !boostContext() ? [] : cuda
+  const all = variant === 'race' ? emulated : [...of('native/test'), ...emulated]
+  const missing = asked.find((name) => !all.includes(name))
+  if (missing)
+    throw new CMakeFailure(
+      boostContext() ? `${missing} is no test of --${variant}` : `${missing} needs Boost.Context: ${BOOST_HELP}`,
+    )
   return asked.length ? asked : all
 }
 
@@ -72,8 +90,13 @@ async function build(variant, names) {
   const { sanitize } = VARIANTS[variant]
   const from = Date.now()
   // Sanitizers see nothing inside a library built without them (and take its threads for races): they get the portable products.
-  const engine = sanitize ? { ZSLAB_BUILT: '', ZSLAB_ONEDNN: '' } : await builtEngine(ROOT)
-  const settings = { ...engine, ZSLAB_TESTS: 'ON', ZSLAB_SANITIZE: sanitize }
+  const engine = sanitize && sanitize !== 'race' ? { ZSLAB_BUILT: '', ZSLAB_ONEDNN: '' } : await builtEngine(ROOT)
+  const settings = {
+    ...engine,
+    ZSLAB_TESTS: 'ON',
+    ZSLAB_EMULATED: variant !== 'thread' && boostContext() ? 'ON' : 'OFF',
+    ZSLAB_SANITIZE: sanitize,
+  }
   await buildTargets({ root: ROOT, folder, settings, targets: names.map((name) => `test_${name}`), jobs })
   say(`native tests, ${variant}: built in ${((Date.now() - from) / 1000).toFixed(0)} s`)
   return folder

@@ -14,6 +14,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSy
 import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { BOOST_HELP, boostContext } from './cmake.mjs'
 import { findTool, venv } from './python.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -77,8 +78,15 @@ async function prepareJupyter(env) {
 function nativeVariants() {
   const names = process.env.CXX ? [process.env.CXX] : ['c++', 'g++', 'clang++']
   if (names.some((name) => findTool(name)))
-    return [[], ...(given.includes('--sanitizers') ? [['--address'], ['--thread']] : [])]
+    return [[], ...(given.includes('--sanitizers') ? [['--address'], ['--thread'], ...emulated()] : [])]
   leaveOut('native tests: no C++ compiler', 'apt-get install g++')
+  return []
+}
+
+/** The variants that are of the emulated CUDA kernels alone. */
+function emulated() {
+  if (boostContext()) return [['--race']]
+  leaveOut('CUDA kernels, emulated: no Boost.Context', BOOST_HELP)
   return []
 }
 

@@ -102,6 +102,17 @@ const INCLUDES: Rule[] = [
     ['native/include/', 'native/reference/', 'native/cpu/trials\\.h', 'native/core/cache\\.h'],
     'native tests use the C ABI, as users do; what depends on time alone gets a clock of its own, and faults that no caller can make are planted',
   ),
+  rule('native/cuda/emulation/', [], 'the emulation runs any kernel: it knows none'),
+  rule(
+    'native/cuda/test/',
+    ['native/include/', 'native/cuda/', 'native/core/kernels\\.h', 'native/test/check\\.h'],
+    'kernels are tested one by one, beside the tables of the CPU',
+  ),
+  rule(
+    'native/cuda/',
+    ['native/include/', 'native/core/kernels\\.h', 'native/cuda/'],
+    'CUDA kernels are a backend: what they take and give is the table of the core',
+  ),
   rule('native/bench/', ['native/(?!addon/)'], 'benches measure the parts'),
 ]
 
@@ -119,6 +130,7 @@ const BROUGHT = ['danfojs-node']
 const HEADERS: Record<string, RegExp> = {
   'napi.h': /^native\/addon\//,
   'immintrin.h': /^native\/(cpu|bench)\//,
+  'boost/context/detail/fcontext.hpp': /^native\/cuda\/emulation\//,
   'oneapi/dnnl/dnnl.hpp': /^native\/(model|bench)\//,
 }
 
@@ -210,7 +222,7 @@ function circles(imports: Pick<Import, 'file' | 'to' | 'own'>[]): string[] {
 
 const SOURCES = /\.ts$|^(bench|scripts)\/.*\.[cm]js$/
 const typescript = all.filter((file) => SOURCES.test(file) && !file.endsWith('.d.ts') && !file.startsWith('shims/'))
-const native = all.filter((file) => /^native\/.*\.(h|cpp|inc)$/.test(file))
+const native = all.filter((file) => /^native\/.*\.(h|cpp|inc|cuh?)$/.test(file))
 const imports = typescript.flatMap((file) => importsOf(file))
 const includes = native.flatMap((file) => includesOf(file))
 

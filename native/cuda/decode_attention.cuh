@@ -1,0 +1,197 @@
+// One chunk of one kv head for all its query heads: keys and values go through shared memory once, in stages that are copied while the one
+// before is used. Included by decode_*.cu, one for each pair of storages.
+//
+// A logit is two chains of fused multiply-adds, over even and over odd dims: half of the threads take one, half the other. Of values each
+// thread has a dim, and adds slot by slot. So the sums are those of one thread that does all, and every one of them is in order.
+#ifndef ZSLAB_CUDA_DECODE_ATTENTION_CUH
+#define ZSLAB_CUDA_DECODE_ATTENTION_CUH
+
+#include "cuda/decode_attention.h"
+#include "cuda/exact.h"
+#include "cuda/storage.h"
+#include "cuda/tuning.h"
+
+namespace zs::cuda {
+
+// Of a key tile in shared memory: so much apart that two tiles, which a warp reads at once, lie in different banks.
+constexpr int kTileGap = 64;  // bytes
+
+template <class Keys, class Values>
+struct DecodeLayout {
+  float *q, *e, *odd, *highest;
+  unsigned char* stage[kDecodeStages];
+  template <class Shared>
+  __host__ __device__ DecodeLayout(Shared& shared, int group, int d) {
+    const int padded = static_cast<int>(round_up(d, kLane));
+    const size_t keys = kDecodeStage / kLane * (kLane * d * sizeof(typename Keys::Element) + kTileGap);
+    const size_t values = kDecodeStage * padded * sizeof(typename Values::Element);
+    q = shared.template take<float>(group * d);
+    e = shared.template take<float>(group * kChunk);
+    odd = shared.template take<float>(group * kDecodeStage);
+    highest = shared.template take<float>(group);
+    for (auto& one : stage) one = shared.template take<unsigned char>(keys > values ? keys : values);
+  }
+};
+
+// `bytes` from device memory, in pieces of `piece` bytes that lie `gap` bytes apart in shared memory.
+__device__ __forceinline__ void copy_stage(unsigned char* to, const unsigned char* from, int bytes, int piece,
+                                           int gap) {
+  for (int at = 16 * threadIdx.x; at < bytes; at += 16 * kDecodeThreads)
+    gpu::cp_async16(to + at + at / piece * gap, from + at);
+}
+
+// Dims that a thread has of the values: up to 64 dims, two threads share one and have every other head.
+template <int Most>
+struct ValueWork {
+  static constexpr int kParts = Most <= 64 ? 2 : 1;
+  static constexpr int kDims = Most <= 128 ? 1 : Most / 128;
+};
+
+template <class Keys, class Values, int G, int Most>
+__global__ void __launch_bounds__(kDecodeThreads) decode_attention(const DecodeTask* tasks) {
+  using Key = typename Keys::Element;
+  using Value = typename Values::Element;
+  const DecodeTask task = tasks[blockIdx.x];
+  const int t = static_cast<int>(threadIdx.x), d = task.d, slots = task.chunk.slots;
+  const int padded = static_cast<int>(round_up(d, kLane)), tiles = (slots + kLane - 1) / kLane;
+  gpu::Shared shared;
+  const DecodeLayout<Keys, Values> at(shared, G, d);
+
+  const int tile_bytes = kLane * d * static_cast<int>(sizeof(Key));
+  const int row_bytes = padded * static_cast<int>(sizeof(Value));
+  const int half = (slots + kDecodeStage - 1) / kDecodeStage;  // stages of keys, and of values
+  const auto* keys = static_cast<const unsigned char*>(task.chunk.keys);
+  const auto* values = static_cast<const unsigned char*>(task.chunk.values);
+  const auto fetch = [&](int s) {
+    if (s < half) {
+      const int first = s * (kDecodeStage / kLane), count = min(tiles - first, kDecodeStage / kLane);
+      copy_stage(at.stage[s % kDecodeStages], keys + static_cast<int64_t>(first) * tile_bytes, count * tile_bytes,
+                 tile_bytes, kTileGap);
+    } else if (s < 2 * half) {
+      const int first = (s - half) * kDecodeStage, count = min(slots - first, kDecodeStage);
+      copy_stage(at.stage[s % kDecodeStages], values + static_cast<int64_t>(first) * row_bytes, count * row_bytes,
+                 row_bytes, 0);
+    }
+    gpu::cp_async_commit();
+  };
+
+  for (int s = 0; s + 1 < kDecodeStages; ++s) fetch(s);
+  for (int i = t; i < G * d; i += kDecodeThreads) at.q[i] = task.q[i / d * task.q_stride + i % d];
+
+  // ---- logits
+  for (int s = 0; s < half; ++s) {
+    fetch(s + kDecodeStages - 1);
+    gpu::cp_async_wait<kDecodeStages - 1>();
+    __syncthreads();
+    const int slot = t % kDecodeStage, odd = t / kDecodeStage;
+    const auto* tile =
+        reinterpret_cast<const Key*>(at.stage[s % kDecodeStages] + slot / kLane * (tile_bytes + kTileGap));
+    float dot[G];
+    for (int g = 0; g < G; ++g) dot[g] = 0;
+    if (s * kDecodeStage + slot < slots)
+      for (int dim = odd; dim < d; dim += 2) {
+        const float k = Keys::key(tile, dim, slot % kLane);
+        for (int g = 0; g < G; ++g) dot[g] = fmaf(at.q[g * d + dim], k, dot[g]);
+      }
+    if (odd)
+      for (int g = 0; g < G; ++g) at.odd[g * kDecodeStage + slot] = dot[g];
+    __syncthreads();
+    if (!odd) {
+      const int place = s * kDecodeStage + slot;
+      for (int g = 0; g < G; ++g) {
+        float x = (dot[g] + at.odd[g * kDecodeStage + slot]) * task.scale;
+        if (task.chunk.bias && place < slots) x = x + task.chunk.bias[place];
+        at.e[g * kChunk + place] = place < slots ? x : minus_infinity();
+      }
+    }
+  }
+  __syncthreads();
+
+  // ---- exponentials: sixteen lanes a head, each over every sixteenth slot, then a tree
+  const int head = t / kLane, lane = t % kLane, mine = head < G ? head : 0;
+  float top = minus_infinity();
+  for (int tile = 0; tile < tiles; ++tile) top = greater_of(top, at.e[mine * kChunk + tile * kLane + lane]);
+  top = largest_of_16(top);
+  if (lane == 0 && head < G) task.highest[head] = at.highest[head] = top;
+  __syncthreads();
+  for (int i = t; i < G * tiles * kLane; i += kDecodeThreads) {
+    const int g = i / (tiles * kLane), slot = i % (tiles * kLane);
+    const float x = exp_of(at.e[g * kChunk + slot] - at.highest[g]);
+    at.e[g * kChunk + slot] = x;
+    task.e[g * task.e_stride + slot] = x;
+  }
+  __syncthreads();
+  float total = 0;
+  for (int tile = 0; tile < tiles; ++tile) total = total + at.e[mine * kChunk + tile * kLane + lane];
+  total = sum_of_16(total);
+  if (lane == 0 && head < G) task.sum[head] = total;
+
+  // ---- values
+  using Work = ValueWork<Most>;
+  constexpr int kHeads = (G + Work::kParts - 1) / Work::kParts, kStep = kDecodeThreads / Work::kParts;
+  const int first = t % kStep, part = t / kStep;
+  float sums[Work::kDims][kHeads];
+  for (int c = 0; c < Work::kDims; ++c)
+    for (int j = 0; j < kHeads; ++j) sums[c][j] = 0;
+  for (int s = half; s < 2 * half; ++s) {
+    fetch(s + kDecodeStages - 1);
+    gpu::cp_async_wait<kDecodeStages - 1>();
+    __syncthreads();
+    const auto* rows = reinterpret_cast<const Value*>(at.stage[s % kDecodeStages]);
+    const int from = (s - half) * kDecodeStage, count = min(slots - from, kDecodeStage);
+    for (int slot = 0; slot < count; ++slot)
+      for (int c = 0; c < Work::kDims; ++c) {
+        const int dim = first + c * kStep;
+        if (dim >= padded) continue;
+        const float v = Values::value(rows + slot * padded, dim);
+        for (int j = 0; j < kHeads; ++j) {
+          const int g = j * Work::kParts + part;
+          if (g < G) sums[c][j] = fmaf(at.e[g * kChunk + from + slot], v, sums[c][j]);
+        }
+      }
+    __syncthreads();
+  }
+  for (int c = 0; c < Work::kDims; ++c)
+    for (int j = 0; j < kHeads; ++j) {
+      const int dim = first + c * kStep, g = j * Work::kParts + part;
+      if (dim < padded && g < G) task.out[g * padded + dim] = sums[c][j];
+    }
+  gpu::cp_async_wait<0>();
+}
+
+template <class Keys, class Values, int G>
+std::string decode_group(const DecodeTask* tasks, int32_t count, int32_t d, gpu::Stream stream) {
+  gpu::Shared shared = gpu::Shared::counting();
+  const DecodeLayout<Keys, Values> layout(shared, G, d);
+  (void)layout;
+  const auto kernel = d <= 64    ? decode_attention<Keys, Values, G, 64>
+                      : d <= 128 ? decode_attention<Keys, Values, G, 128>
+                                 : decode_attention<Keys, Values, G, 256>;
+  return gpu::launch(kernel, gpu::Grid{static_cast<unsigned>(count), 1, 1}, kDecodeThreads, shared.bytes(), stream,
+                     tasks);
+}
+
+template <class Keys, class Values>
+std::string decode_of(const DecodeTask* tasks, int32_t count, int32_t group, int32_t d, gpu::Stream stream) {
+  switch (group) {
+    case 1:
+      return decode_group<Keys, Values, 1>(tasks, count, d, stream);
+    case 2:
+      return decode_group<Keys, Values, 2>(tasks, count, d, stream);
+    case 3:
+      return decode_group<Keys, Values, 3>(tasks, count, d, stream);
+    case 4:
+      return decode_group<Keys, Values, 4>(tasks, count, d, stream);
+    case 5:
+      return decode_group<Keys, Values, 5>(tasks, count, d, stream);
+    case 6:
+      return decode_group<Keys, Values, 6>(tasks, count, d, stream);
+    case 7:
+      return decode_group<Keys, Values, 7>(tasks, count, d, stream);
+    default:
+      return decode_group<Keys, Values, 8>(tasks, count, d, stream);
+  }
+}
+
+}  // namespace zs::cuda
+#endif

@@ -1,0 +1,4 @@
+#include "cuda/decode_attention.cuh"
+
+template std::string zs::cuda::decode_of<zs::cuda::F32, zs::cuda::F16>(const DecodeTask*, int32_t, int32_t, int32_t,
+                                                                       gpu::Stream);

@@ -1,0 +1,76 @@
+// What gpu.h is under nvcc: CUDA's own words are there, and these are ours. Inline PTX stands here and nowhere else.
+#ifndef ZSLAB_CUDA_DEVICE_WORDS_H
+#define ZSLAB_CUDA_DEVICE_WORDS_H
+
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace zs::gpu {
+
+class Shared {
+ public:
+  __device__ __forceinline__ Shared() {
+    extern __shared__ __align__(128) unsigned char memory[];
+    memory_ = memory;
+  }
+  __host__ static Shared counting() { return Shared(nullptr); }
+  template <class T>
+  __host__ __device__ __forceinline__ T* take(size_t count) {
+    bytes_ = (bytes_ + 15) / 16 * 16;
+    T* const array = reinterpret_cast<T*>(memory_ + bytes_);
+    bytes_ += count * sizeof(T);
+    return array;
+  }
+  __host__ __device__ size_t bytes() const { return bytes_; }
+
+ private:
+  __host__ explicit Shared(unsigned char* memory) : memory_(memory) {}
+  unsigned char* memory_;
+  size_t bytes_ = 0;
+};
+
+__device__ __forceinline__ float float_of(uint32_t bits) { return __uint_as_float(bits); }
+__device__ __forceinline__ uint32_t bits_of(float value) { return __float_as_uint(value); }
+__device__ __forceinline__ float widen_f16(uint16_t h) { return __half2float(__ushort_as_half(h)); }
+
+__device__ __forceinline__ void cp_async16(void* to, const void* from) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(static_cast<uint32_t>(__cvta_generic_to_shared(to))),
+               "l"(from)
+               : "memory");
+}
+__device__ __forceinline__ void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int left>
+__device__ __forceinline__ void cp_async_wait() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(left) : "memory");
+}
+
+using Stream = cudaStream_t;
+using Grid = dim3;
+
+// More shared memory than 48 KB has to be asked for, kernel by kernel.
+template <class... P, class... A>
+std::string launch(void (*kernel)(P...), Grid grid, int threads, size_t shared, Stream stream, A... arguments) {
+  cudaError_t error = cudaSuccess;
+  if (shared > 48u << 10)
+    error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
+  if (error == cudaSuccess) {
+    kernel<<<grid, static_cast<unsigned>(threads), shared, stream>>>(arguments...);
+    error = cudaGetLastError();
+  }
+  return error == cudaSuccess ? std::string() : cudaGetErrorString(error);
+}
+
+inline void* allocate(size_t bytes) {
+  void* memory = nullptr;
+  return cudaMalloc(&memory, bytes) == cudaSuccess ? memory : nullptr;
+}
+inline void release(void* memory) { cudaFree(memory); }
+inline void upload(void* to, const void* from, size_t bytes) { cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice); }
+inline void download(void* to, const void* from, size_t bytes) { cudaMemcpy(to, from, bytes, cudaMemcpyDeviceToHost); }
+
+}  // namespace zs::gpu
+#endif

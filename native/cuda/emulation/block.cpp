@@ -1,0 +1,298 @@
+#include "cuda/emulation/block.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "cuda/emulation/memory.h"
+
+namespace zs::emulation {
+namespace {
+
+struct Runner {
+  Block block;
+  Thread* thread = nullptr;
+  std::string fault;
+  const std::function<void()>* kernel = nullptr;
+  std::vector<int> ready;  // that became ready since the last round
+  uint64_t random = 0;
+};
+thread_local Runner runner;
+// Unwinds the thread that has a fault; the launch ends with it, and what the others had on their stacks is given up.
+struct Ended {};
+thread_local std::string last;
+
+uint64_t draw() {
+  uint64_t z = (runner.random += 0x9e3779b97f4a7c15ull);
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+  return z ^ (z >> 31);
+}
+
+// Puts what may run next into the order asked for.
+template <class T>
+void arrange(std::vector<T>& items) {
+  const Order order = settings().order;
+  if (order != Order::kRandom) {
+    std::sort(items.begin(), items.end());
+    if (order == Order::kReverse) std::reverse(items.begin(), items.end());
+    return;
+  }
+  for (size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[draw() % i]);
+}
+
+void make_ready(Thread& one) {
+  one.state = Thread::kReady;
+  runner.ready.push_back(one.number);
+}
+
+// All that are left have come: they go on, but for `running`, which does so by itself.
+void release(const Thread* running) {
+  Block& b = runner.block;
+  ++b.epoch;
+  b.waiting = 0;
+  const Thread* first = nullptr;
+  for (int i = 0; i < b.count; ++i) {
+    Thread& one = *b.threads[i];
+    if (one.state == Thread::kDone) continue;
+    if (first && !(one.at == first->at))
+      fault("barriers that are not the same: " + name_of(b, first->number) + " waits at " + first->at.text() + ", " +
+            name_of(b, i) + " at " + one.at.text() + "; all threads of a block must come to one __syncthreads()");
+    first = &one;
+  }
+  for (int i = 0; i < b.count; ++i) {
+    Thread& one = *b.threads[i];
+    if (one.state != Thread::kAtBarrier) continue;
+    if (&one == running)
+      one.state = Thread::kReady;
+    else
+      make_ready(one);
+  }
+}
+
+void wait() { runner.thread->fiber.pause(); }
+
+void ended(Thread& one) {
+  Block& b = runner.block;
+  if (!one.copies.empty())
+    fault(name_of(b, one.number) + " ends with " + std::to_string(one.copies.size()) +
+          " asynchronous copies that it did not wait for");
+  one.state = Thread::kDone;
+  --b.live;
+  if (b.live && b.waiting == b.live) release(nullptr);
+}
+
+void main_of_thread(void* of) {
+  Thread& one = *static_cast<Thread*>(of);
+  try {
+    (*runner.kernel)();
+    ended(one);
+  } catch (const Ended&) {
+  }
+  one.fiber.leave();
+}
+
+std::string who_waits(const Block& b) {
+  std::string text;
+  const Thread* before = nullptr;
+  int told = 0;
+  for (int i = 0; i < b.count && told < 6; ++i) {
+    const Thread& one = *b.threads[i];
+    if (one.state == Thread::kDone || one.state == Thread::kReady) continue;
+    if (before && before->state == one.state && before->at == one.at) continue;
+    text += (told++ ? ", " : "") + std::string("thread ") + std::to_string(i) +
+            (one.state == Thread::kAtBarrier ? " at the barrier " : " in the warp operation ") + one.at.text();
+    before = &one;
+  }
+  return text;
+}
+
+void run_block() {
+  Block& b = runner.block;
+  std::vector<int> round;
+  for (int i = 0; i < b.count; ++i) round.push_back(i);
+  while (b.live && runner.fault.empty()) {
+    arrange(round);
+    for (const int i : round) {
+      runner.thread = b.threads[i].get();
+      runner.thread->fiber.resume();
+      runner.thread = nullptr;
+      if (!runner.fault.empty()) return;
+    }
+    round.swap(runner.ready);
+    runner.ready.clear();
+    if (round.empty() && b.live) {
+      char at[64];
+      std::snprintf(at, sizeof at, "block (%u, %u, %u)", b.index.x, b.index.y, b.index.z);
+      runner.fault = std::string("a deadlock: in ") + at + " nobody can go on: " + who_waits(b);
+    }
+  }
+}
+
+void begin_block(const Launch& launch, Index index) {
+  Block& b = runner.block;
+  b.launch = launch;
+  b.index = index;
+  ++b.id;
+  b.epoch = 0;
+  b.count = b.live = static_cast<int>(launch.block.x * launch.block.y * launch.block.z);
+  b.waiting = 0;
+  b.shared = 0;
+  runner.ready.clear();
+  while (static_cast<int>(b.threads.size()) < b.count) b.threads.push_back(std::make_unique<Thread>());
+  for (int i = 0; i < b.count; ++i) {
+    Thread& one = *b.threads[i];
+    const auto number = static_cast<unsigned>(i);
+    one.number = i;
+    one.index = {number % launch.block.x, number / launch.block.x % launch.block.y,
+                 number / launch.block.x / launch.block.y};
+    one.state = Thread::kReady;
+    one.arrays = one.groups = 0;
+    one.copies.clear();
+    one.clock = 1;
+    std::fill_n(one.seen, kWarp, 0u);
+    one.fiber.start(main_of_thread, &one);
+  }
+}
+
+void end_block() {
+  for (const SharedArray& array : runner.block.arrays) forget_memory(array.memory);
+  runner.block.arrays.clear();
+}
+
+}  // namespace
+
+Settings& settings() {
+  static Settings it;
+  return it;
+}
+Thread* thread() { return runner.thread; }
+Block* block() { return &runner.block; }
+const std::string& last_fault() { return last; }
+
+void fault(const std::string& what) {
+  runner.fault = what;
+  throw Ended();
+}
+
+std::string name_of(const Block& b, int thread) {
+  return "thread " + std::to_string(thread) + " of block (" + std::to_string(b.index.x) + ", " +
+         std::to_string(b.index.y) + ", " + std::to_string(b.index.z) + ")";
+}
+
+bool run(const Launch& launch, const std::function<void()>& kernel) {
+  runner.fault.clear();
+  runner.kernel = &kernel;
+  runner.random = settings().seed;
+  const uint64_t threads = static_cast<uint64_t>(launch.block.x) * launch.block.y * launch.block.z;
+  if (threads < 1 || threads > 1024)
+    runner.fault = "a launch of " + std::to_string(threads) + " threads a block: 1 to 1024 are possible";
+  if (!launch.grid.x || !launch.grid.y || !launch.grid.z) runner.fault = "a launch of no blocks";
+  if (launch.grid.y > 65535 || launch.grid.z > 65535)
+    runner.fault = "a launch with a grid of more than 65,535 in y or z";
+  if (launch.shared > (227u << 10))
+    runner.fault =
+        "a launch that asks for " + std::to_string(launch.shared) + " bytes of shared memory: a block can have 232,448";
+  std::vector<uint64_t> blocks;
+  if (runner.fault.empty())
+    for (uint64_t i = 0; i < static_cast<uint64_t>(launch.grid.x) * launch.grid.y * launch.grid.z; ++i)
+      blocks.push_back(i);
+  arrange(blocks);
+  runner.block.first_id = runner.block.id + 1;
+  for (const uint64_t i : blocks) {
+    begin_block(launch,
+                {static_cast<unsigned>(i % launch.grid.x), static_cast<unsigned>(i / launch.grid.x % launch.grid.y),
+                 static_cast<unsigned>(i / launch.grid.x / launch.grid.y)});
+    run_block();
+    end_block();
+    if (!runner.fault.empty()) break;
+  }
+  last = runner.fault;
+  return last.empty();
+}
+
+void barrier(Place at) {
+  Block& b = runner.block;
+  Thread& one = *runner.thread;
+  one.at = at;
+  one.state = Thread::kAtBarrier;
+  if (++b.waiting == b.live)
+    release(&one);
+  else
+    wait();
+}
+
+void warp_operation(WarpOperation operation, uint32_t mask, const void* given, void* result, Place at) {
+  Block& b = runner.block;
+  Thread& one = *runner.thread;
+  if (!(mask >> one.lane() & 1u))
+    fault(name_of(b, one.number) + " takes part at " + at.text() + " in a warp operation whose mask is without it");
+  const int first = one.warp() * kWarp;
+  one.at = at;
+  one.operation = operation;
+  one.mask = mask;
+  one.given = given;
+  one.result = result;
+  bool all = true;
+  const void* gives[kWarp] = {};
+  void* results[kWarp] = {};
+  for (int lane = 0; lane < kWarp; ++lane) {
+    if (!(mask >> lane & 1u)) continue;
+    if (first + lane >= b.count || b.threads[first + lane]->state == Thread::kDone)
+      fault(name_of(b, one.number) + " waits at " + at.text() + " for lane " + std::to_string(lane) +
+            ", which is not there or has ended");
+    const Thread& other = *b.threads[first + lane];
+    gives[lane] = other.given;
+    results[lane] = other.result;
+    if (&other == &one) continue;
+    if (other.state != Thread::kInWarp) {
+      all = false;
+    } else if (other.operation != operation || other.mask != mask || !(other.at == at)) {
+      fault("warp operations that do not fit: " + name_of(b, one.number) + " at " + at.text() + ", " +
+            name_of(b, other.number) + " at " + other.at.text());
+    }
+  }
+  if (!all) {
+    one.state = Thread::kInWarp;
+    return wait();
+  }
+  operation(mask, gives, results);
+  for (int lane = 0; lane < kWarp; ++lane)
+    if ((mask >> lane & 1u) && first + lane != one.number) make_ready(*b.threads[first + lane]);
+}
+
+namespace {
+// Whoever comes knows what all have seen.
+void join(uint32_t mask, const void* const* given, void* const*) {
+  uint32_t seen[kWarp] = {};
+  const auto of = [&](int lane) { return static_cast<Thread*>(const_cast<void*>(given[lane])); };
+  for (int lane = 0; lane < kWarp; ++lane) {
+    if (!(mask >> lane & 1u)) continue;
+    Thread& one = *of(lane);
+    one.seen[lane] = one.clock++;
+    for (int i = 0; i < kWarp; ++i) seen[i] = std::max(seen[i], one.seen[i]);
+  }
+  for (int lane = 0; lane < kWarp; ++lane)
+    if (mask >> lane & 1u) std::copy_n(seen, kWarp, of(lane)->seen);
+}
+}  // namespace
+
+void sync_warp(uint32_t mask, Place at) { warp_operation(join, mask, runner.thread, nullptr, at); }
+
+void* shared_array(size_t bytes, size_t align, Place at) {
+  Block& b = runner.block;
+  Thread& one = *runner.thread;
+  const auto number = static_cast<size_t>(one.arrays++);
+  if (number == b.arrays.size()) {
+    b.shared = (b.shared + align - 1) / align * align + bytes;
+    if (b.shared > b.launch.shared)
+      fault("shared memory: the arrays up to " + at.text() + " take " + std::to_string(b.shared) +
+            " bytes, the launch asked for " + std::to_string(b.launch.shared));
+    b.arrays.push_back({new_memory(bytes, "shared array " + std::to_string(number)), bytes});
+  }
+  if (b.arrays[number].bytes != bytes)
+    fault("shared memory: " + name_of(b, one.number) + " takes " + std::to_string(bytes) + " bytes at " + at.text() +
+          ", others " + std::to_string(b.arrays[number].bytes));
+  return b.arrays[number].memory;
+}
+
+}  // namespace zs::emulation

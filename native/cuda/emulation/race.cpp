@@ -1,0 +1,161 @@
+#include "cuda/emulation/race.h"
+
+#if defined(ZS_RACE)
+
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <map>
+#include <vector>
+
+#include "cuda/emulation/block.h"
+
+namespace zs::emulation::race {
+namespace {
+
+// Bytes that are kept together: the smallest element of a kernel's arrays.
+constexpr uintptr_t kWord = 2;
+
+struct Access {
+  uint32_t block = 0;  // 0 = none
+  uint32_t epoch = 0, clock = 0;
+  int thread = 0;
+  const void* from = nullptr;  // the instruction
+};
+struct Word {
+  Access write, reads[2];
+  enum : uint8_t { kBlank, kPending, kWritten } state = kBlank;
+};
+struct Region {
+  uintptr_t end;
+  std::string name;
+  std::vector<Word> words;
+};
+// By the first address. Kernels run on the thread that launches them, and launches of several threads do not share memory.
+thread_local std::map<uintptr_t, Region> regions;
+
+Word* word_of(uintptr_t at, const Region** region, uintptr_t* index) {
+  auto found = regions.upper_bound(at);
+  if (found == regions.begin()) return nullptr;
+  --found;
+  if (at >= found->second.end) return nullptr;
+  *region = &found->second;
+  *index = (at - found->first) / kWord;
+  return &found->second.words[*index];
+}
+
+template <class F>
+void each(const void* memory, size_t bytes, F f) {
+  const auto from = reinterpret_cast<uintptr_t>(memory);
+  const Region* region;
+  uintptr_t index;
+  for (uintptr_t at = from; at < from + bytes; at += kWord)
+    if (Word* word = word_of(at, &region, &index)) f(*word);
+}
+
+// The source line of an instruction, by binutils; only told in faults.
+std::string line_of(const void* from) {
+  char command[256], line[512] = "";
+  std::snprintf(command, sizeof command, "addr2line -e /proc/%d/exe 0x%zx 2>/dev/null", getpid(),
+                reinterpret_cast<size_t>(from) - 1);
+  if (FILE* pipe = popen(command, "r")) {
+    if (!std::fgets(line, sizeof line, pipe)) line[0] = 0;
+    pclose(pipe);
+  }
+  std::string text = line;
+  text = text.substr(0, text.find_first_of(" \n"));
+  return text.substr(text.rfind('/') + 1);
+}
+
+bool in_order(const Access& before, const Thread& now) {
+  const Block& b = *block();
+  if (before.block != b.id) return before.block < b.first_id;  // an earlier launch, or another block of this one
+  if (before.thread == now.number || before.epoch < b.epoch) return true;
+  return before.thread / kWarp == now.warp() && now.seen[before.thread % kWarp] >= before.clock;
+}
+
+[[noreturn]] void report(const char* does, const char* did, const Access& before, const Region& region, uintptr_t index,
+                         const void* from) {
+  Block& b = *block();
+  const bool same = before.block == b.id;
+  const std::string who = same ? "thread " + std::to_string(before.thread)
+                               : "thread " + std::to_string(before.thread) + " of another block";
+  fault("a race: " + name_of(b, thread()->number) + ' ' + does + " byte " + std::to_string(index * kWord) + " of " +
+        region.name + " at " + line_of(from) + ", " + who + ' ' + did + " it at " + line_of(before.from) +
+        (same ? ", and neither a barrier nor __syncwarp lies between" : ", and nothing orders blocks"));
+}
+
+void access(const void* p, size_t bytes, bool writes, const void* from) {
+  Thread* now = thread();
+  if (!now || now->fiber.holds(p)) return;
+  const Block& b = *block();
+  const auto at = reinterpret_cast<uintptr_t>(p);
+  const Region* region;
+  uintptr_t index;
+  Word* word = word_of(at, &region, &index);
+  if (!word) return;
+  for (uintptr_t n = (bytes + kWord - 1) / kWord; n; --n, ++word, ++index) {
+    if (word->write.block && !in_order(word->write, *now))
+      report(writes ? "writes" : "reads", "wrote", word->write, *region, index, from);
+    if (!writes && word->state != Word::kWritten)
+      fault((word->state == Word::kPending ? "a read before its copy was waited for: "
+                                           : "a read of what nobody wrote (or not yet, where a barrier is missing): ") +
+            name_of(b, now->number) + " reads byte " + std::to_string(index * kWord) + " of " + region->name + " at " +
+            line_of(from));
+    const Access mine{b.id, b.epoch, now->clock, now->number, from};
+    if (writes) {
+      for (const Access& read : word->reads)
+        if (read.block && !in_order(read, *now)) report("writes", "read", read, *region, index, from);
+      word->write = mine;
+      word->reads[0] = word->reads[1] = {};
+      word->state = Word::kWritten;
+    } else {
+      // The first and the last of those that read at the same time.
+      word->reads[!word->reads[0].block || in_order(word->reads[0], *now) ? 0 : 1] = mine;
+    }
+  }
+}
+
+}  // namespace
+
+void region(void* memory, size_t bytes, const std::string& name) {
+  const auto at = reinterpret_cast<uintptr_t>(memory);
+  regions[at] = {at + bytes, name, std::vector<Word>((bytes + kWord - 1) / kWord)};
+}
+void no_region(void* memory) { regions.erase(reinterpret_cast<uintptr_t>(memory)); }
+void pending(const void* to, size_t bytes, const void* from) {
+  access(to, bytes, true, from);
+  each(to, bytes, [](Word& word) { word.state = Word::kPending; });
+}
+void copied(const void* to, size_t bytes, const void* from) { access(to, bytes, true, from); }
+void written_by_host(const void* to, size_t bytes) {
+  each(to, bytes, [](Word& word) {
+    word = {};
+    word.state = Word::kWritten;
+  });
+}
+
+}  // namespace zs::emulation::race
+
+// What the instrumentation calls.
+#define ZS_HERE __builtin_return_address(0)
+#define ZS_HOOKS(size)                                                                                           \
+  extern "C" void __tsan_read##size(void* p) { zs::emulation::race::access(p, size, false, ZS_HERE); }           \
+  extern "C" void __tsan_write##size(void* p) { zs::emulation::race::access(p, size, true, ZS_HERE); }           \
+  extern "C" void __tsan_unaligned_read##size(void* p) { zs::emulation::race::access(p, size, false, ZS_HERE); } \
+  extern "C" void __tsan_unaligned_write##size(void* p) { zs::emulation::race::access(p, size, true, ZS_HERE); }
+ZS_HOOKS(1)
+ZS_HOOKS(2)
+ZS_HOOKS(4)
+ZS_HOOKS(8)
+ZS_HOOKS(16)
+extern "C" void __tsan_init() {}
+extern "C" void __tsan_func_entry(void*) {}
+extern "C" void __tsan_func_exit() {}
+extern "C" void __tsan_read_range(void* p, size_t bytes) { zs::emulation::race::access(p, bytes, false, ZS_HERE); }
+extern "C" void __tsan_write_range(void* p, size_t bytes) { zs::emulation::race::access(p, bytes, true, ZS_HERE); }
+extern "C" void __tsan_vptr_update(void*, void*) {}
+extern "C" void __tsan_vptr_read(void*) {}
+
+#endif

@@ -1,0 +1,41 @@
+// Arithmetic whose every bit is that of native/cpu: the same steps in the same order, fused only where `fmaf` is written, and comparisons
+// that give a NaN's turn to the same operand.
+#ifndef ZSLAB_CUDA_EXACT_H
+#define ZSLAB_CUDA_EXACT_H
+
+#include "cuda/gpu.h"
+
+namespace zs::cuda {
+
+__device__ __forceinline__ float minus_infinity() { return gpu::float_of(0xff800000u); }
+__device__ __forceinline__ float greater_of(float a, float b) { return a > b ? a : b; }
+__device__ __forceinline__ float smaller_of(float a, float b) { return a < b ? a : b; }
+
+// exp_lanes of native/cpu/lanes.h.
+__device__ __forceinline__ float exp_of(float x) {
+  const float clamped = greater_of(smaller_of(x, 88.3f), -87.3f), magic = 12582912.0f;
+  const float shifted = fmaf(clamped, 1.44269504088896341f, magic), n = shifted - magic;
+  float r = fmaf(n, -0.693145751953125f, clamped);
+  r = fmaf(n, -1.42860682030941723e-6f, r);
+  float p = 1.9875691500e-4f;
+  p = fmaf(p, r, 1.3981999507e-3f);
+  p = fmaf(p, r, 8.3334519073e-3f);
+  p = fmaf(p, r, 4.1665795894e-2f);
+  p = fmaf(p, r, 1.6666665459e-1f);
+  p = fmaf(p, r, 5.0000001201e-1f);
+  p = fmaf(p, r * r, r + 1.0f);
+  return x < -87.3f ? 0.0f : p * gpu::float_of((gpu::bits_of(shifted) + 127u) << 23);
+}
+
+// Over 16 neighbouring lanes of a full warp, the first of which gets the result: the trees `sum` and `largest` of native/cpu/lanes.h.
+__device__ __forceinline__ float sum_of_16(float x) {
+  for (int half = 8; half; half /= 2) x = x + __shfl_down_sync(0xffffffffu, x, half, 16);
+  return x;
+}
+__device__ __forceinline__ float largest_of_16(float x) {
+  for (int half = 8; half; half /= 2) x = greater_of(x, __shfl_down_sync(0xffffffffu, x, half, 16));
+  return x;
+}
+
+}  // namespace zs::cuda
+#endif

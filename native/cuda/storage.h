@@ -1,0 +1,32 @@
+// How keys and values of each storage are read (core/kernels.h says how they lie).
+#ifndef ZSLAB_CUDA_STORAGE_H
+#define ZSLAB_CUDA_STORAGE_H
+
+#include "core/kernels.h"
+#include "cuda/gpu.h"
+
+namespace zs::cuda {
+
+struct F32 {
+  using Element = float;
+  __device__ static float key(const Element* tile, int dim, int lane) { return tile[dim * kLane + lane]; }
+  __device__ static float value(const Element* row, int dim) { return row[dim]; }
+};
+struct F16 {
+  using Element = uint16_t;
+  __device__ static float key(const Element* tile, int dim, int lane) {
+    return gpu::widen_f16(tile[dim * kLane + lane]);
+  }
+  __device__ static float value(const Element* row, int dim) { return gpu::widen_f16(row[dim]); }
+};
+struct BF16 {
+  using Element = uint16_t;
+  __device__ static float widen(uint16_t x) { return gpu::float_of(static_cast<uint32_t>(x) << 16); }
+  __device__ static float key(const Element* tile, int dim, int lane) {
+    return widen(tile[(dim / 2 * kLane + lane) * 2 + dim % 2]);
+  }
+  __device__ static float value(const Element* row, int dim) { return widen(row[dim]); }
+};
+
+}  // namespace zs::cuda
+#endif

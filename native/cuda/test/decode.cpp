@@ -1,0 +1,278 @@
+// Decode attention and its merging, as emulated, beside native/cpu bit for bit, and beside a plain sum in double precision: random shapes
+// with a liking for edges (1 slot, a tile ± 1, a stage ± 1, full chunks), ragged chunks, all storages, groups 1 to 8, every order of threads.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "cuda/decode_attention.h"
+#include "test/check.h"
+
+namespace {
+
+using test::Random;
+using zs::round_up;
+
+// Arrays on both sides: what the CPU's kernels use, and its twin in device memory.
+class Twins {
+ public:
+  ~Twins() {
+    for (void* one : device_) zs::gpu::release(one);
+  }
+  template <class T>
+  struct Twin {
+    std::vector<T> host;
+    T* device;
+  };
+  template <class T>
+  Twin<T> of(std::vector<T> values) {
+    auto* memory = static_cast<T*>(blank(values.size() * sizeof(T)));
+    zs::gpu::upload(memory, values.data(), values.size() * sizeof(T));
+    return {std::move(values), memory};
+  }
+  // To be written by both.
+  template <class T>
+  Twin<T> blank_of(size_t count) {
+    return {std::vector<T>(count), static_cast<T*>(blank(count * sizeof(T)))};
+  }
+
+ private:
+  void* blank(size_t bytes) {
+    device_.push_back(zs::gpu::allocate(bytes));
+    return device_.back();
+  }
+  std::vector<void*> device_;
+};
+
+uint16_t half_of(float x, int32_t storage) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  if (storage == ZS_BF16) return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+  // Values are in [-4, 4): the normal numbers of float16, cut, and zero.
+  const int exponent = static_cast<int>(bits >> 23 & 255) - 112;
+  if (exponent <= 0) return 0;
+  return static_cast<uint16_t>((bits >> 16 & 0x8000u) | static_cast<uint32_t>(exponent) << 10 | (bits >> 13 & 1023u));
+}
+double widened(uint16_t half, int32_t storage) {
+  if (storage == ZS_BF16) {
+    const uint32_t bits = static_cast<uint32_t>(half) << 16;
+    float x;
+    std::memcpy(&x, &bits, 4);
+    return static_cast<double>(x);
+  }
+  if (!(half & 0x7fff)) return 0;
+  const double x = std::ldexp(1024 + (half & 1023), (half >> 10 & 31) - 25);
+  return half & 0x8000 ? -x : x;
+}
+
+// As bytes: halves or floats.
+using Bytes = std::vector<unsigned char>;
+void put(Bytes& bytes, int64_t element, float x, int32_t storage) {
+  if (storage == ZS_F32)
+    std::memcpy(bytes.data() + 4 * element, &x, 4);
+  else
+    *reinterpret_cast<uint16_t*>(bytes.data() + 2 * element) = half_of(x, storage);
+}
+double get(const Bytes& bytes, int64_t element, int32_t storage) {
+  if (storage != ZS_F32) return widened(*reinterpret_cast<const uint16_t*>(bytes.data() + 2 * element), storage);
+  float x;
+  std::memcpy(&x, bytes.data() + 4 * element, 4);
+  return static_cast<double>(x);
+}
+int64_t key_at(int64_t slot, int64_t dim, int64_t d, int32_t storage) {
+  const int64_t tile = slot / zs::kLane * zs::kLane * d, lane = slot % zs::kLane;
+  return storage == ZS_BF16 ? tile + (dim / 2 * zs::kLane + lane) * 2 + dim % 2 : tile + dim * zs::kLane + lane;
+}
+
+bool same_bits(const float* a, const float* b, int64_t count) {
+  for (int64_t i = 0; i < count; ++i)
+    if (std::memcmp(a + i, b + i, 4) && !(std::isnan(a[i]) && std::isnan(b[i]))) return false;
+  return true;
+}
+
+int slots_of(Random& random) {
+  constexpr int kEdges[] = {1, 2, 15, 16, 17, 31, 63, 64, 65, 127, 128, 129, 255, 256};
+  return random.one_in(2) ? random.of(kEdges) : random.upto(1, zs::kChunk);
+}
+
+struct Head {
+  std::vector<zs::DecodeTask> here, there;  // of the CPU, and with device memory
+  zs::cuda::MergeTask merge;
+  Twins::Twin<float> q, e, highest, sum, partial, factor, out;
+  std::vector<Bytes> keys, values;
+  std::vector<std::vector<float>> bias;
+};
+
+void one_case(uint64_t seed) {
+  Random random(seed);
+  constexpr int32_t kStorages[] = {ZS_F32, ZS_F16, ZS_BF16}, kDims[] = {64, 128, 32, 80, 96, 256, 2, 18};
+  zs::cuda::DecodeShape shape{};
+  shape.storage = random.of(kStorages);
+  shape.float_keys = shape.storage != ZS_F32 && random.one_in(4);
+  shape.group = random.upto(1, zs::cuda::kMostGroup);
+  shape.d = random.one_in(2) ? random.of(kDims) : 64;
+  const int32_t key_storage = shape.float_keys ? static_cast<int32_t>(ZS_F32) : shape.storage;
+  const int64_t padded = round_up(shape.d, zs::kLane), group = shape.group, d = shape.d;
+  const float scale = 1 / std::sqrt(static_cast<float>(d));
+  const bool wild = random.one_in(16);  // numbers that are none among the queries
+
+  Twins twins;
+  std::vector<Head> heads(static_cast<size_t>(random.upto(1, 3)));
+  std::vector<zs::DecodeTask> work;
+  for (Head& head : heads) {
+    const int chunks = random.one_in(3) ? random.upto(2, 5) : 1;
+    const int64_t e_stride = chunks * zs::kChunk;
+    std::vector<float> q(group * d);
+    for (float& x : q) x = 4 * random.element();
+    if (wild) q[random.next() % q.size()] = random.one_in(2) ? NAN : INFINITY;
+    head.q = twins.of(q);
+    head.e = twins.blank_of<float>(group * e_stride);
+    head.highest = twins.blank_of<float>(group * chunks);
+    head.sum = twins.blank_of<float>(group * chunks);
+    head.factor = twins.blank_of<float>(group * chunks);
+    head.partial = twins.blank_of<float>(group * chunks * padded);
+    head.out = twins.blank_of<float>(group * d);
+    for (int c = 0; c < chunks; ++c) {
+      const int32_t slots = slots_of(random);
+      const int64_t whole = round_up(slots, zs::kLane);
+      Bytes keys(whole * d * (key_storage == ZS_F32 ? 4 : 2)),
+          values(slots * padded * (shape.storage == ZS_F32 ? 4 : 2));
+      for (int64_t s = 0; s < whole; ++s)
+        for (int64_t i = 0; i < d; ++i) put(keys, key_at(s, i, d, key_storage), 4 * random.element(), key_storage);
+      for (int64_t s = 0; s < slots; ++s)
+        for (int64_t i = 0; i < padded; ++i)
+          put(values, s * padded + i, i < d ? 4 * random.element() : 0, shape.storage);
+      std::vector<float> bias(random.one_in(2) ? whole : 0);
+      for (float& x : bias) x = random.one_in(4) ? static_cast<float>(3 * random.unit()) : 0;
+
+      zs::DecodeTask task{};
+      task.chunk = {keys.data(), values.data(), nullptr, slots, shape.storage, shape.float_keys};
+      task.q_stride = d;
+      task.group = shape.group;
+      task.d = shape.d;
+      task.scale = scale;
+      task.e_stride = e_stride;
+      zs::DecodeTask there = task;
+      head.keys.push_back(keys);
+      head.values.push_back(values);
+      head.bias.push_back(bias);
+      there.chunk.keys = twins.of(keys).device;
+      there.chunk.values = twins.of(values).device;
+      if (!bias.empty()) there.chunk.bias = twins.of(bias).device;
+      there.q = head.q.device;
+      there.e = head.e.device + c * zs::kChunk;
+      there.highest = head.highest.device + c * group;
+      there.sum = head.sum.device + c * group;
+      there.out = head.partial.device + c * group * padded;
+      task.q = head.q.host.data();
+      task.e = head.e.host.data() + c * zs::kChunk;
+      task.highest = head.highest.host.data() + c * group;
+      task.sum = head.sum.host.data() + c * group;
+      task.out = head.partial.host.data() + c * group * padded;
+      head.here.push_back(task);
+      work.push_back(there);
+    }
+    head.merge = {
+        head.highest.device, head.sum.device, head.partial.device, chunks, head.factor.device, head.out.device, d};
+  }
+
+  const zs::AttentionKernels& cpu = *zs::attention_kernels(ZS_ISA_GENERIC);
+  for (Head& head : heads) {
+    for (size_t c = 0; c < head.here.size(); ++c) {
+      head.here[c].chunk.keys = head.keys[c].data();
+      head.here[c].chunk.values = head.values[c].data();
+      if (!head.bias[c].empty()) head.here[c].chunk.bias = head.bias[c].data();
+      cpu.decode(head.here[c]);
+    }
+    cpu.merge(head.highest.host.data(), head.sum.host.data(), head.partial.host.data(), head.merge.chunks, shape.group,
+              shape.d, head.factor.host.data(), head.out.host.data(), d);
+  }
+
+  const auto tasks = twins.of(work);
+  std::vector<zs::cuda::MergeTask> merges;
+  for (const Head& head : heads) merges.push_back(head.merge);
+  const auto merging = twins.of(merges);
+  zs::emulation::settings() = {static_cast<zs::emulation::Order>(seed % 3), seed};
+  std::string what = zs::cuda::decode(tasks.device, static_cast<int32_t>(work.size()), shape, {});
+  if (what.empty())
+    what = zs::cuda::merge(merging.device, static_cast<int32_t>(merges.size()), shape.group, shape.d, {});
+  if (!test::check(what.empty(), "case %llu: %s", static_cast<unsigned long long>(seed), what.c_str())) return;
+
+  const auto same = [&](const char* name, const Twins::Twin<float>& twin, int64_t from, int64_t count) {
+    std::vector<float> got(static_cast<size_t>(count));
+    zs::gpu::download(got.data(), twin.device + from, got.size() * sizeof(float));
+    test::check(same_bits(got.data(), twin.host.data() + from, count),
+                "case %llu: %s are not those of the CPU (storage %d, float keys %d, group %d, headDim %d)",
+                static_cast<unsigned long long>(seed), name, shape.storage, shape.float_keys, shape.group, shape.d);
+  };
+  double worst = 0;
+  for (const Head& head : heads) {
+    const auto chunks = static_cast<int64_t>(head.here.size());
+    same("outputs", head.out, 0, group * d);
+    same("factors", head.factor, 0, group * chunks);
+    same("maxima", head.highest, 0, group * chunks);
+    same("sums", head.sum, 0, group * chunks);
+    same("sums of values", head.partial, 0, group * chunks * padded);
+    for (int64_t c = 0; c < chunks; ++c)
+      for (int64_t g = 0; g < group; ++g)
+        same("exponentials", head.e, g * chunks * zs::kChunk + c * zs::kChunk,
+             round_up(head.here[c].chunk.slots, zs::kLane));
+    if (wild) continue;
+    // In double precision: the largest logit first, then all.
+    for (int64_t g = 0; g < group; ++g) {
+      std::vector<std::vector<double>> logits;
+      double top = -INFINITY, total = 0;
+      for (int64_t c = 0; c < chunks; ++c) {
+        logits.emplace_back();
+        for (int64_t s = 0; s < head.here[c].chunk.slots; ++s) {
+          double x = 0;
+          for (int64_t i = 0; i < d; ++i)
+            x += static_cast<double>(head.q.host[g * d + i]) *
+                 get(head.keys[c], key_at(s, i, d, key_storage), key_storage);
+          x = x * static_cast<double>(scale) + (head.bias[c].empty() ? 0 : static_cast<double>(head.bias[c][s]));
+          logits.back().push_back(x);
+          top = std::max(top, x);
+        }
+      }
+      std::vector<double> out(static_cast<size_t>(d));
+      for (int64_t c = 0; c < chunks; ++c)
+        for (size_t s = 0; s < logits[c].size(); ++s) {
+          const double p = std::exp(logits[c][s] - top);
+          total += p;
+          for (int64_t i = 0; i < d; ++i)
+            out[i] += p * get(head.values[c], static_cast<int64_t>(s) * padded + i, shape.storage);
+        }
+      std::vector<float> got(static_cast<size_t>(d));
+      zs::gpu::download(got.data(), head.out.device + g * d, got.size() * sizeof(float));
+      for (int64_t i = 0; i < d; ++i) {
+        const double error = std::fabs(static_cast<double>(got[i]) - out[i] / total);
+        if (!(error <= worst)) worst = error;
+      }
+    }
+  }
+  test::check(worst <= 1e-5, "case %llu: outputs are up to %g from those in double precision",
+              static_cast<unsigned long long>(seed), worst);
+}
+
+void refusals() {
+  const auto says = [](int32_t group, int32_t d, int32_t storage, const char* what) {
+    const std::string said = zs::cuda::decode(nullptr, 1, {storage, false, group, d}, {});
+    test::check(said.find(what) != std::string::npos, "expected \"%s\", got \"%s\"", what, said.c_str());
+  };
+  says(9, 64, ZS_F32, "1 to 8 query heads");
+  says(0, 64, ZS_F32, "1 to 8 query heads");
+  says(1, 258, ZS_F32, "an even headDim of at most 256");
+  says(1, 63, ZS_F32, "an even headDim of at most 256");
+  says(1, 64, 7, "does not know storage 7");
+}
+
+}  // namespace
+
+int main() {
+  refusals();
+  const int cases = test::cases(5000, 600, 200);
+  for (int i = 0; i < cases; ++i) one_case(static_cast<uint64_t>(i));
+  std::printf("  %d cases\n", cases);
+  return test::finish("decode");
+}
