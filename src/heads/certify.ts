@@ -7,7 +7,7 @@ import type { LoadedModel } from '../loaded-model.js'
 import type { CallOptions } from '../native/call.js'
 import { certifiedText } from '../show/budgets-text.js'
 import { showsItself } from '../show/show.js'
-import { certifiedChoice, checkTexts, type CertifiedChoice } from '../statistics/conformal.js'
+import { certifiedChoice, checkTexts, holds, type CertifiedChoice } from '../statistics/conformal.js'
 import { engineCard, type EngineCard } from '../trace/card.js'
 import type { TraceCell } from '../trace/columns.js'
 import { budgetTextsOf, damageOverTexts, type BudgetTexts } from './budget-damage.js'
@@ -62,7 +62,7 @@ export class CertifiedBudgets extends Tabular {
       loss: totals.map((_, i) => losses.reduce((sum, row) => sum + row[i], 0) / losses.length),
       risk: Array.from(certificate.risks),
       corrected: Array.from(certificate.corrected),
-      holds: Array.from(certificate.corrected, (risk) => (risk <= certificate.level ? 'yes' : 'no')),
+      holds: Array.from(certificate.corrected, (risk) => (holds(risk, certificate.level) ? 'yes' : 'no')),
     }
   }
 

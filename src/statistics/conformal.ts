@@ -22,8 +22,14 @@ export interface CertifiedChoice {
   reason?: string
 }
 
+const ROUNDING = 1e-12
+
 /** Texts without which no loss, not even 0, could be certified. */
-export const textsNeeded = ({ level, bound }: RiskOptions): number => Math.ceil(bound / level - 1 - 1e-12)
+export const textsNeeded = ({ level, bound }: RiskOptions): number =>
+  Math.max(1, Math.ceil((bound / level) * (1 - ROUNDING) - 1))
+
+/** Whether a corrected risk is at most the level, but for the last digits: exactly as many texts as are needed do. */
+export const holds = (risk: number, level: number): boolean => risk <= level * (1 + 2 * ROUNDING)
 
 /** Errors: 'invalid' naming the option, and where so few texts could certify nothing, with how many are needed. */
 export function checkTexts(texts: number, options: RiskOptions): void {
@@ -64,7 +70,7 @@ export function certifiedChoice(losses: readonly ArrayLike<number>[], options: R
     }
   })
   const corrected = risks.map((risk) => (texts * risk + bound) / (texts + 1))
-  const found = corrected.findIndex((risk) => risk <= level)
+  const found = corrected.findIndex((risk) => holds(risk, level))
   const made = { risks, corrected, level, bound, texts }
   if (found >= 0) return { choice: found, ...made }
   const reason = `even the largest choice has a mean loss of ${risks[choices - 1].toPrecision(3)} over ${texts} texts, ${corrected[choices - 1].toPrecision(3)} with the correction for so few, above ${level}: offer larger ones, or more texts`

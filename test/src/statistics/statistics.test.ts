@@ -142,6 +142,18 @@ describe('certified choices', () => {
     assert.throws(() => certifiedChoice([[0.5], [0.5, 1], [0]], { level: 0.5, bound: 1 }), /losses\[1\]/)
   })
 
+  it('as many texts as are said to be needed do, one less does not', () => {
+    const draw = generator(4)
+    for (let i = 0; i < 5000; i++) {
+      const level = i % 2 ? draw() + 1e-3 : Math.round(1 + 99 * draw()) / 100
+      const bound = level * (i % 3 ? 1.1 + 20 * draw() : 2 + Math.floor(40 * draw()))
+      const texts = textsNeeded({ level, bound })
+      const of = (count: number) => certifiedChoice(Array<number[]>(count).fill([0]), { level, bound })
+      assert.equal(of(texts).choice, 0, `${level} of ${bound}`)
+      assert.throws(() => of(texts - 1), new RegExp(`at least ${texts} are needed`))
+    }
+  })
+
   it('hold their level within a point over 2,000 splits', () => {
     const draw = generator(12)
     const choices = 60
