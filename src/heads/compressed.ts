@@ -44,7 +44,8 @@ const MEASURES: readonly Measure[] = [
 export const compressedHeads = (): Probe => ({
   name: 'compressed',
   measures: MEASURES,
-  layers: ({ model }) => model.description.layers,
+  // The prompt, and the rows after it.
+  layers: ({ model }) => 2 * model.description.layers,
   run,
 })
 
@@ -53,12 +54,13 @@ async function run({ model, ids, marks, values, rows: asked, policy, call }: Wor
   const { layers, heads, kvHeads } = model.description
   const [prompt, tail] = [ids.slice(0, -rows), ids.slice(-rows)]
   const { signal } = call
-  // One part of the work for each row and head of the local part, told in layers.
-  const report = (done: number) => call.progress?.({ done: (layers * done) / (2 * rows), total: layers })
+  const told = (share: number) => call.progress?.({ done: Math.floor(layers * share), total: 2 * layers })
+  // Half of what comes after the prompt is reading rows, half is what they would have had without the policy.
+  const report = (done: number) => told(1 + done / (2 * rows))
   const full = Reading.create(model, { policy: fullCache(), storage: 'float32', forkable: 'all' })
   const readings = [full]
   try {
-    await full.feed(prompt, { signal })
+    await full.feed(prompt, { signal, progress: ({ done, total }) => told(done / total) })
     const [own] = await full.underPolicies(
       [{ policy: policy!, budgets: undefined }],
       keptOf('events', layers, kvHeads),

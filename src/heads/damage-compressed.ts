@@ -65,7 +65,10 @@ export async function damageOfBudgets(
   const read = () => progress?.({ done: ++done, total })
   const reading = Reading.create(model, { policy: fullCache(), storage: STORAGE, forkable: 'all' })
   try {
-    await reading.feed(prompt, { signal })
+    await reading.feed(prompt, {
+      signal,
+      progress: (fed) => progress?.({ done: Math.floor((prompt.length * fed.done) / fed.total), total }),
+    })
     done = prompt.length
     const base: Float32Array[] = []
     const untouched = await reading.copied()

@@ -2,6 +2,7 @@
 import { ZslabError } from '../errors.js'
 import type { LoadedModel } from '../loaded-model.js'
 import { fullCache } from '../policies/index.js'
+import type { Progress } from '../native/call.js'
 import { Reading } from '../reading.js'
 import { argmax, generator } from '../sampling.js'
 import { eachMarked, watched, type Measure, type Probe, type Work } from './measure.js'
@@ -116,7 +117,13 @@ export async function answered(
   const rows = async () => {
     const count = work.marks.reduce((sum, marked) => sum + marked, 0)
     const made = new Float32Array(count * answer.length * all.length)
-    await watched(work, all, { rows: made, firstRow: ids.length - 1, rowCount: answer.length })
+    const { layers } = work.model.description
+    const progress = ({ done }: Progress) => work.call.progress?.({ done: layers + done, total: 2 * layers })
+    await watched({ ...work, call: { signal: work.call.signal, progress } }, all, {
+      rows: made,
+      firstRow: ids.length - 1,
+      rowCount: answer.length,
+    })
     return made
   }
   return { answer, ids: all, rows }
@@ -130,7 +137,10 @@ async function written(
   const reading = Reading.create(model, { policy: fullCache(), storage: 'float32' })
   try {
     const made: number[] = []
-    await reading.feed(ids, { signal: call.signal })
+    const { layers } = model.description
+    const progress = ({ done, total }: Progress) =>
+      call.progress?.({ done: Math.floor((layers * done) / total), total: 2 * layers })
+    await reading.feed(ids, { signal: call.signal, progress })
     for (;;) {
       made.push(argmax(reading.lastLogits()))
       if (made.length === count) return made
@@ -147,7 +157,8 @@ export function retrieval(): Probe {
     name: 'retrieval',
     measures: MEASURES,
     seeded: true,
-    layers: ({ model }) => model.description.layers,
+    // The text and the answer, then both at once for the rows.
+    layers: ({ model }) => 2 * model.description.layers,
     async run(work: Work) {
       const { model, marks, values, seed } = work
       const needle = needleIn(model, work.ids, seed)
