@@ -36,7 +36,7 @@ export function headsCommand(): Command {
     .option('--rows <n>', 'the last rows of those that count (default: 32)', whole)
     .option('--seed <n>', 'of random sequences and needles (default: 1)', whole)
     .option('--sequences <n>', 'random sequences (default: 2)', whole)
-    .option('--store <folder>', 'where partial results are kept while they are made, and gone on from')
+    .option('--store <folder>', 'where results are kept while they are made, and gone on from')
     .option(
       '--json',
       'one object on stdout: each measure as [layers][heads], those of kv heads repeated over their group, and about: kvHeads, low and high (95% over texts, by measure; null where there are too few), reliability, unit, texts, seed, card',

@@ -49,7 +49,8 @@ const KINDS: { change: (typeof CHANGES)[number]; kl: string; loss: string }[] = 
 export const ablation = (): Probe => ({
   name: 'ablation',
   measures: MEASURES,
-  kept: true,
+  stepwise: true,
+  about: ({ tokens, rows }) => ({ tokens, rows }),
   layers,
   run,
 })

@@ -44,6 +44,7 @@ const MEASURES: readonly Measure[] = [
 export const compressedHeads = (): Probe => ({
   name: 'compressed',
   measures: MEASURES,
+  about: ({ rows, policy }) => ({ rows, policy: String(policy) }),
   // The prompt, and the rows after it.
   layers: ({ model }) => 2 * model.description.layers,
   run,

@@ -15,6 +15,9 @@ const MEASURES: readonly Measure[] = [
   },
 ]
 
+/** [layers, heads, bins]: share of attention by distance (distanceBins()). */
+export const BY_DISTANCE = 'byDistance'
+
 /** Distances from `from` to `to`, the latter included. */
 export interface DistanceBin {
   from: number
@@ -31,6 +34,7 @@ export function distanceBins(context: number): DistanceBin[] {
 export const distances = (): Probe => ({
   name: 'distances',
   measures: MEASURES,
+  more: (model) => ({ [BY_DISTANCE]: headCount(model) * distanceBins(model.description.context).length }),
   layers: ({ model }) => model.description.layers,
   run,
 })
@@ -47,5 +51,5 @@ async function run(work: Work): Promise<void> {
     values.get('distance')![head] = sums[i] / ids.length
     for (let bin = 0; bin < bins; bin++) shares[head * bins + bin] = byDistance[i * bins + bin] / ids.length
   })
-  work.byDistance = shares
+  work.more.set(BY_DISTANCE, shares)
 }

@@ -71,30 +71,33 @@ function meanOfRunningSums(logits: Float64Array): number {
   return sum / logits.length
 }
 
-export function duo(): Probe {
-  const texts: Means[] = []
-  return {
-    name: 'duo',
-    measures: MEASURES,
-    layers: ({ model }) => model.description.layers,
-    async run(work: Work) {
-      const { model, ids, marks, values } = work
-      const { layers, heads, kvHeads, headDim } = model.description
-      const queries = new Float64Array(layers * heads * headDim)
-      const keys = new Float64Array(layers * kvHeads * headDim)
-      // All heads: a kv head's score is of its whole group.
-      await watched({ ...work, marks: new Uint8Array(layers * heads).fill(1) }, ids, {
-        meanQueries: queries,
-        meanKeys: keys,
-      })
-      texts.push({ queries, keys })
-      const found = scores(model, { queries, keys })
-      values.get('duoOnTheFly')!.forEach((_, head, to) => (to[head] = marks[head] ? found[head] : NaN))
-    },
-    pooled(model) {
-      const mean = (of: keyof Means) =>
-        texts[0][of].map((_, i) => texts.reduce((sum, text) => sum + text[of][i], 0) / texts.length)
-      return texts.length ? scores(model, { queries: mean('queries'), keys: mean('keys') }) : undefined
-    },
-  }
-}
+export const duo = (): Probe => ({
+  name: 'duo',
+  measures: MEASURES,
+  more: ({ description: { layers, heads, kvHeads, headDim } }) => ({
+    queries: layers * heads * headDim,
+    keys: layers * kvHeads * headDim,
+  }),
+  layers: ({ model }) => model.description.layers,
+  async run(work: Work) {
+    const { model, ids, marks, values, more } = work
+    const { layers, heads, kvHeads, headDim } = model.description
+    const queries = new Float64Array(layers * heads * headDim)
+    const keys = new Float64Array(layers * kvHeads * headDim)
+    // All heads: a kv head's score is of its whole group.
+    await watched({ ...work, marks: new Uint8Array(layers * heads).fill(1) }, ids, {
+      meanQueries: queries,
+      meanKeys: keys,
+    })
+    more.set('queries', queries).set('keys', keys)
+    const found = scores(model, { queries, keys })
+    values.get('duoOnTheFly')!.forEach((_, head, to) => (to[head] = marks[head] ? found[head] : NaN))
+  },
+  pooled(works) {
+    const mean = (name: keyof Means) => {
+      const texts = works.map(({ more }) => more.get(name)!)
+      return texts[0].map((_, i) => texts.reduce((sum, text) => sum + text[i], 0) / texts.length)
+    }
+    return scores(works[0].model, { queries: mean('queries'), keys: mean('keys') })
+  },
+})

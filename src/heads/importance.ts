@@ -8,7 +8,7 @@ import { withCall, type Call, type CallOptions, type Progress } from '../native/
 import { policyOf, type Policy } from '../policies/index.js'
 import { Reading } from '../reading.js'
 import { engineCard } from '../trace/card.js'
-import { distanceBins } from './distances.js'
+import { BY_DISTANCE, distanceBins } from './distances.js'
 import type { Distances, HeadMeasure, ImportanceText } from './facts.js'
 import { headCount, type Measure, type Probe, type Work } from './measure.js'
 import { HEAD_MEASURES, measuresOf, probesOf } from './measures.js'
@@ -22,7 +22,7 @@ export interface HeadImportanceOptions extends CallOptions {
   by: string | readonly string[]
   /** Only these query heads (default: all); the others are NaN. */
   heads?: readonly { layer: number; head: number }[]
-  /** A folder where partial results of ablations and gates are kept while they are made, and gone on from. */
+  /** A folder where results are kept while they are made, and gone on from: of ablations and gates each, of other measures those of a whole text. */
   store?: string
   /** Tokens of a text, its first, that are read for ablations and gates: default 256. Other measures read all of it. */
   tokens?: number
@@ -67,6 +67,8 @@ export async function headImportance(
   const sequences = options.sequences === undefined ? 2 : integer('sequences', options.sequences, 1, 1000)
   const policy = policyFor(model, measures, options.policy)
   const store = options.store === undefined ? undefined : folderOf(options.store)
+  if (store !== undefined && policy?.native.choose)
+    throw invalid('store', 'none beside a policy of your own, whose code may change', store, 'leave it out')
   const texts = textsOf(model, textOrTexts)
   const seeds = Array.from({ length: sequences }, (_, i) => (seed + i) % 2 ** 32)
   const random = seeds.map((each) => repeatedIds(model, each))
@@ -85,15 +87,26 @@ export async function headImportance(
           return {
             probe,
             at,
-            work: { model, ids, marks, values, tokens, rows, policy, seed: (seed + at) % 2 ** 32, call: {} },
+            work: {
+              model,
+              ids,
+              marks,
+              values,
+              more: new Map(),
+              tokens,
+              rows,
+              policy,
+              seed: (seed + at) % 2 ** 32,
+              call: {},
+            },
           }
         }),
       )
       const parts = new Map(
-        planned.flatMap(({ probe, work }) => (store && probe.kept ? [[work, new Part(store, probe, work, card)]] : [])),
+        planned.flatMap(({ probe, work }) => (store ? [[work, new Part(store, probe, work, card)]] : [])),
       )
       await carryOut(planned, parts, call)
-      const found = measures.map((measure) => gathered(measure, planned, model))
+      const found = measures.map((measure) => gathered(measure, planned))
       const read = texts.map((ids): ImportanceText => ({ tokens: ids.length, ids: Array.from(ids) }))
       const usesRandom = probes.some(({ probe }) => probe.random)
       const needles = planned.filter(({ probe }) => probe.seeded)
@@ -113,7 +126,7 @@ export async function headImportance(
 }
 
 async function carryOut(planned: readonly Planned[], parts: Map<Work, Part>, call: Call): Promise<void> {
-  const layers = planned.map(({ probe, work }) => probe.layers(work))
+  const layers = planned.map(({ probe, work }) => (parts.get(work)?.whole ? 0 : probe.layers(work)))
   const total = layers.reduce((sum, each) => sum + each, 0)
   const doing = total ? await estimated(planned, layers, call) : undefined
   let before = 0
@@ -124,10 +137,12 @@ async function carryOut(planned: readonly Planned[], parts: Map<Work, Part>, cal
       return call.progress?.({ done: before + Math.min(done, layers[i]), total, doing })
     }
     work.call = { signal: call.signal, progress }
+    let done = false
     try {
       if (layers[i]) await probe.run(work)
+      done = true
     } finally {
-      await part?.save()
+      if (layers[i]) await part?.save(done)
     }
     before += layers[i]
     await call.progress?.({ done: before, total, doing })
@@ -140,7 +155,7 @@ async function estimated(
   layers: readonly number[],
   call: Call,
 ): Promise<string | undefined> {
-  const at = planned.findIndex(({ probe }, i) => probe.kept && layers[i] > 0)
+  const at = planned.findIndex(({ probe }, i) => probe.stepwise && layers[i] > 0)
   if (at < 0) return undefined
   const { model, ids, tokens, rows } = planned[at].work
   const read = ids.slice(0, tokens)
@@ -150,16 +165,16 @@ async function estimated(
   )
   const each = (performance.now() - started) / model.description.layers
   const seconds = (each * layers.reduce((sum, one) => sum + one, 0)) / 1000
-  const texts = planned.filter(({ probe }, i) => probe.kept && layers[i] > 0).length
+  const texts = planned.filter(({ probe }, i) => probe.stepwise && layers[i] > 0).length
   const heads = planned[at].work.marks.reduce((sum, marked) => sum + marked, 0)
   return `measuring ${heads} heads in ${texts} text${texts > 1 ? 's' : ''}, about ${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s,`
 }
 
-function gathered(measure: Measure, planned: readonly Planned[], model: LoadedModel): HeadMeasure {
+function gathered(measure: Measure, planned: readonly Planned[]): HeadMeasure {
   const own = planned.filter(({ work }) => work.values.has(measure.name))
   const perText = own.map(({ work }) => work.values.get(measure.name)!)
   const [{ probe, work }] = own
-  const pooled = probe.pooled?.(model, measure.name)
+  const pooled = probe.pooled?.(own.map((one) => one.work))
   // A text that says nothing of a measure has none of its values.
   const mean = perText[0].map((_, head) => {
     const there = perText.map((values) => values[head]).filter((value) => !Number.isNaN(value))
@@ -195,15 +210,17 @@ function policyFor(model: LoadedModel, measures: readonly Measure[], given: unkn
 
 /** Mean over the texts that were read for it. */
 function distancesOf(planned: readonly Planned[], { description }: LoadedModel): Distances | null {
-  const perText = planned.flatMap(({ work }) => work.byDistance ?? [])
+  const perText = planned.flatMap(({ work }) => work.more.get(BY_DISTANCE) ?? [])
   if (!perText.length) return null
   const bins = distanceBins(description.context)
   const mean = perText[0].map((_, at) => perText.reduce((sum, shares) => sum + shares[at], 0) / perText.length)
   const of = (layer: number, head: number) => (layer * description.heads + head) * bins.length
+  // What is kept may be of more heads.
+  const marked = (layer: number, head: number) => planned[0].work.marks[layer * description.heads + head]
   const shares = Array.from({ length: description.layers }, (_, layer) =>
     Array.from({ length: description.heads }, (_, head) => {
       const from = of(layer, head)
-      return mean.slice(from, from + bins.length)
+      return marked(layer, head) ? mean.slice(from, from + bins.length) : new Float64Array(bins.length).fill(NaN)
     }),
   )
   return { bins, shares }

@@ -54,7 +54,9 @@ export async function judge(measured: Measured, options: JudgeOptions = {}): Pro
 function textOf(ids: Int32Array, sets: readonly HeadSet[], { store, taking, count }: Asked, card: EngineCard): Text {
   const about = { ...taking.about, ...aboutText(card, ids), count }
   const kept =
-    store === undefined ? undefined : new KeptValues(store, 'judge', about, 2, 'damage is not a KL and a loss each')
+    store === undefined
+      ? undefined
+      : new KeptValues(store, 'judge', about, () => 2, 'damage is not a KL and a loss each')
   const damage = new Map<string, Damage>()
   for (const { key } of sets) {
     const [kl, loss] = kept?.values[key] ?? []

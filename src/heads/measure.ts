@@ -33,8 +33,8 @@ export interface Work {
   marks: Uint8Array
   /** The probe's measures that are wanted, and of each its values [layers, heads]; NaN: not there yet. */
   values: Map<string, Float64Array>
-  /** [layers, heads, bins]: share of attention by distance (distanceBins()), where the probe says it. */
-  byDistance?: Float64Array
+  /** What else the probe finds in the text, with NaN for what is not there: its `more` says names and lengths. */
+  more: Map<string, Float64Array>
   /** Tokens of a text that are read for ablations and gates, and how many of its last rows count. */
   tokens: number
   rows: number
@@ -53,13 +53,17 @@ export interface Probe {
   random?: boolean
   /** Something is drawn for each text: the result says from which seeds. */
   seeded?: boolean
-  /** Results are worth keeping: they take long. */
-  kept?: boolean
+  /** Values come one by one and take long: a text can be gone on from in its middle. Others have all of a text at once. */
+  stepwise?: boolean
+  /** Beside values: lengths of what else it finds in a text, for what is made of all texts. */
+  more?(model: LoadedModel): Record<string, number>
+  /** What results depend on beside model and text, for those that are kept. */
+  about?(work: Work): Record<string, unknown>
   /** Layers that a work goes through; it has that many less to do where values are there already. */
   layers(work: Work): number
   run(work: Work): Promise<void>
-  /** Over all texts that were run, where that is not the mean of theirs; throws a sentence where none says anything. */
-  pooled?(model: LoadedModel, name: string): Float64Array | undefined
+  /** Over all its texts, where that is not the mean of theirs; throws a sentence where none says anything. */
+  pooled?(works: readonly Work[]): Float64Array | undefined
 }
 
 export const headCount = ({ description }: LoadedModel): number => description.layers * description.heads

@@ -10,6 +10,8 @@ import { eachMarked, watched, type Measure, type Probe, type Work } from './meas
 /** Words of a needle. */
 const WORDS = 8
 const LEADING = ' The secret words are'
+/** Share of the needle that an answer has to repeat for its text to count. */
+const ENOUGH = 0.5
 /** Tokens that needle and question take beside the text: at most. */
 const ROOM = 64
 
@@ -151,41 +153,40 @@ async function written(
   }
 }
 
-export function retrieval(): Probe {
-  let [succeeded, asked, best] = [0, 0, 0]
-  return {
-    name: 'retrieval',
-    measures: MEASURES,
-    seeded: true,
-    // The text and the answer, then both at once for the rows.
-    layers: ({ model }) => 2 * model.description.layers,
-    async run(work: Work) {
-      const { model, marks, values, seed } = work
-      const needle = needleIn(model, work.ids, seed)
-      const { from, to } = needle
-      const { answer, ids, rows } = await answered(work, needle)
-      const recalled = answer.filter((id) => ids.subarray(from, to).includes(id))
-      const recall = new Set(recalled).size / (to - from)
-      asked++
-      best = Math.max(best, recall)
-      if (recall < 0.5) return
-      succeeded++
-      const all = await rows()
-      const each = answer.length * ids.length
-      eachMarked(marks, (head, i) => {
-        const own = all.subarray(i * each, (i + 1) * each)
-        for (const [name, value] of Object.entries(retrieved(own, ids, answer, from, to))) {
-          const into = values.get(name)
-          if (into) into[head] = value
-        }
-      })
-    },
-    pooled() {
-      if (succeeded) return undefined
-      throw new ZslabError(
-        'invalid',
-        `the model repeated half of the needle in none of the ${asked} text${asked === 1 ? '' : 's'} (${(100 * best).toFixed(0)}% at best), and retrieval is of those where it does: give other texts or another model`,
-      )
-    },
-  }
-}
+export const retrieval = (): Probe => ({
+  name: 'retrieval',
+  measures: MEASURES,
+  seeded: true,
+  more: () => ({ recall: 1 }),
+  about: ({ seed }) => ({ seed }),
+  // The text and the answer, then both at once for the rows.
+  layers: ({ model }) => 2 * model.description.layers,
+  async run(work: Work) {
+    const { model, marks, values, seed } = work
+    const needle = needleIn(model, work.ids, seed)
+    const { from, to } = needle
+    const { answer, ids, rows } = await answered(work, needle)
+    const recalled = answer.filter((id) => ids.subarray(from, to).includes(id))
+    const recall = new Set(recalled).size / (to - from)
+    work.more.set('recall', Float64Array.of(recall))
+    if (recall < ENOUGH) return
+    const all = await rows()
+    const each = answer.length * ids.length
+    eachMarked(marks, (head, i) => {
+      const own = all.subarray(i * each, (i + 1) * each)
+      for (const [name, value] of Object.entries(retrieved(own, ids, answer, from, to))) {
+        const into = values.get(name)
+        if (into) into[head] = value
+      }
+    })
+  },
+  pooled(works) {
+    const best = Math.max(...works.map(({ more }) => more.get('recall')![0]))
+    if (best >= ENOUGH) return undefined
+    const texts = `${works.length} text${works.length === 1 ? '' : 's'}`
+    throw new ZslabError(
+      'invalid',
+      `the model repeated half of the needle in none of the ${texts} (${(100 * best).toFixed(0)}% at best), and retrieval is of those where it does: give other texts or another model`,
+    )
+  },
+})

@@ -49,7 +49,8 @@ export class KeptValues {
     folder: string,
     name: string,
     private readonly about: Record<string, unknown>,
-    private readonly size: number,
+    /** How many numbers of a name there are; undefined: it has none of that name. */
+    private readonly size: (name: string) => number,
     private readonly of: string,
   ) {
     const key = createHash('sha256').update(JSON.stringify(about)).digest('hex').slice(0, 16)
@@ -80,15 +81,15 @@ export class KeptValues {
     } catch (error) {
       throw this.fault((error as Error).message)
     }
-    const whole = (values: unknown) =>
+    const whole = ([name, values]: [string, unknown]) =>
       Array.isArray(values) &&
-      values.length === this.size &&
+      values.length === this.size(name) &&
       values.every((value) => value === null || Number.isFinite(value))
     if (found?.format !== FORMAT || typeof found.values !== 'object' || found.values === null)
       throw this.fault('it is no file of partial results')
     if (JSON.stringify(found.about) !== JSON.stringify(this.about))
       throw this.fault('it is of another model, text or version')
-    if (!Object.values(found.values).every(whole)) throw this.fault(`its ${this.of}`)
+    if (!Object.entries(found.values).every(whole)) throw this.fault(`its ${this.of}`)
     return found as Kept
   }
 
@@ -118,40 +119,66 @@ export class KeptValues {
   }
 }
 
-/** Of one probe and text: [layers * heads] by measure. */
+/** Marks the heads that a measure was done for, where it has all of a text at once: those that have no value by then have none. */
+const doneFor = (name: string) => `${name}, done`
+
+/** Of one probe and text: [layers * heads] by measure, and what else it finds. */
 export class Part {
   private readonly kept: KeptValues
+  /** Nothing is left to do. */
+  readonly whole: boolean
 
   constructor(
     folder: string,
-    { name }: Probe,
+    private readonly probe: Probe,
     private readonly work: Work,
     card: EngineCard,
   ) {
-    const { ids, tokens, rows, marks, values } = work
-    const about = { probe: name, tokens, rows, ...aboutText(card, ids) }
-    this.kept = new KeptValues(folder, name, about, marks.length, `measures are not of ${marks.length} heads`)
+    const { model, ids, marks, values, more } = work
+    const about = { probe: probe.name, ...probe.about?.(work), ...aboutText(card, ids) }
+    const others = probe.more?.(model) ?? {}
+    const size = (name: string) => others[name] ?? marks.length
+    this.kept = new KeptValues(folder, probe.name, about, size, `measures are not of ${marks.length} heads`)
+    const { values: before } = this.kept
+    const done = (name: string) => marks.every((marked, head) => !marked || (before[doneFor(name)]?.[head] ?? 0) > 0)
+    const names = Array.from(values.keys())
+    this.whole =
+      !probe.stepwise && names.every(done) && Object.keys(others).every((name) => Object.hasOwn(before, name))
+    if (!probe.stepwise && !this.whole) return
     for (const [measure, to] of values)
-      this.kept.values[measure]?.forEach((value, head) => {
+      before[measure]?.forEach((value, head) => {
         if (value !== null && marks[head]) to[head] = value
       })
+    for (const name of Object.keys(others))
+      more.set(
+        name,
+        Float64Array.from(before[name], (value) => value ?? NaN),
+      )
   }
 
   /** Writes what is there, now and then. */
   tick(): void {
-    this.kept.tick(() => this.collect())
+    if (this.probe.stepwise) this.kept.tick(() => this.collect())
   }
 
-  async save(): Promise<void> {
+  /** `done`: all of the text was. */
+  async save(done: boolean): Promise<void> {
+    if (!done && !this.probe.stepwise) return
     this.collect()
     await this.kept.save()
   }
 
   private collect(): void {
     const { values } = this.kept
-    for (const [name, found] of this.work.values) {
+    const { marks } = this.work
+    for (const [name, found] of [...this.work.values, ...this.work.more]) {
       const before = values[name] as (number | null)[] | undefined
-      values[name] = Array.from(found, (value, head) => (Number.isNaN(value) ? (before?.[head] ?? null) : value))
+      values[name] = Array.from(found, (value, at) => (Number.isNaN(value) ? (before?.[at] ?? null) : value))
+    }
+    if (this.probe.stepwise) return
+    for (const name of this.work.values.keys()) {
+      const before = values[doneFor(name)] as (number | null)[] | undefined
+      values[doneFor(name)] = Array.from(marks, (marked, head) => marked || (before?.[head] ?? 0))
     }
   }
 }

@@ -90,6 +90,7 @@ describe('golden measures of heads of smollm2-135m', function () {
         ids: Int32Array.from(text.ids),
         marks,
         values,
+        more: new Map(),
         tokens: 256,
         rows: 32,
         seed: 1,
