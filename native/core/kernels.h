@@ -18,7 +18,7 @@ namespace zs {
 
 constexpr int kLane = 16;    // slots of a tile, dims of a vector
 constexpr int kChunk = 256;  // slots of a page: the unit of work and of merging
-inline int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
+constexpr int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
 struct KeyChunk {
   const void* keys;

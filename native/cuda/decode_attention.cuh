@@ -19,7 +19,8 @@ constexpr int kTileGap = 64;  // bytes
 template <class Keys, class Values>
 struct DecodeLayout {
   float *q, *e, *odd, *highest;
-  unsigned char* stage[kDecodeStages];
+  unsigned char* stages;
+  size_t stage_bytes;
   template <class Shared>
   __host__ __device__ DecodeLayout(Shared& shared, int group, int d) {
     const int padded = static_cast<int>(round_up(d, kLane));
@@ -29,8 +30,10 @@ struct DecodeLayout {
     e = shared.template take<float>(group * kChunk);
     odd = shared.template take<float>(group * kDecodeStage);
     highest = shared.template take<float>(group);
-    for (auto& one : stage) one = shared.template take<unsigned char>(keys > values ? keys : values);
+    stage_bytes = keys > values ? keys : values;
+    stages = shared.template take<unsigned char>(kDecodeStages * stage_bytes);
   }
+  __device__ __forceinline__ unsigned char* stage(int s) const { return stages + s % kDecodeStages * stage_bytes; }
 };
 
 // `bytes` from device memory, in pieces of `piece` bytes that lie `gap` bytes apart in shared memory.
@@ -47,6 +50,27 @@ struct ValueWork {
   static constexpr int kDims = Most <= 128 ? 1 : Most / 128;
 };
 
+// Where a chunk's keys and values lie, and in how many stages they come: those of the keys first.
+struct DecodeStages {
+  const unsigned char *keys, *values;
+  int tile_bytes, row_bytes, tiles, slots;
+  int half;  // stages of keys, and of values
+
+  // Begins to copy stage s, if there is one.
+  template <class Layout>
+  __device__ __forceinline__ void fetch(const Layout& at, int s) const {
+    if (s < half) {
+      const int first = s * (kDecodeStage / kLane), count = min(tiles - first, kDecodeStage / kLane);
+      copy_stage(at.stage(s), keys + static_cast<int64_t>(first) * tile_bytes, count * tile_bytes, tile_bytes,
+                 kTileGap);
+    } else if (s < 2 * half) {
+      const int first = (s - half) * kDecodeStage, count = min(slots - first, kDecodeStage);
+      copy_stage(at.stage(s), values + static_cast<int64_t>(first) * row_bytes, count * row_bytes, row_bytes, 0);
+    }
+    gpu::cp_async_commit();
+  }
+};
+
 template <class Keys, class Values, int G, int Most>
 __global__ void __launch_bounds__(kDecodeThreads) decode_attention(const DecodeTask* tasks) {
   using Key = typename Keys::Element;
@@ -58,47 +82,37 @@ __global__ void __launch_bounds__(kDecodeThreads) decode_attention(const DecodeT
   const DecodeLayout<Keys, Values> at(shared, G, d);
 
   const int tile_bytes = kLane * d * static_cast<int>(sizeof(Key));
-  const int row_bytes = padded * static_cast<int>(sizeof(Value));
-  const int half = (slots + kDecodeStage - 1) / kDecodeStage;  // stages of keys, and of values
-  const auto* keys = static_cast<const unsigned char*>(task.chunk.keys);
-  const auto* values = static_cast<const unsigned char*>(task.chunk.values);
-  const auto fetch = [&](int s) {
-    if (s < half) {
-      const int first = s * (kDecodeStage / kLane), count = min(tiles - first, kDecodeStage / kLane);
-      copy_stage(at.stage[s % kDecodeStages], keys + static_cast<int64_t>(first) * tile_bytes, count * tile_bytes,
-                 tile_bytes, kTileGap);
-    } else if (s < 2 * half) {
-      const int first = (s - half) * kDecodeStage, count = min(slots - first, kDecodeStage);
-      copy_stage(at.stage[s % kDecodeStages], values + static_cast<int64_t>(first) * row_bytes, count * row_bytes,
-                 row_bytes, 0);
-    }
-    gpu::cp_async_commit();
-  };
+  const DecodeStages stages = {static_cast<const unsigned char*>(task.chunk.keys),
+                               static_cast<const unsigned char*>(task.chunk.values),
+                               tile_bytes,
+                               padded * static_cast<int>(sizeof(Value)),
+                               tiles,
+                               slots,
+                               (slots + kDecodeStage - 1) / kDecodeStage};
+  const int half = stages.half;
 
-  for (int s = 0; s + 1 < kDecodeStages; ++s) fetch(s);
+  for (int s = 0; s + 1 < kDecodeStages; ++s) stages.fetch(at, s);
   for (int i = t; i < G * d; i += kDecodeThreads) at.q[i] = task.q[i / d * task.q_stride + i % d];
 
   // ---- logits
   for (int s = 0; s < half; ++s) {
-    fetch(s + kDecodeStages - 1);
+    stages.fetch(at, s + kDecodeStages - 1);
     gpu::cp_async_wait<kDecodeStages - 1>();
     __syncthreads();
     const int slot = t % kDecodeStage, odd = t / kDecodeStage;
-    const auto* tile =
-        reinterpret_cast<const Key*>(at.stage[s % kDecodeStages] + slot / kLane * (tile_bytes + kTileGap));
+    const auto* tile = reinterpret_cast<const Key*>(at.stage(s) + slot / kLane * (tile_bytes + kTileGap));
     float dot[G];
-    for (int g = 0; g < G; ++g) dot[g] = 0;
+    ZS_UNROLL for (int g = 0; g < G; ++g) dot[g] = 0;
     if (s * kDecodeStage + slot < slots)
       for (int dim = odd; dim < d; dim += 2) {
         const float k = Keys::key(tile, dim, slot % kLane);
-        for (int g = 0; g < G; ++g) dot[g] = fmaf(at.q[g * d + dim], k, dot[g]);
+        ZS_UNROLL for (int g = 0; g < G; ++g) dot[g] = fmaf(at.q[g * d + dim], k, dot[g]);
       }
-    if (odd)
-      for (int g = 0; g < G; ++g) at.odd[g * kDecodeStage + slot] = dot[g];
+    if (odd) ZS_UNROLL for (int g = 0; g < G; ++g) at.odd[g * kDecodeStage + slot] = dot[g];
     __syncthreads();
     if (!odd) {
       const int place = s * kDecodeStage + slot;
-      for (int g = 0; g < G; ++g) {
+      ZS_UNROLL for (int g = 0; g < G; ++g) {
         float x = (dot[g] + at.odd[g * kDecodeStage + slot]) * task.scale;
         if (task.chunk.bias && place < slots) x = x + task.chunk.bias[place];
         at.e[g * kChunk + place] = place < slots ? x : minus_infinity();
@@ -131,31 +145,28 @@ __global__ void __launch_bounds__(kDecodeThreads) decode_attention(const DecodeT
   constexpr int kHeads = (G + Work::kParts - 1) / Work::kParts, kStep = kDecodeThreads / Work::kParts;
   const int first = t % kStep, part = t / kStep;
   float sums[Work::kDims][kHeads];
-  for (int c = 0; c < Work::kDims; ++c)
-    for (int j = 0; j < kHeads; ++j) sums[c][j] = 0;
+  ZS_UNROLL for (int c = 0; c < Work::kDims; ++c) ZS_UNROLL for (int j = 0; j < kHeads; ++j) sums[c][j] = 0;
   for (int s = half; s < 2 * half; ++s) {
-    fetch(s + kDecodeStages - 1);
+    stages.fetch(at, s + kDecodeStages - 1);
     gpu::cp_async_wait<kDecodeStages - 1>();
     __syncthreads();
-    const auto* rows = reinterpret_cast<const Value*>(at.stage[s % kDecodeStages]);
+    const auto* rows = reinterpret_cast<const Value*>(at.stage(s));
     const int from = (s - half) * kDecodeStage, count = min(slots - from, kDecodeStage);
-    for (int slot = 0; slot < count; ++slot)
-      for (int c = 0; c < Work::kDims; ++c) {
+    for (int slot = 0; slot < count; ++slot) ZS_UNROLL for (int c = 0; c < Work::kDims; ++c) {
         const int dim = first + c * kStep;
         if (dim >= padded) continue;
         const float v = Values::value(rows + slot * padded, dim);
-        for (int j = 0; j < kHeads; ++j) {
+        ZS_UNROLL for (int j = 0; j < kHeads; ++j) {
           const int g = j * Work::kParts + part;
           if (g < G) sums[c][j] = fmaf(at.e[g * kChunk + from + slot], v, sums[c][j]);
         }
       }
     __syncthreads();
   }
-  for (int c = 0; c < Work::kDims; ++c)
-    for (int j = 0; j < kHeads; ++j) {
-      const int dim = first + c * kStep, g = j * Work::kParts + part;
-      if (dim < padded && g < G) task.out[g * padded + dim] = sums[c][j];
-    }
+  ZS_UNROLL for (int c = 0; c < Work::kDims; ++c) ZS_UNROLL for (int j = 0; j < kHeads; ++j) {
+    const int dim = first + c * kStep, g = j * Work::kParts + part;
+    if (dim < padded && g < G) task.out[g * padded + dim] = sums[c][j];
+  }
   gpu::cp_async_wait<0>();
 }
 

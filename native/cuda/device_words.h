@@ -9,6 +9,9 @@
 #include <cstdint>
 #include <string>
 
+// Before a loop over what lies in registers.
+#define ZS_UNROLL _Pragma("unroll")
+
 namespace zs::gpu {
 
 class Shared {
@@ -63,6 +66,8 @@ std::string launch(void (*kernel)(P...), Grid grid, int threads, size_t shared, 
   }
   return error == cudaSuccess ? std::string() : cudaGetErrorString(error);
 }
+
+inline void vary_order(uint64_t) {}
 
 inline void* allocate(size_t bytes) {
   void* memory = nullptr;

@@ -29,11 +29,11 @@ __device__ __forceinline__ float exp_of(float x) {
 
 // Over 16 neighbouring lanes of a full warp, the first of which gets the result: the trees `sum` and `largest` of native/cpu/lanes.h.
 __device__ __forceinline__ float sum_of_16(float x) {
-  for (int half = 8; half; half /= 2) x = x + __shfl_down_sync(0xffffffffu, x, half, 16);
+  ZS_UNROLL for (int half = 8; half; half /= 2) x = x + __shfl_down_sync(0xffffffffu, x, half, 16);
   return x;
 }
 __device__ __forceinline__ float largest_of_16(float x) {
-  for (int half = 8; half; half /= 2) x = greater_of(x, __shfl_down_sync(0xffffffffu, x, half, 16));
+  ZS_UNROLL for (int half = 8; half; half /= 2) x = greater_of(x, __shfl_down_sync(0xffffffffu, x, half, 16));
   return x;
 }
 

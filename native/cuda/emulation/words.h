@@ -17,6 +17,7 @@
 #define __host__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
+#define ZS_UNROLL
 
 #define threadIdx (::zs::emulation::thread()->index)
 #define blockIdx (::zs::emulation::block()->index)
@@ -179,6 +180,11 @@ std::string launch(void (*kernel)(P...), emulation::Index grid, int threads, siz
   return emulation::run(how, [&] { kernel(arguments...); }) ? std::string() : emulation::last_fault();
 }
 using Grid = emulation::Index;
+
+// Threads and blocks run in another order from now on: forward, backward or shuffled. A GPU does what it likes.
+inline void vary_order(uint64_t seed) {
+  emulation::settings() = {static_cast<emulation::Order>(seed % 3), seed};
+}
 
 // Device memory; nullptr where there is no room.
 inline void* allocate(size_t bytes) { return emulation::new_memory(bytes, "device memory"); }

@@ -193,7 +193,7 @@ void one_case(uint64_t seed) {
   std::vector<zs::cuda::MergeTask> merges;
   for (const Head& head : heads) merges.push_back(head.merge);
   const auto merging = twins.of(merges);
-  zs::emulation::settings() = {static_cast<zs::emulation::Order>(seed % 3), seed};
+  zs::gpu::vary_order(seed);
   std::string what = zs::cuda::decode(tasks.device, static_cast<int32_t>(work.size()), shape, {});
   if (what.empty())
     what = zs::cuda::merge(merging.device, static_cast<int32_t>(merges.size()), shape.group, shape.d, {});
