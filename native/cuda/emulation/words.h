@@ -182,9 +182,7 @@ std::string launch(void (*kernel)(P...), emulation::Index grid, int threads, siz
 using Grid = emulation::Index;
 
 // Threads and blocks run in another order from now on: forward, backward or shuffled. A GPU does what it likes.
-inline void vary_order(uint64_t seed) {
-  emulation::settings() = {static_cast<emulation::Order>(seed % 3), seed};
-}
+inline void vary_order(uint64_t seed) { emulation::settings() = {static_cast<emulation::Order>(seed % 3), seed}; }
 
 // Device memory; nullptr where there is no room.
 inline void* allocate(size_t bytes) { return emulation::new_memory(bytes, "device memory"); }
