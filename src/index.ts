@@ -74,17 +74,13 @@ export { cacheClear, cacheFolder, cacheList } from './model/index.js'
 export type { Message, ModelDescription, Tokenizer } from './model/index.js'
 export * as figures from './figures/index.js'
 export type { Figure, StyleOptions } from './figures/index.js'
-export { headImportance, type HeadImportanceOptions } from './heads/importance.js'
+export { headImportance } from './heads/importance.js'
+export type { HeadImportanceOptions } from './heads/asked.js'
 export { HEAD_MEASURES } from './heads/measures.js'
 export type { Agreement, Reliability } from './heads/agreement.js'
 export type { Agreements } from './heads/agreements.js'
 export type { JudgeOptions } from './heads/judge-options.js'
-export {
-  budgetCurves,
-  type BudgetCurves,
-  type BudgetCurvesFacts,
-  type BudgetCurvesOptions,
-} from './heads/budget-curves.js'
+export type { BudgetCurves } from './heads/curves.js'
 export type { BudgetTexts } from './heads/budget-damage.js'
 export type { CertifiedBudgets, CertifiedFacts, CertifyOptions } from './heads/certify.js'
 export {
@@ -104,7 +100,7 @@ export type { Estimate } from './statistics/scaled.js'
 export type { Draws } from './statistics/bootstrap.js'
 export type { Measure } from './heads/measure.js'
 export type { DistanceBin } from './heads/distances.js'
-export type { Distances, FileCard, HeadsShape, ImportanceFacts, ImportanceText } from './heads/facts.js'
+export type { CurveValues, Distances, FileCard, HeadsShape, ImportanceFacts, ImportanceText } from './heads/facts.js'
 export type { FromOptions } from './heads/imported.js'
 export { Importance, type MeasuredHeads } from './heads/result.js'
 export { explore, Explorer, type Explored, type ExploreOptions } from './explorer/explore.js'

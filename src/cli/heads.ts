@@ -1,5 +1,6 @@
 /** `npx zslab heads`: measures of every query head of a model over texts. */
 import { Command } from 'commander'
+import { askedOf, checkLengths } from '../heads/asked.js'
 import { headImportance } from '../heads/importance.js'
 import { HEAD_MEASURES } from '../heads/measures.js'
 import type { Importance } from '../heads/result.js'
@@ -10,6 +11,7 @@ import {
   json,
   loadFrom,
   loadOptions,
+  number,
   policyFlagGiven,
   policyFrom,
   policyChoice,
@@ -33,21 +35,33 @@ export function headsCommand(): Command {
       headsOf,
     )
     .option('--tokens <n>', 'tokens of a text, its first, that are read for ablations and gates (default: 256)', whole)
-    .option('--rows <n>', 'the last rows of those that count (default: 32)', whole)
+    .option(
+      '--rows <n>',
+      'the last rows that count, of those tokens or, under a policy, of the text (default: 32)',
+      whole,
+    )
+    .option(
+      '--shares <shares>',
+      'of budgetCurve: kept shares of the prompt, between commas (default: 0.05,0.1,0.2,0.4,0.7)',
+      sharesOf,
+    )
+    .option('--others <share>', 'of budgetCurve: kept share of the other heads (default: 1)', number)
     .option('--seed <n>', 'of random sequences and needles (default: 1)', whole)
     .option('--sequences <n>', 'random sequences (default: 2)', whole)
     .option('--store <folder>', 'where results are kept while they are made, and gone on from')
     .option(
       '--json',
-      'one object on stdout: each measure as [layers][heads], those of kv heads repeated over their group, and about: kvHeads, low and high (95% over texts, by measure; null where there are too few), reliability, unit, texts, seed, card',
+      'one object on stdout: each measure as [layers][heads], those of kv heads repeated over their group, and about: kvHeads, low and high (95% over texts, by measure; null where there are too few), reliability, unit, texts, seed, card, and curves: shares, others and [layers][kvHeads][texts][shares] of budgetCurve, else null',
     )
     .addHelpText('after', `\nMeasures: ${HEAD_MEASURES.map(({ name }) => name).join(', ')}.`)
-    .addHelpText('after', `${NEEDING.join(' and ')} are of a policy: --policy and its options.`)
+    .addHelpText('after', `${NEEDING.join(', ')} are of a policy: --policy and its options.`)
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.')
     .action(run)
 }
 
 const names = (text: string): string[] => text.split(',').map((name) => name.trim())
+
+const sharesOf = (text: string): number[] => names(text).map(number)
 
 function headsOf(text: string): { layer: number; head: number }[] {
   return names(text).map((one) => {
@@ -63,22 +77,29 @@ async function run(options: Record<string, unknown>): Promise<void> {
   const flag = options.policy === undefined ? policyFlagGiven(options) : undefined
   if (flag) throw new UsageError(`${flag} is of a policy, and none was given: name it with --policy`)
   const policy = options.policy === undefined ? undefined : policyFrom(options)
+  const seed = (options.seed as number | undefined) ?? 1
+  const asked = {
+    by: options.by as string[],
+    heads: options.heads as ReturnType<typeof headsOf> | undefined,
+    tokens: options.tokens as number | undefined,
+    rows: options.rows as number | undefined,
+    shares: options.shares as number[] | undefined,
+    others: options.others as number | undefined,
+    seed,
+    sequences: options.sequences as number | undefined,
+    policy,
+    store: options.store as string | undefined,
+  }
+  // Before a model is fetched and loaded.
+  checkLengths(
+    prompts.map(({ ids }) => ids?.length),
+    askedOf(asked),
+  )
   const { signal, done } = interruptSignal()
   const model = await loadFrom(options, signal)
-  const seed = (options.seed as number | undefined) ?? 1
   try {
     const texts = prompts.map((prompt): TextOrIds => prompt.ids ?? prompt.text!)
-    const importance = await headImportance(model, texts, {
-      by: options.by as string[],
-      heads: options.heads as ReturnType<typeof headsOf> | undefined,
-      tokens: options.tokens as number | undefined,
-      rows: options.rows as number | undefined,
-      seed,
-      sequences: options.sequences as number | undefined,
-      policy,
-      store: options.store as string | undefined,
-      signal,
-    })
+    const importance = await headImportance(model, texts, { ...asked, signal })
     print(options.json ? json(described(importance, seed)) : page(importance))
   } finally {
     done()
@@ -89,7 +110,7 @@ async function run(options: Record<string, unknown>): Promise<void> {
 const page = (importance: Importance) => [importanceText(importance, ''), columnsText(importance.table())].join('\n\n')
 
 function described(importance: Importance, seed: number) {
-  const { kvHeads, card, facts } = importance
+  const { kvHeads, card, facts, curves } = importance
   const measures = Object.values(importance.measures)
   const byName = <T>(value: (name: string) => T) => Object.fromEntries(measures.map(({ name }) => [name, value(name)]))
   const ends = (end: 'low' | 'high') =>
@@ -105,6 +126,7 @@ function described(importance: Importance, seed: number) {
       texts: facts.texts,
       seed,
       card,
+      curves: curves && { shares: curves.shares, others: curves.others, perText: curves.perText },
     },
   }
 }

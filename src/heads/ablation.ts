@@ -1,5 +1,6 @@
 /** What a text's predictions lose without a head, or with a little less or more of it: each head by itself, all that they share read once. */
-import type { Call, Progress } from '../native/call.js'
+import { native } from '../native/binding.js'
+import { withCall, type Call, type Progress } from '../native/call.js'
 import { CHANGES, type NativeHeadChange } from '../native/heads.js'
 import { eachMarked, missingHeads, watched, type Measure, type Probe, type Work } from './measure.js'
 import { vary } from './variants.js'
@@ -52,6 +53,7 @@ export const ablation = (): Probe => ({
   stepwise: true,
   about: ({ tokens, rows }) => ({ tokens, rows }),
   layers,
+  pace,
   run,
 })
 
@@ -107,6 +109,16 @@ function layers(work: Work): number {
   const { layers: all } = work.model.description
   const planned = plan(work)
   return planned.length ? planned.reduce((sum, { change }) => sum + all - change.layer, reads(work) * all) : 0
+}
+
+/** Of one reading. */
+async function pace({ model, ids, tokens, rows }: Work, call: Call): Promise<number> {
+  const read = ids.slice(0, tokens)
+  const started = performance.now()
+  await withCall(call, (running) =>
+    native().modelRead(model.native, { ids: read, rows: Math.min(rows, read.length), changes: [] }, running),
+  )
+  return (performance.now() - started) / 1000 / model.description.layers
 }
 
 async function run(work: Work): Promise<void> {

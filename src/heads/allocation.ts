@@ -83,7 +83,7 @@ export function adakv(scores: readonly ArrayLike<number>[], options: AllocationO
   })
 }
 
-function checked(options: AllocationOptions): Required<AllocationOptions> {
+export function checked(options: AllocationOptions): Required<AllocationOptions> {
   const total = number('total', options.total, Number.MIN_VALUE, 2 ** 31 - 1)
   const floor = options.floor === undefined ? FLOOR : number('floor', options.floor, 0, 1)
   return { total, floor }
@@ -113,7 +113,7 @@ function shared(weights: readonly number[], pool: number, most: number): number[
 }
 
 /** Whole numbers of at least 1 that add up to `total` (or to as many ones), by largest remainders. */
-function whole(parts: readonly number[], total: number): number[] {
+export function whole(parts: readonly number[], total: number): number[] {
   const made = parts.map((part) => Math.max(1, Math.floor(part)))
   let left = total - made.reduce((sum, one) => sum + one, 0)
   const order = Array.from(parts.keys()).sort((a, b) => (parts[b] % 1) - (parts[a] % 1) || a - b)
@@ -127,7 +127,7 @@ function whole(parts: readonly number[], total: number): number[] {
   return made
 }
 
-function shapedAs(rows: readonly { readonly length: number }[], flat: readonly number[]): number[][] {
+export function shapedAs(rows: readonly { readonly length: number }[], flat: readonly number[]): number[][] {
   let from = 0
   return rows.map(({ length }) => flat.slice(from, (from += length)))
 }

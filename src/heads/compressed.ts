@@ -3,7 +3,7 @@ import { localShadow } from '../inspect/local.js'
 import { fullCache } from '../policies/index.js'
 import { Reading } from '../reading.js'
 import { keptOf } from '../trace/level.js'
-import { eachMarked, type Measure, type Probe, type Work } from './measure.js'
+import { decodedRows, eachMarked, type Measure, type Probe, type Work } from './measure.js'
 
 const HOW =
   "the text's beginning is the prompt, then its last `rows` (at most half of it) are read one by one under `policy`; mean over those rows"
@@ -45,13 +45,16 @@ export const compressedHeads = (): Probe => ({
   name: 'compressed',
   measures: MEASURES,
   about: ({ rows, policy }) => ({ rows, policy: String(policy) }),
+  // Refuses policies that change keys or values as they come.
+  check: (model, policy) =>
+    Reading.create(model, { policy, storage: 'float32', trace: { level: 'vectors', queries: 0 } }).dispose(),
   // The prompt, and the rows after it.
   layers: ({ model }) => 2 * model.description.layers,
   run,
 })
 
 async function run({ model, ids, marks, values, rows: asked, policy, call }: Work): Promise<void> {
-  const rows = Math.min(asked, ids.length >> 1)
+  const rows = decodedRows(ids, asked)
   const { layers, heads, kvHeads } = model.description
   const [prompt, tail] = [ids.slice(0, -rows), ids.slice(-rows)]
   const { signal } = call

@@ -34,7 +34,7 @@ export function distanceBins(context: number): DistanceBin[] {
 export const distances = (): Probe => ({
   name: 'distances',
   measures: MEASURES,
-  more: (model) => ({ [BY_DISTANCE]: headCount(model) * distanceBins(model.description.context).length }),
+  more: ({ model }) => ({ [BY_DISTANCE]: headCount(model) * distanceBins(model.description.context).length }),
   layers: ({ model }) => model.description.layers,
   run,
 })

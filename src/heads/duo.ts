@@ -74,7 +74,11 @@ function meanOfRunningSums(logits: Float64Array): number {
 export const duo = (): Probe => ({
   name: 'duo',
   measures: MEASURES,
-  more: ({ description: { layers, heads, kvHeads, headDim } }) => ({
+  more: ({
+    model: {
+      description: { layers, heads, kvHeads, headDim },
+    },
+  }) => ({
     queries: layers * heads * headDim,
     keys: layers * kvHeads * headDim,
   }),

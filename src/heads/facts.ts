@@ -24,6 +24,15 @@ export interface Distances {
   shares: Float64Array[][]
 }
 
+/** Of the measure budgetCurve. */
+export interface CurveValues {
+  /** Kept shares of the prompt of the head that varies, ascending; and of all others. */
+  shares: readonly number[]
+  others: number
+  /** [layers][kvHeads][texts][shares]: change of −ln p of the next token, nats; null: not asked for. */
+  perText: readonly (readonly (readonly (readonly number[])[] | null)[])[]
+}
+
 export interface ImportanceText {
   tokens: number
   ids: number[]
@@ -46,7 +55,7 @@ export interface ImportanceFacts {
   seeds: readonly number[]
   /** Of the needles, one for each text; empty where none was asked for. */
   needleSeeds: readonly number[]
-  /** Tokens of a text, and last rows of them, that ablations and gates are of. */
+  /** Tokens of a text that ablations and gates are of, and the last rows that count, there and under a policy. */
   tokens: number
   rows: number
   /** The call that makes the policy under which heads were measured; null: none was needed. */
@@ -65,5 +74,6 @@ export interface ImportanceParts {
   shape: HeadsShape
   found: HeadMeasure[]
   distances: Distances | null
+  curves: CurveValues | null
   facts: ImportanceFacts
 }

@@ -1,42 +1,18 @@
 /** headImportance(): measures of every query head of a model over texts, computed together and each by its exact definition. */
-import { callOptions, integer, invalid } from '../expect.js'
-import { ZslabError } from '../errors.js'
+import { integer, invalid } from '../expect.js'
 import { usable, type LoadedModel, type TextOrIds } from '../loaded-model.js'
 import { withBar } from '../long-work.js'
-import { native } from '../native/binding.js'
-import { withCall, type Call, type CallOptions, type Progress } from '../native/call.js'
-import { policyOf, type Policy } from '../policies/index.js'
-import { Reading } from '../reading.js'
+import type { Call, Progress } from '../native/call.js'
 import { engineCard } from '../trace/card.js'
+import { askedOf, checkLengths, type HeadImportanceOptions } from './asked.js'
+import { curvesOf } from './budget-curve.js'
 import { BY_DISTANCE, distanceBins } from './distances.js'
 import type { Distances, HeadMeasure, ImportanceText } from './facts.js'
 import { headCount, type Measure, type Probe, type Work } from './measure.js'
-import { HEAD_MEASURES, measuresOf, probesOf } from './measures.js'
 import { repeatedIds } from './repeated.js'
 import { Importance } from './result.js'
-import { folderOf, Part } from './store.js'
+import { Part } from './store.js'
 import { textsOf } from './texts.js'
-
-export interface HeadImportanceOptions extends CallOptions {
-  /** Names of measures; HEAD_MEASURES says what each is. */
-  by: string | readonly string[]
-  /** Only these query heads (default: all); the others are NaN. */
-  heads?: readonly { layer: number; head: number }[]
-  /** A folder where results are kept while they are made, and gone on from: of ablations and gates each, of other measures those of a whole text. */
-  store?: string
-  /** Tokens of a text, its first, that are read for ablations and gates: default 256. Other measures read all of it. */
-  tokens?: number
-  /** The last rows of those that count: default 32. */
-  rows?: number
-  /** Under which heads are measured by `retainedMass` and `outputError`, with its budget; those need it. */
-  policy?: Policy
-  /** Of random sequences (`echo` and its like) and needles: 0 to 2³² − 1, default 1; counted on by one for each sequence, each text. */
-  seed?: number
-  /** Random sequences; default 2. */
-  sequences?: number
-}
-
-const OPTIONS = ['by', 'heads', 'store', 'tokens', 'rows', 'policy', 'seed', 'sequences']
 
 interface Planned {
   probe: Probe
@@ -48,9 +24,10 @@ interface Planned {
 /**
  * Measures `by` of every query head → Importance: of each measure [layers][heads] in float64, the mean over texts (`duoOnTheFly`: of the mean query and
  * key over them), each text's own, and the same by kv head. A text as a string or token ids; several as an array of them; random sequences
- * are read for the measures of random ids. Keys and values are float32 and attention is full, whatever sessions use; the weights
- * are the model's: for numbers equal to public code's load them as float32. Errors: 'invalid' for a measure or head that there is none of and
- * for a text that is too short or too long for a measure, before anything is read; 'file' for a store that cannot be read or written.
+ * are read for the measures of random ids; with `budgetCurve` its curves are there, too. Keys and values are float32 and attention is full but
+ * for measures under a policy, whatever sessions use; the weights are the model's: for numbers equal to public code's load them as float32. Errors,
+ * before anything is read: 'invalid' for an option that makes no sense, a measure or head that there is none of and a text that is too short or too
+ * long for a measure, 'unsupported' for a policy that a measure cannot be of; 'file' for a store that cannot be read or written.
  */
 export async function headImportance(
   model: LoadedModel,
@@ -58,22 +35,20 @@ export async function headImportance(
   options: HeadImportanceOptions,
 ): Promise<Importance> {
   usable(model)
-  callOptions('headImportance', options, OPTIONS)
-  const measures = measuresOf(options?.by)
+  const asked = askedOf(options)
+  const { measures, probes, tokens, rows, seed, policy, store, curve } = asked
+  const { context } = model.description
+  if (options.tokens !== undefined) integer('tokens', tokens, 2, context)
   const marks = marksOf(model, options.heads)
-  const tokens = options.tokens === undefined ? 256 : integer('tokens', options.tokens, 2, model.description.context)
-  const rows = options.rows === undefined ? 32 : integer('rows', options.rows, 2, tokens)
-  const seed = options.seed === undefined ? 1 : integer('seed', options.seed, 0, 2 ** 32 - 1)
-  const sequences = options.sequences === undefined ? 2 : integer('sequences', options.sequences, 1, 1000)
-  const policy = policyFor(model, measures, options.policy)
-  const store = options.store === undefined ? undefined : folderOf(options.store)
-  if (store !== undefined && policy?.native.choose)
-    throw invalid('store', 'none beside a policy of your own, whose code may change', store, 'leave it out')
   const texts = textsOf(model, textOrTexts)
-  const seeds = Array.from({ length: sequences }, (_, i) => (seed + i) % 2 ** 32)
+  checkLengths(
+    texts.map(({ length }) => length),
+    asked,
+    context,
+  )
+  if (policy) for (const { probe } of probes) probe.check?.(model, policy, curve)
+  const seeds = Array.from({ length: asked.sequences }, (_, i) => (seed + i) % 2 ** 32)
   const random = seeds.map((each) => repeatedIds(model, each))
-  const probes = probesOf(measures)
-  for (const { probe, wanted } of probes) if (!probe.random) checkLengths(texts, wanted, model)
 
   return withBar(
     'measuring heads,',
@@ -96,6 +71,7 @@ export async function headImportance(
               tokens,
               rows,
               policy,
+              curve,
               seed: (seed + at) % 2 ** 32,
               call: {},
             },
@@ -119,7 +95,11 @@ export async function headImportance(
         rows,
         policy: policy === undefined ? null : String(policy),
       }
-      return new Importance(model.description, found, distancesOf(planned, model), facts, model)
+      const curves = curvesOf(planned.map(({ work }) => work))
+      return new Importance(
+        { shape: model.description, found, distances: distancesOf(planned, model), curves, facts },
+        model,
+      )
     },
     'layers',
   )
@@ -144,29 +124,28 @@ async function carryOut(planned: readonly Planned[], parts: Map<Work, Part>, cal
     } finally {
       if (layers[i]) await part?.save(done)
     }
+    probe.derive?.(work)
     before += layers[i]
     await call.progress?.({ done: before, total, doing })
   }
 }
 
-/** What is to be done and about how long it takes, from one reading of the first text where there is much of it. */
+/** What is to be done and about how long it takes, from a little of it, where there is much. */
 async function estimated(
   planned: readonly Planned[],
   layers: readonly number[],
-  call: Call,
+  { signal }: Call,
 ): Promise<string | undefined> {
-  const at = planned.findIndex(({ probe }, i) => probe.stepwise && layers[i] > 0)
-  if (at < 0) return undefined
-  const { model, ids, tokens, rows } = planned[at].work
-  const read = ids.slice(0, tokens)
-  const started = performance.now()
-  await withCall({ signal: call.signal }, (running) =>
-    native().modelRead(model.native, { ids: read, rows: Math.min(rows, read.length), changes: [] }, running),
-  )
-  const each = (performance.now() - started) / model.description.layers
-  const seconds = (each * layers.reduce((sum, one) => sum + one, 0)) / 1000
-  const texts = planned.filter(({ probe }, i) => probe.stepwise && layers[i] > 0).length
-  const heads = planned[at].work.marks.reduce((sum, marked) => sum + marked, 0)
+  const long = planned.flatMap((one, i) => (one.probe.pace && layers[i] ? [{ ...one, layers: layers[i] }] : []))
+  if (!long.length) return undefined
+  let seconds = 0
+  for (const probe of new Set(long.map((one) => one.probe))) {
+    const own = long.filter((one) => one.probe === probe)
+    const each = await probe.pace!(own[0].work, { signal })
+    seconds += own.reduce((sum, one) => sum + each * one.layers, 0)
+  }
+  const texts = new Set(long.map(({ at }) => at)).size
+  const heads = long[0].work.marks.reduce((sum, marked) => sum + marked, 0)
   return `measuring ${heads} heads in ${texts} text${texts > 1 ? 's' : ''}, about ${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s,`
 }
 
@@ -182,30 +161,6 @@ function gathered(measure: Measure, planned: readonly Planned[]): HeadMeasure {
   })
   const values = pooled ? pooled.map((value, head) => (work.marks[head] ? value : NaN)) : mean
   return { measure, values, perText, random: probe.random === true }
-}
-
-/** Errors: 'invalid' where a measure needs one and there is none, or none does; 'unsupported' for one that changes keys or values as they come. */
-function policyFor(model: LoadedModel, measures: readonly Measure[], given: unknown): Policy | undefined {
-  const needing = measures.find(({ needs }) => needs === 'policy')
-  if (given === undefined) {
-    if (!needing) return undefined
-    throw new ZslabError(
-      'invalid',
-      `${needing.name} is measured under a policy at a budget: give one, policy: zsmerge({ budget: 0.2 }), or leave ${needing.name} out`,
-    )
-  }
-  if (!needing) {
-    const names = HEAD_MEASURES.flatMap(({ name, needs }) => (needs === 'policy' ? [name] : []))
-    throw invalid(
-      'policy',
-      'none, as no measure in `by` depends on it',
-      given,
-      `leave it out, or add ${names.join(' or ')}`,
-    )
-  }
-  const policy = policyOf(given)
-  Reading.create(model, { policy, storage: 'float32', trace: { level: 'vectors', queries: 0 } }).dispose()
-  return policy
 }
 
 /** Mean over the texts that were read for it. */
@@ -237,21 +192,4 @@ function marksOf(model: LoadedModel, heads: HeadImportanceOptions['heads']): Uin
     marks[layer * each + integer('head', one.head, 0, each - 1)] = 1
   }
   return marks
-}
-
-function checkLengths(texts: readonly Int32Array[], wanted: readonly Measure[], { description }: LoadedModel): void {
-  for (const { name, leastTokens, mostTokens } of wanted)
-    texts.forEach(({ length }, i) => {
-      if (length < leastTokens)
-        throw new ZslabError(
-          'invalid',
-          `text ${i} has ${length} token${length === 1 ? '' : 's'}, ${leastTokens - length} too few for ${name}, which needs at least ${leastTokens}: give a longer text, or leave ${name} out`,
-        )
-      const most = mostTokens?.(description.context) ?? length
-      if (length > most)
-        throw new ZslabError(
-          'invalid',
-          `text ${i} has ${length} tokens, ${length - most} too many for ${name}, which can read at most ${most} in the model's context of ${description.context}: give a shorter text, or leave ${name} out`,
-        )
-    })
 }

@@ -97,6 +97,7 @@ export async function importedParts(path: string, options: FromOptions = {}): Pr
       { measure, values: repeated(values), perText: [], random: false, reliability: reliabilityOf({ perText: runs }) },
     ],
     distances: null,
+    curves: null,
     facts: { card, texts: [], seeds: [], needleSeeds: [], tokens: 256, rows: 32, policy: null },
   }
 }

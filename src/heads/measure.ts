@@ -25,6 +25,14 @@ export interface Measure {
   mostTokens?: (context: number) => number
 }
 
+/** Of budget curves. */
+export interface CurveShares {
+  /** Kept shares of the prompt, below 1; ascending. */
+  shares: readonly number[]
+  /** Kept share of the heads that do not vary; 1: everything. */
+  others: number
+}
+
 /** One text under one probe. */
 export interface Work {
   model: LoadedModel
@@ -40,6 +48,7 @@ export interface Work {
   rows: number
   /** For measures that need one. */
   policy?: Policy
+  curve: CurveShares
   /** Of what is drawn for this text. */
   seed: number
   /** progress counts layers of this work; `doing` says more. */
@@ -55,10 +64,16 @@ export interface Probe {
   seeded?: boolean
   /** Values come one by one and take long: a text can be gone on from in its middle. Others have all of a text at once. */
   stepwise?: boolean
-  /** Beside values: lengths of what else it finds in a text, for what is made of all texts. */
-  more?(model: LoadedModel): Record<string, number>
+  /** Beside values: lengths of what else it finds in a text, for what is made of it. */
+  more?(work: Work): Record<string, number>
+  /** Values from `more`, where they are of nothing else: they are not kept themselves. */
+  derive?(work: Work): void
   /** What results depend on beside model and text, for those that are kept. */
   about?(work: Work): Record<string, unknown>
+  /** Seconds of a layer of such work, about, from a little of it. */
+  pace?(work: Work, call: Call): Promise<number>
+  /** Refuses what it cannot measure under that policy, before anything is read. */
+  check?(model: LoadedModel, policy: Policy, curve: CurveShares): void
   /** Layers that a work goes through; it has that many less to do where values are there already. */
   layers(work: Work): number
   run(work: Work): Promise<void>
@@ -67,6 +82,9 @@ export interface Probe {
 }
 
 export const headCount = ({ description }: LoadedModel): number => description.layers * description.heads
+
+/** Rows of a text that are read one by one after the others as its prompt: those asked for, at most half of it. */
+export const decodedRows = ({ length }: { length: number }, rows: number): number => Math.min(rows, length >> 1)
 
 /** Heads that are wanted and have no value of `name` yet, as layer * heads + head. */
 export function missingHeads({ marks, values }: Work, name: string): number[] {

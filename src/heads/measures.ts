@@ -4,6 +4,7 @@ import { ZslabError, shown } from '../errors.js'
 import { measuresText, measureText } from '../show/importance-text.js'
 import { showsItself } from '../show/show.js'
 import { ablation } from './ablation.js'
+import { budgetCurve } from './budget-curve.js'
 import { compressedHeads } from './compressed.js'
 import { distances } from './distances.js'
 import { duo } from './duo.js'
@@ -22,6 +23,7 @@ const PROBES: readonly (() => Probe)[] = [
   duo,
   retrieval,
   compressedHeads,
+  budgetCurve,
 ]
 
 /** What each is: name, formula, unit, range, source, what public code does otherwise, how it becomes a measure of kv heads. */

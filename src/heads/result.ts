@@ -11,7 +11,8 @@ import { meanInterval, type IntervalOptions, type MeanInterval } from '../statis
 import { reliabilityOf, type Reliability } from './agreement.js'
 import { Agreements } from './agreements.js'
 import { certify, type CertifiedBudgets, type CertifyOptions } from './certify.js'
-import type { Distances, HeadMeasure, HeadsShape, ImportanceFacts } from './facts.js'
+import { BudgetCurves } from './curves.js'
+import type { Distances, ImportanceFacts, ImportanceParts } from './facts.js'
 import { importedParts, type FromOptions } from './imported.js'
 import { judge } from './judge.js'
 import type { JudgeOptions } from './judge-options.js'
@@ -40,18 +41,22 @@ export class Importance extends Tabular {
   readonly kvHeads: number
   /** By name, in the order that they were asked for. */
   readonly measures: Readonly<Record<string, MeasuredHeads>>
+  /** Of the measure `distance`; null: it was not asked for. */
+  readonly distances: Distances | null
+  /** Of the measure `budgetCurve`, by kv head and kept share; null: it was not asked for. */
+  readonly curves: BudgetCurves | null
+  readonly facts: ImportanceFacts
 
   /** @internal */
   constructor(
-    { layers, heads, kvHeads }: HeadsShape,
-    found: readonly HeadMeasure[],
-    /** Of the measure `distance`; null: it was not asked for. */
-    readonly distances: Distances | null,
-    readonly facts: ImportanceFacts,
+    { shape: { layers, heads, kvHeads }, found, distances, curves, facts }: ImportanceParts,
     /** In memory only. */
     readonly model?: LoadedModel,
   ) {
     super()
+    this.distances = distances
+    this.curves = curves && new BudgetCurves(curves, facts)
+    this.facts = facts
     this.layers = layers
     this.heads = heads
     this.kvHeads = kvHeads
@@ -79,13 +84,12 @@ export class Importance extends Tabular {
    * for a model of another shape.
    */
   static async from(path: string, options: FromOptions = {}): Promise<Importance> {
-    const { shape, found, distances, facts } = await importedParts(path, options)
-    return new Importance(shape, found, distances, facts, options.model)
+    return new Importance(await importedParts(path, options), options.model)
   }
 
   /**
    * These measures and those of `other`, so that they agree(), or are judged, together. Errors: 'invalid' where the other is of another shape, has
-   * texts that are not these, or a measure of the same name.
+   * texts or a policy that are not these, or a measure of the same name.
    */
   with(other: Importance): Importance {
     if (!(other instanceof Importance)) throw invalid('other', 'an Importance', other)
@@ -161,8 +165,16 @@ export class Importance extends Tabular {
   }
 
   /**
-   * Slots for each kv head by one measure, in place of a policy's budget: session({ policy, budgets }). Errors: 'invalid' naming the
-   * option, or the head that was not measured.
+   * Slots for each kv head by one measure, in place of a policy's budget: session({ policy, budgets }). Scores s are ≥ 0 (below 0 counts as 0); query
+   * heads' become kv heads' by their largest. With N kv heads the rules give a head
+   * - proportional: total·(floor + (1 − floor)·N·s/Σs);
+   * - adakv (arXiv 2407.11550): the same within each layer, all layers alike;
+   * - headkv (arXiv 2410.19258): of a pool of ⌊(1 − floor)·total⌋ slots a head, the part that its greatest query head has of all; whole slots only;
+   * - greedy, of the curves of budgetCurve (Attention Matching, arXiv 2602.16284): floor·total to begin with, then each next slot to the head with the
+   *   greatest marginal gain −dL/ds at what it has so far, L(s) the greatest convex function below its loss by kept share, until the mean is
+   *   total. Slots (total ≥ 1) are of a prompt as long as those that were measured are in the mean.
+   *
+   * Errors: 'invalid' naming the option, or the head that was not measured; for greedy by a measure that has no curves.
    */
   suggestBudgets(options: SuggestOptions): SuggestedBudgets {
     return suggestBudgets(this, options)
@@ -223,6 +235,7 @@ export class Importance extends Tabular {
         bins: this.distances.bins,
         shares: this.distances.shares.map(plain),
       },
+      curves: this.curves && { shares: this.curves.shares, others: this.curves.others, perText: this.curves.perText },
       measures: Object.fromEntries(measures) as unknown,
     }
   }
@@ -247,6 +260,12 @@ function joinedWith(one: Importance, other: Importance): Importance {
       'invalid',
       'the two were measured on different texts: measure both on the same, or put measures from a file beside them',
     )
+  const policies = [one, other].map(({ facts }) => facts.policy)
+  if (policies[0] !== null && policies[1] !== null && policies[0] !== policies[1])
+    throw new ZslabError(
+      'invalid',
+      `the two were measured under different policies, ${policies.join(' and ')}: measure both under the same`,
+    )
   // What was measured says which texts, and by what.
   const base = one.facts.texts.length || !other.facts.texts.length ? one : other
   const found = [one, other].flatMap(({ measures }) =>
@@ -263,7 +282,9 @@ function joinedWith(one: Importance, other: Importance): Importance {
   const seeds = (of: 'seeds' | 'needleSeeds') => (facts[of].length ? facts[of] : rest.facts[of])
   const policy = facts.policy ?? rest.facts.policy
   const both = { ...facts, policy, seeds: seeds('seeds'), needleSeeds: seeds('needleSeeds') }
-  return new Importance(one, found, one.distances ?? other.distances, both, base.model ?? rest.model)
+  const distances = one.distances ?? other.distances
+  const curves = one.curves ?? other.curves
+  return new Importance({ shape: one, found, distances, curves, facts: both }, base.model ?? rest.model)
 }
 
 const joined = (rows: readonly Float64Array[]) => Float64Array.from(rows.flatMap((row) => Array.from(row)))

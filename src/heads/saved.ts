@@ -1,7 +1,7 @@
 /** What JSON.stringify(importance) wrote, read back. */
 import { ZslabError } from '../errors.js'
 import type { DistanceBin } from './distances.js'
-import type { Distances, HeadMeasure, ImportanceFacts, ImportanceParts } from './facts.js'
+import type { CurveValues, Distances, HeadMeasure, HeadsShape, ImportanceFacts, ImportanceParts } from './facts.js'
 import type { Measure } from './measure.js'
 
 export const FORMAT = 'zslab.heads'
@@ -15,6 +15,8 @@ interface Saved extends ImportanceFacts {
   heads: number
   kvHeads: number
   distances: { bins: Distances['bins']; shares: readonly Rows[] } | null
+  /** Not in files that were written before there was the measure. */
+  curves?: CurveValues | null
   measures: Record<string, SavedMeasure>
 }
 
@@ -74,6 +76,7 @@ export function savedParts(path: string, content: Record<string, unknown>): Impo
     shape: { layers, heads, kvHeads },
     found,
     distances: distancesOf(saved, fault),
+    curves: curvesOf(saved, counts, fault),
     facts: { card, texts, seeds, needleSeeds, tokens, rows, policy },
   }
 }
@@ -93,6 +96,34 @@ export const savedTexts = (texts: unknown, least: number): boolean =>
 /** Whether this says which model. */
 export const isCard = (card: unknown): boolean =>
   typeof (card as { model?: { name?: unknown } } | null)?.model?.name === 'string'
+
+function curvesOf({ curves, texts }: Saved, { layers, kvHeads }: HeadsShape, fault: (what: string) => ZslabError) {
+  if (!curves) return null
+  const { shares, others, perText } = curves
+  const numbers = (row: unknown, count: number) =>
+    Array.isArray(row) && row.length === count && row.every(Number.isFinite)
+  const rows = (given: unknown, count: number): given is unknown[] => Array.isArray(given) && given.length === count
+  const whole =
+    Array.isArray(shares) &&
+    numbers([...shares, others], shares.length + 1) &&
+    shares.every((share, i) => share > (shares[i - 1] ?? 0) && share < 1) &&
+    others > 0 &&
+    others <= 1 &&
+    rows(perText, layers) &&
+    perText.every(
+      (heads) =>
+        rows(heads, kvHeads) &&
+        heads.every(
+          (own) => own === null || (rows(own, texts.length) && own.every((row) => numbers(row, shares.length))),
+        ),
+    ) &&
+    perText.some((heads) => heads.some((own) => own))
+  if (!whole)
+    throw fault(
+      `its curves are not of shares in ascending order, or not numbers [${layers}][${kvHeads}][texts][shares]`,
+    )
+  return { shares, others, perText }
+}
 
 function distancesOf({ layers, heads, distances }: Saved, fault: (what: string) => ZslabError): Distances | null {
   if (!distances) return null

@@ -134,9 +134,9 @@ export class Part {
     private readonly work: Work,
     card: EngineCard,
   ) {
-    const { model, ids, marks, values, more } = work
+    const { ids, marks, values, more } = work
     const about = { probe: probe.name, ...probe.about?.(work), ...aboutText(card, ids) }
-    const others = probe.more?.(model) ?? {}
+    const others = probe.more?.(work) ?? {}
     const size = (name: string) => others[name] ?? marks.length
     this.kept = new KeptValues(folder, probe.name, about, size, `measures are not of ${marks.length} heads`)
     const { values: before } = this.kept
@@ -145,15 +145,16 @@ export class Part {
     this.whole =
       !probe.stepwise && names.every(done) && Object.keys(others).every((name) => Object.hasOwn(before, name))
     if (!probe.stepwise && !this.whole) return
-    for (const [measure, to] of values)
+    for (const [measure, to] of probe.derive ? [] : values)
       before[measure]?.forEach((value, head) => {
         if (value !== null && marks[head]) to[head] = value
       })
     for (const name of Object.keys(others))
-      more.set(
-        name,
-        Float64Array.from(before[name], (value) => value ?? NaN),
-      )
+      if (Object.hasOwn(before, name))
+        more.set(
+          name,
+          Float64Array.from(before[name], (value) => value ?? NaN),
+        )
   }
 
   /** Writes what is there, now and then. */
@@ -169,16 +170,16 @@ export class Part {
   }
 
   private collect(): void {
-    const { values } = this.kept
-    const { marks } = this.work
-    for (const [name, found] of [...this.work.values, ...this.work.more]) {
-      const before = values[name] as (number | null)[] | undefined
-      values[name] = Array.from(found, (value, at) => (Number.isNaN(value) ? (before?.[at] ?? null) : value))
+    const { values: kept } = this.kept
+    const { marks, values, more } = this.work
+    for (const [name, found] of [...(this.probe.derive ? [] : values), ...more]) {
+      const before = kept[name] as (number | null)[] | undefined
+      kept[name] = Array.from(found, (value, at) => (Number.isNaN(value) ? (before?.[at] ?? null) : value))
     }
     if (this.probe.stepwise) return
-    for (const name of this.work.values.keys()) {
-      const before = values[doneFor(name)] as (number | null)[] | undefined
-      values[doneFor(name)] = Array.from(marks, (marked, head) => marked || (before?.[head] ?? 0))
+    for (const name of values.keys()) {
+      const before = kept[doneFor(name)] as (number | null)[] | undefined
+      kept[doneFor(name)] = Array.from(marks, (marked, head) => marked || (before?.[head] ?? 0))
     }
   }
 }

@@ -1,13 +1,14 @@
 /** Budgets by head from a measure, with what they were made of. */
 import { writeFile } from 'node:fs/promises'
-import { ZslabError } from '../errors.js'
-import { invalid, oneOf, options as checkedOptions, text } from '../expect.js'
+import { shown, ZslabError } from '../errors.js'
+import { oneOf, options as checkedOptions, text } from '../expect.js'
 import { budgetsText } from '../show/importance-text.js'
 import { showsItself } from '../show/show.js'
 import type { ImportanceFacts } from './facts.js'
 import { adakv, FLOOR, headkv, proportional, type AllocationOptions } from './allocation.js'
+import { greedy, type MeasuredCurves } from './greedy.js'
 
-export const RULES = ['proportional', 'headkv', 'adakv'] as const
+export const RULES = ['proportional', 'headkv', 'adakv', 'greedy'] as const
 export type BudgetRule = (typeof RULES)[number]
 
 /** What budgets need of what was measured. */
@@ -15,13 +16,14 @@ interface Measured {
   heads: number
   kvHeads: number
   card: ImportanceFacts['card']
+  curves: MeasuredCurves | null
   of(name: string): { values: readonly Float64Array[] }
 }
 
 export interface SuggestOptions extends AllocationOptions {
   /** One measure of those that were asked for; the more, the more slots. */
   by: string
-  /** proportional (default), headkv or adakv: see allocation.ts for the formulas. Greedy budgets come of budgetCurves(). */
+  /** proportional (default), headkv, adakv, or greedy, which is of the curves of budgetCurve: formulas at Importance.suggestBudgets(). */
   rule?: BudgetRule
 }
 
@@ -31,8 +33,7 @@ export class SuggestedBudgets {
     /** [layers][kvHeads]: slots, or shares of the first prompt where `total` is below 1. For session({ policy, budgets }). */
     readonly budgets: readonly (readonly number[])[],
     readonly by: string,
-    /** greedy: from curves, see BudgetCurves. */
-    readonly rule: BudgetRule | 'greedy',
+    readonly rule: BudgetRule,
     /** Mean of a kv head, as it was asked for. */
     readonly total: number,
     readonly floor: number,
@@ -58,25 +59,27 @@ export class SuggestedBudgets {
 
 showsItself(SuggestedBudgets.prototype, budgetsText)
 
-/** Query heads' scores become kv heads' by their largest. Errors: 'invalid' naming the option or the head that has no score. */
+/** See Importance.suggestBudgets(). */
 export function suggestBudgets(importance: Measured, given: SuggestOptions): SuggestedBudgets {
   checkedOptions('suggestBudgets', given, ['by', 'rule', 'total', 'floor'])
   const { values } = importance.of(text('by', given.by))
-  if ((given.rule as unknown) === 'greedy')
-    throw invalid(
-      'rule',
-      RULES.map((name) => `'${name}'`).join(', '),
-      'greedy',
-      'greedy ones need curves: (await budgetCurves(model, { texts })).suggestBudgets({ total })',
-    )
   const rule = given.rule === undefined ? 'proportional' : oneOf('rule', given.rule, RULES)
   const group = importance.heads / importance.kvHeads
   const budgets = {
     proportional: () => proportional(largestOf(values, group), given),
     headkv: () => headkv(values, group, given),
     adakv: () => adakv(largestOf(values, group), given),
+    greedy: () => greedy(curvesFor(given.by, importance), given),
   }[rule]()
   return new SuggestedBudgets(budgets, given.by, rule, given.total, given.floor ?? FLOOR, importance.card)
+}
+
+function curvesFor(by: string, { curves }: Measured): MeasuredCurves {
+  if (by === 'budgetCurve' && curves) return curves
+  throw new ZslabError(
+    'invalid',
+    `greedy budgets come of curves, and ${shown(by)} has one number a head: give by: 'budgetCurve', measured with headImportance(model, texts, { by: ['budgetCurve'], policy }), or another rule`,
+  )
 }
 
 const largestOf = (rows: readonly Float64Array[], group: number) =>

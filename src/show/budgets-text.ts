@@ -38,20 +38,21 @@ export function budgetComparisonText({ choices, facts }: ComparisonFacts): strin
 
 interface CurvesFacts {
   shares: readonly number[]
-  curves: (number[] | null)[][]
-  facts: ComparisonFacts['facts'] & { others: number }
+  others: number
+  losses: (number[] | null)[][]
+  facts: Omit<ComparisonFacts['facts'], 'policy'> & { policy: string | null }
 }
 
-export function budgetCurvesText({ shares, curves, facts }: CurvesFacts): string {
-  const all = curves.flatMap((row, layer) =>
-    row.flatMap((losses, kvHead) => (losses ? [{ layer, kvHead, loss: losses[0] }] : [])),
+export function budgetCurvesText({ shares, others, losses, facts }: CurvesFacts): string {
+  const all = losses.flatMap((row, layer) =>
+    row.flatMap((curve, kvHead) => (curve ? [{ layer, kvHead, loss: curve[0] }] : [])),
   )
   const ranked = all.toSorted((a, b) => b.loss - a.loss)
   const most = ranked.slice(0, 3).map(({ layer, kvHead, loss }) => `${layer}-${kvHead} (${figure(loss, true)})`)
   return lines(
-    `Budget curves of ${all.length} kv heads of ${facts.card.model.name} under ${facts.policy}, the others keeping ${100 * facts.others}%: ${textsWords(facts)}`,
+    `Budget curves of ${all.length} kv heads of ${facts.card.model.name} under ${facts.policy}, the others keeping ${100 * others}%: ${textsWords(facts)}`,
     `change of log perplexity where one keeps ${100 * shares[0]}%: most in ${most.join(', ')}; median ${figure(ranked[ranked.length >> 1].loss, true)}`,
-    'next: .curves[layer][kvHead][share], .interval({ layer, kvHead, share }), .suggestBudgets({ total: 0.1 }), frame(), csv()',
+    "next: .losses[layer][kvHead][share], .interval({ layer, kvHead, share }), frame(), csv(); importance.suggestBudgets({ by: 'budgetCurve', rule: 'greedy', total: 0.1 })",
   )
 }
 
@@ -81,7 +82,7 @@ export function certifiedText({ total, totals, certificate, facts }: CertifiedFa
   )
 }
 
-function textsWords({ texts, rows }: ComparisonFacts['facts']): string {
+function textsWords({ texts, rows }: Pick<ComparisonFacts['facts'], 'texts' | 'rows'>): string {
   const tokens = texts.map((each) => each.tokens)
   const lengths = new Set(tokens).size > 1 ? `${Math.min(...tokens)} to ${Math.max(...tokens)}` : String(tokens[0])
   return `${texts.length} text${texts.length === 1 ? '' : 's'} of ${lengths} tokens, the last ${rows} of each decoded`

@@ -93,6 +93,7 @@ describe('golden measures of heads of smollm2-135m', function () {
         more: new Map(),
         tokens: 256,
         rows: 32,
+        curve: { shares: [], others: 1 },
         seed: 1,
         call: {},
       })

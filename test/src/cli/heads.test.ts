@@ -106,6 +106,48 @@ describe('npx zslab heads', function () {
     loaded.dispose()
   })
 
+  it('budget curves: one number a head, and the curves beside it', async () => {
+    const words = ['--policy', 'evict-only', '--recent', '4', '--rows', '6', '--by', 'budgetCurve', '--heads', '1-0']
+    const curve = ['--shares', '0.5, 0.25', '--others', '0.75']
+    const { stdout, stderr, status } = run(...model, ...files.slice(0, 2), ...words, ...curve, '--json')
+    assert.equal(status, 0, stderr)
+    const { budgetCurve, about } = JSON.parse(stdout) as { budgetCurve: Rows; about: { curves: unknown } }
+    const loaded = await load(toyPath, { weights: 'float32' })
+    const found = await headImportance(loaded, texts[0], {
+      by: 'budgetCurve',
+      policy: evictOnly({ recent: 4 }),
+      rows: 6,
+      shares: [0.25, 0.5],
+      others: 0.75,
+      heads: [{ layer: 1, head: 0 }],
+      progress: false,
+    })
+    const { shares, others, perText } = found.curves!
+    assert.deepEqual(about.curves, { shares, others, perText })
+    assert.equal(budgetCurve[1][0], found.of('budgetCurve').values[1][0])
+    assert.equal(budgetCurve[0][0], null)
+    loaded.dispose()
+  })
+
+  it('refuses before a model is looked for what can be told without one', () => {
+    const short = written(folder, 'short.json', Buffer.from('[1,2,3]'))
+    for (const [words, says] of [
+      [['--by', 'best'], /^zslab: there is no measure of heads called "best"/],
+      [['--by', 'budgetCurve'], /^zslab: budgetCurve is measured under a policy: give one/],
+      [['--by', 'entropy', '--policy', 'tova'], /none, as no measure in `by` depends on it/],
+      [['--by', 'entropy', '--shares', '0.1'], /none without budgetCurve in `by` for shares/],
+      [['--by', 'budgetCurve', '--policy', 'tova', '--shares', '0.1,1'], /below 1 for shares\[1\] but received 1/],
+      [['--by', 'budgetCurve', '--policy', 'tova', '--shares', 'half'], /expected a number but received "half"/],
+      [['--by', 'entropy', '--rows', '1'], /for rows but received 1/],
+      [['--by', 'entropy', '--seed', '-1'], /for seed but received -1/],
+      [['--by', 'locality', '--prompt-ids', short], /^zslab: text 1 has 3 tokens, 14 too few for locality/],
+    ] as [string[], RegExp][]) {
+      const { status, stderr } = run('--model', 'no such file.gguf', '--prompt', 'a b', ...words)
+      assert.match(stderr, says)
+      assert.equal(status, 2, words.join(' '))
+    }
+  })
+
   it('without --json a page: what was read, and a row for each head', () => {
     const { stdout, status } = run(...model, '--prompt', 'a few words of a text', '--by', 'sinkMass, outputNorm')
     assert.equal(status, 0)
@@ -134,10 +176,7 @@ describe('npx zslab heads', function () {
       [['--prompt', 'a b', '--by', 'entropy', '--heads', '0-99'], /^zslab: [^\n]*head[^\n]*received 99/],
       [['--prompt-file', '-', '--prompt-file', '-', '--by', 'entropy'], /standard input was given twice/],
       [['--prompt', 'a b', '--by', 'locality'], /^zslab: text 0 has \d+ tokens, \d+ too few for locality/],
-      [
-        ['--prompt', 'a b', '--by', 'outputError'],
-        /^zslab: outputError is measured under a policy at a budget: give one/,
-      ],
+      [['--prompt', 'a b', '--by', 'outputError'], /^zslab: outputError is measured under a policy: give one/],
       [
         ['--prompt', 'a b', '--by', 'outputError', '--budget', '9'],
         /^zslab: --budget is of a policy, and none was given/,

@@ -71,7 +71,7 @@ describe('heads under a policy', () => {
   it('need a policy, and one that leaves keys and values as they are', async () => {
     const says = (options: object, message: RegExp, code = 'invalid') =>
       assert.rejects(headImportance(model, text, { by: BY, ...quiet, ...options }), { code, message })
-    await says({}, /^retainedMass is measured under a policy at a budget: give one, policy: zsmerge\(/)
+    await says({}, /^retainedMass is measured under a policy: give one, policy: zsmerge\(/)
     await says(
       { by: 'entropy', policy: fullCache() },
       /no measure in `by` depends on it.* add retainedMass or outputError/,

@@ -177,13 +177,16 @@ describe('judge', () => {
     }
     const reversed = { ...measure, name: 'reversed' }
     const both = new Found(
-      model.description,
-      [
-        { measure, values, perText, random },
-        { measure: reversed, values: values.map((value) => -value), perText, random },
-      ],
-      null,
-      importance.facts,
+      {
+        shape: model.description,
+        found: [
+          { measure, values, perText, random },
+          { measure: reversed, values: values.map((value) => -value), perText, random },
+        ],
+        distances: null,
+        curves: null,
+        facts: importance.facts,
+      },
       model,
     )
     const found = await both.judge({ randomOrders: 20, ...quiet })
@@ -321,6 +324,10 @@ describe('judge', () => {
     await refused({}, /entropy has no value of head 1 of layer 0: measure all heads/, some)
     await refused({ budget: 9 }, /entropy has no value of kv head 1 of layer 0/, some)
     const facts = importance.facts
-    await refused({}, /were not measured with one/, new Found(model.description, [], null, facts))
+    await refused(
+      {},
+      /were not measured with one/,
+      new Found({ shape: model.description, found: [], distances: null, curves: null, facts }),
+    )
   })
 })

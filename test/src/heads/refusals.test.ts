@@ -4,9 +4,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import {
-  budgetCurves,
   certifiedChoice,
   compareBudgets,
+  evictOnly,
   headImportance,
   Importance,
   Judgement,
@@ -43,11 +43,13 @@ describe('heads, given what does not belong there', () => {
   let model: Model
   let text: number[]
   let found: Importance
+  const policy = evictOnly({ recent: 2 })
   before(async () => {
     model = await load(toyPath, { weights: 'float32', threads: 2, progress: false })
     const draw = draws(3)
     text = Array.from({ length: 24 }, () => draw(model.description.vocabulary))
-    found = await headImportance(model, [text, text.slice(2)], { by: ['entropy', 'distance', 'echo'], ...quiet })
+    const by = ['entropy', 'distance', 'echo', 'budgetCurve']
+    found = await headImportance(model, [text, text.slice(2)], { by, policy, shares: [0.3, 0.6], rows: 4, ...quiet })
   })
   after(() => model?.dispose())
 
@@ -69,7 +71,6 @@ describe('heads, given what does not belong there', () => {
   it('a model that is none, options that are none', async () => {
     await refuses('headImportance', (junk) => headImportance(junk, text, { by: 'entropy' }))
     await refuses('compareBudgets', (junk) => compareBudgets(junk, { a: 4 }, { texts: text }))
-    await refuses('budgetCurves', (junk) => budgetCurves(junk, { texts: text }))
     await refuses('Importance.from', (junk) => Importance.from(toyPath, { model: junk }))
     await refuses('options', (junk) => headImportance(model, text, junk))
     await refuses('intervals', (junk) => found.intervals('entropy', junk))
@@ -88,6 +89,11 @@ describe('heads, given what does not belong there', () => {
     await refuses('method', (junk) => found.intervals('entropy', { method: junk }))
     await refuses('resamples', (junk) => found.agreement({ resamples: junk }))
     await refuses('store', (junk) => headImportance(model, text, { by: 'ablation', store: junk, ...quiet }))
+    const curve = { by: 'budgetCurve', policy, rows: 4, ...quiet }
+    await refuses('policy', (junk) => headImportance(model, text, { ...curve, policy: junk }))
+    await refuses('shares', (junk) => headImportance(model, text, { ...curve, shares: junk }))
+    await refuses('shares[0]', (junk) => headImportance(model, text, { ...curve, shares: [junk] }))
+    await refuses('others', (junk) => headImportance(model, text, { ...curve, others: junk }))
     await refuses('store', (junk) => found.judge({ ...judged, store: junk }))
     await refuses('rule', (junk) => found.certify({ ...certified, rule: junk }))
     await refuses('bound', (junk) => found.certify({ ...certified, bound: junk }), [1.5])
@@ -141,6 +147,7 @@ describe('heads, given what does not belong there', () => {
             const again = await read(path)
             inspect(again)
             again.table()
+            if (again instanceof Importance) inspect(again.curves)
             JSON.stringify(again)
           } catch (error) {
             assert.ok(error instanceof ZslabError, `${what}: ${inspect(error)}`)

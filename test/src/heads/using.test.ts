@@ -91,8 +91,8 @@ describe('measured heads', () => {
     )
     assert.throws(() => importance.suggestBudgets({ by: 'entropy' } as never), /total/)
     assert.throws(
-      () => importance.suggestBudgets({ by: 'entropy', total: 9, rule: 'greedy' as 'headkv' }),
-      /greedy ones need curves: \(await budgetCurves/,
+      () => importance.suggestBudgets({ by: 'entropy', total: 9, rule: 'greedy' }),
+      /greedy budgets come of curves, and "entropy" has one number a head: give by: 'budgetCurve', measured with/,
     )
   })
 })
