@@ -100,7 +100,16 @@ export type { Estimate } from './statistics/scaled.js'
 export type { Draws } from './statistics/bootstrap.js'
 export type { Measure } from './heads/measure.js'
 export type { DistanceBin } from './heads/distances.js'
-export type { CurveValues, Distances, FileCard, HeadsShape, ImportanceFacts, ImportanceText } from './heads/facts.js'
+export type {
+  CurveValues,
+  Distances,
+  FileCard,
+  HeadsShape,
+  ImportanceFacts,
+  ImportanceText,
+  MeasuredHeads,
+} from './heads/facts.js'
+export type { ImportanceTable } from './heads/importance-tables.js'
 export type { FromOptions } from './heads/imported.js'
-export { Importance, type MeasuredHeads } from './heads/result.js'
+export { Importance } from './heads/result.js'
 export { explore, Explorer, type Explored, type ExploreOptions } from './explorer/explore.js'

@@ -6,11 +6,14 @@ import { HEAD_MEASURES } from '../heads/measures.js'
 import type { Importance } from '../heads/result.js'
 import type { TextOrIds } from '../loaded-model.js'
 import { columnsText, importanceText } from '../show/importance-text.js'
+import { counted } from '../show/texts.js'
+import { checkPlace, replaceFile } from '../trace/files/replace.js'
 import {
   interruptSignal,
   json,
   loadFrom,
   loadOptions,
+  note,
   number,
   policyFlagGiven,
   policyFrom,
@@ -22,6 +25,7 @@ import {
   whole,
 } from './common.js'
 
+const THE_TABLE = 'the table of measures'
 const NEEDING = HEAD_MEASURES.flatMap(({ name, needs }) => (needs === 'policy' ? [name] : []))
 
 export function headsCommand(): Command {
@@ -53,6 +57,10 @@ export function headsCommand(): Command {
       '--json',
       'one object on stdout: each measure as [layers][heads], those of kv heads repeated over their group, and about: kvHeads, low and high (95% over texts, by measure; null where there are too few), reliability, unit, texts, seed, card, and curves: shares, others and [layers][kvHeads][texts][shares] of budgetCurve, else null',
     )
+    .option(
+      '--csv [file]',
+      'the measures as CSV instead, to stdout or a file: a row for each measure and head, with low, high, texts, reliability and unit',
+    )
     .addHelpText('after', `\nMeasures: ${HEAD_MEASURES.map(({ name }) => name).join(', ')}.`)
     .addHelpText('after', `${NEEDING.join(', ')} are of a policy: --policy and its options.`)
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.')
@@ -73,6 +81,10 @@ function headsOf(text: string): { layer: number; head: number }[] {
 }
 
 async function run(options: Record<string, unknown>): Promise<void> {
+  if (options.json && options.csv) throw new UsageError('--json and --csv were given: leave one')
+  // true: to stdout.
+  const csv = options.csv as string | true | undefined
+  if (typeof csv === 'string') await checkPlace(csv, THE_TABLE)
   const prompts = await promptsFrom(options)
   const flag = options.policy === undefined ? policyFlagGiven(options) : undefined
   if (flag) throw new UsageError(`${flag} is of a policy, and none was given: name it with --policy`)
@@ -100,11 +112,18 @@ async function run(options: Record<string, unknown>): Promise<void> {
   try {
     const texts = prompts.map((prompt): TextOrIds => prompt.ids ?? prompt.text!)
     const importance = await headImportance(model, texts, { ...asked, signal })
-    print(options.json ? json(described(importance, seed)) : page(importance))
+    if (csv !== undefined) await written(importance.csv({ by: 'measure', seed }), csv)
+    else print(options.json ? json(described(importance, seed)) : page(importance))
   } finally {
     done()
     model.dispose()
   }
+}
+
+async function written(text: string, to: string | true): Promise<void> {
+  if (to === true) return void process.stdout.write(text)
+  await replaceFile(to, THE_TABLE, [text])
+  note(`${counted(text.split('\n').length - 2)} rows in ${to}`)
 }
 
 const page = (importance: Importance) => [importanceText(importance, ''), columnsText(importance.table())].join('\n\n')

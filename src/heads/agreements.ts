@@ -1,15 +1,16 @@
 /** All measures beside each other: a row for each two. */
 import { ZslabError, shown } from '../errors.js'
-import { Tabular } from '../inspect/tabular.js'
+import { SavedTable } from '../inspect/saved-table.js'
 import { agreementsText } from '../show/importance-text.js'
 import { showsItself } from '../show/show.js'
 import type { Draws } from '../statistics/bootstrap.js'
 import type { Estimate } from '../statistics/scaled.js'
 import type { TraceCell } from '../trace/columns.js'
 import type { ImportanceFacts } from './facts.js'
+import { AGREEMENT_COLUMNS } from './table-columns.js'
 import { agreementOf, resampledRanks, type Agreement, type Reliability, type Scored } from './agreement.js'
 
-export class Agreements extends Tabular {
+export class Agreements extends SavedTable {
   readonly names: readonly string[]
   /** Each two once, in the order of `names`. */
   readonly pairs: readonly Agreement[]
@@ -54,6 +55,10 @@ export class Agreements extends Tabular {
       ...statistic('kendall'),
       ...statistic('top'),
     }
+  }
+
+  protected saved() {
+    return { what: 'the agreement', columns: AGREEMENT_COLUMNS, cards: [this.card] }
   }
 }
 

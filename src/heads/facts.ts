@@ -16,6 +16,20 @@ export interface HeadMeasure {
   reliability?: Reliability
 }
 
+/** One measure of all heads; NaN for heads that were not asked for. */
+export interface MeasuredHeads extends Measure {
+  /** [layers][heads]; a measure of kv heads is repeated over the group. */
+  values: Float64Array[]
+  /** [texts][layers][heads]; of random sequences for measures that read those. */
+  perText: Float64Array[][]
+  /** Of random sequences, not of the given texts. */
+  random: boolean
+  /** How far the measure agrees with itself on other texts. */
+  reliability: Reliability
+  /** [layers][kvHeads]: largest or mean of the group's heads that were asked for, as `kv` says. */
+  kvValues: Float64Array[]
+}
+
 /** How far back heads look, over all texts. */
 export interface Distances {
   /** Tokens between a query and who it looks at. */

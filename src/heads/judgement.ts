@@ -1,16 +1,17 @@
 /** What judge() found: each measure's order of heads beside the others and beside random ones. */
 import { ZslabError, shown } from '../errors.js'
 import { oneOf } from '../expect.js'
-import { Tabular } from '../inspect/tabular.js'
+import { SavedTable } from '../inspect/saved-table.js'
 import { judgementText } from '../show/judgement-text.js'
 import { showsItself } from '../show/show.js'
 import type { MeanInterval } from '../statistics/intervals.js'
 import type { EngineCard } from '../trace/card.js'
 import type { TraceCell } from '../trace/columns.js'
+import { JUDGEMENT_COLUMNS } from './table-columns.js'
 import { FORMAT, savedJudgement, VERSION } from './saved-judgement.js'
 import { DAMAGES, pairedAreas, RANDOM, type DamageKind, type Judged, type JudgementFacts } from './judged.js'
 
-export class Judgement extends Tabular {
+export class Judgement extends SavedTable {
   /** By name, in the order that they were asked for. */
   readonly measures: Readonly<Record<string, Judged>>
   /** The measure whose order does least damage (area of KL), the first of equals: of many measures the least on few texts is lucky, too. */
@@ -75,6 +76,10 @@ export class Judgement extends Tabular {
       ...damage('kl'),
       ...damage('loss'),
     }
+  }
+
+  protected saved() {
+    return { what: 'the judgement', columns: JUDGEMENT_COLUMNS, cards: [this.card] }
   }
 
   /** Everything, with the card. */

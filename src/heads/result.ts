@@ -1,39 +1,29 @@
 /** What headImportance() found. */
 import { showsItself } from '../show/show.js'
 import { importanceText } from '../show/importance-text.js'
+import { saveTable } from '../inspect/tables.js'
 import { Tabular } from '../inspect/tabular.js'
+import { csvOf, frame } from '../frames.js'
 import { shown, ZslabError } from '../errors.js'
 import { invalid, options as checkedOptions } from '../expect.js'
 import type { LoadedModel } from '../loaded-model.js'
 import type { TraceCell } from '../trace/columns.js'
 import { resamplesOf, seedOf } from '../statistics/bootstrap.js'
 import { meanInterval, type IntervalOptions, type MeanInterval } from '../statistics/intervals.js'
-import { reliabilityOf, type Reliability } from './agreement.js'
+import { reliabilityOf } from './agreement.js'
 import { Agreements } from './agreements.js'
 import { certify, type CertifiedBudgets, type CertifyOptions } from './certify.js'
 import { BudgetCurves } from './curves.js'
-import type { Distances, ImportanceFacts, ImportanceParts } from './facts.js'
+import type { Distances, ImportanceFacts, ImportanceParts, MeasuredHeads } from './facts.js'
+import { headRows, measureRows, tableAsked, type ImportanceTable } from './importance-tables.js'
 import { importedParts, type FromOptions } from './imported.js'
 import { judge } from './judge.js'
 import type { JudgeOptions } from './judge-options.js'
 import type { Judgement } from './judgement.js'
 import type { Measure } from './measure.js'
 import { FORMAT, VERSION } from './saved.js'
+import { headColumns, MEASURE_COLUMNS } from './table-columns.js'
 import { suggestBudgets, type SuggestOptions, type SuggestedBudgets } from './suggest.js'
-
-/** One measure of all heads; NaN for heads that were not asked for. */
-export interface MeasuredHeads extends Measure {
-  /** [layers][heads]; a measure of kv heads is repeated over the group. */
-  values: Float64Array[]
-  /** [texts][layers][heads]; of random sequences for measures that read those. */
-  perText: Float64Array[][]
-  /** Of random sequences, not of the given texts. */
-  random: boolean
-  /** How far the measure agrees with itself on other texts. */
-  reliability: Reliability
-  /** [layers][kvHeads]: largest or mean of the group's heads that were asked for, as `kv` says. */
-  kvValues: Float64Array[]
-}
 
 export class Importance extends Tabular {
   readonly layers: number
@@ -191,21 +181,45 @@ export class Importance extends Tabular {
     return certify(this.model, (one) => this.suggestBudgets(one), options)
   }
 
-  /** A row for each query head: layer, head, kvHead, and each measure. */
+  /** A row for each query head: layer, head, kvHead, and each measure (null: the head was not asked for). */
   table(): Record<string, TraceCell[]> {
-    const { layers, heads, kvHeads } = this
-    const each = Array.from({ length: layers * heads }, (_, at) => at)
-    return {
-      layer: each.map((at) => Math.floor(at / heads)),
-      head: each.map((at) => at % heads),
-      kvHead: each.map((at) => Math.floor((at % heads) / (heads / kvHeads))),
-      ...Object.fromEntries(
-        Object.values(this.measures).map(({ name, values }) => [
-          name,
-          values.flatMap((row) => Array.from(row, (value) => (Number.isNaN(value) ? null : value))),
-        ]),
-      ),
-    }
+    return headRows(this, Object.values(this.measures))
+  }
+
+  /**
+   * A row for each measure and query head that was asked for: measure, layer, head, kvHead, its value, low and high (ends of the interval over
+   * texts, as of intervals(); null: too few texts), the texts that say something of it, the measure's reliability and unit.
+   */
+  byMeasure(options: IntervalOptions = {}): Record<string, TraceCell[]> {
+    const seed = seedOf(options.seed)
+    return measureRows(this, Object.values(this.measures), ({ name, perText }) =>
+      perText.length ? this.intervals(name, { ...options, seed }) : null,
+    )
+  }
+
+  /** table() as a danfojs frame, or byMeasure(). Errors: 'unsupported' without danfojs. */
+  override frame(options: ImportanceTable = {}): ReturnType<typeof frame> {
+    return frame(this.rows(options))
+  }
+
+  /** table() as CSV, or byMeasure(). */
+  override csv(options: ImportanceTable = {}): string {
+    return csvOf(this.rows(options))
+  }
+
+  /**
+   * Writes table(), or byMeasure(), by the path's ending, .arrow or .parquet, the card and what each column means in the schema's metadata
+   * (zslab.table, JSON). Returns the path. Errors: 'invalid' for another ending, 'file' where it cannot be written.
+   */
+  async save(path: string, options: ImportanceTable = {}): Promise<string> {
+    const rows = this.rows(options)
+    const columns = options.by === 'measure' ? MEASURE_COLUMNS : headColumns(Object.values(this.measures))
+    return saveTable(path, 'the measures', columns, rows, [this.card])
+  }
+
+  private rows(options: ImportanceTable): Record<string, TraceCell[]> {
+    const { by, intervals } = tableAsked(options)
+    return by === 'measure' ? this.byMeasure(intervals) : this.table()
   }
 
   /** Everything, with the card; numbers that are not there are null. */

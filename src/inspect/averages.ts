@@ -9,8 +9,7 @@ import type { RunData } from '../trace/data.js'
 import type { Comparable } from './comparable.js'
 import type { LocalShadow } from './local.js'
 import { AVERAGES_COLUMNS } from './table-columns.js'
-import { saveTable } from './tables.js'
-import { Tabular } from './tabular.js'
+import { SavedTable } from './saved-table.js'
 
 /** A run or a trace, alone or with its shadow. */
 export type Averaged = Comparable | { run: Comparable; shadow: { readonly local: LocalShadow | undefined } }
@@ -31,7 +30,7 @@ export type AveragedMeasure = (typeof MEASURES)[number]
 /** One text: [measure][layer * bins + bin], NaN where the text has no token there, or no shadow. */
 type Measured = Record<AveragedMeasure, Float64Array>
 
-export class Averages extends Tabular {
+export class Averages extends SavedTable {
   readonly bins: number
   readonly layers: number
   /** Runs, and those of them that have a shadow. */
@@ -100,12 +99,8 @@ export class Averages extends Tabular {
     }
   }
 
-  /**
-   * Writes table() by the path's ending, .arrow or .parquet, the run cards and what each column means in the schema's metadata
-   * (zslab.table, JSON). Returns the path. Errors: 'invalid' for another ending, 'file' where it cannot be written.
-   */
-  save(path: string): Promise<string> {
-    return saveTable(path, 'the averages', AVERAGES_COLUMNS, this.table(), this.cards)
+  protected saved() {
+    return { what: 'the averages', columns: AVERAGES_COLUMNS, cards: this.cards }
   }
 
   private places(): { layer: number | null; bin: number }[] {

@@ -12,8 +12,8 @@ import type { CompensationColumns, FittedAlpha, HeadCompensation } from './compe
 import { ORACLES } from './oracle-fits.js'
 import { sharesOf, type HeadOracles } from './oracles.js'
 import { ABLATION_COLUMNS, COMPENSATION_COLUMNS } from './table-columns.js'
-import { saveTable, type TableColumn } from './tables.js'
-import { Tabular } from './tabular.js'
+import { SavedTable } from './saved-table.js'
+import type { TableColumn } from './tables.js'
 
 interface Of {
   card: Card
@@ -23,7 +23,7 @@ interface Of {
 type Table = Record<string, TraceCell[]>
 
 /** What all of them do. */
-abstract class Shown extends Tabular {
+abstract class Shown extends SavedTable {
   /** Of the run. */
   readonly card: Card
 
@@ -33,15 +33,10 @@ abstract class Shown extends Tabular {
   }
 
   /** What the table is, and its columns. */
-  protected abstract saved(): { what: string; columns: readonly TableColumn[] }
+  protected abstract found(): { what: string; columns: readonly TableColumn[] }
 
-  /**
-   * Writes table() by the path's ending, .arrow or .parquet, the run card and what each column means in the schema's metadata (zslab.table,
-   * JSON). Returns the path. Errors: 'invalid' for another ending, 'file' where it cannot be written.
-   */
-  save(path: string): Promise<string> {
-    const { what, columns } = this.saved()
-    return saveTable(path, what, columns, this.table(), [this.card])
+  protected saved() {
+    return { ...this.found(), cards: [this.card] }
   }
 }
 
@@ -86,7 +81,7 @@ export class Compensation extends Shown implements HeadCompensation {
     return { ...(Object.fromEntries(columns) as Table), token }
   }
 
-  protected saved() {
+  protected found() {
     return { what: 'the compensation', columns: COMPENSATION_COLUMNS }
   }
 }
@@ -130,7 +125,7 @@ export class CompensationAblation extends Shown {
     }
   }
 
-  protected saved() {
+  protected found() {
     return { what: 'the ablation', columns: ABLATION_COLUMNS }
   }
 }
@@ -198,7 +193,7 @@ export class Oracles extends Shown {
     ])
   }
 
-  protected saved() {
+  protected found() {
     return { what: 'the oracles', columns: Object.keys(this.table()).map(oracleColumn) }
   }
 }

@@ -2,13 +2,15 @@
 import { extname } from 'node:path'
 import { shown, ZslabError } from '../errors.js'
 import { text } from '../expect.js'
-import type { Card } from '../trace/card.js'
 import { ARRAYS, type ColumnOf, type Laid, type TraceCell } from '../trace/columns.js'
 import { FORMATS, TRACE_ENDINGS } from '../trace/files/index.js'
 import { replaceFile } from '../trace/files/replace.js'
 
 /** A column of a table: what stands for a missing value where there may be one, and what its values mean. */
 export type TableColumn = Pick<ColumnOf, 'name' | 'type' | 'about' | 'none'>
+
+/** Of a run, of a measurement, or of a file of others. */
+export type SavedCard = { readonly model: { readonly name: string } }
 
 type Table = Record<string, TraceCell[]>
 
@@ -24,7 +26,7 @@ export async function saveTable(
   what: string,
   columns: readonly TableColumn[],
   table: Table,
-  cards: readonly Card[],
+  cards: readonly SavedCard[],
 ): Promise<string> {
   const ending = TRACE_ENDINGS.find((one) => one === extname(text('path', path)).toLowerCase())
   if (!ending)

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import {
   averages,
   evictOnly,
+  headImportance,
   load,
   snapkv,
   streaming,
@@ -22,6 +23,7 @@ import {
   AVERAGES_COLUMNS,
   COMPENSATION_COLUMNS,
 } from '../../src/inspect/table-columns.js'
+import { AGREEMENT_COLUMNS, headColumns, JUDGEMENT_COLUMNS, MEASURE_COLUMNS } from '../../src/heads/table-columns.js'
 import { COLUMNS, type ColumnOf, type TraceCell } from '../../src/trace/columns.js'
 import { missing, READERS } from '../../scripts/python.mjs'
 import { leftOut } from '../left-out.js'
@@ -199,6 +201,33 @@ else
             }
             assert.equal(type, types[library])
           }
+      }
+    })
+
+    it('measures of heads, their agreement and their judge: the same rows, types and missing values, and the card', async () => {
+      const texts = [3, 5].map((by) => Array.from({ length: 24 }, (_, i) => (i * by * 7) % 250))
+      const heads = Array.from({ length: model.description.heads }, (_, head) => ({ layer: 1, head }))
+      const quiet = { progress: false } as const
+      const some = await headImportance(model, texts, { by: ['entropy', 'kvzip'], heads, ...quiet })
+      const all = await headImportance(model, texts, { by: ['entropy', 'kvzip'], ...quiet })
+      const [agreement, judged] = [all.agreement({ seed: 1 }), await all.judge({ rows: 8, randomOrders: 2, ...quiet })]
+      const paths = [
+        await some.save(join(folder, 'heads.parquet')),
+        await some.save(join(folder, 'measures.arrow'), { by: 'measure' }),
+        await agreement.save(join(folder, 'agreement.parquet')),
+        await judged.save(join(folder, 'judged.arrow')),
+      ]
+      const made = [
+        [some.table(), headColumns(Object.values(some.measures))],
+        [some.byMeasure(), MEASURE_COLUMNS],
+        [agreement.table(), AGREEMENT_COLUMNS],
+        [judged.table(), JUDGEMENT_COLUMNS],
+      ] as const
+      for (const [i, { found, metadata }] of opened(...paths).entries()) {
+        const { cards, columns } = JSON.parse(metadata['zslab.table']) as { cards: unknown[]; columns: object }
+        assert.deepEqual(cards, JSON.parse(JSON.stringify([all.card])))
+        assert.deepEqual(Object.keys(columns), Object.keys(made[i][0]))
+        sameTable(found, ...made[i], extname(paths[i]))
       }
     })
 

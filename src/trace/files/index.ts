@@ -1,7 +1,6 @@
 /** Traces in files: the format by the path's ending, whole or not at all, and told apart from what is damaged or foreign. */
-import { constants } from 'node:fs'
-import { access, readFile, stat } from 'node:fs/promises'
-import { dirname, extname } from 'node:path'
+import { readFile, stat } from 'node:fs/promises'
+import { extname } from 'node:path'
 import { shown, ZslabError } from '../../errors.js'
 import { text } from '../../expect.js'
 import type { EventColumns } from '../../native/binding.js'
@@ -9,7 +8,7 @@ import { EVENT_COLUMNS, laidOut, type EventName, type Laid } from '../columns.js
 import { factsOf, factsText, traceOf, type TraceOf } from './facts.js'
 import { listColumnsOf, listsOf, type LaidLists, type ListName } from './lists.js'
 import { Unreadable, type Lists, type ReadColumns } from './read.js'
-import { replaceFile, unwritten } from './replace.js'
+import { checkPlace, replaceFile } from './replace.js'
 import { BLANK, sealed, sealHolds } from './seal.js'
 
 type Writer = (
@@ -42,14 +41,7 @@ export async function checkTracePath(path: string): Promise<void> {
       'invalid',
       `a trace cannot be saved as ${shown(path)}: expected a name ending in ${TRACE_ENDINGS.join(' or ')}`,
     )
-  try {
-    const there = await stat(path).catch(() => undefined)
-    if (there && !there.isFile()) throw new Error('a folder or a device has that name')
-    if (there) await access(path, constants.W_OK)
-    await access(dirname(path), constants.W_OK | constants.X_OK)
-  } catch (error) {
-    throw unwritten(path, THE_TRACE, error)
-  }
+  await checkPlace(path, THE_TRACE)
 }
 
 /** Writes `events` and what they belong to. Errors: those of checkTracePath, and 'file'. */

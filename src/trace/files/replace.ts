@@ -1,6 +1,6 @@
 /** Files that appear whole or not at all. */
 import { randomBytes } from 'node:crypto'
-import { rename, rm, writeFile } from 'node:fs/promises'
+import { access, constants, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { shown, ZslabError } from '../../errors.js'
 
@@ -14,6 +14,21 @@ export async function replaceFile(path: string, what: string, content: Iterable<
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined)
     throw error instanceof ZslabError ? error : unwritten(path, what, error)
+  }
+}
+
+/**
+ * That replaceFile() can write at `path`, before anything is computed for it. Errors: 'file' where something has that name that is no file
+ * or may not be written, or the folder that it lies in is not there or may not be written.
+ */
+export async function checkPlace(path: string, what: string): Promise<void> {
+  try {
+    const there = await stat(path).catch(() => undefined)
+    if (there && !there.isFile()) throw new Error('a folder or a device has that name')
+    if (there) await access(path, constants.W_OK)
+    await access(dirname(path), constants.W_OK | constants.X_OK)
+  } catch (error) {
+    throw unwritten(path, what, error)
   }
 }
 
