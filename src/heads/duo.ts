@@ -30,6 +30,13 @@ function scores({ description }: LoadedModel, { queries, keys }: Means): Float64
   const group = heads / kvHeads
   const pairs = ropeDims / 2
   const scale = 1 / Math.sqrt(headDim)
+  // Once for all heads: nobody waits to interrupt half a second of sines.
+  const angles = Float64Array.from({ length: POSITIONS * pairs }, (_, at) => {
+    const s = Math.floor(at / pairs)
+    // Turned by their positions, so that only the distance counts.
+    return (POSITIONS - 1 - s) * Math.fround(ropeBase) ** (-(at % pairs) / pairs)
+  })
+  const [cosines, sines] = [angles.map(Math.cos), angles.map(Math.sin)]
   const found = new Float64Array(layers * heads)
   for (let layer = 0; layer < layers; layer++)
     for (let kvHead = 0; kvHead < kvHeads; kvHead++) {
@@ -40,12 +47,11 @@ function scores({ description }: LoadedModel, { queries, keys }: Means): Float64
         const logits = new Float64Array(POSITIONS)
         for (let s = 0; s < POSITIONS; s++) {
           let dot = 0
-          // Turned by their positions, so that only the distance counts.
           for (let i = 0; i < pairs; i++) {
-            const angle = (POSITIONS - 1 - s) * Math.fround(ropeBase) ** (-i / pairs)
+            const at = s * pairs + i
             const [a, b] = [queries[query + 2 * i], queries[query + 2 * i + 1]]
             const [c, d] = [keys[key + 2 * i], keys[key + 2 * i + 1]]
-            dot += (a * c + b * d) * Math.cos(angle) + (b * c - a * d) * -Math.sin(angle)
+            dot += (a * c + b * d) * cosines[at] + (b * c - a * d) * -sines[at]
           }
           for (let i = ropeDims; i < headDim; i++) dot += queries[query + i] * keys[key + i]
           logits[s] = dot * scale
