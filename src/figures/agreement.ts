@@ -1,12 +1,13 @@
 /** Agreement: how alike measures of heads rank them, each two in a tile, and each with itself on other texts in the diagonal. */
 import { invalid, oneOf } from '../expect.js'
 import { Figure } from './figure.js'
+import { bodyOf } from './layout.js'
 import { addBox, noBoxes, noWords } from './marks.js'
 import { medianOf } from './members.js'
 import type { Mark, Plot, Tick } from './plot.js'
 import { counted, plainNumber } from './scale.js'
 import { styleOptions, type Fill, type Style, type StyleOptions } from './style.js'
-import { textWidth } from './text.js'
+import { shortened, textWidth } from './text.js'
 import { shortModel } from './words.js'
 
 const STATISTICS = ['spearman', 'kendall', 'top'] as const
@@ -52,7 +53,7 @@ export function agreement(agreements: AgreementsData, options: AgreementOptions 
     throw invalid('agreements', 'those of at least two measures', agreements.names.length)
   const statistic = options.statistic === undefined ? 'spearman' : oneOf('statistic', options.statistic, STATISTICS)
   const words = wordsOf(agreements, statistic)
-  const plot = (chosen: Style): Plot => ({ ...words, ...picture(agreements, statistic, chosen) })
+  const plot = (chosen: Style): Plot => ({ ...words, ...picture(agreements, statistic, chosen, words) })
   const columns = () => agreements.table()
   return new Figure({ summary: `${words.title}. ${words.detail}`, columns, plot }, style)
 }
@@ -125,7 +126,12 @@ function tilesOf({ names, pairs, reliability }: AgreementsData, statistic: Stati
   return tiles
 }
 
-function picture(agreements: AgreementsData, statistic: Statistic, style: Style) {
+function picture(
+  agreements: AgreementsData,
+  statistic: Statistic,
+  style: Style,
+  words: { title: string; detail: string },
+) {
   const { names, card, pairs } = agreements
   const { axis, from } = WORDS[statistic]
   const n = names.length
@@ -140,14 +146,19 @@ function picture(agreements: AgreementsData, statistic: Statistic, style: Style)
     labels.text.push(value === null ? '–' : decimals(value))
     labels.colors.push(value === null ? 'muted' : `on:${color}`)
   }
-  const rowNames = names.map((name, i): Tick => ({ at: i, text: `${name} ${i + 1}` }))
+  const rowNames = names.map((name, i): Tick => ({
+    at: i,
+    text: `${shortened(name, (style.size === 'column' ? 0.4 : 0.3) * style.width, { size: style.small })} ${i + 1}`,
+  }))
   const beside = Math.max(...rowNames.map(({ text }) => textWidth(text, { size: style.small })))
   const tile = (style.width - 2 * style.margin - beside - 3 * style.text) / n
-  const row = Math.min(tile, style.text * 2.1)
+  // Names take their height, whatever a tile's width is.
+  const least = style.small * 1.25
+  const row = Math.max(least, Math.min(tile, style.text * 2.1))
   const marks: Mark[] = [boxes]
   if (tile >= textWidth('−0.00', { size: style.text }) + 2) marks.push(labels)
   const heads = new Set(pairs.map((pair) => pair.heads))
-  return {
+  const said = {
     subject: `${shortModel(card.model.name)} · ${heads.size === 1 ? counted([...heads][0], 'head') : `${plainNumber(Math.min(...heads))} to ${plainNumber(Math.max(...heads))} heads`}`,
     notes:
       statistic === 'spearman'
@@ -156,11 +167,17 @@ function picture(agreements: AgreementsData, statistic: Statistic, style: Style)
     legend: [],
     ramp: { label: `${axis}:`, from: from < 0 ? '−1' : '0', to: '1', kind: 'ramp' as const },
     arrangement: 'rows' as const,
+  }
+  // On a slide, every second or third where all of them have no room.
+  const room = style.height ? bodyOf({ ...words, ...said }, style) - 3 * style.text : n * row
+  const every = Math.max(1, Math.ceil((n * least) / room - 1e-9))
+  return {
+    ...said,
     panels: [
       {
         share: 1,
         x: { range: [-0.5, n - 0.5] as [number, number], ticks: names.map((_, at) => ({ at, text: String(at + 1) })) },
-        y: { range: [n - 0.5, -0.5] as [number, number], ticks: rowNames },
+        y: { range: [n - 0.5, -0.5] as [number, number], ticks: rowNames.filter(({ at }) => at % every === 0) },
         marks,
       },
     ],

@@ -69,15 +69,18 @@ function wordsOf(given: BudgetsData, heads: Head[]): { title: string; detail: st
   const tenth = ranked.slice(0, Math.max(1, Math.round(heads.length / 10)))
   const layers = budgets.map(sumOf)
   const top = layers.indexOf(Math.max(...layers))
+  const alike = layers[top] - Math.min(...layers) <= 1e-9 * layers[top]
   const equal = most.budget === least.budget
   const named = ({ layer, kvHead, budget }: Head) => `layer ${layer}, kv head ${kvHead} with ${sizeOf(given, budget)}`
   return {
     title: equal
-      ? `By ${by}, all ${counted(heads.length, 'kv head')} get the same: ${sizeOf(given, mean)}`
+      ? heads.length === 1
+        ? `By ${by}, the only kv head gets ${sizeOf(given, mean)}`
+        : `By ${by}, all ${counted(heads.length, 'kv head')} get the same: ${sizeOf(given, mean)}`
       : `By ${by}, the largest budget is ${plainNumber(most.budget / mean, 1)} times the mean: ${named(most)}`,
     detail: equal
       ? `Rule ${rule}, ${counted(budgets.length, 'layer')}.`
-      : `The least is ${named(least)}; the mean ${sizeOf(given, mean)}. The largest tenth of heads has ${percent(sumOf(tenth.map(({ budget }) => budget)) / all)} of everything; of layers, ${top} has most, ${percent(layers[top] / all)}.`,
+      : `The least is ${named(least)}; the mean ${sizeOf(given, mean)}. The largest tenth of heads has ${percent(sumOf(tenth.map(({ budget }) => budget)) / all)} of everything; ${alike ? 'all layers have as much' : `of layers, ${top} has most, ${percent(layers[top] / all)}`}.`,
   }
 }
 

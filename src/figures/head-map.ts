@@ -1,12 +1,13 @@
 /** Head map: one measure of every head of a model, layer by head, of query heads and of the kv heads that they read. */
 import { invalid } from '../expect.js'
 import { Figure } from './figure.js'
-import { shadeScale, type HeadMeasures, type MeasureOfHeads, type ShadeScale } from './head-measures.js'
+import { shadeScale, unitAfter, type HeadMeasures, type MeasureOfHeads, type ShadeScale } from './head-measures.js'
 import { addBox, noBoxes } from './marks.js'
 import { medianOf } from './members.js'
 import type { Axis, Mark, Panel, Plot } from './plot.js'
 import { counted, percent, shortNumber } from './scale.js'
 import { styleOptions, type Style, type StyleOptions } from './style.js'
+import { shortened } from './text.js'
 import { listed, shortModel } from './words.js'
 
 export interface HeadMapOptions extends StyleOptions {
@@ -107,7 +108,7 @@ function wordsOf(map: HeadsMap): { title: string; detail: string } {
     measured.length > 1 ? ` Of layers, ${means.indexOf(most)} has the largest mean, ${shortNumber(most)}.` : ''
   const next = known.slice(1, 3).map(named)
   return {
-    title: `${measure.name}: largest in layer ${first.layer}, ${kind} ${first.head}, ${shortNumber(first.value)} ${measure.unit}`,
+    title: `${measure.name}: largest in layer ${first.layer}, ${kind} ${first.head}, ${shortNumber(first.value)}${unitAfter(measure.unit)}`,
     detail: `${next.length ? `Then ${listed(next)} (layer-head); m` : 'M'}edian of ${counted(known.length, kind)} ${shortNumber(medianOf(known.map(({ value }) => value)))}.${share}${layer}`,
   }
 }
@@ -119,13 +120,15 @@ function picture(map: HeadsMap, style: Style) {
   const panels = measure.kv === 'own' ? [panel(map, 'kv', true)] : [panel(map, 'query', true), panel(map, 'kv', false)]
   const of =
     measure.kv === 'own' ? 'The measure is one of kv heads.' : `Of a kv head: ${KV[measure.kv]} of its query heads.`
+  const unit = unitAfter(measure.unit)
+  const name = shortened(measure.name, 0.5 * style.width, { size: style.text })
   const scaled = scale.logarithmic ? ', logarithmic' : ''
   return {
     subject: `${model ? `${model} · ` : ''}${counted(layers, 'layer')} of ${counted(heads, 'query head')} on ${counted(kvHeads, 'kv head')}`,
     notes: [of],
     legend: missing ? [{ label: 'not measured', swatch: 'cross' as const, color: 'muted' as const }] : [],
     ramp: {
-      label: `${narrow ? measure.unit : `${measure.name}, ${measure.unit}${scaled}`}:`,
+      label: `${narrow && unit ? measure.unit : `${name}${unit && `,${unit}`}${narrow ? '' : scaled}`}:`,
       from: shortNumber(scale.low),
       to: shortNumber(scale.high),
       kind: 'shade' as const,
@@ -147,7 +150,7 @@ function panel(map: HeadsMap, kind: Head['kind'], labelled: boolean): Panel {
       blank.y.push(layer)
       continue
     }
-    const said = `layer ${layer}, ${kind} head ${head}\n${measure.name} ${shortNumber(value)} ${measure.unit}`
+    const said = `layer ${layer}, ${kind} head ${head}\n${measure.name} ${shortNumber(value)}${unitAfter(measure.unit)}`
     addBox(
       tiles,
       [head - 0.5, head + 0.5, layer - 0.5, layer + 0.5],

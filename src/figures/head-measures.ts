@@ -26,6 +26,9 @@ export interface MeasureOfHeads {
   values: readonly ArrayLike<number>[]
 }
 
+/** ' nats'; '' of pure numbers and shares. */
+export const unitAfter = (unit: string): string => (unit === '1' || unit === 'share' ? '' : ` ${unit}`)
+
 export interface ShadeScale {
   low: number
   high: number

@@ -5,7 +5,7 @@ import { ordinal } from '../show/texts.js'
 import { byFate, fatesAtEnd, runData, type Fate, type RunLike } from './fates.js'
 import { Figure } from './figure.js'
 import { habitOf } from './habit.js'
-import { placesOf, shadeScale, type HeadDistances, type HeadMeasures } from './head-measures.js'
+import { placesOf, shadeScale, unitAfter, type HeadDistances, type HeadMeasures } from './head-measures.js'
 import { bodyOf, endRoom, rowsRoom } from './layout.js'
 import { addBox, noBoxes } from './marks.js'
 import { textAxis } from './member-marks.js'
@@ -14,7 +14,7 @@ import type { Boxes, Labels, LegendEntry, Panel, Plot } from './plot.js'
 import { counted, percent, plainNumber, shortNumber } from './scale.js'
 import { styleOptions, type Style, type StyleOptions } from './style.js'
 import type { RunData } from './data.js'
-import { textWidth } from './text.js'
+import { shortened, textWidth } from './text.js'
 import { listed, shortModel, subjectWords } from './words.js'
 
 export interface HeadPassportOptions extends StyleOptions {
@@ -136,8 +136,7 @@ function keptWords(fate: Fate[], kvHead: number, data: RunData): string {
 }
 
 const capital = (words: string) => words.slice(0, 1).toUpperCase() + words.slice(1)
-const valueWords = ({ value, unit }: Row) =>
-  `${shortNumber(value)}${unit === '1' || unit === 'share' ? '' : ` ${unit}`}`
+const valueWords = ({ value, unit }: Row) => `${shortNumber(value)}${unitAfter(unit)}`
 const placeWords = ({ place, count }: Row) => `${ordinal(place)} of ${plainNumber(count)}`
 const binWords = ({ from, to }: HeadDistances['bins'][number]) =>
   from === to ? plainNumber(from) : `${plainNumber(from)}–${plainNumber(to)}`
@@ -276,7 +275,8 @@ function measuresPanel(rows: readonly Row[], style: Style): Panel {
     words.x.push(WORDS_FROM)
     words.y.push(i + 0.5)
     words.text.push(narrow ? shortNumber(row.value) : `${valueWords(row)} · ${placeWords(row)}`)
-    return { at: i + 0.5, text: scale.logarithmic ? `${row.name} ×` : row.name }
+    const name = shortened(row.name, (narrow ? 0.38 : 0.22) * style.width, { size: style.small })
+    return { at: i + 0.5, text: scale.logarithmic ? `${name} ×` : name }
   })
   return {
     title: narrow ? 'among all heads' : 'its measures among those of all heads, from the least to the largest',

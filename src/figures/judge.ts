@@ -3,8 +3,9 @@ import { invalid } from '../expect.js'
 import { Figure } from './figure.js'
 import { addBox, noBoxes } from './marks.js'
 import type { LegendEntry, Line, Mark, Panel, Plot, Points, Shape } from './plot.js'
-import { counted, percent, shortNumber } from './scale.js'
+import { counted, percent, plainNumber, shortNumber } from './scale.js'
 import { styleOptions, type Fill, type Style, type StyleOptions } from './style.js'
+import { shortened } from './text.js'
 import { listed, shortModel } from './words.js'
 
 export interface JudgeFigureOptions extends StyleOptions {
@@ -88,9 +89,13 @@ const apart = ({ low, high }: Interval) => low !== null && high !== null && (low
 const ends = ({ low, high }: Interval) =>
   low === null || high === null ? '' : ` [${shortNumber(low)}, ${shortNumber(high)}]`
 
+/** The first of many. */
+const some = (names: readonly string[]) =>
+  listed(names.length > 7 ? [...names.slice(0, 6), `${plainNumber(names.length - 6)} more`] : names)
+
 function wordsOf({ random, best, facts }: JudgementData, ranked: JudgedData[]): { title: string; detail: string } {
   const first = ranked.find(({ name }) => name === best)!
-  const least = first.area.kl.mean <= random.area.kl.mean
+  const least = first.area.kl.mean < random.area.kl.mean
   const others = ranked.filter(({ name }) => name !== best)
   const like = others.filter(({ overBest }) => overBest && !apart(overBest)).map(({ name }) => name)
   const known = first.area.kl.low !== null
@@ -99,9 +104,9 @@ function wordsOf({ random, best, facts }: JudgementData, ranked: JudgedData[]): 
   const tied = !others.length
     ? ''
     : like.length
-      ? ` Not to be told from it on these texts: ${listed(like)}.`
+      ? ` Not to be told from it on these texts: ${some(like)}.`
       : ' All other measures do more.'
-  const wrong = worse.length ? ` Worse than random: ${listed(worse.map(({ name }) => name))}.` : ''
+  const wrong = worse.length ? ` Worse than random: ${some(worse.map(({ name }) => name))}.` : ''
   return {
     title: least
       ? `${best}: its order of ${facts.heads} heads does least damage when they are ${done}`
@@ -126,7 +131,7 @@ function picture(judgement: JudgementData, ranked: JudgedData[], chosen: JudgedD
         : counted(facts.budget, 'slot')
   const texts = `${counted(facts.texts.length, 'text')} of ${least === most ? most : `${least} to ${most}`} tokens${facts.sameTexts ? ', the ones that were measured on' : ', not the ones that were measured on'}`
   const legend: LegendEntry[] = chosen.map(({ name }, i) => ({
-    label: name,
+    label: shortened(name, 0.6 * style.width, { size: style.text }),
     swatch: STANDING_OUT[i].shape,
     color: STANDING_OUT[i].color,
   }))
@@ -271,11 +276,16 @@ function areasPanel({ random }: JudgementData, ranked: JudgedData[], chosen: Jud
     marks.push(point)
   })
   const edge = (most - least || 1) * 0.05
+  // Half of the panel at most, which beside another one has half of the width.
+  const room = (narrow ? 0.4 : 0.22) * style.width
   return {
     title: narrow ? 'area under it' : 'area under the curve',
     share: 1,
     x: { label: 'nats a token × share of heads', range: [least - (least < 0 ? edge : 0), most + edge] },
-    y: { range: [rows.length - 0.5, -0.5], ticks: rows.map(({ name }, at) => ({ at, text: name })) },
+    y: {
+      range: [rows.length - 0.5, -0.5],
+      ticks: rows.map(({ name }, at) => ({ at, text: shortened(name, room, { size: style.small }) })),
+    },
     marks,
   }
 }

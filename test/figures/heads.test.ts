@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import type { HeadMeasures } from '../../src/figures/head-measures.js'
 import { agreement, headBudgets, headMap, judge } from '../../src/figures/index.js'
-import type { Boxes, Labels } from '../../src/figures/plot.js'
+import type { Boxes, Labels, Tick } from '../../src/figures/plot.js'
 import { headImportance, load, streaming } from '../../src/index.js'
 import { toyPath } from '../src/model/files.js'
 import { agreementsMade, budgetsMade, judgementMade } from './synthetic-judgement.js'
@@ -34,7 +34,7 @@ describe('figure of a judgement', () => {
 
   it('says where no order is better than a random one', () => {
     const made = judgementMade({ measures: 2 })
-    made.random.area.kl = { ...made.random.area.kl, mean: 0 }
+    made.random.area.kl = { ...made.random.area.kl, mean: made.of(made.best).area.kl.mean }
     assert.match(judge(made).summary, /^No measure’s order of query heads does less damage than a random one/)
   })
 
@@ -47,6 +47,28 @@ describe('figure of a judgement', () => {
     assert.equal(lines.length, 9)
     assert.ok(lines.every((line) => line.kind === 'line' && line.x.length === 4))
     assert.equal(areas.marks.filter(({ kind }) => kind === 'points').length, 9)
+  })
+
+  it('names a few of many that are not told apart, and cuts a long name', () => {
+    const made = judgementMade()
+    for (const one of Object.values(made.measures)) one.overBest &&= { ...one.overBest, low: -1, high: 1 }
+    const long = 'a measure of somebody else with a very long name, indeed'
+    Object.assign(made.of('kvzip'), { name: long })
+    assert.match(judge(made).summary, /on these texts: a measure.*, locality, echo and sinkMass\./)
+    const more = Object.fromEntries(
+      Array.from({ length: 5 }, (_, i) => [`m${i}`, { ...made.of('echo'), name: `m${i}` }]),
+    )
+    Object.assign(made.measures, more)
+    assert.match(judge(made).summary, /, outputNorm, .* and 6 more\./)
+    for (const size of ['column', 'wide', 'talk'] as const) {
+      const { plot } = judge(made, { by: [long], size })
+      const [, areas] = plot.panels
+      assert.ok(
+        (areas.y.ticks as Tick[]).some(({ text }) => /^a measure.*…$/.test(text)),
+        size,
+      )
+      assert.ok(plot.legend[0].label.length <= long.length)
+    }
   })
 
   it('refuses what is none, and measures that were not judged', () => {
@@ -95,6 +117,17 @@ describe('head map', () => {
       figure.summary,
       /^ablation: largest in layer 1, query head 0, 8 nats\. Then 0-1 \(4\) and 1-2 \(3\) \(layer-head\); median of 7 query heads 3\. Of layers, 1 has the largest mean, 3\.5\.$/,
     )
+  })
+
+  it('shares and pure numbers have no unit behind them, and a long name is cut in the legend', () => {
+    const of = (unit: string, name = 'ablation') =>
+      headMap({ ...made(), measures: { [name]: { name, unit, kv: 'max' as const, values } } }, { size: 'column' })
+    for (const unit of ['1', 'share']) {
+      assert.match(of(unit).summary, /query head 0, 8\. Then/)
+      assert.equal(of(unit).plot.ramp!.label, 'ablation:')
+    }
+    assert.equal(of('nats').plot.ramp!.label, 'nats:')
+    assert.match(of('1', 'somebody’s measure '.repeat(6).trim()).plot.ramp!.label, /^somebody’s measure.*…:$/)
   })
 
   it('of a measure of kv heads is of those alone', () => {
@@ -147,6 +180,21 @@ describe('figure of agreement', () => {
     assert.match(figure.summary, /1 of 3 pairs rank heads alike, 2 the other way round\. With itself on other texts/)
   })
 
+  it('cuts long names, and names so many that their words do not meet', () => {
+    const made = agreementsMade({ measures: 8 })
+    const names = Array.from({ length: 40 }, (_, i) => `measure number ${i} with a name that is too long to be told`)
+    const many = { ...made, names, pairs: [], reliability: {}, table: () => ({}) }
+    const given = { ...many, pairs: made.pairs }
+    for (const size of ['column', 'wide', 'talk'] as const) {
+      const { plot } = agreement(given, { size })
+      const ticks = plot.panels[0].y.ticks as Tick[]
+      assert.match(ticks[0].text, /^measure .*… 1$/)
+      assert.equal(ticks.length === 40, size !== 'talk')
+      const words = { column: 8, wide: 10, talk: 14 }[size]
+      assert.ok(size === 'talk' || plot.body! >= 40 * words, `${size}: ${plot.body}`)
+    }
+  })
+
   it('takes other statistics, and says where there is none', () => {
     const top = agreement(agreementsMade({ measures: 2 }), { statistic: 'top' })
     const [tiles, numbers] = top.plot.panels[0].marks as [Boxes, Labels]
@@ -167,6 +215,20 @@ describe('figure of agreement', () => {
 })
 
 describe('figure of budgets by head', () => {
+  it('says it of one head alone, and of layers that have as much', () => {
+    const one = headBudgets({ ...budgetsMade(), budgets: [[7]], total: 7 })
+    assert.match(one.summary, /^By kvzip, the only kv head gets 7 slots\./)
+    const alike = headBudgets({
+      ...budgetsMade(),
+      budgets: [
+        [0.1, 0.3],
+        [0.2 + 1e-17, 0.2],
+      ],
+      total: 0.2,
+    })
+    assert.match(alike.summary, /all layers have as much\.$/)
+  })
+
   it('stacks the kv heads of each layer, beside the same for all', () => {
     const given = {
       ...budgetsMade(),
