@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "cuda/emulation/memory.h"
+#include "cuda/emulation/traffic.h"
 
 namespace zs::emulation {
 namespace {
@@ -155,6 +156,7 @@ void begin_block(const Launch& launch, Index index) {
 }
 
 void end_block() {
+  traffic::end_block();
   for (const SharedArray& array : runner.block.arrays) forget_memory(array.memory);
   runner.block.arrays.clear();
 }
@@ -287,7 +289,8 @@ void* shared_array(size_t bytes, size_t align, Place at) {
     if (b.shared > b.launch.shared)
       fault("shared memory: the arrays up to " + at.text() + " take " + std::to_string(b.shared) +
             " bytes, the launch asked for " + std::to_string(b.launch.shared));
-    b.arrays.push_back({new_memory(bytes, "shared array " + std::to_string(number)), bytes});
+    b.arrays.push_back(
+        {new_memory(bytes, "shared array " + std::to_string(number), static_cast<int64_t>(b.shared - bytes)), bytes});
   }
   if (b.arrays[number].bytes != bytes)
     fault("shared memory: " + name_of(b, one.number) + " takes " + std::to_string(bytes) + " bytes at " + at.text() +

@@ -11,11 +11,11 @@
 
 namespace zs::emulation {
 
-void* new_memory(size_t bytes, const std::string& name) {
+void* new_memory(size_t bytes, const std::string& name, int64_t shared_at) {
   void* memory = nullptr;
   if (posix_memalign(&memory, 256, bytes ? bytes : 1)) return nullptr;
   std::memset(memory, 0xff, bytes);
-  race::region(memory, bytes, name);
+  race::region(memory, bytes, name, shared_at);
   return memory;
 }
 
@@ -24,11 +24,11 @@ void forget_memory(void* memory) {
   std::free(memory);
 }
 
-void will_be_copied(const void* to, size_t bytes) {
+void will_be_copied(const void* to, const void* from, size_t bytes) {
 #if defined(__SANITIZE_ADDRESS__)
   ASAN_POISON_MEMORY_REGION(to, bytes);
 #endif
-  race::pending(to, bytes, __builtin_return_address(0));
+  race::pending(to, from, bytes, __builtin_return_address(0));
 }
 
 void was_copied(void* to, const void* from, size_t bytes) {

@@ -10,8 +10,24 @@
 #include <vector>
 
 #include "cuda/emulation/block.h"
+#include "cuda/emulation/traffic.h"
 
 namespace zs::emulation::race {
+
+// By binutils.
+std::string line_of(const void* from) {
+  char command[256], line[512] = "";
+  std::snprintf(command, sizeof command, "addr2line -e /proc/%d/exe 0x%zx 2>/dev/null", getpid(),
+                reinterpret_cast<size_t>(from) - 1);
+  if (FILE* pipe = popen(command, "r")) {
+    if (!std::fgets(line, sizeof line, pipe)) line[0] = 0;
+    pclose(pipe);
+  }
+  std::string text = line;
+  text = text.substr(0, text.find_first_of(" \n"));
+  return text.substr(text.rfind('/') + 1);
+}
+
 namespace {
 
 // Bytes that are kept together: the smallest element of a kernel's arrays.
@@ -28,8 +44,9 @@ struct Word {
   enum : uint8_t { kBlank, kPending, kWritten } state = kBlank;
 };
 struct Region {
-  uintptr_t end;
+  uintptr_t begin, end;
   std::string name;
+  int64_t shared_at;
   std::vector<Word> words;
 };
 // By the first address. Kernels run on the thread that launches them, and launches of several threads do not share memory.
@@ -54,20 +71,6 @@ void each(const void* memory, size_t bytes, F f) {
     if (Word* word = word_of(at, &region, &index)) f(*word);
 }
 
-// The source line of an instruction, by binutils; only told in faults.
-std::string line_of(const void* from) {
-  char command[256], line[512] = "";
-  std::snprintf(command, sizeof command, "addr2line -e /proc/%d/exe 0x%zx 2>/dev/null", getpid(),
-                reinterpret_cast<size_t>(from) - 1);
-  if (FILE* pipe = popen(command, "r")) {
-    if (!std::fgets(line, sizeof line, pipe)) line[0] = 0;
-    pclose(pipe);
-  }
-  std::string text = line;
-  text = text.substr(0, text.find_first_of(" \n"));
-  return text.substr(text.rfind('/') + 1);
-}
-
 bool in_order(const Access& before, const Thread& now) {
   const Block& b = *block();
   if (before.block != b.id) return before.block < b.first_id;  // an earlier launch, or another block of this one
@@ -86,6 +89,11 @@ bool in_order(const Access& before, const Thread& now) {
         (same ? ", and neither a barrier nor __syncwarp lies between" : ", and nothing orders blocks"));
 }
 
+void count(const Region& of, uintptr_t at, size_t bytes, bool writes, const void* from) {
+  const bool shared = of.shared_at >= 0;
+  traffic::add(from, shared, writes, shared ? static_cast<uint64_t>(of.shared_at) + (at - of.begin) : at, bytes);
+}
+
 void access(const void* p, size_t bytes, bool writes, const void* from) {
   Thread* now = thread();
   if (!now || now->fiber.holds(p)) return;
@@ -95,6 +103,7 @@ void access(const void* p, size_t bytes, bool writes, const void* from) {
   uintptr_t index;
   Word* word = word_of(at, &region, &index);
   if (!word) return;
+  count(*region, at, bytes, writes, from);
   for (uintptr_t n = (bytes + kWord - 1) / kWord; n; --n, ++word, ++index) {
     if (word->write.block && !in_order(word->write, *now))
       report(writes ? "writes" : "reads", "wrote", word->write, *region, index, from);
@@ -119,16 +128,20 @@ void access(const void* p, size_t bytes, bool writes, const void* from) {
 
 }  // namespace
 
-void region(void* memory, size_t bytes, const std::string& name) {
+void region(void* memory, size_t bytes, const std::string& name, int64_t shared_at) {
   const auto at = reinterpret_cast<uintptr_t>(memory);
-  regions[at] = {at + bytes, name, std::vector<Word>((bytes + kWord - 1) / kWord)};
+  regions[at] = {at, at + bytes, name, shared_at, std::vector<Word>((bytes + kWord - 1) / kWord)};
 }
 void no_region(void* memory) { regions.erase(reinterpret_cast<uintptr_t>(memory)); }
-void pending(const void* to, size_t bytes, const void* from) {
+void pending(const void* to, const void* source, size_t bytes, const void* from) {
+  access(source, bytes, false, from);
   access(to, bytes, true, from);
   each(to, bytes, [](Word& word) { word.state = Word::kPending; });
 }
-void copied(const void* to, size_t bytes, const void* from) { access(to, bytes, true, from); }
+void copied(const void* to, size_t bytes, const void*) {
+  // The copy was counted and judged as a write where it began.
+  each(to, bytes, [](Word& word) { word.state = Word::kWritten; });
+}
 void written_by_host(const void* to, size_t bytes) {
   each(to, bytes, [](Word& word) {
     word = {};

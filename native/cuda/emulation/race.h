@@ -5,23 +5,27 @@
 #define ZSLAB_CUDA_EMULATION_RACE_H
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 namespace zs::emulation::race {
 
 #if defined(ZS_RACE)
-void region(void* memory, size_t bytes, const std::string& name);
+void region(void* memory, size_t bytes, const std::string& name, int64_t shared_at);
 void no_region(void* memory);
 // `from`: the instruction that asked for it.
-void pending(const void* to, size_t bytes, const void* from);
+void pending(const void* to, const void* source, size_t bytes, const void* from);
 void copied(const void* to, size_t bytes, const void* from);
 void written_by_host(const void* to, size_t bytes);
+// file:line of an instruction.
+std::string line_of(const void* from);
 #else
-inline void region(void*, size_t, const std::string&) {}
+inline void region(void*, size_t, const std::string&, int64_t) {}
 inline void no_region(void*) {}
-inline void pending(const void*, size_t, const void*) {}
+inline void pending(const void*, const void*, size_t, const void*) {}
 inline void copied(const void*, size_t, const void*) {}
 inline void written_by_host(const void*, size_t) {}
+inline std::string line_of(const void*) { return {}; }
 #endif
 
 }  // namespace zs::emulation::race

@@ -154,7 +154,7 @@ inline void cp_async16(void* to, const void* from, ZS_PLACE) {
   if (reinterpret_cast<uintptr_t>(to) % 16 || reinterpret_cast<uintptr_t>(from) % 16)
     emulation::fault("cp_async16 at " + emulation::Place{file, line}.text() +
                      ": both addresses must be multiples of 16");
-  emulation::will_be_copied(to, 16);
+  emulation::will_be_copied(to, from, 16);
   me.copies.push_back({to, from, me.groups});
 }
 inline void cp_async_commit() { ++emulation::thread()->groups; }

@@ -1,0 +1,110 @@
+#include "cuda/emulation/traffic.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+#include <unordered_map>
+
+#include "cuda/emulation/block.h"
+#include "cuda/emulation/race.h"
+
+namespace zs::emulation {
+namespace {
+
+struct Access {
+  uint64_t at;
+  size_t bytes;
+};
+// What the lanes of a warp did at one instruction, all for the same time: those are one request.
+using Request = std::tuple<const void*, bool, bool, int, uint32_t>;  // instruction, shared, writes, warp, time
+struct Counted {
+  uint64_t bytes = 0, parts = 0, ideal = 0;
+};
+
+struct Counter {
+  bool on = false;
+  std::map<Request, std::vector<Access>> requests;                               // of the block that runs
+  std::map<std::tuple<const void*, bool, bool>, std::map<int, uint32_t>> times;  // of each thread at an instruction
+  std::map<std::tuple<const void*, bool, bool>, Counted> lines;
+};
+thread_local Counter counter;
+
+Counted sectors_of(const std::vector<Access>& accesses) {
+  std::set<uint64_t> sectors, bytes;
+  for (const Access& one : accesses)
+    for (uint64_t at = one.at; at < one.at + one.bytes; at += 2) {
+      sectors.insert(at / kSector);
+      bytes.insert(at);
+    }
+  const uint64_t moved = 2 * bytes.size();
+  return {moved, sectors.size(), (moved + kSector - 1) / kSector};
+}
+
+// Wide accesses go in turns: lanes of 16 bytes by eight, of 8 bytes by sixteen.
+Counted passes_of(const std::vector<Access>& accesses) {
+  Counted all;
+  const size_t lanes = std::max<size_t>(1, kBanks * kBankWord / std::max<size_t>(kBankWord, accesses.front().bytes));
+  for (size_t from = 0; from < accesses.size(); from += lanes) {
+    std::set<uint64_t> words;
+    for (size_t i = from; i < std::min(from + lanes, accesses.size()); ++i)
+      for (uint64_t at = accesses[i].at / kBankWord; at * kBankWord < accesses[i].at + accesses[i].bytes; ++at)
+        words.insert(at);
+    uint64_t of_bank[kBanks] = {};
+    for (const uint64_t word : words) ++of_bank[word % kBanks];
+    all.bytes += kBankWord * words.size();
+    all.parts += *std::max_element(of_bank, of_bank + kBanks);
+    all.ideal += (words.size() + kBanks - 1) / kBanks;
+  }
+  return all;
+}
+
+}  // namespace
+
+namespace traffic {
+
+void add(const void* from, bool shared, bool writes, uint64_t at, size_t bytes) {
+  if (!counter.on) return;
+  const Thread& now = *thread();
+  const uint32_t time = counter.times[{from, shared, writes}][now.number]++;
+  counter.requests[{from, shared, writes, now.warp(), time}].push_back({at, bytes});
+}
+
+void end_block() {
+  for (const auto& [request, accesses] : counter.requests) {
+    const bool shared = std::get<1>(request);
+    const Counted of = shared ? passes_of(accesses) : sectors_of(accesses);
+    Counted& line = counter.lines[{std::get<0>(request), shared, std::get<2>(request)}];
+    line.bytes += of.bytes;
+    line.parts += of.parts;
+    line.ideal += of.ideal;
+  }
+  counter.requests.clear();
+  counter.times.clear();
+}
+
+}  // namespace traffic
+
+void begin_traffic() {
+  counter = {};
+  counter.on = true;
+}
+
+std::vector<TrafficLine> end_traffic() {
+  // Several instructions of a line are one.
+  std::map<std::tuple<std::string, bool, bool>, Counted> lines;
+  for (const auto& [key, of] : counter.lines) {
+    Counted& line = lines[{race::line_of(std::get<0>(key)), std::get<1>(key), std::get<2>(key)}];
+    line.bytes += of.bytes;
+    line.parts += of.parts;
+    line.ideal += of.ideal;
+  }
+  counter = {};
+  std::vector<TrafficLine> found;
+  for (const auto& [key, of] : lines)
+    found.push_back({std::get<0>(key), std::get<1>(key), std::get<2>(key), of.bytes, of.parts, of.ideal});
+  std::sort(found.begin(), found.end(), [](const TrafficLine& a, const TrafficLine& b) { return a.parts > b.parts; });
+  return found;
+}
+
+}  // namespace zs::emulation

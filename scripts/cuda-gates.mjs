@@ -1,0 +1,138 @@
+/**
+ * What can be said of the CUDA kernels without a GPU: nvcc compiles each for every architecture and PTX without a warning, and none
+ * takes more registers, stack or spilled bytes than native/cuda/resources.json says, nor double precision. One line a file; what
+ * broke below; exit status 1 if something did. Fetches a pinned nvcc into .venv once (105 MB).
+ *   --record   writes what was found into the table, to be reviewed with the kernels
+ */
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { missing, output, pip } from './python.mjs'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const TABLE = join(ROOT, 'native/cuda/resources.json')
+const NVCC = [
+  'nvidia-cuda-nvcc==13.0.88',
+  'nvidia-nvvm==13.0.88',
+  'nvidia-cuda-crt==13.0.88',
+  'nvidia-cuda-runtime==13.0.96',
+  'nvidia-cuda-cccl==13.0.85',
+]
+const ARCHITECTURES = ['80', '90', '100']
+/** As native/cuda/CMakeLists.txt has them, and ptxas's own findings. */
+const FLAGS = [
+  '-std=c++17',
+  '-O3',
+  '--fmad=false',
+  '--expt-relaxed-constexpr',
+  '-Xcompiler=-Wall,-Wextra',
+  `-I${join(ROOT, 'native')}`,
+  `-I${join(ROOT, 'native/include')}`,
+  ...ARCHITECTURES.map((arch) => `-gencode=arch=compute_${arch},code=sm_${arch}`),
+  '-gencode=arch=compute_100,code=compute_100',
+  '-Xptxas=-v,-warn-double-usage',
+]
+
+const record = process.argv.includes('--record')
+const wrong = process.argv.slice(2).find((word) => word !== '--record')
+if (wrong) {
+  console.error(`scripts/cuda-gates.mjs has no option ${wrong}; it has --record`)
+  process.exitCode = 2
+} else await gates()
+
+async function gates() {
+  const failed = missing(ROOT, NVCC).length ? await pip(ROOT, NVCC) : undefined
+  const nvcc = findNvcc()
+  if (failed || !nvcc) return broke([`nvcc cannot be put into .venv: ${failed ?? 'its packages lack it'}`])
+  const folder = mkdtempSync(join(tmpdir(), 'zslab-gates-'))
+  try {
+    const found = {}
+    const broken = []
+    const queue = readdirSync(join(ROOT, 'native/cuda')).filter((name) => name.endsWith('.cu'))
+    const lane = async () => {
+      for (let name; (name = queue.shift());) await compile(nvcc, name, folder, found, broken)
+    }
+    await Promise.all([lane(), lane()])
+    const sorted = Object.fromEntries(Object.entries(found).sort(([a], [b]) => (a < b ? -1 : 1)))
+    if (record) writeFileSync(TABLE, lines(sorted))
+    else broken.push(...compared(sorted, JSON.parse(readFileSync(TABLE, 'utf8'))))
+    console.log(
+      `cuda gates: ${Object.keys(sorted).length} kernels for ${ARCHITECTURES.map((a) => `sm_${a}`).join(', ')} and PTX`,
+    )
+    if (broken.length) broke(broken)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function findNvcc() {
+  const lib = join(ROOT, '.venv/lib')
+  const folders = existsSync(lib) ? readdirSync(lib) : []
+  return folders.map((name) => join(lib, name, 'site-packages/nvidia/cu13/bin/nvcc')).find((path) => existsSync(path))
+}
+
+async function compile(nvcc, name, folder, found, broken) {
+  const from = Date.now()
+  const words = [...FLAGS, '-c', join(ROOT, 'native/cuda', name), '-o', join(folder, `${name}.o`)]
+  const { status, text } = await output(nvcc, words)
+  console.log(`${name}: ${status === 0 ? 'compiled' : 'failed'} (${((Date.now() - from) / 1000).toFixed(0)} s)`)
+  const told = text.split('\n').filter((line) => /\b(warning|error)\b/.test(line))
+  broken.push(...told.slice(0, 10).map((line) => `${name}: ${line}`))
+  if (status !== 0 && !told.length) broken.push(`${name}: nvcc ended with status ${status}`)
+  // ptxas tells each kernel in three lines: its name, stack and spills, registers.
+  const kernels = text.matchAll(
+    /Compiling entry function '(\S+)' for '(\S+)'[^]*?(\d+) bytes stack frame, (\d+) bytes spill stores[^]*?Used (\d+) registers/g,
+  )
+  for (const [, symbol, arch, stack, spilled, registers] of kernels)
+    (found[readable(symbol)] ??= {})[arch] = [Number(registers), Number(stack), Number(spilled)]
+}
+
+/** `decode_attention<BF16, BF16, 3, 64>` */
+function readable(symbol) {
+  return execFileSync('c++filt', ['-p', symbol], { encoding: 'utf8' })
+    .trim()
+    .replace(/^void /, '')
+    .replace(/zs::cuda::|\(anonymous namespace\)::|_NV_ANON_NAMESPACE::|\(int\)/g, '')
+    .replace(/\(.*$/, '')
+}
+
+/** Warps that the registers of a multiprocessor have room for; they are given out by 256. */
+function warps(registers) {
+  return Math.min(64, Math.floor(65_536 / (Math.ceil((registers * 32) / 256) * 256)))
+}
+
+function compared(found, table) {
+  const help = 'review it, then `node scripts/cuda-gates.mjs --record`'
+  const broken = []
+  for (const kernel of Object.keys(table))
+    if (!found[kernel]) broken.push(`${kernel} is in the table and is no more: ${help}`)
+  for (const [kernel, archs] of Object.entries(found))
+    for (const [arch, [registers, stack, spilled]] of Object.entries(archs)) {
+      const was = table[kernel]?.[arch]
+      if (!was) broken.push(`${kernel}, ${arch}: not in the table: ${help}`)
+      else if (warps(registers) < warps(was[0]))
+        broken.push(
+          `${kernel}, ${arch}: ${registers} registers leave room for ${warps(registers)} warps a multiprocessor, ${was[0]} for ${warps(was[0])}: ${help}`,
+        )
+      else if (stack > was[1] || spilled > was[2])
+        broken.push(
+          `${kernel}, ${arch}: ${stack} bytes of stack, ${spilled} spilled; the table has ${was[1]} and ${was[2]}: ${help}`,
+        )
+    }
+  return broken
+}
+
+/** A kernel a line: { name: { arch: [registers, bytes of stack, bytes spilled] } }. */
+function lines(found) {
+  const kernels = Object.entries(found).map(
+    ([kernel, archs]) => `  ${JSON.stringify(kernel)}: ${JSON.stringify(archs)}`,
+  )
+  return `{\n${kernels.join(',\n')}\n}\n`
+}
+
+function broke(what) {
+  console.log(what.join('\n'))
+  process.exitCode = 1
+}
