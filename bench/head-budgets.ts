@@ -1,22 +1,34 @@
 /**
  * What budgets by head cost and win on the default model: a decode step after a long prompt, budgets by a measure of heads beside the same for all,
  * in turns (CPU time of the process; medians, least–most), and KL at equal bytes over texts, paired.
- *   npx tsx bench/head-budgets.ts [by = duoOnTheFly] [prompt tokens = 8000] [total = 0.1] [steps = 100] [texts = 8] [tokens = 1024]
+ *   npx tsx bench/head-budgets.ts [by = duoOnTheFly] [prompt tokens = 8000] [total = 0.1] [steps = 100] [texts = 8] [tokens = 1024] [rule = proportional]
  */
 import { loadavg } from 'node:os'
 import { inspect } from 'node:util'
-import { compareBudgets, fullCache, headImportance, load, zsmerge } from '../src/index.js'
+import {
+  compareBudgets,
+  fullCache,
+  HEAD_MEASURES,
+  headImportance,
+  load,
+  zsmerge,
+  type BudgetRule,
+} from '../src/index.js'
 import { text } from './text.js'
 
 const by = process.argv[2] ?? 'duoOnTheFly'
-const [prompt = 8000, total = 0.1, steps = 100, texts = 8, tokens = 1024] = process.argv.slice(3).map(Number)
+const [prompt = 8000, total = 0.1, steps = 100, texts = 8, tokens = 1024] = process.argv.slice(3, 8).map(Number)
+const rule = (process.argv[8] ?? 'proportional') as BudgetRule
 const quiet = { progress: false } as const
 
 const model = await load('smollm2-135m', quiet)
 const parts = text(model, (texts + 4) * tokens)
 const part = (i: number) => parts.slice(i * tokens, (i + 1) * tokens)
-const importance = await headImportance(model, [0, 1, 2, 3].map(part), { by, ...quiet })
-const { budgets } = importance.suggestBudgets({ by, total })
+const needs = HEAD_MEASURES.find(({ name }) => name === by)?.needs === 'policy' && {
+  policy: zsmerge({ budget: total }),
+}
+const importance = await headImportance(model, [0, 1, 2, 3].map(part), { by, ...needs, ...quiet })
+const { budgets } = importance.suggestBudgets({ by, total, rule })
 
 console.log(`load ${loadavg()[0].toFixed(1)}`)
 const read = model.session({ policy: fullCache(), forkable: true })
