@@ -68,10 +68,11 @@ export function policyOptions(command: Command, fallback: string): Command {
 export function policyChoice(command: Command, fallback?: string): Command {
   const names = POLICIES.map((policy) => policy.name)
   const wrapped = POLICIES.filter((policy) => !policy.wraps).map((policy) => policy.name)
-  command.addOption(new Option('--policy <name>', 'how the cache is kept').choices(names).default(fallback))
-  command.addOption(new Option('--of <name>', 'the policy that a wrapper works on').choices(wrapped))
-  for (const [flag, { about }] of policyFlags())
-    command.addOption(new Option(`--${flag} <value>`, about).argParser(value))
+  // There are so many that those of the command itself would be lost among them.
+  const put = (option: Option) => command.addOption(option.helpGroup('Options of policies:'))
+  put(new Option('--policy <name>', 'how the cache is kept').choices(names).default(fallback))
+  put(new Option('--of <name>', 'the policy that a wrapper works on').choices(wrapped))
+  for (const [flag, { about }] of policyFlags()) put(new Option(`--${flag} <value>`, about).argParser(value))
   return command
 }
 

@@ -1,11 +1,12 @@
 /** `npx zslab heads`: measures of every query head of a model over texts. */
 import { Command } from 'commander'
+import { shown } from '../errors.js'
 import { askedOf, checkLengths } from '../heads/asked.js'
 import { headImportance } from '../heads/importance.js'
 import { HEAD_MEASURES } from '../heads/measures.js'
 import type { Importance } from '../heads/result.js'
 import type { TextOrIds } from '../loaded-model.js'
-import { columnsText, importanceText } from '../show/importance-text.js'
+import { columnsText, importanceText, measureLines } from '../show/importance-text.js'
 import { counted } from '../show/texts.js'
 import { checkPlace, replaceFile } from '../trace/files/replace.js'
 import {
@@ -26,16 +27,21 @@ import {
 } from './common.js'
 
 const THE_TABLE = 'the table of measures'
+const EXAMPLES = `
+Examples:
+  zslab heads --prompt-file a.txt --by entropy,kvzip
+  zslab heads --prompt-file a.txt --prompt-file b.txt --by ablation --store studies/heads --csv ablation.csv
+  zslab heads --prompt-file a.txt --by outputError --policy zsmerge --budget 0.1 --heads 3-1,4-0 --json`
 const NEEDING = HEAD_MEASURES.flatMap(({ name, needs }) => (needs === 'policy' ? [name] : []))
 
 export function headsCommand(): Command {
   const command = new Command('heads').description('which heads matter: measures of every query head over texts')
-  promptsOptions(loadOptions(command))
+  command.requiredOption('--by <names>', 'measures, between commas; all there are: below', namesOf('--by'))
+  loadOptions(promptsOptions(command))
   return policyChoice(command)
-    .requiredOption('--by <names>', 'measures, between commas (below)', names)
     .option(
       '--heads <heads>',
-      'only these query heads, LAYER-HEAD between commas: 3-1,4-0 (default: all; the others are null)',
+      'only these query heads, LAYER-HEAD between commas: 3-1,4-0 (default: all); the others are null in --json and left out elsewhere',
       headsOf,
     )
     .option('--tokens <n>', 'tokens of a text, its first, that are read for ablations and gates (default: 256)', whole)
@@ -61,18 +67,35 @@ export function headsCommand(): Command {
       '--csv [file]',
       'the measures as CSV instead, to stdout or a file: a row for each measure and head, with low, high, texts, reliability and unit',
     )
-    .addHelpText('after', `\nMeasures: ${HEAD_MEASURES.map(({ name }) => name).join(', ')}.`)
+    .addHelpText('after', `\nMeasures (what is computed exactly: HEAD_MEASURES in the library):`)
+    .addHelpText(
+      'after',
+      measureLines(HEAD_MEASURES)
+        .map((line) => `  ${line}`)
+        .join('\n'),
+    )
     .addHelpText('after', `${NEEDING.join(', ')} are of a policy: --policy and its options.`)
-    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.')
+    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage or a refused value, 130 interrupted.')
     .action(run)
 }
 
-const names = (text: string): string[] => text.split(',').map((name) => name.trim())
+/** What stands between commas; `flag` is named where that is nothing. */
+const namesOf =
+  (flag: string) =>
+  (text: string): string[] => {
+    const names = text.split(',').map((name) => name.trim())
+    if (names.includes(''))
+      throw new UsageError(
+        `expected something before, between and after commas for ${flag} but received ${shown(text)}`,
+      )
+    return names
+  }
 
-const sharesOf = (text: string): number[] => names(text).map(number)
+const sharesOf = (text: string): number[] => namesOf('--shares')(text).map(number)
 
 function headsOf(text: string): { layer: number; head: number }[] {
-  return names(text).map((one) => {
+  return namesOf('--heads')(text).map((one) => {
     const [, layer, head] = /^(\d{1,9})-(\d{1,9})$/.exec(one) ?? []
     if (layer === undefined)
       throw new UsageError(`expected LAYER-HEAD between commas, for example 3-1,4-0, for --heads but received "${one}"`)
@@ -114,6 +137,10 @@ async function run(options: Record<string, unknown>): Promise<void> {
     const importance = await headImportance(model, texts, { ...asked, signal })
     if (csv !== undefined) await written(importance.csv({ by: 'measure', seed }), csv)
     else print(options.json ? json(described(importance, seed)) : page(importance))
+  } catch (error) {
+    if (signal.aborted && asked.store !== undefined)
+      note(`results so far are kept in ${asked.store}: the same command goes on from them`)
+    throw error
   } finally {
     done()
     model.dispose()
@@ -126,7 +153,14 @@ async function written(text: string, to: string | true): Promise<void> {
   note(`${counted(text.split('\n').length - 2)} rows in ${to}`)
 }
 
-const page = (importance: Importance) => [importanceText(importance, ''), columnsText(importance.table())].join('\n\n')
+/** Heads that were not asked for have no row. */
+function page(importance: Importance): string {
+  const table = importance.table()
+  const measured = Object.keys(importance.measures)
+  const rows = table.layer.flatMap((_, row) => (measured.some((name) => table[name][row] !== null) ? [row] : []))
+  const there = Object.entries(table).map(([name, column]) => [name, rows.map((row) => column[row])] as const)
+  return [importanceText(importance, ''), columnsText(Object.fromEntries(there))].join('\n\n')
+}
 
 function described(importance: Importance, seed: number) {
   const { kvHeads, card, facts, curves } = importance

@@ -186,10 +186,10 @@ function marksOf(model: LoadedModel, heads: HeadImportanceOptions['heads']): Uin
   const marks = new Uint8Array(layers * each)
   if (heads === undefined) return marks.fill(1)
   if (!Array.isArray(heads) || !heads.length) throw invalid('heads', 'an array of { layer, head }, at least one', heads)
-  for (const one of heads as readonly { layer: number; head: number }[]) {
+  for (const [i, one] of (heads as readonly { layer: number; head: number }[]).entries()) {
     if (typeof one !== 'object' || one === null) throw invalid('heads', '{ layer, head } for each', one)
-    const layer = integer('layer', one.layer, 0, layers - 1)
-    marks[layer * each + integer('head', one.head, 0, each - 1)] = 1
+    const layer = integer(`heads[${i}].layer`, one.layer, 0, layers - 1)
+    marks[layer * each + integer(`heads[${i}].head`, one.head, 0, each - 1)] = 1
   }
   return marks
 }

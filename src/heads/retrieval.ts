@@ -186,7 +186,7 @@ export const retrieval = (): Probe => ({
     const texts = `${works.length} text${works.length === 1 ? '' : 's'}`
     throw new ZslabError(
       'invalid',
-      `the model repeated half of the needle in none of the ${texts} (${(100 * best).toFixed(0)}% at best), and retrieval is of those where it does: give other texts or another model`,
+      `the model repeated half of the needle in none of the ${texts} (${(100 * best).toFixed(0)}% at best), and retrieval is of those where it does: give other texts or another model, or leave retrieval out`,
     )
   },
 })

@@ -79,10 +79,14 @@ export function measureText(of: MeasureFacts): string {
   ].join('\n')
 }
 
+/** A line each: name, unit, where its definition is from. */
+export const measureLines = (all: readonly MeasureFacts[]): string[] =>
+  all.map(({ name, unit, source }) => `${name.padEnd(20)} ${unit.padEnd(15)} ${source}`)
+
 export const measuresText = (all: readonly MeasureFacts[]): string =>
   [
     `${all.length} measures of heads`,
-    ...all.map(({ name, unit, source }) => `${name.padEnd(20)} ${unit.padEnd(15)} ${source}`),
+    ...measureLines(all),
     "next: HEAD_MEASURES.find(({ name }) => name === 'induction'); headImportance(model, text, { by: [ … ] })",
   ].join('\n')
 

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { headImportance } from '../../../src/heads/importance.js'
-import { evictOnly } from '../../../src/index.js'
+import { evictOnly, HEAD_MEASURES } from '../../../src/index.js'
 import { load } from '../../../src/load.js'
 import { ownFolder, toyPath, written } from '../model/files.js'
 
@@ -164,6 +166,37 @@ describe('npx zslab heads', function () {
     assert.match(rows[1], /^ +0 +1 +0 +0?\.?\d+ +\d/)
   })
 
+  it('of some heads the page has rows of those alone', () => {
+    const { stdout } = run(...model, '--prompt', 'a few words of a text', '--by', 'entropy', '--heads', '2-1,0-3')
+    assert.match(stdout, /\n\nlayer  head  kvHead +entropy\n +0     3 [^\n]*\n +2     1 [^\n]*\n$/)
+  })
+
+  it('--csv: the long table of the library, to stdout or a file that is tried before anything is measured', async () => {
+    const words = [...model, ...files, '--by', 'entropy,kvzip']
+    const loaded = await load(toyPath, { weights: 'float32' })
+    const found = await headImportance(loaded, texts, { by: ['entropy', 'kvzip'], progress: false })
+    loaded.dispose()
+    const csv = found.csv({ by: 'measure' })
+    assert.equal(run(...words, '--csv').stdout, csv)
+    const path = join(folder, 'heads.csv')
+    const { stdout, stderr, status } = run(...words, '--csv', path)
+    assert.deepEqual([stdout, stderr, status], ['', `24 rows in ${path}\n`, 0])
+    assert.equal(readFileSync(path, 'utf8'), csv)
+    // No model is loaded for it.
+    const nowhere = run(
+      '--model',
+      'none.gguf',
+      '--prompt',
+      'a',
+      '--by',
+      'entropy',
+      '--csv',
+      join(folder, 'no', 'x.csv'),
+    )
+    assert.match(nowhere.stderr, /^zslab: the table of measures could not be written to "[^\n]*ENOENT/)
+    assert.equal(nowhere.status, 1)
+  })
+
   it('refuses in a sentence what there is not', () => {
     for (const [words, says] of [
       [['--by', 'entropy'], /^zslab: no text: give at least one with --prompt, --prompt-file or --prompt-ids\n$/],
@@ -173,7 +206,16 @@ describe('npx zslab heads', function () {
         /^zslab: there is no measure of heads called "best"; there are: ablation,[^\n]*kvzip[^\n]*\n$/,
       ],
       [['--prompt', 'a b', '--by', 'entropy', '--heads', '0-0,x'], /LAYER-HEAD[^\n]*received "x"/],
-      [['--prompt', 'a b', '--by', 'entropy', '--heads', '0-99'], /^zslab: [^\n]*head[^\n]*received 99/],
+      [
+        ['--prompt', 'a b', '--by', 'entropy', '--heads', '0-99'],
+        /^zslab: [^\n]* for heads\[0\]\.head but received 99\n$/,
+      ],
+      [
+        ['--prompt', 'a b', '--by', 'entropy,'],
+        /^zslab: expected something before, between and after commas for --by but received "entropy,"\n$/,
+      ],
+      [['--prompt', 'a b', '--by', 'entropy', '--heads', ''], /for --heads but received ""/],
+      [['--prompt', 'a b', '--by', 'entropy', '--csv', '--json'], /--json and --csv were given: leave one/],
       [['--prompt-file', '-', '--prompt-file', '-', '--by', 'entropy'], /standard input was given twice/],
       [['--prompt', 'a b', '--by', 'locality'], /^zslab: text 0 has \d+ tokens, \d+ too few for locality/],
       [['--prompt', 'a b', '--by', 'outputError'], /^zslab: outputError is measured under a policy: give one/],
@@ -188,6 +230,10 @@ describe('npx zslab heads', function () {
       assert.equal(status, 2, words.join(' '))
       assert.equal(stdout, '')
     }
-    assert.match(run('--help').stdout, /Measures: ablation, ablationLoss,/)
+    const help = run('--help').stdout
+    for (const { name, unit } of HEAD_MEASURES) assert.match(help, new RegExp(`^  ${name} +${unit} +\\w`, 'm'))
+    // A command's own options stand before those of policies, of which there are dozens.
+    assert.ok(help.indexOf('--store') < help.indexOf('Options of policies:'))
+    assert.ok(help.indexOf('Options of policies:') < help.indexOf('--budget'))
   })
 })
