@@ -59,7 +59,8 @@ bool Head::plain() const {
 }
 
 void Head::reserve(int32_t more) {
-  open().reserve(open().slots() + more);
+  // Until the policy acts they are no more than it may hold, and the newest.
+  open().reserve(open().slots() + more, sizes.budget ? int64_t{sizes.budget} + 1 : INT32_MAX);
   if (origins) grow(links, links.size() + static_cast<size_t>(more));
   own_index();
   if (index) index->reserve(open().slots() + more);
@@ -177,8 +178,7 @@ Segment& Head::add_merged(int32_t count) {
   Segment made({open().pages.geometry().d, ZS_F32});
   const size_t whole = static_cast<size_t>(round_up(count, kLane));
   made.merged = true;
-  made.pages.reserve(count);
-  made.pages.resize(count);
+  made.pages.fix(count);
   made.scores.assign(whole, 0.0f);
   made.weights.assign(whole, 0.0f);
   made.bias.assign(whole, 0.0f);

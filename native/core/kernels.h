@@ -2,7 +2,8 @@
 // The core never sees an instruction set; native/cpu has one table per set, and all of them give the same bits.
 //
 // Chunks: at most kChunk slots of one kv head. Keys lie in tiles of 16 slots: float32 and float16 [slots/16][d][16], bfloat16
-// [slots/16][d/2][16][2]; values in rows [slots][padded], padded = d rounded up to 16. The last tile may be partly filled.
+// [slots/16][d/2][16][2]; values in rows [slots][padded], padded = d rounded up to 16. The last tile may be partly filled, or of float32
+// narrower: [d][last].
 // Order of sums, on every backend: a logit is (even dims in one chain of fused multiply-adds + odd dims in another) * scale + bias;
 // a chunk's probabilities are summed lane by lane, then as a fixed tree; values are added slot by slot; chunks are merged in order.
 #ifndef ZSLAB_CORE_KERNELS_H
@@ -27,12 +28,15 @@ struct KeyChunk {
   int32_t slots;
   int32_t storage;          // zs_storage
   bool float_keys = false;  // keys are float32 tiles, whatever the values' storage
+  // Slots that the last tile has room for: as many as it holds, or kLane. Narrower tiles are float32 and have their values behind them, so
+  // that kLane slots can be read from any of their rows.
+  int32_t last = kLane;
 };
 
 // A chunk's keys, kept before rotation, turned to positions: pair i of a slot at position p by p * frequency i, whose cosine lies at
 // cosines[i * stride + p]. (a, b) becomes (a cos - b sin, a sin + b cos), every product and sum rounded by itself.
 struct TurnTask {
-  KeyChunk chunk;
+  KeyChunk chunk;            // whole tiles: merged keys are never kept before rotation
   const int32_t* positions;  // of each slot, whole tiles
   const float *cosines, *sines;
   int64_t stride;
@@ -168,8 +172,8 @@ struct AttentionKernels {
   int64_t (*smallest)(const float* values, int64_t from, int64_t to);
   // The smallest value in [from, to) but for that at `but`; infinity where nothing is smaller.
   float (*least_but)(const float* values, int64_t from, int64_t to, int64_t but);
-  // Similarity of `key` [d] to each of `slots` float32 keys in tiles (zs_similarity; larger = more alike); out in whole tiles.
-  void (*similarity)(int32_t kind, const float* keys, int32_t slots, int32_t d, const float* key, float* out);
+  // Similarity of `key` [d] to each of a chunk's float32 keys (zs_similarity; larger = more alike); out in whole tiles.
+  void (*similarity)(int32_t kind, const KeyChunk& chunk, int32_t d, const float* key, float* out);
   void (*rows)(const RowsTask& task);
   void (*columns)(const ColumnsTask& task);
   void (*turn)(const TurnTask& task);

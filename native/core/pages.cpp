@@ -9,11 +9,18 @@
 namespace zs {
 namespace {
 
-// Index of dim i of a slot in its tile (slot counted within the tile).
-inline int64_t key_at(const Geometry& g, int32_t slot, int32_t i) {
+// Where a slot's key lies: the index of dim 0, and how far the next is (bfloat16: the pair after the next, half of that).
+struct Lane {
+  int64_t start;
+  int32_t step;
+};
+// `width`: slots that its tile has room for.
+inline Lane lane_of(const Geometry& g, int32_t slot, int32_t width = kLane) {
   const int64_t tile = static_cast<int64_t>(slot / kLane) * g.d * kLane, lane = slot % kLane;
-  return g.storage == ZS_BF16 ? tile + (i / 2) * 2 * kLane + lane * 2 + i % 2
-                              : tile + static_cast<int64_t>(i) * kLane + lane;
+  return {g.storage == ZS_BF16 ? tile + 2 * lane : tile + lane, width};
+}
+inline Lane lane_of(const Geometry& g, const Page& page, int32_t slot) {
+  return lane_of(g, slot, slot < page.capacity / kLane * kLane ? kLane : page.last);
 }
 
 inline uint16_t halved(int32_t storage, float x) { return storage == ZS_BF16 ? bf16_of(x) : f16_of(x); }
@@ -23,63 +30,69 @@ inline float widened(int32_t storage, uint16_t x) { return storage == ZS_BF16 ? 
 
 KeyChunk Pages::chunk(int32_t i, const float* bias) const {
   const Page& page = *pages_[static_cast<size_t>(i)];
-  return {page.keys, page.values, bias, std::min(kChunk, slots_ - i * kChunk), geometry_.storage};
+  return {page.keys, page.values, bias, std::min(kChunk, slots_ - i * kChunk), geometry_.storage, false, page.last};
 }
 
-std::shared_ptr<Page> Pages::make(int32_t capacity) const {
-  const int64_t bytes = capacity * geometry_.slot_bytes();
-  auto page = std::make_shared<Page>();
-  page->memory = page_memory(bytes);
-  page->keys = static_cast<char*>(page->memory.get());
-  page->values = page->keys + static_cast<int64_t>(capacity) * geometry_.d * geometry_.element();
-  page->capacity = capacity;
-  std::memset(page->keys, 0, static_cast<size_t>(bytes));
-  return page;
-}
-
-void Pages::reserve(int32_t slots) {
-  if (slots <= allocated_) return;
-  if (pages_.empty()) {  // all at once, in one piece
-    const int64_t whole = round_up(slots, kLane), bytes = whole * geometry_.slot_bytes();
-    const std::shared_ptr<void> memory = page_memory(bytes);
-    std::memset(memory.get(), 0, static_cast<size_t>(bytes));
-    std::vector<std::shared_ptr<Page>> pages;
-    char* at = static_cast<char*>(memory.get());
-    for (int64_t from = 0; from < whole; from += kChunk) {
-      auto page = std::make_shared<Page>();
-      page->memory = memory;
-      page->capacity = static_cast<int32_t>(std::min<int64_t>(kChunk, whole - from));
-      page->keys = at;
-      page->values = at + static_cast<int64_t>(page->capacity) * geometry_.d * geometry_.element();
-      at += page->capacity * geometry_.slot_bytes();
-      pages.push_back(std::move(page));
-    }
-    pages_ = std::move(pages);
-    allocated_ = whole;
-    return;
+std::vector<std::shared_ptr<Page>> Pages::make(const std::vector<int32_t>& capacities, bool narrow) const {
+  std::vector<std::shared_ptr<Page>> pages;
+  int64_t bytes = 0;
+  for (int32_t capacity : capacities) {
+    auto page = std::make_shared<Page>();
+    page->capacity = capacity;
+    if (narrow && capacity % kLane) page->last = capacity % kLane;
+    bytes += page_bytes(*page);
+    pages.push_back(std::move(page));
   }
+  const std::shared_ptr<void> memory = page_memory(bytes);
+  std::memset(memory.get(), 0, static_cast<size_t>(bytes));
+  char* at = static_cast<char*>(memory.get());
+  for (auto& page : pages) {
+    page->memory = memory;
+    page->keys = at;
+    page->values = at + key_bytes(*page);
+    at += page_bytes(*page);
+  }
+  return pages;
+}
+
+void Pages::begin(int32_t slots, bool narrow) {
+  std::vector<int32_t> capacities;
+  for (int32_t from = 0; from < slots; from += kChunk) capacities.push_back(std::min(kChunk, slots - from));
+  pages_ = make(capacities, narrow);
+  room_ = slots;
+  for (const auto& page : pages_) bytes_ += page_bytes(*page);
+}
+
+void Pages::reserve(int32_t slots, int64_t most) {
+  if (slots <= room_) return;
+  if (pages_.empty()) return begin(slots, false);
+  if (slots > most) most = INT32_MAX;
+  // Of a page of which slot `first` is the first.
+  const auto capacity = [&](int64_t first, int64_t ahead) {
+    const int64_t whole = round_up(std::max(slots - first, ahead), kLane);
+    return static_cast<int32_t>(std::min<int64_t>({kChunk, whole, most - first}));
+  };
   if (Page& last = *pages_.back(); last.capacity < kChunk) {
     const int64_t first = static_cast<int64_t>(pages_.size() - 1) * kChunk;
-    const int64_t wanted = std::max<int64_t>(round_up(slots - first, kLane), 2 * last.capacity);
-    auto larger = make(static_cast<int32_t>(std::min<int64_t>(kChunk, wanted)));
-    std::memcpy(larger->keys, last.keys, static_cast<size_t>(last.capacity * geometry_.d * geometry_.element()));
-    std::memcpy(larger->values, last.values,
-                static_cast<size_t>(last.capacity * geometry_.padded() * geometry_.element()));
-    allocated_ += larger->capacity - last.capacity;
+    auto larger = make({capacity(first, 2 * last.capacity)}, false).front();
+    std::memcpy(larger->keys, last.keys, static_cast<size_t>(key_bytes(last)));
+    std::memcpy(larger->values, last.values, static_cast<size_t>(value_bytes(last)));
+    room_ += larger->capacity - last.capacity;
+    bytes_ += page_bytes(*larger) - page_bytes(last);
     pages_.back() = std::move(larger);
   }
-  while (allocated_ < slots) {
-    const int64_t rest = round_up(slots - static_cast<int64_t>(pages_.size()) * kChunk, kLane);
-    pages_.push_back(make(static_cast<int32_t>(std::min<int64_t>(kChunk, std::max<int64_t>(rest, 64)))));
-    allocated_ += pages_.back()->capacity;
+  while (room_ < slots) {
+    pages_.push_back(make({capacity(static_cast<int64_t>(pages_.size()) * kChunk, 64)}, false).front());
+    room_ += pages_.back()->capacity;
+    bytes_ += page_bytes(*pages_.back());
   }
 }
 
 void Pages::own(int32_t page) {
   auto& held = pages_[static_cast<size_t>(page)];
   if (held.use_count() == 1) return;
-  auto copy = make(held->capacity);
-  std::memcpy(copy->keys, held->keys, static_cast<size_t>(held->capacity * geometry_.slot_bytes()));
+  auto copy = make({held->capacity}, held->last != kLane).front();
+  std::memcpy(copy->keys, held->keys, static_cast<size_t>(page_bytes(*held)));
   held = std::move(copy);
 }
 
@@ -89,34 +102,42 @@ void Pages::own_all() {
 
 namespace {
 
-// A slot's key lies in one column of its tile: float32 and float16 dims 16 apart, bfloat16 pairs of dims 16 pairs apart. f(i, at): dim i, and
-// its element's index.
+// f(i, at): dim i of a slot's key, and its element's index.
 template <class F>
-inline void each_dim(const Geometry& g, int32_t slot, F f) {
-  const int64_t start = key_at(g, slot, 0);
+inline void each_dim(const Geometry& g, Lane lane, F f) {
+  const int64_t start = lane.start, step = lane.step;
   if (g.storage == ZS_BF16)
-    for (int32_t i = 0; i < g.d; i += 2) f(i, start + i * kLane), f(i + 1, start + i * kLane + 1);
+    for (int32_t i = 0; i < g.d; i += 2) f(i, start + i * step), f(i + 1, start + i * step + 1);
   else
-    for (int32_t i = 0; i < g.d; ++i) f(i, start + static_cast<int64_t>(i) * kLane);
+    for (int32_t i = 0; i < g.d; ++i) f(i, start + i * step);
 }
 
 template <class T>
-inline void copy_column(const Geometry& g, const char* from, int32_t source, char* to, int32_t target) {
-  const T* const a = reinterpret_cast<const T*>(from);
-  T* const b = reinterpret_cast<T*>(to);
-  const int64_t shift = key_at(g, target, 0) - key_at(g, source, 0);
-  each_dim(g, source, [&](int32_t, int64_t at) { b[at + shift] = a[at]; });
+inline void copy_key(const Geometry& g, const char* from, Lane source, char* to, Lane target) {
+  const T* a = reinterpret_cast<const T*>(from) + source.start;
+  T* b = reinterpret_cast<T*>(to) + target.start;
+  if (g.storage == ZS_BF16)
+    for (int32_t i = 0; i < g.d; i += 2, a += 2 * source.step, b += 2 * target.step) b[0] = a[0], b[1] = a[1];
+  else
+    for (int32_t i = 0; i < g.d; ++i, a += source.step, b += target.step) *b = *a;
+}
+inline void copy_key(const Geometry& g, const char* from, Lane source, char* to, Lane target) {
+  if (g.storage == ZS_F32)
+    copy_key<float>(g, from, source, to, target);
+  else
+    copy_key<uint16_t>(g, from, source, to, target);
 }
 
 }  // namespace
 
 void Pages::write_key(Page& page, int32_t at, const float* key) {
+  const Lane lane = lane_of(geometry_, page, at);
   if (geometry_.storage == ZS_F32) {
     float* keys = reinterpret_cast<float*>(page.keys);
-    each_dim(geometry_, at, [&](int32_t i, int64_t to) { keys[to] = key[i]; });
+    each_dim(geometry_, lane, [&](int32_t i, int64_t to) { keys[to] = key[i]; });
   } else {
     uint16_t* keys = reinterpret_cast<uint16_t*>(page.keys);
-    each_dim(geometry_, at, [&](int32_t i, int64_t to) { keys[to] = halved(geometry_.storage, key[i]); });
+    each_dim(geometry_, lane, [&](int32_t i, int64_t to) { keys[to] = halved(geometry_.storage, key[i]); });
   }
 }
 
@@ -150,9 +171,10 @@ void Pages::read(int32_t slot, float* key, float* value) const {
   const Page& page = *pages_[static_cast<size_t>(slot / kChunk)];
   const int32_t at = slot % kChunk, storage = geometry_.storage;
   const int64_t row = at * geometry_.padded();
+  const Lane lane = lane_of(geometry_, page, at);
   if (storage == ZS_F32) {
     const float* const keys = reinterpret_cast<const float*>(page.keys);
-    if (key) each_dim(geometry_, at, [&](int32_t i, int64_t from) { key[i] = keys[from]; });
+    if (key) each_dim(geometry_, lane, [&](int32_t i, int64_t from) { key[i] = keys[from]; });
     if (value)
       std::memcpy(value, reinterpret_cast<const float*>(page.values) + row,
                   sizeof(float) * static_cast<size_t>(geometry_.d));
@@ -160,7 +182,7 @@ void Pages::read(int32_t slot, float* key, float* value) const {
   }
   const uint16_t* const keys = reinterpret_cast<const uint16_t*>(page.keys);
   const uint16_t* const values = reinterpret_cast<const uint16_t*>(page.values) + row;
-  if (key) each_dim(geometry_, at, [&](int32_t i, int64_t from) { key[i] = widened(storage, keys[from]); });
+  if (key) each_dim(geometry_, lane, [&](int32_t i, int64_t from) { key[i] = widened(storage, keys[from]); });
   for (int32_t i = 0; value && i < geometry_.d; ++i) value[i] = widened(storage, values[i]);
 }
 
@@ -169,10 +191,7 @@ void Pages::copy(const Pages& from, int32_t source, int32_t target) {
   const Page& a = *from.pages_[static_cast<size_t>(source / kChunk)];
   Page& b = *pages_[static_cast<size_t>(target / kChunk)];
   const int32_t at = source % kChunk, to = target % kChunk;
-  if (geometry_.storage == ZS_F32)
-    copy_column<float>(geometry_, a.keys, at, b.keys, to);
-  else
-    copy_column<uint16_t>(geometry_, a.keys, at, b.keys, to);
+  copy_key(geometry_, a.keys, lane_of(geometry_, a, at), b.keys, lane_of(geometry_, b, to));
   const int64_t row = geometry_.padded() * geometry_.element();
   std::memmove(b.values + to * row, a.values + at * row, static_cast<size_t>(row));
 }
@@ -181,7 +200,12 @@ KeyChunk Pages::part(int32_t first, int32_t count, const float* bias) const {
   const Page& page = *pages_[static_cast<size_t>(first / kChunk)];
   const int64_t at = first % kChunk;
   return {page.keys + at * geometry_.d * geometry_.element(),
-          page.values + at * geometry_.padded() * geometry_.element(), bias, count, geometry_.storage};
+          page.values + at * geometry_.padded() * geometry_.element(),
+          bias,
+          count,
+          geometry_.storage,
+          false,
+          at + count > page.capacity / kLane * kLane ? page.last : kLane};
 }
 
 KeyChunk Pages::gather(const int32_t* slots, int32_t offset, int32_t count, const float* bias, char* scratch) const {
@@ -196,10 +220,8 @@ KeyChunk Pages::gather(const int32_t* slots, int32_t offset, int32_t count, cons
     if (at % kLane == 0 && i % kLane == 0 && count - i >= kLane && slots[i + kLane - 1] - slots[i] == kLane - 1) {
       run = kLane;
       std::memcpy(keys + i / kLane * tile, page.keys + at / kLane * tile, static_cast<size_t>(tile));
-    } else if (geometry_.storage == ZS_F32) {
-      copy_column<float>(geometry_, page.keys, at, keys, i);
     } else {
-      copy_column<uint16_t>(geometry_, page.keys, at, keys, i);
+      copy_key(geometry_, page.keys, lane_of(geometry_, page, at), keys, lane_of(geometry_, i));
     }
     std::memcpy(values + i * row, page.values + at * row, static_cast<size_t>(run * row));
     if (bias) std::copy_n(bias + slot, run, biases + i);
@@ -226,10 +248,13 @@ bool Pages::finite() const {
     const int32_t whole = part.slots / kLane * kLane;
     if (bad(static_cast<const char*>(part.keys), static_cast<int64_t>(whole) * geometry_.d)) return false;
     if (bad(static_cast<const char*>(part.values), part.slots * geometry_.padded())) return false;
-    for (int32_t slot = whole; slot < part.slots; ++slot)
-      for (int32_t i = 0; i < geometry_.d; ++i)
-        if (bad(static_cast<const char*>(part.keys) + key_at(geometry_, slot, i) * geometry_.element(), 1))
-          return false;
+    for (int32_t slot = whole; slot < part.slots; ++slot) {
+      bool all = true;
+      each_dim(geometry_, lane_of(geometry_, slot, part.last), [&](int32_t, int64_t at) {
+        all = all && !bad(static_cast<const char*>(part.keys) + at * geometry_.element(), 1);
+      });
+      if (!all) return false;
+    }
   }
   return true;
 }

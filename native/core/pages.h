@@ -1,5 +1,5 @@
-// Keys and values of consecutive slots in pages of up to kChunk, in the layout that the kernels read (core/kernels.h). Copies share
-// pages; whoever writes a shared page gets one of its own first.
+// Keys and values of consecutive slots in pages of up to kChunk, in the layout that the kernels read (core/kernels.h). Values have memory
+// for each slot, keys for whole tiles, but where slots are fixed. Copies share pages; whoever writes a shared page gets one of its own first.
 #ifndef ZSLAB_CORE_PAGES_H
 #define ZSLAB_CORE_PAGES_H
 
@@ -23,7 +23,9 @@ struct Geometry {
 struct Page {
   std::shared_ptr<void> memory;  // pages made together lie in one piece, so that prefetches run on from page to page
   char *keys = nullptr, *values = nullptr;
-  int32_t capacity = 0;  // slots, a multiple of kLane
+  int32_t capacity = 0;  // slots
+  int32_t last = kLane;  // slots that there is room for in the last tile of keys, if that is not whole
+  int64_t key_slots() const { return capacity / kLane * kLane + (capacity % kLane ? last : 0); }
 };
 
 class Pages {
@@ -41,10 +43,12 @@ class Pages {
   KeyChunk part(int32_t first, int32_t count, const float* bias) const;
   // Slots (less `offset`; at most kChunk, any) copied to `scratch`, which has room for kChunk and their bias; `bias` of slot 0.
   KeyChunk gather(const int32_t* slots, int32_t offset, int32_t count, const float* bias, char* scratch) const;
-  int64_t allocated() const { return allocated_; }  // slots that have memory
+  int64_t bytes() const { return bytes_; }  // that slots have, whether there are as many yet or not
 
-  void reserve(int32_t slots);  // memory for so many; throws std::bad_alloc, the pages are then as it was
-  void own(int32_t page);       // the page may be written afterwards
+  // Memory for so many, and some ahead where there is memory already, up to `most`; throws std::bad_alloc, the pages are then as they were.
+  void reserve(int32_t slots, int64_t most = INT32_MAX);
+  void fix(int32_t slots) { begin(slots, true), resize(slots); }  // of float32, never more; there were none
+  void own(int32_t page);                                         // the page may be written afterwards
   void own_all();
   void own_slot(int32_t slot) { own(slot / kChunk); }
 
@@ -60,11 +64,16 @@ class Pages {
  private:
   void write_key(Page& page, int32_t at, const float* key);
   void write_value(Page& page, int32_t at, const float* value);
-  std::shared_ptr<Page> make(int32_t capacity) const;
+  int64_t key_bytes(const Page& page) const { return page.key_slots() * geometry_.d * geometry_.element(); }
+  int64_t value_bytes(const Page& page) const { return page.capacity * geometry_.padded() * geometry_.element(); }
+  int64_t page_bytes(const Page& page) const { return key_bytes(page) + value_bytes(page); }
+  // Pages of zeros in one piece, of so many slots each; narrow: a last tile is as wide as there are slots left for it.
+  std::vector<std::shared_ptr<Page>> make(const std::vector<int32_t>& capacities, bool narrow) const;
+  void begin(int32_t slots, bool narrow);  // the first memory
 
   Geometry geometry_;
   int32_t slots_ = 0;
-  int64_t allocated_ = 0;
+  int64_t room_ = 0, bytes_ = 0;  // of all pages: slots that have memory, and that
   std::vector<std::shared_ptr<Page>> pages_;
 };
 

@@ -18,11 +18,11 @@ double natural_log(double x) {
   return exponent * 0.69314718055994530942 + 2 * s * sum;
 }
 
-void Segment::reserve(int32_t slots) {
+void Segment::reserve(int32_t slots, int64_t most) {
   if (format)
     format->reserve(slots);
   else
-    pages.reserve(slots);
+    pages.reserve(slots, most);
   grow(scores, static_cast<size_t>(round_up(slots, kLane)));
   grow(positions, static_cast<size_t>(slots));
   if (scaled) grow(key_scales, static_cast<size_t>(slots)), grow(value_scales, static_cast<size_t>(slots));

@@ -66,13 +66,13 @@ struct Segment {
   float weight(int32_t slot) const { return merged ? weights[static_cast<size_t>(slot)] : 1; }
   int32_t position(int32_t slot) const { return (merged ? first : positions)[static_cast<size_t>(slot)]; }
 
-  // Memory for `slots` slots; throws std::bad_alloc, no content has then changed.
-  void reserve(int32_t slots);
+  // Memory for `slots` slots, and some ahead, up to `most`; throws std::bad_alloc, no content has then changed.
+  void reserve(int32_t slots, int64_t most = INT32_MAX);
   // So many slots of one token, without content yet; needs reserve(), and a format has written more than there were.
   void resize(int32_t slots);
   void set_weight(int32_t slot, double weight, float alpha);
 
-  int64_t page_bytes() const { return format ? format->bytes() : pages.allocated() * pages.geometry().slot_bytes(); }
+  int64_t page_bytes() const { return format ? format->bytes() : pages.bytes(); }
   int64_t bookkeeping_bytes() const;
   bool finite() const;  // no NaN or infinity in keys, values, weights, scores
 };

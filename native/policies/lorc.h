@@ -32,7 +32,7 @@ class Latents : public SlotFormat {
       bases_.value.lengthen(value, values + t * value_stride);
     }
   }
-  int64_t bytes() const override { return pages_.allocated() * pages_.geometry().slot_bytes(); }
+  int64_t bytes() const override { return pages_.bytes(); }
   bool finite() const override { return pages_.finite(); }
 
   // The next slot; needs reserve().

@@ -46,9 +46,7 @@ class Directions : public SlotFormat {
     for (int32_t i = 0; i < count; ++i)
       pages_.read(first + i, keys + static_cast<int64_t>(i) * pages_.geometry().d, values + i * value_stride);
   }
-  int64_t bytes() const override {
-    return (pages_.allocated() * pages_.geometry().slot_bytes() + 4 * static_cast<int64_t>(distances_.capacity())) / 2;
-  }
+  int64_t bytes() const override { return (pages_.bytes() + 4 * static_cast<int64_t>(distances_.capacity())) / 2; }
   bool finite() const override { return pages_.finite(); }
 
   double stays_above() const { return stays_above_; }

@@ -87,9 +87,8 @@ inline int32_t target_of(const HeadWork& w, const float* key, float* similarity)
   const Segment& residual = w.head->segments[0];
   float* alike = w.scratch->similarities.data();
   for (int32_t c = 0; c < residual.chunks(); ++c) {
-    const KeyChunk chunk = residual.chunk(c);
-    w.kernels->similarity(w.own<Parameters>().similarity, static_cast<const float*>(chunk.keys), chunk.slots,
-                          residual.pages.geometry().d, key, alike + static_cast<int64_t>(c) * kChunk);
+    w.kernels->similarity(w.own<Parameters>().similarity, residual.chunk(c), residual.pages.geometry().d, key,
+                          alike + static_cast<int64_t>(c) * kChunk);
   }
   int32_t best = 0;
   for (int32_t j = 1; j < residual.slots(); ++j)

@@ -30,7 +30,14 @@ void logits(const DecodeTask& task, const float* const* q, float* const* e, floa
   for (int g = 0; g < G; ++g) top[g] = all(-kInfinity);
   for (int32_t slot = 0; slot < task.chunk.slots; slot += kLanes, keys += tile) {
     Lanes dot[G][1];
-    dots<Storage, G, 1>(keys, task.d, q, dot, &ahead);
+    if constexpr (std::is_same_v<Storage, F32>) {
+      if (is_narrow(task.chunk, slot))
+        dots<F32, G, 1>(keys, task.d, q, dot, nullptr, task.chunk.last);
+      else
+        dots<F32, G, 1>(keys, task.d, q, dot, &ahead);
+    } else {
+      dots<Storage, G, 1>(keys, task.d, q, dot, &ahead);
+    }
     for (int g = 0; g < G; ++g) {
       Lanes x = dot[g][0] * scale;
       if (task.chunk.bias) x = x + load(task.chunk.bias + slot);

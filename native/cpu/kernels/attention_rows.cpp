@@ -114,7 +114,14 @@ void head_rows(const RowsTask& task, const Scratch& s, const KeyChunk& chunk, co
 
 // Keys of a chunk as float32 tiles [tile][d][16]: the chunk's own, or widened into `into`.
 const float* float_keys(const KeyChunk& chunk, int32_t d, int32_t tiles, float* into) {
-  if (chunk.storage == ZS_F32 || chunk.float_keys) return static_cast<const float*>(chunk.keys);
+  if (chunk.storage == ZS_F32 || chunk.float_keys) {
+    const auto* own = static_cast<const float*>(chunk.keys);
+    const int64_t whole = static_cast<int64_t>(tiles - 1) * d * kLanes;
+    if (tiles == 0 || !is_narrow(chunk, (tiles - 1) * kLanes)) return own;
+    std::memcpy(into, own, sizeof(float) * static_cast<size_t>(whole));
+    for (int32_t i = 0; i < d; ++i) store(into + whole + i * kLanes, load(own + whole + i * chunk.last));
+    return into;
+  }
   const auto* keys = static_cast<const uint16_t*>(chunk.keys);
   for (int32_t t = 0; t < tiles; ++t)
     for (int32_t i = 0; i < d / 2; ++i) {

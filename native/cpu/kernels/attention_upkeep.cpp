@@ -90,35 +90,43 @@ int64_t smallest(const float* values, int64_t from, int64_t to) {
   return from;
 }
 
-void similarity(int32_t kind, const float* keys, int32_t slots, int32_t d, const float* key, float* out) {
+// To the keys of a tile, each dim's `width` apart.
+template <class Width>
+void tile_similarity(int32_t kind, const float* keys, Width width, int32_t d, const float* key, Lanes self,
+                     float* out) {
+  Lanes even = zero(), odd = zero(), norm = zero();
+  if (kind == ZS_L2) {
+    for (int32_t i = 0; i < d; i += 2) {
+      const Lanes a = load(keys + i * width) - all(key[i]), b = load(keys + (i + 1) * width) - all(key[i + 1]);
+      even = fma(a, a, even);
+      odd = fma(b, b, odd);
+    }
+    return store(out, zero() - (even + odd));
+  }
+  const float* q[1] = {key};
+  Lanes dot[1][1];
+  dots<F32, 1, 1>(keys, d, q, dot, nullptr, width);
+  store(out, dot[0][0]);
+  if (kind != ZS_COSINE) return;
+  for (int32_t i = 0; i < d; ++i) norm = fma(load(keys + i * width), load(keys + i * width), norm);
+  float norms[kLanes], own[kLanes];
+  store(norms, norm);
+  store(own, self);
+  for (int lane = 0; lane < kLanes; ++lane) {
+    const float lengths = std::sqrt(norms[lane]) * std::sqrt(own[0]);
+    out[lane] = lengths > 0 ? out[lane] / lengths : -1.0f;
+  }
+}
+
+void similarity(int32_t kind, const KeyChunk& chunk, int32_t d, const float* key, float* out) {
   Lanes self = zero();
   for (int32_t i = 0; kind == ZS_COSINE && i < d; ++i) self = fma(all(key[i]), all(key[i]), self);
-  float own[kLanes];
-  store(own, self);
-  for (int32_t slot = 0; slot < slots; slot += kLanes, keys += static_cast<int64_t>(d) * kLanes) {
-    Lanes even = zero(), odd = zero(), norm = zero();
-    if (kind == ZS_L2) {
-      for (int32_t i = 0; i < d; i += 2) {
-        const Lanes a = load(keys + i * kLanes) - all(key[i]), b = load(keys + (i + 1) * kLanes) - all(key[i + 1]);
-        even = fma(a, a, even);
-        odd = fma(b, b, odd);
-      }
-      store(out + slot, zero() - (even + odd));
-      continue;
-    }
-    const float* q[1] = {key};
-    Lanes dot[1][1];
-    dots<F32, 1, 1>(keys, d, q, dot);
-    store(out + slot, dot[0][0]);
-    if (kind != ZS_COSINE) continue;
-    for (int32_t i = 0; i < d; ++i) norm = fma(load(keys + i * kLanes), load(keys + i * kLanes), norm);
-    float norms[kLanes];
-    store(norms, norm);
-    for (int lane = 0; lane < kLanes; ++lane) {
-      const float lengths = std::sqrt(norms[lane]) * std::sqrt(own[0]);
-      out[slot + lane] = lengths > 0 ? out[slot + lane] / lengths : -1.0f;
-    }
-  }
+  const auto* keys = static_cast<const float*>(chunk.keys);
+  for (int32_t slot = 0; slot < chunk.slots; slot += kLanes, keys += static_cast<int64_t>(d) * kLanes)
+    if (is_narrow(chunk, slot))
+      tile_similarity(kind, keys, chunk.last, d, key, self, out + slot);
+    else
+      tile_similarity(kind, keys, Whole{}, d, key, self, out + slot);
 }
 
 constexpr AttentionKernels kTable = {decode, merge,   scores,  smallest,   least_but,    similarity,
