@@ -59,7 +59,7 @@ bool Head::plain() const {
 }
 
 void Head::reserve(int32_t more) {
-  // Until the policy acts they are no more than it may hold, and the newest.
+  // A head that has a budget holds no more, and the newest token; beyond it grows as if there were none.
   open().reserve(open().slots() + more, sizes.budget ? int64_t{sizes.budget} + 1 : INT32_MAX);
   if (origins) grow(links, links.size() + static_cast<size_t>(more));
   own_index();

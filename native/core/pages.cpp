@@ -9,7 +9,7 @@
 namespace zs {
 namespace {
 
-// Where a slot's key lies: the index of dim 0, and how far the next is (bfloat16: the pair after the next, half of that).
+// Where a slot's key lies: the index of dim 0, and how far it is from each dim to the next (bfloat16: half as far as from pair to pair).
 struct Lane {
   int64_t start;
   int32_t step;

@@ -1,5 +1,6 @@
 // Keys and values of consecutive slots in pages of up to kChunk, in the layout that the kernels read (core/kernels.h). Values have memory
-// for each slot, keys for whole tiles, but where slots are fixed. Copies share pages; whoever writes a shared page gets one of its own first.
+// slot by slot, keys tile by tile (slot by slot, too, where slots are fixed). Copies share pages; whoever writes a shared page gets one of
+// its own first.
 #ifndef ZSLAB_CORE_PAGES_H
 #define ZSLAB_CORE_PAGES_H
 
@@ -43,11 +44,11 @@ class Pages {
   KeyChunk part(int32_t first, int32_t count, const float* bias) const;
   // Slots (less `offset`; at most kChunk, any) copied to `scratch`, which has room for kChunk and their bias; `bias` of slot 0.
   KeyChunk gather(const int32_t* slots, int32_t offset, int32_t count, const float* bias, char* scratch) const;
-  int64_t bytes() const { return bytes_; }  // that slots have, whether there are as many yet or not
+  int64_t bytes() const { return bytes_; }  // of memory, for slots that there are and for those to come
 
   // Memory for so many, and some ahead where there is memory already, up to `most`; throws std::bad_alloc, the pages are then as they were.
   void reserve(int32_t slots, int64_t most = INT32_MAX);
-  void fix(int32_t slots) { begin(slots, true), resize(slots); }  // of float32, never more; there were none
+  void fix(int32_t slots) { begin(slots, true), resize(slots); }  // float32, where there were none; never more
   void own(int32_t page);                                         // the page may be written afterwards
   void own_all();
   void own_slot(int32_t slot) { own(slot / kChunk); }
@@ -67,13 +68,13 @@ class Pages {
   int64_t key_bytes(const Page& page) const { return page.key_slots() * geometry_.d * geometry_.element(); }
   int64_t value_bytes(const Page& page) const { return page.capacity * geometry_.padded() * geometry_.element(); }
   int64_t page_bytes(const Page& page) const { return key_bytes(page) + value_bytes(page); }
-  // Pages of zeros in one piece, of so many slots each; narrow: a last tile is as wide as there are slots left for it.
+  // Pages of so many slots each, in one piece of zeros; narrow: their last tiles have no more room than slots.
   std::vector<std::shared_ptr<Page>> make(const std::vector<int32_t>& capacities, bool narrow) const;
   void begin(int32_t slots, bool narrow);  // the first memory
 
   Geometry geometry_;
   int32_t slots_ = 0;
-  int64_t room_ = 0, bytes_ = 0;  // of all pages: slots that have memory, and that
+  int64_t room_ = 0, bytes_ = 0;  // of all pages: slots that have memory, and how much
   std::vector<std::shared_ptr<Page>> pages_;
 };
 

@@ -101,7 +101,11 @@ export const REGIONS = ['residual', 'sink', 'context', 'recent', 'queries', 'boo
 export type Region = (typeof REGIONS)[number]
 
 export interface CacheBytes {
-  /** [layer][kvHead][region], as allocated: spare is allocated with no slot in it yet. */
+  /**
+   * [layer][kvHead][region], as allocated: spare is allocated with no slot in it yet. Under a policy that holds its budget at every step,
+   * slots and spare of a kv head take at most its budget and 15 slots more, merged slots 4 bytes a number whatever the storage; without a
+   * budget, or after the prompt where a policy acts on prompts alone, a head grows ahead of its tokens.
+   */
   byLayer: Record<Region, number>[][]
   byRegion: Record<Region, number>
   total: number

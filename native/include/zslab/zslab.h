@@ -373,7 +373,11 @@ typedef enum zs_region {
   ZS_SPARE = 6,
   ZS_REGIONS = 7
 } zs_region;
-/* Bytes by [layers][kv_heads][ZS_REGIONS], as allocated (spare = allocated, no slot in it yet). Pages shared with a fork count in both. */
+/*
+ * Bytes by [layers][kv_heads][ZS_REGIONS], as allocated. Spare = allocated, no slot in it yet: under a budget that always holds, what slots
+ * and spare take is at most the budget and 15 slots more (of config.storage; of merged slots nothing is spare). Pages shared with a fork
+ * count in both.
+ */
 ZS_API zs_status zs_cache_bytes(const zs_cache* cache, int64_t* out);
 ZS_API int64_t zs_cache_peak_bytes(const zs_cache* cache);
 
