@@ -20,6 +20,7 @@ struct DecodeShape {
   int32_t group, d;
 };
 // Work list in device memory, as are all that its tasks point at: chunks of any heads and sequences, each with as many slots as it has.
+// Tiles of keys are whole (KeyChunk::last is kLane): a narrower one is spread before.
 // → what was wrong; empty = launched.
 std::string decode(const DecodeTask* tasks, int32_t count, const DecodeShape& shape, gpu::Stream stream);
 
