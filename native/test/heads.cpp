@@ -54,6 +54,32 @@ void unused() {
       }
 }
 
+// -ln p of the next id under each row's logits; the text's last row has none.
+void next_ids() {
+  const TinyModel tiny(odd_sizes(), 8);
+  const Engine engine(2);
+  const Model model(engine, tiny, ZS_F32);
+  const std::vector<int32_t> ids = some_ids(tiny, 50, 9);
+  const size_t width = static_cast<size_t>(tiny.config.vocabulary);
+  for (size_t rows : {size_t{1}, size_t{7}, size_t{50}}) {
+    std::vector<double> losses(rows, std::nan(""));
+    const std::vector<float> logits = logits_of(model, ids, static_cast<int64_t>(rows));
+    zs_read r = read_of(ids, static_cast<int64_t>(rows));
+    r.losses = losses.data();
+    must(zs_model_read(model.handle, &r, nullptr), "read");
+    for (size_t row = 0; row < rows; ++row) {
+      const float* const x = &logits[row * width];
+      const size_t next = ids.size() - rows + row + 1;
+      double sum = 0;
+      for (size_t i = 0; i < width; ++i) sum += std::exp(static_cast<double>(x[i]));
+      const double expected =
+          next < ids.size() ? std::log(sum) - static_cast<double>(x[static_cast<size_t>(ids[next])]) : 0;
+      check(std::abs(losses[row] - expected) <= 1e-5, "loss of row %zu of %zu: %g, not %g", row, rows, losses[row],
+            expected);
+    }
+  }
+}
+
 std::vector<zs_head_change> some_changes(const TinyModel& tiny, const std::vector<std::vector<float>>& values,
                                          Random& random) {
   std::vector<zs_head_change> changes;
@@ -101,11 +127,15 @@ void against_doubles() {
         starts.push_back(static_cast<int32_t>(positions.size()));
       }
       const zs_pattern patterns[] = {{starts.data(), positions.data(), 0}, {starts.data(), positions.data(), 1}};
-      std::vector<double> masses(2 * w), entropies(w * n), norms(w * n), mean_outputs(w * d), mean_queries(w * d);
-      std::vector<double> mean_keys(static_cast<size_t>(shape.layers * shape.kv_heads) * d);
+      const double stale = std::nan("");  // whatever lay there before is of no account
+      std::vector<double> masses(2 * w, stale), entropies(w * n, stale), norms(w * n, stale);
+      std::vector<double> mean_outputs(w * d, stale), mean_queries(w * d, stale);
+      std::vector<double> mean_keys(static_cast<size_t>(shape.layers * shape.kv_heads) * d, stale);
       const size_t bins = static_cast<size_t>(random.upto(1, 8));
-      std::vector<double> by_distance(w * bins), distances(w);
-      std::vector<float> outputs(w * n * d), queries(w * last * d), rows(w * count * n), most(w * n);
+      std::vector<double> by_distance(w * bins, stale), distances(w, stale);
+      const float before = std::nanf("");
+      std::vector<float> outputs(w * n * d, before), queries(w * last * d, before), rows(w * count * n, before);
+      std::vector<float> most(w * n, before);
       zs_head_watch watch{};
       watch.struct_bytes = sizeof watch, watch.heads = marks.data(), watch.patterns = patterns, watch.pattern_count = 2;
       watch.masses = masses.data(), watch.entropies = entropies.data(), watch.norms = norms.data();
@@ -385,6 +415,7 @@ void refusals() {
 int main() {
   try {
     unused();
+    next_ids();
     against_doubles();
     variants();
     own_rows();
