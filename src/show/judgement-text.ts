@@ -47,7 +47,8 @@ export function judgementText({ measures, random, best, facts }: JudgementFacts)
     ...tableText(ranked, best),
     '',
     `area: under KL [nats] over the share of heads, mean over texts${intervals ? ' and its 95% interval' : ''}`,
-    `over: difference of areas, text by text${intervals ? ', its 95% interval' : ''}; random: mean of ${counted(seeds.length, 'random order')}`,
+    `over: difference of areas, text by text${intervals ? ', its 95% interval' : ''}`,
+    `random: mean of ${counted(seeds.length, 'random order')}`,
     'next: .of(name).curve, .difference(a, b), .table(), frame(), csv(), JSON.stringify()',
   ].join('\n')
 }
