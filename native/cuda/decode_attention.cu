@@ -1,5 +1,6 @@
 #include "cuda/decode_attention.h"
 #include "cuda/storage.h"
+#include "cuda/tuning.h"
 
 namespace zs::cuda {
 

@@ -13,9 +13,6 @@
 
 namespace zs::cuda {
 
-// Of a key tile in shared memory: so much apart that two tiles, which a warp reads at once, lie in different banks.
-constexpr int kTileGap = 64;  // bytes
-
 template <class Keys, class Values>
 struct DecodeLayout {
   float *q, *e, *odd, *highest;
@@ -36,13 +33,6 @@ struct DecodeLayout {
   __device__ __forceinline__ unsigned char* stage(int s) const { return stages + s % kDecodeStages * stage_bytes; }
 };
 
-// `bytes` from device memory, in pieces of `piece` bytes that lie `gap` bytes apart in shared memory.
-__device__ __forceinline__ void copy_stage(unsigned char* to, const unsigned char* from, int bytes, int piece,
-                                           int gap) {
-  for (int at = 16 * threadIdx.x; at < bytes; at += 16 * kDecodeThreads)
-    gpu::cp_async16(to + at + at / piece * gap, from + at);
-}
-
 // Dims that a thread has of the values: up to 64 dims, two threads share one and have every other head.
 template <int Most>
 struct ValueWork {
@@ -61,11 +51,11 @@ struct DecodeStages {
   __device__ __forceinline__ void fetch(const Layout& at, int s) const {
     if (s < half) {
       const int first = s * (kDecodeStage / kLane), count = min(tiles - first, kDecodeStage / kLane);
-      copy_stage(at.stage(s), keys + static_cast<int64_t>(first) * tile_bytes, count * tile_bytes, tile_bytes,
-                 kTileGap);
+      copy_tiles<kDecodeThreads>(at.stage(s), keys + static_cast<int64_t>(first) * tile_bytes, count * tile_bytes,
+                                 tile_bytes);
     } else if (s < 2 * half) {
       const int first = (s - half) * kDecodeStage, count = min(slots - first, kDecodeStage);
-      copy_stage(at.stage(s), values + static_cast<int64_t>(first) * row_bytes, count * row_bytes, row_bytes, 0);
+      copy_rows<kDecodeThreads>(at.stage(s), values + static_cast<int64_t>(first) * row_bytes, count * row_bytes);
     }
     gpu::cp_async_commit();
   }

@@ -10,9 +10,6 @@
 
 namespace zs::cuda {
 
-// The most query heads of a kv head, and the most dims.
-constexpr int kMostGroup = 8, kMostDim = 256;
-
 // Of all chunks of a launch.
 struct DecodeShape {
   int32_t storage;  // zs_storage

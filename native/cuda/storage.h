@@ -4,6 +4,7 @@
 
 #include "core/kernels.h"
 #include "cuda/gpu.h"
+#include "cuda/tuning.h"
 
 namespace zs::cuda {
 
@@ -27,6 +28,17 @@ struct BF16 {
   }
   __device__ static float value(const Element* row, int dim) { return widen(row[dim]); }
 };
+
+// From device to shared memory by all `threads` of a block, in the background: rows as they lie, and key tiles kTileGap bytes apart.
+template <int threads>
+__device__ __forceinline__ void copy_rows(unsigned char* to, const unsigned char* from, int bytes) {
+  for (int at = 16 * static_cast<int>(threadIdx.x); at < bytes; at += 16 * threads) gpu::cp_async16(to + at, from + at);
+}
+template <int threads>
+__device__ __forceinline__ void copy_tiles(unsigned char* to, const unsigned char* from, int bytes, int tile_bytes) {
+  for (int at = 16 * static_cast<int>(threadIdx.x); at < bytes; at += 16 * threads)
+    gpu::cp_async16(to + at + at / tile_bytes * kTileGap, from + at);
+}
 
 }  // namespace zs::cuda
 #endif

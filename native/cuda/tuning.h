@@ -4,12 +4,22 @@
 
 namespace zs::cuda {
 
+// What kernels are made for; more is refused.
+constexpr int kMostGroup = 8, kMostDim = 256;
+
 // Decode attention. On an H200 four stages in flight were slower than two (601 against 417 us), docs/cuda.md.
 constexpr int kDecodeThreads = 128;
 constexpr int kDecodeStage = 64;  // slots that are copied to shared memory at once
 constexpr int kDecodeStages = 2;
 
 constexpr int kMergeThreads = 128;
+
+constexpr int kUpkeepThreads = 128;
+constexpr int kUpkeepStage =
+    64;  // merged slots whose keys are in shared memory at once; half of the threads have one each
+
+// Bytes between key tiles in shared memory, so that two of them, which a warp reads at once, lie in different banks.
+constexpr int kTileGap = 64;
 
 }  // namespace zs::cuda
 #endif

@@ -38,10 +38,10 @@ struct alignas(16) uint4 {
 inline int min(int a, int b) { return a < b ? a : b; }
 inline int max(int a, int b) { return a > b ? a : b; }
 
-#define ZS_PLACE const char *file = __builtin_FILE(), int line = __builtin_LINE()
+#define ZS_CALLER const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
-inline void __syncthreads(ZS_PLACE) { zs::emulation::barrier({file, line}); }
-inline void __syncwarp(unsigned mask = 0xffffffffu, ZS_PLACE) { zs::emulation::sync_warp(mask, {file, line}); }
+inline void __syncthreads(ZS_CALLER) { zs::emulation::barrier({file, line}); }
+inline void __syncwarp(unsigned mask = 0xffffffffu, ZS_CALLER) { zs::emulation::sync_warp(mask, {file, line}); }
 
 namespace zs::emulation {
 
@@ -85,23 +85,23 @@ inline void vote(uint32_t mask, const void* const* given, void* const* results) 
 }  // namespace zs::emulation
 
 template <class T>
-T __shfl_sync(unsigned mask, T value, int source, int width = 32, ZS_PLACE) {
+T __shfl_sync(unsigned mask, T value, int source, int width = 32, ZS_CALLER) {
   const int lane = zs::emulation::thread()->lane();
   return zs::emulation::from_lane(mask, value, lane / width * width + (source & (width - 1)), {file, line});
 }
 template <class T>
-T __shfl_xor_sync(unsigned mask, T value, int lanes, int width = 32, ZS_PLACE) {
+T __shfl_xor_sync(unsigned mask, T value, int lanes, int width = 32, ZS_CALLER) {
   const int lane = zs::emulation::thread()->lane();
   return zs::emulation::from_lane(mask, value, zs::emulation::lane_of_group(lane, width, (lane % width) ^ lanes),
                                   {file, line});
 }
 template <class T>
-T __shfl_down_sync(unsigned mask, T value, unsigned lanes, int width = 32, ZS_PLACE) {
+T __shfl_down_sync(unsigned mask, T value, unsigned lanes, int width = 32, ZS_CALLER) {
   const int lane = zs::emulation::thread()->lane();
   return zs::emulation::from_lane(
       mask, value, zs::emulation::lane_of_group(lane, width, lane % width + static_cast<int>(lanes)), {file, line});
 }
-inline unsigned __ballot_sync(unsigned mask, bool held, ZS_PLACE) {
+inline unsigned __ballot_sync(unsigned mask, bool held, ZS_CALLER) {
   uint32_t bits;
   zs::emulation::warp_operation(zs::emulation::vote, mask, &held, &bits, {file, line});
   return bits;
@@ -115,7 +115,7 @@ class Shared {
   Shared() = default;
   static Shared counting() { return Shared(true); }
   template <class T>
-  T* take(size_t count, ZS_PLACE) {
+  T* take(size_t count, ZS_CALLER) {
     constexpr size_t kAlign = 16;
     if (!counting_) return static_cast<T*>(emulation::shared_array(count * sizeof(T), kAlign, {file, line}));
     bytes_ = (bytes_ + kAlign - 1) / kAlign * kAlign + count * sizeof(T);
@@ -149,7 +149,7 @@ inline float widen_f16(uint16_t h) {
 
 // 16 bytes from device to shared memory in the background, in groups. Nobody may read them before the group was waited for, and others
 // of the block not before a barrier after that.
-inline void cp_async16(void* to, const void* from, ZS_PLACE) {
+inline void cp_async16(void* to, const void* from, ZS_CALLER) {
   emulation::Thread& me = *emulation::thread();
   if (reinterpret_cast<uintptr_t>(to) % 16 || reinterpret_cast<uintptr_t>(from) % 16)
     emulation::fault("cp_async16 at " + emulation::Place{file, line}.text() +

@@ -162,6 +162,18 @@ __global__ void syncwarp_of_the_other_half(float* out) {
   out[threadIdx.x] = x[threadIdx.x ^ 16u];
 }
 
+struct Closing {
+  float* out;
+  ~Closing() { out[threadIdx.x] = 0; }
+};
+__global__ void race_beside_what_is_to_be_destroyed(float* out) {
+  Shared shared;
+  float* x = shared.take<float>(64);
+  const Closing closing{out};
+  x[threadIdx.x] = 0;
+  out[threadIdx.x] = x[63 - threadIdx.x];
+}
+
 __global__ void written_after_read(float* out) {
   Shared shared;
   float* x = shared.take<float>(64);
@@ -230,6 +242,8 @@ const std::vector<Planted> planted = {
     {"no_syncwarp", kRace, "neither a barrier nor __syncwarp lies between", no_syncwarp, 1, kShared},
     {"shuffle_for_a_fence", kRace, "neither a barrier nor __syncwarp lies between", shuffle_for_a_fence, 1, kShared},
     {"syncwarp_of_the_other_half", kRace, "neither a barrier nor __syncwarp lies between", syncwarp_of_the_other_half,
+     1, kShared},
+    {"race_beside_what_is_to_be_destroyed", kRace, "a read of what nobody wrote", race_beside_what_is_to_be_destroyed,
      1, kShared},
     {"written_after_read", kRace, "neither a barrier nor __syncwarp lies between", written_after_read, 1, kShared},
     {"two_blocks_one_word", kRace, "nothing orders blocks", two_blocks_one_word, 2, 0},

@@ -1,0 +1,99 @@
+// What tests of kernels share: arrays on both sides, and how keys and values lie in them.
+#ifndef ZSLAB_CUDA_TEST_TWINS_H
+#define ZSLAB_CUDA_TEST_TWINS_H
+
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "core/kernels.h"
+#include "cuda/gpu.h"
+#include "test/check.h"
+
+namespace zs::twins {
+
+// Arrays on both sides: what the CPU's kernels use, and its twin in device memory.
+class Twins {
+ public:
+  ~Twins() {
+    for (void* one : device_) gpu::release(one);
+  }
+  template <class T>
+  struct Twin {
+    std::vector<T> host;
+    T* device;
+  };
+  template <class T>
+  Twin<T> of(std::vector<T> values) {
+    auto* memory = static_cast<T*>(blank(values.size() * sizeof(T)));
+    gpu::upload(memory, values.data(), values.size() * sizeof(T));
+    return {std::move(values), memory};
+  }
+  // To be written by both.
+  template <class T>
+  Twin<T> blank_of(size_t count) {
+    return {std::vector<T>(count), static_cast<T*>(blank(count * sizeof(T)))};
+  }
+
+ private:
+  void* blank(size_t bytes) {
+    device_.push_back(gpu::allocate(bytes));
+    return device_.back();
+  }
+  std::vector<void*> device_;
+};
+
+inline uint16_t half_of(float x, int32_t storage) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  if (storage == ZS_BF16) return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+  // Values are in [-4, 4): the normal numbers of float16, cut, and zero.
+  const int exponent = static_cast<int>(bits >> 23 & 255) - 112;
+  if (exponent <= 0) return 0;
+  return static_cast<uint16_t>((bits >> 16 & 0x8000u) | static_cast<uint32_t>(exponent) << 10 | (bits >> 13 & 1023u));
+}
+inline double widened(uint16_t half, int32_t storage) {
+  if (storage == ZS_BF16) {
+    const uint32_t bits = static_cast<uint32_t>(half) << 16;
+    float x;
+    std::memcpy(&x, &bits, 4);
+    return static_cast<double>(x);
+  }
+  if (!(half & 0x7fff)) return 0;
+  const double x = std::ldexp(1024 + (half & 1023), (half >> 10 & 31) - 25);
+  return half & 0x8000 ? -x : x;
+}
+
+// As bytes: halves or floats.
+using Bytes = std::vector<unsigned char>;
+inline void put(Bytes& bytes, int64_t element, float x, int32_t storage) {
+  if (storage == ZS_F32)
+    std::memcpy(bytes.data() + 4 * element, &x, 4);
+  else
+    *reinterpret_cast<uint16_t*>(bytes.data() + 2 * element) = half_of(x, storage);
+}
+inline double get(const Bytes& bytes, int64_t element, int32_t storage) {
+  if (storage != ZS_F32) return widened(*reinterpret_cast<const uint16_t*>(bytes.data() + 2 * element), storage);
+  float x;
+  std::memcpy(&x, bytes.data() + 4 * element, 4);
+  return static_cast<double>(x);
+}
+inline int64_t key_at(int64_t slot, int64_t dim, int64_t d, int32_t storage) {
+  const int64_t tile = slot / kLane * kLane * d, lane = slot % kLane;
+  return storage == ZS_BF16 ? tile + (dim / 2 * kLane + lane) * 2 + dim % 2 : tile + dim * kLane + lane;
+}
+
+inline bool same_bits(const float* a, const float* b, int64_t count) {
+  for (int64_t i = 0; i < count; ++i)
+    if (std::memcmp(a + i, b + i, 4) && !(std::isnan(a[i]) && std::isnan(b[i]))) return false;
+  return true;
+}
+
+// Of a chunk: with a liking for edges.
+inline int slots_of(test::Random& random) {
+  constexpr int kEdges[] = {1, 2, 15, 16, 17, 31, 63, 64, 65, 127, 128, 129, 255, 256};
+  return random.one_in(2) ? random.of(kEdges) : random.upto(1, kChunk);
+}
+
+}  // namespace zs::twins
+#endif
