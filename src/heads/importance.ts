@@ -56,7 +56,9 @@ export async function headImportance(
     async (call) => {
       await model.file.sha256({ signal: call.signal })
       const card = engineCard(model)
-      const planned = probes.flatMap(({ probe, wanted }) =>
+      // First what may find that no text is one for it: nobody should wait for the others in vain.
+      const first = probes.toSorted((a, b) => Number(b.probe.seeded ?? false) - Number(a.probe.seeded ?? false))
+      const planned = first.flatMap(({ probe, wanted }) =>
         (probe.random ? random : texts).map((ids, at): Planned => {
           const values = new Map(wanted.map(({ name }) => [name, new Float64Array(headCount(model)).fill(NaN)]))
           return {
@@ -125,6 +127,8 @@ async function carryOut(planned: readonly Planned[], parts: Map<Work, Part>, cal
       if (layers[i]) await part?.save(done)
     }
     probe.derive?.(work)
+    if (probe.seeded && planned[i + 1]?.probe !== probe)
+      probe.pooled?.(planned.filter((one) => one.probe === probe).map((one) => one.work))
     before += layers[i]
     await call.progress?.({ done: before, total, doing })
   }

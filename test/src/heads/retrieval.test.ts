@@ -1,16 +1,17 @@
 /** Retrieval: the three rules by hand, where the needle is put, and that the default model copies one with the heads that look back at repeats. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { after } from 'mocha'
 import { headImportance, load, type Model } from '../../../src/index.js'
 import { answered, needleIn, retrieved } from '../../../src/heads/retrieval.js'
 import { defaultModel } from '../model/default-model.js'
-import { goldenPath, toyPath } from '../model/files.js'
+import { goldenPath, ownFolder, toyPath } from '../model/files.js'
 
 const RULES = ['retrieval', 'retrievalCode', 'retrievalR2'] as const
 
 describe('retrieval', function () {
   this.timeout(600_000)
+  const store = ownFolder()
 
   it('by hand: each rule of the paper and of both codes', () => {
     // Needle: positions 2, 3, 4 with the ids 7, 8, 7; three tokens are written, each from one row.
@@ -44,6 +45,15 @@ describe('retrieval', function () {
       code: 'invalid',
       message: /repeated half of the needle in none of the 1 text \(\d+% at best\)/,
     })
+    // Before all other measures, which would have been made in vain.
+    const by = ['ablation', 'entropy', 'retrieval', 'echo']
+    await assert.rejects(headImportance(toy, [text, text.slice(3)], { by, store, progress: false }), {
+      message: /none of the 2 texts .* or leave retrieval out$/,
+    })
+    assert.deepEqual(
+      readdirSync(store).map((name) => name.split('-')[0]),
+      ['retrieval', 'retrieval'],
+    )
     toy.dispose()
   })
 
