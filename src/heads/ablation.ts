@@ -8,14 +8,16 @@ import { vary } from './variants.js'
 /** How far gates go from 1, to either side. */
 const STEP = 0.05
 
+const MICHEL = 'Michel et al., arXiv 1905.10650'
+
 const of = (name: string, formula: string, unit: string, least: number): Measure => ({
   name,
   formula: `${formula}; over the text's last rows (32) of its first tokens (256), of all positions at once`,
   unit,
   least,
   most: Infinity,
-  source: 'Michel et al., arXiv 1905.10650',
-  differs: '',
+  source: MICHEL,
+  differs: 'the change of a task’s metric on labelled data, in place of KL or loss on any text',
   kv: 'max',
   leastTokens: 2,
 })
@@ -24,11 +26,16 @@ const zeroed = "the head's output before the output projection set to 0"
 const meant = "the head's output before the output projection set to its mean over those tokens of the undisturbed text"
 const loss = 'mean of −ln p of the next token, of the rows that have one'
 
+const byMean = {
+  source: `${MICHEL}; the mean in place of 0: Wang et al., arXiv 2211.00593`,
+  differs: 'means are of other texts at the same position; a task’s metric in place of KL or loss on any text',
+}
+
 const MEASURES: readonly Measure[] = [
   of('ablation', `KL(base ‖ ablated) of the predictions, ${zeroed}`, 'nats', 0),
   of('ablationLoss', `loss ablated − base (${loss}), ${zeroed}`, 'nats', -Infinity),
-  of('ablationMean', `KL(base ‖ ablated) of the predictions, ${meant}`, 'nats', 0),
-  of('ablationMeanLoss', `loss ablated − base (${loss}), ${meant}`, 'nats', -Infinity),
+  { ...of('ablationMean', `KL(base ‖ ablated) of the predictions, ${meant}`, 'nats', 0), ...byMean },
+  { ...of('ablationMeanLoss', `loss ablated − base (${loss}), ${meant}`, 'nats', -Infinity), ...byMean },
   {
     ...of(
       'gradientFree',
