@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { after } from 'mocha'
 import { headImportance, load, type Model } from '../../../src/index.js'
-import { answered, needleIn, retrieved } from '../../../src/heads/retrieval.js'
+import { answered, needleIn, retrieval, retrieved } from '../../../src/heads/retrieval.js'
 import { defaultModel } from '../model/default-model.js'
 import { goldenPath, ownFolder, toyPath } from '../model/files.js'
 
@@ -21,8 +21,8 @@ describe('retrieval', function () {
       ...[0.1, 0, 0.5, 0, 0.3, 0, 0.1, 0], // top 2 again, written 7: the text's rule counts it once
       ...[0.05, 0, 0.1, 0.4, 0, 0.3, 0.1, 0.05], // top 3 (8), written 9: no copy
     ])
-    const { retrieval, retrievalCode, retrievalR2 } = retrieved(rows, ids, [7, 7, 9], 2, 5)
-    assert.equal(retrieval, 1 / 3)
+    const { retrieval: paper, retrievalCode, retrievalR2 } = retrieved(rows, ids, [7, 7, 9], 2, 5)
+    assert.equal(paper, 1 / 3)
     assert.ok(Math.abs(retrievalCode - 2 / 3) < 1e-12)
     // Of the three likeliest: 0.6 (2; 0.15 is outside; 0.1 ties at 0 and 3: the lower), 0.5 + 0.3, 0.4 + 0.1 (2 before 6).
     assert.ok(Math.abs(retrievalR2 - (0.6 + 0.8 + 0.5) / 3) < 1e-6, String(retrievalR2))
@@ -55,6 +55,29 @@ describe('retrieval', function () {
       ['retrieval', 'retrieval'],
     )
     toy.dispose()
+  })
+
+  it('a text of which less than half the needle was repeated has no values', async () => {
+    const model = await load(toyPath, { threads: 2, progress: false })
+    const marks = new Uint8Array(model.description.layers * model.description.heads).fill(1)
+    const values = new Map(RULES.map((name) => [name as string, new Float64Array(marks.length).fill(NaN)]))
+    const more = new Map<string, Float64Array>()
+    const ids = Int32Array.from({ length: 20 }, (_, i) => 40 + i)
+    await retrieval().run({
+      model,
+      ids,
+      marks,
+      values,
+      more,
+      tokens: 256,
+      rows: 32,
+      curve: { shares: [], others: 1 },
+      seed: 1,
+      call: {},
+    })
+    model.dispose()
+    assert.ok(more.get('recall')![0] < 0.5, String(more.get('recall')))
+    for (const found of values.values()) assert.ok(found.every(Number.isNaN))
   })
 
   describe('on the default model', () => {
