@@ -116,7 +116,9 @@ function shared(weights: readonly number[], pool: number, most: number): number[
 export function whole(parts: readonly number[], total: number): number[] {
   const made = parts.map((part) => Math.max(1, Math.floor(part)))
   let left = total - made.reduce((sum, one) => sum + one, 0)
-  const order = Array.from(parts.keys()).sort((a, b) => (parts[b] % 1) - (parts[a] % 1) || a - b)
+  // Who was lifted to 1 has had more than its part.
+  const remainders = parts.map((part, i) => part - made[i])
+  const order = Array.from(parts.keys()).sort((a, b) => remainders[b] - remainders[a] || a - b)
   for (let i = 0; left > 0; i = (i + 1) % order.length, left--) made[order[i]]++
   // Heads that were lifted to 1 took what others have to give.
   for (let i = order.length - 1; left < 0 && made.some((one) => one > 1); i = (i || order.length) - 1)

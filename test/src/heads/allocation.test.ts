@@ -37,6 +37,13 @@ describe('slots by scores', () => {
     )
   })
 
+  it('proportional: the largest remainders have what is left, none of them a head that was lifted to 1', () => {
+    // Parts 0.86, 1.71, 3.43 of 6 slots.
+    assert.deepEqual(proportional([[1, 2, 4]], { total: 2, floor: 0 }), [[1, 2, 3]])
+    // Parts 3.2, 3.8, 5.
+    assert.deepEqual(proportional([[32, 38, 50]], { total: 4, floor: 0 }), [[3, 4, 5]])
+  })
+
   it('AdaKV’s: each layer has as much as the others, whatever its scores', () => {
     assert.deepEqual(
       adakv(
@@ -98,6 +105,8 @@ describe('slots by scores', () => {
     const made = headkv([[1, 3, 1, 0.5]], 2, { total: 100, floor: 0.25 })
     assert.equal(total(made), 200)
     assert.deepEqual(made, [[138, 62]])
+    // Of 10 slots 7 (7.5 without its rest) go into the pool, 3 stay.
+    assert.deepEqual(headkv([[1, 0]], 1, { total: 10, floor: 0.25 }), [[17, 3]])
     assert.throws(() => headkv([[1, 1]], 1, { total: 0.5 }), /whole slots/)
   })
 
