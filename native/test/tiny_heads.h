@@ -69,5 +69,33 @@ inline HeadsJudge heads_judge(const TinyModel& tiny, const std::vector<int32_t>&
   return judge;
 }
 
+inline zs_read read_of(const std::vector<int32_t>& ids, int64_t rows) {
+  zs_read r{};
+  r.struct_bytes = sizeof r, r.ids = ids.data(), r.tokens = static_cast<int64_t>(ids.size()), r.rows = rows;
+  return r;
+}
+
+struct Varied {
+  std::vector<double> kl, losses;
+  double base = 0;
+};
+
+inline Varied varied(const Model& model, const std::vector<int32_t>& ids, int64_t rows,
+                     const std::vector<zs_head_change>& changes, const std::vector<int64_t>& starts, int64_t together,
+                     zs_call* call = nullptr, zs_status* status = nullptr) {
+  Varied found;
+  found.kl.resize(starts.size() - 1), found.losses.resize(starts.size() - 1);
+  zs_vary v{};
+  v.struct_bytes = sizeof v, v.ids = ids.data(), v.tokens = static_cast<int64_t>(ids.size()), v.rows = rows;
+  v.variants = static_cast<int64_t>(starts.size()) - 1, v.starts = starts.data(), v.changes = changes.data();
+  v.together = together, v.kl = found.kl.data(), v.losses = found.losses.data(), v.base_loss = &found.base;
+  const zs_status given = zs_model_vary(model.handle, &v, call);
+  if (status)
+    *status = given;
+  else
+    must(given, "vary");
+  return found;
+}
+
 }  // namespace test
 #endif
