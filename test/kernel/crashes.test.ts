@@ -1,8 +1,9 @@
 /** The end of the cell process, however it comes: it is told, what waits is aborted, the next cell runs. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { leftOut } from '../left-out.js'
 import { kernelTests } from './cells/cells.js'
 import { Kernel, PYTHON, type Message } from './client.js'
@@ -61,8 +62,14 @@ kernelTests('the end of the cell process', (cells) => {
   /** Runs `code` with another cell behind it, in a kernel that knows a variable. */
   async function ends(code: string, said: RegExp) {
     await kernel.execute('const lost = 1')
-    const ids = [await kernel.begin(code), await kernel.begin('"waits"')]
+    // Ends once the other one has come: on a busy machine it could be late.
+    const sign = join(kernel.folder, 'end')
+    const wait = `while (!require('node:fs').existsSync('end')) await new Promise((r) => setTimeout(r, 10)); `
+    const ids = [await kernel.begin(wait + code), await kernel.begin('"waits"')]
+    await pause(100)
+    writeFileSync(sign, '')
     const [first, waiting] = [await kernel.finish(ids[0]), await kernel.finish(ids[1])]
+    rmSync(sign)
     assert.equal(first.reply.content.status, 'error')
     assert.equal(first.error!.ename, 'CellProcessDied')
     assert.match(first.error!.evalue as string, said)
