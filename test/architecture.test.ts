@@ -105,7 +105,7 @@ const INCLUDES: Rule[] = [
   rule('native/cuda/emulation/', [], 'the emulation runs any kernel: it knows none'),
   rule(
     'native/cuda/test/',
-    ['native/include/', 'native/cuda/', 'native/core/kernels\\.h', 'native/test/check\\.h'],
+    ['native/include/', 'native/cuda/', 'native/core/(kernels|half)\\.h', 'native/test/check\\.h'],
     'kernels are tested one by one, beside the tables of the CPU',
   ),
   rule(

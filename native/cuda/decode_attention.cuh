@@ -172,26 +172,17 @@ std::string decode_group(const DecodeTask* tasks, int32_t count, int32_t d, gpu:
                      tasks);
 }
 
+// The kernel of this group, G heads or more.
+template <class Keys, class Values, int G>
+std::string decode_from(const DecodeTask* tasks, int32_t count, int32_t group, int32_t d, gpu::Stream stream) {
+  if constexpr (G < kMostGroup)
+    if (group > G) return decode_from<Keys, Values, G + 1>(tasks, count, group, d, stream);
+  return decode_group<Keys, Values, G>(tasks, count, d, stream);
+}
+
 template <class Keys, class Values>
 std::string decode_of(const DecodeTask* tasks, int32_t count, int32_t group, int32_t d, gpu::Stream stream) {
-  switch (group) {
-    case 1:
-      return decode_group<Keys, Values, 1>(tasks, count, d, stream);
-    case 2:
-      return decode_group<Keys, Values, 2>(tasks, count, d, stream);
-    case 3:
-      return decode_group<Keys, Values, 3>(tasks, count, d, stream);
-    case 4:
-      return decode_group<Keys, Values, 4>(tasks, count, d, stream);
-    case 5:
-      return decode_group<Keys, Values, 5>(tasks, count, d, stream);
-    case 6:
-      return decode_group<Keys, Values, 6>(tasks, count, d, stream);
-    case 7:
-      return decode_group<Keys, Values, 7>(tasks, count, d, stream);
-    default:
-      return decode_group<Keys, Values, 8>(tasks, count, d, stream);
-  }
+  return decode_from<Keys, Values, 1>(tasks, count, group, d, stream);
 }
 
 }  // namespace zs::cuda

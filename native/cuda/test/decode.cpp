@@ -193,8 +193,5 @@ void refusals() {
 
 int main() {
   refusals();
-  const int cases = test::cases(5000, 600, 1000);
-  for (int i = 0; i < cases; ++i) one_case(static_cast<uint64_t>(i));
-  std::printf("  %d cases\n", cases);
-  return test::finish("decode");
+  return run_cases("decode", one_case);
 }

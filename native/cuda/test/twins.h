@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include "core/half.h"
 #include "core/kernels.h"
 #include "cuda/gpu.h"
 #include "test/check.h"
@@ -43,39 +44,22 @@ class Twins {
   std::vector<void*> device_;
 };
 
-inline uint16_t half_of(float x, int32_t storage) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, 4);
-  if (storage == ZS_BF16) return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
-  // Values are in [-4, 4): the normal numbers of float16, cut, and zero.
-  const int exponent = static_cast<int>(bits >> 23 & 255) - 112;
-  if (exponent <= 0) return 0;
-  return static_cast<uint16_t>((bits >> 16 & 0x8000u) | static_cast<uint32_t>(exponent) << 10 | (bits >> 13 & 1023u));
-}
-inline double widened(uint16_t half, int32_t storage) {
-  if (storage == ZS_BF16) {
-    const uint32_t bits = static_cast<uint32_t>(half) << 16;
-    float x;
-    std::memcpy(&x, &bits, 4);
-    return static_cast<double>(x);
-  }
-  if (!(half & 0x7fff)) return 0;
-  const double x = std::ldexp(1024 + (half & 1023), (half >> 10 & 31) - 25);
-  return half & 0x8000 ? -x : x;
-}
-
 // As bytes: halves or floats.
 using Bytes = std::vector<unsigned char>;
 inline void put(Bytes& bytes, int64_t element, float x, int32_t storage) {
   if (storage == ZS_F32)
     std::memcpy(bytes.data() + 4 * element, &x, 4);
   else
-    *reinterpret_cast<uint16_t*>(bytes.data() + 2 * element) = half_of(x, storage);
+    *reinterpret_cast<uint16_t*>(bytes.data() + 2 * element) = storage == ZS_BF16 ? bf16_of(x) : f16_of(x);
 }
 inline double get(const Bytes& bytes, int64_t element, int32_t storage) {
-  if (storage != ZS_F32) return widened(*reinterpret_cast<const uint16_t*>(bytes.data() + 2 * element), storage);
   float x;
-  std::memcpy(&x, bytes.data() + 4 * element, 4);
+  if (storage == ZS_F32) {
+    std::memcpy(&x, bytes.data() + 4 * element, 4);
+  } else {
+    const uint16_t half = *reinterpret_cast<const uint16_t*>(bytes.data() + 2 * element);
+    x = storage == ZS_BF16 ? of_bf16(half) : of_f16(half);
+  }
   return static_cast<double>(x);
 }
 inline int64_t key_at(int64_t slot, int64_t dim, int64_t d, int32_t storage) {
@@ -93,6 +77,14 @@ inline bool same_bits(const float* a, const float* b, int64_t count) {
 inline int slots_of(test::Random& random) {
   constexpr int kEdges[] = {1, 2, 15, 16, 17, 31, 63, 64, 65, 127, 128, 129, 255, 256};
   return random.one_in(2) ? random.of(kEdges) : random.upto(1, kChunk);
+}
+
+// Random cases, each from its own seed; main's value.
+inline int run_cases(const char* name, void (*one_case)(uint64_t seed)) {
+  const int cases = test::cases(5000, 600, 1000);
+  for (int i = 0; i < cases; ++i) one_case(static_cast<uint64_t>(i));
+  std::printf("  %d cases\n", cases);
+  return test::finish(name);
 }
 
 }  // namespace zs::twins

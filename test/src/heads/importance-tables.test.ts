@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { headImportance, Importance, load, type Model } from '../../../src/index.js'
+import { headRows } from '../../../src/heads/importance-tables.js'
 import { draws, ownFolder, toyPath } from '../model/files.js'
 
 describe('measures of heads as tables', () => {
@@ -55,6 +56,11 @@ describe('measures of heads as tables', () => {
     // Of six texts, and of two random sequences.
     assert.deepEqual([table.texts[0], table.texts.at(-1), table.low.at(-1)], [6, 2, null])
     assert.ok(Number(table.low[0]) < Number(table.value[0]))
+  })
+
+  it('which kv head a query head reads, where there are fewer of them than of its group', () => {
+    const shape = { layers: 2, heads: 6, kvHeads: 2 }
+    assert.deepEqual(headRows(shape, []).kvHead, [0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1])
   })
 
   it('as frame and CSV by either name; how intervals are made is of the long one alone', () => {
