@@ -28,6 +28,21 @@ __device__ __forceinline__ float exp_of(float x) {
   return x < -87.3f ? 0.0f : p * gpu::float_of((gpu::bits_of(shifted) + 127u) << 23);
 }
 
+// core/half.h: to nearest even.
+__device__ __forceinline__ uint16_t bf16_of(float value) {
+  const uint32_t bits = gpu::bits_of(value), rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
+  return static_cast<uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? bits >> 16 | 0x40u : rounded);
+}
+__device__ __forceinline__ uint16_t f16_of(float value) {
+  const uint32_t bits = gpu::bits_of(value), sign = bits >> 16 & 0x8000u, size = bits & 0x7fffffffu;
+  const uint32_t small = gpu::bits_of(gpu::float_of(size) + 0.5f) - 0x3f000000u,
+                 normal = (size - 0x38000000u + 0xfffu + (size >> 13 & 1u)) >> 13;
+  return static_cast<uint16_t>(sign | (size > 0x7f800000u    ? 0x7e00u
+                                       : size >= 0x477ff000u ? 0x7c00u
+                                       : size < 0x38800000u  ? small
+                                                             : normal));
+}
+
 // Over 16 neighbouring lanes of a full warp, the first of which gets the result: the trees `sum` and `largest` of native/cpu/lanes.h.
 __device__ __forceinline__ float sum_of_16(float x) {
   ZS_UNROLL for (int half = 8; half; half /= 2) x = x + __shfl_down_sync(0xffffffffu, x, half, 16);

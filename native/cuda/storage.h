@@ -1,8 +1,9 @@
-// How keys and values of each storage are read (core/kernels.h says how they lie).
+// How keys and values of each storage are read (core/kernels.h says how they lie), and what a float32 becomes in it.
 #ifndef ZSLAB_CUDA_STORAGE_H
 #define ZSLAB_CUDA_STORAGE_H
 
 #include "core/kernels.h"
+#include "cuda/exact.h"
 #include "cuda/gpu.h"
 #include "cuda/tuning.h"
 
@@ -12,6 +13,7 @@ struct F32 {
   using Element = float;
   __device__ static float key(const Element* tile, int dim, int lane) { return tile[dim * kLane + lane]; }
   __device__ static float value(const Element* row, int dim) { return row[dim]; }
+  __device__ static Element narrow(float x) { return x; }
 };
 struct F16 {
   using Element = uint16_t;
@@ -19,6 +21,7 @@ struct F16 {
     return gpu::widen_f16(tile[dim * kLane + lane]);
   }
   __device__ static float value(const Element* row, int dim) { return gpu::widen_f16(row[dim]); }
+  __device__ static Element narrow(float x) { return f16_of(x); }
 };
 struct BF16 {
   using Element = uint16_t;
@@ -27,6 +30,7 @@ struct BF16 {
     return widen(tile[(dim / 2 * kLane + lane) * 2 + dim % 2]);
   }
   __device__ static float value(const Element* row, int dim) { return widen(row[dim]); }
+  __device__ static Element narrow(float x) { return bf16_of(x); }
 };
 
 // From device to shared memory by all `threads` of a block, in the background: rows as they lie, and key tiles kTileGap bytes apart.

@@ -18,6 +18,8 @@ constexpr int kUpkeepThreads = 128;
 constexpr int kUpkeepStage =
     64;  // merged slots whose keys are in shared memory at once; half of the threads have one each
 
+constexpr int kAppendThreads = 128;  // a warp a token of a kv head
+
 // Bytes between key tiles in shared memory, so that two of them, which a warp reads at once, lie in different banks.
 constexpr int kTileGap = 64;
 
