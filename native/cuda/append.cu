@@ -57,19 +57,11 @@ std::string append(const AppendTask* tasks, int32_t count, const AppendShape& sh
   if (shape.d < 2 || shape.d % 2)
     return "append on the GPU takes an even headDim of at least 2, not " + std::to_string(shape.d);
   constexpr int32_t kTasks = kAppendThreads / kWarp;
-  const auto run = [&](auto kernel) {
-    return gpu::launch(kernel, gpu::Grid{static_cast<unsigned>((count + kTasks - 1) / kTasks), 1, 1}, kAppendThreads, 0,
-                       stream, tasks, count, shape.d);
-  };
-  switch (shape.storage) {
-    case ZS_F32:
-      return run(append_tokens<F32>);
-    case ZS_F16:
-      return run(append_tokens<F16>);
-    case ZS_BF16:
-      return run(append_tokens<BF16>);
-  }
-  return "append on the GPU does not know storage " + std::to_string(shape.storage);
+  return of_storage("append", shape.storage, [&](auto storage) {
+    return gpu::launch(append_tokens<decltype(storage)>,
+                       gpu::Grid{static_cast<unsigned>((count + kTasks - 1) / kTasks), 1, 1}, kAppendThreads, 0, stream,
+                       tasks, count, shape.d);
+  });
 }
 
 }  // namespace zs::cuda

@@ -53,5 +53,8 @@ __device__ __forceinline__ float largest_of_16(float x) {
   return x;
 }
 
+// swiglu of native/cpu.
+__device__ __forceinline__ float swiglu_of(float gate, float up) { return gate / (1.0f + exp_of(0.0f - gate)) * up; }
+
 }  // namespace zs::cuda
 #endif

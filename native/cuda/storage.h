@@ -2,6 +2,8 @@
 #ifndef ZSLAB_CUDA_STORAGE_H
 #define ZSLAB_CUDA_STORAGE_H
 
+#include <string>
+
 #include "core/kernels.h"
 #include "cuda/exact.h"
 #include "cuda/gpu.h"
@@ -42,6 +44,20 @@ template <int threads>
 __device__ __forceinline__ void copy_tiles(unsigned char* to, const unsigned char* from, int bytes, int tile_bytes) {
   for (int at = 16 * static_cast<int>(threadIdx.x); at < bytes; at += 16 * threads)
     gpu::cp_async16(to + at + at / tile_bytes * kTileGap, from + at);
+}
+
+// f(F32()), f(F16()) or f(BF16()), whichever `storage` is; `what` does not know others.
+template <class F>
+std::string of_storage(const char* what, int32_t storage, F f) {
+  switch (storage) {
+    case ZS_F32:
+      return f(F32());
+    case ZS_F16:
+      return f(F16());
+    case ZS_BF16:
+      return f(BF16());
+  }
+  return what + (" on the GPU does not know storage " + std::to_string(storage));
 }
 
 }  // namespace zs::cuda

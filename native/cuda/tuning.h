@@ -5,7 +5,7 @@
 namespace zs::cuda {
 
 // What kernels are made for; more is refused.
-constexpr int kMostGroup = 8, kMostDim = 256;
+constexpr int kMostGroup = 8, kMostDim = 256, kMostNormed = 32768;
 
 // Decode attention. On an H200 four stages in flight were slower than two (601 against 417 us), docs/cuda.md.
 constexpr int kDecodeThreads = 128;
@@ -19,6 +19,11 @@ constexpr int kUpkeepStage =
     64;  // merged slots whose keys are in shared memory at once; half of the threads have one each
 
 constexpr int kAppendThreads = 128;  // a warp a token of a kv head
+
+// Rows of a model: a block a row where its sum is needed.
+constexpr int kNormThreads = 256;
+constexpr int kRowThreads = 128;
+constexpr int kLogitsThreads = 512;
 
 // Bytes between key tiles in shared memory, so that two of them, which a warp reads at once, lie in different banks.
 constexpr int kTileGap = 64;
