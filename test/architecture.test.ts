@@ -105,8 +105,14 @@ const INCLUDES: Rule[] = [
   rule('native/cuda/emulation/', [], 'the emulation runs any kernel: it knows none'),
   rule(
     'native/cuda/test/',
-    ['native/include/', 'native/cuda/', 'native/core/(kernels|half)\\.h', 'native/test/check\\.h'],
-    'kernels are tested one by one, beside the tables of the CPU',
+    [
+      'native/include/',
+      'native/cuda/',
+      'native/core/(kernels|half|pages)\\.h',
+      'native/cpu/linear\\.h',
+      'native/test/check\\.h',
+    ],
+    'kernels are tested one by one, beside the tables of the CPU and the pages that it fills',
   ),
   rule(
     'native/cuda/',
