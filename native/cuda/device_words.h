@@ -40,6 +40,15 @@ __device__ __forceinline__ float float_of(uint32_t bits) { return __uint_as_floa
 __device__ __forceinline__ uint32_t bits_of(float value) { return __float_as_uint(value); }
 __device__ __forceinline__ float widen_f16(uint16_t h) { return __half2float(__ushort_as_half(h)); }
 
+template <class T>
+__device__ __forceinline__ T load_wide(const void* from) {
+  return *static_cast<const T*>(from);
+}
+template <class T>
+__device__ __forceinline__ void store_wide(void* to, T value) {
+  *static_cast<T*>(to) = value;
+}
+
 __device__ __forceinline__ void cp_async16(void* to, const void* from) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(static_cast<uint32_t>(__cvta_generic_to_shared(to))),
                "l"(from)

@@ -12,6 +12,17 @@ constexpr int kDecodeThreads = 128;
 constexpr int kDecodeStage = 64;  // slots that are copied to shared memory at once
 constexpr int kDecodeStages = 2;
 
+// Attention of many rows: queries of a block, all heads of a group together, and slots whose keys or values are in shared memory at once. Each
+// thread has four queries and four slots. Above 128 dims there is room for half the queries.
+constexpr int kRowsStage = 64;
+constexpr int rows_queries(int d) { return d <= 128 ? 64 : 32; }
+constexpr int rows_threads(int queries) { return queries / 4 * (kRowsStage / 4); }
+// Floats from one dim of all queries to the next in shared memory: 8 dims of 4 queries, which a warp writes at once, lie in different banks.
+constexpr int rows_pitch(int queries) { return queries + 4; }
+
+// Bytes of shared memory that a block can have on every architecture (sm_80 has the fewest).
+constexpr int kMostShared = 163 << 10;
+
 constexpr int kMergeThreads = 128;
 
 constexpr int kUpkeepThreads = 128;

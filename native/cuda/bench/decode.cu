@@ -2,61 +2,16 @@
 // line. Keys and values are bfloat16 and uniform; exponentials are written, as scores need them. Predicted bytes are K and V, each once.
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <vector>
 
+#include "cuda/bench/clock.h"
 #include "cuda/test/uniform.h"
 
 namespace {
 
+using namespace zs::bench;
 using zs::cuda::Uniform;
 using zs::cuda::UniformShape;
-
-void must(cudaError_t error, const char* what) {
-  if (error == cudaSuccess) return;
-  std::fprintf(stderr, "%s: %s\n", what, cudaGetErrorString(error));
-  std::exit(1);
-}
-void must(const std::string& error) {
-  if (error.empty()) return;
-  std::fprintf(stderr, "%s\n", error.c_str());
-  std::exit(1);
-}
-
-struct Spread {
-  double low, median, high;
-};
-Spread spread_of(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const auto at = [&](double share) {
-    return values[static_cast<size_t>(share * static_cast<double>(values.size() - 1) + 0.5)];
-  };
-  return {at(0.1), at(0.5), at(0.9)};
-}
-
-class Clock {
- public:
-  Clock() {
-    must(cudaStreamCreate(&stream), "a stream");
-    must(cudaEventCreate(&begin_), "an event");
-    must(cudaEventCreate(&end_), "an event");
-  }
-  // Microseconds that f takes, in the stream.
-  template <class F>
-  double of(F f) {
-    must(cudaEventRecord(begin_, stream), "an event");
-    f();
-    must(cudaEventRecord(end_, stream), "an event");
-    must(cudaEventSynchronize(end_), "a launch");
-    float ms = 0;
-    must(cudaEventElapsedTime(&ms, begin_, end_), "a time");
-    return static_cast<double>(ms) * 1e3;
-  }
-  cudaStream_t stream;
-
- private:
-  cudaEvent_t begin_, end_;
-};
 
 // GB/s of the best of ten copies, read and written.
 double copy_bandwidth(Clock& clock) {
@@ -141,5 +96,6 @@ int main() {
   for (const int d : {64, 128})
     for (const int group : {1, 3, 4, 8}) large(clock, group, d);
   for (const int slots : {1024, 4096}) single(clock, slots);
+  prompts(clock);
   return 0;
 }

@@ -33,7 +33,7 @@ struct Fiber::State {
   void (*entry)(void*) = nullptr;
   void* argument = nullptr;
 #if defined(__SANITIZE_ADDRESS__)
-  void* fake = nullptr;  // what the sanitizer keeps of this stack while another one runs
+  void* fake = nullptr;  // what the sanitizer keeps of this stack while another one runs, and from one start to the next
   void* caller_fake = nullptr;
   const void* caller_bottom = nullptr;
   size_t caller_size = 0;
@@ -73,7 +73,6 @@ void Fiber::start(void (*entry)(void*), void* argument) {
 #if defined(__SANITIZE_ADDRESS__)
   // Frames of what ran here before left their red zones behind.
   __asan_unpoison_memory_region(s_->bottom(), kStack);
-  s_->fake = nullptr;
 #endif
   s_->entry = entry;
   s_->argument = argument;
@@ -102,7 +101,7 @@ void Fiber::pause() {
 
 void Fiber::leave() {
 #if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_start_switch_fiber(nullptr, s_->caller_bottom, s_->caller_size);
+  __sanitizer_start_switch_fiber(&s_->fake, s_->caller_bottom, s_->caller_size);
 #endif
   jump_fcontext(s_->caller, nullptr);
   std::abort();

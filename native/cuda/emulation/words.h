@@ -17,7 +17,7 @@
 #define __host__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
-#define ZS_UNROLL
+#define ZS_UNROLL _Pragma("GCC unroll 16")
 
 #define threadIdx (::zs::emulation::thread()->index)
 #define blockIdx (::zs::emulation::block()->index)
@@ -31,12 +31,16 @@ struct alignas(8) float2 {
 struct alignas(16) float4 {
   float x, y, z, w;
 };
+struct alignas(8) uint2 {
+  unsigned x, y;
+};
 struct alignas(16) uint4 {
   unsigned x, y, z, w;
 };
 
 inline int min(int a, int b) { return a < b ? a : b; }
 inline int max(int a, int b) { return a > b ? a : b; }
+inline int __popc(unsigned x) { return __builtin_popcount(x); }
 
 #define ZS_CALLER const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
@@ -145,6 +149,31 @@ inline float widen_f16(uint16_t h) {
   if (exponent == 31) return float_of(sign | 0x7f800000u | mantissa << 13 | (mantissa ? 0x400000u : 0));
   if (exponent) return float_of(sign | (exponent + 112) << 23 | mantissa << 13);
   return float_of(sign | bits_of(static_cast<float>(mantissa) * 5.9604644775390625e-8f));
+}
+
+// 8 or 16 bytes as one access, which the compiler is not to take apart. T: uint2, float4, uint4.
+template <size_t bytes>
+struct WideOf {
+  typedef uint64_t Type __attribute__((may_alias));
+};
+template <>
+struct WideOf<16> {
+  __extension__ typedef unsigned __int128 Type __attribute__((may_alias));
+};
+template <class T>
+__forceinline__ T load_wide(const void* from) {
+  auto wide = *static_cast<const typename WideOf<sizeof(T)>::Type*>(from);
+  __asm__("" : "+r"(wide));
+  T value;
+  __builtin_memcpy(&value, &wide, sizeof value);
+  return value;
+}
+template <class T>
+__forceinline__ void store_wide(void* to, T value) {
+  typename WideOf<sizeof(T)>::Type wide;
+  __builtin_memcpy(&wide, &value, sizeof value);
+  __asm__("" : "+r"(wide));
+  *static_cast<typename WideOf<sizeof(T)>::Type*>(to) = wide;
 }
 
 // 16 bytes from device to shared memory in the background, in groups. Nobody may read them before the group was waited for, and others

@@ -19,10 +19,10 @@ std::vector<T> back(const void* memory, size_t count) {
 
 void exchanges() {
   constexpr int kThreads = zs::words::kThreads;
-  auto* out = static_cast<int*>(zs::gpu::allocate(7 * kThreads * sizeof(int)));
+  auto* out = static_cast<int*>(zs::gpu::allocate(8 * kThreads * sizeof(int)));
   const std::string what = zs::words::exchanges(out, {});
   if (!test::check(what.empty(), "exchanges: %s", what.c_str())) return;
-  const auto got = back<int>(out, 7 * kThreads);
+  const auto got = back<int>(out, 8 * kThreads);
   for (int t = 0; t < kThreads; ++t) {
     const int warp = t / 32 * 32;
     unsigned ballot = 0;
@@ -33,8 +33,9 @@ void exchanges() {
                             static_cast<int>(ballot),
                             kThreads,
                             kThreads - 1 - t,
-                            kThreads - 1 - (t ^ 1)};
-    for (int i = 0; i < 7; ++i)
+                            kThreads - 1 - (t ^ 1),
+                            (t & 1) + (t >> 1 & 1) + (t >> 2 & 1) + (t >> 3 & 1) + (t >> 4 & 1) + (t >> 5 & 1)};
+    for (int i = 0; i < 8; ++i)
       test::check(got[i * kThreads + t] == expected[i], "word %d, thread %d: %d, expected %d", i, t,
                   got[i * kThreads + t], expected[i]);
   }
@@ -51,6 +52,10 @@ void copies() {
   const std::string what = zs::words::copies(from, to, {});
   if (test::check(what.empty(), "copies: %s", what.c_str()))
     test::check(back<float>(to, kFloats) == in, "asynchronous copies bring other numbers");
+  zs::gpu::upload(to, std::vector<float>(kFloats).data(), kFloats * sizeof(float));
+  const std::string wide = zs::words::wides(from, to, {});
+  if (test::check(wide.empty(), "wide accesses: %s", wide.c_str()))
+    test::check(back<float>(to, kFloats) == in, "wide accesses bring other numbers");
   zs::gpu::release(from);
   zs::gpu::release(to);
 }

@@ -22,6 +22,19 @@ __global__ void exchange(int* out) {
   out[4 * kThreads + t] = static_cast<int>(blockIdx.x + gridDim.x * blockDim.x);
   out[5 * kThreads + t] = a[kThreads - 1 - t];
   out[6 * kThreads + t] = b[t ^ 1];
+  out[7 * kThreads + t] = __popc(static_cast<unsigned>(t) << 20);
+}
+
+__global__ void wide(const float* in, float* out) {
+  const int t = static_cast<int>(threadIdx.x);
+  gpu::Shared shared;
+  float* const x = shared.take<float>(4 * kThreads);
+  gpu::store_wide(x + 4 * t, gpu::load_wide<float4>(in + 4 * t));
+  __syncthreads();
+  const int other = kThreads - 1 - t;
+  const uint2 half = gpu::load_wide<uint2>(x + 4 * other + 2);
+  const uint4 whole = gpu::load_wide<uint4>(x + 4 * other);
+  gpu::store_wide(out + 4 * other, uint4{whole.x, whole.y, half.x, half.y});
 }
 
 __global__ void copy(const float* in, float* out) {
@@ -60,6 +73,9 @@ std::string exchanges(int* out, gpu::Stream stream) {
 }
 std::string copies(const float* in, float* out, gpu::Stream stream) {
   return gpu::launch(copy, gpu::Grid{1, 1, 1}, kThreads, 4 * kThreads * sizeof(float), stream, in, out);
+}
+std::string wides(const float* in, float* out, gpu::Stream stream) {
+  return gpu::launch(wide, gpu::Grid{1, 1, 1}, kThreads, 4 * kThreads * sizeof(float), stream, in, out);
 }
 std::string halves(float* out, gpu::Stream stream) {
   return gpu::launch(widen, gpu::Grid{65536 / kThreads, 1, 1}, kThreads, 0, stream, out);

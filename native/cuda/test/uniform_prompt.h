@@ -1,0 +1,134 @@
+// Rows of a prompt or turn in caches that are all alike, in device memory: what benches time, and of which bytes can be predicted.
+#ifndef ZSLAB_CUDA_TEST_UNIFORM_PROMPT_H
+#define ZSLAB_CUDA_TEST_UNIFORM_PROMPT_H
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "cuda/prefill_attention.h"
+
+namespace zs::cuda {
+
+struct UniformPromptShape {
+  int32_t storage;  // zs_storage
+  int heads;        // kv heads of all sequences
+  int group, d;
+  int before, tokens;  // slots in front, in whole chunks, and rows
+
+  int64_t element() const { return storage == ZS_F32 ? 4 : 2; }
+  int64_t slot_bytes() const { return (d + round_up(d, kLane)) * element(); }
+  int64_t blocks() const {
+    const int64_t most = prefill_rows(group, d);
+    return (tokens + most - 1) / most;
+  }
+  // f(row, rows, slots that they see together) of each block of a kv head.
+  template <class F>
+  void each_block(F f) const {
+    for (int row = 0; row < tokens; row += prefill_rows(group, d)) {
+      const int rows = std::min(prefill_rows(group, d), tokens - row);
+      f(row, rows, before + row + rows);
+    }
+  }
+  // All that attention has to move: keys and values once a block of rows, queries in, outputs and statistics out.
+  int64_t prefill_bytes() const {
+    int64_t bytes = static_cast<int64_t>(group) * tokens * (2 * d + 2) * 4;
+    each_block(
+        [&](int, int, int64_t slots) { bytes += slots * slot_bytes() + static_cast<int64_t>(sizeof(RowsTask)); });
+    return heads * bytes;
+  }
+  // Multiplications that are added, of logits and of values.
+  int64_t prefill_products() const {
+    const int64_t seen = static_cast<int64_t>(tokens) * before + static_cast<int64_t>(tokens) * (tokens + 1) / 2;
+    return static_cast<int64_t>(heads) * group * seen * 2 * d;
+  }
+};
+
+class UniformPrompt {
+ public:
+  explicit UniformPrompt(const UniformPromptShape& shape) : shape_(shape) {
+    const int64_t group = shape.group, d = shape.d, tokens = shape.tokens, heads = shape.heads;
+    const int64_t first = shape.before / kChunk, chunks = first + (tokens + kChunk - 1) / kChunk;
+    const int64_t slots = chunks * kChunk, padded = round_up(d, kLane), element = shape.element();
+    auto* const keys = filled(heads * slots * d * element);
+    auto* const values = filled(heads * slots * padded * element);
+    auto* const q = reinterpret_cast<float*>(filled(heads * group * tokens * d * 4));
+    auto* const out = room<float>(heads * group * tokens * d);
+    auto* const statistics = room<float>(2 * heads * group * tokens);
+    std::vector<KeyChunk> pages;
+    for (int64_t c = 0; c < heads * chunks; ++c) {
+      KeyChunk page{};
+      page.keys = keys + c * kChunk * d * element;
+      page.values = values + c * kChunk * padded * element;
+      page.slots = static_cast<int32_t>(std::min<int64_t>(kChunk, shape.before + tokens - c % chunks * kChunk));
+      page.storage = shape.storage;
+      pages.push_back(page);
+    }
+    pages_ = list(pages);
+    std::vector<RowsTask> tasks;
+    // The last rows see most: they go first.
+    for (int64_t block = shape.blocks() - 1; block >= 0; --block)
+      for (int64_t h = 0; h < heads; ++h) {
+        RowsTask task{};
+        task.chunks = pages_ + h * chunks;
+        task.chunk_count = static_cast<int32_t>(chunks);
+        task.first_causal = static_cast<int32_t>(first);
+        task.row = block * prefill_rows(shape.group, shape.d);
+        task.rows = static_cast<int32_t>(std::min<int64_t>(tokens - task.row, prefill_rows(shape.group, shape.d)));
+        task.q_head = task.out_head = tokens * d;
+        task.q_row = task.out_row = task.d = shape.d;
+        task.q = q + (h * group * tokens + task.row) * d;
+        task.out = out + (h * group * tokens + task.row) * d;
+        task.group = shape.group;
+        task.scale = 0.125f;
+        task.stat_stride = tokens;
+        task.highest = statistics + h * group * tokens + task.row;
+        task.inverse = task.highest + heads * group * tokens;
+        tasks.push_back(task);
+      }
+    count_ = static_cast<int32_t>(tasks.size());
+    tasks_ = list(tasks);
+  }
+  ~UniformPrompt() {
+    for (void* memory : memory_) gpu::release(memory);
+  }
+  UniformPrompt(const UniformPrompt&) = delete;
+  UniformPrompt& operator=(const UniformPrompt&) = delete;
+
+  // Whether there was room for all of it.
+  bool there() const { return std::find(memory_.begin(), memory_.end(), nullptr) == memory_.end(); }
+  std::string prefill(gpu::Stream stream) const {
+    return cuda::prefill(tasks_, count_, {shape_.storage, false, shape_.group, shape_.d}, stream);
+  }
+
+ private:
+  template <class T>
+  T* room(int64_t count) {
+    memory_.push_back(gpu::allocate(static_cast<size_t>(count) * sizeof(T)));
+    return static_cast<T*>(memory_.back());
+  }
+  // Small finite numbers in every type.
+  unsigned char* filled(int64_t bytes) {
+    auto* const memory = room<unsigned char>(bytes);
+    std::vector<unsigned char> pattern(static_cast<size_t>(bytes));
+    for (size_t i = 0; i < pattern.size(); ++i)
+      pattern[i] = static_cast<unsigned char>(i % 2 ? 0x3c : i * 0x9e3779b9u >> 24 & 127u);
+    if (memory) gpu::upload(memory, pattern.data(), pattern.size());
+    return memory;
+  }
+  template <class T>
+  T* list(const std::vector<T>& items) {
+    T* const memory = room<T>(static_cast<int64_t>(items.size()));
+    if (memory) gpu::upload(memory, items.data(), items.size() * sizeof(T));
+    return memory;
+  }
+
+  UniformPromptShape shape_;
+  std::vector<void*> memory_;
+  KeyChunk* pages_;
+  RowsTask* tasks_;
+  int32_t count_;
+};
+
+}  // namespace zs::cuda
+#endif
