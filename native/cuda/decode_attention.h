@@ -21,7 +21,7 @@ struct DecodeShape {
 // → what was wrong; empty = launched.
 std::string decode(const DecodeTask* tasks, int32_t count, const DecodeShape& shape, gpu::Stream stream);
 
-// The chunks of one kv head.
+// The chunks of one kv head. A query that is not finite makes its output and factors not-a-number, as core/step.cpp does.
 struct MergeTask {
   const float *highest, *sum;  // [chunks][group]
   const float* partial;        // [chunks][group][padded]
@@ -29,6 +29,8 @@ struct MergeTask {
   float* factor;  // out [chunks][group]: what turns a chunk's e into probabilities
   float* out;     // out: head g at out + g * out_stride
   int64_t out_stride;
+  const float* q;  // that of decode: head g at q + g * q_stride; nullptr = all are finite
+  int64_t q_stride;
 };
 std::string merge(const MergeTask* tasks, int32_t count, int32_t group, int32_t d, gpu::Stream stream);
 

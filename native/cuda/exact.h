@@ -9,6 +9,7 @@ namespace zs::cuda {
 
 __device__ __forceinline__ float infinity() { return gpu::float_of(0x7f800000u); }
 __device__ __forceinline__ float minus_infinity() { return gpu::float_of(0xff800000u); }
+__device__ __forceinline__ float not_a_number() { return gpu::float_of(0x7fc00000u); }
 __device__ __forceinline__ float greater_of(float a, float b) { return a > b ? a : b; }
 __device__ __forceinline__ float smaller_of(float a, float b) { return a < b ? a : b; }
 

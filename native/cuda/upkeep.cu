@@ -1,12 +1,12 @@
 // A block a kv head. First every thread brings its slots' scores up to date and keeps the least that it saw, then the block finds the least of
 // all, and compares its key with those of merged slots, which go through shared memory: read straight from device memory in serial chains they
 // would cost half as much again (docs/cuda.md).
+#include "cuda/before.h"
 #include "cuda/exact.h"
 #include "cuda/storage.h"
 #include "cuda/tuning.h"
-#include "cuda/upkeep.h"
 
-namespace zs::cuda {
+namespace zs::cuda::before {
 namespace {
 
 struct UpkeepLayout {
@@ -189,4 +189,4 @@ std::string upkeep(const UpkeepTask* tasks, int32_t count, const UpkeepShape& sh
   return "upkeep on the GPU does not know storage " + std::to_string(shape.storage);
 }
 
-}  // namespace zs::cuda
+}  // namespace zs::cuda::before

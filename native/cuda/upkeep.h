@@ -1,39 +1,66 @@
-// What follows a decode step in a cache that compresses: scores, who leaves, and into whom it merges. Bits, victims and targets are those of
-// native/cpu: scores, smallest and similarity of the table in core/kernels.h, and target_of of policies/zsmerge.h.
+// What follows the chunks of a decode step's attention, in one launch a layer: what they gave is put together, scores, who leaves, into which
+// merged slot, merging, the ring and the new token's place. Bits and decisions are the CPU engine's: core/step.cpp, policies/regions.h
+// (victim, why_of, place) and policies/zsmerge.h (target_of, merge_token).
 #ifndef ZSLAB_CUDA_UPKEEP_H
 #define ZSLAB_CUDA_UPKEEP_H
 
 #include <string>
 
+#include "core/found.h"
 #include "core/kernels.h"
+#include "cuda/decode_attention.h"
 #include "cuda/gpu.h"
 
 namespace zs::cuda {
 
 struct UpkeepChunk {
-  KeyChunk chunk;
-  const float* e;       // of decode: head g at e + g * e_stride
-  const float* factor;  // of merge: [group]
-  float* score;         // [slots]
+  KeyChunk chunk;  // may be written
+  const float* e;  // of decode: head g at e + g * e_stride
   int64_t e_stride;
+  float* score;  // [slots]
 };
 
-// Of one kv head. All that it points at lies in device memory; tiles of keys are whole (KeyChunk::last = kLane).
+// Of one kv head, whose newest token is the last slot. All that it points at lies in device memory; tiles of keys are whole (KeyChunk::last =
+// kLane).
 struct UpkeepTask {
-  const UpkeepChunk* chunks;  // all of the head; merged slots, float32, are the first `merged` of them
-  int32_t count, merged;
-  int32_t from, to;  // slots that may leave, counted over all chunks; none where from = to
-  // Out. The slot with the least score, the lowest of equals (`from` where none is a number), its score, the merged slot whose key is
-  // most like its own, the lowest of equals, and how much. -1 = none.
-  int32_t *victim, *target;
-  float *least, *similarity;
+  MergeTask attention;  // its chunks are all of the head
+  // [attention.chunks]: merged slots, float32, are the first `merged`, those of the open segment the others; of each, all but the last are full.
+  UpkeepChunk* chunks;
+  int32_t merged;
+  int32_t from, to;  // slots that may leave, counted over all chunks; nobody does where from = to
+  // Below: what is read and written where somebody leaves.
+  float *weights, *bias;  // of merged slots, side by side
+  int32_t* positions;     // of the open segment's slots, side by side
+  // The slot, counted over all chunks, that the next leaver comes from: it takes the place of who left, and the newest token its own. Then
+  // the next of [ring_first, ring_end). nullptr: the newest takes the place of who left.
+  int32_t* ring;
+  int32_t ring_first, ring_end;
+  const int32_t* pins;  // positions, ascending, that are never chosen; at least one of [from, to) is none of them
+  int32_t pin_count;
+  const float* given;   // a score for the newest token, of the policy's own; nullptr = none
+  const float* choice;  // of each slot of the open segment, what choices go by; nullptr = the head's own scores
+  DecodeTask*
+      last;      // of the last chunk: where somebody leaves, both its slots and those of chunks' last go down by one
+  Found* found;  // nullptr = nobody wants to know
 };
+
+enum class Aggregate : int32_t { kMean, kScore, kMedoid };  // of policies/zsmerge.h
 
 struct UpkeepShape {
-  int32_t storage;     // zs_storage of what may leave
-  int32_t similarity;  // zs_similarity
+  int32_t storage;  // zs_storage of the open segment
   int32_t group, d;
   float decay;
+  bool scores;     // slots' scores are kept up from attention; else they stay
+  bool by_age;     // the least position leaves, not the least score
+  bool merges;     // who leaves goes into a merged slot, where a head has any; else it is dropped
+  bool told;       // Found::threshold is wanted
+  int64_t record;  // added to every task's `found`, so that one list of tasks serves many steps
+  // How slots are merged.
+  int32_t similarity;  // zs_similarity
+  bool sums_scores;    // the merged slot's score is the sum of the two, not the larger
+  Aggregate aggregate;
+  bool keys_fixed, values_fixed;  // its seed's for good
+  float alpha;                    // its bias is alpha ln weight
 };
 
 // One launch for all heads of `tasks`, in device memory. → what was wrong; empty = launched.

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/work.h"
 #include "cuda/decode_attention.h"
 #include "cuda/test/twins.h"
 #include "cuda/tuning.h"
@@ -94,8 +95,15 @@ void one_case(uint64_t seed) {
       head.here.push_back(task);
       work.push_back(there);
     }
-    head.merge = {
-        head.highest.device, head.sum.device, head.partial.device, chunks, head.factor.device, head.out.device, d};
+    head.merge = {head.highest.device,
+                  head.sum.device,
+                  head.partial.device,
+                  chunks,
+                  head.factor.device,
+                  head.out.device,
+                  d,
+                  head.q.device,
+                  d};
   }
 
   const zs::AttentionKernels& cpu = *zs::attention_kernels(ZS_ISA_GENERIC);
@@ -108,6 +116,11 @@ void one_case(uint64_t seed) {
     }
     cpu.merge(head.highest.host.data(), head.sum.host.data(), head.partial.host.data(), head.merge.chunks, shape.group,
               shape.d, head.factor.host.data(), head.out.host.data(), d);
+    for (int64_t g = 0; g < group; ++g) {  // as core/step.cpp does
+      if (zs::is_finite(head.q.host.data() + g * d, shape.d)) continue;
+      std::fill_n(head.out.host.data() + g * d, d, NAN);
+      for (int c = 0; c < head.merge.chunks; ++c) head.factor.host[c * group + g] = NAN;
+    }
   }
 
   const auto tasks = twins.of(work);

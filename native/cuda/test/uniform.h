@@ -62,8 +62,8 @@ class Uniform {
         task.out = partials + c * group * padded;
         tasks.push_back(task);
       }
-      merges.push_back(
-          {highest, sum, partials, static_cast<int32_t>(chunks), sum + chunks * group, out + h * group * d, d});
+      merges.push_back({highest, sum, partials, static_cast<int32_t>(chunks), sum + chunks * group, out + h * group * d,
+                        d, q + h * group * d, d});
     }
     count_ = static_cast<int32_t>(tasks.size());
     tasks_ = list(tasks);

@@ -1,11 +1,10 @@
 // Upkeep, as emulated, beside native/cpu: scores bit for bit, the same victims and targets whatever the order of threads. Scores have many
 // equals, and now and then infinity or no number; merged slots are none, a few, or more than a chunk; similarities of all kinds, with equal keys.
-#include "cuda/upkeep.h"
-
 #include <algorithm>
 #include <limits>
 #include <memory>
 
+#include "cuda/before.h"
 #include "cuda/test/twins.h"
 #include "cuda/tuning.h"
 
@@ -16,7 +15,7 @@ using test::Random;
 using zs::round_up;
 
 struct Head {
-  std::vector<zs::cuda::UpkeepChunk> here;
+  std::vector<zs::cuda::before::UpkeepChunk> here;
   std::vector<Bytes> keys;
   std::vector<std::unique_ptr<Twins::Twin<float>>> e, factor, score;
   Twins::Twin<int32_t> chosen;  // victim, target
@@ -50,7 +49,7 @@ int32_t target_of(const zs::AttentionKernels& cpu, const Head& head, int32_t kin
 void one_case(uint64_t seed) {
   Random random(seed);
   constexpr int32_t kStorages[] = {ZS_F32, ZS_F16, ZS_BF16}, kDims[] = {64, 128, 32, 80, 256, 2, 18};
-  zs::cuda::UpkeepShape shape{};
+  zs::cuda::before::UpkeepShape shape{};
   shape.storage = random.of(kStorages);
   shape.similarity = random.upto(ZS_DOT, ZS_COSINE);
   shape.group = random.upto(1, 9);
@@ -63,16 +62,16 @@ void one_case(uint64_t seed) {
 
   Twins twins;
   std::vector<Head> heads(static_cast<size_t>(random.upto(1, 3)));
-  std::vector<zs::cuda::UpkeepTask> tasks;
+  std::vector<zs::cuda::before::UpkeepTask> tasks;
   for (Head& head : heads) {
     head.merged = random.one_in(4) ? 0 : random.one_in(4) ? 2 : 1;
     const int32_t count = head.merged + random.upto(1, 4);
-    std::vector<zs::cuda::UpkeepChunk> there;
+    std::vector<zs::cuda::before::UpkeepChunk> there;
     int32_t slots = 0, merged_slots = 0;
     for (int32_t c = 0; c < count; ++c) {
       const bool merged = c < head.merged;
       const int32_t storage = merged ? static_cast<int32_t>(ZS_F32) : shape.storage;
-      zs::cuda::UpkeepChunk chunk{};
+      zs::cuda::before::UpkeepChunk chunk{};
       // A head's chunks are full but for the last of each segment.
       chunk.chunk.slots =
           c + 1 < head.merged || (!merged && c + 1 < count && random.one_in(2)) ? zs::kChunk : slots_of(random);
@@ -93,7 +92,7 @@ void one_case(uint64_t seed) {
       head.factor.push_back(std::make_unique<Twins::Twin<float>>(twins.of(factor)));
       head.score.push_back(std::make_unique<Twins::Twin<float>>(twins.of(score)));
       chunk.e_stride = whole;
-      zs::cuda::UpkeepChunk twin = chunk;
+      zs::cuda::before::UpkeepChunk twin = chunk;
       twin.chunk.keys = twins.of(keys).device;
       twin.e = head.e.back()->device;
       twin.factor = head.factor.back()->device;
@@ -117,7 +116,7 @@ void one_case(uint64_t seed) {
 
   const auto list = twins.of(tasks);
   zs::gpu::vary_order(seed);
-  const std::string what = zs::cuda::upkeep(list.device, static_cast<int32_t>(tasks.size()), shape, {});
+  const std::string what = zs::cuda::before::upkeep(list.device, static_cast<int32_t>(tasks.size()), shape, {});
   const auto number_of_case = static_cast<unsigned long long>(seed);
   if (!test::check(what.empty(), "case %llu: %s", number_of_case, what.c_str())) return;
 
@@ -162,7 +161,7 @@ void one_case(uint64_t seed) {
 
 void refusals() {
   const auto says = [](int32_t d, int32_t storage, const char* what) {
-    const std::string said = zs::cuda::upkeep(nullptr, 1, {storage, ZS_DOT, 1, d, 1}, {});
+    const std::string said = zs::cuda::before::upkeep(nullptr, 1, {storage, ZS_DOT, 1, d, 1}, {});
     test::check(said.find(what) != std::string::npos, "expected \"%s\", got \"%s\"", what, said.c_str());
   };
   says(258, ZS_F32, "an even headDim of at most 256");
