@@ -13,6 +13,7 @@ import { headsCommand } from './heads.js'
 import { installCommand, labCommand, uninstallCommand } from './jupyter.js'
 import { runCommand } from './notebook.js'
 import { policiesCommand } from './policies.js'
+import { rooflineCommand } from './roofline.js'
 import { benchCommand, buildCommand } from './scripts.js'
 import { scoreCommand } from './score.js'
 import { traceCommand } from './trace.js'
@@ -29,6 +30,7 @@ export function program(): Command {
     headsCommand(),
     traceCommand(),
     policiesCommand(),
+    rooflineCommand(),
     cacheCommand(),
     doctorCommand(),
     installCommand(),

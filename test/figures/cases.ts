@@ -18,6 +18,7 @@ import {
   needleAutopsy,
   regretStrip,
   residualCard,
+  roofline,
   survival,
   tokenStrip,
   type Figure,
@@ -25,6 +26,7 @@ import {
 import type { Mark } from '../../src/figures/plot.js'
 import { importanceMade } from './synthetic-heads.js'
 import { agreementsMade, budgetsMade, judgementMade } from './synthetic-judgement.js'
+import { ROOFLINES } from './synthetic-roofline.js'
 import { autopsyMade, lossesMade } from './synthetic-losses.js'
 import {
   compensationMade,
@@ -239,6 +241,11 @@ export const CASES: Record<string, () => Figure> = {
       runMade({ budget: 150, recent: 75 }),
     ]),
   'memory of one run': () => memory(runMade()),
+  roofline: () => roofline(ROOFLINES.small),
+  'roofline of a long context': () => roofline(ROOFLINES.long),
+  'roofline of several hosts': () => roofline(ROOFLINES.several),
+  'roofline, no memory': () => roofline(ROOFLINES.nowhere),
+  'roofline, far out': () => roofline(ROOFLINES.far),
   'memory by layer': () => memory([runMade({ budget: 600, recent: 300, residual: 6 }), runMade()], { by: 'layer' }),
   'memory, long labels': () =>
     memory([runMade(small), runMade(small)], {

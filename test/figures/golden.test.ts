@@ -31,6 +31,7 @@ const LOOKED_AT = [
   'agreement',
   'head budgets',
   'head map',
+  'roofline',
 ]
 
 const fileOf = (name: string) => new URL(`${name.replaceAll(/[^a-z0-9]+/g, '-')}.svg`, FOLDER)
