@@ -9,8 +9,8 @@ import { parametersOf, type ModelShape } from './shapes.js'
 /** kLane and kChunk of native/core/kernels.h. */
 const LANE = 16
 const CHUNK = 256
-/** Bytes of the entries of work lists: DecodeTask, MergeTask, UpkeepTask and UpkeepChunk. */
-const TASK = { decode: 112, merge: 56, upkeep: 56, upkeepChunk: 72 }
+/** Bytes of the entries of work lists: DecodeTask, MergeTask, UpkeepTask, which has a MergeTask in it, and UpkeepChunk. */
+const TASK = { decode: 112, merge: 72, upkeep: 184, upkeepChunk: 64 }
 const FLOAT = 4
 
 export const WEIGHTS = ['float32', 'float16', 'bfloat16', 'q8_0', 'q4_1'] as const
@@ -60,27 +60,29 @@ export function decodeBytes({ headDim, group, storage }: HeadShape, of: Slots) {
   }
 }
 
-/** Of the launch that puts the chunks of a head together: partial outputs and statistics in, factors and the output out. */
+/** Of putting the chunks of a head together: partial outputs, statistics and queries in, factors and the output out. */
 export function mergeBytes({ headDim, group }: HeadShape, of: Slots): number {
-  return (chunksOf(of) * group * (padded(headDim) + 2 + 1) + group * headDim) * FLOAT + TASK.merge
+  return (chunksOf(of) * group * (padded(headDim) + 2 + 1) + 2 * group * headDim) * FLOAT + TASK.merge
 }
 
-/** Of upkeep: scores, and what becomes of the one who leaves. */
+/**
+ * Of upkeep, which puts the chunks together in the same launch: scores; and where somebody leaves, whom it joins, and that the oldest recent
+ * token takes its place and the newest token that one's.
+ */
 export function upkeepBytes({ headDim, group, storage }: HeadShape, of: Slots) {
-  if (!of.scored) return { scores: 0, merging: 0 }
+  if (!of.scored) return { scores: 0, leaving: 0 }
+  const scores = FLOAT * (group * of.slots + 2 * of.slots) + chunksOf(of) * TASK.upkeepChunk + TASK.upkeep - TASK.merge
+  if (!of.over) return { scores, leaving: 0 }
   const element = STORAGE_BYTES[storage]
-  const chunks = chunksOf(of)
-  const scores = FLOAT * (group * (of.slots + chunks) + 2 * of.slots) + chunks * TASK.upkeepChunk + TASK.upkeep
-  // Victim, target, least score, similarity.
-  const found = 4 * FLOAT
-  if (!of.over) return { scores: scores + found, merging: 0 }
-  const victim = headDim * element
-  // Its value, and key and value of the target and its weight, bias and score, each read and written.
-  const target = padded(headDim) * element + 2 * FLOAT * (headDim + padded(headDim) + 3)
-  return { scores: scores + found, merging: of.merged ? victim + of.merged * headDim * FLOAT + target : 0 }
+  const slot = (headDim + padded(headDim)) * element
+  // Key, value, position and score of two slots, and whose turn is next, each read and written.
+  const moved = 2 * (2 * (slot + 2 * FLOAT) + FLOAT)
+  // Who leaves, all merged keys, and key, value, weight, bias and score of the one it joins, each read and written.
+  const joined = slot + of.merged * headDim * FLOAT + 2 * FLOAT * (headDim + padded(headDim) + 3)
+  return { scores, leaving: moved + (of.merged ? joined : 0) }
 }
 
-export const PARTS = ['weights', 'keys', 'values', 'exponentials', 'partials', 'append', 'scores', 'merging'] as const
+export const PARTS = ['weights', 'keys', 'values', 'exponentials', 'partials', 'append', 'scores', 'leaving'] as const
 export type Part = (typeof PARTS)[number]
 
 export interface StepShape {
@@ -109,7 +111,7 @@ export function stepBytes({ model, weights, storage, batch, devices = 1 }: StepS
     partials: heads * (decode.partials + mergeBytes(head, of)),
     append: heads * appended,
     scores: heads * upkeep.scores,
-    merging: heads * upkeep.merging,
+    leaving: heads * upkeep.leaving,
   }
 }
 

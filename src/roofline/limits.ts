@@ -14,7 +14,7 @@ const GROUPS: Readonly<Record<Part, 'matrices' | 'attention' | 'upkeep'>> = {
   partials: 'attention',
   append: 'attention',
   scores: 'upkeep',
-  merging: 'upkeep',
+  leaving: 'upkeep',
 }
 export type Group = (typeof GROUPS)[Part]
 

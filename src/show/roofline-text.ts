@@ -61,7 +61,7 @@ const MEANING: Readonly<Record<string, string>> = {
   partials: 'queries in, what chunks of 256 slots give, put together',
   append: 'the new token',
   scores: 'exponentials read, scores read and written',
-  merging: 'merged keys read, who leaves, who takes it in',
+  leaving: 'merged keys read, who leaves and whom it joins, what moves up',
   exchange: 'sent to the other devices',
 }
 
