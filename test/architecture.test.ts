@@ -108,16 +108,16 @@ const INCLUDES: Rule[] = [
     [
       'native/include/',
       'native/cuda/',
-      'native/core/(kernels|half|pages)\\.h',
+      'native/core/(kernels|half|pages|work)\\.h',
       'native/cpu/linear\\.h',
       'native/test/check\\.h',
     ],
-    'kernels are tested one by one, beside the tables of the CPU and the pages that it fills',
+    'kernels are tested one by one, beside the tables of the CPU, the pages that it fills and what it takes for finite',
   ),
   rule(
     'native/cuda/',
-    ['native/include/', 'native/core/kernels\\.h', 'native/cuda/'],
-    'CUDA kernels are a backend: what they take and give is the table of the core',
+    ['native/include/', 'native/core/(kernels|found)\\.h', 'native/cuda/'],
+    'CUDA kernels are a backend: what they take and give is the table of the core, and what they found',
   ),
   rule('native/bench/', ['native/(?!addon/)'], 'benches measure the parts'),
 ]
