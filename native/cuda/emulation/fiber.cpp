@@ -33,7 +33,8 @@ struct Fiber::State {
   void (*entry)(void*) = nullptr;
   void* argument = nullptr;
 #if defined(__SANITIZE_ADDRESS__)
-  void* fake = nullptr;  // what the sanitizer keeps of this stack while another one runs, and from one start to the next
+  // What the sanitizer keeps of this stack while another one runs, and from one start to the next.
+  void* fake = nullptr;
   void* caller_fake = nullptr;
   const void* caller_bottom = nullptr;
   size_t caller_size = 0;
