@@ -4,20 +4,6 @@
 
 namespace zs {
 
-double natural_log(double x) {
-  int exponent;
-  double m = std::frexp(x, &exponent);
-  if (m < 0.70710678118654752440) {
-    m *= 2;
-    --exponent;
-  }
-  // ln m = 2 atanh(s), |s| < 0.172: the terms fall by 34 each.
-  const double s = (m - 1) / (m + 1), square = s * s;
-  double sum = 0;
-  for (int k = 23; k >= 1; k -= 2) sum = sum * square + 1.0 / k;
-  return exponent * 0.69314718055994530942 + 2 * s * sum;
-}
-
 void Segment::reserve(int32_t slots, int64_t most) {
   if (format)
     format->reserve(slots);

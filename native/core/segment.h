@@ -6,12 +6,10 @@
 #include <memory>
 
 #include "core/memory.h"
+#include "core/natural_log.h"
 #include "core/pages.h"
 
 namespace zs {
-
-// ln x for x >= 1, to the last bit but one; the same on every machine, which the C library's is not.
-double natural_log(double x);
 
 template <class T>
 void grow(Column<T>& column, size_t size) {

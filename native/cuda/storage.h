@@ -26,7 +26,8 @@ __device__ __forceinline__ void put_four(float* to, const Four& from) {
 // keys: of slots lane … lane + 3 dims `dim`, an even one, and dim + 1. values: dims dim … dim + 3. Both are multiples of 4 but for the keys' dim.
 struct F32 {
   using Element = float;
-  __device__ static float key(const Element* tile, int dim, int lane) { return tile[dim * kLane + lane]; }
+  __device__ static int key_at(int dim, int lane) { return dim * kLane + lane; }
+  __device__ static float key(const Element* tile, int dim, int lane) { return tile[key_at(dim, lane)]; }
   __device__ static float value(const Element* row, int dim) { return row[dim]; }
   __device__ static Element narrow(float x) { return x; }
   __device__ __forceinline__ static void keys(const Element* tile, int dim, int lane, Four* even, Four* odd) {
@@ -42,8 +43,9 @@ struct F16 {
     return {{gpu::widen_f16(static_cast<uint16_t>(v.x)), gpu::widen_f16(static_cast<uint16_t>(v.x >> 16)),
              gpu::widen_f16(static_cast<uint16_t>(v.y)), gpu::widen_f16(static_cast<uint16_t>(v.y >> 16))}};
   }
+  __device__ static int key_at(int dim, int lane) { return dim * kLane + lane; }
   __device__ static float key(const Element* tile, int dim, int lane) {
-    return gpu::widen_f16(tile[dim * kLane + lane]);
+    return gpu::widen_f16(tile[key_at(dim, lane)]);
   }
   __device__ static float value(const Element* row, int dim) { return gpu::widen_f16(row[dim]); }
   __device__ static Element narrow(float x) { return f16_of(x); }
@@ -56,9 +58,8 @@ struct F16 {
 struct BF16 {
   using Element = uint16_t;
   __device__ static float widen(uint16_t x) { return gpu::float_of(static_cast<uint32_t>(x) << 16); }
-  __device__ static float key(const Element* tile, int dim, int lane) {
-    return widen(tile[(dim / 2 * kLane + lane) * 2 + dim % 2]);
-  }
+  __device__ static int key_at(int dim, int lane) { return (dim / 2 * kLane + lane) * 2 + dim % 2; }
+  __device__ static float key(const Element* tile, int dim, int lane) { return widen(tile[key_at(dim, lane)]); }
   __device__ static float value(const Element* row, int dim) { return widen(row[dim]); }
   __device__ static Element narrow(float x) { return bf16_of(x); }
   __device__ __forceinline__ static float low(uint32_t pair) { return gpu::float_of(pair << 16); }

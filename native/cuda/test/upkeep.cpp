@@ -1,172 +1,261 @@
-// Upkeep, as emulated, beside native/cpu: scores bit for bit, the same victims and targets whatever the order of threads. Scores have many
-// equals, and now and then infinity or no number; merged slots are none, a few, or more than a chunk; similarities of all kinds, with equal keys.
-#include <algorithm>
+// Upkeep, as emulated, beside the CPU engine's own steps (core/step.cpp, the policies' `evict`) on heads of all shapes, several tokens one
+// after another: outputs, scores, who leaves and why, into whom, and all that the head then holds are the same bits, whatever the order of
+// threads. Scores have many equals, now and then infinity or no number; queries, too.
+#include "cuda/upkeep.h"
+
 #include <limits>
 #include <memory>
 
-#include "cuda/before.h"
-#include "cuda/test/twins.h"
+#include "cuda/test/twin_head.h"
 #include "cuda/tuning.h"
+#include "policies/regions.h"
+#include "policies/zsmerge.h"
 
 namespace {
 
 using namespace zs::twins;
 using test::Random;
-using zs::round_up;
+using zs::cuda::Aggregate;
 
-struct Head {
-  std::vector<zs::cuda::before::UpkeepChunk> here;
-  std::vector<Bytes> keys;
-  std::vector<std::unique_ptr<Twins::Twin<float>>> e, factor, score;
-  Twins::Twin<int32_t> chosen;  // victim, target
-  Twins::Twin<float> told;      // least, similarity
-  int32_t merged = 0, from = 0, to = 0;
+static_assert(static_cast<int>(Aggregate::kScore) == zs::zsmerge::kScore &&
+                  static_cast<int>(Aggregate::kMedoid) == zs::zsmerge::kMedoid,
+              "aggregates are numbered as the policy has them");
+
+constexpr int32_t kSteps = 4;
+
+struct Case {
+  Random random;
+  zs::cuda::UpkeepShape shape{};
+  bool coarse, wild, given, together;
+  zs::Policy policy;
+
+  explicit Case(uint64_t seed) : random(seed) {
+    constexpr int32_t kStorages[] = {ZS_F32, ZS_F16, ZS_BF16}, kDims[] = {64, 128, 32, 80, 256, 2, 18};
+    shape.storage = random.of(kStorages);
+    shape.group = random.upto(1, zs::cuda::kMostGroup);
+    shape.d = random.one_in(2) ? random.of(kDims) : 32;
+    shape.decay = random.one_in(4) ? 1.0f : static_cast<float>(random.unit());
+    shape.scores = !random.one_in(4);
+    shape.by_age = random.one_in(6);
+    shape.merges = !random.one_in(8);
+    shape.told = !random.one_in(4);
+    shape.similarity = random.upto(ZS_DOT, ZS_COSINE);
+    shape.sums_scores = random.one_in(2);
+    shape.aggregate = static_cast<Aggregate>(random.one_in(2) ? 0 : random.upto(1, 2));
+    shape.keys_fixed = shape.aggregate == Aggregate::kMean && random.one_in(4);
+    shape.values_fixed = shape.aggregate == Aggregate::kMean && random.one_in(4);
+    shape.alpha = random.one_in(2) ? 1.0f : random.element();
+    coarse = random.one_in(2);  // many equal scores and keys
+    wild = random.one_in(8);
+    given = random.one_in(6);
+    together = random.one_in(6);
+    zs::zsmerge::Parameters parameters{};
+    parameters.alpha = shape.alpha;
+    parameters.similarity = shape.similarity;
+    parameters.score_merge = shape.sums_scores ? zs::zsmerge::kSum : zs::zsmerge::kMax;
+    parameters.aggregate = static_cast<int32_t>(shape.aggregate);
+    parameters.keys = shape.keys_fixed ? zs::zsmerge::kFixed : zs::zsmerge::kMoves;
+    parameters.values = shape.values_fixed ? zs::zsmerge::kFixed : zs::zsmerge::kMoves;
+    policy.block.resize((sizeof parameters + sizeof(double) - 1) / sizeof(double));
+    std::memcpy(policy.block.data(), &parameters, sizeof parameters);
+  }
+
+  float number() { return coarse ? static_cast<float>(random.upto(-2, 2)) : random.element(); }
+  float score() {
+    if (wild && random.one_in(2)) return random.one_in(2) ? NAN : std::numeric_limits<float>::infinity();
+    return coarse ? static_cast<float>(random.upto(0, 3)) : static_cast<float>(random.unit());
+  }
+  std::vector<float> row() {
+    std::vector<float> values(static_cast<size_t>(shape.d));
+    for (float& x : values) x = number();
+    return values;
+  }
 };
 
-// The slot that may leave with the least score, over all chunks as one row.
-int32_t victim_of(const zs::AttentionKernels& cpu, const Head& head) {
-  std::vector<float> all;
-  for (const auto& chunk : head.here) all.insert(all.end(), chunk.score, chunk.score + chunk.chunk.slots);
-  return static_cast<int32_t>(cpu.smallest(all.data(), head.from, head.to));
+// A head that holds what it may.
+void fill(Case& c, TwinHead& twin) {
+  Random& random = c.random;
+  zs::Head& head = twin.head = zs::Head({c.shape.d, c.shape.storage}, false);
+  const int32_t slots = slots_of(random) + (random.one_in(6) ? zs::kChunk : 0);
+  zs_resolved& r = head.sizes;
+  r.residual = random.one_in(3) ? 0 : random.one_in(8) ? zs::kChunk + slots_of(random) : slots_of(random);
+  r.budget = slots + r.residual;
+  r.recent = random.one_in(3) ? random.upto(0, std::min(slots, 2)) : random.upto(0, slots);
+  r.sink = random.one_in(2) ? 0 : random.upto(0, slots - r.recent);
+  r.context = slots - r.recent - r.sink;
+  if (r.residual) {
+    zs::Segment& merged = head.add_merged(r.residual);
+    for (int32_t j = 0; j < r.residual; ++j) {
+      head.seed(merged, j, c.row().data(), c.row().data(), c.score(), j);
+      if (random.one_in(2)) merged.set_weight(j, random.upto(1, random.one_in(4) ? 100000 : 9), c.shape.alpha);
+    }
+  }
+  std::vector<int32_t> positions(static_cast<size_t>(slots));
+  std::iota(positions.begin(), positions.end(), 0);
+  for (size_t i = positions.size(); i > 1; --i) std::swap(positions[i - 1], positions[random.next() % i]);
+  head.open().reserve(slots);
+  for (const int32_t position : positions) {
+    head.append(c.row().data(), c.row().data(), position);
+    head.open().scores[static_cast<size_t>(head.open().slots() - 1)] = c.score();
+  }
+  if (r.recent > 1) head.ring = random.upto(r.budget - r.recent + 1, r.budget - 1);
+  // As many may be pinned as leave one that is not.
+  const int32_t candidates = slots - r.recent + 1 - r.sink;
+  if (random.one_in(3)) {
+    positions.resize(static_cast<size_t>(std::min(random.upto(0, candidates - 1), slots)));
+    head.pinned = positions;
+    std::sort(head.pinned.begin(), head.pinned.end());
+  }
 }
 
-// target_of of policies/zsmerge.h.
-int32_t target_of(const zs::AttentionKernels& cpu, const Head& head, int32_t kind, int32_t d, const float* key,
-                  float* similarity) {
-  std::vector<float> alike;
-  for (int32_t c = 0; c < head.merged; ++c) {
-    std::vector<float> some(static_cast<size_t>(round_up(head.here[c].chunk.slots, zs::kLane)));
-    cpu.similarity(kind, head.here[c].chunk, d, key, some.data());
-    alike.insert(alike.end(), some.begin(), some.begin() + head.here[c].chunk.slots);
+zs::HeadWork work_of(const Case& c, zs::Head& head, zs::Upkeep& scratch, std::vector<zs::Event>& events) {
+  zs::HeadWork work{&head,
+                    &c.policy,
+                    zs::attention_kernels(ZS_ISA_GENERIC),
+                    &scratch,
+                    0,
+                    1,
+                    0,
+                    c.shape.group,
+                    1,
+                    true,
+                    !c.shape.by_age,
+                    head.open().scores.data(),
+                    nullptr,
+                    0,
+                    &events};
+  return work;
+}
+
+// What the CPU's events say of a step.
+zs::Found told_by(const Case& c, const std::vector<zs::Event>& events, int32_t newest_slot, float newest) {
+  zs::Found found = {-1, -1, newest, zs::kNone, zs::kNone, zs::kNone, zs::kNone, zs::kNone};
+  for (const zs::Event& event : events) {
+    if (event.action == ZS_LEAVE) found.leaver = event.score;
+    if (event.action != ZS_MERGE && event.action != ZS_DROP) continue;
+    found.leaving = event.slot < 0 ? newest_slot : event.slot;
+    found.score = event.score;
+    if (c.shape.told) found.threshold = event.threshold;
+    if (event.action != ZS_MERGE) continue;
+    found.target = event.target;
+    found.similarity = event.similarity;
+    found.target_score = event.target_score;
   }
-  size_t best = 0;
-  for (size_t j = 1; j < alike.size(); ++j)
-    if (alike[j] > alike[best] || (alike[best] != alike[best] && alike[j] == alike[j])) best = j;
-  *similarity = alike[best];
-  return static_cast<int32_t>(best);
+  return found;
+}
+
+// One token in one head, up to what the launch is to do, and that by the CPU. → what is to be found.
+zs::Found one_step(Case& c, Twins& twins, TwinHead& twin, int32_t position, bool full) {
+  Random& random = c.random;
+  zs::Head& head = twin.head;
+  const std::string what = twin.append(twins, c.row().data(), c.row().data(), position, c.shape);
+  test::check(what.empty(), "append: %s", what.c_str());
+  const bool flat = c.coarse && random.one_in(2);
+  for (float& x : twin.q.host) x = flat ? 0 : 4 * random.element();
+  if (c.wild && random.one_in(4)) twin.q.host[random.next() % twin.q.host.size()] = random.one_in(2) ? NAN : INFINITY;
+  const zs::AttentionKernels& cpu = *zs::attention_kernels(ZS_ISA_GENERIC);
+  twin.attend(cpu, c.shape);
+
+  const zs_resolved& r = head.sizes;
+  zs::cuda::UpkeepTask& task = twin.task;
+  const int32_t before = head.first_open(), slots = head.open().slots();
+  task.from = full ? before + r.sink : 0;
+  task.to = full ? before + std::min(r.budget - r.recent - r.residual + 1, slots) : 0;
+  task.ring_first = r.budget - r.recent + 1;
+  task.ring_end = r.budget;
+  std::vector<float> choice(static_cast<size_t>(slots));
+  for (float& x : choice) x = c.score();
+  task.choice = c.together ? twins.of(choice).device : nullptr;
+  const float given = c.score();
+  task.given = c.given ? twins.of(std::vector<float>{given}).device : nullptr;
+
+  twin.finish(cpu, c.shape);
+  float& newest = head.open().scores[static_cast<size_t>(slots - 1)];
+  if (c.given) newest = given;
+  const float of_newest = newest;
+  std::vector<zs::Event> events;
+  events.reserve(8);
+  zs::Upkeep scratch;
+  scratch.key.need(c.shape.d);
+  scratch.value.need(c.shape.d);
+  scratch.similarities.need(zs::round_up(head.residual(), zs::kLane));
+  zs::HeadWork work = work_of(c, head, scratch, events);
+  if (c.together) work.choice = choice.data();
+  if (full && c.shape.merges)
+    zs::zsmerge::evict(work);
+  else if (full)
+    zs::regions::evict_and_drop(work);
+  zs::Found found = told_by(c, events, slots - 1, of_newest);
+  if (found.target >= 0) found.leaving -= r.residual;
+  return found;
+}
+
+// Events know of no scores where choices go by age; the heads that follow have them.
+bool same(const zs::Found& a, const zs::Found& b, bool by_age) {
+  return a.leaving == b.leaving && a.target == b.target && same_bits(&a.newest, &b.newest, 1) &&
+         same_bits(&a.threshold, &b.threshold, 2) &&
+         (by_age || (same_bits(&a.score, &b.score, 1) && same_bits(&a.target_score, &b.target_score, 2)));
 }
 
 void one_case(uint64_t seed) {
-  Random random(seed);
-  constexpr int32_t kStorages[] = {ZS_F32, ZS_F16, ZS_BF16}, kDims[] = {64, 128, 32, 80, 256, 2, 18};
-  zs::cuda::before::UpkeepShape shape{};
-  shape.storage = random.of(kStorages);
-  shape.similarity = random.upto(ZS_DOT, ZS_COSINE);
-  shape.group = random.upto(1, 9);
-  shape.d = random.one_in(2) ? random.of(kDims) : 64;
-  shape.decay = random.one_in(4) ? 1.0f : static_cast<float>(random.unit());
-  const int64_t d = shape.d, group = shape.group;
-  const bool coarse = random.one_in(2);  // many equal scores and keys
-  const bool wild = random.one_in(8);
-  const auto number = [&] { return coarse ? static_cast<float>(random.upto(-2, 2)) : random.element(); };
-
+  Case c(seed);
+  const auto number = static_cast<unsigned long long>(seed);
   Twins twins;
-  std::vector<Head> heads(static_cast<size_t>(random.upto(1, 3)));
-  std::vector<zs::cuda::before::UpkeepTask> tasks;
-  for (Head& head : heads) {
-    head.merged = random.one_in(4) ? 0 : random.one_in(4) ? 2 : 1;
-    const int32_t count = head.merged + random.upto(1, 4);
-    std::vector<zs::cuda::before::UpkeepChunk> there;
-    int32_t slots = 0, merged_slots = 0;
-    for (int32_t c = 0; c < count; ++c) {
-      const bool merged = c < head.merged;
-      const int32_t storage = merged ? static_cast<int32_t>(ZS_F32) : shape.storage;
-      zs::cuda::before::UpkeepChunk chunk{};
-      // A head's chunks are full but for the last of each segment.
-      chunk.chunk.slots =
-          c + 1 < head.merged || (!merged && c + 1 < count && random.one_in(2)) ? zs::kChunk : slots_of(random);
-      chunk.chunk.storage = storage;
-      const int64_t whole = round_up(chunk.chunk.slots, zs::kLane);
-      Bytes keys(whole * d * (storage == ZS_F32 ? 4 : 2));
-      for (int64_t s = 0; s < whole; ++s)
-        for (int64_t i = 0; i < d; ++i) put(keys, key_at(s, i, d, storage), number(), storage);
-      head.keys.push_back(keys);
-      std::vector<float> e(group * whole), factor(group), score(chunk.chunk.slots);
-      for (float& x : e) x = coarse ? static_cast<float>(random.upto(0, 1)) : static_cast<float>(random.unit());
-      for (float& x : factor) x = coarse ? 0.5f : static_cast<float>(random.unit());
-      for (float& x : score) x = coarse ? static_cast<float>(random.upto(0, 3)) : static_cast<float>(random.unit());
-      if (wild)
-        for (float& x : score)
-          if (random.one_in(2)) x = random.one_in(2) ? NAN : std::numeric_limits<float>::infinity();
-      head.e.push_back(std::make_unique<Twins::Twin<float>>(twins.of(e)));
-      head.factor.push_back(std::make_unique<Twins::Twin<float>>(twins.of(factor)));
-      head.score.push_back(std::make_unique<Twins::Twin<float>>(twins.of(score)));
-      chunk.e_stride = whole;
-      zs::cuda::before::UpkeepChunk twin = chunk;
-      twin.chunk.keys = twins.of(keys).device;
-      twin.e = head.e.back()->device;
-      twin.factor = head.factor.back()->device;
-      twin.score = head.score.back()->device;
-      there.push_back(twin);
-      chunk.e = head.e.back()->host.data();
-      chunk.factor = head.factor.back()->host.data();
-      chunk.score = head.score.back()->host.data();
-      head.here.push_back(chunk);
-      slots += chunk.chunk.slots;
-      if (merged) merged_slots = slots;
-    }
-    for (int32_t c = 0; c < count; ++c) head.here[c].chunk.keys = head.keys[c].data();
-    head.from = random.upto(merged_slots, slots);
-    head.to = random.one_in(8) ? head.from : random.upto(head.from, slots);
-    head.chosen = twins.blank_of<int32_t>(2);
-    head.told = twins.blank_of<float>(2);
-    tasks.push_back({twins.of(there).device, count, head.merged, head.from, head.to, head.chosen.device,
-                     head.chosen.device + 1, head.told.device, head.told.device + 1});
+  std::vector<std::unique_ptr<TwinHead>> heads;
+  std::vector<bool> full;
+  for (int32_t count = c.random.upto(1, 3); count; --count) {
+    full.push_back(!c.random.one_in(6));
+    heads.push_back(std::make_unique<TwinHead>());
+    fill(c, *heads.back());
+    heads.back()->mirror(twins, full.back() ? 1 : kSteps, c.shape);
+    heads.back()->task.found = twins.of(std::vector<zs::Found>(kSteps)).device;
   }
-
-  const auto list = twins.of(tasks);
+  const auto list = twins.of(std::vector<zs::cuda::UpkeepTask>(heads.size()));
   zs::gpu::vary_order(seed);
-  const std::string what = zs::cuda::before::upkeep(list.device, static_cast<int32_t>(tasks.size()), shape, {});
-  const auto number_of_case = static_cast<unsigned long long>(seed);
-  if (!test::check(what.empty(), "case %llu: %s", number_of_case, what.c_str())) return;
-
-  const zs::AttentionKernels& cpu = *zs::attention_kernels(ZS_ISA_GENERIC);
-  for (Head& head : heads) {
-    for (size_t c = 0; c < head.here.size(); ++c) {
-      const auto& chunk = head.here[c];
-      cpu.scores(chunk.e, chunk.e_stride, chunk.factor, shape.group, chunk.chunk.slots, shape.decay, chunk.score);
-      std::vector<float> got(static_cast<size_t>(chunk.chunk.slots));
-      zs::gpu::download(got.data(), head.score[c]->device, got.size() * sizeof(float));
-      test::check(same_bits(got.data(), chunk.score, chunk.chunk.slots), "case %llu: scores are not those of the CPU",
-                  number_of_case);
+  const int32_t steps = c.random.upto(1, kSteps);
+  for (int32_t step = 0; step < steps; ++step) {
+    std::vector<zs::Found> expected;
+    for (size_t h = 0; h < heads.size(); ++h) {
+      expected.push_back(one_step(c, twins, *heads[h], 1000 + step, full[h]));
+      to_device(list.device + h, heads[h]->task);
     }
-    int32_t victim = -1, target = -1;
-    float least = 0, similarity = 0;
-    if (head.from < head.to) {
-      victim = victim_of(cpu, head);
-      int32_t c = 0, slot = victim;
-      for (; slot >= head.here[c].chunk.slots; ++c) slot -= head.here[c].chunk.slots;
-      least = head.here[c].score[slot];
-      if (head.merged) {
-        std::vector<float> key(static_cast<size_t>(d));
-        for (int64_t i = 0; i < d; ++i)
-          key[i] = static_cast<float>(get(head.keys[c], key_at(slot, i, d, shape.storage), shape.storage));
-        target = target_of(cpu, head, shape.similarity, shape.d, key.data(), &similarity);
-      }
+    c.shape.record = step;
+    const std::string what = zs::cuda::upkeep(list.device, static_cast<int32_t>(heads.size()), c.shape, {});
+    if (!test::check(what.empty(), "case %llu: %s", number, what.c_str())) return;
+    for (size_t h = 0; h < heads.size(); ++h) {
+      const zs::Found found = of_device(heads[h]->task.found + step), &wanted = expected[h];
+      const std::string differs = heads[h]->difference(c.shape);
+      const bool held = test::check(
+          same(found, wanted, c.shape.by_age),
+          "case %llu, step %d, head %d: slot %d (score %g, threshold %g) leaves for %d (%g, score %g), newest %g, "
+          "leaver %g; the CPU has %d (%g, %g) for %d (%g, %g), %g, %g",
+          number, step, static_cast<int>(h), found.leaving, static_cast<double>(found.score),
+          static_cast<double>(found.threshold), found.target, static_cast<double>(found.similarity),
+          static_cast<double>(found.target_score), static_cast<double>(found.newest), static_cast<double>(found.leaver),
+          wanted.leaving, static_cast<double>(wanted.score), static_cast<double>(wanted.threshold), wanted.target,
+          static_cast<double>(wanted.similarity), static_cast<double>(wanted.target_score),
+          static_cast<double>(wanted.newest), static_cast<double>(wanted.leaver));
+      const bool equal = test::check(differs.empty(), "case %llu, step %d, head %d: %s are not those of the CPU",
+                                     number, step, static_cast<int>(h), differs.c_str());
+      if (!held || !equal) return;
     }
-    int32_t chosen[2];
-    float told[2];
-    zs::gpu::download(chosen, head.chosen.device, sizeof chosen);
-    zs::gpu::download(told, head.told.device, sizeof told);
-    test::check(chosen[0] == victim && chosen[1] == target, "case %llu: slot %d leaves for %d; the CPU has %d for %d",
-                number_of_case, chosen[0], chosen[1], victim, target);
-    // Where no candidate is a number, infinity stands for the score of the first.
-    if (!std::isnan(least))
-      test::check(same_bits(told, &least, 1), "case %llu: least score %g, the CPU has %g", number_of_case,
-                  static_cast<double>(told[0]), static_cast<double>(least));
-    test::check(same_bits(told + 1, &similarity, 1), "case %llu: similarity %g, the CPU has %g", number_of_case,
-                static_cast<double>(told[1]), static_cast<double>(similarity));
   }
 }
 
 void refusals() {
-  const auto says = [](int32_t d, int32_t storage, const char* what) {
-    const std::string said = zs::cuda::before::upkeep(nullptr, 1, {storage, ZS_DOT, 1, d, 1}, {});
+  const auto says = [](int32_t group, int32_t d, int32_t storage, const char* what) {
+    zs::cuda::UpkeepShape shape{};
+    shape.storage = storage;
+    shape.group = group;
+    shape.d = d;
+    const std::string said = zs::cuda::upkeep(nullptr, 1, shape, {});
     test::check(said.find(what) != std::string::npos, "expected \"%s\", got \"%s\"", what, said.c_str());
   };
-  says(258, ZS_F32, "an even headDim of at most 256");
-  says(63, ZS_F32, "an even headDim of at most 256");
-  says(64, 7, "does not know storage 7");
+  says(9, 64, ZS_F32, "1 to 8 query heads");
+  says(0, 64, ZS_F32, "1 to 8 query heads");
+  says(1, 258, ZS_F32, "an even headDim of at most 256");
+  says(1, 63, ZS_F32, "an even headDim of at most 256");
+  says(1, 64, 7, "does not know storage 7");
 }
 
 }  // namespace
