@@ -62,6 +62,8 @@ __device__ __forceinline__ void cp_async_wait() {
 
 using Stream = cudaStream_t;
 using Grid = dim3;
+// As libraries take it.
+inline void* handle_of(Stream stream) { return stream; }
 
 // More shared memory than 48 KB has to be asked for, kernel by kernel.
 template <class... P, class... A>

@@ -36,6 +36,12 @@ constexpr int kNormThreads = 256;
 constexpr int kRowThreads = 128;
 constexpr int kLogitsThreads = 512;
 
+// Products of few rows: what is under way of each output is (stages - 1) * bytes. 32 outputs a block spread a small matrix over more
+// multiprocessors; of a large one 64 read the rows' inputs half as often.
+constexpr int kProductBytes = 256;  // of an output's weights in a stage
+constexpr int kProductStages = 4;
+constexpr int kManyOutputs = 16384;
+
 // Bytes between key tiles in shared memory, so that two of them, which a warp reads at once, lie in different banks.
 constexpr int kTileGap = 64;
 

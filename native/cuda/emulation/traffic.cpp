@@ -13,6 +13,7 @@ namespace zs::emulation {
 namespace {
 
 struct Access {
+  int lane;
   uint64_t at;
   size_t bytes;
 };
@@ -41,9 +42,10 @@ Counted sectors_of(const std::vector<Access>& accesses) {
   return {moved, sectors.size(), (moved + kSector - 1) / kSector};
 }
 
-// Wide accesses go in turns: lanes of 16 bytes by eight, of 8 bytes by sixteen.
-Counted passes_of(const std::vector<Access>& accesses) {
+// Wide accesses go in turns: lanes of 16 bytes by eight, of 8 bytes by sixteen, whoever of them came first.
+Counted passes_of(std::vector<Access> accesses) {
   Counted all;
+  std::sort(accesses.begin(), accesses.end(), [](const Access& a, const Access& b) { return a.lane < b.lane; });
   const size_t lanes = std::max<size_t>(1, kBanks * kBankWord / std::max<size_t>(kBankWord, accesses.front().bytes));
   for (size_t from = 0; from < accesses.size(); from += lanes) {
     std::set<uint64_t> words;
@@ -67,7 +69,7 @@ void add(const void* from, bool shared, bool writes, uint64_t at, size_t bytes) 
   if (!counter.on) return;
   const Thread& now = *thread();
   const uint32_t time = counter.times[{from, shared, writes}][now.number]++;
-  counter.requests[{from, shared, writes, now.warp(), time}].push_back({at, bytes});
+  counter.requests[{from, shared, writes, now.warp(), time}].push_back({now.lane(), at, bytes});
 }
 
 void end_block() {
