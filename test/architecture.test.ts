@@ -83,7 +83,7 @@ const INCLUDES: Rule[] = [
   rule('native/addon/', ['native/include/'], 'the addon unpacks, calls and wraps'),
   rule(
     'native/policies/',
-    ['native/include/', 'native/policies/', 'native/core/(policy|error|half)\\.h'],
+    ['native/include/', 'native/policies/', 'native/core/(policy|device_rule|error|half)\\.h'],
     'policies fill in the hooks',
   ),
   rule(
@@ -103,6 +103,12 @@ const INCLUDES: Rule[] = [
     'native tests use the C ABI, as users do; what depends on time alone gets a clock of its own, and faults that no caller can make are planted',
   ),
   rule('native/cuda/emulation/', [], 'the emulation runs any kernel: it knows none'),
+  rule('native/cuda/test/caches\\.cpp', ['native/'], 'whole caches on a device are tested beside those on the CPU'),
+  rule(
+    'native/cuda/backend/',
+    ['native/include/', 'native/core/(device|device_library|device_model|error|kernels|pages)\\.h', 'native/cuda/'],
+    'the library with the device takes and gives what the core asks of one',
+  ),
   rule(
     'native/cuda/test/',
     [

@@ -13,12 +13,12 @@ namespace {
 enum class Place { kOwn, kMerged, kGone, kUnknown };
 
 // A token of one head.
-struct Found {
+struct Standing {
   Place place;
   int32_t slot;  // of the open segment, where it has one of its own
 };
 
-Found find(const Head& head, int32_t position) {
+Standing find(const Head& head, int32_t position) {
   const Segment& open = head.open();
   for (int32_t slot = 0; slot < open.slots(); ++slot)
     if (open.positions[static_cast<size_t>(slot)] == position) return {Place::kOwn, slot};
@@ -65,6 +65,7 @@ using Group = std::vector<HeadWork>;
 // Does `one` to every group that is asked; it says in how many heads of the group something was done. Returns how many in all.
 int32_t ask(zs_cache& cache, const Asked& asked, const std::function<int32_t(Group&)>& one, bool only_check = false) {
   check_asked(cache, asked);
+  scores_home(cache);
   std::vector<Layer> made = cache.layers;
   const size_t kv_heads = static_cast<size_t>(cache.config.kv_heads);
   std::vector<std::vector<Event>> events(made.size() * kv_heads);
@@ -213,7 +214,7 @@ int32_t cache_evict(zs_cache& cache, int32_t position, const uint8_t* heads) {
   return ask(cache, {"leave", "has no slot of its own", kGone, position, heads}, [&](Group& group) {
     int32_t done = 0;
     for (HeadWork& w : group) {
-      const Found found = find(*w.head, position);
+      const Standing found = find(*w.head, position);
       if (found.place != Place::kOwn) continue;
       evict(cache, w, position, found.slot);
       ++done;
@@ -229,7 +230,7 @@ int32_t cache_pin(zs_cache& cache, int32_t position, const uint8_t* heads) {
   return ask(cache, {"stay", "has no slot of its own", kGone, position, heads}, [&](Group& group) {
     int32_t done = 0;
     for (const HeadWork& w : group) {
-      const Found found = find(*w.head, position);
+      const Standing found = find(*w.head, position);
       if (found.place != Place::kOwn) continue;
       if (!w.head->is_pinned(position)) pin(w, position, found.slot);
       ++done;

@@ -9,6 +9,7 @@
 #include "core/constants.h"
 #include "core/engine.h"
 #include "core/head.h"
+#include "core/on_device.h"
 #include "core/policy.h"
 #include "core/record.h"
 #include "core/rotation.h"
@@ -41,6 +42,7 @@ struct Layer {
   int64_t step = 0;      // tokens after the prompt
   bool reading = false;  // within a prompt that is read in strides
   int64_t bytes = 0;
+  OnDevice device;
 
   int64_t slots() const {
     int64_t count = 0;

@@ -64,6 +64,7 @@ void cache_change(zs_cache& cache, const zs_policy& policy) {
   event.step = static_cast<int32_t>(cache.layers[0].step);
   const std::vector<std::vector<Event>> noted(1, std::vector<Event>(1, event));
   if (cache.config.trace) cache.tape.reserve(1);  // nothing after this fails
+  for (Layer& layer : cache.layers) books_home(layer);
   cache.policy = std::move(made);
   cache.needs = needs;
   cache.asked = seen;

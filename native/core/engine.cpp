@@ -5,6 +5,7 @@
 #include <sched.h>
 #endif
 
+#include "core/device.h"
 #include "core/error.h"
 #include "core/kernels.h"
 #include "core/policy.h"
@@ -59,10 +60,18 @@ zs_engine::zs_engine(int threads, zs_isa wanted)
   std::string features;
   for (const std::string& feature : zs::detect_cpu().features)
     features += (features.empty() ? "\"" : ",\"") + feature + "\"";
-  description = std::string("{\"isa\":\"") + zs::isa_name(isa) + "\",\"threads\":" + std::to_string(threads) +
-                ",\"cpuFeatures\":[" + features + "],\"library\":\"" + zs::library_name() +
-                "\",\"abi\":" + std::to_string(ZS_ABI_VERSION) + "}";
+  on_cpu = std::string("{\"isa\":\"") + zs::isa_name(isa) + "\",\"threads\":" + std::to_string(threads) +
+           ",\"cpuFeatures\":[" + features + "],\"library\":\"" + zs::library_name() +
+           "\",\"abi\":" + std::to_string(ZS_ABI_VERSION);
+  description = on_cpu + ",\"device\":null}";
   work.upkeep.resize(static_cast<size_t>(threads));
+}
+
+zs_engine::~zs_engine() = default;
+
+void zs_engine::use(std::unique_ptr<zs::Device> made) {
+  device = std::move(made);
+  description = on_cpu + ",\"device\":" + device->description() + "}";
 }
 
 extern "C" {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 namespace zs {
 struct AttentionKernels;  // core/kernels.h
 struct LinearKernels;     // cpu/linear.h
+class Device;             // core/device.h
 struct Upkeep;            // core/policy.h
 struct Selection;
 struct Reader;               // core/reading.h
@@ -40,12 +42,15 @@ struct Workspace {
 
 struct zs_engine {
   zs_engine(int threads, zs_isa isa);
+  ~zs_engine();
   zs::Pool pool;
   zs_isa isa;
   const zs::AttentionKernels* attention;
   const zs::LinearKernels* linear;
-  std::string description;
-  std::mutex busy;  // one call at a time
+  std::unique_ptr<zs::Device> device;  // nullptr = all is done on the CPU
+  void use(std::unique_ptr<zs::Device> made);
+  std::string description, on_cpu;  // JSON; without the device, and open
+  std::mutex busy;                  // one call at a time
   zs::Workspace work;
 
   // pool.run for units that may throw: the first exception comes out after all threads have stopped.

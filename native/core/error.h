@@ -10,7 +10,7 @@
 
 namespace zs {
 
-struct Error {
+struct __attribute__((visibility("default"))) Error {  // libraries of devices throw it, too
   zs_status status;
   std::string message;
 };

@@ -163,9 +163,14 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
       else
         for (Head& head : layers[l - first].heads) head.own(head.compressed);
     }
+    const bool alone = granularity == ZS_PER_HEAD;
+    if (steps_on_device(cache, layer)) {
+      step_on_device(cache, index, layer, from_row(q, t), from_row(k, t), from_row(v, t), from_row(out, t));
+      return;
+    }
+    for (int32_t l = settles; l <= index; ++l) books_home(layers[l - first]);
     const StepMemory memory = step_memory(cache, layer);
     score_next(cache, index, layer, 1);
-    const bool alone = granularity == ZS_PER_HEAD;
     if (!step(cache, index, layer, memory, from_row(q, t), from_row(k, t), from_row(v, t), from_row(out, t), alone,
               call, progress))
       check_abort(call);
@@ -194,6 +199,7 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
     with_below(held);
     to_tape(cache, cache.notes);
   } else {
+    for (Layer* layer = held; layer != held + (index + 1 - first); ++layer) books_home(*layer);
     std::vector<Layer> made(held, held + (index + 1 - first));
     if (record) made.back().recording.reserve();
     if (tokens == 1 || choosy) {

@@ -6,6 +6,7 @@
 namespace zs {
 
 std::unique_ptr<zs_cache> cache_fork(const zs_cache& cache) {
+  scores_home(cache);
   auto copy = std::make_unique<zs_cache>(cache);
   copy->peak_bytes = copy->bytes();
   return copy;
@@ -69,6 +70,7 @@ std::unique_ptr<zs_cache> under(const zs_cache& cache, const zs_policy& policy, 
   made->tape = cache.tape.emptied();
   made->budgets = checked_budgets(cache.config, *made->policy, budgets);
   made->needs = needs_of(*made->policy, std::max<int64_t>(cache.prompt, 1));
+  if (made->engine->device) check_on_device(*made);
   check_fork(cache, *made->policy, made->needs);
   made->prompt = cache.prompt;
   made->share_of = cache.share_of;
@@ -143,6 +145,7 @@ std::vector<std::shared_ptr<const PromptSums>> sums_for(const zs_cache& cache, z
 std::vector<std::unique_ptr<zs_cache>> fork_policies(const zs_cache& cache, const zs_policy* policies,
                                                      const double* const* budgets, int32_t count, int32_t trace,
                                                      zs_call* call) {
+  scores_home(cache);
   std::vector<std::unique_ptr<zs_cache>> forks;
   std::vector<Needs> wanted;  // sums that have to be made, each once
   std::vector<int> sums_of;   // of each fork: which of them; -1 = none

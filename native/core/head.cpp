@@ -98,10 +98,14 @@ void Head::own(bool anywhere) {
 }
 
 void Head::append(const float* key, const float* value, int32_t position) {
+  append_books(position);
+  open().pages.write(open().slots() - 1, key, value);
+}
+
+void Head::append_books(int32_t position) {
   Segment& to = open();
   const int32_t slot = to.slots();
   to.resize(slot + 1);
-  to.pages.write(slot, key, value);
   to.scores[static_cast<size_t>(slot)] = 0;
   to.positions[static_cast<size_t>(slot)] = position;
   if (origins) links.push_back(kLinkEnd);

@@ -17,6 +17,10 @@ struct Counters {
   int64_t returned = 0;  // of the dropped
 };
 
+struct Range {
+  int32_t from, to;  // slots [from, to)
+};
+
 constexpr int32_t kLinkEnd = -1, kLinkDropped = -2;
 
 // What a policy keeps of a head beside its slots. Copies of a head share it until one of them is about to change it.
@@ -68,7 +72,8 @@ struct Head {
   void own(bool anywhere);
   // The token at `position` becomes the last slot; needs reserve() and an owned last page.
   void append(const float* key, const float* value, int32_t position);
-  void remove_last(bool unseen);  // unseen: as if the token had never come
+  void append_books(int32_t position);  // its content comes otherwise
+  void remove_last(bool unseen);        // unseen: as if the token had never come
   // The newest tokens, down to position `from`, are the last of their segments; forget() takes the newest of all back.
   bool newest_stand(int32_t from, int32_t to) const;
   void forget(int32_t position);

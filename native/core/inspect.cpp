@@ -148,6 +148,7 @@ zs_status zs_cache_state(const zs_cache* cache, int32_t index, float* keys, floa
                          float* scores, int64_t* origin_offsets, int32_t* origin_positions) {
   return zs::guard([&] {
     const zs::Layer& layer = zs::layer_of(cache, index);
+    if (scores) zs::scores_home(*cache);
     const int64_t d = cache->config.head_dim;
     int64_t at = 0, origins = 0;
     for (const zs::Head& head : layer.heads)
@@ -185,6 +186,7 @@ zs_status zs_cache_inspect(const zs_cache* cache, int32_t index, int32_t kv_head
     const zs::Policy* owner = nullptr;
     const auto inspect = zs::hook(*cache->policy, &zs::PolicyHooks::inspect, &owner);
     if (layer.seq_len == 0 || !inspect) return;
+    zs::scores_home(*cache);
     std::vector<zs::Inspected> arrays;
     inspect(*owner, head, arrays);
     for (const zs::Inspected& array : arrays) {
@@ -206,6 +208,7 @@ zs_status zs_cache_receipt(const zs_cache* cache, zs_receipt* out) {
   return zs::guard([&] {
     zs::layer_of(cache, 0);
     zs::needed(out, "the receipt");
+    zs::scores_home(*cache);
     zs::receipt(*cache, *out);
   });
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 
 #include "core/half.h"
 #include "core/memory.h"
@@ -26,10 +27,54 @@ inline Lane lane_of(const Geometry& g, const Page& page, int32_t slot) {
 inline uint16_t halved(int32_t storage, float x) { return storage == ZS_BF16 ? bf16_of(x) : f16_of(x); }
 inline float widened(int32_t storage, uint16_t x) { return storage == ZS_BF16 ? of_bf16(x) : of_f16(x); }
 
+std::mutex bringing;
+std::atomic<uint64_t> versions{0};
+
 }  // namespace
 
+const Page& Pages::here(int32_t i) const {
+  Page& page = *pages_[static_cast<size_t>(i)];
+  if (!page.away.load(std::memory_order_acquire)) return page;
+  const std::lock_guard<std::mutex> lock(bringing);
+  if (page.away.load(std::memory_order_relaxed)) {
+    page.twin->read(page);
+    page.away.store(false, std::memory_order_release);
+  }
+  return page;
+}
+
+Page& Pages::written(int32_t i) {
+  here(i);
+  Page& page = *pages_[static_cast<size_t>(i)];
+  if (page.twin) {
+    page.twin.reset();
+    changed();
+  }
+  return page;
+}
+
+void Pages::changed() { version_ = versions.fetch_add(1, std::memory_order_relaxed) + 1; }
+
+KeyChunk Pages::twin_chunk(int32_t i, const float* bias) const {
+  const Twin& twin = *pages_[static_cast<size_t>(i)]->twin;
+  return {twin.keys, twin.values, bias, std::min(kChunk, slots_ - i * kChunk), geometry_.storage};
+}
+
+void Pages::go(const std::function<std::shared_ptr<Twin>(const Page&, const Geometry&)>& make) {
+  for (auto& page : pages_) {
+    if (page->twin) continue;
+    page->twin = make(*page, geometry_);
+    changed();
+  }
+}
+
+void Pages::leave(int32_t first) {
+  for (size_t i = static_cast<size_t>(first); i < pages_.size(); ++i)
+    pages_[i]->away.store(true, std::memory_order_release);
+}
+
 KeyChunk Pages::chunk(int32_t i, const float* bias) const {
-  const Page& page = *pages_[static_cast<size_t>(i)];
+  const Page& page = here(i);
   return {page.keys, page.values, bias, std::min(kChunk, slots_ - i * kChunk), geometry_.storage, false, page.last};
 }
 
@@ -74,26 +119,37 @@ void Pages::reserve(int32_t slots, int64_t most) {
   };
   if (Page& last = *pages_.back(); last.capacity < kChunk) {
     const int64_t first = static_cast<int64_t>(pages_.size() - 1) * kChunk;
-    auto larger = make({capacity(first, 2 * last.capacity)}, false).front();
-    std::memcpy(larger->keys, last.keys, static_cast<size_t>(key_bytes(last)));
-    std::memcpy(larger->values, last.values, static_cast<size_t>(value_bytes(last)));
-    room_ += larger->capacity - last.capacity;
-    bytes_ += page_bytes(*larger) - page_bytes(last);
-    pages_.back() = std::move(larger);
+    auto made = larger(last, capacity(first, 2 * last.capacity));
+    room_ += made->capacity - last.capacity;
+    bytes_ += page_bytes(*made) - page_bytes(last);
+    pages_.back() = std::move(made);
+    changed();
   }
   while (room_ < slots) {
     pages_.push_back(make({capacity(static_cast<int64_t>(pages_.size()) * kChunk, 64)}, false).front());
     room_ += pages_.back()->capacity;
     bytes_ += page_bytes(*pages_.back());
+    changed();
   }
+}
+
+std::shared_ptr<Page> Pages::larger(const Page& page, int32_t capacity) const {
+  auto made = make({capacity}, page.last != kLane).front();
+  if (page.twin) made->twin = page.twin->copy(capacity);
+  if (page.away) {
+    made->away = true;
+  } else {
+    std::memcpy(made->keys, page.keys, static_cast<size_t>(key_bytes(page)));
+    std::memcpy(made->values, page.values, static_cast<size_t>(value_bytes(page)));
+  }
+  return made;
 }
 
 void Pages::own(int32_t page) {
   auto& held = pages_[static_cast<size_t>(page)];
   if (held.use_count() == 1) return;
-  auto copy = make({held->capacity}, held->last != kLane).front();
-  std::memcpy(copy->keys, held->keys, static_cast<size_t>(page_bytes(*held)));
-  held = std::move(copy);
+  held = larger(*held, held->capacity);
+  changed();
 }
 
 void Pages::own_all() {
@@ -153,14 +209,14 @@ void Pages::write_value(Page& page, int32_t at, const float* value) {
 
 void Pages::write(int32_t slot, const float* key, const float* value) {
   own_slot(slot);
-  Page& page = *pages_[static_cast<size_t>(slot / kChunk)];
+  Page& page = written(slot / kChunk);
   write_key(page, slot % kChunk, key);
   write_value(page, slot % kChunk, value);
 }
 
 void Pages::write_rows(const float* keys, int64_t key_stride, const float* values, int64_t value_stride, int32_t first,
                        int32_t count) {
-  Page& page = *pages_[static_cast<size_t>(first / kChunk)];
+  Page& page = written(first / kChunk);
   for (int32_t t = 0; t < count; ++t) {
     write_key(page, first % kChunk + t, keys + t * key_stride);
     write_value(page, first % kChunk + t, values + t * value_stride);
@@ -168,7 +224,7 @@ void Pages::write_rows(const float* keys, int64_t key_stride, const float* value
 }
 
 void Pages::read(int32_t slot, float* key, float* value) const {
-  const Page& page = *pages_[static_cast<size_t>(slot / kChunk)];
+  const Page& page = here(slot / kChunk);
   const int32_t at = slot % kChunk, storage = geometry_.storage;
   const int64_t row = at * geometry_.padded();
   const Lane lane = lane_of(geometry_, page, at);
@@ -188,8 +244,8 @@ void Pages::read(int32_t slot, float* key, float* value) const {
 
 void Pages::copy(const Pages& from, int32_t source, int32_t target) {
   own_slot(target);
-  const Page& a = *from.pages_[static_cast<size_t>(source / kChunk)];
-  Page& b = *pages_[static_cast<size_t>(target / kChunk)];
+  const Page& a = from.here(source / kChunk);
+  Page& b = written(target / kChunk);
   const int32_t at = source % kChunk, to = target % kChunk;
   copy_key(geometry_, a.keys, lane_of(geometry_, a, at), b.keys, lane_of(geometry_, b, to));
   const int64_t row = geometry_.padded() * geometry_.element();
@@ -197,7 +253,7 @@ void Pages::copy(const Pages& from, int32_t source, int32_t target) {
 }
 
 KeyChunk Pages::part(int32_t first, int32_t count, const float* bias) const {
-  const Page& page = *pages_[static_cast<size_t>(first / kChunk)];
+  const Page& page = here(first / kChunk);
   const int64_t at = first % kChunk;
   return {page.keys + at * geometry_.d * geometry_.element(),
           page.values + at * geometry_.padded() * geometry_.element(),
@@ -215,7 +271,7 @@ KeyChunk Pages::gather(const int32_t* slots, int32_t offset, int32_t count, cons
   float* const biases = reinterpret_cast<float*>(values + kChunk * row);
   for (int32_t i = 0; i < count;) {
     const int32_t slot = slots[i] - offset, at = slot % kChunk;
-    const Page& page = *pages_[static_cast<size_t>(slot / kChunk)];
+    const Page& page = here(slot / kChunk);
     int32_t run = 1;  // whole tiles lie as they are to lie
     if (at % kLane == 0 && i % kLane == 0 && count - i >= kLane && slots[i + kLane - 1] - slots[i] == kLane - 1) {
       run = kLane;

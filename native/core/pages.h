@@ -4,10 +4,13 @@
 #ifndef ZSLAB_CORE_PAGES_H
 #define ZSLAB_CORE_PAGES_H
 
+#include <atomic>
+#include <functional>
 #include <memory>
 #include <vector>
 
 #include "core/kernels.h"
+#include "core/twin.h"
 
 namespace zs {
 
@@ -24,8 +27,10 @@ struct Geometry {
 struct Page {
   std::shared_ptr<void> memory;  // pages made together lie in one piece, so that prefetches run on from page to page
   char *keys = nullptr, *values = nullptr;
-  int32_t capacity = 0;  // slots
-  int32_t last = kLane;  // slots that there is room for in the last tile of keys, if that is not whole
+  int32_t capacity = 0;           // slots
+  int32_t last = kLane;           // slots that there is room for in the last tile of keys, if that is not whole
+  std::shared_ptr<Twin> twin;     // the same on a device; nullptr = it is not there
+  std::atomic<bool> away{false};  // only the twin holds what the page does
   int64_t key_slots() const { return capacity / kLane * kLane + (capacity % kLane ? last : 0); }
 };
 
@@ -62,7 +67,18 @@ class Pages {
                   int32_t count);
   bool finite() const;  // no NaN or infinity in any slot
 
+  // Twins for pages that have none, made by `make`, which may throw. `version` is another afterwards if any twin is.
+  void go(const std::function<std::shared_ptr<Twin>(const Page&, const Geometry&)>& make);
+  // A chunk as its twin holds it.
+  KeyChunk twin_chunk(int32_t i, const float* bias) const;
+  // Twins from page `first` on are about to be written; the pages are owned.
+  void leave(int32_t first);
+  uint64_t version() const { return version_; }  // two lists of pages with one version have the same twins
+
  private:
+  const Page& here(int32_t page) const;  // with its content, brought over if it is away
+  Page& written(int32_t page);           // the same, about to be written: without a twin
+  void changed();
   void write_key(Page& page, int32_t at, const float* key);
   void write_value(Page& page, int32_t at, const float* value);
   int64_t key_bytes(const Page& page) const { return page.key_slots() * geometry_.d * geometry_.element(); }
@@ -70,11 +86,13 @@ class Pages {
   int64_t page_bytes(const Page& page) const { return key_bytes(page) + value_bytes(page); }
   // Pages of so many slots each, in one piece of zeros; narrow: their last tiles have no more room than slots.
   std::vector<std::shared_ptr<Page>> make(const std::vector<int32_t>& capacities, bool narrow) const;
-  void begin(int32_t slots, bool narrow);  // the first memory
+  std::shared_ptr<Page> larger(const Page& page, int32_t capacity) const;  // with the same content, if there is more
+  void begin(int32_t slots, bool narrow);                                  // the first memory
 
   Geometry geometry_;
   int32_t slots_ = 0;
   int64_t room_ = 0, bytes_ = 0;  // of all pages: slots that have memory, and how much
+  uint64_t version_ = 0;
   std::vector<std::shared_ptr<Page>> pages_;
 };
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/buffer.h"
+#include "core/found.h"
 #include "core/head.h"
 #include "core/kernels.h"
 #include "core/tape.h"
@@ -19,6 +20,7 @@
 
 namespace zs {
 
+struct DeviceRule;  // core/device_rule.h
 struct PolicyHooks;
 
 // A zs_policy, checked and owned.
@@ -113,6 +115,8 @@ struct HeadWork {
   int64_t query_rows = 0;
   std::vector<int32_t> leaving = {};          // what the hook `choose` said: slots of the open segment, ascending
   const LayerConstants* constants = nullptr;  // what the hook `weights` made of the layer
+  const Found* found =
+      nullptr;  // what a device has chosen and done: the hooks keep the books of it, and touch no key and no value
 
   const zs_resolved& sizes() const { return head->sizes; }
   template <class T>
@@ -223,6 +227,8 @@ struct PolicyHooks {
   // After `settled`, in every layer but the first: the same for a kv head and that of the layer below, once for all `fresh` tokens that came.
   // Both may hold one format, which is then written here alone. Layers have to come in order. Without: layers know nothing of each other.
   void (*across)(HeadWork& below, HeadWork& here);
+  // How a device does by itself what evict does; false, or without: it cannot. A wrapper answers for what it works on.
+  bool (*device)(const Policy&, DeviceRule&);
   bool wraps;  // works on another policy
   bool
       single;  // slots of the open segment are tokens that stay, leave and come back one by one (zs_cache_evict and its like)

@@ -46,6 +46,7 @@ void cache_rollback(zs_cache& cache, int64_t tokens) {
   const bool told = hook(*cache.policy, &PolicyHooks::rollback) != nullptr;
   for (size_t l = 0; l < cache.layers.size(); ++l) {  // what can fail comes first
     Layer& layer = cache.layers[l];
+    books_home(layer);
     need_upkeep(cache, layer);
     for (Head& head : layer.heads) {
       if (told) head.own_index();

@@ -49,6 +49,11 @@ __global__ void __launch_bounds__(kAppendThreads) append_tokens(const AppendTask
     if (there) write_key(Storage(), tile, pair, lane, key[pair]);
     write_value(Storage(), row, pair, there ? value[pair] : float2{0, 0});
   }
+  if (t % kWarp) return;
+  if (task.score) *task.score = task.given;
+  if (task.position) *task.position = task.at;
+  for (int32_t* count : task.counts)
+    if (count) *count = task.slot + 1;
 }
 
 }  // namespace

@@ -14,6 +14,12 @@ struct AppendTask {
   const float *key, *value;  // [d], after rotation
   void *keys, *values;       // of the chunk, whose tiles of keys are whole (KeyChunk::last = kLane)
   int32_t slot;              // in the chunk
+  // What else is known of it from then on: its score and position, and in `counts` the chunk's slots; nullptr = nobody keeps it.
+  float* score = nullptr;
+  int32_t* position = nullptr;
+  int32_t* counts[2] = {};
+  float given = 0;  // the score
+  int32_t at = 0;   // the position
 };
 
 struct AppendShape {

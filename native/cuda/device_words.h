@@ -88,5 +88,55 @@ inline void release(void* memory) { cudaFree(memory); }
 inline void upload(void* to, const void* from, size_t bytes) { cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice); }
 inline void download(void* to, const void* from, size_t bytes) { cudaMemcpy(to, from, bytes, cudaMemcpyDeviceToHost); }
 
+// Memory that was given back is worth keeping: to ask for it again makes everybody wait.
+constexpr bool kKeepsFreed = true;
+
+// The same in the order of a stream; what fails is told by `wait`.
+inline void upload(void* to, const void* from, size_t bytes, Stream stream) {
+  cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream);
+}
+inline void download(void* to, const void* from, size_t bytes, Stream stream) {
+  cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream);
+}
+inline void copy(void* to, const void* from, size_t bytes, Stream stream) {
+  cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream);
+}
+inline void clear(void* memory, size_t bytes, Stream stream) { cudaMemsetAsync(memory, 0, bytes, stream); }
+
+inline std::string text_of(cudaError_t error) {
+  return error == cudaSuccess ? std::string() : cudaGetErrorString(error);
+}
+// Until all of a stream is done. → what went wrong in it; empty = nothing.
+inline std::string wait(Stream stream) { return text_of(cudaStreamSynchronize(stream)); }
+inline std::string new_stream(Stream& stream) {
+  return text_of(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+}
+inline void end_stream(Stream stream) { cudaStreamDestroy(stream); }
+// What this thread calls goes to device `number` from then on.
+inline std::string use(int number) { return text_of(cudaSetDevice(number)); }
+
+struct Facts {
+  std::string name;
+  int64_t memory = 0, free = 0;  // bytes
+  int major = 0, minor = 0;      // compute capability
+};
+constexpr const char* kKind = "cuda";
+inline std::string versions(int& driver, int& runtime) {
+  const std::string wrong = text_of(cudaDriverGetVersion(&driver));
+  return wrong.empty() ? text_of(cudaRuntimeGetVersion(&runtime)) : wrong;
+}
+inline std::string count_devices(int& count) { return text_of(cudaGetDeviceCount(&count)); }
+inline std::string facts_of(int number, Facts& facts) {
+  cudaDeviceProp properties;
+  size_t free = 0, all = 0;
+  std::string wrong = text_of(cudaGetDeviceProperties(&properties, number));
+  if (wrong.empty()) wrong = use(number);
+  if (wrong.empty()) wrong = text_of(cudaMemGetInfo(&free, &all));
+  if (wrong.empty())
+    facts = {properties.name, static_cast<int64_t>(all), static_cast<int64_t>(free), properties.major,
+             properties.minor};
+  return wrong;
+}
+
 }  // namespace zs::gpu
 #endif

@@ -78,6 +78,9 @@ inline PolicyHooks hooks() {
       fail(ZS_INVALID, "adakv cannot work on %s as it is set, which keeps no scores: %s", inner, advice);
   };
   hooks.allocate = allocate;
+  hooks.device = [](const Policy& policy, DeviceRule& rule) {  // after the prompt, as if it were not there
+    return policy.of->hooks->device && policy.of->hooks->device(*policy.of, rule);
+  };
   return hooks;
 }
 

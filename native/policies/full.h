@@ -2,6 +2,7 @@
 #ifndef ZSLAB_POLICIES_FULL_H
 #define ZSLAB_POLICIES_FULL_H
 
+#include "core/device_rule.h"
 #include "policies/history.h"
 
 namespace zs {
@@ -17,6 +18,7 @@ inline PolicyHooks hooks() {
   describe<Parameters>(hooks, "full", fields);
   hooks.check = [](const Policy& policy) { check(policy.own<Parameters>().history); };
   hooks.needs = [](const Policy& policy, int64_t tokens) { return needs(policy.own<Parameters>().history, tokens); };
+  hooks.device = [](const Policy&, DeviceRule&) { return true; };
   hooks.changeable = {"decay"};
   hooks.single = true;
   return hooks;

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/device_rule.h"
 #include "core/error.h"
 #include "core/policy.h"
 
@@ -251,12 +252,19 @@ void each_free(const HeadWork& w, int32_t from, int32_t to, F&& f) {
   if (first < to) f(first, to);
 }
 
+// Slots of the open segment of which one leaves, the new token among them.
+inline Range candidates(const Head& head) {
+  const zs_resolved& r = head.sizes;
+  return {r.sink, std::min(r.budget - r.recent - r.residual + 1, head.open().slots())};
+}
+
 // Slot of the open segment that leaves: the least score of context and the ring's oldest (without recent: of all), the lowest of equals;
 // without scores the oldest position.
 inline int32_t victim(const HeadWork& w) {
-  const zs_resolved& r = w.sizes();
+  if (w.found) return w.found->leaving;
   const Segment& open = w.head->open();
-  const int32_t from = r.sink, to = std::min(r.budget - r.recent - r.residual + 1, open.slots());
+  const zs_resolved& r = w.sizes();
+  const auto [from, to] = candidates(*w.head);
   // Far from all that was read last: there by the time they are wanted.
   if (r.recent > 1) __builtin_prefetch(&open.positions[static_cast<size_t>(w.head->ring - w.head->first_open())]);
   if (w.scored) {
@@ -281,15 +289,21 @@ inline int32_t victim(const HeadWork& w) {
 inline Why why_of(const HeadWork& w, int32_t leaving) {
   if (!w.told()) return {};
   if (!w.scored) return {ZS_BY_AGE, 0};
-  const zs_resolved& r = w.sizes();
   Why why{ZS_BY_SCORE, 0};
   if (!by_own_scores(w)) return why;
-  const int32_t from = r.sink, to = r.budget - r.recent - r.residual + 1;
-  each_free(w, from, std::min(to, w.head->open().slots()), [&](int32_t first, int32_t end) {
+  if (w.found) return {ZS_BY_SCORE, 0, w.found->threshold};
+  const auto [from, to] = candidates(*w.head);
+  each_free(w, from, to, [&](int32_t first, int32_t end) {
     const float least = w.kernels->least_but(w.choice, first, end, std::clamp(leaving, first - 1, end));
     if (std::isfinite(least) && !(why.threshold <= least)) why.threshold = least;
   });
   return why;
+}
+
+// Slots of the ring, counted as of Head, over which the next leaver goes round; none where nobody but the new token is protected.
+inline Range ring(const Head& head) {
+  const zs_resolved& r = head.sizes;
+  return r.recent > 1 ? Range{r.budget - r.recent + 1, r.budget} : Range{0, 0};
 }
 
 // The leaver takes the place of `victim`, which is gone, and the new token takes the leaver's.
@@ -299,7 +313,7 @@ inline void place(HeadWork& w, int32_t victim) {
   Segment& open = head.open();
   const int32_t before = head.first_open();
   const auto move = [&](int32_t source, int32_t target) {
-    open.pages.copy(open.pages, source, target);
+    if (!w.found) open.pages.copy(open.pages, source, target);
     open.scores[static_cast<size_t>(target)] = open.scores[static_cast<size_t>(source)];
     open.positions[static_cast<size_t>(target)] = open.positions[static_cast<size_t>(source)];
   };
@@ -310,7 +324,8 @@ inline void place(HeadWork& w, int32_t victim) {
     const size_t leaver = static_cast<size_t>(to);
     w.note({ZS_LEAVE, ZS_BY_AGE, open.positions[leaver], head.ring, before + victim, open.scores[leaver]});
     move(to, victim);
-    head.ring = head.ring + 1 < r.budget ? head.ring + 1 : r.budget - r.recent + 1;
+    const Range round = ring(head);
+    head.ring = head.ring + 1 < round.to ? head.ring + 1 : round.from;
   }
   if (to != last) {
     w.note_admit(open.positions[static_cast<size_t>(last)], before + to, open.scores[static_cast<size_t>(last)]);
@@ -360,6 +375,13 @@ inline int32_t in_order(HeadWork& w, int32_t* places) {
   for (int32_t slot = 0; slot < slots; ++slot)
     places[slot] = slot < sink ? slot : slot < oldest ? slot + slots - oldest : slot - oldest + sink;
   return slots;
+}
+
+// A device does the same: who leaves is dropped, or merged as the rest of the rule says.
+inline bool device(const Policy&, DeviceRule& rule) {
+  rule.candidates = candidates;
+  rule.ring = ring;
+  return true;
 }
 
 // Before the first evict of a cache that was never compressed: the ring begins.

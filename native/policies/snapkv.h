@@ -82,6 +82,7 @@ inline PolicyHooks hooks() {
   hooks.score = score;
   hooks.contest = [](const HeadWork& w) { return regions::contest(w, 0); };
   hooks.compress = regions::compress_and_drop;
+  hooks.device = regions::device;
   hooks.single = true;
   return hooks;
 }

@@ -50,6 +50,7 @@ inline PolicyHooks hooks() {
   hooks.start = regions::start;
   hooks.evict = regions::evict_and_drop;
   hooks.make_room = regions::make_room_by_drop;
+  hooks.device = regions::device;
   hooks.fill = regions::fill;
   hooks.single = true;
   return hooks;

@@ -44,13 +44,12 @@ inline double share_of(const Parameters& p, double into_weight, double weight, d
   return into_weight / (into_weight + weight);
 }
 
-// One token (weight 1) into residual slot `target`: in double, so that the order of a long chain hardly shows.
-inline void merge_token(const HeadWork& w, int32_t target, const float* key, const float* value, float score,
-                        int32_t position) {
+// The same of what they hold: in double, so that the order of a long chain hardly shows.
+inline void merge_content(const HeadWork& w, int32_t target, const float* key, const float* value, float score) {
   const Parameters& p = w.own<Parameters>();
   Segment& residual = w.head->segments[0];
   const int32_t d = residual.pages.geometry().d;
-  float& own = residual.scores[static_cast<size_t>(target)];
+  const float own = residual.scores[static_cast<size_t>(target)];
   const double weight = static_cast<double>(residual.weights[static_cast<size_t>(target)]);
   if (p.aggregate == kMedoid) {
     if (score > own) residual.pages.write(target, key, value);
@@ -77,9 +76,22 @@ inline void merge_token(const HeadWork& w, int32_t target, const float* key, con
     }
     residual.pages.write(target, own_key, own_value);
   }
+}
+
+// One token (weight 1) into residual slot `target`, but for what they hold.
+inline void merge_books(const HeadWork& w, int32_t target, float score, int32_t position) {
+  const Parameters& p = w.own<Parameters>();
+  Segment& residual = w.head->segments[0];
+  float& own = residual.scores[static_cast<size_t>(target)];
   own = merged_score(p, own, score);
-  residual.set_weight(target, weight + 1, p.alpha);
+  residual.set_weight(target, static_cast<double>(residual.weights[static_cast<size_t>(target)]) + 1, p.alpha);
   w.head->chain(residual, target, position);
+}
+
+inline void merge_token(const HeadWork& w, int32_t target, const float* key, const float* value, float score,
+                        int32_t position) {
+  merge_content(w, target, key, value, score);
+  merge_books(w, target, score, position);
 }
 
 // The residual slot whose key is most like `key`, and how much.
@@ -229,12 +241,21 @@ inline int32_t make_room(HeadWork& w) {
   const Segment& open = w.head->open();
   const int32_t leaving = regions::victim(w);
   const size_t i = static_cast<size_t>(leaving);
+  const int32_t position = open.positions[i];
+  const float score = open.scores[i];
+  const auto note = [&](int32_t target, float alike) {
+    note_merge(w, regions::why_of(w, leaving), position, r.residual + leaving, target, score, alike,
+               residual.scores[static_cast<size_t>(target)], residual.weights[static_cast<size_t>(target)]);
+  };
+  if (w.found) {
+    note(w.found->target, w.found->similarity);
+    merge_books(w, w.found->target, score, position);
+    return leaving;
+  }
   float *key = w.scratch->key.data(), *value = w.scratch->value.data(), alike;
   open.pages.read(leaving, key, value);
-  const int32_t target = target_of(w, key, &alike), position = open.positions[i];
-  const float score = open.scores[i];
-  note_merge(w, regions::why_of(w, leaving), position, r.residual + leaving, target, score, alike,
-             residual.scores[static_cast<size_t>(target)], residual.weights[static_cast<size_t>(target)]);
+  const int32_t target = target_of(w, key, &alike);
+  note(target, alike);
   merge_token(w, target, key, value, score, position);
   return leaving;
 }
@@ -292,6 +313,17 @@ inline void check(const Policy& policy) {
          p.aggregate);
 }
 
+inline bool device(const Policy& policy, DeviceRule& rule) {
+  const Parameters& p = policy.own<Parameters>();
+  rule.similarity = p.similarity;
+  rule.score_merge = p.score_merge;
+  rule.aggregate = p.aggregate;
+  rule.keys = p.keys;
+  rule.values = p.values;
+  rule.alpha = p.alpha;
+  return regions::device(policy, rule);
+}
+
 inline PolicyHooks hooks() {
   static const zs_field fields[] = {ZS_FIELD(Parameters, recent, "recent"),
                                     ZS_FIELD(Parameters, residual, "residual"),
@@ -323,6 +355,7 @@ inline PolicyHooks hooks() {
   hooks.alpha = [](const Policy& p) { return p.own<Parameters>().alpha; };
   hooks.changeable = {"alpha", "decay", "similarity", "scoreMerge"};
   hooks.make_room = make_room;
+  hooks.device = device;
   hooks.fill = regions::fill;
   hooks.single = true;
   return hooks;

@@ -2,53 +2,17 @@
 // threads. The portable kernels run on fewer and smaller configurations: their fused multiply-add is done in software.
 // Of every eight configurations one keeps keys before rotation and reads its prompt in strides, one merges layers.
 // Arguments: none, or the seed of one configuration.
-#include "test/caches.h"
+#include "test/results.h"
 
 namespace {
 
-struct Result {
-  std::vector<std::vector<float>> outputs;
-  std::vector<test::State> states;
-  std::vector<uint8_t> events;
-  zs_receipt receipt{};
-};
-
-template <class T>
-void append(std::vector<uint8_t>& to, const T* column, int64_t count) {
-  const auto* bytes = reinterpret_cast<const uint8_t*>(column);
-  if (count) to.insert(to.end(), bytes, bytes + static_cast<size_t>(count) * sizeof(T));
-}
-
-Result run(const test::Engine& engine, const test::Config& config) {
-  Result result;
+test::Result run(const test::Engine& engine, const test::Config& config) {
+  test::Result result;
   test::Cache cache(engine, config.cache);
-  std::vector<test::Source> sources;
-  for (int layer = 0; layer < config.cache.layers; ++layer) sources.emplace_back(config, layer);
-  for (size_t call = 0; call < config.calls.size(); ++call)
-    for (int layer = 0; layer < config.cache.layers; ++layer) {
-      const test::Inputs in = sources[static_cast<size_t>(layer)].next(config.calls[call]);
-      result.outputs.push_back(call ? cache.extend(layer, in, config.calls[call])
-                                    : cache.prefill(layer, in, config.calls[call], config.share_of));
-    }
-  for (int layer = 0; layer < config.cache.layers; ++layer) result.states.push_back(cache.state(layer));
-  const zs_events e = cache.events();
-  for (const uint8_t* column : {e.action, e.reason}) append(result.events, column, e.count);
-  for (const uint16_t* column : {e.layer, e.kv_head}) append(result.events, column, e.count);
-  for (const int32_t* column : {e.step, e.position, e.slot, e.target, e.rank}) append(result.events, column, e.count);
-  for (const float* column : {e.score, e.threshold, e.similarity, e.target_score, e.weight, e.target_weight})
-    append(result.events, column, e.count);
-  result.receipt = cache.receipt();
+  std::vector<test::Source> sources = test::sources_of(config);
+  result.outputs = test::run(cache, config, sources, 0, config.calls.size());
+  test::look(cache, result);
   return result;
-}
-
-void same(const Result& a, const Result& b, const char* name, const test::Config& config) {
-  bool outputs = a.outputs.size() == b.outputs.size(), states = a.states.size() == b.states.size();
-  for (size_t i = 0; outputs && i < a.outputs.size(); ++i) outputs = test::same_bits(a.outputs[i], b.outputs[i]);
-  for (size_t i = 0; states && i < a.states.size(); ++i) states = test::same_bits(a.states[i], b.states[i]);
-  const bool events = test::same_bits(a.events, b.events),
-             receipts = !std::memcmp(&a.receipt, &b.receipt, sizeof a.receipt);
-  test::check(outputs && states && events && receipts, "%s differs in%s%s%s%s: %s", name, outputs ? "" : " outputs",
-              states ? "" : " states", events ? "" : " events", receipts ? "" : " the receipt", config.text().c_str());
 }
 
 std::string described(zs_engine* engine) { return zs_engine_describe(engine); }
@@ -104,13 +68,13 @@ int main(int count, char** arguments) {
     }
     for (int i = 0; i < cases; ++i) {
       const test::Config config = config_of(only ? only : static_cast<uint64_t>(i) + 1, small);
-      const Result first = run(one, config);
+      const test::Result first = run(one, config);
       for (const Other& other : others)
-        if (other.engine) same(first, run(*other.engine, config), other.name, config);
+        if (other.engine) test::same(first, run(*other.engine, config), other.name, config);
     }
     for (int i = 0; i < portable; ++i) {
       const test::Config config = config_of(only ? only : static_cast<uint64_t>(i) + 1000001, true);
-      same(run(one, config), run(generic, config), "generic", config);
+      test::same(run(one, config), run(generic, config), "generic", config);
     }
   } catch (const std::exception& e) {
     test::check(false, "%s", e.what());

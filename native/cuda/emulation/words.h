@@ -226,6 +226,42 @@ inline void upload(void* to, const void* from, size_t bytes) {
 }
 inline void download(void* to, const void* from, size_t bytes) { std::memcpy(to, from, bytes); }
 
+// Each piece is a heap block of its own, so that whoever uses it too late is found.
+constexpr bool kKeepsFreed = false;
+
+// All is done at once.
+inline void upload(void* to, const void* from, size_t bytes, Stream) { upload(to, from, bytes); }
+inline void download(void* to, const void* from, size_t bytes, Stream) { download(to, from, bytes); }
+inline void copy(void* to, const void* from, size_t bytes, Stream) { upload(to, from, bytes); }
+inline void clear(void* memory, size_t bytes, Stream) {
+  std::memset(memory, 0, bytes);
+  emulation::was_written_by_host(memory, bytes);
+}
+inline std::string wait(Stream) { return {}; }
+inline std::string new_stream(Stream&) { return {}; }
+inline void end_stream(Stream) {}
+inline std::string use(int) { return {}; }
+
+struct Facts {
+  std::string name;
+  int64_t memory = 0, free = 0;
+  int major = 0, minor = 0;
+};
+constexpr const char* kKind = "emulated";
+inline std::string versions(int& driver, int& runtime) {
+  driver = runtime = 0;
+  return {};
+}
+// As many as nobody has: tests choose among them.
+inline std::string count_devices(int& count) {
+  count = 2;
+  return {};
+}
+inline std::string facts_of(int, Facts& facts) {
+  facts = {"emulated on the CPU", int64_t{4} << 30, int64_t{4} << 30, 9, 0};
+  return {};
+}
+
 }  // namespace zs::gpu
 
 #endif

@@ -27,7 +27,7 @@
 extern "C" {
 #endif
 
-#define ZS_ABI_VERSION 11
+#define ZS_ABI_VERSION 12
 
 typedef enum zs_status {
   ZS_OK = 0,
@@ -61,8 +61,24 @@ typedef enum zs_isa { ZS_ISA_BEST = -1, ZS_ISA_GENERIC = 0, ZS_ISA_AVX2 = 1, ZS_
 /* threads: 1..256, 0 = the number of CPUs this process may use. isa (zs_isa): ZS_ISA_BEST or one the CPU has (else ZS_UNSUPPORTED). */
 ZS_API zs_status zs_engine_create(int32_t threads, int32_t isa, zs_engine** out);
 ZS_API void zs_engine_destroy(zs_engine* engine); /* NULL is fine; caches and models must be destroyed before */
-/* JSON, owned by the engine: {"isa","threads","cpuFeatures":[…],"library":"oneDNN 3.2.0"|"portable","abi":7} */
+/* JSON, owned by the engine: {"isa","threads","cpuFeatures":[…],"library":"oneDNN 3.2.0"|"portable","abi":12,"device":null or
+   {"kind":"cuda"|"emulated","number","name","memory"}} */
 ZS_API const char* zs_engine_describe(zs_engine* engine);
+
+/* ------------------------------------------------------------------ devices */
+
+typedef struct zs_device {
+  int32_t struct_bytes; /* sizeof(zs_device), checked */
+  int32_t number;       /* of the device, from 0 */
+  const char* library;  /* path of a library with devices: libzslab_cuda.so */
+  int64_t memory;       /* bytes that all caches may take there; 0 = nine tenths of what is free */
+} zs_device;
+/* What a library finds, as JSON that is valid until this thread's next call: {"kind","driver","runtime","devices":[{"name","memory","free",
+   "capability"}]}. ZS_UNSUPPORTED with a sentence where nothing can be used: no driver, one too old, no device. */
+ZS_API zs_status zs_device_list(const char* library, const char** json);
+/* Caches that are made on the engine from then on keep their slots on the device, and steps run there, with the bits that the CPU gives;
+   what cannot is refused as they are made. Once per engine. */
+ZS_API zs_status zs_engine_use(zs_engine* engine, const zs_device* device);
 
 /* ------------------------------------------------------------------ policies */
 

@@ -1,0 +1,73 @@
+// What the core asks of a device (native/cuda has one): memory for pages, and decode steps. A device does by itself what follows a token's
+// attention; what it found comes back, and the policy's hooks keep the books of it on the CPU. Whatever a device has no way to do is done
+// on the CPU, with the bits that the device would have given: pages go there and back (core/twin.h).
+#ifndef ZSLAB_CORE_DEVICE_H
+#define ZSLAB_CORE_DEVICE_H
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/device_rule.h"
+#include "core/found.h"
+#include "core/head.h"
+#include "core/kernels.h"
+#include "core/twin.h"
+
+namespace zs {
+
+// Of all heads of a step.
+struct DeviceShape {
+  int32_t group, d, storage;
+  float scale;
+  bool scores, by_age,
+      told;  // scores are kept of attention; the oldest leaves, not the least score; thresholds are wanted
+  float decay;
+  DeviceRule rule;
+};
+
+// One head, with the newest token in its books.
+struct DeviceHead {
+  bool changed;                  // `chunks` are others than at the last step; else they need not be given
+  std::vector<KeyChunk> chunks;  // on the device; merged ones, if any, first
+  int32_t merged;                // slots
+  int32_t slots;                 // of the open segment
+  int32_t position;              // of the newest token
+  float given;                   // its score, where the policy gives one (not a number: it does not)
+  Range leaving;                 // of the open segment: one of these leaves; empty = nobody does
+  Range ring;                    // as of DeviceRule; empty = there is none
+  const std::vector<int32_t>* pinned;
+};
+
+// Rows in host memory: query head h's at q.data + h * q.head_stride, and likewise.
+struct DeviceRows {
+  zs_view q, k, v, out;
+};
+
+// What a layer has on a device beside its pages: what is kept of each slot.
+class DeviceLayer {
+ public:
+  virtual ~DeviceLayer() = default;
+  // What a head knows of its slots; `room`: slots that its open segment may come to have.
+  virtual void write(int32_t kv_head, const Head& head, int32_t room) = 0;
+  // Scores of a head back into its segments.
+  virtual void read(int32_t kv_head, Head& head) const = 0;
+  // A token through the layer. Returns when `found` [heads] and rows.out are there.
+  virtual void step(const DeviceShape& shape, const std::vector<DeviceHead>& heads, const DeviceRows& rows,
+                    Found* found) = 0;
+};
+
+// All throw Error: what went wrong, as a sentence.
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual const std::string& description() const = 0;  // JSON
+  // Why caches of this shape cannot be there; empty = they can.
+  virtual std::string refusal(int32_t group, int32_t d, int32_t storage) const = 0;
+  virtual std::shared_ptr<Twin> twin(const Page& page, const Geometry& geometry) = 0;
+  virtual std::unique_ptr<DeviceLayer> layer(int32_t kv_heads) = 0;
+};
+
+}  // namespace zs
+#endif

@@ -1,0 +1,21 @@
+// What a policy tells a device (core/device.h) of itself.
+#ifndef ZSLAB_CORE_DEVICE_RULE_H
+#define ZSLAB_CORE_DEVICE_RULE_H
+
+#include <cstdint>
+
+#include "core/head.h"
+
+namespace zs {
+
+// How a policy's evict is done on a device. What a policy that never evicts says of itself is not looked at.
+struct DeviceRule {
+  Range (*candidates)(const Head&) = nullptr;                    // slots of the open segment of which one leaves
+  Range (*ring)(const Head&) = nullptr;                          // of the head, over which Head::ring goes round
+  int32_t similarity = ZS_DOT;                                   // zs_similarity
+  int32_t score_merge = 0, aggregate = 0, keys = 0, values = 0;  // as ZSMerge's parameters of these names
+  float alpha = 0;
+};
+
+}  // namespace zs
+#endif

@@ -1,0 +1,203 @@
+#include "core/on_device.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/device.h"
+#include "core/work.h"
+
+namespace zs {
+
+OnDevice::OnDevice() = default;
+OnDevice::~OnDevice() = default;
+OnDevice::OnDevice(OnDevice&&) noexcept = default;
+OnDevice& OnDevice::operator=(OnDevice&&) noexcept = default;
+OnDevice::OnDevice(const OnDevice& other) {
+  if (other.away)
+    fail(ZS_INTERNAL, "a layer is copied while its scores are on a device: please report what you called");
+}
+OnDevice& OnDevice::operator=(const OnDevice& other) { return *this = OnDevice(other); }
+
+namespace {
+
+// The rule of the cache's policy; false: it has none.
+bool rule_of(const zs_cache& cache, DeviceRule& rule) {
+  return cache.policy->hooks->device && cache.policy->hooks->device(*cache.policy, rule);
+}
+
+// Nobody leaves, or one who can be found on the device does.
+bool settles(const zs_cache& cache, const Head& head) {
+  if (!acts_always(cache)) return true;
+  const int32_t slots = head.slots();
+  if (!head.compressed) return slots < head.sizes.budget;
+  return slots == head.sizes.budget && head.missing == 0;
+}
+
+uint64_t version_of(const Head& head) {
+  return head.segments.size() > 1 ? head.segments[0].pages.version() ^ head.open().pages.version() << 1
+                                  : head.open().pages.version();
+}
+
+// Slots that the open segment may come to have before `write` is due again.
+int32_t room_for(const zs_cache& cache, const Head& head) {
+  const int32_t slots = head.open().slots();
+  if (head.sizes.budget && acts_always(cache)) return head.sizes.budget - (head.slots() - slots) + 1;
+  return static_cast<int32_t>(round_up(slots + slots / 4, kChunk));
+}
+
+// Pages and books of a head on the device, and what the step is to know of it.
+void prepare(zs_cache& cache, Layer& layer, size_t g, const DeviceRule& rule) {
+  OnDevice& device = layer.device;
+  Head& head = layer.heads[g];
+  DeviceHead& to = device.heads[g];
+  const auto twin = [&](const Page& page, const Geometry& geometry) {
+    return cache.engine->device->twin(page, geometry);
+  };
+  for (Segment& segment : head.segments) segment.pages.go(twin);
+  const Segment& open = head.open();
+  const uint64_t version = version_of(head);
+  to.merged = head.first_open();
+  to.changed = device.versions[g] != version || to.slots == 0 || to.chunks.size() != static_cast<size_t>(head.chunks());
+  device.versions[g] = version;
+  to.slots = open.slots();
+  if (to.changed) {
+    to.chunks.clear();
+    for (const Segment& segment : head.segments)
+      for (int32_t c = 0; c < segment.chunks(); ++c) to.chunks.push_back(segment.pages.twin_chunk(c, nullptr));
+  }
+  to.position = open.positions[static_cast<size_t>(to.slots - 1)];
+  to.pinned = &head.pinned;
+  to.leaving = to.ring = {0, 0};
+  if (!acts_always(cache) || head.slots() <= head.sizes.budget) return;
+  to.leaving = rule.candidates(head);
+  to.ring = rule.ring(head);
+}
+
+// The device's part of a step is done: what it found, in the books.
+void enter_found(zs_cache& cache, int32_t index, Layer& layer, size_t g, const Found& found) {
+  Head& head = layer.heads[g];
+  Segment& open = head.open();
+  const int32_t last = open.slots() - 1;
+  open.scores[static_cast<size_t>(last)] = found.newest;
+  if (found.leaving >= 0) {
+    open.scores[static_cast<size_t>(found.leaving)] = found.score;
+    if (head.ring >= 0) open.scores[static_cast<size_t>(head.ring - head.first_open())] = found.leaver;
+    if (found.target >= 0) head.segments[0].scores[static_cast<size_t>(found.target)] = found.target_score;
+  }
+  head.read = 0;
+  HeadWork work = work_on(cache, head, index, static_cast<int32_t>(g), 0, layer.step_of(0), &cache.notes[g]);
+  work.found = &found;
+  enter(cache, &work, 1);
+}
+
+}  // namespace
+
+void check_on_device(const zs_cache& cache) {
+  DeviceRule rule;
+  const char* const name = cache.policy->hooks->name;
+  if (!rule_of(cache, rule))
+    fail(ZS_UNSUPPORTED, "%s does not run on a device yet: make the cache on an engine without one (device 'cpu')",
+         name);
+  if (cache.needs.rotates)
+    fail(ZS_UNSUPPORTED,
+         "%s as it is set keeps keys before rotation, which no device does yet: take another setting, or an engine "
+         "without a device (device 'cpu')",
+         name);
+  const std::string refusal = cache.engine->device->refusal(cache.group(), cache.config.head_dim, cache.config.storage);
+  if (!refusal.empty()) fail(ZS_UNSUPPORTED, "%s", refusal.c_str());
+}
+
+bool steps_on_device(const zs_cache& cache, const Layer& layer) {
+  if (!cache.engine->device || cache.needs.granularity != ZS_PER_HEAD || layer.reading || !layer.waiting.empty())
+    return false;
+  if (cache.scores) return false;  // probabilities of slots are wanted
+  return std::all_of(layer.heads.begin(), layer.heads.end(), [&](const Head& head) { return settles(cache, head); });
+}
+
+void step_on_device(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs_view k, zs_view v, zs_view out) {
+  OnDevice& device = layer.device;
+  const size_t kv_heads = layer.heads.size();
+  const Needs& needs = cache.needs;
+  DeviceShape shape{};
+  if (!rule_of(cache, shape.rule)) fail(ZS_INTERNAL, "a cache without a rule for devices is on one");
+  shape.group = cache.group();
+  shape.d = cache.config.head_dim;
+  shape.storage = cache.config.storage;
+  shape.scale = cache.scale();
+  shape.scores = needs.scores && needs.upkeep;
+  shape.told = kTape && cache.config.trace;
+  shape.decay = needs.decay;
+  shape.by_age = !needs.scores && !hook(*cache.policy, &PolicyHooks::score);
+  if (!device.held) {
+    device.held = cache.engine->device->layer(static_cast<int32_t>(kv_heads));
+    device.heads.assign(kv_heads, DeviceHead{});
+    device.versions.assign(kv_heads, 0);
+    device.room.assign(kv_heads, 0);
+    device.there = false;
+  }
+  const bool given = needs.upkeep && hook(*cache.policy, &PolicyHooks::score);
+  const int32_t position = static_cast<int32_t>(layer.seq_len);
+  std::vector<Found> found(kv_heads);
+  size_t appended = 0;
+  try {
+    for (size_t g = 0; g < kv_heads; ++g) {
+      Head& head = layer.heads[g];
+      if (!device.there || head.open().slots() + 1 > device.room[g]) {
+        if (device.away) device.held->read(static_cast<int32_t>(g), head);
+        device.room[g] = room_for(cache, head);
+        device.held->write(static_cast<int32_t>(g), head, device.room[g]);
+        device.heads[g].slots = 0;
+      }
+      head.append_books(position);
+      ++appended;
+      HeadWork work = work_on(cache, head, index, static_cast<int32_t>(g), 0, layer.step_of(0), nullptr);
+      score_newest(cache, work);
+      device.heads[g].given = given ? head.open().scores[static_cast<size_t>(head.open().slots() - 1)] : kNone;
+      prepare(cache, layer, g, shape.rule);
+    }
+    device.there = true;
+    device.held->step(shape, device.heads, {q, k, v, out}, found.data());
+  } catch (...) {
+    for (size_t g = 0; g < appended; ++g) layer.heads[g].remove_last(true);
+    device.versions.assign(kv_heads, 0);
+    throw;
+  }
+  device.away = true;
+  for (size_t g = 0; g < kv_heads; ++g) {
+    Head& head = layer.heads[g];
+    if (found[g].leaving >= 0) {
+      for (Segment& segment : head.segments) segment.pages.leave(0);
+    } else {
+      head.open().pages.leave((head.open().slots() - 1) / kChunk);
+    }
+    enter_found(cache, index, layer, g, found[g]);
+    device.heads[g].slots = head.open().slots();
+  }
+  for (int32_t h = 0; h < cache.config.heads && cache.bad.position < 0; ++h)
+    if (!is_finite(q.data + h * q.head_stride, cache.config.head_dim)) cache.bad = {index, h, position};
+  layer.step = layer.step_of(0);
+  ++layer.seq_len;
+  layer.kept.reset();
+  layer.scores.commit();
+}
+
+namespace {
+
+void read_scores(Layer& layer) {
+  if (!layer.device.away) return;
+  for (size_t g = 0; g < layer.heads.size(); ++g) layer.device.held->read(static_cast<int32_t>(g), layer.heads[g]);
+  layer.device.away = false;
+}
+
+}  // namespace
+
+void scores_home(const zs_cache& cache) {
+  for (const Layer& layer : cache.layers) read_scores(const_cast<Layer&>(layer));  // the same scores, elsewhere
+}
+
+void books_home(Layer& layer) {
+  read_scores(layer);
+  layer.device.there = false;
+}
+
+}  // namespace zs

@@ -1,0 +1,314 @@
+#include "cuda/backend/layer.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace zs::cuda {
+namespace {
+
+constexpr int64_t kAlign = 256;
+
+// Cuts one piece of memory into arrays; without memory it counts.
+class Cutter {
+ public:
+  explicit Cutter(char* memory) : memory_(memory) {}
+  template <class T>
+  T* take(int64_t count) {
+    const int64_t at = round_up(bytes_, kAlign);
+    bytes_ = at + count * static_cast<int64_t>(sizeof(T));
+    return memory_ ? reinterpret_cast<T*>(memory_ + at) : nullptr;
+  }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  char* const memory_;
+  int64_t bytes_ = 0;
+};
+
+const Segment* merged_of(const Head& head) { return head.segments.size() > 1 ? &head.segments.front() : nullptr; }
+
+// Of a piece that has become too small, a larger one.
+void need(Context& context, Memory& memory, int64_t& bytes, int64_t wanted) {
+  if (wanted <= bytes) return;
+  memory.reset();
+  bytes = 0;
+  memory = context.pool->take(wanted);
+  bytes = wanted;
+}
+
+}  // namespace
+
+GpuLayer::GpuLayer(std::shared_ptr<Context> context, int32_t kv_heads)
+    : context_(std::move(context)), books_(static_cast<size_t>(kv_heads)) {}
+
+void GpuLayer::write(int32_t kv_head, const Head& head, int32_t room) {
+  context_->here();
+  Books& to = books_[static_cast<size_t>(kv_head)];
+  const Segment* const merged = merged_of(head);
+  const Segment& open = head.open();
+  const int32_t merged_slots = merged ? merged->slots() : 0, slots = open.slots();
+  const int64_t whole = round_up(merged_slots, kLane);
+  if (merged_slots != to.merged || room > to.room || !to.memory) {
+    const auto cut = [&](char* memory) {
+      Cutter cutter(memory);
+      to.merged_scores = cutter.take<float>(whole);
+      to.weights = cutter.take<float>(whole);
+      to.bias = cutter.take<float>(whole);
+      to.scores = cutter.take<float>(round_up(room, kLane));
+      to.positions = cutter.take<int32_t>(room);
+      to.ring = cutter.take<int32_t>(1);
+      return cutter.bytes();
+    };
+    to.memory.reset();
+    to.memory = context_->pool->take(cut(nullptr));
+    cut(as<char>(to.memory));
+    to.merged = merged_slots;
+    to.room = room;
+  }
+  const gpu::Stream stream = context_->stream;
+  const auto put = [&](void* device, const void* host, int64_t count) {
+    if (count) gpu::upload(device, host, static_cast<size_t>(4 * count), stream);
+  };
+  if (merged) {
+    put(to.merged_scores, merged->scores.data(), whole);
+    put(to.weights, merged->weights.data(), whole);
+    put(to.bias, merged->bias.data(), whole);
+  }
+  put(to.scores, open.scores.data(), slots);
+  put(to.positions, open.positions.data(), slots);
+  put(to.ring, &head.ring, 1);
+}
+
+void GpuLayer::read(int32_t kv_head, Head& head) const {
+  context_->here();
+  const Books& from = books_[static_cast<size_t>(kv_head)];
+  const auto get = [&](Segment& segment, const float* scores) {
+    if (segment.slots())
+      gpu::download(segment.scores.data(), scores, static_cast<size_t>(4 * segment.slots()), context_->stream);
+  };
+  if (from.merged) get(head.segments.front(), from.merged_scores);
+  get(head.open(), from.scores);
+  must(gpu::wait(context_->stream));
+}
+
+bool GpuLayer::same_lists(const std::vector<DeviceHead>& heads) const {
+  if (!lists_ || work_version_ != context_->work.version()) return false;
+  for (size_t g = 0; g < heads.size(); ++g)
+    if (heads[g].changed || books_[g].leaves != (heads[g].leaving.from < heads[g].leaving.to) ||
+        books_[g].pinned != *heads[g].pinned)
+      return false;
+  return true;
+}
+
+void GpuLayer::pin(Books& books, const std::vector<int32_t>& pinned) {
+  if (books.pinned == pinned) return;
+  books.pins = pinned.empty() ? nullptr : context_->pool->take(static_cast<int64_t>(4 * pinned.size()));
+  if (!pinned.empty()) gpu::upload(books.pins.get(), pinned.data(), 4 * pinned.size(), context_->stream);
+  books.pinned = pinned;
+}
+
+GpuLayer::Rows GpuLayer::rows_of(const DeviceShape& shape, char* in, char* out) const {
+  const int64_t kv_heads = static_cast<int64_t>(books_.size()), d = shape.d, heads = kv_heads * shape.group;
+  Rows rows{};
+  Cutter cut_in(in), cut_out(out);
+  rows.q = cut_in.take<float>(heads * d);
+  rows.k = cut_in.take<float>(kv_heads * d);
+  rows.v = cut_in.take<float>(kv_heads * d);
+  rows.appends = cut_in.take<AppendTask>(kv_heads);
+  rows.out = cut_out.take<float>(heads * d);
+  rows.found = cut_out.take<Found>(kv_heads);
+  rows.in_bytes = cut_in.bytes();
+  rows.out_bytes = cut_out.bytes();
+  return rows;
+}
+
+void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& heads) {
+  lists_.reset();
+  const size_t kv_heads = heads.size();
+  std::vector<std::vector<KeyChunk>> kept(kv_heads);
+  for (size_t g = 0; g < kv_heads; ++g) {
+    if (heads[g].changed)
+      kept[g] = heads[g].chunks;
+    else
+      kept[g].assign(chunks_.begin() + start_[g], chunks_.begin() + start_[g + 1]);
+    pin(books_[g], *heads[g].pinned);
+  }
+  chunks_.clear();
+  start_.assign(1, 0);
+  merged_.clear();
+  for (size_t g = 0; g < kv_heads; ++g) {
+    chunks_.insert(chunks_.end(), kept[g].begin(), kept[g].end());
+    start_.push_back(static_cast<int32_t>(chunks_.size()));
+    merged_.push_back(static_cast<int32_t>(round_up(heads[g].merged, kChunk) / kChunk));
+  }
+  const int64_t count = start_.back(), group = shape.group, padded = round_up(shape.d, kLane);
+  float* const e = context_->work.need(count * group * (kChunk + 3 + padded));
+  work_version_ = context_->work.version();
+  float *const highest = e + count * group * kChunk, *const sum = highest + count * group,
+               *const factor = sum + count * group, *const partial = factor + count * group;
+  const Rows rows = rows_of(shape, as<char>(in_), as<char>(out_));
+
+  // Merged slots are float32 whatever the rest is: their tasks come first, for a launch of their own.
+  const bool apart = shape.storage != ZS_F32;
+  apart_ = 0;
+  decode_place_.assign(static_cast<size_t>(count), 0);
+  if (apart)
+    for (size_t g = 0; g < kv_heads; ++g)
+      for (int32_t c = 0; c < merged_[g]; ++c) decode_place_[static_cast<size_t>(start_[g] + c)] = apart_++;
+  int32_t next = apart_;
+  for (size_t g = 0; g < kv_heads; ++g)
+    for (int32_t i = start_[g] + (apart ? merged_[g] : 0); i < start_[g + 1]; ++i)
+      decode_place_[static_cast<size_t>(i)] = next++;
+
+  const auto cut = [&](char* memory) {
+    Cutter cutter(memory);
+    decode_ = cutter.take<DecodeTask>(count);
+    upkeep_chunks_ = cutter.take<UpkeepChunk>(count);
+    upkeep_ = cutter.take<UpkeepTask>(static_cast<int64_t>(kv_heads));
+    return cutter.bytes();
+  };
+  lists_ = context_->pool->take(cut(nullptr));
+  cut(as<char>(lists_));
+
+  std::vector<DecodeTask> decode(static_cast<size_t>(count));
+  std::vector<UpkeepChunk> upkeep_chunks(static_cast<size_t>(count));
+  std::vector<UpkeepTask> tasks(kv_heads);
+  for (size_t g = 0; g < kv_heads; ++g) {
+    Books& books = books_[g];
+    const DeviceHead& head = heads[g];
+    for (int32_t i = start_[g]; i < start_[g + 1]; ++i) {
+      const int32_t own = i - start_[g];
+      const bool merged = own < merged_[g];
+      const int64_t first = merged ? own * kChunk : (own - merged_[g]) * kChunk;
+      KeyChunk chunk = chunks_[static_cast<size_t>(i)];
+      chunk.slots = static_cast<int32_t>(std::min<int64_t>(kChunk, (merged ? head.merged : head.slots) - first));
+      if (merged) chunk.bias = books.bias + first;
+      DecodeTask& task = decode[static_cast<size_t>(decode_place_[static_cast<size_t>(i)])];
+      task.chunk = chunk;
+      task.q = rows.q + static_cast<int64_t>(g) * group * shape.d;
+      task.q_stride = shape.d;
+      task.group = shape.group;
+      task.d = shape.d;
+      task.scale = shape.scale;
+      task.e = e + i * group * kChunk;
+      task.e_stride = kChunk;
+      task.highest = highest + i * group;
+      task.sum = sum + i * group;
+      task.out = partial + i * group * padded;
+      UpkeepChunk& kept_chunk = upkeep_chunks[static_cast<size_t>(i)];
+      kept_chunk.chunk = chunk;
+      kept_chunk.e = task.e;
+      kept_chunk.e_stride = kChunk;
+      kept_chunk.score = (merged ? books.merged_scores : books.scores) + first;
+    }
+    const int32_t from = start_[g];
+    books.leaves = head.leaving.from < head.leaving.to;
+    UpkeepTask& task = tasks[g];
+    const float* const q = rows.q + static_cast<int64_t>(g) * group * shape.d;
+    task.attention = {highest + from * group,
+                      sum + from * group,
+                      partial + from * group * padded,
+                      start_[g + 1] - from,
+                      factor + from * group,
+                      rows.out + static_cast<int64_t>(g) * group * shape.d,
+                      shape.d,
+                      q,
+                      shape.d};
+    task.chunks = upkeep_chunks_ + from;
+    task.merged = merged_[g];
+    task.from = head.merged + head.leaving.from;
+    task.to = head.merged + head.leaving.to;
+    task.weights = books.weights;
+    task.bias = books.bias;
+    task.positions = books.positions;
+    task.ring = head.ring.from < head.ring.to ? books.ring : nullptr;
+    task.ring_first = head.ring.from;
+    task.ring_end = head.ring.to;
+    task.pins = as<int32_t>(books.pins);
+    task.pin_count = static_cast<int32_t>(books.pinned.size());
+    task.last = decode_ + decode_place_[static_cast<size_t>(start_[g + 1] - 1)];
+    task.found = rows.found + g;
+  }
+  const auto put = [&](auto* device, const auto& list) {
+    gpu::upload(device, list.data(), list.size() * sizeof(list[0]), context_->stream);
+  };
+  put(decode_, decode);
+  put(upkeep_chunks_, upkeep_chunks);
+  put(upkeep_, tasks);
+}
+
+AppendTask GpuLayer::append_of(const DeviceHead& head, size_t g) const {
+  const int32_t last = start_[g + 1] - 1, slot = (head.slots - 1) % kChunk;
+  const KeyChunk& chunk = chunks_[static_cast<size_t>(last)];
+  AppendTask task{};
+  task.keys = const_cast<void*>(chunk.keys);
+  task.values = const_cast<void*>(chunk.values);
+  task.slot = slot;
+  task.score = books_[g].scores + head.slots - 1;
+  task.position = books_[g].positions + head.slots - 1;
+  task.counts[0] = &decode_[decode_place_[static_cast<size_t>(last)]].chunk.slots;
+  task.counts[1] = &upkeep_chunks_[last].chunk.slots;
+  task.given = head.given == head.given ? head.given : 0;
+  task.at = head.position;
+  return task;
+}
+
+void GpuLayer::step(const DeviceShape& shape, const std::vector<DeviceHead>& heads, const DeviceRows& views,
+                    Found* found) {
+  context_->here();
+  const gpu::Stream stream = context_->stream;
+  const size_t kv_heads = heads.size();
+  const int64_t d = shape.d, group = shape.group;
+  if (!in_) {
+    const Rows counted = rows_of(shape, nullptr, nullptr);
+    in_ = context_->pool->take(counted.in_bytes);
+    out_ = context_->pool->take(counted.out_bytes);
+  }
+  if (!same_lists(heads)) build(shape, heads);
+
+  std::vector<char> in(static_cast<size_t>(rows_of(shape, nullptr, nullptr).in_bytes));
+  const Rows here = rows_of(shape, in.data(), nullptr), there = rows_of(shape, as<char>(in_), as<char>(out_));
+  const auto gather = [&](const zs_view& view, int64_t count, float* to) {
+    for (int64_t h = 0; h < count; ++h) std::copy_n(view.data + h * view.head_stride, d, to + h * d);
+  };
+  gather(views.q, static_cast<int64_t>(kv_heads) * group, here.q);
+  gather(views.k, static_cast<int64_t>(kv_heads), here.k);
+  gather(views.v, static_cast<int64_t>(kv_heads), here.v);
+  for (size_t g = 0; g < kv_heads; ++g) {
+    here.appends[g] = append_of(heads[g], g);
+    here.appends[g].key = there.k + static_cast<int64_t>(g) * d;
+    here.appends[g].value = there.v + static_cast<int64_t>(g) * d;
+  }
+  gpu::upload(as<char>(in_), in.data(), in.size(), stream);
+
+  must(append(there.appends, static_cast<int32_t>(kv_heads), {shape.storage, shape.d}, stream));
+  if (apart_) must(decode(decode_, apart_, {ZS_F32, false, shape.group, shape.d}, stream));
+  must(decode(decode_ + apart_, start_.back() - apart_, {shape.storage, false, shape.group, shape.d}, stream));
+  const DeviceRule& rule = shape.rule;
+  UpkeepShape how{};
+  how.storage = shape.storage;
+  how.group = shape.group;
+  how.d = shape.d;
+  how.decay = shape.decay;
+  how.scores = shape.scores;
+  how.by_age = shape.by_age;
+  how.merges = true;
+  how.told = shape.told;
+  how.similarity = rule.similarity;
+  how.sums_scores = rule.score_merge != 0;
+  how.aggregate = static_cast<Aggregate>(rule.aggregate);
+  how.keys_fixed = rule.keys != 0;
+  how.values_fixed = rule.values != 0;
+  how.alpha = rule.alpha;
+  must(upkeep(upkeep_, static_cast<int32_t>(kv_heads), how, stream));
+
+  std::vector<char> out(static_cast<size_t>(there.out_bytes));
+  gpu::download(out.data(), as<char>(out_), out.size(), stream);
+  must(gpu::wait(stream));
+  const Rows done = rows_of(shape, nullptr, out.data());
+  for (int64_t h = 0; h < static_cast<int64_t>(kv_heads) * group; ++h)
+    std::copy_n(done.out + h * d, d, views.out.data + h * views.out.head_stride);
+  std::copy_n(done.found, kv_heads, found);
+}
+
+}  // namespace zs::cuda

@@ -1,0 +1,169 @@
+// Whole caches on a device beside the same on the CPU: outputs, slots, scores, events and receipts are equal to the bit, whatever is asked of
+// them on the way: forks, tokens that leave, stay or come back by request, several tokens at once, tokens taken back, another alpha.
+// Arguments: none, or the seed of one configuration.
+#include "core/engine.h"
+#include "cuda/backend/device.h"
+#include "test/guests.h"
+#include "test/reference_golden.h"
+#include "test/results.h"
+#include "zslab/asked.h"
+
+namespace {
+
+using test::Cache;
+using test::Config;
+using test::Engine;
+using test::Random;
+
+// What goes onto a device: ZSMerge, evict-only, full and streaming, and of every three configurations one of the other guests.
+bool goes(const Config& config) {
+  for (const test::Options* at = &config.cache.policy; at; at = at->of.get())
+    for (const char* stays : {"quest", "lorc", "think", "minicache"})
+      if (at->name == stays) return false;
+  return !config.cache.policy.positions;
+}
+
+// With more single tokens than the configurations of other tests.
+Config config_of(uint64_t seed, bool small) {
+  Random random(seed * 7 + 1);
+  for (uint64_t at = seed;; at += 1000000) {
+    Config config =
+        random.one_in(3) ? test::guest_config(random.of(test::kGuests), at, small) : test::random_config(at, small);
+    if (!goes(config)) continue;
+    if (config.cache.head_dim > 256) config.cache.head_dim = 64;
+    for (int i = random.upto(5, small ? 30 : 90); i > 0; --i) config.calls.push_back(1);
+    config.cache.trace = 1;
+    return config;
+  }
+}
+
+// What is asked of a cache between two calls; each of `status` what came of it.
+class Asking {
+ public:
+  explicit Asking(uint64_t seed) : random_(seed) {}
+
+  void ask(Cache& cache, std::vector<float>& told) {
+    if (!random_.one_in(6)) return;
+    zs_layer_state layer{};
+    test::must(zs_cache_layer(cache.handle, 0, &layer), "layer");
+    const int32_t seen = static_cast<int32_t>(layer.seq_len), position = random_.upto(0, seen - 1);
+    int32_t done = 0;
+    zs_status status = ZS_OK;
+    switch (random_.upto(0, 6)) {
+      case 0:
+        status = zs_cache_evict(cache.handle, position, nullptr, &done);
+        break;
+      case 1:
+      case 2:
+        status = zs_cache_pin(cache.handle, position, nullptr, &done);
+        break;
+      case 3: {
+        const size_t count = static_cast<size_t>(cache.config.layers * cache.config.kv_heads * cache.config.head_dim);
+        std::vector<float> keys(count), values(count);
+        for (float& x : keys) x = random_.element();
+        for (float& x : values) x = random_.element();
+        status = zs_cache_unevict(cache.handle, position, nullptr, keys.data(), values.data(), &done);
+        break;
+      }
+      case 4: {  // goes on as a fork of itself
+        Cache fork = cache.fork();
+        std::swap(cache.handle, fork.handle);
+        break;
+      }
+      case 5:
+        status = zs_cache_rollback(cache.handle, random_.upto(1, 3));
+        break;
+      case 6: {
+        const test::State state = cache.state(random_.upto(0, cache.config.layers - 1));
+        told.insert(told.end(), state.scores.begin(), state.scores.end());
+        break;
+      }
+    }
+    told.push_back(static_cast<float>(status)), told.push_back(static_cast<float>(done));
+  }
+
+ private:
+  Random random_;
+};
+
+test::Result run(const Engine& engine, const Config& config) {
+  test::Result result;
+  Cache cache(engine, config.cache);
+  std::vector<test::Source> sources = test::sources_of(config);
+  Asking asking(config.seed);
+  for (size_t call = 0; call < config.calls.size(); ++call) {
+    for (std::vector<float>& out : test::run(cache, config, sources, call, call + 1))
+      result.outputs.push_back(std::move(out));
+    result.outputs.emplace_back();
+    asking.ask(cache, result.outputs.back());
+  }
+  test::look(cache, result);
+  return result;
+}
+
+// A golden run of the public implementation (which the CPU's is judged by elsewhere), and 256 steps more.
+test::Result golden_run(const Engine& engine, const test::Json& c) {
+  constexpr int kMore = 256;
+  const int layers = c["layers"].whole(), prompt = c["promptTokens"].whole(), tokens = prompt + c["steps"].whole();
+  const test::Json& set = c["reference"];
+  Config config;
+  test::CacheConfig& cache = config.cache;
+  cache.layers = layers, cache.heads = c["heads"].whole(), cache.kv_heads = c["kvHeads"].whole();
+  cache.head_dim = c["headDim"].whole(), cache.trace = 1;
+  test::Options& p = cache.policy;
+  p.budget = set["cache_budget"].number, p.recent = set["cache_tail"].number, p.residual = set["cache_dense"].number;
+  p.least_budget = 0, p.least_recent = 2, p.raise_counts = 1;
+  p.alpha = static_cast<float>(set["scale_factor"].number), p.decay = static_cast<float>(set["shrink_factor"].number);
+  p.similarity = set["metric"].text == "l2" ? ZS_L2 : ZS_DOT;
+  p.score_merge = set["score_update"].text == "sum" ? 1 : 0;
+  p.underfull = 1, p.window = -1;
+  const test::GoldenInputs in = test::golden_inputs(c);
+  test::Result result;
+  Cache whole(engine, cache);
+  const auto rows = [&](int layer, int from, int count) {
+    const auto of = [&](const std::vector<float>& all, int heads) {
+      return test::golden_rows(all, layer, tokens, heads, cache.head_dim, from, count);
+    };
+    return test::Inputs{of(in.q, cache.heads), of(in.k, cache.kv_heads), of(in.v, cache.kv_heads)};
+  };
+  for (int layer = 0; layer < layers; ++layer)
+    result.outputs.push_back(whole.prefill(layer, rows(layer, 0, prompt), prompt, prompt));
+  for (int step = 0; step < tokens - prompt + kMore;
+       ++step)  // of those beyond the recorded ones the inputs begin again
+    for (int layer = 0; layer < layers; ++layer)
+      result.outputs.push_back(whole.extend(layer, rows(layer, (prompt + step) % tokens, 1), 1));
+  test::look(whole, result);
+  return result;
+}
+
+void golden(const Engine& cpu, const Engine& device) {
+  const char* const path = std::getenv("ZSLAB_GOLDEN");  // as in test/reference_selfcheck.cpp
+  const test::Json all = test::Json::read(path ? path : "test/golden/zsmerge_reference.json");
+  for (const test::Json& c : all["cases"].items) {
+    Config named;
+    const test::Result a = golden_run(cpu, c), b = golden_run(device, c);
+    test::check(!a.events.empty(), "%s has no events", c["name"].text.c_str());
+    test::same(a, b, ("the device on golden case " + c["name"].text).c_str(), named);
+  }
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const uint64_t only = count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 0;
+  const int cases = only ? 1 : test::cases(240, 60, 25);
+  const bool small = test::cases(0, 0, 1) == 1;
+  try {
+    const Engine cpu(1), device(1);
+    device.handle->use(std::make_unique<zs::cuda::GpuDevice>(zs::DeviceOptions{0, int64_t{1} << 30}));
+    if (!only) golden(cpu, device);
+    for (int i = 0; i < cases; ++i) {
+      const Config config = config_of(only ? only : static_cast<uint64_t>(i) + 1, small);
+      zs::gpu::vary_order(config.seed);
+      test::same(run(cpu, config), run(device, config), "the device", config);
+    }
+  } catch (const std::exception& e) {
+    test::check(false, "%s", e.what());
+  }
+  return test::finish("caches");
+}
