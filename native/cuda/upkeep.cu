@@ -13,11 +13,13 @@ namespace zs::cuda {
 namespace {
 
 struct UpkeepLayout {
+  UpkeepTask* task;  // in registers it would crowd out others
   float *inverse, *key, *odd, *values, *length;
   int* places;
   unsigned char* keys;
   template <class Shared>
   __host__ __device__ UpkeepLayout(Shared& shared, int group, int d) {
+    task = shared.template take<UpkeepTask>(1);
     inverse = shared.template take<float>(group);
     key = shared.template take<float>(d);
     odd = shared.template take<float>(kUpkeepStage);
@@ -41,7 +43,7 @@ struct Slots {
     open = of(task.merged, task.attention.chunks - task.merged);
     from = task.from - merged;
     to = task.to - merged;
-    leave = from < to;
+    leave = shape.part != UpkeepPart::kScores && from < to;
     merge = leave && shape.merges && merged > 0;
   }
 };
@@ -121,8 +123,9 @@ struct Least {
 // s <- decay s + the probabilities of the group, and the least of those that may leave.
 __device__ Least update_scores(const UpkeepTask& task, const UpkeepShape& shape, const Slots& slots) {
   Least least;
+  const bool attended = shape.part != UpkeepPart::kLeaving, keeps = attended && shape.scores;
   const bool chooses = slots.leave && !shape.by_age;
-  if (!shape.scores && !chooses && !task.given) return least;
+  if (!keeps && !chooses && !(attended && task.given)) return least;
   int first = -slots.merged;
   for (int c = 0; c < task.attention.chunks; ++c) {
     const UpkeepChunk chunk = task.chunks[c];
@@ -130,18 +133,18 @@ __device__ Least update_scores(const UpkeepTask& task, const UpkeepShape& shape,
     for (int i = static_cast<int>(threadIdx.x); i < chunk.chunk.slots; i += kUpkeepThreads) {
       const int slot = first + i;
       const bool may = chooses && slot >= slots.from && slot < slots.to && !is_pinned(task, slot);
-      const bool given = task.given && slot == slots.open - 1;
+      const bool given = attended && task.given && slot == slots.open - 1;
       float score = 0;
       if (given) {
         score = *task.given;
-      } else if (shape.scores) {
+      } else if (keeps) {
         float p = 0;
         for (int g = 0; g < shape.group; ++g) p = fmaf(chunk.e[g * chunk.e_stride + i], factor[g], p);
         score = fmaf(shape.decay, chunk.score[i], p);
       } else if (may) {
         score = chunk.score[i];
       }
-      if (given || shape.scores) chunk.score[i] = score;
+      if (given || keeps) chunk.score[i] = score;
       if (may) least.see(task.choice ? task.choice[slot] : score, slot);
     }
     first += chunk.chunk.slots;
@@ -284,21 +287,25 @@ __device__ __forceinline__ void copy_slot(const Place<Storage>& from, const Plac
 
 template <class Storage>
 __global__ void __launch_bounds__(kUpkeepThreads) upkeep_heads(const UpkeepTask* tasks, UpkeepShape shape) {
-  const UpkeepTask task = tasks[blockIdx.x];
   const int t = static_cast<int>(threadIdx.x), d = shape.d;
   gpu::Shared shared;
   const UpkeepLayout at(shared, shape.group, d);
+  if (t == 0) *at.task = tasks[blockIdx.x];
+  __syncthreads();
+  const UpkeepTask& task = *at.task;
   const Slots slots(task, shape);
   if (slots.merge) fetch_keys(at, task, slots, d, 0);
 
-  merge_head<kUpkeepThreads>(task.attention, shape.group, d, at.inverse);
-  __syncthreads();
+  if (shape.part != UpkeepPart::kLeaving) {
+    merge_head<kUpkeepThreads>(task.attention, shape.group, d, at.inverse);
+    __syncthreads();
+  }
   const Least mine = update_scores(task, shape, slots);
   const Place<Storage> newest(task, task.merged, slots.open - 1, d);
   Found found = {-1, -1, 0, not_a_number(), not_a_number(), not_a_number(), not_a_number(), not_a_number()};
   if (!slots.leave) {
     __syncthreads();
-    if (t || !task.found) return;
+    if (t || !task.found || shape.part == UpkeepPart::kScores) return;
     found.newest = *newest.score;
     task.found[shape.record] = found;
     return;
@@ -350,7 +357,27 @@ __global__ void __launch_bounds__(kUpkeepThreads) upkeep_heads(const UpkeepTask*
   if (task.found) task.found[shape.record] = found;
 }
 
+__global__ void __launch_bounds__(kUpkeepThreads) sum_scores_of(const ChoiceTask* tasks) {
+  const ChoiceTask task = tasks[blockIdx.x];
+  const int chunk = static_cast<int>(blockIdx.y);
+  const auto chunk_of = [&](int head) -> const UpkeepChunk& {
+    return task.heads[head].chunks[task.heads[head].merged + chunk];
+  };
+  if (chunk >= task.heads[0].attention.chunks - task.heads[0].merged) return;
+  const int slots = chunk_of(0).chunk.slots;
+  for (int i = static_cast<int>(threadIdx.x); i < slots; i += kUpkeepThreads) {
+    float sum = chunk_of(0).score[i];
+    for (int head = 1; head < task.count; ++head) sum = sum + chunk_of(head).score[i];
+    task.choice[chunk * kChunk + i] = sum;
+  }
+}
+
 }  // namespace
+
+std::string sum_scores(const ChoiceTask* tasks, int32_t count, int32_t chunks, gpu::Stream stream) {
+  return gpu::launch(sum_scores_of, gpu::Grid{static_cast<unsigned>(count), static_cast<unsigned>(chunks), 1},
+                     kUpkeepThreads, 0, stream, tasks);
+}
 
 std::string upkeep(const UpkeepTask* tasks, int32_t count, const UpkeepShape& shape, gpu::Stream stream) {
   if (shape.group < 1 || shape.group > kMostGroup)

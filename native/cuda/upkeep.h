@@ -44,9 +44,12 @@ struct UpkeepTask {
   Found* found;  // nullptr = nobody wants to know
 };
 
+// Heads that choose together go through it twice, with sum_scores between: up to their scores, and from who leaves on.
+enum class UpkeepPart : int32_t { kAll, kScores, kLeaving };
 enum class Aggregate : int32_t { kMean, kScore, kMedoid };  // of policies/zsmerge.h
 
 struct UpkeepShape {
+  UpkeepPart part;
   int32_t storage;  // zs_storage of the open segment
   int32_t group, d;
   float decay;
@@ -65,6 +68,15 @@ struct UpkeepShape {
 
 // One launch for all heads of `tasks`, in device memory. → what was wrong; empty = launched.
 std::string upkeep(const UpkeepTask* tasks, int32_t count, const UpkeepShape& shape, gpu::Stream stream);
+
+// Heads that choose together: in their order, as core/prefill.cpp sums them. Their open segments hold the same positions.
+struct ChoiceTask {
+  const UpkeepTask* heads;
+  int32_t count;
+  float* choice;  // out: of each slot of the open segment; what the heads' UpkeepTask::choice points at
+};
+// `chunks`: the most that an open segment of these heads has.
+std::string sum_scores(const ChoiceTask* tasks, int32_t count, int32_t chunks, gpu::Stream stream);
 
 }  // namespace zs::cuda
 #endif

@@ -72,17 +72,24 @@ struct Case {
   }
 };
 
-// A head that holds what it may.
-void fill(Case& c, TwinHead& twin) {
-  Random& random = c.random;
-  zs::Head& head = twin.head = zs::Head({c.shape.d, c.shape.storage}, false);
+// Slots of a head that holds what it may. Heads that choose together have the same, and the same positions.
+zs_resolved sizes_of(Random& random) {
   const int32_t slots = slots_of(random) + (random.one_in(6) ? zs::kChunk : 0);
-  zs_resolved& r = head.sizes;
+  zs_resolved r{};
   r.residual = random.one_in(3) ? 0 : random.one_in(8) ? zs::kChunk + slots_of(random) : slots_of(random);
   r.budget = slots + r.residual;
   r.recent = random.one_in(3) ? random.upto(0, std::min(slots, 2)) : random.upto(0, slots);
   r.sink = random.one_in(2) ? 0 : random.upto(0, slots - r.recent);
   r.context = slots - r.recent - r.sink;
+  return r;
+}
+
+// A head that holds what it may.
+void fill(Case& c, TwinHead& twin, const zs_resolved& sizes) {
+  Random& random = c.random;
+  zs::Head& head = twin.head = zs::Head({c.shape.d, c.shape.storage}, false);
+  const zs_resolved r = head.sizes = sizes;
+  const int32_t slots = r.budget - r.residual;
   if (r.residual) {
     zs::Segment& merged = head.add_merged(r.residual);
     for (int32_t j = 0; j < r.residual; ++j) {
@@ -144,8 +151,8 @@ zs::Found told_by(const Case& c, const std::vector<zs::Event>& events, int32_t n
   return found;
 }
 
-// One token in one head, up to what the launch is to do, and that by the CPU. → what is to be found.
-zs::Found one_step(Case& c, Twins& twins, TwinHead& twin, int32_t position, bool full) {
+// One token in one head, up to its scores by the CPU, and what the launch is to do.
+void attend(Case& c, Twins& twins, TwinHead& twin, int32_t position, bool full) {
   Random& random = c.random;
   zs::Head& head = twin.head;
   const std::string what = twin.append(twins, c.row().data(), c.row().data(), position, c.shape);
@@ -163,16 +170,16 @@ zs::Found one_step(Case& c, Twins& twins, TwinHead& twin, int32_t position, bool
   task.to = full ? before + std::min(r.budget - r.recent - r.residual + 1, slots) : 0;
   task.ring_first = r.budget - r.recent + 1;
   task.ring_end = r.budget;
-  std::vector<float> choice(static_cast<size_t>(slots));
-  for (float& x : choice) x = c.score();
-  task.choice = c.together ? twins.of(choice).device : nullptr;
   const float given = c.score();
   task.given = c.given ? twins.of(std::vector<float>{given}).device : nullptr;
-
   twin.finish(cpu, c.shape);
-  float& newest = head.open().scores[static_cast<size_t>(slots - 1)];
-  if (c.given) newest = given;
-  const float of_newest = newest;
+  if (c.given) head.open().scores[static_cast<size_t>(slots - 1)] = given;
+}
+
+// Somebody leaves, by the CPU. → what is to be found.
+zs::Found leave(const Case& c, zs::Head& head, const float* choice, bool full) {
+  const int32_t newest = head.open().slots() - 1;
+  const float score = head.open().scores[static_cast<size_t>(newest)];
   std::vector<zs::Event> events;
   events.reserve(8);
   zs::Upkeep scratch;
@@ -180,13 +187,13 @@ zs::Found one_step(Case& c, Twins& twins, TwinHead& twin, int32_t position, bool
   scratch.value.need(c.shape.d);
   scratch.similarities.need(zs::round_up(head.residual(), zs::kLane));
   zs::HeadWork work = work_of(c, head, scratch, events);
-  if (c.together) work.choice = choice.data();
+  if (choice) work.choice = choice;
   if (full && c.shape.merges)
     zs::zsmerge::evict(work);
   else if (full)
     zs::regions::evict_and_drop(work);
-  zs::Found found = told_by(c, events, slots - 1, of_newest);
-  if (found.target >= 0) found.leaving -= r.residual;
+  zs::Found found = told_by(c, events, newest, score);
+  if (found.target >= 0) found.leaving -= head.sizes.residual;
   return found;
 }
 
@@ -203,24 +210,49 @@ void one_case(uint64_t seed) {
   Twins twins;
   std::vector<std::unique_ptr<TwinHead>> heads;
   std::vector<bool> full;
-  for (int32_t count = c.random.upto(1, 3); count; --count) {
-    full.push_back(!c.random.one_in(6));
+  const zs_resolved sizes = sizes_of(c.random);
+  const bool all_full = c.together && !c.random.one_in(6);
+  for (int32_t count = c.random.upto(1, c.together ? 5 : 3); count; --count) {
+    full.push_back(c.together ? all_full : !c.random.one_in(6));
     heads.push_back(std::make_unique<TwinHead>());
-    fill(c, *heads.back());
+    fill(c, *heads.back(), c.together ? sizes : sizes_of(c.random));
     heads.back()->mirror(twins, full.back() ? 1 : kSteps, c.shape);
     heads.back()->task.found = twins.of(std::vector<zs::Found>(kSteps)).device;
   }
+  const int32_t count = static_cast<int32_t>(heads.size()), slots = heads[0]->head.open().slots();
+  // The sum of several heads' scores; one alone goes by its own.
+  const bool sums = c.together && count > 1;
+  std::vector<float> sum(static_cast<size_t>(slots + kSteps));
+  const auto choice = twins.of(sum);
+  if (sums)
+    for (auto& head : heads) head->task.choice = choice.device;
   const auto list = twins.of(std::vector<zs::cuda::UpkeepTask>(heads.size()));
+  const auto choosing = twins.of(std::vector<zs::cuda::ChoiceTask>{{list.device, count, choice.device}});
   zs::gpu::vary_order(seed);
   const int32_t steps = c.random.upto(1, kSteps);
   for (int32_t step = 0; step < steps; ++step) {
-    std::vector<zs::Found> expected;
     for (size_t h = 0; h < heads.size(); ++h) {
-      expected.push_back(one_step(c, twins, *heads[h], 1000 + step, full[h]));
+      attend(c, twins, *heads[h], 1000 + step, full[h]);
       to_device(list.device + h, heads[h]->task);
     }
+    for (size_t h = 0; sums && h < heads.size(); ++h)
+      for (int32_t slot = 0; slot < heads[h]->head.open().slots(); ++slot) {
+        const float score = heads[h]->head.open().scores[static_cast<size_t>(slot)];
+        float& at = sum[static_cast<size_t>(slot)];
+        at = h ? at + score : score;
+      }
+    std::vector<zs::Found> expected;
+    for (size_t h = 0; h < heads.size(); ++h)
+      expected.push_back(leave(c, heads[h]->head, sums ? sum.data() : nullptr, full[h]));
     c.shape.record = step;
-    const std::string what = zs::cuda::upkeep(list.device, static_cast<int32_t>(heads.size()), c.shape, {});
+    const auto launch = [&](zs::cuda::UpkeepPart part) {
+      c.shape.part = part;
+      return zs::cuda::upkeep(list.device, count, c.shape, {});
+    };
+    std::string what = launch(sums ? zs::cuda::UpkeepPart::kScores : zs::cuda::UpkeepPart::kAll);
+    if (what.empty() && sums)
+      what = zs::cuda::sum_scores(choosing.device, 1, heads[0]->task.attention.chunks - heads[0]->task.merged, {});
+    if (what.empty() && sums) what = launch(zs::cuda::UpkeepPart::kLeaving);
     if (!test::check(what.empty(), "case %llu: %s", number, what.c_str())) return;
     for (size_t h = 0; h < heads.size(); ++h) {
       const zs::Found found = of_device(heads[h]->task.found + step), &wanted = expected[h];
