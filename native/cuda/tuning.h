@@ -20,6 +20,12 @@ constexpr int rows_threads(int queries) { return queries / 4 * (kRowsStage / 4);
 // Floats from one dim of all queries to the next in shared memory: 8 dims of 4 queries, which a warp writes at once, lie in different banks.
 constexpr int rows_pitch(int queries) { return queries + 4; }
 
+// Column sums: queries of a block at once. Decays of one chunk share the probabilities; each takes shared memory.
+constexpr int kColumnsQueries = 64, kMostFades = 8;
+
+// Selection: a warp for each value of four bits.
+constexpr int kSelectThreads = 512;
+
 // Bytes of shared memory that a block can have on every architecture (sm_80 has the fewest).
 constexpr int kMostShared = 163 << 10;
 

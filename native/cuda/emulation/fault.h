@@ -2,6 +2,7 @@
 #ifndef ZSLAB_CUDA_EMULATION_FAULT_H
 #define ZSLAB_CUDA_EMULATION_FAULT_H
 
+#include <cstring>
 #include <string>
 
 namespace zs::emulation {
@@ -10,7 +11,7 @@ namespace zs::emulation {
 struct Place {
   const char* file;
   int line;
-  bool operator==(const Place& other) const { return line == other.line && std::string(file) == other.file; }
+  bool operator==(const Place& other) const { return line == other.line && (file == other.file || !std::strcmp(file, other.file)); }
   std::string text() const { return std::string(file) + ":" + std::to_string(line); }
 };
 

@@ -108,8 +108,8 @@ struct Prompts {
     wild = random.one_in(16);
     const bool merges = turns && random.one_in(4);
     floats = float_keys || merges;
-    // All that a case works on, in products of a query and a key: fewer of long ones.
-    const int64_t most = (int64_t{1} << 19) / (d * group);
+    // Products of queries' and keys' numbers in a sequence: few are long.
+    const int64_t most = (int64_t{1} << (random.one_in(16) ? 21 : 17)) / (d * group);
     sequences.resize(static_cast<size_t>(random.one_in(3) ? random.upto(2, 3) : 1));
     for (Sequence& one : sequences) {
       one.group = group;

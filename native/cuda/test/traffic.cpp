@@ -94,9 +94,11 @@ int main() {
       }
     for (const int d : {64, 128, 256}) {
       const int group = d == 64 ? 1 : d == 128 ? 8 : 3;
-      const zs::cuda::UniformPromptShape shape = {storage, 1, group, d, 512, zs::cuda::prefill_rows(group, d)};
+      const zs::cuda::UniformPromptShape shape = {
+          storage, 1, group, d, d == 64 ? 512 : 256, zs::cuda::prefill_rows(group, d)};
       const zs::cuda::UniformPrompt work(shape);
       attention("prefill", shape, shape.prefill_bytes(), [&] { return work.prefill({}); });
+      attention("columns", shape, shape.columns_bytes(), [&] { return work.columns({}); });
     }
     product(storage, 1, zs::cuda::kManyOutputs, 64);
     product(storage, 1, 576, 1536);

@@ -6,9 +6,12 @@
 #include <string>
 #include <vector>
 
+#include "cuda/column_sums.h"
 #include "cuda/prefill_attention.h"
 
 namespace zs::cuda {
+
+constexpr int kColumnsSlots = 64;  // of a block
 
 struct UniformPromptShape {
   int32_t storage;  // zs_storage
@@ -35,6 +38,16 @@ struct UniformPromptShape {
     int64_t bytes = static_cast<int64_t>(group) * tokens * (2 * d + 2) * 4;
     each_block(
         [&](int, int, int64_t slots) { bytes += slots * slot_bytes() + static_cast<int64_t>(sizeof(RowsTask)); });
+    return heads * bytes;
+  }
+  // All that column sums of all rows have to move: keys once, queries and statistics once for kColumnsSlots slots, sums in and out.
+  int64_t columns_bytes() const {
+    int64_t bytes = 0;
+    for (int slot = 0; slot < before + tokens; slot += kColumnsSlots) {
+      const int64_t slots = std::min(kColumnsSlots, before + tokens - slot);
+      const int64_t rows = tokens - std::max(0, (slot - before) / kChunk * kChunk);
+      bytes += slots * (d * element() + 8) + group * rows * (d + 2) * 4 + static_cast<int64_t>(sizeof(ColumnsTask));
+    }
     return heads * bytes;
   }
   // Multiplications that are added, of logits and of values.
@@ -88,6 +101,35 @@ class UniformPrompt {
       }
     count_ = static_cast<int32_t>(tasks.size());
     tasks_ = list(tasks);
+
+    auto* const sums = reinterpret_cast<float*>(filled(heads * slots * 4));
+    std::vector<Fade> fades;
+    for (int64_t c = 0; c < heads * chunks; ++c) fades.push_back({1, 0, sums + c * kChunk});
+    const Fade* const fades_there = list(fades);
+    std::vector<ColumnsTask> columns;
+    for (int64_t c = 0; c < heads * chunks; ++c) {
+      const RowsTask& rows =
+          tasks[static_cast<size_t>(heads * (shape.blocks() - 1) + c / chunks)];  // from the first on
+      ColumnsTask task{};
+      task.chunk = pages[static_cast<size_t>(c)];
+      task.causal = c % chunks >= first;
+      task.first = task.causal ? (c % chunks - first) * kChunk : 0;
+      task.to = tokens;
+      task.fades = fades_there + c;
+      task.fade_count = 1;
+      task.q = rows.q;
+      task.q_head = rows.q_head;
+      task.q_row = rows.q_row;
+      task.group = shape.group;
+      task.d = shape.d;
+      task.scale = rows.scale;
+      task.highest = rows.highest;
+      task.inverse = rows.inverse;
+      task.stat_stride = tokens;
+      columns.push_back(task);
+    }
+    columns_count_ = static_cast<int32_t>(columns.size());
+    columns_ = list(columns);
   }
   ~UniformPrompt() {
     for (void* memory : memory_) gpu::release(memory);
@@ -99,6 +141,10 @@ class UniformPrompt {
   bool there() const { return std::find(memory_.begin(), memory_.end(), nullptr) == memory_.end(); }
   std::string prefill(gpu::Stream stream) const {
     return cuda::prefill(tasks_, count_, {shape_.storage, false, shape_.group, shape_.d}, stream);
+  }
+  // After prefill().
+  std::string columns(gpu::Stream stream) const {
+    return cuda::columns(columns_, columns_count_, {shape_.storage, false, shape_.group, shape_.d, 1}, stream);
   }
 
  private:
@@ -127,7 +173,8 @@ class UniformPrompt {
   std::vector<void*> memory_;
   KeyChunk* pages_;
   RowsTask* tasks_;
-  int32_t count_;
+  ColumnsTask* columns_;
+  int32_t count_, columns_count_;
 };
 
 }  // namespace zs::cuda
