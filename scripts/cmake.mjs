@@ -25,7 +25,9 @@ export async function buildTargets({ root, folder, settings, targets, jobs }) {
  * again nor another one than the addon's.
  */
 export async function builtEngine(root) {
-  const { status, text } = await output(process.execPath, [join(root, 'scripts/build.mjs'), '--native'])
+  const words = [join(root, 'scripts/build.mjs'), '--native']
+  // Tests do not wait for nvcc unasked.
+  const { status, text } = await output(process.execPath, words, { ...process.env, ZSLAB_CUDA: '0' })
   if (status !== 0) throw new CMakeFailure(text.trimEnd())
   const { oneDnn } = JSON.parse(readFileSync(join(root, 'build/built.json'), 'utf8')).native
   return { ZSLAB_BUILT: join(root, 'build/libzslab_static.a'), ZSLAB_ONEDNN: oneDnn }
@@ -38,6 +40,16 @@ export const boostContext = () =>
   spawnSync(process.env.CXX ?? 'c++', ['-x', 'c++', '-E', '-'], {
     input: '#include <boost/context/detail/fcontext.hpp>',
   }).status === 0
+
+/** Builds the library with the emulated GPU; returns its path. */
+export async function buildEmulated(root, jobs) {
+  if (!boostContext()) throw new CMakeFailure(`emulated CUDA kernels need Boost.Context: ${BOOST_HELP}`)
+  const folder = join(root, 'build/emulated')
+  // Linked without oneDNN, which the process that loads it brings.
+  const settings = { ...(await builtEngine(root)), ZSLAB_ONEDNN: '', ZSLAB_EMULATED: 'ON' }
+  await buildTargets({ root, folder, settings, targets: ['zslab_device'], jobs })
+  return join(folder, 'libzslab_cuda_emulated.so')
+}
 
 async function findCMake(root) {
   const inVenv = join(root, '.venv/bin/cmake')

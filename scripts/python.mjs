@@ -119,9 +119,9 @@ function linkCopies(folder) {
 }
 
 /** Runs `command` → { status, text of both streams }. */
-export function output(command, args) {
+export function output(command, args, env = process.env) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
     let text = ''
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (text += chunk))
     child

@@ -7,7 +7,7 @@ import { headVectors, type HeadOf, type HeadVectors } from './inspect/vectors.js
 import { HeldCache, type LayerCacheState, type ResolvedHeads } from './native-cache.js'
 import { native, type EventColumns, type HeadArrays } from './native/binding.js'
 import { withCall, type Call, type Progress } from './native/call.js'
-import { engineOf, STORAGES, type EngineOptions, type Storage } from './native/engine.js'
+import { ENGINE_OPTIONS, engineOf, STORAGES, type EngineOptions, type Storage } from './native/engine.js'
 import { headScores, scoreRows, type HeadScores, type ScoresOptions } from './inspect/scores.js'
 import { keptOf, type TraceOption } from './trace/level.js'
 import type { TapeBytes } from './trace/memory.js'
@@ -62,8 +62,7 @@ const NAMES = [
   'storage',
   'trace',
   'origins',
-  'threads',
-  'isa',
+  ...ENGINE_OPTIONS,
 ]
 
 /**

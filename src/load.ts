@@ -4,7 +4,7 @@ import type { Weights } from './loaded-model.js'
 import { openModelFile, type FetchProgress } from './model/index.js'
 import { native } from './native/binding.js'
 import { withCall } from './native/call.js'
-import { engineOf, STORAGES, type EngineOptions } from './native/engine.js'
+import { ENGINE_OPTIONS, engineOf, STORAGES, type EngineOptions } from './native/engine.js'
 import { guarded } from './long-work.js'
 import { bar, interruptible } from './progress.js'
 import { Model } from './session.js'
@@ -23,7 +23,7 @@ export interface LoadOptions extends EngineOptions {
   offline?: boolean
 }
 
-const NAMES = ['weights', 'threads', 'isa', 'offline']
+const NAMES = ['weights', ...ENGINE_OPTIONS, 'offline']
 
 /**
  * The model called `nameOrPath`: a name of the catalogue (fetched once into the cache folder) or the path of a GGUF file.

@@ -229,7 +229,7 @@ export class HeldCache {
   }
 
   receipt(): Receipt {
-    return receiptOf(native().cacheReceipt(this.native), this.options.policy, this.resolved())
+    return receiptOf(native().cacheReceipt(this.native), this.options.policy, this.resolved(), this.engine.info.device)
   }
 
   bytes(): CacheBytes {

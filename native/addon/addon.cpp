@@ -1,4 +1,4 @@
-// The addon's entry: engines, policies, disposal, and the list of everything it exports. No mathematics lives here.
+// The addon's entry: engines, devices, policies, disposal, and the list of everything it exports. No mathematics lives here.
 #include <napi.h>
 
 #include "addon/boxes.h"
@@ -20,6 +20,23 @@ Napi::Value EngineCreate(const Napi::CallbackInfo& info) {
 
 Napi::Value EngineDescribe(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), zs_engine_describe(Unwrap<EngineBox>(info[0])->engine));
+}
+
+void EngineUse(const Napi::CallbackInfo& info) {
+  zs_device device{};
+  const auto object = info[1].As<Napi::Object>();
+  const std::string library = object.Get("library").ToString();
+  Read(object, kDevice, &device);
+  device.struct_bytes = sizeof device;
+  device.library = library.c_str();
+  Check(info.Env(), zs_engine_use(Unwrap<EngineBox>(info[0])->engine, &device));
+}
+
+Napi::Value DeviceList(const Napi::CallbackInfo& info) {
+  const std::string library = info[0].ToString();
+  const char* json = nullptr;
+  Check(info.Env(), zs_device_list(library.c_str(), &json));
+  return Napi::String::New(info.Env(), json);
 }
 
 Napi::Value PolicyResolve(const Napi::CallbackInfo& info) {
@@ -47,6 +64,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("describe", Napi::Function::New(env, Describe));
   exports.Set("engineCreate", Napi::Function::New(env, EngineCreate));
   exports.Set("engineDescribe", Napi::Function::New(env, EngineDescribe));
+  exports.Set("engineUse", Napi::Function::New(env, EngineUse));
+  exports.Set("deviceList", Napi::Function::New(env, DeviceList));
   exports.Set("engineDispose", Napi::Function::New(env, Dispose<EngineBox>));
   exports.Set("cacheDispose", Napi::Function::New(env, Dispose<CacheBox>));
   exports.Set("modelDispose", Napi::Function::New(env, Dispose<ModelBox>));

@@ -83,6 +83,9 @@ const Table kRotation = {
     sizeof(zs_rotation),
     {FIELD(zs_rotation, dims, "dims"), FIELD(zs_rotation, halves, "halves"), FIELD(zs_rotation, base, "base")}};
 
+const Table kDevice = {
+    "zs_device", sizeof(zs_device), {FIELD(zs_device, number, "number"), FIELD(zs_device, memory, "memory")}};
+
 const Table kCacheConfig = {
     "zs_cache_config",
     sizeof(zs_cache_config),
@@ -237,8 +240,8 @@ HeldPolicy::HeldPolicy(const Napi::Object& object) : name_(object.Get("name").To
 Napi::Value Describe(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Napi::Array structs = Napi::Array::New(env), policies = Napi::Array::New(env);
-  for (const Table* table :
-       {&kResolved, &kTraits, &kRotation, &kCacheConfig, &kLayerState, &kHeadState, &kReceipt, &kModelConfig, &kCall})
+  for (const Table* table : {&kResolved, &kTraits, &kRotation, &kDevice, &kCacheConfig, &kLayerState, &kHeadState,
+                             &kReceipt, &kModelConfig, &kCall})
     structs.Set(structs.Length(), Described(env, *table));
   zs_policy_info policy;
   for (int32_t i = 0; i < zs_policy_count() && zs_policy_describe(i, &policy) == ZS_OK; ++i) {

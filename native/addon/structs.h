@@ -21,7 +21,8 @@ struct Table {
   std::vector<zs_field> fields;
 };
 
-extern const Table kResolved, kTraits, kRotation, kCacheConfig, kLayerState, kHeadState, kReceipt, kModelConfig, kCall;
+extern const Table kResolved, kTraits, kRotation, kDevice, kCacheConfig, kLayerState, kHeadState, kReceipt,
+    kModelConfig, kCall;
 
 // { name, budget, chunk, parameters: { … as described … }, of?: { … }, choose?: a function } as a zs_policy, with what it points to.
 class HeldPolicy {

@@ -7,6 +7,7 @@ import type { Budgets } from '../budgets.js'
 import { shown, ZslabError } from '../errors.js'
 import { load } from '../load.js'
 import type { Weights } from '../loaded-model.js'
+import type { DeviceName } from '../native/device.js'
 import { ISAS, STORAGES, type Isa, type Storage } from '../native/engine.js'
 import { POLICIES, policyNamed, wrappedBy, type Policy, type PolicyDefinition } from '../policies/index.js'
 import type { Model, Session } from '../session.js'
@@ -123,7 +124,7 @@ async function budgetsFrom(options: Record<string, unknown>): Promise<Budgets | 
   }
 }
 
-/** --model, --weights, --threads, --isa. */
+/** --model, --weights, --threads, --isa, --device, --device-memory. */
 export function loadOptions(command: Command): Command {
   return command
     .option('--model <name or path>', 'a known model or a GGUF file', 'smollm2-135m')
@@ -132,6 +133,15 @@ export function loadOptions(command: Command): Command {
     )
     .option('--threads <n>', 'default: every CPU', whole)
     .addOption(new Option('--isa <name>', 'instruction set (default: the best)').choices(['best', ...ISAS]))
+    .option(
+      '--device <name>',
+      'where caches are kept and tokens after the prompt run: cpu (default), cuda, cuda:1, or auto: a GPU if one can be used',
+    )
+    .option(
+      '--device-memory <bytes>',
+      'what all caches may take on the GPU (default: nine tenths of what is free)',
+      whole,
+    )
 }
 
 /** loadOptions(), and of sessions --storage, --no-origins. */
@@ -151,6 +161,8 @@ export function loadFrom(options: Record<string, unknown>, signal: AbortSignal):
     weights: options.weights as Weights | undefined,
     threads: options.threads as number | undefined,
     isa: options.isa as Isa | undefined,
+    device: options.device as DeviceName | undefined,
+    deviceMemory: options.deviceMemory as number | undefined,
     signal,
   })
 }

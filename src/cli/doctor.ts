@@ -1,12 +1,13 @@
 /** `npx zslab doctor`: what this machine has, what is missing, and the command that adds it. */
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { Command } from 'commander'
 import { PROGRAM, snapshotPath } from '../../kernel/compiler/snapshot.js'
 import { findExtension, findInstalls, hiddenOf, type Install } from '../../kernel/installs.js'
 import { cacheFolder, cacheList } from '../model/index.js'
 import { projectRoot } from '../native/binding.js'
+import { BUILT_LIBRARY, deviceList, namedLibrary } from '../native/device.js'
 import { engineOf } from '../native/engine.js'
 import { ownVersion } from '../trace/card.js'
 import { json, print } from './common.js'
@@ -54,7 +55,7 @@ async function examine(): Promise<Finding[]> {
       false,
       'figures as pdf need one: `apt-get install chromium`',
     ),
-    tool('nvcc', ['nvcc'], false, 'CUDA kernels are not part of this version; nothing to do'),
+    cuda(),
     await models(),
   ]
 }
@@ -117,6 +118,42 @@ function tool(name: string, candidates: string[], needed: boolean, help: string)
   const folders = (process.env.PATH ?? '').split(delimiter)
   const found = candidates.flatMap((one) => folders.map((folder) => join(folder, one))).find((path) => existsSync(path))
   return { name, ok: found !== undefined, needed, found: found ?? 'none', help: found ? '' : help }
+}
+
+/** What a GPU needs: the library, a driver, a device. */
+function cuda(): Finding {
+  const base = { name: 'cuda', needed: false, ok: false, help: '' }
+  const named = namedLibrary()
+  const { nvcc, why = 'it was not tried' } = cudaBuild()
+  if (named === undefined && !existsSync(BUILT_LIBRARY))
+    return {
+      ...base,
+      found: `library not built: ${why}`,
+      help: 'for a GPU: nvcc 13.0 in PATH, or its toolkit named by CUDA_HOME, then `npx zslab build`',
+    }
+  const library = named === undefined ? `library built with nvcc ${nvcc}` : `${named} (ZSLAB_CUDA_LIBRARY)`
+  try {
+    const { kind, driver, runtime, devices } = deviceList(named ?? BUILT_LIBRARY)
+    const size = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`
+    const list = devices.map(({ name, memory, free, capability }, i) => {
+      return `cuda:${i} ${name} (capability ${capability}, ${size(free)} of ${size(memory)} free)`
+    })
+    const of = (version: number) => `${Math.floor(version / 1000)}.${(version % 1000) / 10}`
+    const how = kind === 'emulated' ? 'emulated, for tests' : `driver ${of(driver)}, runtime ${of(runtime)}`
+    return { ...base, ok: true, found: `${how}: ${list.join(', ')}; ${library}` }
+  } catch (error) {
+    return { ...base, found: `${library}, not usable: ${(error as Error).message}` }
+  }
+}
+
+/** What scripts/build.mjs says of its last build. */
+function cudaBuild(): { nvcc?: string; why?: string } {
+  try {
+    const { cuda = {} } = JSON.parse(readFileSync(join(projectRoot, 'build/built.json'), 'utf8')) as { cuda?: object }
+    return cuda
+  } catch {
+    return {}
+  }
 }
 
 function python(): Finding {

@@ -180,6 +180,10 @@ export interface Addon {
   describe(): AddonDescription
   engineCreate(threads: number, isa: number): NativeEngine
   engineDescribe(engine: NativeEngine): string
+  /** Once per engine (zs_engine_use). */
+  engineUse(engine: NativeEngine, device: { library: string; number: number; memory: number }): void
+  /** JSON (zs_device_list). */
+  deviceList(library: string): string
   engineDispose(engine: NativeEngine): void
   policyResolve(policy: NativePolicy, tokens: number): Resolved
   policyTraits(policy: NativePolicy): NativeTraits

@@ -1,7 +1,7 @@
 /** The structs that cross into the addon, as TypeScript believes them to be; compared at load with what the addon says. */
 import { ZslabError } from '../errors.js'
 
-export const ABI = 11
+export const ABI = 12
 
 export type FieldType = 'int32' | 'int64' | 'float32' | 'float64'
 
@@ -13,6 +13,10 @@ const STRUCTS: Record<string, [string, FieldType][]> = {
     ['dims', 'int32'],
     ['halves', 'int32'],
     ['base', 'float64'],
+  ],
+  zs_device: [
+    ['number', 'int32'],
+    ['memory', 'int64'],
   ],
   zs_cache_config: ['layers', 'heads', 'kvHeads', 'headDim', 'storage', 'trace', 'keepQueries', 'origins'].map((name) => [
     name,

@@ -52,14 +52,26 @@ export function tokenizerText(tokenizer: TokenizerFacts): string {
   )
 }
 
+export type DeviceFacts =
+  | { kind: 'cpu'; why?: string }
+  | { kind: 'cuda' | 'emulated'; number: number; name: string; memory: number }
+
+/** `cpu`, `cpu (auto: why)`, `cuda:0 (NVIDIA H200, at most 125.5 GB)`, `emulated:0 (…)`. */
+export function deviceText(device: DeviceFacts): string {
+  if (device.kind === 'cpu') return device.why === undefined ? 'cpu' : `cpu (auto: ${device.why})`
+  const { kind, number, name, memory } = device
+  return `${kind}:${number} (${name}, at most ${sizeText(memory)})`
+}
+
 export interface EngineFacts {
-  info: { isa: string; threads: number; library: string; abi: number }
+  info: { isa: string; threads: number; library: string; abi: number; device: DeviceFacts }
 }
 
 export const engineText = ({ info }: EngineFacts): string =>
   lines(
     `Engine on ${info.threads} ${info.threads === 1 ? 'thread' : 'threads'}, kernels ${info.isa}, matrix products by ${info.library}, ABI ${info.abi}`,
-    'next: engine.info; load(name, { threads, isa }) chooses another',
+    `device: ${deviceText(info.device)}`,
+    'next: engine.info; load(name, { threads, isa, device }) chooses another',
   )
 
 interface CardPolicy {
@@ -78,6 +90,8 @@ export interface CardFacts {
   cpu: { isa: string }
   library: string
   threads: number
+  /** Absent in files of before there were devices. */
+  device?: DeviceFacts
   storage: string
   weights: string
 }
@@ -95,6 +109,7 @@ export function cardText(card: CardFacts): string {
     ...(card.interventions ?? []).map(interventionText),
     `storage ${card.storage}, weights ${card.weights}${drawn ? `; ${drawn}` : ''}`,
     `zslab ${versions.zslab}, Node ${versions.node}, ABI ${versions.abi}; ${card.cpu.isa}, ${card.library}, ${card.threads} threads`,
+    `device: ${deviceText(card.device ?? { kind: 'cpu' })}`,
     'next: JSON.stringify(card) keeps all of it; card.resolved, card.exactness',
   )
 }

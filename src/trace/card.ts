@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { ZslabError } from '../errors.js'
 import { projectRoot } from '../native/binding.js'
+import type { DeviceInfo } from '../native/device.js'
 import type { ResolvedHeads } from '../native-cache.js'
 import type { Policy } from '../policies/index.js'
 import type { Sampling } from '../sampling.js'
@@ -29,6 +30,8 @@ export interface EngineCard {
   /** What multiplied matrices. */
   library: string
   threads: number
+  /** Where caches were kept and decode steps ran; the results are the same. */
+  device: DeviceInfo
   weights: string
   /** Rounding: equal on every thread count; between instruction sets and libraries logits may differ (≤ 2e-3, float32 weights). */
   exactness: string
@@ -96,6 +99,7 @@ export function engineCard({ file, engine, weights }: LoadedModel): EngineCard {
     cpu: { isa: engine.info.isa, features: engine.info.cpuFeatures },
     library: engine.info.library,
     threads: engine.info.threads,
+    device: engine.info.device,
     weights,
     exactness:
       'the same tokens for any number of threads; another instruction set or library rounds matrix products differently (logits within 2e-3 with float32 weights)',

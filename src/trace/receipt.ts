@@ -1,6 +1,8 @@
 /** What held: the engine's own counts and checks as an object and as words, and how the bytes are split. */
 import type { NativeReceipt, Resolved } from '../native/binding.js'
+import type { DeviceInfo } from '../native/device.js'
 import type { Policy } from '../policies/index.js'
+import { deviceText } from '../show/file-texts.js'
 import { showsItself } from '../show/show.js'
 import { bytesText, receiptText } from '../show/texts.js'
 
@@ -29,11 +31,16 @@ export interface Receipt {
   }
   /** Whether the policy acted at all. */
   compressed: boolean
-  /** In words: what held, what did not, and whether the policy could act. */
+  /** In words: what held, what did not, whether the policy could act, and the device where it is another than the CPU or 'auto' chose it. */
   notes: string[]
 }
 
-export function receiptOf(native: NativeReceipt, policy: Policy, resolved: ResolvedWords | undefined): Receipt {
+export function receiptOf(
+  native: NativeReceipt,
+  policy: Policy,
+  resolved: ResolvedWords | undefined,
+  device: DeviceInfo = { kind: 'cpu' },
+): Receipt {
   const checks = {
     weightsSum: native.weightsSum === 1,
     positionsOnce: native.positionsOnce < 0 ? undefined : native.positionsOnce === 1,
@@ -50,7 +57,7 @@ export function receiptOf(native: NativeReceipt, policy: Policy, resolved: Resol
     dropped: native.dropped,
     checks,
     compressed,
-    notes: [...failures(checks, native), acted(native, policy, resolved, compressed)],
+    notes: [...failures(checks, native), acted(native, policy, resolved, compressed), ...usedDevice(device)],
   })
 }
 
@@ -73,6 +80,9 @@ const failures = (checks: Receipt['checks'], native: NativeReceipt) =>
   (Object.keys(checks) as (keyof Receipt['checks'])[])
     .filter((name) => checks[name] === false)
     .map((name) => FAILURES[name](native))
+
+const usedDevice = (device: DeviceInfo) =>
+  device.kind === 'cpu' && device.why === undefined ? [] : [`device: ${deviceText(device)}`]
 
 function acted(
   native: NativeReceipt,

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { canEmulate, emulatedLibrary } from '../../native/emulated.js'
 import { ownFolder } from '../model/files.js'
 
 const main = fileURLToPath(new URL('../../../dist/src/cli/main.js', import.meta.url))
@@ -35,6 +36,7 @@ describe('zslab doctor', () => {
       'kernel start',
       'python3',
       'browser',
+      'cuda',
       'models',
     ])
       assert.ok(names.includes(name), name)
@@ -66,6 +68,23 @@ describe('zslab doctor', () => {
     assert.equal(twice.ok, false)
     assert.match(twice.found, /installed twice/)
   })
+
+  it('says why no GPU can be used', () => {
+    const cuda = (library: string) => {
+      const report = JSON.parse(doctor({ ZSLAB_CUDA_LIBRARY: library }, '--json').stdout) as Report
+      assert.equal(report.ok, true)
+      return report.findings.find(({ name }) => name === 'cuda')!
+    }
+    const own = cuda('')
+    if (!own.ok) assert.match(own.found, /^library not built: |^library built with nvcc 13\.0\.\d+, not usable: /)
+    const none = cuda(join(folder, 'none.so'))
+    assert.equal(none.ok, false)
+    assert.match(none.found, /none\.so \(ZSLAB_CUDA_LIBRARY\), not usable: .* which is not there/)
+    if (!canEmulate("doctor's line of an emulated GPU")) return
+    const emulated = cuda(emulatedLibrary())
+    assert.equal(emulated.ok, true)
+    assert.match(emulated.found, /^emulated, for tests: cuda:0 emulated on the CPU \(capability 9\.0, /)
+  }).timeout(600_000)
 
   it('names what adds a missing program', () => {
     const report = JSON.parse(doctor({ PATH: folder }, '--json').stdout) as Report
