@@ -11,7 +11,9 @@ namespace zs::emulation {
 struct Place {
   const char* file;
   int line;
-  bool operator==(const Place& other) const { return line == other.line && (file == other.file || !std::strcmp(file, other.file)); }
+  bool operator==(const Place& other) const {
+    return line == other.line && (file == other.file || !std::strcmp(file, other.file));
+  }
   std::string text() const { return std::string(file) + ":" + std::to_string(line); }
 };
 
