@@ -1,5 +1,5 @@
 /**
- * Builds zslab: the native part with cmake-js (build/), then the TypeScript part (dist/). Runs at `npm ci`, `npm run build` and
+ * Builds zslab: the native part with cmake-js (build/), where there is an nvcc the library for GPUs (ZSLAB_CUDA=0: not), then the TypeScript part (dist/). Runs at `npm ci`, `npm run build` and
  * `npx zslab build`. Says in one line each what it found and what would help; does nothing when nothing changed.
  *   --force     build even if nothing changed        --portable  without oneDNN (also ZSLAB_PORTABLE=1)
  *   --native    only the native part                 --types     only the TypeScript part
@@ -11,12 +11,15 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { buildCuda, findNvcc } from './cuda.mjs'
 import { findOneDnn, findTool, pip } from './python.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const BUILD = join(ROOT, 'build')
 const LOG = join(BUILD, 'build.log')
 const ADDON = join(BUILD, 'Release', 'zslab.node')
+const FOR_GPUS = join(BUILD, 'Release', 'libzslab_cuda.so')
+const JOBS = Math.max(1, Math.min(8, availableParallelism()))
 const KNOWN = ['--force', '--portable', '--native', '--types']
 const given = process.argv.slice(2)
 /** This is the package as npm installed it, with dist/ ready made; otherwise a clone. */
@@ -30,7 +33,10 @@ try {
   if (wrong) throw new Failure(`scripts/build.mjs has no option ${wrong}; it has ${KNOWN.join(', ')}`)
   checkPlatform()
   mkdirSync(BUILD, { recursive: true })
-  if (!given.includes('--types')) await buildNative()
+  if (!given.includes('--types')) {
+    await buildNative()
+    await buildForGpus()
+  }
   if (!given.includes('--native')) {
     await buildTypes()
     await buildSnapshot()
@@ -78,7 +84,6 @@ async function buildNative() {
     )
 
   writeFileSync(LOG, '')
-  const jobs = String(Math.max(1, Math.min(8, availableParallelism())))
   const cmakeJs = join(packageFolder('cmake-js'), 'bin/cmake-js')
   const common = [
     '-d',
@@ -100,10 +105,40 @@ async function buildNative() {
   say('compiling the native part (about a minute) …')
   forgetOtherCompiler(compiler.path)
   await logged([cmakeJs, 'configure', ...common, headers], env, 'CMake could not configure the native part')
-  await logged([cmakeJs, 'build', ...common, headers, '-p', jobs], env, 'the native part does not compile')
+  await logged([cmakeJs, 'build', ...common, headers, '-p', String(JOBS)], env, 'the native part does not compile')
   if (!existsSync(ADDON)) throw new Failure(`the build ended without ${ADDON}; its output is in ${LOG}`)
   remember('native', stamp, { oneDnn: oneDnn.path ?? '', compiler: `${compiler.name} ${compiler.version}` })
   say(`native part built in ${((Date.now() - started) / 1000).toFixed(0)} s`)
+}
+
+/** Never fails: whatever is wrong with an nvcc, zslab works on the CPU. */
+async function buildForGpus() {
+  const nvcc = process.env.ZSLAB_CUDA === '0' ? { why: 'ZSLAB_CUDA=0' } : findNvcc(ROOT)
+  const sources = fingerprint(['CMakeLists.txt', 'native', 'scripts/cuda.mjs'], [])
+  const last = stamps().cuda
+  // One of other sources would not fit the engine.
+  if (last?.sources !== sources) rmSync(FOR_GPUS, { force: true })
+  const known = existsSync(FOR_GPUS) ? 'the library for GPUs stays as it was built' : 'sessions run on the CPU'
+  if (!nvcc.path) {
+    if (!existsSync(FOR_GPUS)) remember('cuda', '', { sources, why: nvcc.why })
+    return say(`CUDA: ${nvcc.why}: ${known}`)
+  }
+  const compiler = findCompiler()
+  const stamp = fingerprint([], [sources, nvcc, compiler.path, compiler.version])
+  if (fresh('cuda', stamp, last?.why ? [] : [FOR_GPUS], () => true))
+    return say(last.why ? `CUDA: not built: ${last.why}` : 'the library for GPUs is up to date')
+  say(`CUDA: nvcc ${nvcc.version} (${nvcc.path}): compiling the library for GPUs (minutes) …`)
+  const started = Date.now()
+  const folder = join(BUILD, 'cuda')
+  const tools = fingerprint([], [nvcc, compiler.path])
+  if (last?.tools !== tools) rmSync(folder, { recursive: true, force: true })
+  const cmake = (await findCMake()).path
+  const built = join(BUILD, 'libzslab_static.a')
+  const given = { nvcc: nvcc.path, cmake, compiler: compiler.path, built, jobs: JOBS }
+  const why = await buildCuda({ root: ROOT, folder, library: FOR_GPUS, log: LOG, ...given })
+  remember('cuda', stamp, { sources, tools, nvcc: nvcc.version, ...(why && { why }) })
+  if (why) say(`CUDA: not built, sessions run on the CPU: ${why}`)
+  else say(`library for GPUs built in ${((Date.now() - started) / 1000).toFixed(0)} s`)
 }
 
 /** Where npm put dependency `name`: beside an installed package, inside a clone. */

@@ -5,10 +5,11 @@
  *   --record   writes what was found into the table, to be reviewed with the kernels
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { venvNvcc } from './cuda.mjs'
 import { missing, output, pip } from './python.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -49,7 +50,7 @@ if (wrong) {
 
 async function gates() {
   const failed = missing(ROOT, NVCC).length ? await pip(ROOT, NVCC) : undefined
-  const nvcc = findNvcc()
+  const nvcc = venvNvcc(ROOT)
   if (failed || !nvcc) return broke([`nvcc cannot be put into .venv: ${failed ?? 'its packages lack it'}`])
   const folder = mkdtempSync(join(tmpdir(), 'zslab-gates-'))
   try {
@@ -70,12 +71,6 @@ async function gates() {
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
-}
-
-function findNvcc() {
-  const lib = join(ROOT, '.venv/lib')
-  const folders = existsSync(lib) ? readdirSync(lib) : []
-  return folders.map((name) => join(lib, name, 'site-packages/nvidia/cu13/bin/nvcc')).find((path) => existsSync(path))
 }
 
 async function compile(nvcc, name, folder, found, broken) {

@@ -50,7 +50,7 @@ async function everything() {
     ZSLAB_LEFT_OUT: leftOutFile,
     ...(given.includes('--full') ? { ZSLAB_TEST_SCALE: 'full' } : {}),
   }
-  if (!(await step('build', ['scripts/build.mjs'], env))) return
+  if (!(await step('build', ['scripts/build.mjs'], { ...env, ZSLAB_CUDA: '0' }))) return
   const jupyter = prepareJupyter(env)
   const queue = [
     // The last has all CPUs: mocha is nearly done by then.
