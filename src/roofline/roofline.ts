@@ -1,4 +1,6 @@
 /** Bytes, limits and break-even of a decode step, full cache against ZSMerge, from the byte model alone: nothing is run. */
+import { namesText } from '../show/roofline-text.js'
+import { showsItself } from '../show/show.js'
 import { askedOf, compressedSlots, fullSlots, type Asked, type RooflineOptions } from './asked.js'
 import { MOST_CONTEXT } from './break-even.js'
 import { DEVICES } from './devices.js'
@@ -8,8 +10,14 @@ import { betweenHosts, scalingOf } from './scaling.js'
 import { parametersOf, SHAPES } from './shapes.js'
 
 /** Names that roofline() knows. */
-export const ROOFLINE_MODELS: readonly string[] = SHAPES.map(({ name }) => name)
-export const ROOFLINE_DEVICES: readonly string[] = DEVICES.map(({ name }) => name)
+export const ROOFLINE_MODELS: readonly string[] = showsItself(
+  SHAPES.map(({ name }) => name),
+  namesText('models'),
+)
+export const ROOFLINE_DEVICES: readonly string[] = showsItself(
+  DEVICES.map(({ name }) => name),
+  namesText('devices'),
+)
 
 /**
  * Predicts a decode step of `batch` sequences that hold `context` tokens each, under the full cache and under ZSMerge: bytes moved by part, the

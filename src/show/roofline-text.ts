@@ -195,3 +195,9 @@ function fitLines({ full, compressed, facts }: RooflineFacts, hosts: number): st
     `Batch ${counted(facts.batch)} does not fit into ${within} a device with the ${tooMany.join(', nor with the ')}.`,
   ]
 }
+
+/** Text of the names that roofline() knows: `what` are models or devices. */
+export const namesText =
+  (what: 'models' | 'devices') =>
+  (names: readonly string[]): string =>
+    `${names.length} ${what} of roofline(): ${names.join(', ')}`
