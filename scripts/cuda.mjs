@@ -45,6 +45,7 @@ export async function buildCuda({ root, folder, library, log, nvcc, cmake, compi
     CMAKE_CUDA_HOST_COMPILER: compiler,
     CMAKE_CUDA_FLAGS: flags,
     CMAKE_CUDA_ARCHITECTURES: ARCHITECTURES,
+    CMAKE_CUDA_VISIBILITY_PRESET: 'hidden',
     ZSLAB_ADDON: 'OFF',
     ZSLAB_CUDA: 'ON',
     ZSLAB_BUILT: built,
