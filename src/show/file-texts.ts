@@ -53,8 +53,7 @@ export function tokenizerText(tokenizer: TokenizerFacts): string {
 }
 
 export type DeviceFacts =
-  | { kind: 'cpu'; why?: string }
-  | { kind: 'cuda' | 'emulated'; number: number; name: string; memory: number }
+  { kind: 'cpu'; why?: string } | { kind: 'cuda' | 'emulated'; number: number; name: string; memory: number }
 
 /** `cpu`, `cpu (auto: why)`, `cuda:0 (NVIDIA H200, at most 125.5 GB)`, `emulated:0 (…)`. */
 export function deviceText(device: DeviceFacts): string {
