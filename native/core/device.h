@@ -29,7 +29,7 @@ struct DeviceShape {
 
 // One head, with the newest token in its books.
 struct DeviceHead {
-  bool changed;                  // `chunks` are others than at the last step; else they need not be given
+  bool changed;                  // `chunks` are others than at the last step
   std::vector<KeyChunk> chunks;  // on the device; merged ones, if any, first
   int32_t merged;                // slots
   int32_t slots;                 // of the open segment

@@ -33,9 +33,11 @@ bool settles(const zs_cache& cache, const Head& head) {
   return slots == head.sizes.budget && head.missing == 0;
 }
 
+// Another after any change: a list of pages that changes has a number above all former ones.
 uint64_t version_of(const Head& head) {
-  return head.segments.size() > 1 ? head.segments[0].pages.version() ^ head.open().pages.version() << 1
-                                  : head.open().pages.version();
+  uint64_t version = 0;
+  for (const Segment& segment : head.segments) version = std::max(version, segment.pages.version());
+  return version;
 }
 
 // Slots that the open segment may come to have before `write` is due again.
@@ -144,9 +146,10 @@ void step_on_device(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs_
       Head& head = layer.heads[g];
       if (!device.there || head.open().slots() + 1 > device.room[g]) {
         if (device.away) device.held->read(static_cast<int32_t>(g), head);
-        device.room[g] = room_for(cache, head);
-        device.held->write(static_cast<int32_t>(g), head, device.room[g]);
-        device.heads[g].slots = 0;
+        const int32_t room = room_for(cache, head);
+        device.held->write(static_cast<int32_t>(g), head, room);
+        device.room[g] = room;
+        device.heads[g].slots = 0;  // its lists are made again
       }
       head.append_books(position);
       ++appended;

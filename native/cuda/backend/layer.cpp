@@ -49,21 +49,23 @@ void GpuLayer::write(int32_t kv_head, const Head& head, int32_t room) {
   const int32_t merged_slots = merged ? merged->slots() : 0, slots = open.slots();
   const int64_t whole = round_up(merged_slots, kLane);
   if (merged_slots != to.merged || room > to.room || !to.memory) {
+    Books made;
     const auto cut = [&](char* memory) {
       Cutter cutter(memory);
-      to.merged_scores = cutter.take<float>(whole);
-      to.weights = cutter.take<float>(whole);
-      to.bias = cutter.take<float>(whole);
-      to.scores = cutter.take<float>(round_up(room, kLane));
-      to.positions = cutter.take<int32_t>(room);
-      to.ring = cutter.take<int32_t>(1);
+      made.merged_scores = cutter.take<float>(whole);
+      made.weights = cutter.take<float>(whole);
+      made.bias = cutter.take<float>(whole);
+      made.scores = cutter.take<float>(round_up(room, kLane));
+      made.positions = cutter.take<int32_t>(room);
+      made.ring = cutter.take<int32_t>(1);
       return cutter.bytes();
     };
-    to.memory.reset();
-    to.memory = context_->pool->take(cut(nullptr));
-    cut(as<char>(to.memory));
-    to.merged = merged_slots;
-    to.room = room;
+    // What is there stays until there is more: it may be all that knows the scores.
+    made.memory = context_->pool->take(cut(nullptr));
+    cut(as<char>(made.memory));
+    made.merged = merged_slots;
+    made.room = room;
+    to = std::move(made);
   }
   const gpu::Stream stream = context_->stream;
   const auto put = [&](void* device, const void* host, int64_t count) {
@@ -125,20 +127,11 @@ GpuLayer::Rows GpuLayer::rows_of(const DeviceShape& shape, char* in, char* out) 
 void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& heads) {
   lists_.reset();
   const size_t kv_heads = heads.size();
-  std::vector<std::vector<KeyChunk>> kept(kv_heads);
-  for (size_t g = 0; g < kv_heads; ++g) {
-    if (heads[g].changed)
-      kept[g] = heads[g].chunks;
-    else
-      kept[g].assign(chunks_.begin() + start_[g], chunks_.begin() + start_[g + 1]);
-    pin(books_[g], *heads[g].pinned);
-  }
-  chunks_.clear();
   start_.assign(1, 0);
   merged_.clear();
   for (size_t g = 0; g < kv_heads; ++g) {
-    chunks_.insert(chunks_.end(), kept[g].begin(), kept[g].end());
-    start_.push_back(static_cast<int32_t>(chunks_.size()));
+    pin(books_[g], *heads[g].pinned);
+    start_.push_back(start_.back() + static_cast<int32_t>(heads[g].chunks.size()));
     merged_.push_back(static_cast<int32_t>(round_up(heads[g].merged, kChunk) / kChunk));
   }
   const int64_t count = start_.back(), group = shape.group, padded = round_up(shape.d, kLane);
@@ -180,7 +173,7 @@ void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& he
       const int32_t own = i - start_[g];
       const bool merged = own < merged_[g];
       const int64_t first = merged ? own * kChunk : (own - merged_[g]) * kChunk;
-      KeyChunk chunk = chunks_[static_cast<size_t>(i)];
+      KeyChunk chunk = head.chunks[static_cast<size_t>(own)];
       chunk.slots = static_cast<int32_t>(std::min<int64_t>(kChunk, (merged ? head.merged : head.slots) - first));
       if (merged) chunk.bias = books.bias + first;
       DecodeTask& task = decode[static_cast<size_t>(decode_place_[static_cast<size_t>(i)])];
@@ -239,7 +232,7 @@ void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& he
 
 AppendTask GpuLayer::append_of(const DeviceHead& head, size_t g) const {
   const int32_t last = start_[g + 1] - 1, slot = (head.slots - 1) % kChunk;
-  const KeyChunk& chunk = chunks_[static_cast<size_t>(last)];
+  const KeyChunk& chunk = head.chunks.back();
   AppendTask task{};
   task.keys = const_cast<void*>(chunk.keys);
   task.values = const_cast<void*>(chunk.values);
@@ -259,7 +252,7 @@ void GpuLayer::step(const DeviceShape& shape, const std::vector<DeviceHead>& hea
   const gpu::Stream stream = context_->stream;
   const size_t kv_heads = heads.size();
   const int64_t d = shape.d, group = shape.group;
-  if (!in_) {
+  if (!out_) {
     const Rows counted = rows_of(shape, nullptr, nullptr);
     in_ = context_->pool->take(counted.in_bytes);
     out_ = context_->pool->take(counted.out_bytes);

@@ -49,7 +49,6 @@ class GpuLayer : public DeviceLayer {
 
   const std::shared_ptr<Context> context_;
   std::vector<Books> books_;
-  std::vector<KeyChunk> chunks_;       // of all heads, as the lists have them
   std::vector<int32_t> start_;         // [kv_heads + 1]: a head's first chunk
   std::vector<int32_t> merged_;        // of each head: merged chunks
   std::vector<int32_t> decode_place_;  // of each chunk: its place among the decode tasks

@@ -13,11 +13,11 @@ class Workspace {
   // For so many floats afterwards, with some ahead; `version` is another where it has moved.
   float* need(int64_t floats) {
     if (floats > size_) {
-      memory_.reset();
+      memory_.reset();  // before there is more, since the two may not fit; whoever worked in it has to ask again
       size_ = 0;
+      ++version_;
       memory_ = pool_->take((floats + floats / 4) * 4);
       size_ = floats + floats / 4;
-      ++version_;
     }
     return as<float>(memory_);
   }

@@ -15,6 +15,8 @@ using test::Config;
 using test::Engine;
 using test::Random;
 
+int kept_on = 0;  // of caches that ran out of memory: how many went on
+
 // What goes onto a device: ZSMerge, evict-only, full and streaming, and of every three configurations one of the other guests.
 bool goes(const Config& config) {
   for (const test::Options* at = &config.cache.policy; at; at = at->of.get())
@@ -101,6 +103,70 @@ test::Result run(const Engine& engine, const Config& config) {
   return result;
 }
 
+// A device with little memory: whatever a step lacks it for is said, and the cache is as it was; once another has gone it goes on.
+void runs_out(uint64_t seed) {
+  Random random(seed);
+  Config config;
+  config.seed = seed;
+  config.cache.layers = random.upto(1, 2), config.cache.kv_heads = random.upto(1, 2);
+  config.cache.heads = config.cache.kv_heads * random.upto(1, 3);
+  config.cache.head_dim = 16, config.cache.storage = random.upto(0, 2), config.cache.trace = 1;
+  const int prompt = random.upto(20, 250);
+  config.cache.policy = random.one_in(3) ? test::full_policy() : test::count_policy(prompt - random.upto(0, 8), 6, 2);
+  const Engine cpu(1), device(1);
+  const int64_t memory = random.upto(40000, 260000);
+  device.handle->use(std::make_unique<zs::cuda::GpuDevice>(zs::DeviceOptions{0, memory}));
+
+  Config other = config;
+  other.cache.policy = test::full_policy();
+  auto ballast = std::make_unique<Cache>(device, other.cache);
+  std::vector<test::Source> ballasting = test::sources_of(other);
+  Cache on(device, config.cache), beside(cpu, config.cache);
+  std::vector<test::Source> sources = test::sources_of(config);
+  std::vector<float> out;
+  const auto feed = [&](Cache& cache, int layer, const test::Inputs& in, int tokens, bool first) {
+    return first ? cache.try_prefill(layer, in, tokens, 0, out) : cache.try_extend(layer, in, tokens, out);
+  };
+  for (int layer = 0; layer < config.cache.layers; ++layer) {
+    const test::Inputs much = ballasting[static_cast<size_t>(layer)].next(300),
+                       in = sources[static_cast<size_t>(layer)].next(prompt);
+    test::must(feed(*ballast, layer, much, 300, true), "ballast");
+    test::must(feed(on, layer, in, prompt, true), "prompt");
+    test::must(feed(beside, layer, in, prompt, true), "prompt");
+  }
+  for (int layer = 0; layer < config.cache.layers; ++layer)  // as much as it can have
+    if (feed(*ballast, layer, ballasting[static_cast<size_t>(layer)].next(1), 1, false) != ZS_OK) break;
+  bool lacked = false;
+  const auto same = [&](const char* when) {
+    test::Result a, b;
+    test::look(beside, a);
+    test::look(on, b);
+    test::same(a, b, when, config);
+  };
+  for (int step = 0; step < 40; ++step)
+    for (int layer = 0; layer < config.cache.layers; ++layer) {
+      const test::Inputs in = sources[static_cast<size_t>(layer)].next(1);
+      zs_status status = feed(on, layer, in, 1, false);
+      if (status == ZS_OUT_OF_MEMORY) {
+        lacked = true;
+        test::check(std::strstr(zs_last_error(), "memory"), "a step without memory says: %s", zs_last_error());
+        same("what ran out of memory");
+        status = feed(on, layer, in, 1, false);
+        if (status == ZS_OUT_OF_MEMORY) {
+          ballast.reset();
+          status = feed(on, layer, in, 1, false);
+        }
+      }
+      if (status == ZS_OUT_OF_MEMORY) return;  // too little for it alone
+      test::must(status, "a step");
+      const std::vector<float> had = out;
+      test::must(feed(beside, layer, in, 1, false), "a step");
+      test::check(test::same_bits(had, out), "outputs after running out of memory differ: %s", config.text().c_str());
+    }
+  same("what went on after running out of memory");
+  kept_on += lacked;
+}
+
 // A golden run of the public implementation (which the CPU's is judged by elsewhere), and 256 steps more.
 test::Result golden_run(const Engine& engine, const test::Json& c) {
   constexpr int kMore = 256;
@@ -156,7 +222,12 @@ int main(int count, char** arguments) {
   try {
     const Engine cpu(1), device(1);
     device.handle->use(std::make_unique<zs::cuda::GpuDevice>(zs::DeviceOptions{0, int64_t{1} << 30}));
-    if (!only) golden(cpu, device);
+    if (!only) {
+      golden(cpu, device);
+      const int little = test::cases(120, 60, 20);
+      for (int i = 0; i < little; ++i) runs_out(static_cast<uint64_t>(i) + 1);
+      test::check(kept_on * 5 >= little, "only %d of %d caches ran out of memory and went on", kept_on, little);
+    }
     for (int i = 0; i < cases; ++i) {
       const Config config = config_of(only ? only : static_cast<uint64_t>(i) + 1, small);
       zs::gpu::vary_order(config.seed);
