@@ -5,6 +5,7 @@
 #include "addon/calls.h"
 #include "addon/jobs.h"
 #include "addon/structs.h"
+#include "zslab/device.h"
 
 namespace zs_addon {
 

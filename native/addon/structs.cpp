@@ -7,6 +7,8 @@
 #include <string>
 #include <type_traits>
 
+#include "zslab/device.h"
+
 namespace zs_addon {
 namespace {
 

@@ -7,16 +7,17 @@
 
 #include "core/engine.h"
 #include "core/error.h"
+#include "zslab/device.h"
 
 namespace zs {
 namespace {
 
-constexpr size_t kSentence = 1024;
-
-template <class T>
-T checked(T result, const char* wrong) {
-  if (!result) fail(ZS_UNSUPPORTED, "%s", wrong);
-  return result;
+// f(wrong, its room), which must do.
+template <class F>
+void must(F f) {
+  char wrong[1024] = "";
+  const zs_status status = f(wrong, sizeof wrong);
+  if (status != ZS_OK) fail(status, "%s", wrong);
 }
 
 }  // namespace
@@ -35,13 +36,17 @@ const DeviceExports& device_library(const char* path) {
 }
 
 std::string devices_of(const char* path) {
-  char wrong[kSentence] = "";
-  return checked(device_library(path).list(wrong, sizeof wrong), wrong);
+  const DeviceExports& library = device_library(path);
+  const char* json = nullptr;
+  must([&](char* wrong, size_t room) { return library.list(&json, wrong, room); });
+  return json;
 }
 
 std::unique_ptr<Device> open_device(const char* path, const DeviceOptions& options) {
-  char wrong[kSentence] = "";
-  return std::unique_ptr<Device>(checked(device_library(path).open(&options, wrong, sizeof wrong), wrong));
+  const DeviceExports& library = device_library(path);
+  Device* device = nullptr;
+  must([&](char* wrong, size_t room) { return library.open(&options, &device, wrong, room); });
+  return std::unique_ptr<Device>(device);
 }
 
 }  // namespace zs

@@ -12,19 +12,19 @@
 namespace zs {
 
 // Raised with every change of what both sides share (core/device.h and what it includes).
-constexpr int32_t kDeviceVersion = 1;
+constexpr int32_t kDeviceVersion = 2;
 
 struct DeviceOptions {
   int32_t number;  // of the device, from 0
   int64_t memory;  // bytes that it may take; 0 = nine tenths of what is free
 };
 
-// Both write a sentence to `wrong` where they fail.
+// Where they fail both write a sentence to `wrong`.
 struct DeviceExports {
   int32_t version;  // kDeviceVersion
-  // JSON: {"kind","driver","runtime","devices":[{"name","memory","free","capability"}]}, of static memory.
-  const char* (*list)(char* wrong, size_t room);
-  Device* (*open)(const DeviceOptions* options, char* wrong, size_t room);  // owned by the caller
+  // JSON: {"kind","driver","runtime","devices":[{"name","memory","free","capability"}]}, valid until the thread's next call.
+  zs_status (*list)(const char** json, char* wrong, size_t room);
+  zs_status (*open)(const DeviceOptions* options, Device** out, char* wrong, size_t room);  // owned by the caller
 };
 constexpr const char* kDeviceExports = "zs_device_exports";  // const DeviceExports*()
 

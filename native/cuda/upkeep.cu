@@ -44,7 +44,7 @@ struct Slots {
     from = task.from - merged;
     to = task.to - merged;
     leave = shape.part != UpkeepPart::kScores && from < to;
-    merge = leave && shape.merges && merged > 0;
+    merge = leave && merged > 0;
   }
 };
 
@@ -123,9 +123,8 @@ struct Least {
 // s <- decay s + the probabilities of the group, and the least of those that may leave.
 __device__ Least update_scores(const UpkeepTask& task, const UpkeepShape& shape, const Slots& slots) {
   Least least;
-  const bool attended = shape.part != UpkeepPart::kLeaving, keeps = attended && shape.scores;
-  const bool chooses = slots.leave && !shape.by_age;
-  if (!keeps && !chooses && !(attended && task.given)) return least;
+  const bool keeps = shape.part != UpkeepPart::kLeaving && shape.scores, chooses = slots.leave && !shape.by_age;
+  if (!keeps && !chooses) return least;
   int first = -slots.merged;
   for (int c = 0; c < task.attention.chunks; ++c) {
     const UpkeepChunk chunk = task.chunks[c];
@@ -133,18 +132,14 @@ __device__ Least update_scores(const UpkeepTask& task, const UpkeepShape& shape,
     for (int i = static_cast<int>(threadIdx.x); i < chunk.chunk.slots; i += kUpkeepThreads) {
       const int slot = first + i;
       const bool may = chooses && slot >= slots.from && slot < slots.to && !is_pinned(task, slot);
-      const bool given = attended && task.given && slot == slots.open - 1;
       float score = 0;
-      if (given) {
-        score = *task.given;
-      } else if (keeps) {
+      if (keeps) {
         float p = 0;
         for (int g = 0; g < shape.group; ++g) p = fmaf(chunk.e[g * chunk.e_stride + i], factor[g], p);
-        score = fmaf(shape.decay, chunk.score[i], p);
+        score = chunk.score[i] = fmaf(shape.decay, chunk.score[i], p);
       } else if (may) {
         score = chunk.score[i];
       }
-      if (given || keeps) chunk.score[i] = score;
       if (may) least.see(task.choice ? task.choice[slot] : score, slot);
     }
     first += chunk.chunk.slots;
@@ -307,7 +302,7 @@ __global__ void __launch_bounds__(kUpkeepThreads) upkeep_heads(const UpkeepTask*
     __syncthreads();
     if (t || !task.found || shape.part == UpkeepPart::kScores) return;
     found.newest = *newest.score;
-    task.found[shape.record] = found;
+    *task.found = found;
     return;
   }
 
@@ -354,7 +349,7 @@ __global__ void __launch_bounds__(kUpkeepThreads) upkeep_heads(const UpkeepTask*
   *newest.score = 0;
   --task.chunks[task.attention.chunks - 1].chunk.slots;
   --task.last->chunk.slots;
-  if (task.found) task.found[shape.record] = found;
+  if (task.found) *task.found = found;
 }
 
 __global__ void __launch_bounds__(kUpkeepThreads) sum_scores_of(const ChoiceTask* tasks) {

@@ -37,7 +37,6 @@ struct UpkeepTask {
   int32_t ring_first, ring_end;
   const int32_t* pins;  // positions, ascending, that are never chosen; at least one of [from, to) is none of them
   int32_t pin_count;
-  const float* given;   // a score for the newest token, of the policy's own; nullptr = none
   const float* choice;  // of each slot of the open segment, what choices go by; nullptr = the head's own scores
   DecodeTask*
       last;      // of the last chunk: where somebody leaves, both its slots and those of chunks' last go down by one
@@ -53,11 +52,9 @@ struct UpkeepShape {
   int32_t storage;  // zs_storage of the open segment
   int32_t group, d;
   float decay;
-  bool scores;     // slots' scores are kept up from attention; else they stay
-  bool by_age;     // the least position leaves, not the least score
-  bool merges;     // who leaves goes into a merged slot, where a head has any; else it is dropped
-  bool told;       // Found::threshold is wanted
-  int64_t record;  // added to every task's `found`, so that one list of tasks serves many steps
+  bool scores;  // slots' scores are kept up from attention; else they stay
+  bool by_age;  // the least position leaves, not the least score
+  bool told;    // Found::threshold is wanted
   // How slots are merged.
   int32_t similarity;  // zs_similarity
   bool sums_scores;    // the merged slot's score is the sum of the two, not the larger

@@ -10,7 +10,7 @@ import { parametersOf, type ModelShape } from './shapes.js'
 const LANE = 16
 const CHUNK = 256
 /** Bytes of the entries of work lists: DecodeTask, MergeTask, UpkeepTask, which has a MergeTask in it, and UpkeepChunk. */
-const TASK = { decode: 112, merge: 72, upkeep: 184, upkeepChunk: 64 }
+const TASK = { decode: 112, merge: 72, upkeep: 176, upkeepChunk: 64 }
 const FLOAT = 4
 
 export const WEIGHTS = ['float32', 'float16', 'bfloat16', 'q8_0', 'q4_1'] as const

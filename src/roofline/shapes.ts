@@ -1,18 +1,20 @@
 /** Shapes of well-known models, as their configurations give them, and how many parameters a shape has. */
 
-export interface ModelShape {
-  name: string
-  layers: number
-  heads: number
-  kvHeads: number
-  headDim: number
-  hidden: number
-  feedForward: number
-  vocabulary: number
-  /** Tokens the model was trained for. */
-  context: number
-  /** The embedding is the output head, too. */
-  tiedOutput: boolean
+import type { ModelDescription } from '../model/architectures.js'
+
+export interface ModelShape extends Pick<
+  ModelDescription,
+  | 'name'
+  | 'layers'
+  | 'heads'
+  | 'kvHeads'
+  | 'headDim'
+  | 'hidden'
+  | 'feedForward'
+  | 'vocabulary'
+  | 'context'
+  | 'tiedOutput'
+> {
   /** Queries, keys and values have biases. */
   qkvBias: boolean
 }

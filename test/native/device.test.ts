@@ -175,8 +175,8 @@ if (canEmulate("device 'cuda', emulated"))
 
     it('refuses a number that is not there, more memory than is free, and what it cannot do', async () => {
       await naming(library, async () => {
-        await fails(on({ device: 'cuda:7' }), 'unsupported', /device 7 is not there: the driver finds 2, from 0 to 1/)
-        await fails(on({ device: 'cuda', deviceMemory: 1e13 }), 'unsupported', /are free: give at most so many/)
+        await fails(on({ device: 'cuda:7' }), 'invalid', /device 7 is not there: the driver finds 2, from 0 to 1/)
+        await fails(on({ device: 'cuda', deviceMemory: 1e13 }), 'memory', /are free: give at most so many/)
         const other = await on({ device: 'cuda:1' })
         assert.equal((other.engine.info.device as { number: number }).number, 1)
         other.dispose()

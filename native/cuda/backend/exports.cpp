@@ -6,26 +6,28 @@
 namespace zs::cuda {
 namespace {
 
-// f's result, or nullptr and a sentence.
+// Does f; where it throws, what and a sentence.
 template <class F>
-auto told(char* wrong, size_t room, F f) -> decltype(f()) {
+zs_status told(char* wrong, size_t room, F f) {
   try {
-    return f();
+    f();
+    return ZS_OK;
   } catch (const Error& e) {
     std::snprintf(wrong, room, "%s", e.message.c_str());
+    return e.status;
   } catch (...) {
-    std::snprintf(wrong, room, "the library for devices failed: is there memory left?");
+    std::snprintf(wrong, room, "there is not enough memory to open a device: end other programs");
+    return ZS_OUT_OF_MEMORY;
   }
-  return nullptr;
 }
 
-const char* list(char* wrong, size_t room) {
+zs_status list(const char** json, char* wrong, size_t room) {
   static thread_local std::string made;
-  return told(wrong, room, [&]() -> const char* { return (made = list_devices()).c_str(); });
+  return told(wrong, room, [&] { *json = (made = list_devices()).c_str(); });
 }
 
-Device* open(const DeviceOptions* options, char* wrong, size_t room) {
-  return told(wrong, room, [&]() -> Device* { return new GpuDevice(*options); });
+zs_status open(const DeviceOptions* options, Device** out, char* wrong, size_t room) {
+  return told(wrong, room, [&] { *out = new GpuDevice(*options); });
 }
 
 constexpr DeviceExports kExports = {kDeviceVersion, list, open};

@@ -285,7 +285,6 @@ void GpuLayer::step(const DeviceShape& shape, const std::vector<DeviceHead>& hea
   how.decay = shape.decay;
   how.scores = shape.scores;
   how.by_age = shape.by_age;
-  how.merges = true;
   how.told = shape.told;
   how.similarity = rule.similarity;
   how.sums_scores = rule.score_merge != 0;

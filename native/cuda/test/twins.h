@@ -79,6 +79,20 @@ inline int slots_of(test::Random& random) {
   return random.one_in(2) ? random.of(kEdges) : random.upto(1, kChunk);
 }
 
+// Shapes that no kernel over slots takes; f(group, d, storage) → what it says of one.
+template <class F>
+void refusals(F f) {
+  const auto says = [&](int32_t group, int32_t d, int32_t storage, const char* what) {
+    const std::string said = f(group, d, storage);
+    test::check(said.find(what) != std::string::npos, "expected \"%s\", got \"%s\"", what, said.c_str());
+  };
+  says(9, 64, ZS_F32, "1 to 8 query heads");
+  says(0, 64, ZS_F32, "1 to 8 query heads");
+  says(1, 258, ZS_F32, "an even headDim of at most 256");
+  says(1, 63, ZS_F32, "an even headDim of at most 256");
+  says(1, 64, 7, "does not know storage 7");
+}
+
 // Random cases, each from its own seed; main's value.
 inline int run_cases(const char* name, void (*one_case)(uint64_t seed)) {
   const int cases = test::cases(5000, 600, 1000);

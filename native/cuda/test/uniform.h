@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cuda/decode_attention.h"
+#include "cuda/test/arrays.h"
 
 namespace zs::cuda {
 
@@ -31,13 +32,13 @@ class Uniform {
   explicit Uniform(const UniformShape& shape) : shape_(shape) {
     const int64_t group = shape.group, d = shape.d, padded = round_up(d, kLane), chunks = shape.chunks();
     const int64_t slots = chunks * kChunk, heads = shape.heads();
-    auto* const keys = filled(heads * slots * d * shape.element());
-    auto* const values = filled(heads * slots * padded * shape.element());
-    auto* const q = reinterpret_cast<float*>(filled(heads * group * d * 4));
-    auto* const e = room<float>(heads * group * slots);
-    auto* const statistics = room<float>(3 * heads * chunks * group);
-    auto* const partial = room<float>(heads * chunks * group * padded);
-    auto* const out = room<float>(heads * group * d);
+    auto* const keys = arrays_.filled(heads * slots * d * shape.element());
+    auto* const values = arrays_.filled(heads * slots * padded * shape.element());
+    auto* const q = reinterpret_cast<float*>(arrays_.filled(heads * group * d * 4));
+    auto* const e = arrays_.room<float>(heads * group * slots);
+    auto* const statistics = arrays_.room<float>(3 * heads * chunks * group);
+    auto* const partial = arrays_.room<float>(heads * chunks * group * padded);
+    auto* const out = arrays_.room<float>(heads * group * d);
     std::vector<DecodeTask> tasks;
     std::vector<MergeTask> merges;
     for (int64_t h = 0; h < heads; ++h) {
@@ -66,17 +67,12 @@ class Uniform {
                         d, q + h * group * d, d});
     }
     count_ = static_cast<int32_t>(tasks.size());
-    tasks_ = list(tasks);
-    merges_ = list(merges);
+    tasks_ = arrays_.list(tasks);
+    merges_ = arrays_.list(merges);
   }
-  ~Uniform() {
-    for (void* memory : memory_) gpu::release(memory);
-  }
-  Uniform(const Uniform&) = delete;
-  Uniform& operator=(const Uniform&) = delete;
 
   // Whether there was room for all of it.
-  bool there() const { return std::find(memory_.begin(), memory_.end(), nullptr) == memory_.end(); }
+  bool there() const { return arrays_.there(); }
   std::string decode(gpu::Stream stream) const {
     return cuda::decode(tasks_, count_, {shape_.storage, false, shape_.group, shape_.d}, stream);
   }
@@ -85,29 +81,8 @@ class Uniform {
   }
 
  private:
-  template <class T>
-  T* room(int64_t count) {
-    memory_.push_back(gpu::allocate(static_cast<size_t>(count) * sizeof(T)));
-    return static_cast<T*>(memory_.back());
-  }
-  // Small finite numbers in every type.
-  unsigned char* filled(int64_t bytes) {
-    auto* const memory = room<unsigned char>(bytes);
-    std::vector<unsigned char> pattern(static_cast<size_t>(bytes));
-    for (size_t i = 0; i < pattern.size(); ++i)
-      pattern[i] = static_cast<unsigned char>(i % 2 ? 0x3c : i * 0x9e3779b9u >> 24 & 127u);
-    if (memory) gpu::upload(memory, pattern.data(), pattern.size());
-    return memory;
-  }
-  template <class T>
-  T* list(const std::vector<T>& items) {
-    T* const memory = room<T>(static_cast<int64_t>(items.size()));
-    if (memory) gpu::upload(memory, items.data(), items.size() * sizeof(T));
-    return memory;
-  }
-
   UniformShape shape_;
-  std::vector<void*> memory_;
+  Arrays arrays_;
   DecodeTask* tasks_;
   MergeTask* merges_;
   int32_t count_;

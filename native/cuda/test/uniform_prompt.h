@@ -8,6 +8,7 @@
 
 #include "cuda/column_sums.h"
 #include "cuda/prefill_attention.h"
+#include "cuda/test/arrays.h"
 
 namespace zs::cuda {
 
@@ -63,11 +64,11 @@ class UniformPrompt {
     const int64_t group = shape.group, d = shape.d, tokens = shape.tokens, heads = shape.heads;
     const int64_t first = shape.before / kChunk, chunks = first + (tokens + kChunk - 1) / kChunk;
     const int64_t slots = chunks * kChunk, padded = round_up(d, kLane), element = shape.element();
-    auto* const keys = filled(heads * slots * d * element);
-    auto* const values = filled(heads * slots * padded * element);
-    auto* const q = reinterpret_cast<float*>(filled(heads * group * tokens * d * 4));
-    auto* const out = room<float>(heads * group * tokens * d);
-    auto* const statistics = room<float>(2 * heads * group * tokens);
+    auto* const keys = arrays_.filled(heads * slots * d * element);
+    auto* const values = arrays_.filled(heads * slots * padded * element);
+    auto* const q = reinterpret_cast<float*>(arrays_.filled(heads * group * tokens * d * 4));
+    auto* const out = arrays_.room<float>(heads * group * tokens * d);
+    auto* const statistics = arrays_.room<float>(2 * heads * group * tokens);
     std::vector<KeyChunk> pages;
     for (int64_t c = 0; c < heads * chunks; ++c) {
       KeyChunk page{};
@@ -77,7 +78,7 @@ class UniformPrompt {
       page.storage = shape.storage;
       pages.push_back(page);
     }
-    pages_ = list(pages);
+    pages_ = arrays_.list(pages);
     std::vector<RowsTask> tasks;
     // The last rows see most: they go first.
     for (int64_t block = shape.blocks() - 1; block >= 0; --block)
@@ -100,12 +101,12 @@ class UniformPrompt {
         tasks.push_back(task);
       }
     count_ = static_cast<int32_t>(tasks.size());
-    tasks_ = list(tasks);
+    tasks_ = arrays_.list(tasks);
 
-    auto* const sums = reinterpret_cast<float*>(filled(heads * slots * 4));
+    auto* const sums = reinterpret_cast<float*>(arrays_.filled(heads * slots * 4));
     std::vector<Fade> fades;
     for (int64_t c = 0; c < heads * chunks; ++c) fades.push_back({1, 0, sums + c * kChunk});
-    const Fade* const fades_there = list(fades);
+    const Fade* const fades_there = arrays_.list(fades);
     std::vector<ColumnsTask> columns;
     for (int64_t c = 0; c < heads * chunks; ++c) {
       const RowsTask& rows =
@@ -129,16 +130,11 @@ class UniformPrompt {
       columns.push_back(task);
     }
     columns_count_ = static_cast<int32_t>(columns.size());
-    columns_ = list(columns);
+    columns_ = arrays_.list(columns);
   }
-  ~UniformPrompt() {
-    for (void* memory : memory_) gpu::release(memory);
-  }
-  UniformPrompt(const UniformPrompt&) = delete;
-  UniformPrompt& operator=(const UniformPrompt&) = delete;
 
   // Whether there was room for all of it.
-  bool there() const { return std::find(memory_.begin(), memory_.end(), nullptr) == memory_.end(); }
+  bool there() const { return arrays_.there(); }
   std::string prefill(gpu::Stream stream) const {
     return cuda::prefill(tasks_, count_, {shape_.storage, false, shape_.group, shape_.d}, stream);
   }
@@ -148,29 +144,8 @@ class UniformPrompt {
   }
 
  private:
-  template <class T>
-  T* room(int64_t count) {
-    memory_.push_back(gpu::allocate(static_cast<size_t>(count) * sizeof(T)));
-    return static_cast<T*>(memory_.back());
-  }
-  // Small finite numbers in every type.
-  unsigned char* filled(int64_t bytes) {
-    auto* const memory = room<unsigned char>(bytes);
-    std::vector<unsigned char> pattern(static_cast<size_t>(bytes));
-    for (size_t i = 0; i < pattern.size(); ++i)
-      pattern[i] = static_cast<unsigned char>(i % 2 ? 0x3c : i * 0x9e3779b9u >> 24 & 127u);
-    if (memory) gpu::upload(memory, pattern.data(), pattern.size());
-    return memory;
-  }
-  template <class T>
-  T* list(const std::vector<T>& items) {
-    T* const memory = room<T>(static_cast<int64_t>(items.size()));
-    if (memory) gpu::upload(memory, items.data(), items.size() * sizeof(T));
-    return memory;
-  }
-
   UniformPromptShape shape_;
-  std::vector<void*> memory_;
+  Arrays arrays_;
   KeyChunk* pages_;
   RowsTask* tasks_;
   ColumnsTask* columns_;

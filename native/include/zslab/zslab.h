@@ -1,7 +1,7 @@
 /*
  * zslab: the C ABI of the native engine, usable from C, ctypes and Node alike: engines, policies, caches; models are in
  * zslab/model.h, what is asked of a living cache beside its tokens in zslab/asked.h, what heads were given and what is measured on it in
- * zslab/record.h, events of long runs in zslab/tape.h, heads that are changed and watched in zslab/heads.h.
+ * zslab/record.h, events of long runs in zslab/tape.h, heads that are changed and watched in zslab/heads.h, GPUs in zslab/device.h.
  *
  * Conventions
  *  - Arrays are row-major; the last dimension is headDim. Sizes are in elements unless a name says bytes.
@@ -64,21 +64,6 @@ ZS_API void zs_engine_destroy(zs_engine* engine); /* NULL is fine; caches and mo
 /* JSON, owned by the engine: {"isa","threads","cpuFeatures":[…],"library":"oneDNN 3.2.0"|"portable","abi":12,"device":null or
    {"kind":"cuda"|"emulated","number","name","memory"}} */
 ZS_API const char* zs_engine_describe(zs_engine* engine);
-
-/* ------------------------------------------------------------------ devices */
-
-typedef struct zs_device {
-  int32_t struct_bytes; /* sizeof(zs_device), checked */
-  int32_t number;       /* of the device, from 0 */
-  const char* library;  /* path of a library with devices: libzslab_cuda.so */
-  int64_t memory;       /* bytes that all caches may take there; 0 = nine tenths of what is free */
-} zs_device;
-/* What a library finds, as JSON that is valid until this thread's next call: {"kind","driver","runtime","devices":[{"name","memory","free",
-   "capability"}]}. ZS_UNSUPPORTED with a sentence where nothing can be used: no driver, one too old, no device. */
-ZS_API zs_status zs_device_list(const char* library, const char** json);
-/* Caches that are made on the engine from then on keep their slots on the device, and steps run there, with the bits that the CPU gives;
-   what cannot is refused as they are made. Once per engine. */
-ZS_API zs_status zs_engine_use(zs_engine* engine, const zs_device* device);
 
 /* ------------------------------------------------------------------ policies */
 
