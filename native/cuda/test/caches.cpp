@@ -120,9 +120,10 @@ void runs_out(uint64_t seed) {
 
   std::vector<float> out;
   std::vector<std::unique_ptr<Cache>> others;
+  Config other = config;
+  other.cache.layers = other.cache.kv_heads = other.cache.heads = 1, other.cache.policy = test::full_policy();
+  const test::Inputs more = test::Source(other, 0).next(1);
   const auto crowd = [&] {
-    Config other = config;
-    other.cache.layers = other.cache.kv_heads = other.cache.heads = 1, other.cache.policy = test::full_policy();
     for (const int tokens : {250, 60, 1})
       for (;;) {
         test::Source source(other, 0);
@@ -162,6 +163,9 @@ void runs_out(uint64_t seed) {
         lacked = true;
         test::check(std::strstr(zs_last_error(), "memory"), "a step without memory says: %s", zs_last_error());
         same("what ran out of memory");
+        if (!others.empty())
+          others.front()->try_extend(0, more, 1,
+                                     out);  // whoever has worked where it works goes on, too, or says why not
         if (tries == 1) others.clear();
         if (!test::check(tries < 2, "a step lacks memory that nobody else has: %s", zs_last_error())) return;
       }
@@ -171,6 +175,20 @@ void runs_out(uint64_t seed) {
   }
   same("what went on after running out of memory");
   kept_on += lacked;
+}
+
+// Who has worked in a workspace that could not be made larger has to see that it is not there any more.
+void workspace_runs_out() {
+  zs::cuda::Workspace work(std::make_shared<zs::cuda::Pool>(100000));
+  work.need(1000);
+  const int64_t version = work.version();
+  bool refused = false;
+  try {
+    work.need(100000);
+  } catch (const zs::Error& e) {
+    refused = e.status == ZS_OUT_OF_MEMORY;
+  }
+  test::check(refused && work.version() != version, "a workspace that is gone has the version of the former one");
 }
 
 // A golden run of the public implementation (which the CPU's is judged by elsewhere), and 256 steps more.
@@ -230,6 +248,7 @@ int main(int count, char** arguments) {
     device.handle->use(std::make_unique<zs::cuda::GpuDevice>(zs::DeviceOptions{0, int64_t{1} << 30}));
     if (!only) {
       golden(cpu, device);
+      workspace_runs_out();
       const int little = test::cases(120, 60, 20);
       for (int i = 0; i < little; ++i) runs_out(static_cast<uint64_t>(i) + 1);
       test::check(kept_on * 5 >= little, "only %d of %d caches ran out of memory and went on", kept_on, little);
