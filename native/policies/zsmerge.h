@@ -44,7 +44,7 @@ inline double share_of(const Parameters& p, double into_weight, double weight, d
   return into_weight / (into_weight + weight);
 }
 
-// The same of what they hold: in double, so that the order of a long chain hardly shows.
+// What residual slot `target` holds with one token (weight 1) more: in double, so that the order of a long chain hardly shows.
 inline void merge_content(const HeadWork& w, int32_t target, const float* key, const float* value, float score) {
   const Parameters& p = w.own<Parameters>();
   Segment& residual = w.head->segments[0];
@@ -78,7 +78,7 @@ inline void merge_content(const HeadWork& w, int32_t target, const float* key, c
   }
 }
 
-// One token (weight 1) into residual slot `target`, but for what they hold.
+// The books of the same.
 inline void merge_books(const HeadWork& w, int32_t target, float score, int32_t position) {
   const Parameters& p = w.own<Parameters>();
   Segment& residual = w.head->segments[0];
@@ -88,6 +88,7 @@ inline void merge_books(const HeadWork& w, int32_t target, float score, int32_t 
   w.head->chain(residual, target, position);
 }
 
+// One token (weight 1) into residual slot `target`.
 inline void merge_token(const HeadWork& w, int32_t target, const float* key, const float* value, float score,
                         int32_t position) {
   merge_content(w, target, key, value, score);
