@@ -32,6 +32,8 @@ constexpr int kMostShared = 163 << 10;
 constexpr int kMergeThreads = 128;
 
 constexpr int kUpkeepThreads = 128;
+constexpr int kUpkeepBlocks =
+    6;  // a multiprocessor: shared memory has room for no more, and registers for six without a spill
 constexpr int kUpkeepStage =
     64;  // merged slots whose keys are in shared memory at once; half of the threads have one each
 

@@ -281,7 +281,8 @@ __device__ __forceinline__ void copy_slot(const Place<Storage>& from, const Plac
 }
 
 template <class Storage>
-__global__ void __launch_bounds__(kUpkeepThreads) upkeep_heads(const UpkeepTask* tasks, UpkeepShape shape) {
+__global__ void __launch_bounds__(kUpkeepThreads, kUpkeepBlocks)
+    upkeep_heads(const UpkeepTask* tasks, UpkeepShape shape) {
   const int t = static_cast<int>(threadIdx.x), d = shape.d;
   gpu::Shared shared;
   const UpkeepLayout at(shared, shape.group, d);
