@@ -92,6 +92,8 @@ struct zs_cache {
 
 namespace zs {
 
+class DeviceModel;
+
 // As zs_cache_prefill / zs_cache_extend, but they throw, and the caller holds engine->busy. `report`: write call->done.
 void cache_prefill(zs_cache& cache, int32_t layer, zs_view q, zs_view k, zs_view v, int64_t tokens, int64_t share_of,
                    zs_view out, zs_call* call, bool report = false);
@@ -117,6 +119,18 @@ std::vector<zs_resolved> resolved_heads(const zs_cache& cache, int32_t layer, in
 // Makes room for one more token in every layer, so that the next cache_extend of one token cannot fail in any of them and may be done in
 // place. False: it may (a layer is about to be compressed); work on a fork and swap it in at the end.
 bool cache_reserve_step(zs_cache& cache);
+
+// A token of a model that is on the engine's device.
+struct DeviceToken {
+  int32_t id;
+  const float* angles;  // [pairs][2]: cosine and sine
+  float* logits;        // [outputs of the model's last product]; nullptr = not wanted
+  float* given;         // as zs_forward::given; nullptr = not wanted
+};
+// Whether each layer's next token can go through it on the device.
+bool cache_steps_on_device(const zs_cache& cache);
+// The token through all layers, after cache_reserve_step. Where it throws, nothing has changed.
+void cache_step_on_device(zs_cache& cache, DeviceModel& model, const DeviceToken& token);
 
 // Tokens seen, where every layer has seen its prompt and the same tokens; else throws a sentence.
 int64_t check_settled(const zs_cache& cache);

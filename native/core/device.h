@@ -40,12 +40,18 @@ struct DeviceHead {
   const std::vector<int32_t>* pinned;
 };
 
-// Rows in host memory: query head h's at q.data + h * q.head_stride, and likewise.
+class DeviceModel;  // core/device_model.h
+struct DeviceModelShape;
+
+// Rows of a step: query head h's at q.data + h * q.head_stride, and likewise. In host memory, or a layer's of a model on the device.
 struct DeviceRows {
   zs_view q, k, v, out;
+  DeviceModel* model = nullptr;
+  int32_t layer = 0;
 };
 
-// What a layer has on a device beside its pages: what is kept of each slot.
+// What a layer has on a device beside its pages: what is kept of each slot. A step is prepared, launched, and finished; between these other
+// layers' may be, and all of a model's layers are prepared before the first is launched.
 class DeviceLayer {
  public:
   virtual ~DeviceLayer() = default;
@@ -53,9 +59,12 @@ class DeviceLayer {
   virtual void write(int32_t kv_head, const Head& head, int32_t room) = 0;
   // Scores of a head back into its segments.
   virtual void read(int32_t kv_head, Head& head) const = 0;
-  // A token through the layer. Returns when `found` [heads] and rows.out are there.
-  virtual void step(const DeviceShape& shape, const std::vector<DeviceHead>& heads, const DeviceRows& rows,
-                    Found* found) = 0;
+  // What may lack memory: a step changes nothing before this is done. Another layer's may make it void: `prepared` says so.
+  virtual void prepare(const DeviceShape& shape, const std::vector<DeviceHead>& heads, const DeviceRows& rows) = 0;
+  virtual bool prepared() const = 0;
+  virtual void launch(const DeviceShape& shape, const DeviceRows& rows) = 0;
+  // `found` [heads], and rows.out where it is the host's. Waits for them; a model has done so.
+  virtual void finish(const DeviceShape& shape, const DeviceRows& rows, Found* found) = 0;
 };
 
 // All throw Error: what went wrong, as a sentence.
@@ -67,6 +76,7 @@ class Device {
   virtual std::string refusal(int32_t group, int32_t d, int32_t storage) const = 0;
   virtual std::shared_ptr<Twin> twin(const Page& page, const Geometry& geometry) = 0;
   virtual std::unique_ptr<DeviceLayer> layer(int32_t kv_heads) = 0;
+  virtual std::unique_ptr<DeviceModel> model(const DeviceModelShape& shape) = 0;
 };
 
 }  // namespace zs

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/device_model.h"
 #include "core/step.h"
 #include "core/turning.h"
 
@@ -105,6 +106,22 @@ void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs
   layer.kept.reset();
 }
 
+// Where the layer's next `tokens` rows are recorded; nullptr where nobody records. Throws std::bad_alloc unless cache_reserve_step made it.
+std::shared_ptr<RecordBlock> take_record(zs_cache& cache, int32_t index, int64_t tokens) {
+  Layer& layer = cache.layers[static_cast<size_t>(index)];
+  std::shared_ptr<RecordBlock> record = std::move(layer.recording.next);
+  // What was made for a step that never came, or stands in a fork, too, is not for this one.
+  if (record && (record.use_count() > 1 || record->rows != tokens || record->from != layer.seq_len)) record.reset();
+  if (cache.record && !record) record = record_block(cache, index, layer.seq_len, tokens);
+  return record;
+}
+
+// Tokens have gone through the layer.
+void passed(zs_cache& cache, Layer& layer) {
+  layer.reading = layer.reading && layer.seq_len < cache.prompt;
+  count_bytes(cache, layer);
+}
+
 int64_t most_slots(const Layer& layer, int64_t more) {
   int64_t most = 0;
   for (const Head& head : layer.heads) most = std::max<int64_t>(most, head.slots());
@@ -144,12 +161,8 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
   const int32_t settles = cache.by_model() && last ? 0 : index, count = waits ? 0 : index + 1 - settles;
   const int32_t first = crosses(cache, index) ? index - 1 : settles;  // of those that it touches
   Layer* const held = cache.layers.data() + first;
-  Recording& recording = cache.layers[static_cast<size_t>(index)].recording;
-  std::shared_ptr<RecordBlock> record = std::move(recording.next);
-  // What was made for a step that never came, or stands in a fork, too, is not for this one.
-  const int64_t from = held[index - first].seq_len;
-  if (record && (record.use_count() > 1 || record->rows != tokens || record->from != from)) record.reset();
-  if (cache.record && !record) record = record_block(cache, index, from, tokens);
+  std::shared_ptr<RecordBlock> record = take_record(cache, index, tokens);
+  Recording& recording = held[index - first].recording;
   const int64_t heads = static_cast<int64_t>(index + 1 - settles) * cache.config.kv_heads;
   need_notes(cache, heads + (first < settles ? 2 * cache.config.kv_heads : 0),
              most_slots(cache.layers[static_cast<size_t>(index)], tokens));
@@ -165,7 +178,7 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
     }
     const bool alone = granularity == ZS_PER_HEAD;
     if (steps_on_device(cache, layer)) {
-      step_on_device(cache, index, layer, from_row(q, t), from_row(k, t), from_row(v, t), from_row(out, t));
+      step_on_device(cache, index, layer, {from_row(q, t), from_row(k, t), from_row(v, t), from_row(out, t)});
       return;
     }
     for (int32_t l = settles; l <= index; ++l) books_home(layers[l - first]);
@@ -222,10 +235,54 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
     record_rows(cache, index, *record, 0, tokens, q, k, v, out);
     recording.parts.push_back({std::move(record), tokens});
   }
-  for (int32_t l = first; l <= index; ++l) {
-    Layer& layer = cache.layers[static_cast<size_t>(l)];
-    layer.reading = layer.reading && layer.seq_len < cache.prompt;
-    count_bytes(cache, layer);
+  for (int32_t l = first; l <= index; ++l) passed(cache, cache.layers[static_cast<size_t>(l)]);
+}
+
+bool cache_steps_on_device(const zs_cache& cache) {
+  for (int32_t index = 0; index < cache.config.layers; ++index)
+    if (crosses(cache, index) || !steps_on_device(cache, cache.layers[static_cast<size_t>(index)])) return false;
+  return true;
+}
+
+void cache_step_on_device(zs_cache& cache, DeviceModel& model, const DeviceToken& token) {
+  const zs_cache_config& c = cache.config;
+  const auto at = [&](int32_t index) -> Layer& { return cache.layers[static_cast<size_t>(index)]; };
+  int32_t prepared = 0;
+  bool taken = cache.record || token.given;
+  try {
+    for (; prepared < c.layers; ++prepared) prepare_on_device(cache, prepared, at(prepared), model.rows(prepared));
+    for (int32_t l = 0; l < c.layers; ++l) prepare_anew(cache, at(l), model.rows(l));
+    if (model.begin(token.id, token.angles, token.logits)) {
+      model.embed();
+      for (int32_t l = 0; l < c.layers; ++l) {
+        model.project(l);
+        launch_on_device(cache, at(l), model.rows(l));
+        model.feed_forward(l);
+      }
+      if (token.logits) model.head();
+    }
+    taken = !model.end(token.logits) || taken;
+    if (taken) model.take();
+  } catch (...) {
+    while (prepared > 0) forget_on_device(at(--prepared));
+    throw;
+  }
+  const int64_t d = c.head_dim, queries = c.heads * d, all = queries + 2 * c.kv_heads * d;
+  for (int32_t l = 0; l < c.layers; ++l) {
+    Layer& layer = at(l);
+    const DeviceTaken rows = taken ? model.taken(l) : DeviceTaken{};
+    const auto view = [&](float* from, int64_t head) { return zs_view{from ? from + head * d : nullptr, d, d}; };
+    std::shared_ptr<RecordBlock> record = take_record(cache, l, 1);
+    need_notes(cache, c.kv_heads, 0);
+    finish_on_device(cache, l, layer, model.rows(l), view(rows.qkv, 0));
+    to_tape(cache, cache.notes);
+    if (record) {
+      record_rows(cache, l, *record, 0, 1, view(rows.qkv, 0), view(rows.qkv, c.heads),
+                  view(rows.qkv, c.heads + c.kv_heads), view(rows.out, 0));
+      layer.recording.parts.push_back({std::move(record), 1});
+    }
+    if (token.given) std::copy_n(rows.out, queries, std::copy_n(rows.qkv, all, token.given + l * (all + queries)));
+    passed(cache, layer);
   }
 }
 

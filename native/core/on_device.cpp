@@ -47,6 +47,21 @@ int32_t room_for(const zs_cache& cache, const Head& head) {
   return static_cast<int32_t>(round_up(slots + slots / 4, kChunk));
 }
 
+DeviceShape shape_of(const zs_cache& cache) {
+  const Needs& needs = cache.needs;
+  DeviceShape shape{};
+  if (!rule_of(cache, shape.rule)) fail(ZS_INTERNAL, "a cache without a rule for devices is on one");
+  shape.group = cache.group();
+  shape.d = cache.config.head_dim;
+  shape.storage = cache.config.storage;
+  shape.scale = cache.scale();
+  shape.scores = needs.scores && needs.upkeep;
+  shape.by_age = !needs.scores && !hook(*cache.policy, &PolicyHooks::score);
+  shape.told = kTape && cache.config.trace;
+  shape.decay = needs.decay;
+  return shape;
+}
+
 // Pages and books of a head on the device, and what the step is to know of it.
 void prepare(zs_cache& cache, Layer& layer, size_t g, const DeviceRule& rule) {
   OnDevice& device = layer.device;
@@ -116,72 +131,92 @@ bool steps_on_device(const zs_cache& cache, const Layer& layer) {
   return std::all_of(layer.heads.begin(), layer.heads.end(), [&](const Head& head) { return settles(cache, head); });
 }
 
-void step_on_device(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs_view k, zs_view v, zs_view out) {
+void forget_on_device(Layer& layer) {
+  for (Head& head : layer.heads) head.remove_last(true);
+  layer.device.versions.assign(layer.heads.size(), 0);
+  layer.device.there = layer.device.away;
+}
+
+void prepare_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows) {
   OnDevice& device = layer.device;
   const size_t kv_heads = layer.heads.size();
-  const Needs& needs = cache.needs;
-  DeviceShape shape{};
-  if (!rule_of(cache, shape.rule)) fail(ZS_INTERNAL, "a cache without a rule for devices is on one");
-  shape.group = cache.group();
-  shape.d = cache.config.head_dim;
-  shape.storage = cache.config.storage;
-  shape.scale = cache.scale();
-  shape.scores = needs.scores && needs.upkeep;
-  shape.told = kTape && cache.config.trace;
-  shape.decay = needs.decay;
-  shape.by_age = !needs.scores && !hook(*cache.policy, &PolicyHooks::score);
+  const DeviceShape shape = shape_of(cache);
   if (!device.held) {
     device.held = cache.engine->device->layer(static_cast<int32_t>(kv_heads));
     device.heads.assign(kv_heads, DeviceHead{});
+    device.found.assign(kv_heads, Found{});
     device.versions.assign(kv_heads, 0);
     device.room.assign(kv_heads, 0);
     device.there = false;
   }
-  const bool given = needs.upkeep && hook(*cache.policy, &PolicyHooks::score);
-  const int32_t position = static_cast<int32_t>(layer.seq_len);
-  std::vector<Found> found(kv_heads);
-  size_t appended = 0;
+  for (size_t g = 0; g < kv_heads; ++g) {
+    Head& head = layer.heads[g];
+    if (device.there && head.open().slots() + 1 <= device.room[g]) continue;
+    if (device.away) device.held->read(static_cast<int32_t>(g), head);
+    const int32_t room = room_for(cache, head);
+    device.held->write(static_cast<int32_t>(g), head, room);
+    device.room[g] = room;
+    device.heads[g].slots = 0;  // its lists are made again
+  }
+  device.there = true;
+  const bool given = cache.needs.upkeep && hook(*cache.policy, &PolicyHooks::score);
+  for (Head& head : layer.heads) head.append_books(static_cast<int32_t>(layer.seq_len));
   try {
     for (size_t g = 0; g < kv_heads; ++g) {
       Head& head = layer.heads[g];
-      if (!device.there || head.open().slots() + 1 > device.room[g]) {
-        if (device.away) device.held->read(static_cast<int32_t>(g), head);
-        const int32_t room = room_for(cache, head);
-        device.held->write(static_cast<int32_t>(g), head, room);
-        device.room[g] = room;
-        device.heads[g].slots = 0;  // its lists are made again
-      }
-      head.append_books(position);
-      ++appended;
       HeadWork work = work_on(cache, head, index, static_cast<int32_t>(g), 0, layer.step_of(0), nullptr);
       score_newest(cache, work);
       device.heads[g].given = given ? head.open().scores[static_cast<size_t>(head.open().slots() - 1)] : kNone;
       prepare(cache, layer, g, shape.rule);
     }
-    device.there = true;
-    device.held->step(shape, device.heads, {q, k, v, out}, found.data());
+    device.held->prepare(shape, device.heads, rows);
   } catch (...) {
-    for (size_t g = 0; g < appended; ++g) layer.heads[g].remove_last(true);
-    device.versions.assign(kv_heads, 0);
+    forget_on_device(layer);
     throw;
   }
+}
+
+void prepare_anew(zs_cache& cache, Layer& layer, const DeviceRows& rows) {
+  OnDevice& device = layer.device;
+  if (!device.held->prepared()) device.held->prepare(shape_of(cache), device.heads, rows);
+}
+
+void launch_on_device(zs_cache& cache, Layer& layer, const DeviceRows& rows) {
+  layer.device.held->launch(shape_of(cache), rows);
+}
+
+void finish_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows, zs_view q) {
+  OnDevice& device = layer.device;
+  device.held->finish(shape_of(cache), rows, device.found.data());
   device.away = true;
-  for (size_t g = 0; g < kv_heads; ++g) {
+  for (size_t g = 0; g < layer.heads.size(); ++g) {
     Head& head = layer.heads[g];
-    if (found[g].leaving >= 0) {
+    if (device.found[g].leaving >= 0) {
       for (Segment& segment : head.segments) segment.pages.leave(0);
     } else {
       head.open().pages.leave((head.open().slots() - 1) / kChunk);
     }
-    enter_found(cache, index, layer, g, found[g]);
+    enter_found(cache, index, layer, g, device.found[g]);
     device.heads[g].slots = head.open().slots();
   }
-  for (int32_t h = 0; h < cache.config.heads && cache.bad.position < 0; ++h)
-    if (!is_finite(q.data + h * q.head_stride, cache.config.head_dim)) cache.bad = {index, h, position};
+  for (int32_t h = 0; q.data && h < cache.config.heads && cache.bad.position < 0; ++h)
+    if (!is_finite(q.data + h * q.head_stride, cache.config.head_dim))
+      cache.bad = {index, h, static_cast<int32_t>(layer.seq_len)};
   layer.step = layer.step_of(0);
   ++layer.seq_len;
   layer.kept.reset();
   layer.scores.commit();
+}
+
+void step_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows) {
+  prepare_on_device(cache, index, layer, rows);
+  try {
+    launch_on_device(cache, layer, rows);
+    finish_on_device(cache, index, layer, rows, rows.q);
+  } catch (...) {
+    forget_on_device(layer);
+    throw;
+  }
 }
 
 namespace {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/found.h"
 #include "zslab/zslab.h"
 
 struct zs_cache;
@@ -13,6 +14,8 @@ namespace zs {
 
 class DeviceLayer;
 struct DeviceHead;
+struct DeviceRows;
+struct DeviceShape;
 struct Layer;
 
 // A layer's part of a device. Copies of a layer have none: they share pages, and have scores of their own, which must be at home before
@@ -27,6 +30,7 @@ struct OnDevice {
 
   std::unique_ptr<DeviceLayer> held;
   std::vector<DeviceHead> heads;   // of the step under way
+  std::vector<Found> found;        // of the step under way
   std::vector<uint64_t> versions;  // of each head's pages, merged and open, at the last step
   std::vector<int32_t> room;       // slots of each head's open segment that `held` has room for
   bool there = false;              // `held` knows what the heads know
@@ -37,9 +41,16 @@ struct OnDevice {
 void check_on_device(const zs_cache& cache);
 // True where the layer's next token can go through it on the device.
 bool steps_on_device(const zs_cache& cache, const Layer& layer);
-// As `step` (core/step.h), heads choosing alone, on a layer that has room for the token. Throws where the device fails; nothing has then
-// changed but what the device holds.
-void step_on_device(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs_view k, zs_view v, zs_view out);
+// A token through a layer that has room for it, heads choosing alone: as `step` of core/step.h. Where it throws, nothing has changed.
+void step_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows);
+// The same in parts, for layers of a model that is on the device. All are prepared, which changes nothing where it throws; launched, and
+// finished: then the books have the token. `q`: its queries in host memory; data = nullptr where they are known to be finite.
+void prepare_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows);
+void prepare_anew(zs_cache& cache, Layer& layer, const DeviceRows& rows);  // where another layer's made it void
+void launch_on_device(zs_cache& cache, Layer& layer, const DeviceRows& rows);
+void finish_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows, zs_view q);
+// A layer whose token was prepared, and comes to nothing.
+void forget_on_device(Layer& layer);
 
 // Scores are where the CPU finds them; before they are read, and before a layer is copied.
 void scores_home(const zs_cache& cache);

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "core/error.h"
+#include "model/device_weights.h"
 #include "model/runner.h"
 
 namespace zs {
@@ -18,12 +19,14 @@ std::unique_ptr<zs_model> load(zs_engine& engine, const char* const* paths, int3
     fail(ZS_UNSUPPORTED, "arch = %d is no architecture that this build knows: use a llama model (0)", config.arch);
   const std::deque<ModelFile> files(paths, paths + path_count);
   const Tensors checked = check_tensors(config, *architecture, files, tensors, count);
-  std::unique_ptr<zs_model> model(new zs_model{&engine, config, architecture, {}, nullptr, nullptr, {}, {}, {}, {}});
+  std::unique_ptr<zs_model> model(
+      new zs_model{&engine, config, architecture, {}, nullptr, nullptr, {}, {}, nullptr, {}, {}});
   model->weights = load_weights(engine, config, checked, call);
   const LayerWeights& w = model->weights.layers[0];
   model->products = std::make_unique<Products>(
       engine, *architecture, std::vector<const Matrix*>{&w.qkv, &w.attention_output, &w.gate_up, &w.down});
   model->few = std::make_unique<Rows>(config, model->weights, kFewRows, false, engine.pool.threads());
+  if (engine.device) model->device = load_on_device(engine, config, *architecture, model->weights, call);
   for (int32_t i = 0; i < config.rope_dims / 2; ++i)
     model->frequencies.push_back(std::pow(static_cast<double>(config.rope_base), -2.0 * i / config.rope_dims));
   return model;

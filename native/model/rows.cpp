@@ -41,11 +41,15 @@ RowWork::RowWork(zs_model& model, Rows& rows, zs_call* stop)
       linear_(*model.engine->linear),
       norm_(linear_.*model.architecture->norm) {}
 
-void RowWork::embed(const int32_t* ids, int64_t count, int64_t first, bool angles) {
-  const zs_model_config& c = model_.config;
-  const int64_t pairs = angles ? c.rope_dims / 2 : 0;
+void RowWork::embed(const int32_t* ids, int64_t count) {
   each_row(count, [&](int64_t row, int) {
-    model_.weights.embedding.row(ids[row], c.hidden, r_.hidden.data() + row * r_.stride);
+    model_.weights.embedding.row(ids[row], model_.config.hidden, r_.hidden.data() + row * r_.stride);
+  });
+}
+
+void RowWork::turn(int64_t count, int64_t first) {
+  const int64_t pairs = model_.config.rope_dims / 2;
+  each_row(count, [&](int64_t row, int) {
     float* to = r_.angles.data() + row * pairs * 2;
     for (int64_t i = 0; i < pairs; ++i) {
       const double angle = static_cast<double>(first + row) * model_.frequencies[static_cast<size_t>(i)];

@@ -52,8 +52,10 @@ class RowWork {
     for (int64_t row = from; row < to; row += r_.rows) f(row, std::min(r_.rows, to - row));
   }
 
-  // The residual stream of `count` ids, and, unless the cache turns queries and keys itself, angles of positions `first` …
-  void embed(const int32_t* ids, int64_t count, int64_t first, bool angles);
+  // The residual stream of `count` ids.
+  void embed(const int32_t* ids, int64_t count);
+  // Angles of the positions `first` …
+  void turn(int64_t count, int64_t first);
   // Queries, keys and values of a chunk: rows `row` … of the residual stream; not rotated.
   void project(int32_t layer, int64_t row, int64_t count, float* qkv);
   // Queries and keys of `count` rows by the angles of `row` …, which repeat after `period` rows.

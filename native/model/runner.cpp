@@ -30,7 +30,8 @@ class Pass {
         turns_(cache.needs.rotates) {}
 
   void run() {
-    work_.embed(forward_.ids, tokens_, first_, !turns_);
+    work_.embed(forward_.ids, tokens_);
+    if (!turns_) work_.turn(tokens_, first_);
     for (int32_t layer = 0; layer < model_.config.layers; ++layer) {
       if (prompt_)
         read(layer);
@@ -122,18 +123,16 @@ std::vector<int64_t> needed_rows(const zs_forward& f) {
   return rows;
 }
 
-// Logits and log-probabilities.
-void head(zs_model& model, const zs_forward& f, const std::vector<int64_t>& needed, Rows& r, zs_call* stop) {
+// Logits and log-probabilities; logits_of(from, rows) → those of the rows needed[from] …
+template <class F>
+void head(zs_model& model, const zs_forward& f, const std::vector<int64_t>& needed, zs_call* stop, F logits_of) {
   const zs_model_config& c = model.config;
   const LinearKernels& linear = *model.engine->linear;
   const int64_t count = static_cast<int64_t>(needed.size()), stride = model.weights.output.outputs();
   if (f.targets) std::fill_n(f.logprobs, f.tokens, 0.0);
   for (int64_t from = 0, asked = 0; from < count; from += kExactRows) {
     const int64_t rows = std::min(kExactRows, count - from);
-    std::vector<const float*> hidden;
-    for (int64_t i = 0; i < rows; ++i)
-      hidden.push_back(r.hidden.data() + needed[static_cast<size_t>(from + i)] * r.stride);
-    const float* const logits = row_logits(model, hidden, stop);
+    const float* const logits = logits_of(from, rows);
     for (int64_t i = 0; i < rows; ++i)
       if (asked < f.row_count && f.rows[asked] == needed[static_cast<size_t>(from + i)])
         std::copy_n(logits + i * stride, c.vocabulary, f.logits + asked++ * c.vocabulary);
@@ -146,6 +145,24 @@ void head(zs_model& model, const zs_forward& f, const std::vector<int64_t>& need
     });
     if (!whole) check_abort(stop);
   }
+}
+
+void head(zs_model& model, const zs_forward& f, const std::vector<int64_t>& needed, Rows& r, zs_call* stop) {
+  head(model, f, needed, stop, [&](int64_t from, int64_t rows) {
+    std::vector<const float*> hidden;
+    for (int64_t i = 0; i < rows; ++i)
+      hidden.push_back(r.hidden.data() + needed[static_cast<size_t>(from + i)] * r.stride);
+    return row_logits(model, hidden, stop);
+  });
+}
+
+// A token through the model on the engine's device. Where it throws, nothing has changed.
+void step_on_device(zs_model& model, zs_cache& cache, const zs_forward& f, const std::vector<int64_t>& needed,
+                    Rows& rows) {
+  RowWork(model, rows, nullptr).turn(1, cache_seq_len(cache, 0));
+  float* const logits = needed.empty() ? nullptr : model.scores.data();
+  cache_step_on_device(cache, *model.device, {f.ids[0], rows.angles.data(), logits, f.given});
+  head(model, f, needed, nullptr, [&](int64_t, int64_t) { return logits; });
 }
 
 void check_forward(const zs_model& model, const zs_cache& cache, const zs_forward& f) {
@@ -251,7 +268,14 @@ void model_forward(zs_model& model, zs_cache& cache, const zs_forward& forward, 
   Rows& rows = many ? *many : *model.few;
 
   // In place nothing can fail and the step is short, so it is not stopped on the way; else a fork takes the changes.
-  const bool in_place = !prompt && forward.tokens == 1 && model.weights.bytes <= kInPlace && cache_reserve_step(cache);
+  const bool there = model.device && !prompt && forward.tokens == 1 && cache_steps_on_device(cache);
+  const bool in_place =
+      !prompt && forward.tokens == 1 && (there || model.weights.bytes <= kInPlace) && cache_reserve_step(cache);
+  if (in_place && there) {
+    step_on_device(model, cache, forward, needed, rows);
+    report(call, 1, 1);
+    return;
+  }
   std::unique_ptr<zs_cache> fork = in_place ? nullptr : cache_fork(cache);
   zs_call* stop = in_place ? nullptr : call;
   if (stride) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/cache.h"
+#include "core/device_model.h"
 #include "model/rows.h"
 
 namespace zs {
@@ -25,8 +26,9 @@ struct zs_model {
   const zs::Architecture* architecture;
   zs::Weights weights;
   std::unique_ptr<zs::Products> products;
-  std::unique_ptr<zs::Rows> few;  // kept for decode
-  zs::Buffer head_input, scores;  // kept for decode
+  std::unique_ptr<zs::Rows> few;            // kept for decode
+  zs::Buffer head_input, scores;            // kept for decode
+  std::unique_ptr<zs::DeviceModel> device;  // the same weights on the engine's device, where it has one
   std::vector<double> frequencies;
   std::vector<zs::ModelConstants> constants;
 };

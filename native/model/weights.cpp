@@ -195,4 +195,11 @@ void Matrix::row(int64_t output, int64_t inputs, float* to) const {
   }
 }
 
+void Matrix::unpack(int64_t output, void* to) const {
+  const int64_t lane = output % kTile;
+  if (!bf16) return row(output, k, static_cast<float*>(to));
+  const uint16_t* from = static_cast<const uint16_t*>(tile(output / kTile)) + 2 * lane;
+  for (int64_t i = 0; i < k; ++i) static_cast<uint16_t*>(to)[i] = from[(i >> 1) * 2 * kTile + (i & 1)];
+}
+
 }  // namespace zs

@@ -20,6 +20,7 @@ struct Matrix {
   int64_t tile_bytes() const { return k * kTile * (bf16 ? 2 : 4); }
   const void* tile(int64_t i) const { return static_cast<const char*>(data) + i * tile_bytes(); }
   void row(int64_t output, int64_t inputs, float* to) const;  // the first `inputs` weights of an output
+  void unpack(int64_t output, void* to) const;                // all k weights of an output, as they are
 };
 
 struct LayerWeights {

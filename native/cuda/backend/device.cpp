@@ -1,6 +1,7 @@
 #include "cuda/backend/device.h"
 
 #include "cuda/backend/layer.h"
+#include "cuda/backend/model.h"
 #include "cuda/backend/twin.h"
 #include "cuda/tuning.h"
 
@@ -69,6 +70,10 @@ std::shared_ptr<Twin> GpuDevice::twin(const Page& page, const Geometry& geometry
 
 std::unique_ptr<DeviceLayer> GpuDevice::layer(int32_t kv_heads) {
   return std::make_unique<GpuLayer>(context_, kv_heads);
+}
+
+std::unique_ptr<DeviceModel> GpuDevice::model(const DeviceModelShape& shape) {
+  return std::make_unique<GpuModel>(context_, shape);
 }
 
 std::string list_devices() {

@@ -14,6 +14,7 @@ class GpuDevice : public Device {
   std::string refusal(int32_t group, int32_t d, int32_t storage) const override;
   std::shared_ptr<Twin> twin(const Page& page, const Geometry& geometry) override;
   std::unique_ptr<DeviceLayer> layer(int32_t kv_heads) override;
+  std::unique_ptr<DeviceModel> model(const DeviceModelShape& shape) override;
 
  private:
   std::shared_ptr<Context> context_;

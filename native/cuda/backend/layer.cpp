@@ -1,40 +1,16 @@
 #include "cuda/backend/layer.h"
 
 #include <algorithm>
-#include <cstring>
+
+#include "cuda/backend/model.h"
 
 namespace zs::cuda {
 namespace {
 
-constexpr int64_t kAlign = 256;
-
-// Cuts one piece of memory into arrays; without memory it counts.
-class Cutter {
- public:
-  explicit Cutter(char* memory) : memory_(memory) {}
-  template <class T>
-  T* take(int64_t count) {
-    const int64_t at = round_up(bytes_, kAlign);
-    bytes_ = at + count * static_cast<int64_t>(sizeof(T));
-    return memory_ ? reinterpret_cast<T*>(memory_ + at) : nullptr;
-  }
-  int64_t bytes() const { return bytes_; }
-
- private:
-  char* const memory_;
-  int64_t bytes_ = 0;
-};
-
 const Segment* merged_of(const Head& head) { return head.segments.size() > 1 ? &head.segments.front() : nullptr; }
 
-// Of a piece that has become too small, a larger one.
-void need(Context& context, Memory& memory, int64_t& bytes, int64_t wanted) {
-  if (wanted <= bytes) return;
-  memory.reset();
-  bytes = 0;
-  memory = context.pool->take(wanted);
-  bytes = wanted;
-}
+// Heads side by side.
+zs_view side_by_side(float* data, int64_t d) { return {data, d, d}; }
 
 }  // namespace
 
@@ -93,8 +69,8 @@ void GpuLayer::read(int32_t kv_head, Head& head) const {
   must(gpu::wait(context_->stream));
 }
 
-bool GpuLayer::same_lists(const std::vector<DeviceHead>& heads) const {
-  if (!lists_ || work_version_ != context_->work.version()) return false;
+bool GpuLayer::same_lists(const std::vector<DeviceHead>& heads, const DeviceRows& views, const Found* found) const {
+  if (!prepared() || q_ != views.q.data || attended_ != views.out.data || found_ != found) return false;
   for (size_t g = 0; g < heads.size(); ++g)
     if (heads[g].changed || books_[g].leaves != (heads[g].leaving.from < heads[g].leaving.to) ||
         books_[g].pinned != *heads[g].pinned)
@@ -109,23 +85,47 @@ void GpuLayer::pin(Books& books, const std::vector<int32_t>& pinned) {
   books.pinned = pinned;
 }
 
-GpuLayer::Rows GpuLayer::rows_of(const DeviceShape& shape, char* in, char* out) const {
-  const int64_t kv_heads = static_cast<int64_t>(books_.size()), d = shape.d, heads = kv_heads * shape.group;
-  Rows rows{};
-  Cutter cut_in(in), cut_out(out);
-  rows.q = cut_in.take<float>(heads * d);
-  rows.k = cut_in.take<float>(kv_heads * d);
-  rows.v = cut_in.take<float>(kv_heads * d);
-  rows.appends = cut_in.take<AppendTask>(kv_heads);
-  rows.out = cut_out.take<float>(heads * d);
-  rows.found = cut_out.take<Found>(kv_heads);
-  rows.in_bytes = cut_in.bytes();
-  rows.out_bytes = cut_out.bytes();
-  return rows;
+GpuLayer::Given GpuLayer::given(const DeviceShape& shape, bool rows, char* memory) const {
+  const int64_t kv_heads = static_cast<int64_t>(books_.size()), floats = rows ? kv_heads * shape.d : 0;
+  Cutter cut(memory);
+  Given made{};
+  made.appends = cut.take<AppendTask>(kv_heads);
+  made.q = cut.take<float>(floats * shape.group);
+  made.k = cut.take<float>(floats);
+  made.v = cut.take<float>(floats);
+  made.bytes = cut.bytes();
+  return made;
 }
 
-void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& heads) {
+GpuLayer::Results GpuLayer::results(const DeviceShape& shape, bool rows, char* memory) const {
+  const int64_t kv_heads = static_cast<int64_t>(books_.size());
+  Cutter cut(memory);
+  Results made{};
+  made.found = cut.take<Found>(kv_heads);
+  made.out = cut.take<float>(rows ? kv_heads * shape.group * shape.d : 0);
+  made.bytes = cut.bytes();
+  return made;
+}
+
+Mail GpuLayer::mail_of(const DeviceRows& rows) {
+  if (rows.model) return static_cast<GpuModel*>(rows.model)->mail(rows.layer);
+  return {in_here_.data(), as<char>(in_), out_here_.data(), as<char>(out_)};
+}
+
+DeviceRows GpuLayer::there(const DeviceShape& shape, const DeviceRows& rows) const {
+  if (rows.model) return rows;
+  const Given in = given(shape, true, as<char>(in_));
+  const Results out = results(shape, true, as<char>(out_));
+  return {side_by_side(in.q, shape.d), side_by_side(in.k, shape.d), side_by_side(in.v, shape.d),
+          side_by_side(out.out, shape.d)};
+}
+
+void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& heads, const DeviceRows& views,
+                     Found* found) {
   lists_.reset();
+  q_ = views.q.data;
+  attended_ = views.out.data;
+  found_ = found;
   const size_t kv_heads = heads.size();
   start_.assign(1, 0);
   merged_.clear();
@@ -139,7 +139,6 @@ void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& he
   work_version_ = context_->work.version();
   float *const highest = e + count * group * kChunk, *const sum = highest + count * group,
                *const factor = sum + count * group, *const partial = factor + count * group;
-  const Rows rows = rows_of(shape, as<char>(in_), as<char>(out_));
 
   // Merged slots are float32 whatever the rest is: their tasks come first, for a launch of their own.
   const bool apart = shape.storage != ZS_F32;
@@ -178,8 +177,8 @@ void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& he
       if (merged) chunk.bias = books.bias + first;
       DecodeTask& task = decode[static_cast<size_t>(decode_place_[static_cast<size_t>(i)])];
       task.chunk = chunk;
-      task.q = rows.q + static_cast<int64_t>(g) * group * shape.d;
-      task.q_stride = shape.d;
+      task.q = views.q.data + static_cast<int64_t>(g) * group * views.q.head_stride;
+      task.q_stride = views.q.head_stride;
       task.group = shape.group;
       task.d = shape.d;
       task.scale = shape.scale;
@@ -197,16 +196,16 @@ void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& he
     const int32_t from = start_[g];
     books.leaves = head.leaving.from < head.leaving.to;
     UpkeepTask& task = tasks[g];
-    const float* const q = rows.q + static_cast<int64_t>(g) * group * shape.d;
+    const int64_t head_of_group = static_cast<int64_t>(g) * group;
     task.attention = {highest + from * group,
                       sum + from * group,
                       partial + from * group * padded,
                       start_[g + 1] - from,
                       factor + from * group,
-                      rows.out + static_cast<int64_t>(g) * group * shape.d,
-                      shape.d,
-                      q,
-                      shape.d};
+                      views.out.data + head_of_group * views.out.head_stride,
+                      views.out.head_stride,
+                      views.q.data + head_of_group * views.q.head_stride,
+                      views.q.head_stride};
     task.chunks = upkeep_chunks_ + from;
     task.merged = merged_[g];
     task.from = head.merged + head.leaving.from;
@@ -220,7 +219,7 @@ void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& he
     task.pins = as<int32_t>(books.pins);
     task.pin_count = static_cast<int32_t>(books.pinned.size());
     task.last = decode_ + decode_place_[static_cast<size_t>(start_[g + 1] - 1)];
-    task.found = rows.found + g;
+    task.found = found + g;
   }
   const auto put = [&](auto* device, const auto& list) {
     gpu::upload(device, list.data(), list.size() * sizeof(list[0]), context_->stream);
@@ -246,35 +245,44 @@ AppendTask GpuLayer::append_of(const DeviceHead& head, size_t g) const {
   return task;
 }
 
-void GpuLayer::step(const DeviceShape& shape, const std::vector<DeviceHead>& heads, const DeviceRows& views,
-                    Found* found) {
+void GpuLayer::prepare(const DeviceShape& shape, const std::vector<DeviceHead>& heads, const DeviceRows& rows) {
+  context_->here();
+  const bool own = !rows.model;
+  if (own && !out_) {
+    in_here_.resize(static_cast<size_t>(given(shape, true, nullptr).bytes));
+    out_here_.resize(static_cast<size_t>(results(shape, true, nullptr).bytes));
+    in_ = context_->pool->take(static_cast<int64_t>(in_here_.size()));
+    out_ = context_->pool->take(static_cast<int64_t>(out_here_.size()));
+  }
+  const Mail mail = mail_of(rows);
+  const DeviceRows views = there(shape, rows);
+  Found* const found = results(shape, own, mail.out).found;
+  if (!same_lists(heads, views, found)) build(shape, heads, views, found);
+
+  const Given here = given(shape, own, mail.in_here);
+  for (size_t g = 0; g < heads.size(); ++g) {
+    here.appends[g] = append_of(heads[g], g);
+    here.appends[g].key = views.k.data + static_cast<int64_t>(g) * views.k.head_stride;
+    here.appends[g].value = views.v.data + static_cast<int64_t>(g) * views.v.head_stride;
+  }
+  if (!own) return;
+  const auto gather = [&](const zs_view& view, int64_t count, float* to) {
+    for (int64_t h = 0; h < count; ++h) std::copy_n(view.data + h * view.head_stride, shape.d, to + h * shape.d);
+  };
+  const int64_t kv_heads = static_cast<int64_t>(heads.size());
+  gather(rows.q, kv_heads * shape.group, here.q);
+  gather(rows.k, kv_heads, here.k);
+  gather(rows.v, kv_heads, here.v);
+}
+
+void GpuLayer::launch(const DeviceShape& shape, const DeviceRows& rows) {
   context_->here();
   const gpu::Stream stream = context_->stream;
-  const size_t kv_heads = heads.size();
-  const int64_t d = shape.d, group = shape.group;
-  if (!out_) {
-    const Rows counted = rows_of(shape, nullptr, nullptr);
-    in_ = context_->pool->take(counted.in_bytes);
-    out_ = context_->pool->take(counted.out_bytes);
-  }
-  if (!same_lists(heads)) build(shape, heads);
-
-  std::vector<char> in(static_cast<size_t>(rows_of(shape, nullptr, nullptr).in_bytes));
-  const Rows here = rows_of(shape, in.data(), nullptr), there = rows_of(shape, as<char>(in_), as<char>(out_));
-  const auto gather = [&](const zs_view& view, int64_t count, float* to) {
-    for (int64_t h = 0; h < count; ++h) std::copy_n(view.data + h * view.head_stride, d, to + h * d);
-  };
-  gather(views.q, static_cast<int64_t>(kv_heads) * group, here.q);
-  gather(views.k, static_cast<int64_t>(kv_heads), here.k);
-  gather(views.v, static_cast<int64_t>(kv_heads), here.v);
-  for (size_t g = 0; g < kv_heads; ++g) {
-    here.appends[g] = append_of(heads[g], g);
-    here.appends[g].key = there.k + static_cast<int64_t>(g) * d;
-    here.appends[g].value = there.v + static_cast<int64_t>(g) * d;
-  }
-  gpu::upload(as<char>(in_), in.data(), in.size(), stream);
-
-  must(append(there.appends, static_cast<int32_t>(kv_heads), {shape.storage, shape.d}, stream));
+  const int32_t kv_heads = static_cast<int32_t>(books_.size());
+  const bool own = !rows.model;
+  const Mail mail = mail_of(rows);
+  if (own) gpu::upload(mail.in, mail.in_here, in_here_.size(), stream);
+  must(append(given(shape, own, mail.in).appends, kv_heads, {shape.storage, shape.d}, stream));
   if (apart_) must(decode(decode_, apart_, {ZS_F32, false, shape.group, shape.d}, stream));
   must(decode(decode_ + apart_, start_.back() - apart_, {shape.storage, false, shape.group, shape.d}, stream));
   const DeviceRule& rule = shape.rule;
@@ -292,15 +300,22 @@ void GpuLayer::step(const DeviceShape& shape, const std::vector<DeviceHead>& hea
   how.keys_fixed = rule.keys != 0;
   how.values_fixed = rule.values != 0;
   how.alpha = rule.alpha;
-  must(upkeep(upkeep_, static_cast<int32_t>(kv_heads), how, stream));
+  must(upkeep(upkeep_, kv_heads, how, stream));
+}
 
-  std::vector<char> out(static_cast<size_t>(there.out_bytes));
-  gpu::download(out.data(), as<char>(out_), out.size(), stream);
-  must(gpu::wait(stream));
-  const Rows done = rows_of(shape, nullptr, out.data());
-  for (int64_t h = 0; h < static_cast<int64_t>(kv_heads) * group; ++h)
-    std::copy_n(done.out + h * d, d, views.out.data + h * views.out.head_stride);
-  std::copy_n(done.found, kv_heads, found);
+void GpuLayer::finish(const DeviceShape& shape, const DeviceRows& rows, Found* found) {
+  const bool own = !rows.model;
+  const Mail mail = mail_of(rows);
+  if (own) {
+    context_->here();
+    gpu::download(mail.out_here, mail.out, out_here_.size(), context_->stream);
+    must(gpu::wait(context_->stream));
+  }
+  const Results done = results(shape, own, mail.out_here);
+  const int64_t heads = own ? static_cast<int64_t>(books_.size()) * shape.group : 0;
+  for (int64_t h = 0; h < heads; ++h)
+    std::copy_n(done.out + h * shape.d, shape.d, rows.out.data + h * rows.out.head_stride);
+  std::copy_n(done.found, books_.size(), found);
 }
 
 }  // namespace zs::cuda

@@ -8,6 +8,7 @@
 #include "core/device.h"
 #include "cuda/append.h"
 #include "cuda/backend/context.h"
+#include "cuda/backend/mail.h"
 #include "cuda/decode_attention.h"
 #include "cuda/upkeep.h"
 
@@ -18,8 +19,10 @@ class GpuLayer : public DeviceLayer {
   GpuLayer(std::shared_ptr<Context> context, int32_t kv_heads);
   void write(int32_t kv_head, const Head& head, int32_t room) override;
   void read(int32_t kv_head, Head& head) const override;
-  void step(const DeviceShape& shape, const std::vector<DeviceHead>& heads, const DeviceRows& rows,
-            Found* found) override;
+  void prepare(const DeviceShape& shape, const std::vector<DeviceHead>& heads, const DeviceRows& rows) override;
+  bool prepared() const override { return lists_ && work_version_ == context_->work.version(); }
+  void launch(const DeviceShape& shape, const DeviceRows& rows) override;
+  void finish(const DeviceShape& shape, const DeviceRows& rows, Found* found) override;
 
  private:
   // Of one kv head, each in device memory.
@@ -32,18 +35,25 @@ class GpuLayer : public DeviceLayer {
     Memory pins;
     bool leaves = false;  // as the list has it
   };
-  // What one step is given and gives, in one piece each way.
-  struct Rows {
-    float *q, *k, *v;
+  // What a step is given and gives, as it lies in the mail: q, k, v and out only where they are the host's.
+  struct Given {
     AppendTask* appends;
-    float* out;
-    Found* found;
-    int64_t in_bytes, out_bytes;
+    float *q, *k, *v;
+    int64_t bytes;
   };
+  struct Results {
+    Found* found;
+    float* out;
+    int64_t bytes;
+  };
+  Given given(const DeviceShape& shape, bool rows, char* memory) const;
+  Results results(const DeviceShape& shape, bool rows, char* memory) const;
+  Mail mail_of(const DeviceRows& rows);
+  // The views as the lists have them: on the device.
+  DeviceRows there(const DeviceShape& shape, const DeviceRows& rows) const;
 
-  Rows rows_of(const DeviceShape& shape, char* in, char* out) const;
-  bool same_lists(const std::vector<DeviceHead>& heads) const;
-  void build(const DeviceShape& shape, const std::vector<DeviceHead>& heads);
+  bool same_lists(const std::vector<DeviceHead>& heads, const DeviceRows& views, const Found* found) const;
+  void build(const DeviceShape& shape, const std::vector<DeviceHead>& heads, const DeviceRows& views, Found* found);
   void pin(Books& books, const std::vector<int32_t>& pinned);
   AppendTask append_of(const DeviceHead& head, size_t g) const;
 
@@ -52,12 +62,14 @@ class GpuLayer : public DeviceLayer {
   std::vector<int32_t> start_;         // [kv_heads + 1]: a head's first chunk
   std::vector<int32_t> merged_;        // of each head: merged chunks
   std::vector<int32_t> decode_place_;  // of each chunk: its place among the decode tasks
-  Memory lists_, in_, out_;
+  Memory lists_, in_, out_;            // the latter for rows of the host
+  std::vector<char> in_here_, out_here_;
   DecodeTask* decode_ = nullptr;  // those over float32 merged slots first, where the rest is of another storage
   int32_t apart_ = 0;             // so many
   UpkeepChunk* upkeep_chunks_ = nullptr;
   UpkeepTask* upkeep_ = nullptr;
   int64_t work_version_ = -1;
+  const void *q_ = nullptr, *attended_ = nullptr, *found_ = nullptr;  // as the lists have them
 };
 
 }  // namespace zs::cuda

@@ -1,0 +1,167 @@
+#include "cuda/backend/model.h"
+
+#include <algorithm>
+
+#include "cuda/rows.h"
+
+namespace zs::cuda {
+GpuModel::GpuModel(std::shared_ptr<Context> context, const DeviceModelShape& shape)
+    : context_(std::move(context)), shape_(shape), layers_(static_cast<size_t>(shape.layers)) {}
+
+void* GpuModel::upload(const void* from, int64_t bytes) {
+  context_->here();
+  weights_.push_back(context_->pool->take(bytes));
+  gpu::upload(weights_.back().get(), from, static_cast<size_t>(bytes), context_->stream);
+  must(gpu::wait(context_->stream));
+  bytes_ += bytes;
+  return weights_.back().get();
+}
+
+void GpuModel::load(DevicePart part, int32_t layer, int64_t outputs, int64_t k, const void* rows) {
+  Layer& to = layers_[static_cast<size_t>(layer)];
+  Matrix* const places[] = {&embedding_, &output_, &to.qkv, &to.attention_output, &to.gate_up, &to.down};
+  *places[static_cast<int>(part)] = {upload(rows, outputs * k * (shape_.storage == ZS_F32 ? 4 : 2)), shape_.storage,
+                                     outputs, k};
+}
+
+void GpuModel::load(DeviceNorm norm, int32_t layer, const float* weights) {
+  Layer& to = layers_[static_cast<size_t>(layer)];
+  float** const places[] = {&output_norm_, &to.attention_norm, &to.feed_forward_norm};
+  *places[static_cast<int>(norm)] = static_cast<float*>(upload(weights, 4 * int64_t{shape_.hidden}));
+}
+
+// What pads rows is never written, and must be zero.
+Memory GpuModel::cleared(int64_t floats) {
+  Memory memory = context_->pool->take(4 * floats);
+  gpu::clear(memory.get(), static_cast<size_t>(4 * floats), context_->stream);
+  return memory;
+}
+
+void GpuModel::loaded() {
+  context_->here();
+  const Layer& one = layers_[0];
+  in_here_.resize(static_cast<size_t>(in(nullptr).bytes));
+  out_here_.resize(static_cast<size_t>(out(nullptr).bytes));
+  taken_here_.resize(static_cast<size_t>(shape_.layers * taken_floats()));
+  in_ = context_->pool->take(static_cast<int64_t>(in_here_.size()));
+  out_ = context_->pool->take(static_cast<int64_t>(out_here_.size()));
+  taken_ = cleared(shape_.layers * taken_floats());
+  input_ = cleared(std::max({one.qkv.k, one.gate_up.k, output().k}));
+  active_ = cleared(one.down.k);
+  must(gpu::wait(context_->stream));
+}
+
+// The mail begins with layers' parts, each as GpuLayer cuts it.
+GpuModel::In GpuModel::in(char* memory) const {
+  Cutter cut(memory);
+  In made{};
+  for (int32_t l = 0; l < shape_.layers; ++l) {
+    AppendTask* const part = cut.take<AppendTask>(shape_.kv_heads);
+    if (l == 0) made.appends = part;
+  }
+  made.id = cut.take<int32_t>(1);
+  made.position = cut.take<int32_t>(1);
+  made.angles = cut.take<float>(int64_t{2} * shape_.pairs);
+  made.bytes = cut.bytes();
+  return made;
+}
+
+GpuModel::Out GpuModel::out(char* memory) const {
+  Cutter cut(memory);
+  Out made{};
+  for (int32_t l = 0; l < shape_.layers; ++l) {
+    Found* const part = cut.take<Found>(shape_.kv_heads);
+    if (l == 0) made.found = part;
+  }
+  made.residual = cut.take<float>(layers_[0].qkv.k);
+  made.logits = cut.take<float>(output().outputs);
+  made.bytes = cut.bytes();
+  return made;
+}
+
+Mail GpuModel::mail(int32_t layer) {
+  const auto part = [&](char* memory, int64_t bytes) { return memory + layer * round_up(bytes, kAlign); };
+  const int64_t in_bytes = shape_.kv_heads * static_cast<int64_t>(sizeof(AppendTask)),
+                out_bytes = shape_.kv_heads * static_cast<int64_t>(sizeof(Found));
+  return {part(in_here_.data(), in_bytes), part(as<char>(in_), in_bytes), part(out_here_.data(), out_bytes),
+          part(as<char>(out_), out_bytes)};
+}
+
+DeviceRows GpuModel::rows(int32_t layer) {
+  float* const from = as<float>(taken_) + layer * taken_floats();
+  const int64_t d = shape_.d;
+  const auto view = [&](int64_t head) { return zs_view{from + head * d, d, d}; };
+  return {view(0), view(shape_.heads), view(shape_.heads + shape_.kv_heads), {from + projected(), d, d}, this, layer};
+}
+
+bool GpuModel::begin(int32_t id, const float* angles, bool logits) {
+  context_->here();
+  const In here = in(in_here_.data());
+  *here.id = id;
+  *here.position = 0;
+  std::copy_n(angles, int64_t{2} * shape_.pairs, here.angles);
+  gpu::upload(as<char>(in_), in_here_.data(), in_here_.size(), context_->stream);
+  wants_logits_ = logits;
+  return true;
+}
+
+void GpuModel::norm(const float* weights, const Matrix& w) {
+  const RmsNorm norm{residual(), layers_[0].qkv.k, weights, shape_.hidden, shape_.norm_eps, ZS_F32, input_.get(), w.k};
+  must(rms_norm(norm, 1, context_->stream));
+}
+
+void GpuModel::multiply(const Matrix& w, const float* x, Then then, float* y, int64_t y_stride) {
+  must(products_.multiply({w, x, 1, then, y, y_stride}, context_->stream));
+}
+
+void GpuModel::embed() {
+  const Embed embed{in(as<char>(in_)).id, embedding_.data, embedding_.k,    shape_.storage,
+                    shape_.hidden,        residual(),      layers_[0].qkv.k};
+  must(cuda::embed(embed, 1, context_->stream));
+}
+
+void GpuModel::project(int32_t layer) {
+  const Layer& w = layers_[static_cast<size_t>(layer)];
+  float* const to = rows(layer).q.data;
+  norm(w.attention_norm, w.qkv);
+  multiply(w.qkv, as<float>(input_), Then::kStore, to, w.qkv.outputs);
+  const In given = in(as<char>(in_));
+  const Rotate rotate{to,           w.qkv.outputs, shape_.heads + shape_.kv_heads, shape_.d, shape_.pairs,
+                      given.angles, given.position};
+  must(cuda::rotate(rotate, 1, context_->stream));
+}
+
+void GpuModel::feed_forward(int32_t layer) {
+  const Layer& w = layers_[static_cast<size_t>(layer)];
+  multiply(w.attention_output, rows(layer).out.data, Then::kAdd, residual(), layers_[0].qkv.k);
+  norm(w.feed_forward_norm, w.gate_up);
+  multiply(w.gate_up, as<float>(input_), Then::kActivate, as<float>(active_), w.down.k);
+  multiply(w.down, as<float>(active_), Then::kAdd, residual(), layers_[0].qkv.k);
+}
+
+void GpuModel::head() {
+  norm(output_norm_, output());
+  multiply(output(), as<float>(input_), Then::kStore, out(as<char>(out_)).logits, output().outputs);
+}
+
+bool GpuModel::end(float* logits) {
+  context_->here();
+  const Out here = out(out_here_.data());
+  const char* const to = reinterpret_cast<const char*>(wants_logits_ ? here.logits + output().outputs : here.logits);
+  gpu::download(out_here_.data(), as<char>(out_), static_cast<size_t>(to - out_here_.data()), context_->stream);
+  must(gpu::wait(context_->stream));
+  if (logits) std::copy_n(here.logits, output().outputs, logits);
+  return std::all_of(here.residual, here.residual + shape_.hidden, [](float x) { return x - x == 0; });
+}
+
+void GpuModel::take() {
+  gpu::download(taken_here_.data(), taken_.get(), taken_here_.size() * sizeof(float), context_->stream);
+  must(gpu::wait(context_->stream));
+}
+
+DeviceTaken GpuModel::taken(int32_t layer) {
+  float* const from = taken_here_.data() + layer * taken_floats();
+  return {from, from + projected()};
+}
+
+}  // namespace zs::cuda

@@ -1,0 +1,82 @@
+// A model in device memory, and what its layers do with a token's row beside attention.
+#ifndef ZSLAB_CUDA_BACKEND_MODEL_H
+#define ZSLAB_CUDA_BACKEND_MODEL_H
+
+#include <memory>
+#include <vector>
+
+#include "core/device_model.h"
+#include "cuda/append.h"
+#include "cuda/backend/context.h"
+#include "cuda/backend/mail.h"
+#include "cuda/products.h"
+
+namespace zs::cuda {
+
+class GpuModel : public DeviceModel {
+ public:
+  GpuModel(std::shared_ptr<Context> context, const DeviceModelShape& shape);
+  void load(DevicePart part, int32_t layer, int64_t outputs, int64_t k, const void* rows) override;
+  void load(DeviceNorm norm, int32_t layer, const float* weights) override;
+  void loaded() override;
+  int64_t bytes() const override { return bytes_; }
+
+  DeviceRows rows(int32_t layer) override;
+  bool begin(int32_t id, const float* angles, bool logits) override;
+  void embed() override;
+  void project(int32_t layer) override;
+  void feed_forward(int32_t layer) override;
+  void head() override;
+  bool end(float* logits) override;
+  void take() override;
+  DeviceTaken taken(int32_t layer) override;
+
+  Mail mail(int32_t layer);
+
+ private:
+  struct Layer {
+    float *attention_norm = nullptr, *feed_forward_norm = nullptr;
+    Matrix qkv{}, attention_output{}, gate_up{}, down{};
+  };
+  struct In {
+    int32_t *id, *position;
+    float* angles;
+    AppendTask* appends;  // [layers], each a layer's part of the mail
+    int64_t bytes;
+  };
+  struct Out {
+    Found* found;  // likewise
+    float *residual, *logits;
+    int64_t bytes;
+  };
+
+  const Matrix& output() const { return output_.data ? output_ : embedding_; }
+  void* upload(const void* from, int64_t bytes);
+  Memory cleared(int64_t floats);
+  In in(char* memory) const;
+  Out out(char* memory) const;
+  float* residual() const { return out(as<char>(out_)).residual; }
+  // Floats of a layer's rows, of which the second part is what its heads gave.
+  int64_t projected() const { return round_up(layers_[0].qkv.outputs, int64_t{64}); }
+  int64_t taken_floats() const { return projected() + layers_[0].attention_output.k; }
+  void norm(const float* weights, const Matrix& w);
+  void multiply(const Matrix& w, const float* x, Then then, float* y, int64_t y_stride);
+
+  const std::shared_ptr<Context> context_;
+  const DeviceModelShape shape_;
+  std::vector<Memory> weights_;
+  int64_t bytes_ = 0;
+  float* output_norm_ = nullptr;
+  Matrix embedding_{}, output_{};
+  std::vector<Layer> layers_;
+  Products products_;
+
+  // Of a token. A layer's queries, keys and values, and what its heads gave, lie side by side.
+  Memory in_, out_, taken_, input_, active_;
+  std::vector<char> in_here_, out_here_;
+  std::vector<float> taken_here_;
+  bool wants_logits_ = false;
+};
+
+}  // namespace zs::cuda
+#endif
