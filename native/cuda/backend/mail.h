@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "core/buffer.h"
+#include "core/kernels.h"
 
 namespace zs::cuda {
 
