@@ -1,4 +1,4 @@
-// What attention and products of few rows move, counted by the race build: no byte of a cache or of weights twice, no half-used sectors,
+// What attention, upkeep, selection and products of few rows move, counted by the race build: no byte of a cache or of weights twice, no half-used sectors,
 // no conflicts of banks.
 #include "cuda/emulation/traffic.h"
 
@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "cuda/products.h"
+#include "cuda/select.h"
 #include "cuda/test/uniform.h"
 #include "cuda/test/uniform_prompt.h"
+#include "cuda/test/uniform_upkeep.h"
 #include "cuda/tuning.h"
 #include "test/check.h"
 
@@ -15,8 +17,9 @@ namespace {
 
 using zs::emulation::TrafficLine;
 
-// What a launch moves, beside `bytes`, what it has to, and the fewest sectors and passes over banks.
-void moves(const char* name, int64_t bytes, const std::function<std::string()>& launch) {
+// What a launch moves, beside `bytes`, what it has to, and the fewest passes over banks and sectors, `more_sectors` added to these, which
+// the layout of what it reads costs.
+void moves(const char* name, int64_t bytes, const std::function<std::string()>& launch, int64_t more_sectors = 0) {
   zs::emulation::begin_traffic();
   const std::string what = launch();
   const std::vector<TrafficLine> lines = zs::emulation::end_traffic();
@@ -28,6 +31,7 @@ void moves(const char* name, int64_t bytes, const std::function<std::string()>& 
     parts[line.shared] += line.parts;
     ideal[line.shared] += line.ideal;
   }
+  ideal[0] += static_cast<uint64_t>(more_sectors);
   const auto ratio = [](uint64_t a, uint64_t b) { return static_cast<double>(a) / static_cast<double>(b); };
   const double of_bytes = ratio(moved, static_cast<uint64_t>(bytes)), sectors = ratio(parts[0], ideal[0]),
                passes = ratio(parts[1], ideal[1]);
@@ -49,10 +53,10 @@ void moves(const char* name, int64_t bytes, const std::function<std::string()>& 
 }
 
 template <class Shape, class Launch>
-void attention(const char* kernel, const Shape& shape, int64_t bytes, Launch launch) {
+void attention(const char* kernel, const Shape& shape, int64_t bytes, Launch launch, int64_t more_sectors = 0) {
   char name[100];
   std::snprintf(name, sizeof name, "%s, storage %d, group %d, headDim %d", kernel, shape.storage, shape.group, shape.d);
-  moves(name, bytes, launch);
+  moves(name, bytes, launch, more_sectors);
 }
 
 // Of large matrices and one row the rows' inputs count once, else once a block: those come from the second-level cache.
@@ -82,6 +86,34 @@ void product(int32_t storage, int32_t rows, int64_t outputs, int64_t k) {
   for (void* one : memory) zs::gpu::release(one);
 }
 
+// The best of scores that are all different, in no order. Scores are read once a digit of four bits and twice to part the slots; those that
+// are taken are sorted in a pass a digit, which reads keys twice, slots once, and writes both.
+// A sort by digits writes where digits say, and each thread reads a piece of its own, so that each access can be a sector; so can each write
+// of who is taken and who is left. It is little and stays in the caches of a GPU, once a prompt.
+void selection(int64_t slots, int64_t count) {
+  constexpr int64_t kDigits = 8;
+  const int64_t sorted = kDigits * 5 * count, parted = slots + count;
+  zs::cuda::Arrays arrays;
+  std::vector<float> scores(static_cast<size_t>(slots));
+  for (size_t i = 0; i < scores.size(); ++i)
+    scores[i] = static_cast<float>(static_cast<uint32_t>(i) * 0x9e3779b9u >> 8) / (1 << 24);
+  zs::cuda::SelectTask task{};
+  task.scores = arrays.list(scores);
+  task.to = static_cast<int32_t>(slots);
+  task.count = static_cast<int32_t>(count);
+  task.best = arrays.room<int32_t>(count);
+  task.rest = arrays.room<int32_t>(slots - count);
+  task.scratch = arrays.room<uint32_t>(zs::cuda::select_scratch(count));
+  const auto* const list = arrays.list(std::vector<zs::cuda::SelectTask>{task});
+  char name[100];
+  std::snprintf(name, sizeof name, "select, %lld of %lld", static_cast<long long>(count),
+                static_cast<long long>(slots));
+  const int64_t per_sector = zs::emulation::kSector / 4;
+  moves(
+      name, 4 * ((kDigits + 2) * slots + parted + sorted), [&] { return zs::cuda::select(list, 1, {}); },
+      (sorted + parted) * (per_sector - 1) / per_sector);
+}
+
 }  // namespace
 
 int main() {
@@ -91,6 +123,12 @@ int main() {
         const zs::cuda::UniformShape shape = {storage, 1, 1, group, d, 2048};
         const zs::cuda::Uniform work(shape);
         attention("decode", shape, shape.decode_bytes(), [&] { return work.decode({}); });
+        const int merged = (group == 3) == (d == 64) ? 64 : 0;
+        const zs::cuda::UniformUpkeepShape over = {storage, 1, group, d, 2048 + merged, merged};
+        const zs::cuda::UniformUpkeep kept(over);
+        attention(
+            merged ? "upkeep, merged slots" : "upkeep", over, over.bytes(), [&] { return kept.upkeep({}); },
+            over.more_sectors());
       }
     for (const int d : {64, 128, 256}) {
       const int group = d == 64 ? 1 : d == 128 ? 8 : 3;
@@ -104,5 +142,8 @@ int main() {
     product(storage, 1, 576, 1536);
     product(storage, 8, 576, 576);
   }
+  selection(2048, 2048);
+  selection(2048, 512);
+  selection(8192, 819);
   return test::finish("traffic");
 }
