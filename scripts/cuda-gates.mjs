@@ -1,14 +1,16 @@
 /**
  * What can be said of the CUDA kernels without a GPU: nvcc compiles each for every architecture and PTX without a warning, and none
- * takes more registers, stack or spilled bytes than native/cuda/resources.json says, nor double precision but where a list allows it.
+ * takes more registers, stack or spilled bytes than native/cuda/resources.json says, nor double precision but where a list allows it; linked,
+ * they are the library that the engine opens, which says a sentence where there is no driver. Needs `npm run build` before.
  * One line a file; what broke below; exit status 1 if something did. Fetches a pinned nvcc into .venv once (105 MB).
  *   --record   writes what was found into the table, to be reviewed with the kernels
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { backendSources, linkedLibrary } from './cuda-linked.mjs'
 import { venvNvcc } from './cuda.mjs'
 import { missing, output, pip } from './python.mjs'
 
@@ -33,13 +35,18 @@ const FLAGS = [
   '-O3',
   '--fmad=false',
   '--expt-relaxed-constexpr',
-  '-Xcompiler=-Wall,-Wextra',
+  '-Xcompiler=-Wall,-Wextra,-fPIC,-fvisibility=hidden',
   `-I${join(ROOT, 'native')}`,
   `-I${join(ROOT, 'native/include')}`,
+  '-x=cu',
+]
+const FOR_KERNELS = [
   ...ARCHITECTURES.map((arch) => `-gencode=arch=compute_${arch},code=sm_${arch}`),
   '-gencode=arch=compute_100,code=compute_100',
   '-Xptxas=-v,-warn-double-usage',
 ]
+/** The host's part alone. */
+const FOR_BACKEND = ['-gencode=arch=compute_80,code=sm_80']
 
 const record = process.argv.includes('--record')
 const wrong = process.argv.slice(2).find((word) => word !== '--record')
@@ -56,11 +63,14 @@ async function gates() {
   try {
     const found = {}
     const broken = []
-    const queue = readdirSync(join(ROOT, 'native/cuda')).filter((name) => name.endsWith('.cu'))
+    const kernels = readdirSync(join(ROOT, 'native/cuda')).filter((name) => name.endsWith('.cu'))
+    const queue = [...kernels.map((name) => join('native/cuda', name)), ...backendSources(ROOT)]
+    const objects = []
     const lane = async () => {
-      for (let name; (name = queue.shift());) await compile(nvcc, name, folder, found, broken)
+      for (let source; (source = queue.shift());) objects.push(await compile(nvcc, source, folder, found, broken))
     }
     await Promise.all([lane(), lane()])
+    if (!broken.length) broken.push(...(await linkedLibrary({ root: ROOT, nvcc, folder, objects })))
     const sorted = Object.fromEntries(Object.entries(found).sort(([a], [b]) => (a < b ? -1 : 1)))
     if (record) writeFileSync(TABLE, lines(sorted))
     else broken.push(...compared(sorted, JSON.parse(readFileSync(TABLE, 'utf8'))))
@@ -73,9 +83,13 @@ async function gates() {
   }
 }
 
-async function compile(nvcc, name, folder, found, broken) {
+/** Returns the object's path. */
+async function compile(nvcc, source, folder, found, broken) {
   const from = Date.now()
-  const words = [...FLAGS, '-c', join(ROOT, 'native/cuda', name), '-o', join(folder, `${name}.o`)]
+  const name = basename(source)
+  const object = join(folder, `${name}.o`)
+  const flags = [...FLAGS, ...(name.endsWith('.cu') ? FOR_KERNELS : FOR_BACKEND)]
+  const words = [...flags, '-c', join(ROOT, source), '-o', object]
   const { status, text } = await output(nvcc, words)
   console.log(`${name}: ${status === 0 ? 'compiled' : 'failed'} (${((Date.now() - from) / 1000).toFixed(0)} s)`)
   const all = text.split('\n').filter((line) => /\b(warning|error)\b/.test(line))
@@ -90,6 +104,7 @@ async function compile(nvcc, name, folder, found, broken) {
   )
   for (const [, symbol, arch, stack, spilled, registers] of kernels)
     (found[readable(symbol)] ??= {})[arch] = [Number(registers), Number(stack), Number(spilled)]
+  return object
 }
 
 /** `decode_attention<BF16, BF16, 3, 64>` */
