@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 
 #include "cuda/emulation/memory.h"
 #include "cuda/emulation/traffic.h"
@@ -11,13 +12,15 @@ namespace {
 
 struct Runner {
   Block block;
-  Thread* thread = nullptr;
   std::string fault;
   const std::function<void()>* kernel = nullptr;
   std::vector<int> ready;  // that became ready since the last round
   uint64_t random = 0;
 };
 thread_local Runner runner;
+// What runs now, asked for so often that it is no part of what a thread has to have made first.
+thread_local Thread* running = nullptr;
+thread_local Block* running_block = nullptr;
 // Unwinds the thread that has a fault; the launch ends with it, and what the others had on their stacks is given up.
 struct Ended {};
 thread_local std::string last;
@@ -34,7 +37,8 @@ template <class T>
 void arrange(std::vector<T>& items) {
   const Order order = settings().order;
   if (order != Order::kRandom) {
-    std::sort(items.begin(), items.end());
+    // Mostly they are: operations let lanes go on in their order.
+    if (!std::is_sorted(items.begin(), items.end())) std::sort(items.begin(), items.end());
     if (order == Order::kReverse) std::reverse(items.begin(), items.end());
     return;
   }
@@ -46,8 +50,8 @@ void make_ready(Thread& one) {
   runner.ready.push_back(one.number);
 }
 
-// All that are left have come: they go on, but for `running`, which does so by itself.
-void release(const Thread* running) {
+// All that are left have come: they go on, but for `last_come`, which does so by itself.
+void release(const Thread* last_come) {
   Block& b = runner.block;
   ++b.epoch;
   b.waiting = 0;
@@ -63,14 +67,14 @@ void release(const Thread* running) {
   for (int i = 0; i < b.count; ++i) {
     Thread& one = *b.threads[i];
     if (one.state != Thread::kAtBarrier) continue;
-    if (&one == running)
+    if (&one == last_come)
       one.state = Thread::kReady;
     else
       make_ready(one);
   }
 }
 
-void wait() { runner.thread->fiber.pause(); }
+void wait() { running->fiber.pause(); }
 
 void ended(Thread& one) {
   Block& b = runner.block;
@@ -78,6 +82,7 @@ void ended(Thread& one) {
     fault(name_of(b, one.number) + " ends with " + std::to_string(one.copies.size()) +
           " asynchronous copies that it did not wait for");
   one.state = Thread::kDone;
+  b.warps[one.warp()].absent |= 1u << one.lane();
   --b.live;
   if (b.live && b.waiting == b.live) release(nullptr);
 }
@@ -114,9 +119,9 @@ void run_block() {
   while (b.live && runner.fault.empty()) {
     arrange(round);
     for (const int i : round) {
-      runner.thread = b.threads[i].get();
-      runner.thread->fiber.resume();
-      runner.thread = nullptr;
+      running = b.threads[i].get();
+      running->fiber.resume();
+      running = nullptr;
       if (!runner.fault.empty()) return;
     }
     round.swap(runner.ready);
@@ -131,6 +136,7 @@ void run_block() {
 
 void begin_block(const Launch& launch, Index index) {
   Block& b = runner.block;
+  running_block = &b;
   b.launch = launch;
   b.index = index;
   ++b.id;
@@ -139,6 +145,8 @@ void begin_block(const Launch& launch, Index index) {
   b.waiting = 0;
   b.shared = 0;
   runner.ready.clear();
+  b.warps.assign(static_cast<size_t>((b.count + kWarp - 1) / kWarp), Warp());
+  if (b.count % kWarp) b.warps.back().absent = ~0u << b.count % kWarp;
   while (static_cast<int>(b.threads.size()) < b.count) b.threads.push_back(std::make_unique<Thread>());
   for (int i = 0; i < b.count; ++i) {
     Thread& one = *b.threads[i];
@@ -167,15 +175,16 @@ Settings& settings() {
   static Settings it;
   return it;
 }
-Thread* thread() { return runner.thread; }
-Block* block() { return &runner.block; }
+Thread* thread() { return running; }
+Block* block() { return running_block; }
 const std::string& last_fault() { return last; }
 
 void fault(const std::string& what) {
   runner.fault = what;
 #if defined(ZS_RACE)
   // The instrumentation's calls do not let exceptions through; whatever the stack holds is given up.
-  runner.thread->fiber.leave();
+  running->fiber.leave();
+  std::abort();
 #else
   throw Ended();
 #endif
@@ -218,8 +227,8 @@ bool run(const Launch& launch, const std::function<void()>& kernel) {
 }
 
 void barrier(Place at) {
-  Block& b = runner.block;
-  Thread& one = *runner.thread;
+  Block& b = *running_block;
+  Thread& one = *running;
   one.at = at;
   one.state = Thread::kAtBarrier;
   if (++b.waiting == b.live)
@@ -228,43 +237,53 @@ void barrier(Place at) {
     wait();
 }
 
-void warp_operation(WarpOperation operation, uint32_t mask, const void* given, void* result, Place at) {
-  Block& b = runner.block;
-  Thread& one = *runner.thread;
-  if (!(mask >> one.lane() & 1u))
-    fault(name_of(b, one.number) + " takes part at " + at.text() + " in a warp operation whose mask is without it");
+namespace {
+[[noreturn]] void does_not_fit(const Block& b, const Warp& warp, const Thread& one) {
   const int first = one.warp() * kWarp;
+  for (int lane = 0;; ++lane) {
+    if (!((one.mask & warp.waiting) >> lane & 1u)) continue;
+    const Thread& other = *b.threads[first + lane];
+    if (other.operation != one.operation || other.mask != one.mask || !(other.at == one.at))
+      fault("warp operations that do not fit: " + name_of(b, one.number) + " at " + one.at.text() + ", " +
+            name_of(b, other.number) + " at " + other.at.text());
+  }
+}
+}  // namespace
+
+void warp_operation(WarpOperation operation, uint32_t mask, const void* given, void* result, Place at) {
+  Block& b = *running_block;
+  Thread& one = *running;
+  const int lane = one.lane(), first = one.warp() * kWarp;
+  const uint32_t own = 1u << lane;
+  if (!(mask & own))
+    fault(name_of(b, one.number) + " takes part at " + at.text() + " in a warp operation whose mask is without it");
+  Warp& warp = b.warps[one.warp()];
   one.at = at;
   one.operation = operation;
   one.mask = mask;
-  one.given = given;
-  one.result = result;
-  bool all = true;
-  const void* gives[kWarp] = {};
-  void* results[kWarp] = {};
-  for (int lane = 0; lane < kWarp; ++lane) {
-    if (!(mask >> lane & 1u)) continue;
-    if (first + lane >= b.count || b.threads[first + lane]->state == Thread::kDone)
-      fault(name_of(b, one.number) + " waits at " + at.text() + " for lane " + std::to_string(lane) +
-            ", which is not there or has ended");
-    const Thread& other = *b.threads[first + lane];
-    gives[lane] = other.given;
-    results[lane] = other.result;
-    if (&other == &one) continue;
-    if (other.state != Thread::kInWarp) {
-      all = false;
-    } else if (other.operation != operation || other.mask != mask || !(other.at == at)) {
-      fault("warp operations that do not fit: " + name_of(b, one.number) + " at " + at.text() + ", " +
-            name_of(b, other.number) + " at " + other.at.text());
-    }
+  warp.given[lane] = given;
+  warp.results[lane] = result;
+  if (mask & warp.absent)
+    fault(name_of(b, one.number) + " waits at " + at.text() + " for lane " +
+          std::to_string(__builtin_ctz(mask & warp.absent)) + ", which is not there or has ended");
+  // All that wait and take part must have come for the same: then they are those of one group, that of the first of them.
+  const uint32_t others = mask & warp.waiting;
+  const int group = others ? warp.group[__builtin_ctz(others)] : lane;
+  if (others) {
+    const Thread& other = *b.threads[first + group];
+    if (other.operation != operation || other.mask != mask || !(other.at == at) || warp.came[group] != others)
+      does_not_fit(b, warp, one);
   }
-  if (!all) {
+  if ((others | own) != mask) {
+    warp.group[lane] = group;
+    warp.came[group] = others | own;
+    warp.waiting |= own;
     one.state = Thread::kInWarp;
     return wait();
   }
-  operation(mask, gives, results);
-  for (int lane = 0; lane < kWarp; ++lane)
-    if ((mask >> lane & 1u) && first + lane != one.number) make_ready(*b.threads[first + lane]);
+  operation(mask, warp.given, warp.results);
+  warp.waiting &= ~mask;
+  for (uint32_t left = others; left; left &= left - 1) make_ready(*b.threads[first + __builtin_ctz(left)]);
 }
 
 namespace {
@@ -283,11 +302,11 @@ void join(uint32_t mask, const void* const* given, void* const*) {
 }
 }  // namespace
 
-void sync_warp(uint32_t mask, Place at) { warp_operation(join, mask, runner.thread, nullptr, at); }
+void sync_warp(uint32_t mask, Place at) { warp_operation(join, mask, running, nullptr, at); }
 
 void* shared_array(size_t bytes, size_t align, Place at) {
-  Block& b = runner.block;
-  Thread& one = *runner.thread;
+  Block& b = *running_block;
+  Thread& one = *running;
   const auto number = static_cast<size_t>(one.arrays++);
   if (number == b.arrays.size()) {
     b.shared = (b.shared + align - 1) / align * align + bytes;

@@ -35,7 +35,7 @@ struct Launch {
 bool run(const Launch& launch, const std::function<void()>& kernel);
 
 // What lanes of a warp exchange: each leaves a pointer to what it gives and to where its result goes; the last of the mask to arrive
-// computes for all. Arrays are indexed by lane, nullptr for those that do not take part.
+// computes for all. Arrays are indexed by lane; what those have that do not take part is old.
 using WarpOperation = void (*)(uint32_t mask, const void* const* given, void* const* results);
 
 struct Copy {
@@ -55,8 +55,6 @@ struct Thread {
   Place at{"", 0};  // where it waits
   WarpOperation operation = nullptr;
   uint32_t mask = 0;
-  const void* given = nullptr;
-  void* result = nullptr;
 
   int arrays = 0;            // of shared memory, taken so far
   std::vector<Copy> copies;  // begun and not waited for
@@ -64,6 +62,16 @@ struct Thread {
   // Its own clock, counted by __syncwarp, and the clocks of its warp's lanes that it has waited for since.
   uint32_t clock = 0, seen[kWarp] = {};
   Fiber fiber;
+};
+
+// What lanes of a warp wait for each other with.
+struct Warp {
+  uint32_t absent = 0, waiting = 0;  // lanes that are not there or have ended; lanes in a warp operation
+  // Of each that waits: the lane that came first to its operation; of that one: all that have come.
+  int group[kWarp] = {};
+  uint32_t came[kWarp] = {};
+  const void* given[kWarp] = {};
+  void* results[kWarp] = {};
 };
 
 struct SharedArray {
@@ -77,6 +85,7 @@ struct Block {
   uint32_t id = 0, first_id = 0;  // of all that ever ran, and of the launch's first
   uint32_t epoch = 0;             // barriers passed
   std::vector<std::unique_ptr<Thread>> threads;
+  std::vector<Warp> warps;
   int count = 0, live = 0, waiting = 0;
   std::vector<SharedArray> arrays;
   size_t shared = 0;  // bytes taken

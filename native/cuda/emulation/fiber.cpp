@@ -38,6 +38,7 @@ struct Fiber::State {
   void* caller_fake = nullptr;
   const void* caller_bottom = nullptr;
   size_t caller_size = 0;
+  bool left = true;  // ended by leave(), so that no frame but the first ones, which poison nothing, was given up
 #endif
   char* bottom() const { return memory + kGuard; }
 
@@ -51,6 +52,10 @@ struct Fiber::State {
     auto* s = static_cast<State*>(from.data);
     s->caller = from.fctx;
     s->enter();
+#if defined(__SANITIZE_ADDRESS__)
+    if (!s->left) __asan_handle_no_return();
+    s->left = false;
+#endif
     s->entry(s->argument);
     std::abort();  // an entry ends by leave()
   }
@@ -72,8 +77,8 @@ bool Fiber::holds(const void* p) const {
 
 void Fiber::start(void (*entry)(void*), void* argument) {
 #if defined(__SANITIZE_ADDRESS__)
-  // Frames of what ran here before left their red zones behind.
-  __asan_unpoison_memory_region(s_->bottom(), kStack);
+  // Frames that were given up left their red zones behind.
+  if (!s_->left) __asan_unpoison_memory_region(s_->bottom(), kStack);
 #endif
   s_->entry = entry;
   s_->argument = argument;
@@ -102,6 +107,7 @@ void Fiber::pause() {
 
 void Fiber::leave() {
 #if defined(__SANITIZE_ADDRESS__)
+  s_->left = true;
   __sanitizer_start_switch_fiber(&s_->fake, s_->caller_bottom, s_->caller_size);
 #endif
   jump_fcontext(s_->caller, nullptr);

@@ -20,8 +20,9 @@ class Fiber {
   void resume();
   // Called on this stack: back to resume(), which goes on here when it is called again.
   void pause();
-  // The same for the last time.
-  [[noreturn]] void leave();
+  // The same for the last time: does not come back. Not declared so, since the address sanitizer would then search all frames that it keeps
+  // for this stack at the next start.
+  void leave();
   bool holds(const void* p) const;
 
  private:

@@ -13,7 +13,7 @@ namespace zs::emulation {
 
 void* new_memory(size_t bytes, const std::string& name, int64_t shared_at) {
   void* memory = nullptr;
-  if (posix_memalign(&memory, 256, bytes ? bytes : 1)) return nullptr;
+  if (posix_memalign(&memory, kMemoryAlign, bytes ? bytes : 1)) return nullptr;
   std::memset(memory, 0xff, bytes);
   race::region(memory, bytes, name, shared_at);
   return memory;

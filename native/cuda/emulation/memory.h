@@ -9,7 +9,8 @@
 
 namespace zs::emulation {
 
-// Aligned to 256 bytes; `shared_at`: where it lies in shared memory, -1 = device memory. nullptr where there is no more.
+constexpr size_t kMemoryAlign = 256;  // bytes
+// Aligned to kMemoryAlign; `shared_at`: where it lies in shared memory, -1 = device memory. nullptr where there is no more.
 void* new_memory(size_t bytes, const std::string& name, int64_t shared_at = -1);
 void forget_memory(void* memory);
 

@@ -4,31 +4,42 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <map>
 #include <vector>
 
 #include "cuda/emulation/block.h"
+#include "cuda/emulation/memory.h"
 #include "cuda/emulation/traffic.h"
 
 namespace zs::emulation::race {
 
-// By binutils.
-std::string line_of(const void* from) {
-  char command[256], line[512] = "";
-  std::snprintf(command, sizeof command, "addr2line -e /proc/%d/exe 0x%zx 2>/dev/null", getpid(),
-                reinterpret_cast<size_t>(from) - 1);
-  if (FILE* pipe = popen(command, "r")) {
-    if (!std::fgets(line, sizeof line, pipe)) line[0] = 0;
-    pclose(pipe);
+// By binutils, which reads the program each time it is called.
+std::vector<std::string> lines_of(const std::vector<const void*>& from) {
+  std::vector<std::string> lines(from.size());
+  std::string command = "addr2line -e /proc/" + std::to_string(getpid()) + "/exe";
+  char text[512];
+  for (const void* one : from) {
+    std::snprintf(text, sizeof text, " 0x%zx", reinterpret_cast<size_t>(one) - 1);
+    command += text;
   }
-  std::string text = line;
-  text = text.substr(0, text.find_first_of(" \n"));
-  return text.substr(text.rfind('/') + 1);
+  FILE* const pipe = from.empty() ? nullptr : popen((command + " 2>/dev/null").c_str(), "r");
+  if (!pipe) return lines;
+  for (std::string& line : lines) {
+    if (!std::fgets(text, sizeof text, pipe)) break;
+    line = text;
+    line = line.substr(0, line.find_first_of(" \n"));
+    line = line.substr(line.rfind('/') + 1);
+  }
+  pclose(pipe);
+  return lines;
 }
 
 namespace {
+
+std::string line_of(const void* from) { return lines_of({from}).front(); }
 
 // Bytes that are kept together: the smallest element of a kernel's arrays.
 constexpr uintptr_t kWord = 2;
@@ -36,8 +47,8 @@ constexpr uintptr_t kWord = 2;
 struct Access {
   uint32_t block = 0;  // 0 = none
   uint32_t epoch = 0, clock = 0;
-  int thread = 0;
-  const void* from = nullptr;  // the instruction
+  int32_t thread = 0;
+  uint32_t from = 0;  // the instruction, in a program that is loaded where its file says: low
 };
 struct Word {
   Access write, reads[2];
@@ -52,14 +63,27 @@ struct Region {
 // By the first address. Kernels run on the thread that launches them, and launches of several threads do not share memory.
 thread_local std::map<uintptr_t, Region> regions;
 
-Word* word_of(uintptr_t at, const Region** region, uintptr_t* index) {
+// What was found last for 256 bytes, which are of one region at most, as regions begin at multiples of them.
+struct Recent {
+  uintptr_t number;  // of these bytes; no memory is at 0
+  Region* region;    // nullptr = none
+};
+constexpr uintptr_t kTogether = kMemoryAlign, kRecent = 256;
+thread_local Recent recent[kRecent];
+
+Region* find(uintptr_t at) {
   auto found = regions.upper_bound(at);
-  if (found == regions.begin()) return nullptr;
-  --found;
-  if (at >= found->second.end) return nullptr;
-  *region = &found->second;
-  *index = (at - found->first) / kWord;
-  return &found->second.words[*index];
+  return found == regions.begin() ? nullptr : &(--found)->second;
+}
+
+Word* word_of(uintptr_t at, const Region** region, uintptr_t* index) {
+  const uintptr_t number = at / kTogether;
+  Recent& last = recent[number % kRecent];
+  if (last.number != number) last = {number, find(at)};
+  if (!last.region || at >= last.region->end) return nullptr;
+  *region = last.region;
+  *index = (at - last.region->begin) / kWord;
+  return &last.region->words[*index];
 }
 
 template <class F>
@@ -71,8 +95,7 @@ void each(const void* memory, size_t bytes, F f) {
     if (Word* word = word_of(at, &region, &index)) f(*word);
 }
 
-bool in_order(const Access& before, const Thread& now) {
-  const Block& b = *block();
+bool in_order(const Access& before, const Thread& now, const Block& b) {
   if (before.block != b.id) return before.block < b.first_id;  // an earlier launch, or another block of this one
   if (before.thread == now.number || before.epoch < b.epoch) return true;
   return before.thread / kWarp == now.warp() && now.seen[before.thread % kWarp] >= before.clock;
@@ -85,7 +108,8 @@ bool in_order(const Access& before, const Thread& now) {
   const std::string who = same ? "thread " + std::to_string(before.thread)
                                : "thread " + std::to_string(before.thread) + " of another block";
   fault("a race: " + name_of(b, thread()->number) + ' ' + does + " byte " + std::to_string(index * kWord) + " of " +
-        region.name + " at " + line_of(from) + ", " + who + ' ' + did + " it at " + line_of(before.from) +
+        region.name + " at " + line_of(from) + ", " + who + ' ' + did + " it at " +
+        line_of(reinterpret_cast<const void*>(uintptr_t{before.from})) +
         (same ? ", and neither a barrier nor __syncwarp lies between" : ", and nothing orders blocks"));
 }
 
@@ -105,23 +129,23 @@ void access(const void* p, size_t bytes, bool writes, const void* from) {
   if (!word) return;
   count(*region, at, bytes, writes, from);
   for (uintptr_t n = (bytes + kWord - 1) / kWord; n; --n, ++word, ++index) {
-    if (word->write.block && !in_order(word->write, *now))
+    if (word->write.block && !in_order(word->write, *now, b))
       report(writes ? "writes" : "reads", "wrote", word->write, *region, index, from);
     if (!writes && word->state != Word::kWritten)
       fault((word->state == Word::kPending ? "a read before its copy was waited for: "
                                            : "a read of what nobody wrote (or not yet, where a barrier is missing): ") +
             name_of(b, now->number) + " reads byte " + std::to_string(index * kWord) + " of " + region->name + " at " +
             line_of(from));
-    const Access mine{b.id, b.epoch, now->clock, now->number, from};
+    const Access mine{b.id, b.epoch, now->clock, now->number, static_cast<uint32_t>(reinterpret_cast<uintptr_t>(from))};
     if (writes) {
       for (const Access& read : word->reads)
-        if (read.block && !in_order(read, *now)) report("writes", "read", read, *region, index, from);
+        if (read.block && !in_order(read, *now, b)) report("writes", "read", read, *region, index, from);
       word->write = mine;
-      word->reads[0] = word->reads[1] = {};
+      word->reads[0].block = word->reads[1].block = 0;
       word->state = Word::kWritten;
     } else {
       // The first and the last of those that read at the same time.
-      word->reads[!word->reads[0].block || in_order(word->reads[0], *now) ? 0 : 1] = mine;
+      word->reads[!word->reads[0].block || in_order(word->reads[0], *now, b) ? 0 : 1] = mine;
     }
   }
 }
@@ -131,8 +155,12 @@ void access(const void* p, size_t bytes, bool writes, const void* from) {
 void region(void* memory, size_t bytes, const std::string& name, int64_t shared_at) {
   const auto at = reinterpret_cast<uintptr_t>(memory);
   regions[at] = {at, at + bytes, name, shared_at, std::vector<Word>((bytes + kWord - 1) / kWord)};
+  std::fill_n(recent, kRecent, Recent{});
 }
-void no_region(void* memory) { regions.erase(reinterpret_cast<uintptr_t>(memory)); }
+void no_region(void* memory) {
+  regions.erase(reinterpret_cast<uintptr_t>(memory));
+  std::fill_n(recent, kRecent, Recent{});
+}
 void pending(const void* to, const void* source, size_t bytes, const void* from) {
   access(source, bytes, false, from);
   access(to, bytes, true, from);

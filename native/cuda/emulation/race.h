@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace zs::emulation::race {
 
@@ -17,15 +18,17 @@ void no_region(void* memory);
 void pending(const void* to, const void* source, size_t bytes, const void* from);
 void copied(const void* to, size_t bytes, const void* from);
 void written_by_host(const void* to, size_t bytes);
-// file:line of an instruction.
-std::string line_of(const void* from);
+// file:line of each instruction.
+std::vector<std::string> lines_of(const std::vector<const void*>& from);
 #else
 inline void region(void*, size_t, const std::string&, int64_t) {}
 inline void no_region(void*) {}
 inline void pending(const void*, const void*, size_t, const void*) {}
 inline void copied(const void*, size_t, const void*) {}
 inline void written_by_host(const void*, size_t) {}
-inline std::string line_of(const void*) { return {}; }
+inline std::vector<std::string> lines_of(const std::vector<const void*>& from) {
+  return std::vector<std::string>(from.size());
+}
 #endif
 
 }  // namespace zs::emulation::race

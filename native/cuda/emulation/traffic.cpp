@@ -24,12 +24,13 @@ struct Counted {
 };
 
 struct Counter {
-  bool on = false;
   std::map<Request, std::vector<Access>> requests;                               // of the block that runs
   std::map<std::tuple<const void*, bool, bool>, std::map<int, uint32_t>> times;  // of each thread at an instruction
   std::map<std::tuple<const void*, bool, bool>, Counted> lines;
 };
 thread_local Counter counter;
+thread_local bool counting =
+    false;  // no part of the counter, which a thread has to have made first: asked at every access
 
 Counted sectors_of(const std::vector<Access>& accesses) {
   std::set<uint64_t> sectors, bytes;
@@ -66,13 +67,14 @@ Counted passes_of(std::vector<Access> accesses) {
 namespace traffic {
 
 void add(const void* from, bool shared, bool writes, uint64_t at, size_t bytes) {
-  if (!counter.on) return;
+  if (!counting) return;
   const Thread& now = *thread();
   const uint32_t time = counter.times[{from, shared, writes}][now.number]++;
   counter.requests[{from, shared, writes, now.warp(), time}].push_back({now.lane(), at, bytes});
 }
 
 void end_block() {
+  if (!counting) return;
   for (const auto& [request, accesses] : counter.requests) {
     const bool shared = std::get<1>(request);
     const Counted of = shared ? passes_of(accesses) : sectors_of(accesses);
@@ -89,19 +91,24 @@ void end_block() {
 
 void begin_traffic() {
   counter = {};
-  counter.on = true;
+  counting = true;
 }
 
 std::vector<TrafficLine> end_traffic() {
   // Several instructions of a line are one.
   std::map<std::tuple<std::string, bool, bool>, Counted> lines;
+  std::vector<const void*> instructions;
+  for (const auto& [key, of] : counter.lines) instructions.push_back(std::get<0>(key));
+  const std::vector<std::string> names = race::lines_of(instructions);
+  auto name = names.begin();
   for (const auto& [key, of] : counter.lines) {
-    Counted& line = lines[{race::line_of(std::get<0>(key)), std::get<1>(key), std::get<2>(key)}];
+    Counted& line = lines[{*name++, std::get<1>(key), std::get<2>(key)}];
     line.bytes += of.bytes;
     line.parts += of.parts;
     line.ideal += of.ideal;
   }
   counter = {};
+  counting = false;
   std::vector<TrafficLine> found;
   for (const auto& [key, of] : lines)
     found.push_back({std::get<0>(key), std::get<1>(key), std::get<2>(key), of.bytes, of.parts, of.ideal});
