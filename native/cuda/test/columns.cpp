@@ -31,7 +31,7 @@ void one_case(uint64_t seed) {
     const size_t all = static_cast<size_t>(prompts.group) * one.tokens;
     std::vector<float> out(all * d);
     statistics.emplace_back(2 * all);
-    one.attend(prompts.scale, out.data(), statistics.back().data(), statistics.back().data() + all);
+    one.attend(cpu_of(seed), prompts.scale, out.data(), statistics.back().data(), statistics.back().data() + all);
     const auto told = twins.of(statistics.back());
     const float* const q = twins.of(one.q).device;
     const int32_t fades = random.one_in(4) ? random.upto(2, 6) : 1;
@@ -91,7 +91,7 @@ void one_case(uint64_t seed) {
   for (Work& work : works) {
     work.here.fades = work.fades.data();
     work.here.scratch = scratch.data();
-    zs::attention_kernels(ZS_ISA_GENERIC)->columns(work.here);
+    cpu_of(seed).columns(work.here);
     for (size_t f = 0; f < work.acc.size(); ++f) {
       std::vector<float> got(work.acc[f].host.size());
       zs::gpu::download(got.data(), work.acc[f].device, got.size() * sizeof(float));

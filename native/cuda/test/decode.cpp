@@ -106,7 +106,7 @@ void one_case(uint64_t seed) {
                   d};
   }
 
-  const zs::AttentionKernels& cpu = *zs::attention_kernels(ZS_ISA_GENERIC);
+  const zs::AttentionKernels& cpu = cpu_of(seed);
   for (Head& head : heads) {
     for (size_t c = 0; c < head.here.size(); ++c) {
       head.here[c].chunk.keys = head.keys[c].data();

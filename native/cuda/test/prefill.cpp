@@ -76,7 +76,7 @@ void one_case(uint64_t seed) {
       task.inverse = statistics ? to.inverse.device + row : nullptr;
       work.push_back(task);
     }
-    one.attend(prompts.scale, to.out.host.data(), to.highest.host.data(), to.inverse.host.data());
+    one.attend(cpu_of(seed), prompts.scale, to.out.host.data(), to.highest.host.data(), to.inverse.host.data());
     if (!statistics) to.highest.host.clear();
   }
 

@@ -60,7 +60,7 @@ struct Sequence {
         if (static_cast<int32_t>(c) < first_causal || own++ <= row) f(pages[c], slot);
   }
   // As attend_rows of core/prefill.cpp does: out [group][tokens][d], highest and inverse [group][tokens].
-  void attend(float scale, float* out, float* highest, float* inverse) const {
+  void attend(const AttentionKernels& cpu, float scale, float* out, float* highest, float* inverse) const {
     const std::vector<KeyChunk> chunks = chunks_here();
     std::vector<float> scratch(static_cast<size_t>(rows_scratch(group, d)));
     RowsTask task{};
@@ -80,7 +80,7 @@ struct Sequence {
       task.out = out + static_cast<int64_t>(row) * d;
       task.highest = highest + row;
       task.inverse = inverse + row;
-      attention_kernels(ZS_ISA_GENERIC)->rows(task);
+      cpu.rows(task);
     }
     const auto finite = [](float x) { return std::isfinite(x); };
     for (int64_t i = 0; i < static_cast<int64_t>(group) * tokens; ++i) {

@@ -93,6 +93,14 @@ void refusals(F f) {
   says(1, 64, 7, "does not know storage 7");
 }
 
+// native/cpu for a case: now and then the portable kernels, which are slow, else the fastest that this CPU has. All give the same bits
+// (test/identical.cpp).
+inline const AttentionKernels& cpu_of(uint64_t seed) {
+  static const Cpu cpu = detect_cpu();
+  const zs_isa best = cpu.avx512 ? ZS_ISA_AVX512 : cpu.avx2 ? ZS_ISA_AVX2 : ZS_ISA_GENERIC;
+  return *attention_kernels(seed % 8 ? best : ZS_ISA_GENERIC);
+}
+
 // Random cases, each from its own seed; main's value.
 inline int run_cases(const char* name, void (*one_case)(uint64_t seed)) {
   const int cases = test::cases(5000, 600, 1000);

@@ -26,9 +26,10 @@ struct Case {
   Random random;
   zs::cuda::UpkeepShape shape{};
   bool coarse, wild, together;
+  const zs::AttentionKernels& cpu;
   zs::Policy policy;
 
-  explicit Case(uint64_t seed) : random(seed) {
+  explicit Case(uint64_t seed) : random(seed), cpu(cpu_of(seed)) {
     constexpr int32_t kStorages[] = {ZS_F32, ZS_F16, ZS_BF16}, kDims[] = {64, 128, 32, 80, 256, 2, 18};
     shape.storage = random.of(kStorages);
     shape.group = random.upto(1, zs::cuda::kMostGroup);
@@ -113,21 +114,9 @@ void fill(Case& c, TwinHead& twin, const zs_resolved& sizes) {
 }
 
 zs::HeadWork work_of(const Case& c, zs::Head& head, zs::Upkeep& scratch, std::vector<zs::Event>& events) {
-  zs::HeadWork work{&head,
-                    &c.policy,
-                    zs::attention_kernels(ZS_ISA_GENERIC),
-                    &scratch,
-                    0,
-                    1,
-                    0,
-                    c.shape.group,
-                    1,
-                    true,
-                    !c.shape.by_age,
-                    head.open().scores.data(),
-                    nullptr,
-                    0,
-                    &events};
+  zs::HeadWork work{
+      &head,   &c.policy, &c.cpu, &scratch, 0, 1, 0, c.shape.group, 1, true, !c.shape.by_age, head.open().scores.data(),
+      nullptr, 0,         &events};
   return work;
 }
 
@@ -157,8 +146,7 @@ void attend(Case& c, Twins& twins, TwinHead& twin, int32_t position, bool full) 
   const bool flat = c.coarse && random.one_in(2);
   for (float& x : twin.q.host) x = flat ? 0 : 4 * random.element();
   if (c.wild && random.one_in(4)) twin.q.host[random.next() % twin.q.host.size()] = random.one_in(2) ? NAN : INFINITY;
-  const zs::AttentionKernels& cpu = *zs::attention_kernels(ZS_ISA_GENERIC);
-  twin.attend(cpu, c.shape);
+  twin.attend(c.cpu, c.shape);
 
   const zs_resolved& r = head.sizes;
   zs::cuda::UpkeepTask& task = twin.task;
@@ -167,7 +155,7 @@ void attend(Case& c, Twins& twins, TwinHead& twin, int32_t position, bool full) 
   task.to = full ? before + std::min(r.budget - r.recent - r.residual + 1, slots) : 0;
   task.ring_first = r.budget - r.recent + 1;
   task.ring_end = r.budget;
-  twin.finish(cpu, c.shape);
+  twin.finish(c.cpu, c.shape);
 }
 
 // Somebody leaves, by the CPU. → what is to be found.
