@@ -3,7 +3,7 @@
 // Arguments: none, or the seed of one configuration.
 #include "core/engine.h"
 #include "cuda/backend/device.h"
-#include "test/guests.h"
+#include "cuda/test/goes.h"
 #include "test/reference_golden.h"
 #include "test/results.h"
 #include "zslab/asked.h"
@@ -17,26 +17,14 @@ using test::Random;
 
 int kept_on = 0;  // of caches that ran out of memory: how many went on
 
-// What goes onto a device: ZSMerge, evict-only, full and streaming, and of every three configurations one of the other guests.
-bool goes(const Config& config) {
-  for (const test::Options* at = &config.cache.policy; at; at = at->of.get())
-    for (const char* stays : {"quest", "lorc", "think", "minicache"})
-      if (at->name == stays) return false;
-  return !config.cache.policy.positions;
-}
-
 // With more single tokens than the configurations of other tests.
 Config config_of(uint64_t seed, bool small) {
   Random random(seed * 7 + 1);
-  for (uint64_t at = seed;; at += 1000000) {
-    Config config =
-        random.one_in(3) ? test::guest_config(random.of(test::kGuests), at, small) : test::random_config(at, small);
-    if (!goes(config)) continue;
-    if (config.cache.head_dim > 256) config.cache.head_dim = 64;
-    for (int i = random.upto(5, small ? 30 : 90); i > 0; --i) config.calls.push_back(1);
-    config.cache.trace = 1;
-    return config;
-  }
+  Config config = test::config_that_goes(random, seed, small);
+  if (config.cache.head_dim > 256) config.cache.head_dim = 64;
+  for (int i = random.upto(5, small ? 30 : 90); i > 0; --i) config.calls.push_back(1);
+  config.cache.trace = 1;
+  return config;
 }
 
 // What is asked of a cache between two calls; each of `status` what came of it.

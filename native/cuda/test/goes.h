@@ -1,0 +1,26 @@
+// Configurations of caches that go onto a device.
+#ifndef ZSLAB_CUDA_TEST_GOES_H
+#define ZSLAB_CUDA_TEST_GOES_H
+
+#include "test/guests.h"
+
+namespace test {
+
+// ZSMerge, evict-only, full and streaming, and of the other guests those that it knows.
+inline bool goes(const Config& config) {
+  for (const Options* at = &config.cache.policy; at; at = at->of.get())
+    for (const char* stays : {"quest", "lorc", "think", "minicache"})
+      if (at->name == stays) return false;
+  return !config.cache.policy.positions;
+}
+
+// Of every three one of the other guests.
+inline Config config_that_goes(Random& random, uint64_t seed, bool small) {
+  for (uint64_t at = seed;; at += 1000000) {
+    Config config = random.one_in(3) ? guest_config(random.of(kGuests), at, small) : random_config(at, small);
+    if (goes(config)) return config;
+  }
+}
+
+}  // namespace test
+#endif
