@@ -25,6 +25,10 @@ struct DeviceShape {
       told;  // scores are kept of attention; the oldest leaves, not the least score; thresholds are wanted
   float decay;
   DeviceRule rule;
+  bool operator==(const DeviceShape& o) const {
+    return group == o.group && d == o.d && storage == o.storage && scale == o.scale && scores == o.scores &&
+           by_age == o.by_age && told == o.told && decay == o.decay && rule == o.rule;
+  }
 };
 
 // One head, with the newest token in its books.

@@ -35,13 +35,17 @@ class DeviceModel {
 
   // Where a layer's queries, keys and values are, and where attention's outputs go.
   virtual DeviceRows rows(int32_t layer) = 0;
-  // A token: after all layers are prepared its id and angles [pairs][2] (cosine, sine) go to the device. False where its launches are known
-  // from the last token: nothing of what follows is to be called before `end` then.
-  virtual bool begin(int32_t id, const float* angles, bool logits) = 0;
+  // A token: after all layers are prepared its id and angles [pairs][2] (cosine, sine) go to the device.
+  virtual void begin(int32_t id, const float* angles, bool logits) = 0;
+  // Asked until it is false: whether the launches that follow are to be made. Never where they are known from a token before, twice where
+  // they were to be recorded and could not be.
+  virtual bool launches() = 0;
   virtual void embed() = 0;
   virtual void project(int32_t layer) = 0;  // rotated
   virtual void feed_forward(int32_t layer) = 0;
   virtual void head() = 0;  // only where logits are wanted
+  // After a launch that failed.
+  virtual void abandon() = 0;
   // Waits until all is done: the logits, unless nullptr. False where something in the residual stream is not finite.
   virtual bool end(float* logits) = 0;
   // The token's rows of all layers to the host, where `taken` finds them until the next are.

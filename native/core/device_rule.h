@@ -15,6 +15,10 @@ struct DeviceRule {
   int32_t similarity = ZS_DOT;                                   // zs_similarity
   int32_t score_merge = 0, aggregate = 0, keys = 0, values = 0;  // as ZSMerge's parameters of these names
   float alpha = 0;
+  bool operator==(const DeviceRule& o) const {
+    return candidates == o.candidates && ring == o.ring && similarity == o.similarity && score_merge == o.score_merge &&
+           aggregate == o.aggregate && keys == o.keys && values == o.values && alpha == o.alpha;
+  }
 };
 
 }  // namespace zs

@@ -252,7 +252,8 @@ void cache_step_on_device(zs_cache& cache, DeviceModel& model, const DeviceToken
   try {
     for (; prepared < c.layers; ++prepared) prepare_on_device(cache, prepared, at(prepared), model.rows(prepared));
     for (int32_t l = 0; l < c.layers; ++l) prepare_anew(cache, at(l), model.rows(l));
-    if (model.begin(token.id, token.angles, token.logits)) {
+    model.begin(token.id, token.angles, token.logits);
+    while (model.launches()) {
       model.embed();
       for (int32_t l = 0; l < c.layers; ++l) {
         model.project(l);
@@ -264,6 +265,7 @@ void cache_step_on_device(zs_cache& cache, DeviceModel& model, const DeviceToken
     taken = !model.end(token.logits) || taken;
     if (taken) model.take();
   } catch (...) {
+    model.abandon();
     while (prepared > 0) forget_on_device(at(--prepared));
     throw;
   }

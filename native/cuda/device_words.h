@@ -115,6 +115,38 @@ inline void end_stream(Stream stream) { cudaStreamDestroy(stream); }
 // What this thread calls goes to device `number` from then on.
 inline std::string use(int number) { return text_of(cudaSetDevice(number)); }
 
+// Launches that a stream was given once, to be made again as one. None of them may wait, or copy from or to the host.
+class Graph {
+ public:
+  Graph() = default;
+  ~Graph() { clear(); }
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+  // From here on launches are recorded, not made, until `end`. → what was wrong; empty = nothing; likewise below.
+  std::string begin(Stream stream) {
+    clear();
+    return text_of(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+  }
+  std::string end(Stream stream) {
+    clear();
+    cudaGraph_t graph = nullptr;
+    std::string wrong = text_of(cudaStreamEndCapture(stream, &graph));
+    if (wrong.empty()) wrong = text_of(cudaGraphInstantiate(&made_, graph, 0));
+    if (graph) cudaGraphDestroy(graph);
+    if (!wrong.empty()) cudaGetLastError();  // it is told once
+    return wrong;
+  }
+  std::string launch(Stream stream) const { return text_of(cudaGraphLaunch(made_, stream)); }
+  void clear() {
+    if (made_) cudaGraphExecDestroy(made_);
+    made_ = nullptr;
+  }
+  explicit operator bool() const { return made_; }
+
+ private:
+  cudaGraphExec_t made_ = nullptr;
+};
+
 struct Facts {
   std::string name;
   int64_t memory = 0, free = 0;  // bytes

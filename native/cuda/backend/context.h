@@ -24,6 +24,7 @@ struct Context {
   gpu::Stream stream{};
   const std::shared_ptr<Pool> pool;
   Workspace work;
+  int64_t lists = 0;  // that were made so far; each has a number
 };
 
 }  // namespace zs::cuda

@@ -126,6 +126,7 @@ void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& he
   q_ = views.q.data;
   attended_ = views.out.data;
   found_ = found;
+  lists_number_ = ++context_->lists;
   const size_t kv_heads = heads.size();
   start_.assign(1, 0);
   merged_.clear();
@@ -258,6 +259,9 @@ void GpuLayer::prepare(const DeviceShape& shape, const std::vector<DeviceHead>& 
   const DeviceRows views = there(shape, rows);
   Found* const found = results(shape, own, mail.out).found;
   if (!same_lists(heads, views, found)) build(shape, heads, views, found);
+  if (!(shape == shape_)) lists_number_ = ++context_->lists;
+  shape_ = shape;
+  if (rows.model) static_cast<GpuModel*>(rows.model)->will_launch(rows.layer, lists_number_);
 
   const Given here = given(shape, own, mail.in_here);
   for (size_t g = 0; g < heads.size(); ++g) {

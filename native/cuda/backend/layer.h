@@ -68,7 +68,8 @@ class GpuLayer : public DeviceLayer {
   int32_t apart_ = 0;             // so many
   UpkeepChunk* upkeep_chunks_ = nullptr;
   UpkeepTask* upkeep_ = nullptr;
-  int64_t work_version_ = -1;
+  int64_t work_version_ = -1, lists_number_ = 0;
+  DeviceShape shape_{};                                               // as the launches have it
   const void *q_ = nullptr, *attended_ = nullptr, *found_ = nullptr;  // as the lists have them
 };
 

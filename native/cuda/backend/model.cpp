@@ -1,15 +1,20 @@
 #include "cuda/backend/model.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "cuda/rows.h"
 
 namespace zs::cuda {
 GpuModel::GpuModel(std::shared_ptr<Context> context, const DeviceModelShape& shape)
-    : context_(std::move(context)), shape_(shape), layers_(static_cast<size_t>(shape.layers)) {}
+    : context_(std::move(context)),
+      shape_(shape),
+      layers_(static_cast<size_t>(shape.layers)),
+      lists_(static_cast<size_t>(shape.layers) + 1) {}
 
 void* GpuModel::upload(const void* from, int64_t bytes) {
   context_->here();
+  graph_.clear();  // it may know other weights
   weights_.push_back(context_->pool->take(bytes));
   gpu::upload(weights_.back().get(), from, static_cast<size_t>(bytes), context_->stream);
   must(gpu::wait(context_->stream));
@@ -94,15 +99,45 @@ DeviceRows GpuModel::rows(int32_t layer) {
   return {view(0), view(shape_.heads), view(shape_.heads + shape_.kv_heads), {from + projected(), d, d}, this, layer};
 }
 
-bool GpuModel::begin(int32_t id, const float* angles, bool logits) {
+void GpuModel::begin(int32_t id, const float* angles, bool logits) {
   context_->here();
   const In here = in(in_here_.data());
   *here.id = id;
   *here.position = 0;
   std::copy_n(angles, int64_t{2} * shape_.pairs, here.angles);
   gpu::upload(as<char>(in_), in_here_.data(), in_here_.size(), context_->stream);
-  wants_logits_ = logits;
-  return true;
+  lists_.back() = logits;
+  launches_ = Launches::kNone;
+}
+
+bool GpuModel::launches() {
+  const gpu::Stream stream = context_->stream;
+  switch (std::exchange(launches_, Launches::kMade)) {
+    case Launches::kMade:
+      last_lists_ = lists_;
+      return false;
+    case Launches::kRecorded: {
+      can_record_ = graph_.end(stream).empty();
+      if (!can_record_) return true;
+      graph_lists_ = lists_;
+      break;
+    }
+    case Launches::kNone:
+      if (graph_ && graph_lists_ == lists_) break;
+      if (!can_record_ || last_lists_ != lists_) return true;
+      graph_lists_.clear();
+      can_record_ = graph_.begin(stream).empty();
+      if (can_record_) launches_ = Launches::kRecorded;
+      return true;
+  }
+  must(graph_.launch(stream));
+  return false;
+}
+
+void GpuModel::abandon() {
+  if (launches_ == Launches::kRecorded) graph_.end(context_->stream);
+  graph_.clear();
+  launches_ = Launches::kNone;
 }
 
 void GpuModel::norm(const float* weights, const Matrix& w) {
@@ -147,7 +182,7 @@ void GpuModel::head() {
 bool GpuModel::end(float* logits) {
   context_->here();
   const Out here = out(out_here_.data());
-  const char* const to = reinterpret_cast<const char*>(wants_logits_ ? here.logits + output().outputs : here.logits);
+  const char* const to = reinterpret_cast<const char*>(lists_.back() ? here.logits + output().outputs : here.logits);
   gpu::download(out_here_.data(), as<char>(out_), static_cast<size_t>(to - out_here_.data()), context_->stream);
   must(gpu::wait(context_->stream));
   if (logits) std::copy_n(here.logits, output().outputs, logits);

@@ -22,7 +22,9 @@ class GpuModel : public DeviceModel {
   int64_t bytes() const override { return bytes_; }
 
   DeviceRows rows(int32_t layer) override;
-  bool begin(int32_t id, const float* angles, bool logits) override;
+  void begin(int32_t id, const float* angles, bool logits) override;
+  bool launches() override;
+  void abandon() override;
   void embed() override;
   void project(int32_t layer) override;
   void feed_forward(int32_t layer) override;
@@ -32,6 +34,8 @@ class GpuModel : public DeviceModel {
   DeviceTaken taken(int32_t layer) override;
 
   Mail mail(int32_t layer);
+  // The layer's launches are those of its lists number `lists`, which no others have.
+  void will_launch(int32_t layer, int64_t lists) { lists_[static_cast<size_t>(layer)] = lists; }
 
  private:
   struct Layer {
@@ -75,7 +79,13 @@ class GpuModel : public DeviceModel {
   Memory in_, out_, taken_, input_, active_;
   std::vector<char> in_here_, out_here_;
   std::vector<float> taken_here_;
-  bool wants_logits_ = false;
+
+  // What the token's launches depend on: each layer's lists, and whether logits are wanted. Those that were the same twice are recorded, since
+  // they are likely to stay so.
+  enum class Launches { kNone, kMade, kRecorded } launches_ = Launches::kNone;
+  std::vector<int64_t> lists_, last_lists_, graph_lists_;
+  gpu::Graph graph_;
+  bool can_record_ = true;
 };
 
 }  // namespace zs::cuda

@@ -6,8 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "cuda/emulation/block.h"
 #include "cuda/emulation/memory.h"
@@ -198,6 +200,11 @@ inline void cp_async_wait() {
 }
 
 struct Stream {};
+using Recorded = std::vector<std::function<std::string()>>;
+inline Recorded*& recording() {  // of the one stream that there is; nullptr = what is launched is done
+  static thread_local Recorded* to = nullptr;
+  return to;
+}
 // As libraries take it.
 inline void* handle_of(Stream) { return nullptr; }
 
@@ -208,7 +215,11 @@ std::string launch(void (*kernel)(P...), emulation::Index grid, int threads, siz
   how.grid = grid;
   how.block.x = static_cast<unsigned>(threads);
   how.shared = shared;
-  return emulation::run(how, [&] { kernel(arguments...); }) ? std::string() : emulation::last_fault();
+  const auto run = [=]() -> std::string {
+    return emulation::run(how, [&] { kernel(arguments...); }) ? std::string() : emulation::last_fault();
+  };
+  if (recording()) return recording()->push_back(run), std::string();
+  return run();
 }
 using Grid = emulation::Index;
 
@@ -220,7 +231,9 @@ inline void* allocate(size_t bytes) { return emulation::new_memory(bytes, "devic
 inline void release(void* memory) {
   if (memory) emulation::forget_memory(memory);
 }
-inline void upload(void* to, const void* from, size_t bytes) {
+inline void upload(void* to, const void* from, size_t bytes, ZS_CALLER) {
+  if (recording())
+    emulation::fault("a copy at " + emulation::Place{file, line}.text() + " while launches are recorded");
   std::memcpy(to, from, bytes);
   emulation::was_written_by_host(to, bytes);
 }
@@ -241,6 +254,37 @@ inline std::string wait(Stream) { return {}; }
 inline std::string new_stream(Stream&) { return {}; }
 inline void end_stream(Stream) {}
 inline std::string use(int) { return {}; }
+
+// As device_words.h has it.
+class Graph {
+ public:
+  Graph() = default;
+  ~Graph() { abandon(); }
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+  std::string begin(Stream) {
+    clear();
+    recording() = &made_;
+    return {};
+  }
+  std::string end(Stream) {
+    abandon();
+    return {};
+  }
+  std::string launch(Stream) const {
+    for (const auto& one : made_)
+      if (std::string wrong = one(); !wrong.empty()) return wrong;
+    return {};
+  }
+  void clear() { made_.clear(); }
+  explicit operator bool() const { return !made_.empty(); }
+
+ private:
+  void abandon() {
+    if (recording() == &made_) recording() = nullptr;
+  }
+  Recorded made_;
+};
 
 struct Facts {
   std::string name;
