@@ -103,7 +103,11 @@ const INCLUDES: Rule[] = [
     'native tests use the C ABI, as users do; what depends on time alone gets a clock of its own, and faults that no caller can make are planted',
   ),
   rule('native/cuda/emulation/', [], 'the emulation runs any kernel: it knows none'),
-  rule('native/cuda/test/caches\\.cpp', ['native/'], 'whole caches on a device are tested beside those on the CPU'),
+  rule(
+    'native/cuda/test/(caches\\.cpp|models\\.cpp|goes\\.h)',
+    ['native/'],
+    'whole caches and models on a device are tested beside those on the CPU',
+  ),
   rule(
     'native/cuda/backend/',
     ['native/include/', 'native/core/(device|device_library|device_model|error|kernels|pages)\\.h', 'native/cuda/'],
