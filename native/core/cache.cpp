@@ -51,7 +51,10 @@ void check_config(const zs_cache_config& c) {
   if (static_cast<double>(c.layers) * c.heads > static_cast<double>(kMostHeads))
     fail(ZS_INVALID, "config asks for %d layers of %d heads: expected at most %lld heads in all", c.layers, c.heads,
          static_cast<long long>(kMostHeads));
-  in_config("storage", c.storage, ZS_F32, ZS_BF16);
+  if (c.storage < ZS_F32 || c.storage > ZS_BF16)
+    fail(ZS_INVALID,
+         "config.storage is %d: expected 0 (float32), 1 (float16) or 2 (bfloat16), the types that slots have",
+         c.storage);
   in_config("trace", c.trace, 0, 1);
   in_config("keep_queries", c.keep_queries, 0, INT32_MAX);
   in_config("origins", c.origins, 0, 1);

@@ -1,6 +1,7 @@
 // Every function of the C ABI with bad arguments: a status and a sentence, never a crash, and the object still works
 // afterwards.
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <limits>
 
@@ -138,6 +139,10 @@ void creation(const test::Engine& engine) {
   for (int x : {0, -2, 1, 3, 7, 513, 514, INT32_MAX, INT32_MIN})
     with("create: head_dim", ZS_INVALID, [=](zs_cache_config& c) { c.head_dim = x; });
   for (int x : {-1, 3, INT32_MAX}) with("create: storage", ZS_INVALID, [=](zs_cache_config& c) { c.storage = x; });
+  // As eight or four bits a number would be.
+  with("create: storage", ZS_INVALID, [](zs_cache_config& c) { c.storage = ZS_BF16 + 1; });
+  check(std::strstr(zs_last_error(), "storage is 3: expected 0 (float32), 1 (float16) or 2 (bfloat16)"),
+        "an unknown storage: %s", zs_last_error());
   for (int x : {-1, 2}) with("create: trace", ZS_INVALID, [=](zs_cache_config& c) { c.trace = x; });
   for (int x : {-1, 2}) with("create: origins", ZS_INVALID, [=](zs_cache_config& c) { c.origins = x; });
   for (double x : {0.0, -1.0, static_cast<double>(NAN), 8.5, 1e300}) {

@@ -184,6 +184,13 @@ if (canEmulate("device 'cuda', emulated"))
       assert.throws(() => gpu.session({ policy: lorc({ rank: 4 }) }), { code: 'unsupported', message: /does not run on a device yet/ })
     })
 
+    it('has no slots of int8 or int4, nor has the CPU', () => {
+      for (const storage of ['int8', 'int4'] as unknown[] as 'float32'[]) {
+        const says = { code: 'invalid', message: new RegExp(`'float32', .* for storage but received "${storage}"`) }
+        for (const model of [cpu, gpu]) assert.throws(() => model.session({ policy: fullCache(), storage }), says)
+      }
+    })
+
     it('gives memory back: what does not fit beside another session fits once that is disposed', async () => {
       const small = await naming(library, () => on({ device: 'cuda', deviceMemory: 1 << 20 }))
       const policy = fullCache()
