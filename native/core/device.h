@@ -21,13 +21,15 @@ namespace zs {
 struct DeviceShape {
   int32_t group, d, storage;
   float scale;
-  bool scores, by_age,
-      told;  // scores are kept of attention; the oldest leaves, not the least score; thresholds are wanted
+  bool scores;    // are kept of attention
+  bool by_age;    // the oldest leaves, not the least score
+  bool told;      // thresholds are wanted
+  bool together;  // heads go by the sum of their scores; their open segments hold the same positions
   float decay;
   DeviceRule rule;
   bool operator==(const DeviceShape& o) const {
     return group == o.group && d == o.d && storage == o.storage && scale == o.scale && scores == o.scores &&
-           by_age == o.by_age && told == o.told && decay == o.decay && rule == o.rule;
+           by_age == o.by_age && told == o.told && together == o.together && decay == o.decay && rule == o.rule;
   }
 };
 

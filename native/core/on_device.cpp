@@ -58,6 +58,7 @@ DeviceShape shape_of(const zs_cache& cache) {
   shape.scores = needs.scores && needs.upkeep;
   shape.by_age = !needs.scores && !hook(*cache.policy, &PolicyHooks::score);
   shape.told = kTape && cache.config.trace;
+  shape.together = needs.granularity == ZS_PER_LAYER && cache.config.kv_heads > 1 && !shape.by_age;
   shape.decay = needs.decay;
   return shape;
 }
@@ -125,9 +126,9 @@ void check_on_device(const zs_cache& cache) {
 }
 
 bool steps_on_device(const zs_cache& cache, const Layer& layer) {
-  if (!cache.engine->device || cache.needs.granularity != ZS_PER_HEAD || layer.reading || !layer.waiting.empty())
-    return false;
-  if (cache.scores) return false;  // probabilities of slots are wanted
+  if (!cache.engine->device || layer.reading || !layer.waiting.empty()) return false;
+  if (cache.by_model()) return false;  // who leaves depends on layers that the token has not come to
+  if (cache.scores) return false;      // probabilities of slots are wanted
   return std::all_of(layer.heads.begin(), layer.heads.end(), [&](const Head& head) { return settles(cache, head); });
 }
 

@@ -41,7 +41,7 @@ struct OnDevice {
 void check_on_device(const zs_cache& cache);
 // True where the layer's next token can go through it on the device.
 bool steps_on_device(const zs_cache& cache, const Layer& layer);
-// A token through a layer that has room for it, heads choosing alone: as `step` of core/step.h. Where it throws, nothing has changed.
+// A token through a layer that has room for it: as `step` of core/step.h and what settles it. Where it throws, nothing has changed.
 void step_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows);
 // The same in parts, for layers of a model that is on the device. All are prepared, which changes nothing where it throws; launched, and
 // finished: then the books have the token. `q`: its queries in host memory; data = nullptr where they are known to be finite.

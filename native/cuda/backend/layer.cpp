@@ -153,11 +153,14 @@ void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& he
     for (int32_t i = start_[g] + (apart ? merged_[g] : 0); i < start_[g + 1]; ++i)
       decode_place_[static_cast<size_t>(i)] = next++;
 
+  float* choice = nullptr;
   const auto cut = [&](char* memory) {
     Cutter cutter(memory);
     decode_ = cutter.take<DecodeTask>(count);
     upkeep_chunks_ = cutter.take<UpkeepChunk>(count);
     upkeep_ = cutter.take<UpkeepTask>(static_cast<int64_t>(kv_heads));
+    choosing_ = shape.together ? cutter.take<ChoiceTask>(1) : nullptr;
+    if (shape.together) choice = cutter.take<float>(int64_t{kChunk} * open_chunks());
     return cutter.bytes();
   };
   lists_ = context_->pool->take(cut(nullptr));
@@ -219,6 +222,7 @@ void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& he
     task.ring_end = head.ring.to;
     task.pins = as<int32_t>(books.pins);
     task.pin_count = static_cast<int32_t>(books.pinned.size());
+    task.choice = choice;
     task.last = decode_ + decode_place_[static_cast<size_t>(start_[g + 1] - 1)];
     task.found = found + g;
   }
@@ -228,6 +232,7 @@ void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& he
   put(decode_, decode);
   put(upkeep_chunks_, upkeep_chunks);
   put(upkeep_, tasks);
+  if (choosing_) put(choosing_, std::vector<ChoiceTask>{{upkeep_, static_cast<int32_t>(kv_heads), choice}});
 }
 
 AppendTask GpuLayer::append_of(const DeviceHead& head, size_t g) const {
@@ -304,7 +309,14 @@ void GpuLayer::launch(const DeviceShape& shape, const DeviceRows& rows) {
   how.keys_fixed = rule.keys != 0;
   how.values_fixed = rule.values != 0;
   how.alpha = rule.alpha;
-  must(upkeep(upkeep_, kv_heads, how, stream));
+  const auto keep_up = [&](UpkeepPart part) {
+    how.part = part;
+    must(upkeep(upkeep_, kv_heads, how, stream));
+  };
+  if (!shape.together || !books_[0].leaves) return keep_up(UpkeepPart::kAll);
+  keep_up(UpkeepPart::kScores);
+  must(sum_scores(choosing_, 1, open_chunks(), stream));
+  keep_up(UpkeepPart::kLeaving);
 }
 
 void GpuLayer::finish(const DeviceShape& shape, const DeviceRows& rows, Found* found) {

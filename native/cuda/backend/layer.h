@@ -56,6 +56,8 @@ class GpuLayer : public DeviceLayer {
   void build(const DeviceShape& shape, const std::vector<DeviceHead>& heads, const DeviceRows& views, Found* found);
   void pin(Books& books, const std::vector<int32_t>& pinned);
   AppendTask append_of(const DeviceHead& head, size_t g) const;
+  // Of each head, where they choose together.
+  int32_t open_chunks() const { return start_[1] - merged_[0]; }
 
   const std::shared_ptr<Context> context_;
   std::vector<Books> books_;
@@ -68,6 +70,7 @@ class GpuLayer : public DeviceLayer {
   int32_t apart_ = 0;             // so many
   UpkeepChunk* upkeep_chunks_ = nullptr;
   UpkeepTask* upkeep_ = nullptr;
+  ChoiceTask* choosing_ = nullptr;  // where heads choose together
   int64_t work_version_ = -1, lists_number_ = 0;
   DeviceShape shape_{};                                               // as the launches have it
   const void *q_ = nullptr, *attended_ = nullptr, *found_ = nullptr;  // as the lists have them

@@ -1,7 +1,8 @@
 // Whole caches on a device beside the same on the CPU: outputs, slots, scores, events and receipts are equal to the bit, whatever is asked of
-// them on the way: forks, tokens that leave, stay or come back by request, several tokens at once, tokens taken back, another alpha.
+// them on the way: forks, tokens that leave, stay or come back by request, several tokens at once, tokens taken back, another alpha. Steps of
+// full caches are done on the device, and by the CPU only where all layers choose together.
 // Arguments: none, or the seed of one configuration.
-#include "core/engine.h"
+#include "core/cache.h"
 #include "cuda/backend/device.h"
 #include "cuda/test/goes.h"
 #include "test/reference_golden.h"
@@ -15,7 +16,8 @@ using test::Config;
 using test::Engine;
 using test::Random;
 
-int kept_on = 0;  // of caches that ran out of memory: how many went on
+int kept_on = 0;   // of caches that ran out of memory: how many went on
+int together = 0;  // steps on the device in which somebody left a layer by the sum of its heads' scores
 
 // With more single tokens than the configurations of other tests.
 Config config_of(uint64_t seed, bool small) {
@@ -76,14 +78,31 @@ class Asking {
   Random random_;
 };
 
+// Heads that hold what they may, so that with the next token somebody leaves each.
+bool is_full(const zs_cache& cache, const zs::Layer& layer) {
+  return cache.needs.acts == ZS_ACTS_ALWAYS &&
+         std::all_of(layer.heads.begin(), layer.heads.end(), [](const auto& head) {
+           return head.compressed && head.slots() == head.sizes.budget && head.missing == 0;
+         });
+}
+
 test::Result run(const Engine& engine, const Config& config) {
   test::Result result;
   Cache cache(engine, config.cache);
   std::vector<test::Source> sources = test::sources_of(config);
   Asking asking(config.seed);
+  const bool summed = test::choose_together(config.cache);
   for (size_t call = 0; call < config.calls.size(); ++call) {
+    const zs_cache& of = *cache.handle;
+    std::vector<bool> full;
+    for (const zs::Layer& layer : of.layers) full.push_back(config.calls[call] == 1 && is_full(of, layer));
     for (std::vector<float>& out : test::run(cache, config, sources, call, call + 1))
       result.outputs.push_back(std::move(out));
+    for (size_t l = 0; engine.handle->device && !of.by_model() && l < full.size(); ++l) {
+      if (!full[l]) continue;
+      test::check(of.layers[l].device.away, "a step on the device was done by the CPU: %s", config.text().c_str());
+      together += summed;
+    }
     result.outputs.emplace_back();
     asking.ask(cache, result.outputs.back());
   }
@@ -103,6 +122,7 @@ void runs_out(uint64_t seed) {
   // Around a page and the room for a head's books, which begins at one.
   const int prompt = random.one_in(2) ? random.upto(195, 204) : random.upto(20, 250);
   config.cache.policy = random.one_in(2) ? test::full_policy() : test::count_policy(prompt - random.upto(0, 8), 6, 2);
+  config.cache.policy.granularity = random.upto(0, 1);
   const Engine cpu(1), device(1);
   device.handle->use(std::make_unique<zs::cuda::GpuDevice>(zs::DeviceOptions{0, 600000}));
 
@@ -246,6 +266,7 @@ int main(int count, char** arguments) {
       zs::gpu::vary_order(config.seed);
       test::same(run(cpu, config), run(device, config), "the device", config);
     }
+    test::check(only || together >= 4 * cases, "only %d steps of heads that choose together lost somebody", together);
   } catch (const std::exception& e) {
     test::check(false, "%s", e.what());
   }
