@@ -1,7 +1,8 @@
 /**
- * What can be said of the CUDA kernels without a GPU: nvcc compiles each for every architecture and PTX without a warning, and none
- * takes more registers, stack or spilled bytes than native/cuda/resources.json says, nor double precision but where a list allows it; linked,
- * they are the library that the engine opens, which says a sentence where there is no driver. Needs `npm run build` before.
+ * What can be said of the CUDA kernels without a GPU: nvcc compiles each for every architecture and PTX without a warning; of none
+ * has a multiprocessor room for fewer warps than native/cuda/resources.json says, by registers, threads and shared memory, nor has any more
+ * stack or spilled bytes, nor double precision but where a list allows it; linked, they are the library that the engine opens, which says a
+ * sentence where there is no driver. Needs `npm run build` before.
  * One line a file; what broke below; exit status 1 if something did. Fetches a pinned nvcc into .venv once (105 MB).
  *   --record   writes what was found into the table, to be reviewed with the kernels
  */
@@ -11,6 +12,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { backendSources, linkedLibrary } from './cuda-linked.mjs'
+import { LAUNCHES, launches, warps } from './cuda-occupancy.mjs'
 import { venvNvcc } from './cuda.mjs'
 import { missing, output, pip } from './python.mjs'
 
@@ -64,13 +66,22 @@ async function gates() {
     const found = {}
     const broken = []
     const kernels = readdirSync(join(ROOT, 'native/cuda')).filter((name) => name.endsWith('.cu'))
-    const queue = [...kernels.map((name) => join('native/cuda', name)), ...backendSources(ROOT)]
-    const objects = []
+    const sources = kernels.map((name) => join('native/cuda', name))
+    const backend = backendSources(ROOT)
+    const queue = [...sources, ...backend, LAUNCHES]
+    const object = (source) => join(folder, `${basename(source)}.o`)
     const lane = async () => {
-      for (let source; (source = queue.shift());) objects.push(await compile(nvcc, source, folder, found, broken))
+      for (let source; (source = queue.shift());) await compile(nvcc, source, object(source), found, broken)
     }
     await Promise.all([lane(), lane()])
-    if (!broken.length) broken.push(...(await linkedLibrary({ root: ROOT, nvcc, folder, objects })))
+    const common = { root: ROOT, nvcc, folder }
+    if (!broken.length) {
+      broken.push(...(await linkedLibrary({ ...common, objects: [...sources, ...backend].map(object) })))
+      const { told, wrong } = await launches({ ...common, objects: [...sources, LAUNCHES].map(object) })
+      broken.push(...(wrong ? [wrong] : occupied(found, told)))
+    }
+    // Warps are not known of what does not compile: that is told alone.
+    if (broken.length) return broke(broken)
     const sorted = Object.fromEntries(Object.entries(found).sort(([a], [b]) => (a < b ? -1 : 1)))
     if (record) writeFileSync(TABLE, lines(sorted))
     else broken.push(...compared(sorted, JSON.parse(readFileSync(TABLE, 'utf8'))))
@@ -83,11 +94,9 @@ async function gates() {
   }
 }
 
-/** Returns the object's path. */
-async function compile(nvcc, source, folder, found, broken) {
+async function compile(nvcc, source, object, found, broken) {
   const from = Date.now()
   const name = basename(source)
-  const object = join(folder, `${name}.o`)
   const flags = [...FLAGS, ...(name.endsWith('.cu') ? FOR_KERNELS : FOR_BACKEND)]
   const words = [...flags, '-c', join(ROOT, source), '-o', object]
   const { status, text } = await output(nvcc, words)
@@ -100,11 +109,24 @@ async function compile(nvcc, source, folder, found, broken) {
   if (status !== 0 && !told.length) broken.push(`${name}: nvcc ended with status ${status}`)
   // ptxas tells each kernel in three lines: its name, stack and spills, registers.
   const kernels = text.matchAll(
-    /Compiling entry function '(\S+)' for '(\S+)'[^]*?(\d+) bytes stack frame, (\d+) bytes spill stores[^]*?Used (\d+) registers/g,
+    /Compiling entry function '(\S+)' for '(\S+)'[^]*?(\d+) bytes stack frame, (\d+) bytes spill stores[^]*?Used (\d+) registers(?:.*?(\d+) bytes smem)?/g,
   )
-  for (const [, symbol, arch, stack, spilled, registers] of kernels)
-    (found[readable(symbol)] ??= {})[arch] = [Number(registers), Number(stack), Number(spilled)]
-  return object
+  for (const [, symbol, arch, stack, spilled, registers, own = 0] of kernels)
+    (found[readable(symbol)] ??= { own: Number(own) })[arch] = [registers, stack, spilled].map(Number)
+}
+
+/** Puts into `found` how kernels are launched and the warps that there is room for. Returns which are not launched. */
+function occupied(found, told) {
+  const launched = Object.fromEntries(Object.entries(told).map(([symbol, shapes]) => [readable(symbol), shapes]))
+  const broken = []
+  for (const [kernel, { own, ...archs }] of Object.entries(found)) {
+    const shapes = (launched[kernel] ?? []).map(([threads, shared]) => [threads, shared + own])
+    if (!shapes.length) broken.push(`${kernel} is launched by nothing in ${LAUNCHES}: add the function that does`)
+    for (const [arch, [registers, ...memory]] of Object.entries(archs))
+      archs[arch] = [registers, ...memory, shapes.map(([threads, shared]) => warps(arch, registers, threads, shared))]
+    found[kernel] = { launches: shapes, ...archs }
+  }
+  return broken
 }
 
 /** `decode_attention<BF16, BF16, 3, 64>` */
@@ -116,23 +138,18 @@ function readable(symbol) {
     .replace(/\(.*$/, '')
 }
 
-/** Warps that the registers of a multiprocessor have room for; they are given out by 256. */
-function warps(registers) {
-  return Math.min(64, Math.floor(65_536 / (Math.ceil((registers * 32) / 256) * 256)))
-}
-
 function compared(found, table) {
   const help = 'review it, then `node scripts/cuda-gates.mjs --record`'
   const broken = []
   for (const kernel of Object.keys(table))
     if (!found[kernel]) broken.push(`${kernel} is in the table and is no more: ${help}`)
-  for (const [kernel, archs] of Object.entries(found))
-    for (const [arch, [registers, stack, spilled]] of Object.entries(archs)) {
+  for (const [kernel, { launches: shapes, ...archs }] of Object.entries(found))
+    for (const [arch, [registers, stack, spilled, room]] of Object.entries(archs)) {
       const was = table[kernel]?.[arch]
-      if (!was) broken.push(`${kernel}, ${arch}: not in the table: ${help}`)
-      else if (warps(registers) < warps(was[0]))
+      if (!was || was[3].length !== room.length) broken.push(`${kernel}, ${arch}: not in the table: ${help}`)
+      else if (room.some((count, i) => count < was[3][i]))
         broken.push(
-          `${kernel}, ${arch}: ${registers} registers leave room for ${warps(registers)} warps a multiprocessor, ${was[0]} for ${warps(was[0])}: ${help}`,
+          `${kernel}, ${arch}: ${registers} registers and ${shapes.map(([, shared]) => shared).join(' or ')} bytes of shared memory leave room for ${room.join(' or ')} warps a multiprocessor, in the table ${was[3].join(' or ')}: ${help}`,
         )
       else if (stack > was[1] || spilled > was[2])
         broken.push(
@@ -142,7 +159,10 @@ function compared(found, table) {
   return broken
 }
 
-/** A kernel a line: { name: { arch: [registers, bytes of stack, bytes spilled] } }. */
+/**
+ * A kernel a line: { name: { launches: [[threads, bytes of shared memory], …], arch: [registers, bytes of stack, bytes spilled, [warps, …]] } },
+ * launches and warps of usual shapes, then of all.
+ */
 function lines(found) {
   const kernels = Object.entries(found).map(
     ([kernel, archs]) => `  ${JSON.stringify(kernel)}: ${JSON.stringify(archs)}`,
