@@ -78,6 +78,7 @@ class Device {
  public:
   virtual ~Device() = default;
   virtual const std::string& description() const = 0;  // JSON
+  virtual int64_t left() const = 0;                    // bytes of its memory that nobody has
   // Why caches of this shape cannot be there; empty = they can.
   virtual std::string refusal(int32_t group, int32_t d, int32_t storage) const = 0;
   virtual std::shared_ptr<Twin> twin(const Page& page, const Geometry& geometry) = 0;

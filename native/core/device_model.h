@@ -13,6 +13,7 @@ struct DeviceModelShape {
   int32_t layers, heads, kv_heads, d, hidden, pairs;  // pairs that are rotated
   float norm_eps;
   int32_t storage;  // zs_storage of matrices
+  int64_t bytes;    // of all weights
 };
 
 enum class DevicePart { kEmbedding, kOutput, kQkv, kAttentionOutput, kGateUp, kDown };

@@ -138,7 +138,26 @@ void forget_on_device(Layer& layer) {
   layer.device.there = layer.device.away;
 }
 
-void prepare_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows) {
+namespace {
+
+// Bytes on the device of what all heads hold there.
+int64_t bytes_there(const zs_cache& cache) {
+  int64_t bytes = 0;
+  for (const Layer& layer : cache.layers)
+    for (const Head& head : layer.heads)
+      for (const Segment& segment : head.segments) bytes += segment.pages.twin_bytes();
+  return bytes;
+}
+
+// Slots of each kv head for which the device has room, with a tenth of it for what steps work in.
+int64_t fitting_budget(const zs_cache& cache) {
+  constexpr int64_t kBooks = 16;  // of a slot: score, position, weight, bias
+  const int64_t heads = int64_t{cache.config.layers} * cache.config.kv_heads,
+                slot = cache.geometry().slot_bytes() + kBooks;
+  return (cache.engine->device->left() + bytes_there(cache)) / 10 * 9 / (heads * slot);
+}
+
+void prepare_layer(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows) {
   OnDevice& device = layer.device;
   const size_t kv_heads = layer.heads.size();
   const DeviceShape shape = shape_of(cache);
@@ -174,6 +193,18 @@ void prepare_on_device(zs_cache& cache, int32_t index, Layer& layer, const Devic
   } catch (...) {
     forget_on_device(layer);
     throw;
+  }
+}
+
+}  // namespace
+
+void prepare_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows) {
+  try {
+    prepare_layer(cache, index, layer, rows);
+  } catch (const Error& wrong) {
+    if (wrong.status != ZS_OUT_OF_MEMORY) throw;
+    fail(ZS_OUT_OF_MEMORY, "%s; here a budget of about %lld slots a kv head fits", wrong.message.c_str(),
+         static_cast<long long>(fitting_budget(cache)));
   }
 }
 

@@ -68,6 +68,12 @@ void Pages::go(const std::function<std::shared_ptr<Twin>(const Page&, const Geom
   }
 }
 
+int64_t Pages::twin_bytes() const {
+  int64_t slots = 0;
+  for (const auto& page : pages_) slots += page->twin ? round_up(page->capacity, kLane) : 0;
+  return slots * geometry_.slot_bytes();
+}
+
 void Pages::leave(int32_t first) {
   for (size_t i = static_cast<size_t>(first); i < pages_.size(); ++i)
     pages_[i]->away.store(true, std::memory_order_release);

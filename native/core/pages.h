@@ -50,6 +50,7 @@ class Pages {
   // Slots (less `offset`; at most kChunk, any) copied to `scratch`, which has room for kChunk and their bias; `bias` of slot 0.
   KeyChunk gather(const int32_t* slots, int32_t offset, int32_t count, const float* bias, char* scratch) const;
   int64_t bytes() const { return bytes_; }  // of memory, for slots that there are and for those to come
+  int64_t twin_bytes() const;               // about as many as its twins have, shared ones too
 
   // Memory for so many, and some ahead where there is memory already, up to `most`; throws std::bad_alloc, the pages are then as they were.
   void reserve(int32_t slots, int64_t most = INT32_MAX);

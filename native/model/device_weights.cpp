@@ -26,7 +26,7 @@ std::unique_ptr<DeviceModel> load_on_device(zs_engine& engine, const zs_model_co
     fail(ZS_UNSUPPORTED, "a device has no %s models yet: use device 'cpu'", architecture.name);
   std::unique_ptr<DeviceModel> made =
       engine.device->model({config.layers, config.heads, config.kv_heads, config.head_dim, config.hidden,
-                            config.rope_dims / 2, config.norm_eps, config.weights});
+                            config.rope_dims / 2, config.norm_eps, config.weights, weights.bytes});
   Buffer rows;
   const auto load = [&](DevicePart part, int32_t layer, const Matrix& matrix) {
     rows.need((matrix.tiles * matrix.tile_bytes() + 3) / 4);

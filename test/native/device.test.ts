@@ -208,4 +208,22 @@ if (canEmulate("device 'cuda', emulated"))
       assert.ok((await again.generate(TEXT, more)).receipt.ok)
       small.dispose()
     })
+
+    it('says how much the weights need, and of a cache that does not fit which budget would', async () => {
+      await naming(library, async () => {
+        const says = /the model's weights are \d+\.\d MB, and the device has 0\.1 MB left of 0\.1 MB: give the device more memory/
+        await fails(on({ device: 'cuda', deviceMemory: 100_000 }), 'memory', says)
+        const little = await on({ device: 'cuda', deviceMemory: 1_000_000 })
+        const long = TEXT.repeat(12)
+        let wrong: Error | undefined
+        const session = little.session({ policy: fullCache() })
+        await session.generate(long, { ...more, maxTokens: 2 }).catch((error: Error) => (wrong = error))
+        session.dispose()
+        const [, budget] = /here a budget of about (\d+) slots a kv head fits$/.exec(wrong!.message) ?? []
+        assert.ok(Number(budget) > 16, wrong!.message)
+        const fits = little.session({ policy: zsmerge({ budget: Number(budget) }) })
+        assert.ok((await fits.generate(long, { ...more, maxTokens: 2 })).receipt.ok)
+        little.dispose()
+      })
+    })
   })

@@ -73,6 +73,14 @@ std::unique_ptr<DeviceLayer> GpuDevice::layer(int32_t kv_heads) {
 }
 
 std::unique_ptr<DeviceModel> GpuDevice::model(const DeviceModelShape& shape) {
+  const double mb = 1e6;
+  if (shape.bytes > left())
+    fail(ZS_OUT_OF_MEMORY,
+         "the model's weights are %.1f MB, and the device has %.1f MB left of %.1f MB: give the device more memory, "
+         "load "
+         "weights that are smaller, or use device 'cpu'",
+         static_cast<double>(shape.bytes) / mb, static_cast<double>(left()) / mb,
+         static_cast<double>(context_->pool->budget()) / mb);
   return std::make_unique<GpuModel>(context_, shape);
 }
 

@@ -11,6 +11,7 @@ class GpuDevice : public Device {
  public:
   explicit GpuDevice(const DeviceOptions& options);
   const std::string& description() const override { return description_; }
+  int64_t left() const override { return context_->pool->budget() - context_->pool->taken(); }
   std::string refusal(int32_t group, int32_t d, int32_t storage) const override;
   std::shared_ptr<Twin> twin(const Page& page, const Geometry& geometry) override;
   std::unique_ptr<DeviceLayer> layer(int32_t kv_heads) override;
