@@ -53,12 +53,16 @@ struct TensorRule {
   Size inputs, outputs;
 };
 
+// One of the table's functions.
+template <class F>
+using OfKernels = F LinearKernels::*;
+
 struct Architecture {
   int32_t number;
   const char* name;
-  decltype(LinearKernels::rms_norm) LinearKernels::* norm;
-  decltype(LinearKernels::swiglu) LinearKernels::* activation;
-  decltype(LinearKernels::rope) LinearKernels::* rotation;
+  OfKernels<decltype(LinearKernels::rms_norm)> norm;
+  OfKernels<decltype(LinearKernels::swiglu)> activation;
+  OfKernels<decltype(LinearKernels::rope)> rotation;
   TensorRule tensors[kParts];
 };
 
