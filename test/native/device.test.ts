@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { after, before } from 'mocha'
-import { createCache, evictOnly, fullCache, load, lorc, streaming, zsmerge } from '../../src/index.js'
+import { createCache, evictOnly, fullCache, load, lorc, streaming, tova, zsmerge } from '../../src/index.js'
 import type { LoadOptions, Model } from '../../src/index.js'
 import { ZslabError, type ErrorCode } from '../../src/errors.js'
 import { projectRoot } from '../../src/native/binding.js'
@@ -150,6 +150,7 @@ if (canEmulate("device 'cuda', emulated"))
       zsmerge({ budget: 24, recent: 8, residual: 2 }),
       evictOnly({ budget: 24, recent: 8 }),
       streaming({ budget: 24 }),
+      tova({ budget: 24 }),
     ])
       it(`gives the tokens of the CPU under ${policy.name}: alone, in forks, after restore`, async () => {
         const results = []
