@@ -218,7 +218,7 @@ if (canEmulate("device 'cuda', emulated"))
         const long = TEXT.repeat(12)
         let wrong: Error | undefined
         const session = little.session({ policy: fullCache() })
-        await session.generate(long, { ...more, maxTokens: 2 }).catch((error: Error) => (wrong = error))
+        await session.generate(long, { ...more, maxTokens: 2 }).catch((error: unknown) => (wrong = error as Error))
         session.dispose()
         const [, budget] = /here a budget of about (\d+) slots a kv head fits$/.exec(wrong!.message) ?? []
         assert.ok(Number(budget) > 16, wrong!.message)
