@@ -1,30 +1,32 @@
 // Scores of a prompt and of a chunk: faded column sums of attention, for one policy or for several at once (spec 4).
-#include "core/work.h"
+#include "core/prompt_on_device.h"
 
 namespace zs {
 
-void sum_columns(zs_cache& cache, const ScoredRows& rows, int64_t to, int32_t group, int64_t units, zs_call* call,
-                 const Progress& progress,
-                 const std::function<int64_t(int64_t unit, ColumnsTask& task, Fade* fades)>& place) {
+void sum_columns(zs_cache& cache, const PageList& list, const ScoredRows& rows, int64_t to, int32_t group,
+                 int64_t units, zs_call* call, const Progress& progress,
+                 const std::function<ColumnsPlace(int64_t unit, ColumnsTask& task, Fade* fades)>& place) {
   zs_engine& engine = *cache.engine;
   const int32_t d = cache.config.head_dim;
   const int64_t scratch = columns_scratch(d);
+  const int64_t done = rows.there ? sum_on_device(*rows.there, to, group, d, units, call, progress, place) : 0;
   engine.work.threads.need(scratch * engine.pool.threads());
-  const bool all = engine.pool.run(units, call, [&](int64_t unit, int thread) {
+  const bool all = engine.pool.run(units - done, call, [&](int64_t unit, int thread) {
     ColumnsTask task{};
     Fade fades[kMostFades];
     task.fades = fades;
     task.fade_count = 1;
-    const int64_t head = place(unit, task, fades);
+    const ColumnsPlace at = place(done + unit, task, fades);
+    task.chunk = list.pages[static_cast<size_t>(at.chunk)];
     task.to = to;
-    task.q = rows.q + head * rows.q_head;
+    task.q = rows.q + at.head * rows.q_head;
     task.q_head = rows.q_head;
     task.q_row = rows.q_row;
     task.group = group;
     task.d = d;
     task.scale = cache.scale();
-    task.highest = rows.highest + head * rows.stat_stride;
-    task.inverse = rows.inverse + head * rows.stat_stride;
+    task.highest = rows.highest + at.head * rows.stat_stride;
+    task.inverse = rows.inverse + at.head * rows.stat_stride;
     task.stat_stride = rows.stat_stride;
     task.scratch = engine.work.threads.data() + thread * scratch;
     task.abort = abort_flag(call);
@@ -77,8 +79,8 @@ std::vector<PromptSums> no_sums(const zs_cache& cache, const std::vector<Needs>&
   return made;
 }
 
-void add_rows(zs_cache& cache, const Layer& layer, const ScoredRows& rows, int64_t from, int64_t to,
-              std::vector<PromptSums>& made, zs_call* call, const Progress& progress, const PageList* list) {
+void add_rows(zs_cache& cache, const Layer& layer, const PageList& list, const ScoredRows& rows, int64_t from,
+              int64_t to, std::vector<PromptSums>& made, zs_call* call, const Progress& progress) {
   const int64_t n = layer.seq_len, chunks = round_up(to, kChunk) / kChunk;
   std::vector<Needs> wanted;  // what these rows count for
   std::vector<size_t> place;
@@ -91,12 +93,9 @@ void add_rows(zs_cache& cache, const Layer& layer, const ScoredRows& rows, int64
     const bool by_query = wanted[pass[0]].by_query;
     const int32_t group = by_query ? 1 : cache.group(), share = by_query ? cache.group() : 1;
     const int64_t heads = by_query ? cache.config.heads : cache.config.kv_heads;
-    sum_columns(cache, rows, to, group, heads * chunks, call, progress,
-                [&](int64_t unit, ColumnsTask& task, Fade* fades) {
+    sum_columns(cache, list, rows, to, group, heads * chunks, call, progress,
+                [&](int64_t unit, ColumnsTask& task, Fade* fades) -> ColumnsPlace {
                   const int64_t of = unit / chunks, c = unit % chunks;
-                  const size_t g = static_cast<size_t>(of / share);
-                  task.chunk = list ? list->pages[static_cast<size_t>(list->start[g] + c)]
-                                    : layer.heads[g].open().chunk(static_cast<int32_t>(c));
                   task.first = c * kChunk;
                   task.causal = true;
                   task.fade_count = static_cast<int32_t>(pass.size());
@@ -105,7 +104,7 @@ void add_rows(zs_cache& cache, const Layer& layer, const ScoredRows& rows, int64
                     fades[i] = {sums.needs.decay, std::max<int64_t>(n - sums.needs.rows, from),
                                 sums.sums.data() + of * sums.stride + c * kChunk};
                   }
-                  return of * group;
+                  return {of * group, list.start[static_cast<size_t>(of / share)] + c};
                 });
   }
 }

@@ -1,4 +1,4 @@
-// What the core asks of a device (native/cuda has one): memory for pages, and decode steps. A device does by itself what follows a token's
+// What the core asks of a device (native/cuda has one): memory for pages, decode steps, and attention of prompts. A device does by itself what follows a token's
 // attention; what it found comes back, and the policy's hooks keep the books of it on the CPU. Whatever a device has no way to do is done
 // on the CPU, with the bits that the device would have given: pages go there and back (core/twin.h).
 #ifndef ZSLAB_CORE_DEVICE_H
@@ -48,6 +48,8 @@ struct DeviceHead {
 
 class DeviceModel;  // core/device_model.h
 struct DeviceModelShape;
+class DevicePrompt;  // core/device_prompt.h
+struct DevicePromptShape;
 
 // Rows of a step: query head h's at q.data + h * q.head_stride, and likewise. In host memory, or a layer's of a model on the device.
 struct DeviceRows {
@@ -84,6 +86,7 @@ class Device {
   virtual std::shared_ptr<Twin> twin(const Page& page, const Geometry& geometry) = 0;
   virtual std::unique_ptr<DeviceLayer> layer(int32_t kv_heads) = 0;
   virtual std::unique_ptr<DeviceModel> model(const DeviceModelShape& shape) = 0;
+  virtual std::unique_ptr<DevicePrompt> prompt(const DevicePromptShape& shape, zs_view q) = 0;
 };
 
 }  // namespace zs

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/device_model.h"
+#include "core/prompt_on_device.h"
 #include "core/step.h"
 #include "core/turning.h"
 
@@ -50,6 +51,7 @@ void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs
   score_next(cache, index, layer, tokens);
   layer.waiting.assign(static_cast<size_t>(kv_heads), Segment(cache.geometry()));
   PageList list;
+  std::vector<Segment*> segments;  // of the list, in order
   Buffer taken(take_floats(cache));
   std::vector<Buffer> copies;  // of chunks that do not lie as kernels read them
   list.start.push_back(0);
@@ -63,12 +65,15 @@ void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs
     for (int32_t from = 0; from < n; from += kChunk)
       write_rows(work, own.pages, from_row(k, from), from_row(v, from), from, std::min(n - from, kChunk), taken.data());
     const int32_t old = head.chunks();
-    for (const Segment& segment : head.segments)
+    for (Segment& segment : head.segments) {
+      segments.push_back(&segment);
       for (int32_t c = 0; c < segment.chunks(); ++c) {
         if (!segment.plain()) copies.emplace_back(scratch_bytes({cache.config.head_dim, ZS_F32}) / 4);
         list.pages.push_back(
             chunk_of(segment, c, segment.plain() ? nullptr : reinterpret_cast<char*>(copies.back().data())));
       }
+    }
+    segments.push_back(&own);
     for (int32_t c = 0; c < fresh_chunks; ++c) list.pages.push_back(own.chunk(c));
     list.end_head(old);
   }
@@ -80,25 +85,27 @@ void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs
   Buffer statistics(2 * static_cast<int64_t>(cache.config.heads) * tokens);
   float *highest = statistics.data(), *inverse = highest + cache.config.heads * tokens;
   BadQuery bad;
-  attend_rows(cache, list, q, 0, tokens, out, {highest, inverse, tokens}, call, progress, index, layer.seq_len, &bad);
+  const std::unique_ptr<DevicePrompt> there = prompt_on_device(cache, list, segments, q, 0, tokens);
+  attend_rows(cache, list, q, 0, tokens, out, {highest, inverse, tokens}, call, progress, index, layer.seq_len, &bad,
+              there.get());
+  const ScoredRows rows{q.data, q.head_stride, q.row_stride, highest, inverse, tokens, there.get()};
 
   // Scores of old slots and of the chunk's own tokens.
   if (scores)
-    sum_columns(cache, {q.data, q.head_stride, q.row_stride, highest, inverse, tokens}, tokens, cache.group(), units,
-                call, progress, [&](int64_t unit, ColumnsTask& task, Fade* fades) {
+    sum_columns(cache, list, rows, tokens, cache.group(), units, call, progress,
+                [&](int64_t unit, ColumnsTask& task, Fade* fades) -> ColumnsPlace {
                   size_t g = 0;
                   while (list.start[g + 1] <= unit) ++g;
                   const int32_t c = static_cast<int32_t>(unit - list.start[g]), own = c - list.first_causal[g];
-                  task.chunk = list.pages[static_cast<size_t>(unit)];
                   task.causal = own >= 0;
                   task.first = own >= 0 ? static_cast<int64_t>(own) * kChunk : 0;
                   float* const acc = own >= 0 ? layer.waiting[g].chunk_scores(own) : layer.heads[g].chunk_scores(c);
                   fades[0] = {cache.needs.decay, 0, acc};
-                  return static_cast<int64_t>(g) * cache.group();
+                  return {static_cast<int64_t>(g) * cache.group(), unit};
                 });
   check_abort(call);
-  note_last_row(cache, index, layer, list, {q.data, q.head_stride, q.row_stride, highest, inverse, tokens}, tokens,
-                call);
+  note_last_row(cache, index, layer, list, rows, tokens, call);
+  for (Segment& waiting : layer.waiting) waiting.pages.stay();  // the CPU has them enter
   for (int64_t g = 0; g < kv_heads; ++g) note_scores(cache, index, layer, g);
   layer.scores.commit();
   if (bad.position >= 0 && cache.bad.position < 0) cache.bad = bad;

@@ -99,13 +99,7 @@ Layer layer_under(zs_cache& made, const zs_cache& from, int32_t index, bool agai
   if (!made.scores || !layer.kept || !layer.kept->rows || made.needs.rotates) return layer;
   const int64_t tokens = layer.seq_len;
   score_next(made, index, layer, tokens, tokens);
-  PageList list;
-  list.start.push_back(0);
-  for (const Head& head : layer.heads) {
-    for (int32_t c = 0; c < head.open().chunks(); ++c) list.pages.push_back(head.open().chunk(c));
-    list.end_head(0);
-  }
-  note_last_row(made, index, layer, list, scored_rows(*layer.kept, made.config.head_dim), tokens, call);
+  note_last_row(made, index, layer, prompt_list(layer), scored_rows(*layer.kept, made.config.head_dim), tokens, call);
   for (int64_t g = 0; g < made.config.kv_heads; ++g) note_scores(made, index, layer, g);
   layer.scores.commit();
   return layer;
@@ -129,8 +123,8 @@ std::vector<std::shared_ptr<const PromptSums>> sums_for(const zs_cache& cache, z
     if (found.push_back(sums_made(*from.kept, needs)); !found.back()) missing.push_back(needs);
   if (missing.empty()) return found;
   std::vector<PromptSums> made = no_sums(cache, missing, from.seq_len);
-  add_rows(any_fork, from, scored_rows(*from.kept, cache.config.head_dim), from.kept->from, from.seq_len, made, call,
-           progress);
+  add_rows(any_fork, from, prompt_list(from), scored_rows(*from.kept, cache.config.head_dim), from.kept->from,
+           from.seq_len, made, call, progress);
   auto& kept = from.kept->sums;
   for (size_t i = 0, next = 0; i < found.size(); ++i) {
     if (found[i]) continue;

@@ -60,10 +60,20 @@ KeyChunk Pages::twin_chunk(int32_t i, const float* bias) const {
   return {twin.keys, twin.values, bias, std::min(kChunk, slots_ - i * kChunk), geometry_.storage};
 }
 
-void Pages::go(const std::function<std::shared_ptr<Twin>(const Page&, const Geometry&)>& make) {
+void Pages::go(const std::function<std::shared_ptr<Twin>(const Page&, const Geometry&)>& make, int32_t end) {
+  const size_t count = std::min(pages_.size(), static_cast<size_t>(end));
+  for (size_t i = 0; i < count; ++i) {
+    Page& page = *pages_[i];
+    if (page.twin) continue;
+    page.twin = make(page, geometry_);
+    changed();
+  }
+}
+
+void Pages::stay() {
   for (auto& page : pages_) {
-    if (page->twin) continue;
-    page->twin = make(*page, geometry_);
+    if (!page->twin) continue;
+    page->twin.reset();
     changed();
   }
 }

@@ -1,8 +1,9 @@
 // The parts of a prompt's work: causal attention of rows, scores from the last of them, the first compression (spec 4); core/prompt.cpp
 // puts them together.
+#include <cmath>
 #include <mutex>
 
-#include "core/work.h"
+#include "core/prompt_on_device.h"
 
 namespace zs {
 
@@ -28,6 +29,16 @@ void count_bytes(zs_cache& cache, Layer& layer) {
   if (now > cache.peak_bytes) cache.peak_bytes = now;
 }
 
+PageList prompt_list(const Layer& layer) {
+  PageList list;
+  list.start.push_back(0);
+  for (const Head& head : layer.heads) {
+    for (int32_t c = 0; c < head.open().chunks(); ++c) list.pages.push_back(head.open().chunk(c));
+    list.end_head(0);
+  }
+  return list;
+}
+
 int64_t row_blocks(const zs_cache& cache, int64_t tokens) {
   const int32_t unit_rows = rows_per_unit(cache.group());
   return round_up(tokens, unit_rows) / unit_rows;
@@ -35,12 +46,30 @@ int64_t row_blocks(const zs_cache& cache, int64_t tokens) {
 
 void attend_rows(zs_cache& cache, const PageList& list, zs_view q, int64_t from, int64_t tokens, zs_view out,
                  const RowStatistics& statistics, zs_call* call, const Progress& progress, int32_t layer, int64_t first,
-                 BadQuery* bad) {
+                 BadQuery* bad, DevicePrompt* there) {
   zs_engine& engine = *cache.engine;
+  std::mutex telling;
+  const auto tell = [&](int64_t head, int64_t row) {
+    const std::lock_guard<std::mutex> lock(telling);
+    const int64_t position = first + row;
+    if (bad->position < 0 || position < bad->position || (position == bad->position && head < bad->head))
+      *bad = {layer, static_cast<int32_t>(head), position};
+  };
+  (there ? engine.rows_there : engine.rows_here) += tokens;
+  if (there) {
+    attend_on_device(*there, cache, list, from, tokens, call, progress);
+    there->read(out, statistics.highest, statistics.inverse, statistics.stride);
+    // A query that is no number has given its row no number for `inverse`.
+    for (int64_t h = 0; h < cache.config.heads; ++h)
+      for (int64_t r = 0; r < tokens; ++r)
+        if (std::isnan(statistics.inverse[h * statistics.stride + r]) &&
+            !is_finite(q.data + h * q.head_stride + r * q.row_stride, cache.config.head_dim))
+          tell(h, r);
+    return;
+  }
   const int32_t group = cache.group(), d = cache.config.head_dim, unit_rows = rows_per_unit(group);
   const int64_t kv_heads = cache.config.kv_heads, blocks = row_blocks(cache, tokens);
   const int64_t scratch = rows_scratch(group, d);
-  std::mutex telling;
   engine.work.threads.need(scratch * engine.pool.threads());
   const bool all = engine.pool.run(kv_heads * blocks, call, [&](int64_t unit, int thread) {
     // The last rows see most slots: they go first, so that no thread is left with a long one.
@@ -72,11 +101,7 @@ void attend_rows(zs_cache& cache, const PageList& list, zs_view q, int64_t from,
         if (is_finite(task.q + h * q.head_stride + r * q.row_stride, d)) continue;
         task.inverse[h * stride + r] = kNone;
         std::fill_n(task.out + h * out.head_stride + r * out.row_stride, d, kNone);
-        const int32_t head = static_cast<int32_t>(g) * group + h;
-        const int64_t position = first + row + r;
-        const std::lock_guard<std::mutex> lock(telling);
-        if (bad->position < 0 || position < bad->position || (position == bad->position && head < bad->head))
-          *bad = {layer, head, position};
+        tell(g * group + h, row + r);
       }
     progress.one();
   });

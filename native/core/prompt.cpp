@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "core/prompt_on_device.h"
+
 namespace zs {
 namespace {
 
@@ -60,11 +62,7 @@ Prompt::Prompt(zs_cache& cache, int32_t layer, int64_t tokens, int64_t share_of,
       kept_(queries_of(cache, tokens, std::max(cache.config.keep_queries, cache.needs.queries))),
       record_(record_block(cache, layer, 0, tokens)) {
   score_next(cache, layer, made_, tokens, tokens);
-  list_.start.push_back(0);
-  for (const Head& head : made_.heads) {
-    for (int32_t c = 0; c < head.open().chunks(); ++c) list_.pages.push_back(head.open().chunk(c));
-    list_.end_head(0);
-  }
+  list_ = prompt_list(made_);
   taken_.need(cache.engine->pool.threads() * take_floats(cache));
   if (cache.needs.rotates) {
     Layer empty;
@@ -108,21 +106,28 @@ void Prompt::rows(zs_view q, zs_view k, zs_view v, int64_t count, zs_view out) {
   const int64_t each = cache_.config.heads * count;
   statistics_.need(2 * each);
   const RowStatistics statistics{statistics_.data(), statistics_.data() + each, count};
-  attend_rows(cache_, list_, q, read_, count, out, statistics, call_, progress_, index_, read_, &bad_);
+  std::vector<Segment*> segments;
+  for (Head& head : made_.heads) segments.push_back(&head.open());
+  const std::unique_ptr<DevicePrompt> there =
+      on_cpu_ ? nullptr : prompt_on_device(cache_, list_, segments, q, read_, count);
+  on_cpu_ = !there;
+  attend_rows(cache_, list_, q, read_, count, out, statistics, call_, progress_, index_, read_, &bad_, there.get());
   keep(q, count, statistics);
   if (record_) record_rows(cache_, index_, *record_, read_, count, q, k, v, out);
   const int64_t end = read_ + count;
-  const ScoredRows scored{q.data - read_ * q.row_stride, q.head_stride,    q.row_stride, statistics.highest - read_,
-                          statistics.inverse - read_,    statistics.stride};
+  const ScoredRows scored{q.data - read_ * q.row_stride, q.head_stride,     q.row_stride, statistics.highest - read_,
+                          statistics.inverse - read_,    statistics.stride, there.get()};
   // Units are counted for the last rows alone: where the others end is their maker's business.
-  add_rows(cache_, made_, scored, read_, end, sums_, call_, end == tokens_ ? progress_ : Progress(nullptr, false, 0),
-           &list_);
+  add_rows(cache_, made_, list_, scored, read_, end, sums_, call_,
+           end == tokens_ ? progress_ : Progress(nullptr, false, 0));
   if (end == tokens_) note_last_row(cache_, index_, made_, list_, scored, end, call_);
   read_ = end;
 }
 
 void Prompt::finish() {
   turned_.reset();
+  if (cache_.by_model())  // it waits for the other layers
+    for (Head& head : made_.heads) head.open().pages.stay();
   score_prompt(cache_, index_, made_, cache_.needs.scores ? &sums_[0] : nullptr, call_);
   sums_.clear();
   for (int64_t g = 0; g < cache_.config.kv_heads; ++g) note_scores(cache_, index_, made_, g);

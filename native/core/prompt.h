@@ -49,6 +49,7 @@ class Prompt {
   Buffer statistics_;                    // of the rows under way
   Buffer taken_;  // of each thread, a chunk's keys and values as the policy takes them; where it does
   int64_t read_ = 0;
+  bool on_cpu_ = false;  // no device has taken its rows, so none is asked again
   BadQuery bad_;
 };
 

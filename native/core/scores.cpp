@@ -154,15 +154,14 @@ void note_last_row(zs_cache& cache, int32_t index, Layer& layer, const PageList&
     }
   Buffer sums(static_cast<int64_t>(chunks.size()) * kChunk);
   std::fill_n(sums.data(), sums.size(), 0.0f);
-  sum_columns(cache, rows, to, cache.group(), static_cast<int64_t>(chunks.size()), call, Progress(nullptr, false, 0),
-              [&](int64_t unit, ColumnsTask& task, Fade* fades) {
+  sum_columns(cache, list, rows, to, cache.group(), static_cast<int64_t>(chunks.size()), call,
+              Progress(nullptr, false, 0), [&](int64_t unit, ColumnsTask& task, Fade* fades) -> ColumnsPlace {
                 const size_t at = static_cast<size_t>(unit), g = static_cast<size_t>(heads[of[at]]);
                 const int64_t own = static_cast<int64_t>(chunks[at]) - list.start[g] - list.first_causal[g];
-                task.chunk = list.pages[chunks[at]];
                 task.causal = own >= 0;
                 task.first = own >= 0 ? own * kChunk : 0;
                 fades[0] = {1, to - 1, sums.data() + unit * kChunk};
-                return static_cast<int64_t>(g) * cache.group();
+                return {static_cast<int64_t>(g) * cache.group(), static_cast<int64_t>(chunks[at])};
               });
   const float share = 1 / static_cast<float>(cache.group());
   float* at = nullptr;

@@ -12,6 +12,8 @@
 
 namespace zs {
 
+class DevicePrompt;  // core/device_prompt.h
+
 // Counts units into call->done; threads may share it.
 class Progress {
  public:
@@ -21,8 +23,9 @@ class Progress {
       __atomic_store_n(&call_->total, total, __ATOMIC_RELAXED);
     }
   }
-  void one() const {
-    if (call_) __atomic_fetch_add(&call_->done, 1, __ATOMIC_RELAXED);
+  void one() const { more(1); }
+  void more(int64_t units) const {
+    if (call_) __atomic_fetch_add(&call_->done, units, __ATOMIC_RELAXED);
   }
 
  private:
@@ -134,11 +137,12 @@ struct ScoredRows {
   int64_t q_head, q_row;
   const float *highest, *inverse;  // of head 0, row 0
   int64_t stat_stride;
+  DevicePrompt* there = nullptr;  // who has the same on a device
 };
 // The kept ones, counted from the prompt's start.
 inline ScoredRows scored_rows(const KeptQueries& kept, int64_t d) {
-  return {kept.q.data() - kept.from * d,   kept.rows * d, d, kept.highest.data() - kept.from,
-          kept.inverse.data() - kept.from, kept.rows};
+  return {kept.q.data() - kept.from * d,   kept.rows * d, d,      kept.highest.data() - kept.from,
+          kept.inverse.data() - kept.from, kept.rows,     nullptr};
 }
 
 // Chunks of slots of every kv head, head after head; each may have another number of them.
@@ -151,14 +155,15 @@ struct PageList {
     first_causal.push_back(causal);
   }
 };
+PageList prompt_list(const Layer& layer);  // of a prompt's tokens alone
 
 // Units of row_blocks(tokens) per kv head: rows of a prompt or chunk over `list`, with their statistics. `from`: which of the list's own
 // tokens the first row is. A query that is not a number makes its row's output, and what comes of it, not a number, and is told in `bad`
-// (`first`: position of the first row).
+// (`first`: position of the first row). `there`: who has the queries and the list's chunks on a device; nullptr = the CPU does it.
 int64_t row_blocks(const zs_cache& cache, int64_t tokens);
 void attend_rows(zs_cache& cache, const PageList& list, zs_view q, int64_t from, int64_t tokens, zs_view out,
                  const RowStatistics& statistics, zs_call* call, const Progress& progress, int32_t layer, int64_t first,
-                 BadQuery* bad);
+                 BadQuery* bad, DevicePrompt* there);
 
 // The view from its row `row` on.
 inline zs_view from_row(const zs_view& view, int64_t row) {
@@ -173,11 +178,15 @@ inline bool is_finite(const float* q, int32_t d) {
 }
 
 // Faded column sums of rows up to `to`, a unit for each of `units` (chunks of heads of `group` query heads); `place` names for each its
-// first query head, its keys (chunk, first, causal) and its fades (at most kMostFades). The rest of the task is filled in here.
+// first query head and the chunk of the list, and fills in whose rows see it (first, causal) and its fades (at most kMostFades). The rest of
+// the task is filled in here.
 constexpr int32_t kMostFades = 8;
-void sum_columns(zs_cache& cache, const ScoredRows& rows, int64_t to, int32_t group, int64_t units, zs_call* call,
-                 const Progress& progress,
-                 const std::function<int64_t(int64_t unit, ColumnsTask& task, Fade* fades)>& place);
+struct ColumnsPlace {
+  int64_t head, chunk;
+};
+void sum_columns(zs_cache& cache, const PageList& list, const ScoredRows& rows, int64_t to, int32_t group,
+                 int64_t units, zs_call* call, const Progress& progress,
+                 const std::function<ColumnsPlace(int64_t unit, ColumnsTask& task, Fade* fades)>& place);
 
 // A prompt's column sums in one layer as a policy needs them: [kv_heads or, by_query, heads][stride].
 struct PromptSums {
@@ -191,9 +200,9 @@ inline bool same_sums(const Needs& a, const Needs& b) {
 // Of each of `wanted`, in as few passes over the rows as can be. Units: those of sum_units.
 int64_t sum_units(const zs_cache& cache, const std::vector<Needs>& wanted, int64_t tokens);
 std::vector<PromptSums> no_sums(const zs_cache& cache, const std::vector<Needs>& wanted, int64_t tokens);
-// `list`: the layer's chunks, where they are not as they are kept. Rows [from, to) of `layer`'s prompt, which follow those that are in `sums`. Units for the prompt's last rows: those of sum_units.
-void add_rows(zs_cache& cache, const Layer& layer, const ScoredRows& rows, int64_t from, int64_t to,
-              std::vector<PromptSums>& sums, zs_call* call, const Progress& progress, const PageList* list = nullptr);
+// Rows [from, to) of `layer`'s prompt, which follow those that are in `sums`. Units for the prompt's last rows: those of sum_units.
+void add_rows(zs_cache& cache, const Layer& layer, const PageList& list, const ScoredRows& rows, int64_t from,
+              int64_t to, std::vector<PromptSums>& sums, zs_call* call, const Progress& progress);
 
 // Gives a prompt in one layer its scores, from the sums that its policy needs (nullptr: it needs none, or the scores are there already),
 // and has the policy make its own of them and share out its slots.

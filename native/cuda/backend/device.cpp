@@ -2,6 +2,7 @@
 
 #include "cuda/backend/layer.h"
 #include "cuda/backend/model.h"
+#include "cuda/backend/prompt.h"
 #include "cuda/backend/twin.h"
 #include "cuda/tuning.h"
 
@@ -82,6 +83,10 @@ std::unique_ptr<DeviceModel> GpuDevice::model(const DeviceModelShape& shape) {
          static_cast<double>(shape.bytes) / mb, static_cast<double>(left()) / mb,
          static_cast<double>(context_->pool->budget()) / mb);
   return std::make_unique<GpuModel>(context_, shape);
+}
+
+std::unique_ptr<DevicePrompt> GpuDevice::prompt(const DevicePromptShape& shape, zs_view q) {
+  return std::make_unique<GpuPrompt>(context_, shape, q);
 }
 
 std::string list_devices() {

@@ -16,6 +16,7 @@ class GpuDevice : public Device {
   std::shared_ptr<Twin> twin(const Page& page, const Geometry& geometry) override;
   std::unique_ptr<DeviceLayer> layer(int32_t kv_heads) override;
   std::unique_ptr<DeviceModel> model(const DeviceModelShape& shape) override;
+  std::unique_ptr<DevicePrompt> prompt(const DevicePromptShape& shape, zs_view q) override;
 
  private:
   std::shared_ptr<Context> context_;

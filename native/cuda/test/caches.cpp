@@ -16,8 +16,9 @@ using test::Config;
 using test::Engine;
 using test::Random;
 
-int kept_on = 0;   // of caches that ran out of memory: how many went on
-int together = 0;  // steps on the device in which somebody left a layer by the sum of its heads' scores
+int kept_on = 0;    // of caches that ran out of memory: how many went on
+int read_here = 0;  // and of prompts how many the CPU read
+int together = 0;   // steps on the device in which somebody left a layer by the sum of its heads' scores
 
 // With more single tokens than the configurations of other tests.
 Config config_of(uint64_t seed, bool small) {
@@ -133,10 +134,12 @@ void runs_out(uint64_t seed) {
   const test::Inputs more = test::Source(other, 0).next(1);
   const auto crowd = [&] {
     for (const int tokens : {250, 60, 1})
-      for (;;) {
+      for (const Cache* first = nullptr;; first = first ? first : others.back().get()) {
         test::Source source(other, 0);
-        others.push_back(std::make_unique<Cache>(device, other.cache));
-        others.back()->prefill(0, source.next(tokens), tokens);
+        const test::Inputs in = source.next(tokens);
+        // Whoever is a fork of the first has a page of its own after a step.
+        others.push_back(std::make_unique<Cache>(first ? first->fork() : Cache(device, other.cache)));
+        if (!first) others.back()->prefill(0, in, tokens);
         if (others.back()->try_extend(0, source.next(1), 1, out) == ZS_OK) continue;
         others.pop_back();
         break;
@@ -150,15 +153,26 @@ void runs_out(uint64_t seed) {
     test::look(on, b);
     test::same(a, b, when, config);
   };
+  std::vector<test::Inputs> prompts;
+  std::vector<std::vector<float>> attended;
   for (int layer = 0; layer < config.cache.layers; ++layer) {
-    const test::Inputs in = sources[static_cast<size_t>(layer)].next(prompt);
-    on.prefill(layer, in, prompt);
-    beside.prefill(layer, in, prompt);
+    prompts.push_back(sources[static_cast<size_t>(layer)].next(prompt));
+    attended.push_back(beside.prefill(layer, prompts.back(), prompt));
+    test::check(test::same_bits(on.prefill(layer, prompts.back(), prompt), attended.back()), "outputs differ: %s",
+                config.text().c_str());
   }
   const int crowded = random.upto(0, 8);
   bool lacked = false;
   for (int step = 0; step < 64; ++step) {
-    if (step == crowded) crowd();
+    if (step == crowded) {
+      crowd();
+      // A prompt that there is no memory for is read on the CPU.
+      Cache late(device, config.cache);
+      for (size_t layer = 0; layer < prompts.size(); ++layer)
+        test::check(test::same_bits(late.prefill(static_cast<int>(layer), prompts[layer], prompt), attended[layer]),
+                    "outputs of a prompt without memory differ: %s", config.text().c_str());
+      read_here += device.handle->rows_here > 0;
+    }
     for (int layer = 0; layer < config.cache.layers; ++layer) {
       const test::Inputs in = sources[static_cast<size_t>(layer)].next(1);
       std::vector<float> had;
@@ -259,6 +273,7 @@ int main(int count, char** arguments) {
       workspace_runs_out();
       const int little = test::cases(120, 60, 20);
       for (int i = 0; i < little; ++i) runs_out(static_cast<uint64_t>(i) + 1);
+      test::check(read_here * 2 >= little, "only %d of %d prompts lacked memory", read_here, little);
       test::check(kept_on * 5 >= little, "only %d of %d caches ran out of memory and went on", kept_on, little);
     }
     for (int i = 0; i < cases; ++i) {
@@ -267,6 +282,9 @@ int main(int count, char** arguments) {
       test::same(run(cpu, config), run(device, config), "the device", config);
     }
     test::check(only || together >= 4 * cases, "only %d steps of heads that choose together lost somebody", together);
+    test::check(device.handle->rows_there > 0 && device.handle->rows_here == 0,
+                "of prompts and turns %lld rows attended on the CPU and %lld on the device",
+                static_cast<long long>(device.handle->rows_here), static_cast<long long>(device.handle->rows_there));
   } catch (const std::exception& e) {
     test::check(false, "%s", e.what());
   }
