@@ -110,7 +110,11 @@ const INCLUDES: Rule[] = [
   ),
   rule(
     'native/cuda/backend/',
-    ['native/include/', 'native/core/(device|device_library|device_model|error|kernels|pages)\\.h', 'native/cuda/'],
+    [
+      'native/include/',
+      'native/core/(device|device_prompt|device_library|device_model|error|kernels|pages)\\.h',
+      'native/cuda/',
+    ],
     'the library with the device takes and gives what the core asks of one',
   ),
   rule(
