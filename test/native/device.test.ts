@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { after, before } from 'mocha'
-import { createCache, evictOnly, fullCache, load, lorc, streaming, tova, zsmerge } from '../../src/index.js'
+import { createCache, evictOnly, fullCache, headImportance, load, lorc, streaming, tova, zsmerge } from '../../src/index.js'
 import type { LoadOptions, Model } from '../../src/index.js'
 import { ZslabError, type ErrorCode } from '../../src/errors.js'
 import { projectRoot } from '../../src/native/binding.js'
@@ -173,6 +173,30 @@ if (canEmulate("device 'cuda', emulated"))
         }
         assert.deepEqual(results[1], results[0])
       })
+
+    it('gives the shadow of the CPU: what was missed, of each head too', async () => {
+      const shadows = []
+      for (const model of [cpu, gpu]) {
+        const session = model.session({ policy: zsmerge({ budget: 24, recent: 8, residual: 2 }) })
+        const { kl, flips, fullLogprobs, policyLogprobs, local, decodedAgain } = await (
+          await session.generate(TEXT, { ...more, maxTokens: 12 })
+        ).shadow({ progress: false })
+        assert.ok(local)
+        shadows.push({ kl, flips, fullLogprobs, policyLogprobs, decodedAgain, error: local.error, missed: local.missed, blurred: local.blurred })
+        session.dispose()
+      }
+      assert.deepEqual(shadows[1], shadows[0])
+    })
+
+    it('gives the importance of heads that the CPU gives', async () => {
+      const found = []
+      for (const model of [cpu, gpu]) {
+        const by = ['ablation', 'entropy', 'outputError'] as const
+        const all = await headImportance(model, [TEXT], { by: [...by], policy: zsmerge({ budget: 24, recent: 8, residual: 2 }), progress: false })
+        found.push(all.columns())
+      }
+      assert.deepEqual(found[1], found[0])
+    })
 
     it('refuses a number that is not there, more memory than is free, and what it cannot do', async () => {
       await naming(library, async () => {
