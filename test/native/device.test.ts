@@ -193,7 +193,7 @@ if (canEmulate("device 'cuda', emulated"))
       for (const model of [cpu, gpu]) {
         const by = ['ablation', 'entropy', 'outputError'] as const
         const all = await headImportance(model, [TEXT], { by: [...by], policy: zsmerge({ budget: 24, recent: 8, residual: 2 }), progress: false })
-        found.push(all.columns())
+        found.push(by.map((one) => Array.from(all.of(one).values, (row) => Array.from(row))))
       }
       assert.deepEqual(found[1], found[0])
     })
