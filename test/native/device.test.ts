@@ -198,6 +198,18 @@ if (canEmulate("device 'cuda', emulated"))
       assert.deepEqual(found[1], found[0])
     })
 
+    it('reads a prompt that comes in several pieces as the CPU does', async () => {
+      const results = []
+      for (const model of [cpu, gpu]) {
+        const session = model.session({ policy: zsmerge({ budget: 64, recent: 16, residual: 4 }) })
+        const run = await session.generate('It was the best of times, it was the worst. '.repeat(68), { ...more, maxTokens: 12 })
+        assert.ok(session.tokens.length > 1024 + 256, `the prompt has ${session.tokens.length} tokens`)
+        results.push([run.tokens, run.logprobs])
+        session.dispose()
+      }
+      assert.deepEqual(results[1], results[0])
+    })
+
     it('refuses a number that is not there, more memory than is free, and what it cannot do', async () => {
       await naming(library, async () => {
         await fails(on({ device: 'cuda:7' }), 'invalid', /device 7 is not there: the driver finds 2, from 0 to 1/)
