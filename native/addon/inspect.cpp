@@ -3,6 +3,7 @@
 #include "addon/calls.h"
 #include "addon/jobs.h"
 #include "addon/structs.h"
+#include "zslab/device.h"
 #include "zslab/record.h"
 
 namespace zs_addon {
@@ -128,7 +129,12 @@ Napi::Value Receipt(const Napi::CallbackInfo& info) {
   auto box = AtRest(info);
   zs_receipt receipt;
   Check(info.Env(), zs_cache_receipt(box->cache, &receipt));
-  return Write(info.Env(), kReceipt, &receipt);
+  int64_t here = 0, there = 0;
+  Check(info.Env(), zs_cache_attended(box->cache, &here, &there));
+  Napi::Object result = Write(info.Env(), kReceipt, &receipt);
+  result.Set("rowsHere", static_cast<double>(here));
+  result.Set("rowsThere", static_cast<double>(there));
+  return result;
 }
 
 // -> Float64Array [layers][kvHeads][regions]

@@ -80,6 +80,7 @@ struct zs_cache {
   std::vector<std::vector<zs::Event>> notes;  // of the call under way, by head
   std::vector<zs::HeadWork> works;            // of heads that choose together
   int64_t peak_bytes = 0;
+  int64_t rows_here = 0, rows_there = 0;  // tokens times layers that attended: on the CPU, and on the device
 
   int32_t group() const { return config.heads / config.kv_heads; }
   zs::Geometry geometry() const { return {config.head_dim, config.storage}; }

@@ -52,8 +52,6 @@ struct zs_engine {
   std::string description, on_cpu;  // JSON; without the device, and open
   std::mutex busy;                  // one call at a time
   zs::Workspace work;
-  // Rows that prompts and several tokens at once attended with in a layer: on the CPU, and on the device.
-  int64_t rows_here = 0, rows_there = 0;
 
   // pool.run for units that may throw: the first exception comes out after all threads have stopped.
   template <class F>

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/work.h"
+#include "zslab/device.h"
 
 namespace zs {
 namespace {
@@ -201,6 +202,14 @@ zs_status zs_cache_events(zs_cache* cache, zs_events* out) {
     zs::layer_of(cache, 0);
     zs::needed(out, "the events");
     *out = cache->tape.columns();
+  });
+}
+
+zs_status zs_cache_attended(const zs_cache* cache, int64_t* here, int64_t* there) {
+  return zs::guard([&] {
+    zs::layer_of(cache, 0);
+    zs::needed(here && there ? here : nullptr, "the rows");
+    *here = cache->rows_here, *there = cache->rows_there;
   });
 }
 

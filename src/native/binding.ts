@@ -30,7 +30,7 @@ export type Resolved = Record<'budget' | 'recent' | 'residual' | 'sink' | 'conte
 export type NativeReceipt = Record<
   | 'seqLen' | 'admitted' | 'left' | 'merged' | 'dropped' | 'weightsSum' | 'positionsOnce' | 'budgetHeld' | 'finite'
   | 'compressed' | 'badLayer' | 'badHead' | 'badRow' | 'oncePosition' | 'budgetStep' | 'weightsFound' | 'onceLayer' | 'onceHead'
-  | 'budgetLayer' | 'budgetHead' | 'weightsLayer' | 'weightsHead',
+  | 'budgetLayer' | 'budgetHead' | 'weightsLayer' | 'weightsHead' | 'rowsHere' | 'rowsThere',
   number
 >
 

@@ -29,6 +29,8 @@ export interface Receipt {
     /** No NaN or infinity in queries, keys, values, weights, scores. */
     finite: boolean
   }
+  /** Rows (tokens times layers) that attended on the CPU, and on the device, forks' origins and calls that failed included. */
+  attended: { cpu: number; device: number }
   /** Whether the policy acted at all. */
   compressed: boolean
   /** In words: what held, what did not, whether the policy could act, and the device where it is another than the CPU or 'auto' chose it. */
@@ -56,8 +58,9 @@ export function receiptOf(
     merged: native.merged,
     dropped: native.dropped,
     checks,
+    attended: { cpu: native.rowsHere, device: native.rowsThere },
     compressed,
-    notes: [...failures(checks, native), acted(native, policy, resolved, compressed), ...usedDevice(device)],
+    notes: [...failures(checks, native), acted(native, policy, resolved, compressed), ...usedDevice(device, native)],
   })
 }
 
@@ -81,8 +84,13 @@ const failures = (checks: Receipt['checks'], native: NativeReceipt) =>
     .filter((name) => checks[name] === false)
     .map((name) => FAILURES[name](native))
 
-const usedDevice = (device: DeviceInfo) =>
-  device.kind === 'cpu' && device.why === undefined ? [] : [`device: ${deviceText(device)}`]
+function usedDevice(device: DeviceInfo, { rowsHere, rowsThere }: NativeReceipt): string[] {
+  if (device.kind === 'cpu') return device.why === undefined ? [] : [`device: ${deviceText(device)}`]
+  const elsewhere = rowsHere
+    ? `${rowsHere} of ${rowsHere + rowsThere} rows of attention were on the CPU`
+    : 'all attention was there'
+  return [`device: ${deviceText(device)}: ${elsewhere}`]
+}
 
 function acted(
   native: NativeReceipt,
