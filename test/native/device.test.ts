@@ -213,6 +213,24 @@ if (canEmulate("device 'cuda', emulated"))
       assert.deepEqual(results[1], results[0])
     })
 
+    it('a prompt that is stopped on the way leaves nothing behind', async () => {
+      const runs = []
+      for (const model of [cpu, gpu]) {
+        const session = model.session({ policy: zsmerge({ budget: 24, recent: 8, residual: 2 }) })
+        if (model === gpu) {
+          const stop = new AbortController()
+          const options = { signal: stop.signal, progress: () => stop.abort(new Error('enough')) }
+          await assert.rejects(session.prefill(TEXT.repeat(12), options), /enough/)
+          assert.equal(session.tokens.length, 0)
+        }
+        const { tokens, logprobs, receipt } = await session.generate(TEXT, { ...more, maxTokens: 12 })
+        assert.ok(receipt.ok, inspect(receipt))
+        runs.push([tokens, logprobs, receipt.merged])
+        session.dispose()
+      }
+      assert.deepEqual(runs[1], runs[0])
+    })
+
     it('refuses a number that is not there, more memory than is free, and what it cannot do', async () => {
       await naming(library, async () => {
         await fails(on({ device: 'cuda:7' }), 'invalid', /device 7 is not there: the driver finds 2, from 0 to 1/)
