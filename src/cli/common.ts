@@ -139,7 +139,7 @@ export function loadOptions(command: Command): Command {
     )
     .option(
       '--device-memory <bytes>',
-      'what all caches may take on the GPU (default: nine tenths of what is free)',
+      'what the model and all caches may take on the GPU (default: nine tenths of what is free)',
       whole,
     )
 }

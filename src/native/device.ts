@@ -19,7 +19,7 @@ export type DeviceInfo =
       kind: 'cuda' | 'emulated'
       number: number
       name: string
-      /** Bytes that all caches may take there. */
+      /** Bytes that models and caches may take there. */
       memory: number
     }
 
@@ -29,7 +29,7 @@ export interface DeviceOptions {
    * (the first GPU, or where none can be used the CPU; engine.info.device, the run card and the receipt say which and why).
    */
   device?: DeviceName
-  /** Bytes that all caches may take on the GPU; default nine tenths of what is free there. */
+  /** Bytes that the model and all its caches may take on the GPU; default nine tenths of what is free there. */
   deviceMemory?: number
 }
 

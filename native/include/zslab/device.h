@@ -14,7 +14,7 @@ typedef struct zs_device {
   int32_t struct_bytes; /* sizeof(zs_device), checked */
   int32_t number;       /* of the device, from 0 */
   const char* library;  /* path of a library with devices: libzslab_cuda.so */
-  int64_t memory;       /* bytes that all caches may take there; 0 = nine tenths of what is free */
+  int64_t memory;       /* bytes that models and caches may take there; 0 = nine tenths of what is free */
 } zs_device;
 /* What a library finds, as JSON that is valid until this thread's next call: {"kind","driver","runtime","devices":[{"name","memory","free",
    "capability"}]}. ZS_UNSUPPORTED with a sentence where nothing can be used: no driver, one too old, no device. */
