@@ -17,19 +17,22 @@
 
 namespace zs {
 
+// By whose scores a head goes: its own, or the sum of its layer's or of all layers' heads, whose open segments then hold the same positions.
+enum class DeviceChoice { kOwn, kLayer, kModel };
+
 // Of all heads of a step.
 struct DeviceShape {
   int32_t group, d, storage;
   float scale;
-  bool scores;    // are kept of attention
-  bool by_age;    // the oldest leaves, not the least score
-  bool told;      // thresholds are wanted
-  bool together;  // heads go by the sum of their scores; their open segments hold the same positions
+  bool scores;  // are kept of attention
+  bool by_age;  // the oldest leaves, not the least score
+  bool told;    // thresholds are wanted
+  DeviceChoice choice;
   float decay;
   DeviceRule rule;
   bool operator==(const DeviceShape& o) const {
     return group == o.group && d == o.d && storage == o.storage && scale == o.scale && scores == o.scores &&
-           by_age == o.by_age && told == o.told && together == o.together && decay == o.decay && rule == o.rule;
+           by_age == o.by_age && told == o.told && choice == o.choice && decay == o.decay && rule == o.rule;
   }
 };
 
@@ -71,6 +74,8 @@ class DeviceLayer {
   virtual void prepare(const DeviceShape& shape, const std::vector<DeviceHead>& heads, const DeviceRows& rows) = 0;
   virtual bool prepared() const = 0;
   virtual void launch(const DeviceShape& shape, const DeviceRows& rows) = 0;
+  // After DeviceModel::choose, where a model's heads choose together: who leaves.
+  virtual void leave(const DeviceShape& shape) = 0;
   // `found` [heads], and rows.out where it is the host's. Waits for them; a model has done so.
   virtual void finish(const DeviceShape& shape, const DeviceRows& rows, Found* found) = 0;
 };

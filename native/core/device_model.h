@@ -44,7 +44,8 @@ class DeviceModel {
   virtual void embed() = 0;
   virtual void project(int32_t layer) = 0;  // rotated
   virtual void feed_forward(int32_t layer) = 0;
-  virtual void head() = 0;  // only where logits are wanted
+  virtual void choose() = 0;  // sums heads' scores, where those of all layers choose together, after all layers
+  virtual void head() = 0;    // only where logits are wanted
   // After a launch that failed.
   virtual void abandon() = 0;
   // Waits until all is done: the logits, unless nullptr. False where something in the residual stream is not finite.

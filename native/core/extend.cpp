@@ -247,7 +247,7 @@ void cache_extend(zs_cache& cache, int32_t index, zs_view q, zs_view k, zs_view 
 
 bool cache_steps_on_device(const zs_cache& cache) {
   for (int32_t index = 0; index < cache.config.layers; ++index)
-    if (crosses(cache, index) || !steps_on_device(cache, cache.layers[static_cast<size_t>(index)])) return false;
+    if (crosses(cache, index) || !steps_on_device(cache, cache.layers[static_cast<size_t>(index)], true)) return false;
   return true;
 }
 
@@ -266,6 +266,10 @@ void cache_step_on_device(zs_cache& cache, DeviceModel& model, const DeviceToken
         model.project(l);
         launch_on_device(cache, at(l), model.rows(l));
         model.feed_forward(l);
+      }
+      if (cache.by_model()) {
+        model.choose();
+        for (int32_t l = 0; l < c.layers; ++l) leave_on_device(cache, at(l));
       }
       if (token.logits) model.head();
     }

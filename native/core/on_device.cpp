@@ -58,7 +58,9 @@ DeviceShape shape_of(const zs_cache& cache) {
   shape.scores = needs.scores && needs.upkeep;
   shape.by_age = !needs.scores && !hook(*cache.policy, &PolicyHooks::score);
   shape.told = kTape && cache.config.trace;
-  shape.together = needs.granularity == ZS_PER_LAYER && cache.config.kv_heads > 1 && !shape.by_age;
+  const int32_t layers = cache.by_model() ? cache.config.layers : 1;
+  if (needs.granularity != ZS_PER_HEAD && layers * cache.config.kv_heads > 1 && !shape.by_age)
+    shape.choice = cache.by_model() ? DeviceChoice::kModel : DeviceChoice::kLayer;
   shape.decay = needs.decay;
   return shape;
 }
@@ -125,10 +127,10 @@ void check_on_device(const zs_cache& cache) {
   if (!refusal.empty()) fail(ZS_UNSUPPORTED, "%s", refusal.c_str());
 }
 
-bool steps_on_device(const zs_cache& cache, const Layer& layer) {
+bool steps_on_device(const zs_cache& cache, const Layer& layer, bool whole) {
   if (!cache.engine->device || layer.reading || !layer.waiting.empty()) return false;
-  if (cache.by_model()) return false;  // who leaves depends on layers that the token has not come to
-  if (cache.scores) return false;      // probabilities of slots are wanted
+  if (cache.by_model() && !whole) return false;  // who leaves depends on layers that the token has not come to
+  if (cache.scores) return false;                // probabilities of slots are wanted
   return std::all_of(layer.heads.begin(), layer.heads.end(), [&](const Head& head) { return settles(cache, head); });
 }
 
@@ -216,6 +218,8 @@ void prepare_anew(zs_cache& cache, Layer& layer, const DeviceRows& rows) {
 void launch_on_device(zs_cache& cache, Layer& layer, const DeviceRows& rows) {
   layer.device.held->launch(shape_of(cache), rows);
 }
+
+void leave_on_device(zs_cache& cache, Layer& layer) { layer.device.held->leave(shape_of(cache)); }
 
 void finish_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows, zs_view q) {
   OnDevice& device = layer.device;

@@ -39,8 +39,8 @@ struct OnDevice {
 
 // Why a cache of this engine, which has a device, cannot be there; throws the sentence.
 void check_on_device(const zs_cache& cache);
-// True where the layer's next token can go through it on the device.
-bool steps_on_device(const zs_cache& cache, const Layer& layer);
+// True where the layer's next token can go through it on the device; `whole`: through all layers at once.
+bool steps_on_device(const zs_cache& cache, const Layer& layer, bool whole = false);
 // A token through a layer that has room for it: as `step` of core/step.h and what settles it. Where it throws, nothing has changed.
 void step_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows);
 // The same in parts, for layers of a model that is on the device. All are prepared, which changes nothing where it throws; launched, and
@@ -48,6 +48,7 @@ void step_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRo
 void prepare_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows);
 void prepare_anew(zs_cache& cache, Layer& layer, const DeviceRows& rows);  // where another layer's made it void
 void launch_on_device(zs_cache& cache, Layer& layer, const DeviceRows& rows);
+void leave_on_device(zs_cache& cache, Layer& layer);  // as DeviceLayer::leave
 void finish_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows, zs_view q);
 // A layer whose token was prepared, and comes to nothing.
 void forget_on_device(Layer& layer);

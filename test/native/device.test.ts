@@ -148,14 +148,15 @@ if (canEmulate("device 'cuda', emulated"))
       auto.dispose()
     })
 
-    for (const policy of [
-      fullCache(),
-      zsmerge({ budget: 24, recent: 8, residual: 2 }),
-      evictOnly({ budget: 24, recent: 8 }),
-      streaming({ budget: 24 }),
-      tova({ budget: 24 }),
-    ])
-      it(`gives the tokens of the CPU under ${policy.name}: alone, in forks, after restore`, async () => {
+    for (const [name, policy] of Object.entries({
+      'the full cache': fullCache(),
+      zsmerge: zsmerge({ budget: 24, recent: 8, residual: 2 }),
+      'evict-only': evictOnly({ budget: 24, recent: 8 }),
+      streaming: streaming({ budget: 24 }),
+      'TOVA, a layer’s heads together': tova({ budget: 24 }),
+      'zsmerge, all layers together': zsmerge({ budget: 24, recent: 8, residual: 2, granularity: 'model' }),
+    }))
+      it(`gives the tokens of the CPU under ${name}: alone, in forks, after restore`, async () => {
         const results = []
         for (const model of [cpu, gpu]) {
           const session = model.session({ policy })

@@ -69,8 +69,10 @@ void GpuLayer::read(int32_t kv_head, Head& head) const {
   must(gpu::wait(context_->stream));
 }
 
-bool GpuLayer::same_lists(const std::vector<DeviceHead>& heads, const DeviceRows& views, const Found* found) const {
-  if (!prepared() || q_ != views.q.data || attended_ != views.out.data || found_ != found) return false;
+bool GpuLayer::same_lists(const std::vector<DeviceHead>& heads, const DeviceRows& views, const Found* found,
+                          const float* choice) const {
+  if (!prepared() || q_ != views.q.data || attended_ != views.out.data || found_ != found || choice_ != choice)
+    return false;
   for (size_t g = 0; g < heads.size(); ++g)
     if (heads[g].changed || books_[g].leaves != (heads[g].leaving.from < heads[g].leaving.to) ||
         books_[g].pinned != *heads[g].pinned)
@@ -121,11 +123,12 @@ DeviceRows GpuLayer::there(const DeviceShape& shape, const DeviceRows& rows) con
 }
 
 void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& heads, const DeviceRows& views,
-                     Found* found) {
+                     Found* found, float* choice) {
   lists_.reset();
   q_ = views.q.data;
   attended_ = views.out.data;
   found_ = found;
+  choice_ = choice;
   lists_number_ = ++context_->lists;
   const size_t kv_heads = heads.size();
   start_.assign(1, 0);
@@ -153,14 +156,14 @@ void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& he
     for (int32_t i = start_[g] + (apart ? merged_[g] : 0); i < start_[g + 1]; ++i)
       decode_place_[static_cast<size_t>(i)] = next++;
 
-  float* choice = nullptr;
+  const bool by_layer = shape.choice == DeviceChoice::kLayer;
   const auto cut = [&](char* memory) {
     Cutter cutter(memory);
     decode_ = cutter.take<DecodeTask>(count);
     upkeep_chunks_ = cutter.take<UpkeepChunk>(count);
     upkeep_ = cutter.take<UpkeepTask>(static_cast<int64_t>(kv_heads));
-    choosing_ = shape.together ? cutter.take<ChoiceTask>(1) : nullptr;
-    if (shape.together) choice = cutter.take<float>(int64_t{kChunk} * open_chunks());
+    choosing_ = by_layer ? cutter.take<ChoiceTask>(1) : nullptr;
+    if (by_layer) choice = cutter.take<float>(int64_t{kChunk} * open_chunks());
     return cutter.bytes();
   };
   lists_ = context_->pool->take(cut(nullptr));
@@ -168,7 +171,7 @@ void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& he
 
   std::vector<DecodeTask> decode(static_cast<size_t>(count));
   std::vector<UpkeepChunk> upkeep_chunks(static_cast<size_t>(count));
-  std::vector<UpkeepTask> tasks(kv_heads);
+  tasks_.assign(kv_heads, {});
   for (size_t g = 0; g < kv_heads; ++g) {
     Books& books = books_[g];
     const DeviceHead& head = heads[g];
@@ -199,7 +202,7 @@ void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& he
     }
     const int32_t from = start_[g];
     books.leaves = head.leaving.from < head.leaving.to;
-    UpkeepTask& task = tasks[g];
+    UpkeepTask& task = tasks_[g];
     const int64_t head_of_group = static_cast<int64_t>(g) * group;
     task.attention = {highest + from * group,
                       sum + from * group,
@@ -231,7 +234,7 @@ void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& he
   };
   put(decode_, decode);
   put(upkeep_chunks_, upkeep_chunks);
-  put(upkeep_, tasks);
+  put(upkeep_, tasks_);
   if (choosing_) put(choosing_, std::vector<ChoiceTask>{{upkeep_, static_cast<int32_t>(kv_heads), choice}});
 }
 
@@ -263,10 +266,14 @@ void GpuLayer::prepare(const DeviceShape& shape, const std::vector<DeviceHead>& 
   const Mail mail = mail_of(rows);
   const DeviceRows views = there(shape, rows);
   Found* const found = results(shape, own, mail.out).found;
-  if (!same_lists(heads, views, found)) build(shape, heads, views, found);
+  auto* const model = static_cast<GpuModel*>(rows.model);
+  // Heads that choose together have as many slots.
+  float* const choice =
+      model && shape.choice == DeviceChoice::kModel ? model->choice(round_up(heads[0].slots, kChunk)) : nullptr;
+  if (!same_lists(heads, views, found, choice)) build(shape, heads, views, found, choice);
   if (!(shape == shape_)) lists_number_ = ++context_->lists;
   shape_ = shape;
-  if (rows.model) static_cast<GpuModel*>(rows.model)->will_launch(rows.layer, lists_number_);
+  if (model) model->will_launch(rows.layer, lists_number_, tasks_, choice && books_[0].leaves ? open_chunks() : 0);
 
   const Given here = given(shape, own, mail.in_here);
   for (size_t g = 0; g < heads.size(); ++g) {
@@ -294,6 +301,18 @@ void GpuLayer::launch(const DeviceShape& shape, const DeviceRows& rows) {
   must(append(given(shape, own, mail.in).appends, kv_heads, {shape.storage, shape.d}, stream));
   if (apart_) must(decode(decode_, apart_, {ZS_F32, false, shape.group, shape.d}, stream));
   must(decode(decode_ + apart_, start_.back() - apart_, {shape.storage, false, shape.group, shape.d}, stream));
+  if (shape.choice == DeviceChoice::kOwn || !books_[0].leaves) return keep_up(shape, UpkeepPart::kAll);
+  keep_up(shape, UpkeepPart::kScores);
+  if (shape.choice == DeviceChoice::kModel) return;
+  must(sum_scores(choosing_, 1, open_chunks(), stream));
+  keep_up(shape, UpkeepPart::kLeaving);
+}
+
+void GpuLayer::leave(const DeviceShape& shape) {
+  if (shape.choice == DeviceChoice::kModel && books_[0].leaves) keep_up(shape, UpkeepPart::kLeaving);
+}
+
+void GpuLayer::keep_up(const DeviceShape& shape, UpkeepPart part) {
   const DeviceRule& rule = shape.rule;
   UpkeepShape how{};
   how.storage = shape.storage;
@@ -309,14 +328,8 @@ void GpuLayer::launch(const DeviceShape& shape, const DeviceRows& rows) {
   how.keys_fixed = rule.keys != 0;
   how.values_fixed = rule.values != 0;
   how.alpha = rule.alpha;
-  const auto keep_up = [&](UpkeepPart part) {
-    how.part = part;
-    must(upkeep(upkeep_, kv_heads, how, stream));
-  };
-  if (!shape.together || !books_[0].leaves) return keep_up(UpkeepPart::kAll);
-  keep_up(UpkeepPart::kScores);
-  must(sum_scores(choosing_, 1, open_chunks(), stream));
-  keep_up(UpkeepPart::kLeaving);
+  how.part = part;
+  must(upkeep(upkeep_, static_cast<int32_t>(books_.size()), how, context_->stream));
 }
 
 void GpuLayer::finish(const DeviceShape& shape, const DeviceRows& rows, Found* found) {

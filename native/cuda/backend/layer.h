@@ -22,6 +22,7 @@ class GpuLayer : public DeviceLayer {
   void prepare(const DeviceShape& shape, const std::vector<DeviceHead>& heads, const DeviceRows& rows) override;
   bool prepared() const override { return lists_ && work_version_ == context_->work.version(); }
   void launch(const DeviceShape& shape, const DeviceRows& rows) override;
+  void leave(const DeviceShape& shape) override;
   void finish(const DeviceShape& shape, const DeviceRows& rows, Found* found) override;
 
  private:
@@ -52,11 +53,15 @@ class GpuLayer : public DeviceLayer {
   // The views as the lists have them: on the device.
   DeviceRows there(const DeviceShape& shape, const DeviceRows& rows) const;
 
-  bool same_lists(const std::vector<DeviceHead>& heads, const DeviceRows& views, const Found* found) const;
-  void build(const DeviceShape& shape, const std::vector<DeviceHead>& heads, const DeviceRows& views, Found* found);
+  bool same_lists(const std::vector<DeviceHead>& heads, const DeviceRows& views, const Found* found,
+                  const float* choice) const;
+  // `choice`: where a model sums scores of all heads; nullptr = it does not.
+  void build(const DeviceShape& shape, const std::vector<DeviceHead>& heads, const DeviceRows& views, Found* found,
+             float* choice);
+  void keep_up(const DeviceShape& shape, UpkeepPart part);
   void pin(Books& books, const std::vector<int32_t>& pinned);
   AppendTask append_of(const DeviceHead& head, size_t g) const;
-  // Of each head, where they choose together.
+  // Of each head, where heads choose together.
   int32_t open_chunks() const { return start_[1] - merged_[0]; }
 
   const std::shared_ptr<Context> context_;
@@ -70,10 +75,11 @@ class GpuLayer : public DeviceLayer {
   int32_t apart_ = 0;             // so many
   UpkeepChunk* upkeep_chunks_ = nullptr;
   UpkeepTask* upkeep_ = nullptr;
-  ChoiceTask* choosing_ = nullptr;  // where heads choose together
+  ChoiceTask* choosing_ = nullptr;  // where the layer's heads choose together
+  std::vector<UpkeepTask> tasks_;   // as they are there
   int64_t work_version_ = -1, lists_number_ = 0;
-  DeviceShape shape_{};                                               // as the launches have it
-  const void *q_ = nullptr, *attended_ = nullptr, *found_ = nullptr;  // as the lists have them
+  DeviceShape shape_{};                                                                   // as the launches have it
+  const void *q_ = nullptr, *attended_ = nullptr, *found_ = nullptr, *choice_ = nullptr;  // as the lists have them
 };
 
 }  // namespace zs::cuda

@@ -99,6 +99,33 @@ DeviceRows GpuModel::rows(int32_t layer) {
   return {view(0), view(shape_.heads), view(shape_.heads + shape_.kv_heads), {from + projected(), d, d}, this, layer};
 }
 
+float* GpuModel::choice(int64_t slots) {
+  if (slots > choice_slots_) {
+    Memory more = context_->pool->take(4 * slots);
+    choice_ = std::move(more);
+    choice_slots_ = slots;
+  }
+  return as<float>(choice_);
+}
+
+void GpuModel::will_launch(int32_t layer, int64_t lists, const std::vector<UpkeepTask>& tasks, int32_t chunks) {
+  lists_[static_cast<size_t>(layer)] = lists;
+  choosing_chunks_ = chunks;
+  if (!chunks) return;
+  tasks_here_.resize(layers_.size() * tasks.size());
+  std::copy(tasks.begin(), tasks.end(), tasks_here_.begin() + static_cast<std::ptrdiff_t>(layer * tasks.size()));
+  if (!choosing_) choosing_ = context_->pool->take(choosing(nullptr).bytes);
+}
+
+GpuModel::Choosing GpuModel::choosing(char* memory) const {
+  Cutter cut(memory);
+  Choosing made{};
+  made.task = cut.take<ChoiceTask>(1);
+  made.heads = cut.take<UpkeepTask>(int64_t{shape_.layers} * shape_.kv_heads);
+  made.bytes = cut.bytes();
+  return made;
+}
+
 void GpuModel::begin(int32_t id, const float* angles, bool logits) {
   context_->here();
   const In here = in(in_here_.data());
@@ -108,6 +135,17 @@ void GpuModel::begin(int32_t id, const float* angles, bool logits) {
   gpu::upload(as<char>(in_), in_here_.data(), in_here_.size(), context_->stream);
   lists_.back() = logits;
   launches_ = Launches::kNone;
+  if (!choosing_chunks_ || choosing_lists_ == lists_) return;
+  const Choosing there = choosing(as<char>(choosing_));
+  const ChoiceTask task{there.heads, static_cast<int32_t>(tasks_here_.size()), as<float>(choice_)};
+  gpu::upload(there.task, &task, sizeof task, context_->stream);
+  gpu::upload(there.heads, tasks_here_.data(), tasks_here_.size() * sizeof(UpkeepTask), context_->stream);
+  choosing_lists_ = lists_;
+}
+
+void GpuModel::choose() {
+  if (!choosing_chunks_) return;
+  must(sum_scores(choosing(as<char>(choosing_)).task, 1, choosing_chunks_, context_->stream));
 }
 
 bool GpuModel::launches() {

@@ -10,6 +10,7 @@
 #include "cuda/backend/context.h"
 #include "cuda/backend/mail.h"
 #include "cuda/products.h"
+#include "cuda/upkeep.h"
 
 namespace zs::cuda {
 
@@ -28,14 +29,18 @@ class GpuModel : public DeviceModel {
   void embed() override;
   void project(int32_t layer) override;
   void feed_forward(int32_t layer) override;
+  void choose() override;
   void head() override;
   bool end(float* logits) override;
   void take() override;
   DeviceTaken taken(int32_t layer) override;
 
   Mail mail(int32_t layer);
-  // The layer's launches are those of its lists number `lists`, which no others have.
-  void will_launch(int32_t layer, int64_t lists) { lists_[static_cast<size_t>(layer)] = lists; }
+  // Where the scores of heads that choose together are summed, with room for so many slots.
+  float* choice(int64_t slots);
+  // The layer's launches are those of its lists number `lists`, which no others have; `chunks` of an open segment: 0 = all layers do not choose
+  // together, or nobody leaves.
+  void will_launch(int32_t layer, int64_t lists, const std::vector<UpkeepTask>& tasks, int32_t chunks);
 
  private:
   struct Layer {
@@ -57,6 +62,12 @@ class GpuModel : public DeviceModel {
   const Matrix& output() const { return output_.data ? output_ : embedding_; }
   void* upload(const void* from, int64_t bytes);
   Memory cleared(int64_t floats);
+  struct Choosing {
+    ChoiceTask* task;
+    UpkeepTask* heads;
+    int64_t bytes;
+  };
+  Choosing choosing(char* memory) const;
   In in(char* memory) const;
   Out out(char* memory) const;
   float* residual() const { return out(as<char>(out_)).residual; }
@@ -74,6 +85,13 @@ class GpuModel : public DeviceModel {
   Matrix embedding_{}, output_{};
   std::vector<Layer> layers_;
   Products products_;
+
+  // Where heads of all layers choose together: their tasks, one layer after another, of which the device has those of choosing_lists_.
+  std::vector<UpkeepTask> tasks_here_;
+  std::vector<int64_t> choosing_lists_;
+  Memory choosing_, choice_;
+  int64_t choice_slots_ = 0;
+  int32_t choosing_chunks_ = 0;
 
   // Of a token. A layer's queries, keys and values, and what its heads gave, lie side by side.
   Memory in_, out_, taken_, input_, active_;

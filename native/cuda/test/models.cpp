@@ -45,6 +45,7 @@ struct Watched : zs::DeviceModel {
   void embed() override { of->embed(); }
   void project(int32_t layer) override { of->project(layer); }
   void feed_forward(int32_t layer) override { of->feed_forward(layer); }
+  void choose() override { of->choose(); }
   void head() override { of->head(); }
   bool end(float* logits) override { return ++tokens, of->end(logits); }
   void take() override { of->take(); }
@@ -70,6 +71,8 @@ struct Case {
     budgets.clear();
     for (int i = random.upto(5, 30); i > 0; --i) config.calls.push_back(random.one_in(8) ? random.upto(2, 9) : 1);
     for (test::Options* at = &config.cache.policy; at; at = at->of.get()) at->chunk = std::max(at->chunk, 9);
+    test::Options& policy = config.cache.policy;
+    if (random.one_in(3) && (policy.name == "zsmerge" || policy.name == "evict-only")) policy.granularity = 2;
     records = random.one_in(4);
     breaks = random.one_in(8);
   }
@@ -97,7 +100,8 @@ struct Results {
     rows.push_back(std::move(row));
   }
 };
-int went = 0, launched = 0;  // tokens through models on the device, and how often their launches were made
+int went = 0, launched = 0,
+    together = 0;  // tokens through models on the device, and how often their launches were made
 
 // An infinite weight of a norm, from here on, there and here.
 void break_weights(zs_model& model) {
@@ -198,6 +202,7 @@ Results run(const Engine& engine, const Case& c) {
     test::check(watched->tokens == alone, "%d of %d tokens went through the model on the device: %s", watched->tokens,
                 static_cast<int>(alone), c.config.text().c_str());
     went += watched->tokens;
+    if (cache.handle->by_model()) together += watched->tokens;
     launched += watched->launched;
   }
   return results;
@@ -219,6 +224,7 @@ int main(int count, char** arguments) {
       test::same(a.cache, b.cache, "the device", c.config);
     }
     test::check(only || went > 5 * cases, "only %d tokens of %d cases went through a model on the device", went, cases);
+    test::check(only || together > cases, "only %d tokens went through caches whose layers choose together", together);
     // Of a full cache's tokens each 128th has other launches, of a compressed one's hardly any; here caches are short, and forked often.
     test::check(only || 5 * launched < 4 * went, "%d tokens made their launches %d times", went, launched);
   } catch (const std::exception& e) {
