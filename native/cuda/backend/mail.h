@@ -25,12 +25,10 @@ class Cutter {
     bytes_ = at + count * static_cast<int64_t>(sizeof(T));
     return memory_ ? reinterpret_cast<T*>(memory_ + at) : nullptr;
   }
-  // One for each layer; the first.
+  // One for each layer.
   template <class T>
-  T* take_each(int32_t layers, int64_t count) {
-    T* const first = take<T>(count);
-    for (int32_t l = 1; l < layers; ++l) take<T>(count);
-    return first;
+  void leave_each(int32_t layers, int64_t count) {
+    for (int32_t l = 0; l < layers; ++l) take<T>(count);
   }
   int64_t bytes() const { return round_up(bytes_, kAlign); }
 

@@ -60,7 +60,7 @@ void GpuModel::loaded() {
 GpuModel::In GpuModel::in(char* memory) const {
   Cutter cut(memory);
   In made{};
-  made.appends = cut.take_each<AppendTask>(shape_.layers, shape_.kv_heads);
+  cut.leave_each<AppendTask>(shape_.layers, shape_.kv_heads);
   made.id = cut.take<int32_t>(1);
   made.position = cut.take<int32_t>(1);
   made.angles = cut.take<float>(int64_t{2} * shape_.pairs);
@@ -71,7 +71,7 @@ GpuModel::In GpuModel::in(char* memory) const {
 GpuModel::Out GpuModel::out(char* memory) const {
   Cutter cut(memory);
   Out made{};
-  made.found = cut.take_each<Found>(shape_.layers, shape_.kv_heads);
+  cut.leave_each<Found>(shape_.layers, shape_.kv_heads);
   made.residual = cut.take<float>(layers_[0].qkv.k);
   made.logits = cut.take<float>(output().outputs);
   made.bytes = cut.bytes();

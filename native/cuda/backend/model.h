@@ -50,11 +50,9 @@ class GpuModel : public DeviceModel {
   struct In {
     int32_t *id, *position;
     float* angles;
-    AppendTask* appends;  // [layers], each a layer's part of the mail
     int64_t bytes;
   };
   struct Out {
-    Found* found;  // likewise
     float *residual, *logits;
     int64_t bytes;
   };
