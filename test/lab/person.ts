@@ -55,15 +55,24 @@ export class Person {
   async execute(at: number, text: string): Promise<void> {
     const prompt = this.cell(at).locator('.jp-InputPrompt')
     const before = await prompt.innerText()
-    // Inserted at once: brackets that the editor closes by itself would stand there twice.
-    await this.cell(at).locator('.cm-content').click()
-    await this.page.keyboard.press('ControlOrMeta+a')
-    await this.page.keyboard.insertText(text)
+    await this.write(at, text)
     await this.page.keyboard.press('Control+Enter')
     await until(async () => {
       const now = await prompt.innerText()
       return now !== before && /\d/.test(now)
     }, `cell ${at} is not done`)
+  }
+
+  /** A cell's text, inserted at once: brackets that the editor closes by itself would stand there twice. A page that is busy may lose a key. */
+  private async write(at: number, text: string): Promise<void> {
+    const content = this.cell(at).locator('.cm-content')
+    const words = (said: string) => said.replaceAll(/\s+/g, ' ').trim()
+    await until(async () => {
+      await content.click()
+      await this.page.keyboard.press('ControlOrMeta+a')
+      await this.page.keyboard.insertText(text)
+      return words(await content.innerText()) === words(text)
+    }, `cell ${at} does not have its text`)
   }
 
   async textOf(at: number, which = 0): Promise<string> {
