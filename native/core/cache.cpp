@@ -195,7 +195,8 @@ zs_status zs_cache_create(zs_engine* engine, const zs_cache_config* config, zs_c
                  cache->policy->hooks->name);
       cache->projections = std::make_shared<zs::GivenProjections>(*config->projections, *config);
     }
-    if (engine->device) zs::check_on_device(*cache);
+    cache->on_device = engine->device != nullptr;
+    if (cache->on_device) zs::check_on_device(*cache);
     cache->layers.resize(static_cast<size_t>(config->layers));
     for (zs::Layer& layer : cache->layers)
       layer.heads.assign(static_cast<size_t>(config->kv_heads), zs::Head(cache->geometry(), config->origins != 0));

@@ -71,6 +71,7 @@ struct zs_cache {
   std::shared_ptr<const zs::Constants> constants;           // of the policy's hook `weights`
   std::shared_ptr<const zs::RecordPlan> record;             // nullptr = nothing is recorded
   std::shared_ptr<const zs::ScorePlan> scores;              // likewise
+  bool on_device = false;                                   // made on an engine with a device, which it may use
   bool is_resolved = false;                                 // a prompt has come
   int64_t prompt = 0, share_of = 0;
   std::vector<zs::Layer> layers;

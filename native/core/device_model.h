@@ -32,7 +32,6 @@ class DeviceModel {
   virtual void load(DevicePart part, int32_t layer, int64_t outputs, int64_t k, const void* rows) = 0;
   virtual void load(DeviceNorm norm, int32_t layer, const float* weights) = 0;
   virtual void loaded() = 0;  // all of it
-  virtual int64_t bytes() const = 0;
 
   // Where a layer's queries, keys and values are, and where attention's outputs go.
   virtual DeviceRows rows(int32_t layer) = 0;

@@ -70,7 +70,8 @@ std::unique_ptr<zs_cache> under(const zs_cache& cache, const zs_policy& policy, 
   made->tape = cache.tape.emptied();
   made->budgets = checked_budgets(cache.config, *made->policy, budgets);
   made->needs = needs_of(*made->policy, std::max<int64_t>(cache.prompt, 1));
-  if (made->engine->device) check_on_device(*made);
+  made->on_device = cache.on_device;
+  if (made->on_device) check_on_device(*made);
   check_fork(cache, *made->policy, made->needs);
   made->prompt = cache.prompt;
   made->share_of = cache.share_of;

@@ -128,7 +128,7 @@ void check_on_device(const zs_cache& cache) {
 }
 
 bool steps_on_device(const zs_cache& cache, const Layer& layer, bool whole) {
-  if (!cache.engine->device || layer.reading || !layer.waiting.empty()) return false;
+  if (!cache.on_device || layer.reading || !layer.waiting.empty()) return false;
   if (cache.by_model() && !whole) return false;  // who leaves depends on layers that the token has not come to
   if (cache.scores) return false;                // probabilities of slots are wanted
   return std::all_of(layer.heads.begin(), layer.heads.end(), [&](const Head& head) { return settles(cache, head); });

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <mutex>
 
+#include "core/error.h"
 #include "core/half.h"
 #include "core/memory.h"
 
@@ -151,7 +152,12 @@ void Pages::reserve(int32_t slots, int64_t most) {
 
 std::shared_ptr<Page> Pages::larger(const Page& page, int32_t capacity) const {
   auto made = make({capacity}, page.last != kLane).front();
-  if (page.twin) made->twin = page.twin->copy(capacity);
+  try {
+    if (page.twin) made->twin = page.twin->copy(capacity);
+  } catch (const Error& e) {
+    if (e.status != ZS_OUT_OF_MEMORY || page.away)
+      throw;  // else the page is here, and goes there again when there is room
+  }
   if (page.away) {
     made->away = true;
   } else {

@@ -13,7 +13,7 @@ constexpr int64_t kLaunchRows = 64;
 std::unique_ptr<DevicePrompt> prompt_on_device(zs_cache& cache, const PageList& list,
                                                const std::vector<Segment*>& segments, zs_view q, int64_t from,
                                                int64_t tokens) {
-  if (!cache.engine->device || cache.needs.rotates) return nullptr;
+  if (!cache.on_device || cache.needs.rotates) return nullptr;
   Device& device = *cache.engine->device;
   DevicePromptShape shape{cache.config.kv_heads,
                           cache.group(),
@@ -56,9 +56,13 @@ void attend_on_device(DevicePrompt& there, const zs_cache& cache, const PageList
   for (const int32_t chunks : list.first_causal) old += int64_t{chunks} * kChunk;
   for (int64_t begin = 0, end = 0; begin < tokens; begin = end) {
     check_abort(call);
-    const int64_t slots = old + kv_heads * (from + begin + kLaunchRows);
-    const int64_t rows = kLaunchProducts / (2 * slots * cache.group() * cache.config.head_dim);
-    end = std::min(tokens, begin + std::max(rows / kLaunchRows, int64_t{1}) * kLaunchRows);
+    // Each counted as what the last of them sees.
+    const auto products = [&](int64_t to) {
+      return (to - begin) * 2 * (old + kv_heads * (from + to)) * cache.group() * cache.config.head_dim;
+    };
+    end = begin + kLaunchRows;
+    while (end < tokens && products(end + kLaunchRows) <= kLaunchProducts) end += kLaunchRows;
+    end = std::min(end, tokens);
     there.attend(begin, end);
     progress.more(kv_heads * (row_blocks(cache, end) - row_blocks(cache, begin)));
   }

@@ -281,7 +281,12 @@ bool step(zs_cache& cache, int32_t index, Layer& layer, StepMemory m, zs_view q,
       if (left[g].fetch_sub(1, std::memory_order_acq_rel) == 1) finish(g, first_of(r), end_of(r), thread);
     });
   } else {
-    all = engine.pool.run(m.units, call, [&](int64_t unit, int thread) { attend(m.reader_of(unit), unit, thread); });
+    try {  // a page may be on a device that fails
+      all = engine.run(m.units, call, [&](int64_t unit, int thread) { attend(m.reader_of(unit), unit, thread); });
+    } catch (...) {
+      for (Head& head : layer.heads) head.remove_last(true);
+      throw;
+    }
     if (all)
       engine.run(m.reader_count, nullptr, [&](int64_t r, int thread) {
         if (first_of(r) == r) finish(m.readers[r].kv_head, r, end_of(r), thread);

@@ -65,24 +65,29 @@ using Grid = dim3;
 // As libraries take it.
 inline void* handle_of(Stream stream) { return stream; }
 
+// A failure is remembered by the thread until somebody asks, and would be taken for the next launch's: each is told once.
+inline std::string told(cudaError_t error) {
+  const cudaError_t last = cudaGetLastError();
+  if (error == cudaSuccess) error = last;
+  return error == cudaSuccess ? std::string() : cudaGetErrorString(error);
+}
+
 // More shared memory than 48 KB has to be asked for, kernel by kernel.
 template <class... P, class... A>
 std::string launch(void (*kernel)(P...), Grid grid, int threads, size_t shared, Stream stream, A... arguments) {
   cudaError_t error = cudaSuccess;
   if (shared > 48u << 10)
     error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
-  if (error == cudaSuccess) {
-    kernel<<<grid, static_cast<unsigned>(threads), shared, stream>>>(arguments...);
-    error = cudaGetLastError();
-  }
-  return error == cudaSuccess ? std::string() : cudaGetErrorString(error);
+  if (error == cudaSuccess) kernel<<<grid, static_cast<unsigned>(threads), shared, stream>>>(arguments...);
+  return told(error);
 }
 
 inline void vary_order(uint64_t) {}
 
 inline void* allocate(size_t bytes) {
   void* memory = nullptr;
-  return cudaMalloc(&memory, bytes) == cudaSuccess ? memory : nullptr;
+  const cudaError_t error = cudaMalloc(&memory, bytes);
+  return told(error).empty() ? memory : nullptr;
 }
 inline void release(void* memory) { cudaFree(memory); }
 inline void upload(void* to, const void* from, size_t bytes) { cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice); }
@@ -103,17 +108,14 @@ inline void copy(void* to, const void* from, size_t bytes, Stream stream) {
 }
 inline void clear(void* memory, size_t bytes, Stream stream) { cudaMemsetAsync(memory, 0, bytes, stream); }
 
-inline std::string text_of(cudaError_t error) {
-  return error == cudaSuccess ? std::string() : cudaGetErrorString(error);
-}
 // Until all of a stream is done. → what went wrong in it; empty = nothing.
-inline std::string wait(Stream stream) { return text_of(cudaStreamSynchronize(stream)); }
+inline std::string wait(Stream stream) { return told(cudaStreamSynchronize(stream)); }
 inline std::string new_stream(Stream& stream) {
-  return text_of(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  return told(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
 }
 inline void end_stream(Stream stream) { cudaStreamDestroy(stream); }
 // What this thread calls goes to device `number` from then on.
-inline std::string use(int number) { return text_of(cudaSetDevice(number)); }
+inline std::string use(int number) { return told(cudaSetDevice(number)); }
 
 // Launches that a stream was given once, to be made again as one. None of them may wait, or copy from or to the host.
 class Graph {
@@ -125,18 +127,17 @@ class Graph {
   // From here on launches are recorded, not made, until `end`. → what was wrong; empty = nothing; likewise below.
   std::string begin(Stream stream) {
     clear();
-    return text_of(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+    return told(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
   }
   std::string end(Stream stream) {
     clear();
     cudaGraph_t graph = nullptr;
-    std::string wrong = text_of(cudaStreamEndCapture(stream, &graph));
-    if (wrong.empty()) wrong = text_of(cudaGraphInstantiate(&made_, graph, 0));
+    std::string wrong = told(cudaStreamEndCapture(stream, &graph));
+    if (wrong.empty()) wrong = told(cudaGraphInstantiate(&made_, graph, 0));
     if (graph) cudaGraphDestroy(graph);
-    if (!wrong.empty()) cudaGetLastError();  // it is told once
     return wrong;
   }
-  std::string launch(Stream stream) const { return text_of(cudaGraphLaunch(made_, stream)); }
+  std::string launch(Stream stream) const { return told(cudaGraphLaunch(made_, stream)); }
   void clear() {
     if (made_) cudaGraphExecDestroy(made_);
     made_ = nullptr;
@@ -154,16 +155,16 @@ struct Facts {
 };
 constexpr const char* kKind = "cuda";
 inline std::string versions(int& driver, int& runtime) {
-  const std::string wrong = text_of(cudaDriverGetVersion(&driver));
-  return wrong.empty() ? text_of(cudaRuntimeGetVersion(&runtime)) : wrong;
+  const std::string wrong = told(cudaDriverGetVersion(&driver));
+  return wrong.empty() ? told(cudaRuntimeGetVersion(&runtime)) : wrong;
 }
-inline std::string count_devices(int& count) { return text_of(cudaGetDeviceCount(&count)); }
+inline std::string count_devices(int& count) { return told(cudaGetDeviceCount(&count)); }
 inline std::string facts_of(int number, Facts& facts) {
   cudaDeviceProp properties;
   size_t free = 0, all = 0;
-  std::string wrong = text_of(cudaGetDeviceProperties(&properties, number));
+  std::string wrong = told(cudaGetDeviceProperties(&properties, number));
   if (wrong.empty()) wrong = use(number);
-  if (wrong.empty()) wrong = text_of(cudaMemGetInfo(&free, &all));
+  if (wrong.empty()) wrong = told(cudaMemGetInfo(&free, &all));
   if (wrong.empty())
     facts = {properties.name, static_cast<int64_t>(all), static_cast<int64_t>(free), properties.major,
              properties.minor};

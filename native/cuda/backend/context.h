@@ -2,6 +2,8 @@
 #ifndef ZSLAB_CUDA_BACKEND_CONTEXT_H
 #define ZSLAB_CUDA_BACKEND_CONTEXT_H
 
+#include <mutex>
+
 #include "cuda/backend/must.h"
 #include "cuda/backend/pool.h"
 #include "cuda/backend/workspace.h"
@@ -24,6 +26,8 @@ struct Context {
   gpu::Stream stream{};
   const std::shared_ptr<Pool> pool;
   Workspace work;
+  std::mutex
+      recording;  // held while launches of the stream are recorded, and by whoever copies from the device beside the engine's calls
   int64_t lists = 0;  // that were made so far; each has a number
 };
 

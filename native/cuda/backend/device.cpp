@@ -74,6 +74,9 @@ std::unique_ptr<DeviceLayer> GpuDevice::layer(int32_t kv_heads) {
 }
 
 std::unique_ptr<DeviceModel> GpuDevice::model(const DeviceModelShape& shape) {
+  if (shape.hidden > kMostNormed)
+    fail(ZS_UNSUPPORTED, "the model's hidden size is %d: a device takes at most %d, so use device 'cpu'", shape.hidden,
+         kMostNormed);
   const double mb = 1e6;
   if (shape.bytes > left())
     fail(ZS_OUT_OF_MEMORY,

@@ -58,6 +58,7 @@ void GpuLayer::write(int32_t kv_head, const Head& head, int32_t room) {
 }
 
 void GpuLayer::read(int32_t kv_head, Head& head) const {
+  const std::lock_guard<std::mutex> lock(context_->recording);
   context_->here();
   const Books& from = books_[static_cast<size_t>(kv_head)];
   const auto get = [&](Segment& segment, const float* scores) {
@@ -236,6 +237,7 @@ void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& he
   put(upkeep_chunks_, upkeep_chunks);
   put(upkeep_, tasks_);
   if (choosing_) put(choosing_, std::vector<ChoiceTask>{{upkeep_, static_cast<int32_t>(kv_heads), choice}});
+  must(gpu::wait(context_->stream));  // the lists go with this call
 }
 
 AppendTask GpuLayer::append_of(const DeviceHead& head, size_t g) const {

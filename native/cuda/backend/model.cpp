@@ -10,7 +10,11 @@ GpuModel::GpuModel(std::shared_ptr<Context> context, const DeviceModelShape& sha
     : context_(std::move(context)),
       shape_(shape),
       layers_(static_cast<size_t>(shape.layers)),
-      lists_(static_cast<size_t>(shape.layers) + 1) {}
+      lists_(static_cast<size_t>(shape.layers) + 1),
+      recording_(context_->recording, std::defer_lock) {
+  last_lists_.reserve(lists_.size());  // what is known of a token is kept once it is done
+  graph_lists_.reserve(lists_.size());
+}
 
 void* GpuModel::upload(const void* from, int64_t bytes) {
   context_->here();
@@ -18,7 +22,6 @@ void* GpuModel::upload(const void* from, int64_t bytes) {
   weights_.push_back(context_->pool->take(bytes));
   gpu::upload(weights_.back().get(), from, static_cast<size_t>(bytes), context_->stream);
   must(gpu::wait(context_->stream));
-  bytes_ += bytes;
   return weights_.back().get();
 }
 
@@ -131,8 +134,8 @@ void GpuModel::begin(int32_t id, const float* angles, bool logits) {
   launches_ = Launches::kNone;
   if (!choosing_chunks_ || choosing_lists_ == lists_) return;
   const Choosing there = choosing(as<char>(choosing_));
-  const ChoiceTask task{there.heads, static_cast<int32_t>(tasks_here_.size()), as<float>(choice_)};
-  gpu::upload(there.task, &task, sizeof task, context_->stream);
+  choice_task_ = {there.heads, static_cast<int32_t>(tasks_here_.size()), as<float>(choice_)};
+  gpu::upload(there.task, &choice_task_, sizeof choice_task_, context_->stream);
   gpu::upload(there.heads, tasks_here_.data(), tasks_here_.size() * sizeof(UpkeepTask), context_->stream);
   choosing_lists_ = lists_;
 }
@@ -150,6 +153,7 @@ bool GpuModel::launches() {
       return false;
     case Launches::kRecorded: {
       can_record_ = graph_.end(stream).empty();
+      recording_.unlock();
       if (!can_record_) return true;
       graph_lists_ = lists_;
       break;
@@ -158,16 +162,22 @@ bool GpuModel::launches() {
       if (graph_ && graph_lists_ == lists_) break;
       if (!can_record_ || last_lists_ != lists_) return true;
       graph_lists_.clear();
+      recording_.lock();
       can_record_ = graph_.begin(stream).empty();
-      if (can_record_) launches_ = Launches::kRecorded;
+      if (can_record_)
+        launches_ = Launches::kRecorded;
+      else
+        recording_.unlock();
       return true;
   }
-  must(graph_.launch(stream));
-  return false;
+  can_record_ = graph_.launch(stream).empty();
+  if (can_record_) return false;
+  graph_.clear();  // it may lack memory: nothing of it was done
+  return true;
 }
 
 void GpuModel::abandon() {
-  if (launches_ == Launches::kRecorded) graph_.end(context_->stream);
+  if (launches_ == Launches::kRecorded) graph_.end(context_->stream), recording_.unlock();
   graph_.clear();
   launches_ = Launches::kNone;
 }

@@ -20,7 +20,6 @@ class GpuModel : public DeviceModel {
   void load(DevicePart part, int32_t layer, int64_t outputs, int64_t k, const void* rows) override;
   void load(DeviceNorm norm, int32_t layer, const float* weights) override;
   void loaded() override;
-  int64_t bytes() const override { return bytes_; }
 
   DeviceRows rows(int32_t layer) override;
   void begin(int32_t id, const float* angles, bool logits) override;
@@ -78,13 +77,13 @@ class GpuModel : public DeviceModel {
   const std::shared_ptr<Context> context_;
   const DeviceModelShape shape_;
   std::vector<Memory> weights_;
-  int64_t bytes_ = 0;
   float* output_norm_ = nullptr;
   Matrix embedding_{}, output_{};
   std::vector<Layer> layers_;
   Products products_;
 
   // Where heads of all layers choose together: their tasks, one layer after another, of which the device has those of choosing_lists_.
+  ChoiceTask choice_task_{};
   std::vector<UpkeepTask> tasks_here_;
   std::vector<int64_t> choosing_lists_;
   Memory choosing_, choice_;
@@ -101,6 +100,7 @@ class GpuModel : public DeviceModel {
   enum class Launches { kNone, kMade, kRecorded } launches_ = Launches::kNone;
   std::vector<int64_t> lists_, last_lists_, graph_lists_;
   gpu::Graph graph_;
+  std::unique_lock<std::mutex> recording_;
   bool can_record_ = true;
 };
 

@@ -36,7 +36,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void forget_free();
 
   const int64_t budget_;
-  int64_t taken_ = 0;
+  int64_t taken_ = 0, kept_ = 0;  // bytes that others have, and those in free_; together within the budget
   std::map<int64_t, std::vector<void*>> free_;  // by size
   std::mutex mutex_;
 };

@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <vector>
 
+#include "cuda/backend/mail.h"
 #include "cuda/backend/must.h"
 
 namespace zs::cuda {
 namespace {
-
-constexpr int64_t kAlign = 256;
 
 // A narrow tile of float32 keys, [d][last], beside a whole one.
 template <class F>
@@ -39,6 +38,7 @@ PageTwin::PageTwin(std::shared_ptr<Context> context, const Geometry& geometry, c
   const auto* const from = reinterpret_cast<const float*>(page.keys + whole);
   each_row(geometry_.d, page.last, [&](int64_t to, int64_t at) { std::copy_n(from + at, page.last, &tile[to]); });
   gpu::upload(keys + whole, tile.data(), static_cast<size_t>(tile_bytes()), stream);
+  must(gpu::wait(stream));  // the tile goes with this call
 }
 
 PageTwin::PageTwin(const PageTwin& other, int32_t capacity) : context_(other.context_), geometry_(other.geometry_) {
@@ -53,6 +53,7 @@ PageTwin::PageTwin(const PageTwin& other, int32_t capacity) : context_(other.con
 }
 
 void PageTwin::read(Page& page) const {
+  const std::lock_guard<std::mutex> lock(context_->recording);
   context_->here();
   const gpu::Stream stream = context_->stream;
   const int64_t narrow = page.last == kLane ? 0 : 1, whole = key_bytes() - narrow * tile_bytes();

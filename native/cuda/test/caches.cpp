@@ -217,6 +217,28 @@ void runs_out(uint64_t seed) {
   kept_on += lacked;
 }
 
+// A cache that was there before its engine got a device stays on the CPU: nobody has looked whether it can go there.
+void stays_where_it_was() {
+  Config config = config_of(3, true);
+  config.cache.policy = test::fixed_policy();
+  std::vector<test::Result> results;
+  for (const bool moves : {false, true}) {
+    const Engine engine(1);
+    test::Result result;
+    Cache cache(engine, config.cache);
+    std::vector<test::Source> sources = test::sources_of(config);
+    for (size_t call = 0; call < config.calls.size(); ++call) {
+      if (moves && call == 1) engine.handle->use(std::make_unique<zs::cuda::GpuDevice>(zs::DeviceOptions{0, 1 << 24}));
+      for (std::vector<float>& out : test::run(cache, config, sources, call, call + 1))
+        result.outputs.push_back(std::move(out));
+    }
+    test::look(cache, result);
+    test::check(attended(cache).there == 0, "a cache went onto a device that came after it");
+    results.push_back(std::move(result));
+  }
+  test::same(results[0], results[1], "a cache whose engine got a device", config);
+}
+
 // Who has worked in a workspace that could not be made larger has to see that it is not there any more.
 void workspace_runs_out() {
   zs::cuda::Workspace work(std::make_shared<zs::cuda::Pool>(100000));
@@ -289,6 +311,7 @@ int main(int count, char** arguments) {
     if (!only) {
       golden(cpu, device);
       workspace_runs_out();
+      stays_where_it_was();
       const int little = test::cases(120, 60, 20);
       for (int i = 0; i < little; ++i) runs_out(static_cast<uint64_t>(i) + 1);
       test::check(read_here * 2 >= little, "only %d of %d prompts lacked memory", read_here, little);

@@ -30,7 +30,6 @@ struct Watched : zs::DeviceModel {
   }
   void load(zs::DeviceNorm norm, int32_t layer, const float* weights) override { of->load(norm, layer, weights); }
   void loaded() override { of->loaded(); }
-  int64_t bytes() const override { return of->bytes(); }
   zs::DeviceRows rows(int32_t layer) override { return of->rows(layer); }
   void begin(int32_t id, const float* angles, bool logits) override {
     if (std::exchange(fails, false)) zs::fail(ZS_INTERNAL, "the device failed: it was told to");
