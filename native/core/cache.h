@@ -36,11 +36,12 @@ struct Layer {
   std::shared_ptr<const KeptQueries> kept;  // until the layer's first token after its prompt
   // Granularity model: tokens that wait for the last layer. One stands in its head already; a chunk's are here, by kv head.
   std::vector<Segment> waiting;
-  Recording recording;   // what its heads were given, where that is wanted
-  ScoreLog scores;       // and what their slots were worth
-  int64_t seq_len = 0;   // tokens seen
-  int64_t step = 0;      // tokens after the prompt
-  bool reading = false;  // within a prompt that is read in strides
+  Recording recording;          // what its heads were given, where that is wanted
+  ScoreLog scores;              // and what their slots were worth
+  int64_t seq_len = 0;          // tokens seen
+  int64_t step = 0;             // tokens after the prompt
+  int64_t here = 0, there = 0;  // tokens that attended on the CPU, and on the device
+  bool reading = false;         // within a prompt that is read in strides
   int64_t bytes = 0;
   OnDevice device;
 
@@ -81,7 +82,6 @@ struct zs_cache {
   std::vector<std::vector<zs::Event>> notes;  // of the call under way, by head
   std::vector<zs::HeadWork> works;            // of heads that choose together
   int64_t peak_bytes = 0;
-  int64_t rows_here = 0, rows_there = 0;  // tokens times layers that attended: on the CPU, and on the device
 
   int32_t group() const { return config.heads / config.kv_heads; }
   zs::Geometry geometry() const { return {config.head_dim, config.storage}; }

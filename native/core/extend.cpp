@@ -110,6 +110,7 @@ void chunk_of_tokens(zs_cache& cache, int32_t index, Layer& layer, zs_view q, zs
   layer.scores.commit();
   if (bad.position >= 0 && cache.bad.position < 0) cache.bad = bad;
   layer.seq_len += tokens;
+  (there ? layer.there : layer.here) += tokens;
   layer.kept.reset();
 }
 

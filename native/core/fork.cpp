@@ -76,7 +76,6 @@ std::unique_ptr<zs_cache> under(const zs_cache& cache, const zs_policy& policy, 
   made->prompt = cache.prompt;
   made->share_of = cache.share_of;
   made->bad = cache.bad;
-  made->rows_here = cache.rows_here, made->rows_there = cache.rows_there;
   made->is_resolved = true;
   return made;
 }

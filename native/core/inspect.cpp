@@ -209,7 +209,8 @@ zs_status zs_cache_attended(const zs_cache* cache, int64_t* here, int64_t* there
   return zs::guard([&] {
     zs::layer_of(cache, 0);
     zs::needed(here && there ? here : nullptr, "the rows");
-    *here = cache->rows_here, *there = cache->rows_there;
+    *here = *there = 0;
+    for (const zs::Layer& layer : cache->layers) *here += layer.here, *there += layer.there;
   });
 }
 

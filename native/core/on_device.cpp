@@ -240,7 +240,7 @@ void finish_on_device(zs_cache& cache, int32_t index, Layer& layer, const Device
       cache.bad = {index, h, static_cast<int32_t>(layer.seq_len)};
   layer.step = layer.step_of(0);
   ++layer.seq_len;
-  ++cache.rows_there;
+  ++layer.there;
   layer.kept.reset();
   layer.scores.commit();
 }

@@ -55,7 +55,6 @@ void attend_rows(zs_cache& cache, const PageList& list, zs_view q, int64_t from,
     if (bad->position < 0 || position < bad->position || (position == bad->position && head < bad->head))
       *bad = {layer, static_cast<int32_t>(head), position};
   };
-  (there ? cache.rows_there : cache.rows_here) += tokens;
   if (there) {
     attend_on_device(*there, cache, list, from, tokens, call, progress);
     there->read(out, statistics.highest, statistics.inverse, statistics.stride);

@@ -112,6 +112,7 @@ void Prompt::rows(zs_view q, zs_view k, zs_view v, int64_t count, zs_view out) {
       on_cpu_ ? nullptr : prompt_on_device(cache_, list_, segments, q, read_, count);
   on_cpu_ = !there;
   attend_rows(cache_, list_, q, read_, count, out, statistics, call_, progress_, index_, read_, &bad_, there.get());
+  (there ? made_.there : made_.here) += count;
   keep(q, count, statistics);
   if (record_) record_rows(cache_, index_, *record_, read_, count, q, k, v, out);
   const int64_t end = read_ + count;

@@ -299,7 +299,7 @@ bool step(zs_cache& cache, int32_t index, Layer& layer, StepMemory m, zs_view q,
   if (bad.position >= 0 && cache.bad.position < 0) cache.bad = bad;
   if (settled) layer.step = layer.step_of(0);
   ++layer.seq_len;
-  ++cache.rows_here;
+  ++layer.here;
   layer.kept.reset();
   layer.scores.commit();
   return true;

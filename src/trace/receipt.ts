@@ -29,7 +29,7 @@ export interface Receipt {
     /** No NaN or infinity in queries, keys, values, weights, scores. */
     finite: boolean
   }
-  /** Rows (tokens times layers) that attended on the CPU, and on the device, forks' origins and calls that failed included. */
+  /** Rows (tokens times layers) that attended on the CPU, and on the device, of what the session was forked from, and of tokens taken back, too. */
   attended: { cpu: number; device: number }
   /** Whether the policy acted at all. */
   compressed: boolean

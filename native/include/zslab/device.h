@@ -22,7 +22,7 @@ ZS_API zs_status zs_device_list(const char* library, const char** json);
 /* Caches that are made on the engine from then on keep their slots on the device, and steps run there, with the bits that the CPU gives;
    what cannot is refused as they are made. Once per engine. ZS_INVALID: no such number; ZS_OUT_OF_MEMORY: more than is free there. */
 ZS_API zs_status zs_engine_use(zs_engine* engine, const zs_device* device);
-/* Rows (tokens times layers) that attended on the CPU and on the device, in the cache and what it was forked from, in calls that failed too. */
+/* Rows (tokens times layers) that attended on the CPU and on the device, in the cache and what it was forked from; those of tokens that were taken back, too. */
 ZS_API zs_status zs_cache_attended(const zs_cache* cache, int64_t* here, int64_t* there);
 
 #ifdef __cplusplus
