@@ -1,6 +1,6 @@
-// What the core asks of a device (native/cuda has one): memory for pages, decode steps, and attention of prompts. A device does by itself what follows a token's
-// attention; what it found comes back, and the policy's hooks keep the books of it on the CPU. Whatever a device has no way to do is done
-// on the CPU, with the bits that the device would have given: pages go there and back (core/twin.h).
+// What the core asks of a device (native/cuda has one): memory for pages, decode steps, and attention of prompts. A device does by itself
+// what follows a token's attention; what it found comes back, and the policy's hooks keep the books of it on the CPU. Whatever a device has no
+// way to do is done on the CPU, with the bits that the device would have given: pages go there and back (core/twin.h).
 #ifndef ZSLAB_CORE_DEVICE_H
 #define ZSLAB_CORE_DEVICE_H
 
@@ -73,11 +73,11 @@ class DeviceLayer {
   // What may lack memory: a step changes nothing before this is done. Another layer's may make it void: `prepared` says so.
   virtual void prepare(const DeviceShape& shape, const std::vector<DeviceHead>& heads, const DeviceRows& rows) = 0;
   virtual bool prepared() const = 0;
-  virtual void launch(const DeviceShape& shape, const DeviceRows& rows) = 0;
+  virtual void launch(const DeviceRows& rows) = 0;
   // After DeviceModel::choose, where a model's heads choose together: who leaves.
-  virtual void leave(const DeviceShape& shape) = 0;
+  virtual void leave() = 0;
   // `found` [heads], and rows.out where it is the host's. Waits for them; a model has done so.
-  virtual void finish(const DeviceShape& shape, const DeviceRows& rows, Found* found) = 0;
+  virtual void finish(const DeviceRows& rows, Found* found) = 0;
 };
 
 // All throw Error: what went wrong, as a sentence.

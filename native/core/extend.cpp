@@ -265,12 +265,12 @@ void cache_step_on_device(zs_cache& cache, DeviceModel& model, const DeviceToken
       model.embed();
       for (int32_t l = 0; l < c.layers; ++l) {
         model.project(l);
-        launch_on_device(cache, at(l), model.rows(l));
+        at(l).device.held->launch(model.rows(l));
         model.feed_forward(l);
       }
       if (cache.by_model()) {
         model.choose();
-        for (int32_t l = 0; l < c.layers; ++l) leave_on_device(cache, at(l));
+        for (int32_t l = 0; l < c.layers; ++l) at(l).device.held->leave();
       }
       if (token.logits) model.head();
     }

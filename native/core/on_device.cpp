@@ -215,15 +215,9 @@ void prepare_anew(zs_cache& cache, Layer& layer, const DeviceRows& rows) {
   if (!device.held->prepared()) device.held->prepare(shape_of(cache), device.heads, rows);
 }
 
-void launch_on_device(zs_cache& cache, Layer& layer, const DeviceRows& rows) {
-  layer.device.held->launch(shape_of(cache), rows);
-}
-
-void leave_on_device(zs_cache& cache, Layer& layer) { layer.device.held->leave(shape_of(cache)); }
-
 void finish_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows, zs_view q) {
   OnDevice& device = layer.device;
-  device.held->finish(shape_of(cache), rows, device.found.data());
+  device.held->finish(rows, device.found.data());
   device.away = true;
   for (size_t g = 0; g < layer.heads.size(); ++g) {
     Head& head = layer.heads[g];
@@ -248,7 +242,7 @@ void finish_on_device(zs_cache& cache, int32_t index, Layer& layer, const Device
 void step_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows) {
   prepare_on_device(cache, index, layer, rows);
   try {
-    launch_on_device(cache, layer, rows);
+    layer.device.held->launch(rows);
     finish_on_device(cache, index, layer, rows, rows.q);
   } catch (...) {
     forget_on_device(layer);

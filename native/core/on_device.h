@@ -15,7 +15,6 @@ namespace zs {
 class DeviceLayer;
 struct DeviceHead;
 struct DeviceRows;
-struct DeviceShape;
 struct Layer;
 
 // A layer's part of a device. Copies of a layer have none: they share pages, and have scores of their own, which must be at home before
@@ -43,12 +42,10 @@ void check_on_device(const zs_cache& cache);
 bool steps_on_device(const zs_cache& cache, const Layer& layer, bool whole = false);
 // A token through a layer that has room for it: as `step` of core/step.h and what settles it. Where it throws, nothing has changed.
 void step_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows);
-// The same in parts, for layers of a model that is on the device. All are prepared, which changes nothing where it throws; launched, and
-// finished: then the books have the token. `q`: its queries in host memory; data = nullptr where they are known to be finite.
+// The same in parts, for layers of a model that is on the device. All are prepared, which changes nothing where it throws; launched
+// (DeviceLayer::launch, leave), and finished: then the books have the token. `q`: its queries in host memory; data = nullptr where they are known to be finite.
 void prepare_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows);
 void prepare_anew(zs_cache& cache, Layer& layer, const DeviceRows& rows);  // where another layer's made it void
-void launch_on_device(zs_cache& cache, Layer& layer, const DeviceRows& rows);
-void leave_on_device(zs_cache& cache, Layer& layer);  // as DeviceLayer::leave
 void finish_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows, zs_view q);
 // A layer whose token was prepared, and comes to nothing.
 void forget_on_device(Layer& layer);

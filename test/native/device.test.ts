@@ -148,17 +148,23 @@ if (canEmulate("device 'cuda', emulated"))
       auto.dispose()
     })
 
+    /** What comes of `work` is the same on both. */
+    async function same(work: (model: Model) => Promise<unknown>): Promise<void> {
+      const [there, here] = [await work(gpu), await work(cpu)]
+      assert.deepEqual(there, here)
+    }
+    const ZSMERGE = zsmerge({ budget: 24, recent: 8, residual: 2 })
+
     for (const [name, policy] of Object.entries({
       'the full cache': fullCache(),
-      zsmerge: zsmerge({ budget: 24, recent: 8, residual: 2 }),
+      zsmerge: ZSMERGE,
       'evict-only': evictOnly({ budget: 24, recent: 8 }),
       streaming: streaming({ budget: 24 }),
       'TOVA, a layer’s heads together': tova({ budget: 24 }),
       'zsmerge, all layers together': zsmerge({ budget: 24, recent: 8, residual: 2, granularity: 'model' }),
     }))
-      it(`gives the tokens of the CPU under ${name}: alone, in forks, after restore`, async () => {
-        const results = []
-        for (const model of [cpu, gpu]) {
+      it(`gives the tokens of the CPU under ${name}: alone, in forks, after restore`, () =>
+        same(async (model) => {
           const session = model.session({ policy })
           await session.prefill(TEXT)
           const snapshot = await session.snapshot()
@@ -171,53 +177,41 @@ if (canEmulate("device 'cuda', emulated"))
           }
           await session.restore(snapshot)
           all.push((await session.generate(undefined, more)).tokens)
-          results.push(all)
           session.dispose()
           fork.dispose()
-        }
-        assert.deepEqual(results[1], results[0])
-      })
+          return all
+        }))
 
-    it('gives the shadow of the CPU: what was missed, of each head too', async () => {
-      const shadows = []
-      for (const model of [cpu, gpu]) {
-        const session = model.session({ policy: zsmerge({ budget: 24, recent: 8, residual: 2 }) })
-        const { kl, flips, fullLogprobs, policyLogprobs, local, decodedAgain } = await (
-          await session.generate(TEXT, { ...more, maxTokens: 12 })
-        ).shadow({ progress: false })
-        assert.ok(local)
-        shadows.push({ kl, flips, fullLogprobs, policyLogprobs, decodedAgain, error: local.error, missed: local.missed, blurred: local.blurred })
+    it('gives the shadow of the CPU: what was missed, of each head too', () =>
+      same(async (model) => {
+        const session = model.session({ policy: ZSMERGE })
+        const run = await session.generate(TEXT, { ...more, maxTokens: 12 })
+        const { kl, flips, fullLogprobs, policyLogprobs, local, decodedAgain } = await run.shadow({ progress: false })
         session.dispose()
-      }
-      assert.deepEqual(shadows[1], shadows[0])
-    })
+        assert.ok(local)
+        const { error, missed, blurred } = local
+        return { kl, flips, fullLogprobs, policyLogprobs, decodedAgain, error, missed, blurred }
+      }))
 
-    it('gives the importance of heads that the CPU gives', async () => {
-      const found = []
-      for (const model of [cpu, gpu]) {
-        const by = ['ablation', 'entropy', 'outputError'] as const
-        const all = await headImportance(model, [TEXT], { by: [...by], policy: zsmerge({ budget: 24, recent: 8, residual: 2 }), progress: false })
-        found.push(by.map((one) => Array.from(all.of(one).values, (row) => Array.from(row))))
-      }
-      assert.deepEqual(found[1], found[0])
-    })
+    it('gives the importance of heads that the CPU gives', () =>
+      same(async (model) => {
+        const by = ['ablation', 'entropy', 'outputError']
+        const all = await headImportance(model, [TEXT], { by, policy: ZSMERGE, progress: false })
+        return by.map((one) => Array.from(all.of(one).values, (row) => Array.from(row)))
+      }))
 
-    it('reads a prompt that comes in several pieces as the CPU does', async () => {
-      const results = []
-      for (const model of [cpu, gpu]) {
+    it('reads a prompt that comes in several pieces as the CPU does', () =>
+      same(async (model) => {
         const session = model.session({ policy: zsmerge({ budget: 64, recent: 16, residual: 4 }) })
         const run = await session.generate('It was the best of times, it was the worst. '.repeat(68), { ...more, maxTokens: 12 })
         assert.ok(session.tokens.length > 1024 + 256, `the prompt has ${session.tokens.length} tokens`)
-        results.push([run.tokens, run.logprobs])
         session.dispose()
-      }
-      assert.deepEqual(results[1], results[0])
-    })
+        return [run.tokens, run.logprobs]
+      }))
 
-    it('a prompt that is stopped on the way leaves nothing behind', async () => {
-      const runs = []
-      for (const model of [cpu, gpu]) {
-        const session = model.session({ policy: zsmerge({ budget: 24, recent: 8, residual: 2 }) })
+    it('a prompt that is stopped on the way leaves nothing behind', () =>
+      same(async (model) => {
+        const session = model.session({ policy: ZSMERGE })
         if (model === gpu) {
           const stop = new AbortController()
           const options = { signal: stop.signal, progress: () => stop.abort(new Error('enough')) }
@@ -226,11 +220,9 @@ if (canEmulate("device 'cuda', emulated"))
         }
         const { tokens, logprobs, receipt } = await session.generate(TEXT, { ...more, maxTokens: 12 })
         assert.ok(receipt.ok, inspect(receipt))
-        runs.push([tokens, logprobs, receipt.merged])
         session.dispose()
-      }
-      assert.deepEqual(runs[1], runs[0])
-    })
+        return [tokens, logprobs, receipt.merged]
+      }))
 
     it('refuses a number that is not there, more memory than is free, and what it cannot do', async () => {
       await naming(library, async () => {

@@ -26,8 +26,8 @@ struct Context {
   gpu::Stream stream{};
   const std::shared_ptr<Pool> pool;
   Workspace work;
-  std::mutex
-      recording;  // held while launches of the stream are recorded, and by whoever copies from the device beside the engine's calls
+  // Held while launches of the stream are recorded, and by whoever copies from the device beside the engine's calls.
+  std::mutex recording;
   int64_t lists = 0;  // that were made so far; each has a number
 };
 

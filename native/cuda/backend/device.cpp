@@ -81,8 +81,7 @@ std::unique_ptr<DeviceModel> GpuDevice::model(const DeviceModelShape& shape) {
   if (shape.bytes > left())
     fail(ZS_OUT_OF_MEMORY,
          "the model's weights are %.1f MB, and the device has %.1f MB left of %.1f MB: give the device more memory, "
-         "load "
-         "weights that are smaller, or use device 'cpu'",
+         "load weights that are smaller, or use device 'cpu'",
          static_cast<double>(shape.bytes) / mb, static_cast<double>(left()) / mb,
          static_cast<double>(context_->pool->budget()) / mb);
   return std::make_unique<GpuModel>(context_, shape);

@@ -88,24 +88,24 @@ void GpuLayer::pin(Books& books, const std::vector<int32_t>& pinned) {
   books.pinned = pinned;
 }
 
-GpuLayer::Given GpuLayer::given(const DeviceShape& shape, bool rows, char* memory) const {
-  const int64_t kv_heads = static_cast<int64_t>(books_.size()), floats = rows ? kv_heads * shape.d : 0;
+GpuLayer::Given GpuLayer::given(bool rows, char* memory) const {
+  const int64_t kv_heads = static_cast<int64_t>(books_.size()), floats = rows ? kv_heads * shape_.d : 0;
   Cutter cut(memory);
   Given made{};
   made.appends = cut.take<AppendTask>(kv_heads);
-  made.q = cut.take<float>(floats * shape.group);
+  made.q = cut.take<float>(floats * shape_.group);
   made.k = cut.take<float>(floats);
   made.v = cut.take<float>(floats);
   made.bytes = cut.bytes();
   return made;
 }
 
-GpuLayer::Results GpuLayer::results(const DeviceShape& shape, bool rows, char* memory) const {
+GpuLayer::Results GpuLayer::results(bool rows, char* memory) const {
   const int64_t kv_heads = static_cast<int64_t>(books_.size());
   Cutter cut(memory);
   Results made{};
   made.found = cut.take<Found>(kv_heads);
-  made.out = cut.take<float>(rows ? kv_heads * shape.group * shape.d : 0);
+  made.out = cut.take<float>(rows ? kv_heads * shape_.group * shape_.d : 0);
   made.bytes = cut.bytes();
   return made;
 }
@@ -115,16 +115,15 @@ Mail GpuLayer::mail_of(const DeviceRows& rows) {
   return {in_here_.data(), as<char>(in_), out_here_.data(), as<char>(out_)};
 }
 
-DeviceRows GpuLayer::there(const DeviceShape& shape, const DeviceRows& rows) const {
+DeviceRows GpuLayer::there(const DeviceRows& rows) const {
   if (rows.model) return rows;
-  const Given in = given(shape, true, as<char>(in_));
-  const Results out = results(shape, true, as<char>(out_));
-  return {side_by_side(in.q, shape.d), side_by_side(in.k, shape.d), side_by_side(in.v, shape.d),
-          side_by_side(out.out, shape.d)};
+  const Given in = given(true, as<char>(in_));
+  const Results out = results(true, as<char>(out_));
+  return {side_by_side(in.q, shape_.d), side_by_side(in.k, shape_.d), side_by_side(in.v, shape_.d),
+          side_by_side(out.out, shape_.d)};
 }
 
-void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& heads, const DeviceRows& views,
-                     Found* found, float* choice) {
+void GpuLayer::build(const std::vector<DeviceHead>& heads, const DeviceRows& views, Found* found, float* choice) {
   lists_.reset();
   q_ = views.q.data;
   attended_ = views.out.data;
@@ -139,14 +138,14 @@ void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& he
     start_.push_back(start_.back() + static_cast<int32_t>(heads[g].chunks.size()));
     merged_.push_back(static_cast<int32_t>(round_up(heads[g].merged, kChunk) / kChunk));
   }
-  const int64_t count = start_.back(), group = shape.group, padded = round_up(shape.d, kLane);
+  const int64_t count = start_.back(), group = shape_.group, padded = round_up(shape_.d, kLane);
   float* const e = context_->work.need(count * group * (kChunk + 3 + padded));
   work_version_ = context_->work.version();
   float *const highest = e + count * group * kChunk, *const sum = highest + count * group,
                *const factor = sum + count * group, *const partial = factor + count * group;
 
   // Merged slots are float32 whatever the rest is: their tasks come first, for a launch of their own.
-  const bool apart = shape.storage != ZS_F32;
+  const bool apart = shape_.storage != ZS_F32;
   apart_ = 0;
   decode_place_.assign(static_cast<size_t>(count), 0);
   if (apart)
@@ -157,7 +156,7 @@ void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& he
     for (int32_t i = start_[g] + (apart ? merged_[g] : 0); i < start_[g + 1]; ++i)
       decode_place_[static_cast<size_t>(i)] = next++;
 
-  const bool by_layer = shape.choice == DeviceChoice::kLayer;
+  const bool by_layer = shape_.choice == DeviceChoice::kLayer;
   const auto cut = [&](char* memory) {
     Cutter cutter(memory);
     decode_ = cutter.take<DecodeTask>(count);
@@ -187,9 +186,9 @@ void GpuLayer::build(const DeviceShape& shape, const std::vector<DeviceHead>& he
       task.chunk = chunk;
       task.q = views.q.data + static_cast<int64_t>(g) * group * views.q.head_stride;
       task.q_stride = views.q.head_stride;
-      task.group = shape.group;
-      task.d = shape.d;
-      task.scale = shape.scale;
+      task.group = shape_.group;
+      task.d = shape_.d;
+      task.scale = shape_.scale;
       task.e = e + i * group * kChunk;
       task.e_stride = kChunk;
       task.highest = highest + i * group;
@@ -258,26 +257,25 @@ AppendTask GpuLayer::append_of(const DeviceHead& head, size_t g) const {
 
 void GpuLayer::prepare(const DeviceShape& shape, const std::vector<DeviceHead>& heads, const DeviceRows& rows) {
   context_->here();
-  const bool own = !rows.model;
+  const bool own = !rows.model, same_shape = shape == shape_;
+  shape_ = shape;
   if (own && !out_) {
-    in_here_.resize(static_cast<size_t>(given(shape, true, nullptr).bytes));
-    out_here_.resize(static_cast<size_t>(results(shape, true, nullptr).bytes));
+    in_here_.resize(static_cast<size_t>(given(true, nullptr).bytes));
+    out_here_.resize(static_cast<size_t>(results(true, nullptr).bytes));
     in_ = context_->pool->take(static_cast<int64_t>(in_here_.size()));
     out_ = context_->pool->take(static_cast<int64_t>(out_here_.size()));
   }
   const Mail mail = mail_of(rows);
-  const DeviceRows views = there(shape, rows);
-  Found* const found = results(shape, own, mail.out).found;
+  const DeviceRows views = there(rows);
+  Found* const found = results(own, mail.out).found;
   auto* const model = static_cast<GpuModel*>(rows.model);
   // Heads that choose together have as many slots.
   float* const choice =
-      model && shape.choice == DeviceChoice::kModel ? model->choice(round_up(heads[0].slots, kChunk)) : nullptr;
-  if (!same_lists(heads, views, found, choice)) build(shape, heads, views, found, choice);
-  if (!(shape == shape_)) lists_number_ = ++context_->lists;
-  shape_ = shape;
+      model && shape_.choice == DeviceChoice::kModel ? model->choice(round_up(heads[0].slots, kChunk)) : nullptr;
+  if (!same_shape || !same_lists(heads, views, found, choice)) build(heads, views, found, choice);
   if (model) model->will_launch(rows.layer, lists_number_, tasks_, choice && books_[0].leaves ? open_chunks() : 0);
 
-  const Given here = given(shape, own, mail.in_here);
+  const Given here = given(own, mail.in_here);
   for (size_t g = 0; g < heads.size(); ++g) {
     here.appends[g] = append_of(heads[g], g);
     here.appends[g].key = views.k.data + static_cast<int64_t>(g) * views.k.head_stride;
@@ -285,45 +283,45 @@ void GpuLayer::prepare(const DeviceShape& shape, const std::vector<DeviceHead>& 
   }
   if (!own) return;
   const auto gather = [&](const zs_view& view, int64_t count, float* to) {
-    for (int64_t h = 0; h < count; ++h) std::copy_n(view.data + h * view.head_stride, shape.d, to + h * shape.d);
+    for (int64_t h = 0; h < count; ++h) std::copy_n(view.data + h * view.head_stride, shape_.d, to + h * shape_.d);
   };
   const int64_t kv_heads = static_cast<int64_t>(heads.size());
-  gather(rows.q, kv_heads * shape.group, here.q);
+  gather(rows.q, kv_heads * shape_.group, here.q);
   gather(rows.k, kv_heads, here.k);
   gather(rows.v, kv_heads, here.v);
 }
 
-void GpuLayer::launch(const DeviceShape& shape, const DeviceRows& rows) {
+void GpuLayer::launch(const DeviceRows& rows) {
   context_->here();
   const gpu::Stream stream = context_->stream;
   const int32_t kv_heads = static_cast<int32_t>(books_.size());
   const bool own = !rows.model;
   const Mail mail = mail_of(rows);
   if (own) gpu::upload(mail.in, mail.in_here, in_here_.size(), stream);
-  must(append(given(shape, own, mail.in).appends, kv_heads, {shape.storage, shape.d}, stream));
-  if (apart_) must(decode(decode_, apart_, {ZS_F32, false, shape.group, shape.d}, stream));
-  must(decode(decode_ + apart_, start_.back() - apart_, {shape.storage, false, shape.group, shape.d}, stream));
-  if (shape.choice == DeviceChoice::kOwn || !books_[0].leaves) return keep_up(shape, UpkeepPart::kAll);
-  keep_up(shape, UpkeepPart::kScores);
-  if (shape.choice == DeviceChoice::kModel) return;
+  must(append(given(own, mail.in).appends, kv_heads, {shape_.storage, shape_.d}, stream));
+  if (apart_) must(decode(decode_, apart_, {ZS_F32, false, shape_.group, shape_.d}, stream));
+  must(decode(decode_ + apart_, start_.back() - apart_, {shape_.storage, false, shape_.group, shape_.d}, stream));
+  if (shape_.choice == DeviceChoice::kOwn || !books_[0].leaves) return keep_up(UpkeepPart::kAll);
+  keep_up(UpkeepPart::kScores);
+  if (shape_.choice == DeviceChoice::kModel) return;
   must(sum_scores(choosing_, 1, open_chunks(), stream));
-  keep_up(shape, UpkeepPart::kLeaving);
+  keep_up(UpkeepPart::kLeaving);
 }
 
-void GpuLayer::leave(const DeviceShape& shape) {
-  if (shape.choice == DeviceChoice::kModel && books_[0].leaves) keep_up(shape, UpkeepPart::kLeaving);
+void GpuLayer::leave() {
+  if (shape_.choice == DeviceChoice::kModel && books_[0].leaves) keep_up(UpkeepPart::kLeaving);
 }
 
-void GpuLayer::keep_up(const DeviceShape& shape, UpkeepPart part) {
-  const DeviceRule& rule = shape.rule;
+void GpuLayer::keep_up(UpkeepPart part) {
+  const DeviceRule& rule = shape_.rule;
   UpkeepShape how{};
-  how.storage = shape.storage;
-  how.group = shape.group;
-  how.d = shape.d;
-  how.decay = shape.decay;
-  how.scores = shape.scores;
-  how.by_age = shape.by_age;
-  how.told = shape.told;
+  how.storage = shape_.storage;
+  how.group = shape_.group;
+  how.d = shape_.d;
+  how.decay = shape_.decay;
+  how.scores = shape_.scores;
+  how.by_age = shape_.by_age;
+  how.told = shape_.told;
   how.similarity = rule.similarity;
   how.sums_scores = rule.score_merge != 0;
   how.aggregate = static_cast<Aggregate>(rule.aggregate);
@@ -334,7 +332,7 @@ void GpuLayer::keep_up(const DeviceShape& shape, UpkeepPart part) {
   must(upkeep(upkeep_, static_cast<int32_t>(books_.size()), how, context_->stream));
 }
 
-void GpuLayer::finish(const DeviceShape& shape, const DeviceRows& rows, Found* found) {
+void GpuLayer::finish(const DeviceRows& rows, Found* found) {
   const bool own = !rows.model;
   const Mail mail = mail_of(rows);
   if (own) {
@@ -342,10 +340,10 @@ void GpuLayer::finish(const DeviceShape& shape, const DeviceRows& rows, Found* f
     gpu::download(mail.out_here, mail.out, out_here_.size(), context_->stream);
     must(gpu::wait(context_->stream));
   }
-  const Results done = results(shape, own, mail.out_here);
-  const int64_t heads = own ? static_cast<int64_t>(books_.size()) * shape.group : 0;
+  const Results done = results(own, mail.out_here);
+  const int64_t heads = own ? static_cast<int64_t>(books_.size()) * shape_.group : 0;
   for (int64_t h = 0; h < heads; ++h)
-    std::copy_n(done.out + h * shape.d, shape.d, rows.out.data + h * rows.out.head_stride);
+    std::copy_n(done.out + h * shape_.d, shape_.d, rows.out.data + h * rows.out.head_stride);
   std::copy_n(done.found, books_.size(), found);
 }
 

@@ -21,9 +21,9 @@ class GpuLayer : public DeviceLayer {
   void read(int32_t kv_head, Head& head) const override;
   void prepare(const DeviceShape& shape, const std::vector<DeviceHead>& heads, const DeviceRows& rows) override;
   bool prepared() const override { return lists_ && work_version_ == context_->work.version(); }
-  void launch(const DeviceShape& shape, const DeviceRows& rows) override;
-  void leave(const DeviceShape& shape) override;
-  void finish(const DeviceShape& shape, const DeviceRows& rows, Found* found) override;
+  void launch(const DeviceRows& rows) override;
+  void leave() override;
+  void finish(const DeviceRows& rows, Found* found) override;
 
  private:
   // Of one kv head, each in device memory.
@@ -47,18 +47,17 @@ class GpuLayer : public DeviceLayer {
     float* out;
     int64_t bytes;
   };
-  Given given(const DeviceShape& shape, bool rows, char* memory) const;
-  Results results(const DeviceShape& shape, bool rows, char* memory) const;
+  Given given(bool rows, char* memory) const;
+  Results results(bool rows, char* memory) const;
   Mail mail_of(const DeviceRows& rows);
   // The views as the lists have them: on the device.
-  DeviceRows there(const DeviceShape& shape, const DeviceRows& rows) const;
+  DeviceRows there(const DeviceRows& rows) const;
 
   bool same_lists(const std::vector<DeviceHead>& heads, const DeviceRows& views, const Found* found,
                   const float* choice) const;
   // `choice`: where a model sums scores of all heads; nullptr = it does not.
-  void build(const DeviceShape& shape, const std::vector<DeviceHead>& heads, const DeviceRows& views, Found* found,
-             float* choice);
-  void keep_up(const DeviceShape& shape, UpkeepPart part);
+  void build(const std::vector<DeviceHead>& heads, const DeviceRows& views, Found* found, float* choice);
+  void keep_up(UpkeepPart part);
   void pin(Books& books, const std::vector<int32_t>& pinned);
   AppendTask append_of(const DeviceHead& head, size_t g) const;
   // Of each head, where heads choose together.
@@ -78,7 +77,7 @@ class GpuLayer : public DeviceLayer {
   ChoiceTask* choosing_ = nullptr;  // where the layer's heads choose together
   std::vector<UpkeepTask> tasks_;   // as they are there
   int64_t work_version_ = -1, lists_number_ = 0;
-  DeviceShape shape_{};                                                                   // as the launches have it
+  DeviceShape shape_{};  // of the step that was prepared
   const void *q_ = nullptr, *attended_ = nullptr, *found_ = nullptr, *choice_ = nullptr;  // as the lists have them
 };
 

@@ -16,26 +16,26 @@ GpuModel::GpuModel(std::shared_ptr<Context> context, const DeviceModelShape& sha
   graph_lists_.reserve(lists_.size());
 }
 
-void* GpuModel::upload(const void* from, int64_t bytes) {
+void* GpuModel::upload(const void* place, const void* from, int64_t bytes) {
   context_->here();
-  graph_.clear();  // it may know other weights
-  weights_.push_back(context_->pool->take(bytes));
-  gpu::upload(weights_.back().get(), from, static_cast<size_t>(bytes), context_->stream);
+  if (!place) weights_.push_back(context_->pool->take(bytes)), place = weights_.back().get();
+  gpu::upload(const_cast<void*>(place), from, static_cast<size_t>(bytes), context_->stream);
   must(gpu::wait(context_->stream));
-  return weights_.back().get();
+  return const_cast<void*>(place);
 }
 
 void GpuModel::load(DevicePart part, int32_t layer, int64_t outputs, int64_t k, const void* rows) {
   Layer& to = layers_[static_cast<size_t>(layer)];
   Matrix* const places[] = {&embedding_, &output_, &to.qkv, &to.attention_output, &to.gate_up, &to.down};
-  *places[static_cast<int>(part)] = {upload(rows, outputs * k * (shape_.storage == ZS_F32 ? 4 : 2)), shape_.storage,
-                                     outputs, k};
+  Matrix& place = *places[static_cast<int>(part)];
+  place = {upload(place.data, rows, outputs * k * (shape_.storage == ZS_F32 ? 4 : 2)), shape_.storage, outputs, k};
 }
 
 void GpuModel::load(DeviceNorm norm, int32_t layer, const float* weights) {
   Layer& to = layers_[static_cast<size_t>(layer)];
   float** const places[] = {&output_norm_, &to.attention_norm, &to.feed_forward_norm};
-  *places[static_cast<int>(norm)] = static_cast<float*>(upload(weights, 4 * int64_t{shape_.hidden}));
+  float*& place = *places[static_cast<int>(norm)];
+  place = static_cast<float*>(upload(place, weights, 4 * int64_t{shape_.hidden}));
 }
 
 // What pads rows is never written, and must be zero.

@@ -57,7 +57,7 @@ class GpuModel : public DeviceModel {
   };
 
   const Matrix& output() const { return output_.data ? output_ : embedding_; }
-  void* upload(const void* from, int64_t bytes);
+  void* upload(const void* place, const void* from, int64_t bytes);  // nullptr = there is no place yet
   Memory cleared(int64_t floats);
   struct Choosing {
     ChoiceTask* task;
