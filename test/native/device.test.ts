@@ -139,8 +139,8 @@ if (canEmulate("device 'cuda', emulated"))
       const run = await session.generate('some words', { ...more, maxTokens: 2 })
       for (const text of [inspect(gpu.engine), inspect(run.card), inspect(run.receipt)])
         assert.match(text, /^ *device: emulated:0 \(emulated on the CPU, at most /m)
-      const { attended } = run.receipt
-      assert.ok(attended.cpu === 0 && attended.device > 0, inspect(attended))
+      const { attended, seqLen } = run.receipt
+      assert.deepEqual(attended, { cpu: 0, device: seqLen * gpu.file.description.layers })
       assert.match(inspect(run.receipt), /: all attention was there$/m)
       session.dispose()
       const auto = await naming(library, () => on({ device: 'auto' }))
