@@ -2,12 +2,14 @@
 #ifndef ZSLAB_CUDA_DEVICE_WORDS_H
 #define ZSLAB_CUDA_DEVICE_WORDS_H
 
+#include <cooperative_groups.h>
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <type_traits>
 
 // Before a loop over what lies in registers.
 #define ZS_UNROLL _Pragma("unroll")
@@ -60,6 +62,11 @@ __device__ __forceinline__ void cp_async_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(left) : "memory");
 }
 
+// All threads of all blocks wait for each other, in a kernel that was launched by launch_together; what they wrote before is known to all after.
+__device__ __forceinline__ void grid_barrier() { cooperative_groups::this_grid().sync(); }
+// Into the second-level cache, in the background.
+__device__ __forceinline__ void prefetch(const void* from) { asm volatile("prefetch.global.L2 [%0];" ::"l"(from)); }
+
 using Stream = cudaStream_t;
 using Grid = dim3;
 // As libraries take it.
@@ -73,12 +80,39 @@ inline std::string told(cudaError_t error) {
 }
 
 // More shared memory than 48 KB has to be asked for, kernel by kernel.
+template <class... P>
+cudaError_t ask_for(size_t shared, void (*kernel)(P...)) {
+  if (shared <= 48u << 10) return cudaSuccess;
+  return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
+}
 template <class... P, class... A>
 std::string launch(void (*kernel)(P...), Grid grid, int threads, size_t shared, Stream stream, A... arguments) {
-  cudaError_t error = cudaSuccess;
-  if (shared > 48u << 10)
-    error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
+  const cudaError_t error = ask_for(shared, kernel);
   if (error == cudaSuccess) kernel<<<grid, static_cast<unsigned>(threads), shared, stream>>>(arguments...);
+  return told(error);
+}
+
+// The same with all blocks alive at once, at most as many as most_together says.
+template <class... P>
+std::string launch_together(void (*kernel)(P...), int blocks, int threads, size_t shared, Stream stream,
+                            std::common_type_t<P>... arguments) {
+  cudaError_t error = ask_for(shared, kernel);
+  void* given[] = {&arguments...};
+  if (error == cudaSuccess)
+    error = cudaLaunchCooperativeKernel(reinterpret_cast<const void*>(kernel), Grid(static_cast<unsigned>(blocks)),
+                                        Grid(static_cast<unsigned>(threads)), given, shared, stream);
+  return told(error);
+}
+// On the device in use; 0 = it has no such launches. → what was wrong; empty = nothing.
+template <class... P>
+std::string most_together(void (*kernel)(P...), int threads, size_t shared, int& blocks) {
+  int device = 0, can = 0, processors = 0, each = 0;
+  cudaError_t error = ask_for(shared, kernel);
+  if (error == cudaSuccess) error = cudaGetDevice(&device);
+  if (error == cudaSuccess) error = cudaDeviceGetAttribute(&can, cudaDevAttrCooperativeLaunch, device);
+  if (error == cudaSuccess) error = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
+  if (error == cudaSuccess) error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, threads, shared);
+  blocks = can ? processors * each : 0;
   return told(error);
 }
 

@@ -11,10 +11,12 @@ namespace zs::emulation {
 namespace {
 
 struct Runner {
-  Block block;
+  std::vector<std::unique_ptr<Block>>
+      blocks;  // of a launch whose blocks run one after another the first is all of them in turn
+  uint32_t last_id = 0, first_id = 0;  // of a block; of this launch's first
+  int alive = 0, at_grid = 0;          // blocks; those that have come to the grid's barrier
   std::string fault;
   const std::function<void()>* kernel = nullptr;
-  std::vector<int> ready;  // that became ready since the last round
   uint64_t random = 0;
 };
 thread_local Runner runner;
@@ -45,16 +47,13 @@ void arrange(std::vector<T>& items) {
   for (size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[draw() % i]);
 }
 
-void make_ready(Thread& one) {
+void make_ready(Block& b, Thread& one) {
   one.state = Thread::kReady;
-  runner.ready.push_back(one.number);
+  b.ready.push_back(one.number);
 }
 
-// All that are left have come: they go on, but for `last_come`, which does so by itself.
-void release(const Thread* last_come) {
-  Block& b = runner.block;
-  ++b.epoch;
-  b.waiting = 0;
+// Threads that wait have come to one barrier.
+void must_be_one(const Block& b) {
   const Thread* first = nullptr;
   for (int i = 0; i < b.count; ++i) {
     Thread& one = *b.threads[i];
@@ -64,27 +63,52 @@ void release(const Thread* last_come) {
             name_of(b, i) + " at " + one.at.text() + "; all threads of a block must come to one __syncthreads()");
     first = &one;
   }
+}
+
+// They go on, but for `last_come`, which does so by itself.
+void go_on_from(Thread::State state, Block& b, const Thread* last_come) {
   for (int i = 0; i < b.count; ++i) {
     Thread& one = *b.threads[i];
-    if (one.state != Thread::kAtBarrier) continue;
+    if (one.state != state) continue;
     if (&one == last_come)
       one.state = Thread::kReady;
     else
-      make_ready(one);
+      make_ready(b, one);
+  }
+}
+
+// All that are left have come.
+void release(Block& b, const Thread* last_come) {
+  ++b.epoch;
+  b.waiting = 0;
+  must_be_one(b);
+  go_on_from(Thread::kAtBarrier, b, last_come);
+}
+
+// All threads of all blocks have come: what each did before is known to all.
+void release_grid(const Thread* last_come) {
+  uint32_t epoch = 0;
+  for (int i = 0; i < runner.alive; ++i) epoch = std::max(epoch, runner.blocks[i]->epoch);
+  runner.at_grid = 0;
+  for (int i = 0; i < runner.alive; ++i) {
+    Block& b = *runner.blocks[i];
+    b.epoch = b.grid_epoch = epoch + 1;
+    b.at_grid = 0;
+    go_on_from(Thread::kAtGrid, b, last_come);
   }
 }
 
 void wait() { running->fiber.pause(); }
 
 void ended(Thread& one) {
-  Block& b = runner.block;
+  Block& b = *running_block;
   if (!one.copies.empty())
     fault(name_of(b, one.number) + " ends with " + std::to_string(one.copies.size()) +
           " asynchronous copies that it did not wait for");
   one.state = Thread::kDone;
   b.warps[one.warp()].absent |= 1u << one.lane();
   --b.live;
-  if (b.live && b.waiting == b.live) release(nullptr);
+  if (b.live && b.waiting == b.live) release(b, nullptr);
 }
 
 void main_of_thread(void* of) {
@@ -106,17 +130,27 @@ std::string who_waits(const Block& b) {
     if (one.state == Thread::kDone || one.state == Thread::kReady) continue;
     if (before && before->state == one.state && before->at == one.at) continue;
     text += (told++ ? ", " : "") + std::string("thread ") + std::to_string(i) +
-            (one.state == Thread::kAtBarrier ? " at the barrier " : " in the warp operation ") + one.at.text();
+            (one.state == Thread::kAtBarrier ? " at the barrier "
+             : one.state == Thread::kAtGrid  ? " at the grid's barrier "
+                                             : " in the warp operation ") +
+            one.at.text();
     before = &one;
   }
   return text;
 }
 
-void run_block() {
-  Block& b = runner.block;
+std::string name_of(const Block& b) {
+  return "block (" + std::to_string(b.index.x) + ", " + std::to_string(b.index.y) + ", " + std::to_string(b.index.z) +
+         ")";
+}
+
+// Until nobody of the block can go on: all have ended, or wait for other blocks, or it is a fault.
+void go_on(Block& b) {
+  running_block = &b;
   std::vector<int> round;
-  for (int i = 0; i < b.count; ++i) round.push_back(i);
-  while (b.live && runner.fault.empty()) {
+  while (!b.ready.empty()) {
+    round.swap(b.ready);
+    b.ready.clear();
     arrange(round);
     for (const int i : round) {
       running = b.threads[i].get();
@@ -124,27 +158,29 @@ void run_block() {
       running = nullptr;
       if (!runner.fault.empty()) return;
     }
-    round.swap(runner.ready);
-    runner.ready.clear();
-    if (round.empty() && b.live) {
-      char at[64];
-      std::snprintf(at, sizeof at, "block (%u, %u, %u)", b.index.x, b.index.y, b.index.z);
-      runner.fault = std::string("a deadlock: in ") + at + " nobody can go on: " + who_waits(b);
-    }
   }
+  if (b.live && b.at_grid < b.count)
+    runner.fault = "a deadlock: in " + name_of(b) + " nobody can go on: " + who_waits(b);
 }
 
-void begin_block(const Launch& launch, Index index) {
-  Block& b = runner.block;
-  running_block = &b;
+// The `number`-th block of a launch, in a place of its own among those that are alive.
+Block& begin_block(const Launch& launch, uint64_t number, int place) {
+  while (static_cast<int>(runner.blocks.size()) <= place) runner.blocks.push_back(std::make_unique<Block>());
+  Block& b = *runner.blocks[place];
   b.launch = launch;
-  b.index = index;
-  ++b.id;
-  b.epoch = 0;
+  b.index = {static_cast<unsigned>(number % launch.grid.x),
+             static_cast<unsigned>(number / launch.grid.x % launch.grid.y),
+             static_cast<unsigned>(number / launch.grid.x / launch.grid.y)};
+  b.id = ++runner.last_id;
+  b.first_id = runner.first_id;
+  b.place = place;
+  b.epoch = b.grid_epoch = 0;
+  b.at_grid = 0;
   b.count = b.live = static_cast<int>(launch.block.x * launch.block.y * launch.block.z);
   b.waiting = 0;
   b.shared = 0;
-  runner.ready.clear();
+  b.layouts = 0;
+  b.ready.clear();
   b.warps.assign(static_cast<size_t>((b.count + kWarp - 1) / kWarp), Warp());
   if (b.count % kWarp) b.warps.back().absent = ~0u << b.count % kWarp;
   while (static_cast<int>(b.threads.size()) < b.count) b.threads.push_back(std::make_unique<Thread>());
@@ -155,18 +191,61 @@ void begin_block(const Launch& launch, Index index) {
     one.index = {number % launch.block.x, number / launch.block.x % launch.block.y,
                  number / launch.block.x / launch.block.y};
     one.state = Thread::kReady;
-    one.arrays = one.groups = 0;
+    one.arrays = one.layouts = one.groups = 0;
     one.copies.clear();
     one.clock = 1;
     std::fill_n(one.seen, kWarp, 0u);
     one.fiber.start(main_of_thread, &one);
+    b.ready.push_back(i);
+  }
+  return b;
+}
+
+void forget_shared(Block& b) {
+  for (const SharedArray& array : b.arrays) forget_memory(array.memory);
+  b.arrays.clear();
+  b.shared = 0;
+}
+
+void run_in_turn(const Launch& launch, const std::vector<uint64_t>& order) {
+  for (const uint64_t number : order) {
+    Block& b = begin_block(launch, number, 0);
+    go_on(b);
+    traffic::end_block();
+    forget_shared(b);
+    if (!runner.fault.empty()) return;
   }
 }
 
-void end_block() {
+void run_together(const Launch& launch, const std::vector<uint64_t>& order) {
+  runner.alive = static_cast<int>(order.size());
+  runner.at_grid = 0;
+  std::vector<int> places;
+  for (int place = 0; place < runner.alive; ++place) {
+    begin_block(launch, order[static_cast<size_t>(place)], place);
+    places.push_back(place);
+  }
+  for (bool goes = true; goes && runner.fault.empty();) {
+    goes = false;
+    arrange(places);
+    for (const int place : places) {
+      Block& b = *runner.blocks[place];
+      if (b.ready.empty()) continue;
+      goes = true;
+      go_on(b);
+      if (!runner.fault.empty()) break;
+    }
+  }
+  const Block *waits = nullptr, *gone = nullptr;
+  for (int place = 0; place < runner.alive; ++place) {
+    const Block& b = *runner.blocks[place];
+    (b.live ? waits : gone) = &b;
+  }
+  if (runner.fault.empty() && waits)
+    runner.fault = "a deadlock: " + name_of(*waits) + " waits at the grid's barrier " + waits->threads[0]->at.text() +
+                   ", to which " + name_of(*gone) + " does not come: it has ended";
   traffic::end_block();
-  for (const SharedArray& array : runner.block.arrays) forget_memory(array.memory);
-  runner.block.arrays.clear();
+  for (int place = 0; place < runner.alive; ++place) forget_shared(*runner.blocks[place]);
 }
 
 }  // namespace
@@ -190,10 +269,7 @@ void fault(const std::string& what) {
 #endif
 }
 
-std::string name_of(const Block& b, int thread) {
-  return "thread " + std::to_string(thread) + " of block (" + std::to_string(b.index.x) + ", " +
-         std::to_string(b.index.y) + ", " + std::to_string(b.index.z) + ")";
-}
+std::string name_of(const Block& b, int thread) { return "thread " + std::to_string(thread) + " of " + name_of(b); }
 
 bool run(const Launch& launch, const std::function<void()>& kernel) {
   runner.fault.clear();
@@ -208,20 +284,19 @@ bool run(const Launch& launch, const std::function<void()>& kernel) {
   if (launch.shared > (227u << 10))
     runner.fault =
         "a launch that asks for " + std::to_string(launch.shared) + " bytes of shared memory: a block can have 232,448";
+  const uint64_t count = static_cast<uint64_t>(launch.grid.x) * launch.grid.y * launch.grid.z;
+  if (launch.together && count > kMostTogether)
+    runner.fault = "a launch of " + std::to_string(count) +
+                   " blocks that wait for each other: " + std::to_string(kMostTogether) + " are alive at once";
   std::vector<uint64_t> blocks;
   if (runner.fault.empty())
-    for (uint64_t i = 0; i < static_cast<uint64_t>(launch.grid.x) * launch.grid.y * launch.grid.z; ++i)
-      blocks.push_back(i);
+    for (uint64_t i = 0; i < count; ++i) blocks.push_back(i);
   arrange(blocks);
-  runner.block.first_id = runner.block.id + 1;
-  for (const uint64_t i : blocks) {
-    begin_block(launch,
-                {static_cast<unsigned>(i % launch.grid.x), static_cast<unsigned>(i / launch.grid.x % launch.grid.y),
-                 static_cast<unsigned>(i / launch.grid.x / launch.grid.y)});
-    run_block();
-    end_block();
-    if (!runner.fault.empty()) break;
-  }
+  runner.first_id = runner.last_id + 1;
+  if (launch.together)
+    run_together(launch, blocks);
+  else
+    run_in_turn(launch, blocks);
   last = runner.fault;
   return last.empty();
 }
@@ -232,9 +307,22 @@ void barrier(Place at) {
   one.at = at;
   one.state = Thread::kAtBarrier;
   if (++b.waiting == b.live)
-    release(&one);
+    release(b, &one);
   else
     wait();
+}
+
+void grid_barrier(Place at) {
+  Block& b = *running_block;
+  Thread& one = *running;
+  if (!b.launch.together)
+    fault("a barrier of the grid at " + at.text() + " in a launch whose blocks are not all alive at once");
+  one.at = at;
+  one.state = Thread::kAtGrid;
+  if (++b.at_grid < b.count) return wait();
+  must_be_one(b);
+  if (++runner.at_grid < runner.alive) return wait();
+  release_grid(&one);
 }
 
 namespace {
@@ -283,7 +371,7 @@ void warp_operation(WarpOperation operation, uint32_t mask, const void* given, v
   }
   operation(mask, warp.given, warp.results);
   warp.waiting &= ~mask;
-  for (uint32_t left = others; left; left &= left - 1) make_ready(*b.threads[first + __builtin_ctz(left)]);
+  for (uint32_t left = others; left; left &= left - 1) make_ready(b, *b.threads[first + __builtin_ctz(left)]);
 }
 
 namespace {
@@ -304,9 +392,18 @@ void join(uint32_t mask, const void* const* given, void* const*) {
 
 void sync_warp(uint32_t mask, Place at) { warp_operation(join, mask, running, nullptr, at); }
 
+void shared_layout() {
+  running->arrays = 0;
+  ++running->layouts;
+}
+
 void* shared_array(size_t bytes, size_t align, Place at) {
   Block& b = *running_block;
   Thread& one = *running;
+  if (one.layouts > b.layouts) forget_shared(b), b.layouts = one.layouts;
+  if (one.layouts < b.layouts)
+    fault("shared memory: " + name_of(b, one.number) + " takes an array at " + at.text() +
+          " of a layout after which others have begun a new one");
   const auto number = static_cast<size_t>(one.arrays++);
   if (number == b.arrays.size()) {
     b.shared = (b.shared + align - 1) / align * align + bytes;

@@ -1,5 +1,6 @@
-// Blocks of threads, run one after another on the calling thread: each of a block's threads is a fiber that runs until it has to wait, for
-// the others of its block at a barrier or for those of its warp in a warp operation. What would hang or be undefined on a GPU is a fault.
+// Blocks of threads on the calling thread, one after another or, where they wait for each other, all alive at once: each of a block's threads is
+// a fiber that runs until it has to wait, for the others of its block or of the grid at a barrier, or for those of its warp in a warp operation.
+// What would hang or be undefined on a GPU is a fault.
 #ifndef ZSLAB_CUDA_EMULATION_BLOCK_H
 #define ZSLAB_CUDA_EMULATION_BLOCK_H
 
@@ -29,8 +30,10 @@ Settings& settings();
 
 struct Launch {
   Index grid{1, 1, 1}, block{1, 1, 1};
-  size_t shared = 0;  // bytes
+  size_t shared = 0;      // bytes
+  bool together = false;  // all blocks are alive at once, at most kMostTogether of them
 };
+constexpr unsigned kMostTogether = 6;
 // Runs all blocks; a fault ends it (last_fault()). → whether it ran to its end.
 bool run(const Launch& launch, const std::function<void()>& kernel);
 
@@ -51,12 +54,13 @@ struct Thread {
   int warp() const { return number / kWarp; }
   int lane() const { return number % kWarp; }
 
-  enum State { kReady, kAtBarrier, kInWarp, kDone } state = kReady;
+  enum State { kReady, kAtBarrier, kAtGrid, kInWarp, kDone } state = kReady;
   Place at{"", 0};  // where it waits
   WarpOperation operation = nullptr;
   uint32_t mask = 0;
 
   int arrays = 0;            // of shared memory, taken so far
+  int layouts = 0;           // of shared memory, begun so far
   std::vector<Copy> copies;  // begun and not waited for
   int groups = 0;            // of copies, committed
   // Its own clock, counted by __syncwarp, and the clocks of its warp's lanes that it has waited for since.
@@ -83,11 +87,15 @@ struct Block {
   Launch launch;
   Index index;
   uint32_t id = 0, first_id = 0;  // of all that ever ran, and of the launch's first
-  uint32_t epoch = 0;             // barriers passed
+  int place = 0;                  // among those that are alive
+  uint32_t epoch = 0;             // barriers passed; those of the grid bring all its blocks to one number,
+  uint32_t grid_epoch = 0;        // this one
   std::vector<std::unique_ptr<Thread>> threads;
   std::vector<Warp> warps;
-  int count = 0, live = 0, waiting = 0;
+  int count = 0, live = 0, waiting = 0, at_grid = 0;
+  std::vector<int> ready;  // threads that became ready since the last round
   std::vector<SharedArray> arrays;
+  int layouts = 0;    // begun by the furthest thread; `arrays` are of that one
   size_t shared = 0;  // bytes taken
 };
 
@@ -96,8 +104,12 @@ Thread* thread();
 Block* block();
 
 void barrier(Place at);
+// Of all threads of all blocks.
+void grid_barrier(Place at);
 void warp_operation(WarpOperation operation, uint32_t mask, const void* given, void* result, Place at);
 void sync_warp(uint32_t mask, Place at);
+// The calling thread's arrays begin at the front of shared memory again: those from before are gone, for all of the block.
+void shared_layout();
 // The next array of shared memory, of so many bytes: the same one for all threads of a block.
 void* shared_array(size_t bytes, size_t align, Place at);
 // "thread 5 of block (0, 1, 0)"

@@ -58,6 +58,7 @@ struct Region {
   uintptr_t begin, end;
   std::string name;
   int64_t shared_at;
+  uint32_t owner;  // the block whose shared memory it is; 0 = device memory
   std::vector<Word> words;
 };
 // By the first address. Kernels run on the thread that launches them, and launches of several threads do not share memory.
@@ -96,7 +97,8 @@ void each(const void* memory, size_t bytes, F f) {
 }
 
 bool in_order(const Access& before, const Thread& now, const Block& b) {
-  if (before.block != b.id) return before.block < b.first_id;  // an earlier launch, or another block of this one
+  // An earlier launch, or another block of this one.
+  if (before.block != b.id) return before.block < b.first_id || before.epoch < b.grid_epoch;
   if (before.thread == now.number || before.epoch < b.epoch) return true;
   return before.thread / kWarp == now.warp() && now.seen[before.thread % kWarp] >= before.clock;
 }
@@ -110,7 +112,9 @@ bool in_order(const Access& before, const Thread& now, const Block& b) {
   fault("a race: " + name_of(b, thread()->number) + ' ' + does + " byte " + std::to_string(index * kWord) + " of " +
         region.name + " at " + line_of(from) + ", " + who + ' ' + did + " it at " +
         line_of(reinterpret_cast<const void*>(uintptr_t{before.from})) +
-        (same ? ", and neither a barrier nor __syncwarp lies between" : ", and nothing orders blocks"));
+        (same                ? ", and neither a barrier nor __syncwarp lies between"
+         : b.launch.together ? ", and no barrier of the grid lies between"
+                             : ", and nothing orders blocks"));
 }
 
 void count(const Region& of, uintptr_t at, size_t bytes, bool writes, const void* from) {
@@ -127,6 +131,9 @@ void access(const void* p, size_t bytes, bool writes, const void* from) {
   uintptr_t index;
   Word* word = word_of(at, &region, &index);
   if (!word) return;
+  if (region->owner && region->owner != b.id)
+    fault(name_of(b, now->number) + (writes ? " writes " : " reads ") + region->name +
+          ", the shared memory of another block, at " + line_of(from));
   count(*region, at, bytes, writes, from);
   for (uintptr_t n = (bytes + kWord - 1) / kWord; n; --n, ++word, ++index) {
     if (word->write.block && !in_order(word->write, *now, b))
@@ -154,7 +161,8 @@ void access(const void* p, size_t bytes, bool writes, const void* from) {
 
 void region(void* memory, size_t bytes, const std::string& name, int64_t shared_at) {
   const auto at = reinterpret_cast<uintptr_t>(memory);
-  regions[at] = {at, at + bytes, name, shared_at, std::vector<Word>((bytes + kWord - 1) / kWord)};
+  regions[at] = {
+      at, at + bytes, name, shared_at, shared_at < 0 ? 0 : block()->id, std::vector<Word>((bytes + kWord - 1) / kWord)};
   std::fill_n(recent, kRecent, Recent{});
 }
 void no_region(void* memory) {

@@ -1,6 +1,7 @@
 // Who wrote and read each word of the memory that kernels use, and which of these accesses nothing orders. The kernels are compiled with
 // the thread sanitizer's instrumentation and linked without its runtime: each load and store calls race.cpp. Two accesses are in order if
-// one thread made both, a barrier of their block lies between, or a chain of __syncwarp; shuffles order nothing, and blocks never.
+// one thread made both, a barrier of their block or of the grid lies between, or a chain of __syncwarp; shuffles order nothing, and blocks
+// nothing else.
 #ifndef ZSLAB_CUDA_EMULATION_RACE_H
 #define ZSLAB_CUDA_EMULATION_RACE_H
 

@@ -24,7 +24,7 @@ struct Counted {
 };
 
 struct Counter {
-  std::map<Request, std::vector<Access>> requests;                               // of the block that runs
+  std::map<Request, std::vector<Access>> requests;                               // of the blocks that are alive
   std::map<std::tuple<const void*, bool, bool>, std::map<int, uint32_t>> times;  // of each thread at an instruction
   std::map<std::tuple<const void*, bool, bool>, Counted> lines;
 };
@@ -69,8 +69,9 @@ namespace traffic {
 void add(const void* from, bool shared, bool writes, uint64_t at, size_t bytes) {
   if (!counting) return;
   const Thread& now = *thread();
-  const uint32_t time = counter.times[{from, shared, writes}][now.number]++;
-  counter.requests[{from, shared, writes, now.warp(), time}].push_back({now.lane(), at, bytes});
+  const int first = 1024 * block()->place;  // threads of blocks that are alive as well
+  const uint32_t time = counter.times[{from, shared, writes}][first + now.number]++;
+  counter.requests[{from, shared, writes, first / kWarp + now.warp(), time}].push_back({now.lane(), at, bytes});
 }
 
 void end_block() {

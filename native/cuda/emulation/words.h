@@ -115,10 +115,11 @@ inline unsigned __ballot_sync(unsigned mask, bool held, ZS_CALLER) {
 
 namespace zs::gpu {
 
-// Shared memory in arrays, one after another. A kernel's layout is a struct whose constructor takes them; the host runs it too, to count.
+// Shared memory in arrays, one after another; a new Shared begins at the front again. A kernel's layout is a struct whose constructor takes them;
+// the host runs it too, to count.
 class Shared {
  public:
-  Shared() = default;
+  Shared() { emulation::shared_layout(); }
   static Shared counting() { return Shared(true); }
   template <class T>
   T* take(size_t count, ZS_CALLER) {
@@ -199,6 +200,11 @@ inline void cp_async_wait() {
   me.copies.erase(me.copies.begin(), me.copies.begin() + static_cast<std::ptrdiff_t>(done));
 }
 
+// All threads of all blocks wait for each other, in a kernel that was launched by launch_together; what they wrote before is known to all after.
+inline void grid_barrier(ZS_CALLER) { emulation::grid_barrier({file, line}); }
+// Into the second-level cache, in the background.
+inline void prefetch(const void*) {}
+
 struct Stream {};
 using Recorded = std::vector<std::function<std::string()>>;
 inline Recorded*& recording() {  // of the one stream that there is; nullptr = what is launched is done
@@ -210,9 +216,7 @@ inline void* handle_of(Stream) { return nullptr; }
 
 // Runs kernel(arguments…) on `grid` blocks of `threads` threads with so many bytes of shared memory. → what was wrong; empty = nothing.
 template <class... P, class... A>
-std::string launch(void (*kernel)(P...), emulation::Index grid, int threads, size_t shared, Stream, A... arguments) {
-  emulation::Launch how;
-  how.grid = grid;
+std::string launch_as(emulation::Launch how, void (*kernel)(P...), int threads, size_t shared, A... arguments) {
   how.block.x = static_cast<unsigned>(threads);
   how.shared = shared;
   const auto run = [=]() -> std::string {
@@ -221,7 +225,28 @@ std::string launch(void (*kernel)(P...), emulation::Index grid, int threads, siz
   if (recording()) return recording()->push_back(run), std::string();
   return run();
 }
+template <class... P, class... A>
+std::string launch(void (*kernel)(P...), emulation::Index grid, int threads, size_t shared, Stream, A... arguments) {
+  emulation::Launch how;
+  how.grid = grid;
+  return launch_as(how, kernel, threads, shared, arguments...);
+}
 using Grid = emulation::Index;
+
+// The same with all blocks alive at once, at most as many as most_together says.
+template <class... P, class... A>
+std::string launch_together(void (*kernel)(P...), int blocks, int threads, size_t shared, Stream, A... arguments) {
+  emulation::Launch how;
+  how.grid.x = static_cast<unsigned>(blocks);
+  how.together = true;
+  return launch_as(how, kernel, threads, shared, arguments...);
+}
+// On the device in use: as many as tests like to see, another number with another seed. → what was wrong; empty = nothing.
+template <class... P>
+std::string most_together(void (*)(P...), int, size_t, int& blocks) {
+  blocks = 2 + static_cast<int>(emulation::settings().seed % (emulation::kMostTogether - 1));
+  return {};
+}
 
 // Threads and blocks run in another order from now on: forward, backward or shuffled. A GPU does what it likes.
 inline void vary_order(uint64_t seed) { emulation::settings() = {static_cast<emulation::Order>(seed % 3), seed}; }

@@ -27,7 +27,10 @@ int one(const std::string& name, int order) {
     auto* memory = static_cast<float*>(zs::gpu::allocate(floats * sizeof(float)));
     const std::vector<float> values(256, 1.0f);
     zs::gpu::upload(memory, values.data(), values.size() * sizeof(float));
-    const std::string what = zs::gpu::launch(planted.kernel, {planted.blocks, 1, 1}, 64, planted.shared, {}, memory);
+    const std::string what =
+        planted.together
+            ? zs::gpu::launch_together(planted.kernel, static_cast<int>(planted.blocks), 64, planted.shared, {}, memory)
+            : zs::gpu::launch(planted.kernel, {planted.blocks, 1, 1}, 64, planted.shared, {}, memory);
     std::printf("%s\n", what.empty() ? "nothing" : what.c_str());
     zs::gpu::release(memory);
   }

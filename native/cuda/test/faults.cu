@@ -113,6 +113,17 @@ __global__ void read_before_wait(float* out) {
   out[threadIdx.x] = early;
 }
 
+__global__ void shared_of_a_layout_before(float* out) {
+  Shared shared;
+  float* x = shared.take<float>(32);
+  x[threadIdx.x % 32] = 1;
+  __syncthreads();
+  Shared again;
+  float* y = again.take<float>(64);
+  y[threadIdx.x] = x[0];
+  out[threadIdx.x] = y[threadIdx.x];
+}
+
 float* kept = nullptr;
 __global__ void shared_of_an_ended_block(float* out) {
   Shared shared;
@@ -217,6 +228,77 @@ __global__ void copied_without_barrier(float* out) {
   out[128 + threadIdx.x] = x[4 * (threadIdx.x ^ 1u)];
 }
 
+// Three times around, each block what the one before it wrote.
+__global__ void around_the_grid(float* out) {
+  for (int round = 0; round < 3; ++round) {
+    out[64 * blockIdx.x + threadIdx.x] = static_cast<float>(round);
+    gpu::grid_barrier();
+    const float sum = out[64 * ((blockIdx.x + 1) % gridDim.x) + threadIdx.x];
+    gpu::grid_barrier();
+    if (sum < 0) return;
+  }
+}
+
+__global__ void block_that_does_not_come(float* out) {
+  if (blockIdx.x == 1) return;
+  gpu::grid_barrier();
+  out[threadIdx.x] = 0;
+}
+
+__global__ void thread_that_does_not_come(float* out) {
+  if (threadIdx.x == 63) return;
+  gpu::grid_barrier();
+  out[threadIdx.x] = 0;
+}
+
+__global__ void grid_and_block_barrier(float* out) {
+  if (threadIdx.x < 32)
+    gpu::grid_barrier();
+  else
+    __syncthreads();
+  out[threadIdx.x] = 0;
+}
+
+__global__ void two_barriers_of_the_grid(float* out) {
+  if (threadIdx.x < 32)
+    gpu::grid_barrier();
+  else
+    gpu::grid_barrier();
+  out[threadIdx.x] = 0;
+}
+
+__global__ void grid_barrier_alone(float* out) {
+  gpu::grid_barrier();
+  out[threadIdx.x] = 0;
+}
+
+__global__ void no_grid_barrier(float* out) {
+  out[64 * blockIdx.x + threadIdx.x] = 1;
+  __syncthreads();
+  const float other = out[64 * (1 - blockIdx.x) + threadIdx.x];
+  gpu::grid_barrier();
+  if (other < 0) out[threadIdx.x] = 0;
+}
+
+__global__ void written_before_all_have_read(float* out) {
+  out[64 * blockIdx.x + threadIdx.x] = 1;
+  gpu::grid_barrier();
+  const float other = out[64 * (1 - blockIdx.x) + threadIdx.x];
+  __syncthreads();
+  out[64 * blockIdx.x + threadIdx.x] = other;
+}
+
+float* of_another = nullptr;
+__global__ void shared_of_another_block(float* out) {
+  Shared shared;
+  float* x = shared.take<float>(64);
+  x[threadIdx.x] = 1;
+  if (blockIdx.x == 0 && threadIdx.x == 0) of_another = x;
+  gpu::grid_barrier();
+  if (blockIdx.x == 1) out[threadIdx.x] = of_another[threadIdx.x];
+  gpu::grid_barrier();
+}
+
 constexpr size_t kShared = 64 * sizeof(float), kCopies = 256 * sizeof(float);
 
 }  // namespace
@@ -237,6 +319,7 @@ const std::vector<Planted> planted = {
     {"into_the_next_array", kAddress, "heap-buffer-overflow", into_the_next_array, 1, kShared},
     {"vector_out_of_line", kAddress, "misaligned address", vector_out_of_line, 1, 0},
     {"read_before_wait", kAddress, "use-after-poison", read_before_wait, 1, kCopies},
+    {"shared_of_a_layout_before", kAddress, "heap-use-after-free", shared_of_a_layout_before, 1, kShared},
     {"shared_of_an_ended_block", kAddress, "heap-use-after-free", shared_of_an_ended_block, 2, kShared},
     {"no_barrier", kRace, "neither a barrier nor __syncwarp lies between", no_barrier, 1, kShared},
     {"no_syncwarp", kRace, "neither a barrier nor __syncwarp lies between", no_syncwarp, 1, kShared},
@@ -253,6 +336,18 @@ const std::vector<Planted> planted = {
     {"read_before_its_wait", kRace, "a read before its copy was waited for", read_before_wait, 1, kCopies},
     {"copied_without_barrier", kRace, "neither a barrier nor __syncwarp lies between", copied_without_barrier, 1,
      kCopies},
+    {"around_the_grid", kAny, "", around_the_grid, 5, 0, true},
+    {"block_that_does_not_come", kAny, "block (1, 0, 0) does not come: it has ended", block_that_does_not_come, 3, 0,
+     true},
+    {"thread_that_does_not_come", kAny, "at the grid's barrier", thread_that_does_not_come, 2, 0, true},
+    {"grid_and_block_barrier", kAny, "a deadlock", grid_and_block_barrier, 2, 0, true},
+    {"two_barriers_of_the_grid", kAny, "barriers that are not the same", two_barriers_of_the_grid, 2, 0, true},
+    {"grid_barrier_alone", kAny, "not all alive at once", grid_barrier_alone, 2, 0},
+    {"more_than_are_alive", kAny, "6 are alive at once", around_the_grid, 7, 0, true},
+    {"no_grid_barrier", kRace, "no barrier of the grid lies between", no_grid_barrier, 2, 0, true},
+    {"written_before_all_have_read", kRace, "no barrier of the grid lies between", written_before_all_have_read, 2, 0,
+     true},
+    {"shared_of_another_block", kRace, "the shared memory of another block", shared_of_another_block, 2, kShared, true},
 };
 
 }  // namespace zs::faults

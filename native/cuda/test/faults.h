@@ -18,6 +18,7 @@ struct Planted {
   void (*kernel)(float*);
   unsigned blocks;
   size_t shared;
+  bool together = false;  // all blocks are alive at once
 };
 extern const std::vector<Planted> planted;
 

@@ -60,6 +60,29 @@ void copies() {
   zs::gpu::release(to);
 }
 
+void together() {
+  constexpr int kThreads = zs::words::kThreads, kRounds = 5;
+  int blocks = 0;
+  std::string what = zs::words::most_passed_on(blocks);
+  if (!test::check(what.empty() && blocks > 1, "%d blocks can wait for each other: %s", blocks, what.c_str())) return;
+  const size_t count = static_cast<size_t>(blocks) * kThreads;
+  auto* numbers = static_cast<int*>(zs::gpu::allocate(count * sizeof(int)));
+  auto* out = static_cast<int*>(zs::gpu::allocate(count * sizeof(int)));
+  what = zs::words::passed_on(blocks, kRounds, numbers, out, {});
+  if (test::check(what.empty(), "blocks that wait for each other: %s", what.c_str())) {
+    const auto got = back<int>(out, count);
+    int wrong = 0;
+    for (int block = 0; block < blocks; ++block)
+      for (int t = 0; t < kThreads; ++t) {
+        const int from = (block + kRounds * (blocks - 1)) % blocks, place = kRounds % 2 ? kThreads - 1 - t : t;
+        wrong += got[static_cast<size_t>(block * kThreads + t)] != from * kThreads + place + kRounds;
+      }
+    test::check(wrong == 0, "%d of %zu numbers that blocks passed on are others", wrong, count);
+  }
+  zs::gpu::release(numbers);
+  zs::gpu::release(out);
+}
+
 void halves() {
   auto* out = static_cast<float*>(zs::gpu::allocate(65536 * sizeof(float)));
   const std::string what = zs::words::halves(out, {});
@@ -120,6 +143,7 @@ void exponentials() {
 int main() {
   exchanges();
   copies();
+  together();
   halves();
   exponentials();
   return test::finish("words");

@@ -56,6 +56,20 @@ __global__ void copy(const float* in, float* out) {
     for (int i = 0; i < 4; ++i) out[4 * (kThreads - 1 - t) + i] = x[4 * (kThreads - 1 - t) + i];
 }
 
+// Each block gives the next one what it has, once a round.
+__global__ void pass_on(int rounds, int* numbers, int* out) {
+  const int t = static_cast<int>(threadIdx.x), block = static_cast<int>(blockIdx.x),
+            blocks = static_cast<int>(gridDim.x);
+  int mine = block * kThreads + t;
+  for (int round = 0; round < rounds; ++round) {
+    numbers[block * kThreads + t] = mine + 1;
+    gpu::grid_barrier();
+    mine = numbers[(block + blocks - 1) % blocks * kThreads + kThreads - 1 - t];
+    gpu::grid_barrier();
+  }
+  out[block * kThreads + t] = mine;
+}
+
 __global__ void widen(float* out) {
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
   out[i] = gpu::widen_f16(static_cast<uint16_t>(i));
@@ -76,6 +90,10 @@ std::string copies(const float* in, float* out, gpu::Stream stream) {
 }
 std::string wides(const float* in, float* out, gpu::Stream stream) {
   return gpu::launch(wide, gpu::Grid{1, 1, 1}, kThreads, 4 * kThreads * sizeof(float), stream, in, out);
+}
+std::string most_passed_on(int& blocks) { return gpu::most_together(pass_on, kThreads, 0, blocks); }
+std::string passed_on(int blocks, int rounds, int* numbers, int* out, gpu::Stream stream) {
+  return gpu::launch_together(pass_on, blocks, kThreads, 0, stream, rounds, numbers, out);
 }
 std::string halves(float* out, gpu::Stream stream) {
   return gpu::launch(widen, gpu::Grid{65536 / kThreads, 1, 1}, kThreads, 0, stream, out);

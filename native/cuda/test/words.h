@@ -18,6 +18,10 @@ std::string exchanges(int* out, gpu::Stream stream);
 std::string copies(const float* in, float* out, gpu::Stream stream);
 // The same by accesses of 8 and 16 bytes.
 std::string wides(const float* in, float* out, gpu::Stream stream);
+// Blocks that can be alive at once. out, numbers [blocks][64]: thread t of a block begins with its place in them; in a round it takes one more
+// than what thread 63 - t of the block before it had.
+std::string most_passed_on(int& blocks);
+std::string passed_on(int blocks, int rounds, int* numbers, int* out, gpu::Stream stream);
 // out [65536]: every float16, widened.
 std::string halves(float* out, gpu::Stream stream);
 // out [count]: exp_of the floats whose bits are first, first + step, …
