@@ -129,6 +129,7 @@ const INCLUDES: Rule[] = [
     ],
     'kernels are tested one by one, beside the tables of the CPU, the pages that it fills, what it takes for finite and who leaves there',
   ),
+  rule('native/cuda/bench/', ['native/(?!addon/)'], 'benches measure the parts, and whole caches on a device'),
   rule(
     'native/cuda/',
     ['native/include/', 'native/core/(kernels|found|natural_log)\\.h', 'native/cuda/'],

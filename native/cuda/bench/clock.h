@@ -1,65 +1,53 @@
-// What benches share: failures end the program, and times are told as tenth, half and ninetieth of a hundred.
+// How long work takes on a GPU, in its own stream; emulated, where times mean nothing, on the CPU.
 #ifndef ZSLAB_CUDA_BENCH_CLOCK_H
 #define ZSLAB_CUDA_BENCH_CLOCK_H
 
-#include <algorithm>
-#include <cstdio>
-#include <cstdlib>
-#include <string>
-#include <vector>
+#include <chrono>
 
+#include "cuda/bench/tell.h"
 #include "cuda/gpu.h"
 
 namespace zs::bench {
 
-inline void must(cudaError_t error, const char* what) {
-  if (error == cudaSuccess) return;
-  std::fprintf(stderr, "%s: %s\n", what, cudaGetErrorString(error));
-  std::exit(1);
-}
-inline void must(const std::string& error) {
-  if (error.empty()) return;
-  std::fprintf(stderr, "%s\n", error.c_str());
-  std::exit(1);
-}
-
-struct Spread {
-  double low, median, high;
-};
-inline Spread spread_of(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const auto at = [&](double share) {
-    return values[static_cast<size_t>(share * static_cast<double>(values.size() - 1) + 0.5)];
-  };
-  return {at(0.1), at(0.5), at(0.9)};
-}
-
+#ifdef __CUDACC__
 class Clock {
  public:
   Clock() {
-    must(cudaStreamCreate(&stream), "a stream");
-    must(cudaEventCreate(&begin_), "an event");
-    must(cudaEventCreate(&end_), "an event");
+    must(gpu::new_stream(stream));
+    must(gpu::told(cudaEventCreate(&begin_)));
+    must(gpu::told(cudaEventCreate(&end_)));
   }
   // Microseconds that f takes, in the stream.
   template <class F>
   double of(F f) {
-    must(cudaEventRecord(begin_, stream), "an event");
+    must(gpu::told(cudaEventRecord(begin_, stream)));
     f();
-    must(cudaEventRecord(end_, stream), "an event");
-    must(cudaEventSynchronize(end_), "a launch");
+    must(gpu::told(cudaEventRecord(end_, stream)));
+    must(gpu::told(cudaEventSynchronize(end_)));
     float ms = 0;
-    must(cudaEventElapsedTime(&ms, begin_, end_), "a time");
+    must(gpu::told(cudaEventElapsedTime(&ms, begin_, end_)));
     return static_cast<double>(ms) * 1e3;
   }
-  cudaStream_t stream;
+  gpu::Stream stream;
 
  private:
   cudaEvent_t begin_, end_;
 };
+#else
+class Clock {
+ public:
+  template <class F>
+  double of(F f) {
+    const auto begin = std::chrono::steady_clock::now();
+    f();
+    return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
+  }
+  gpu::Stream stream;
+};
+#endif
 
-// bench/prefill.cu: attention of prompts.
-void prompts(Clock& clock);
+// GB/s of the best of ten copies within device memory, read and written.
+double copy_bandwidth(Clock& clock, int64_t bytes);
 
 }  // namespace zs::bench
 #endif

@@ -28,10 +28,12 @@ class Arrays {
   // Small finite numbers in every type.
   unsigned char* filled(int64_t bytes) {
     auto* const memory = room<unsigned char>(bytes);
-    std::vector<unsigned char> pattern(static_cast<size_t>(bytes));
+    constexpr int64_t kPattern = int64_t{16} << 20;
+    std::vector<unsigned char> pattern(static_cast<size_t>(std::min(bytes, kPattern)));
     for (size_t i = 0; i < pattern.size(); ++i)
       pattern[i] = static_cast<unsigned char>(i % 2 ? 0x3c : i * 0x9e3779b9u >> 24 & 127u);
-    if (memory) gpu::upload(memory, pattern.data(), pattern.size());
+    for (int64_t from = 0; memory && from < bytes; from += kPattern)
+      gpu::upload(memory + from, pattern.data(), static_cast<size_t>(std::min(bytes - from, kPattern)));
     return memory;
   }
   template <class T>
