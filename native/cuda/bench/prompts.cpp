@@ -9,8 +9,8 @@ namespace zs::bench {
 void prompts(Clock& clock, Size size) {
   for (const int d : {64, 128})
     for (const int group : {1, 4}) {
-      const cuda::UniformPromptShape shape = {ZS_BF16, static_cast<int>(size.of(8, 1)),        group, d,
-                                              0,       static_cast<int>(size.of(4096, kChunk))};
+      const cuda::UniformPromptShape shape = {ZS_BF16, static_cast<int>(size.of(8, 1)),    group, d,
+                                              0,       static_cast<int>(size.of(4096, 48))};
       const cuda::UniformPrompt work(shape);
       if (!work.there()) must("a prompt has no room on the device");
       // Column sums take half of the multiplications: they have no values.
