@@ -104,7 +104,7 @@ const INCLUDES: Rule[] = [
   ),
   rule('native/cuda/emulation/', [], 'the emulation runs any kernel: it knows none'),
   rule(
-    'native/cuda/test/(caches\\.cpp|models\\.cpp|goes\\.h|benches\\.cpp)',
+    'native/cuda/test/(caches\\.cpp|models\\.cpp|goes\\.h|benches\\.cpp|recorded\\.cpp)',
     ['native/'],
     'whole caches and models on a device are tested beside those on the CPU',
   ),

@@ -55,6 +55,7 @@ class UniformStep {
   // Of weights, keys and values, each once.
   int64_t bytes() const { return weights_.bytes() + cache_bytes_; }
   std::string launch(gpu::Stream stream);
+  const float* logits() const { return logits_; }  // [batch][vocabulary], in device memory
 
  private:
   std::string multiply(const cuda::Matrix& w, const void* x, cuda::Then then, void* y, int64_t stride,

@@ -67,7 +67,7 @@ class UniformPrompt {
     auto* const keys = arrays_.filled(heads * slots * d * element);
     auto* const values = arrays_.filled(heads * slots * padded * element);
     auto* const q = reinterpret_cast<float*>(arrays_.filled(heads * group * tokens * d * 4));
-    auto* const out = arrays_.room<float>(heads * group * tokens * d);
+    auto* const out = out_ = arrays_.room<float>(heads * group * tokens * d);
     auto* const statistics = arrays_.room<float>(2 * heads * group * tokens);
     std::vector<KeyChunk> pages;
     for (int64_t c = 0; c < heads * chunks; ++c) {
@@ -103,7 +103,7 @@ class UniformPrompt {
     count_ = static_cast<int32_t>(tasks.size());
     tasks_ = arrays_.list(tasks);
 
-    auto* const sums = reinterpret_cast<float*>(arrays_.filled(heads * slots * 4));
+    auto* const sums = sums_ = reinterpret_cast<float*>(arrays_.filled(heads * slots * 4));
     std::vector<Fade> fades;
     for (int64_t c = 0; c < heads * chunks; ++c) fades.push_back({1, 0, sums + c * kChunk});
     const Fade* const fades_there = arrays_.list(fades);
@@ -142,10 +142,14 @@ class UniformPrompt {
   std::string columns(gpu::Stream stream) const {
     return cuda::columns(columns_, columns_count_, {shape_.storage, false, shape_.group, shape_.d, 1}, stream);
   }
+  // In device memory: [heads][group][tokens][d], and a sum of each slot, chunk by chunk.
+  const float* out() const { return out_; }
+  const float* sums() const { return sums_; }
 
  private:
   UniformPromptShape shape_;
   Arrays arrays_;
+  float *out_, *sums_;
   KeyChunk* pages_;
   RowsTask* tasks_;
   ColumnsTask* columns_;
