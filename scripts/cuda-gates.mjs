@@ -26,8 +26,12 @@ const NVCC = [
   'nvidia-cuda-cccl==13.0.85',
 ]
 /** Files whose kernels may compute in double precision, and why; reviewed with them. */
+const MEANS = "means of merged slots and ln of their weights are in double by specification (5), with the CPU's bits"
 const DOUBLE = {
-  'upkeep.cu': "means of merged slots and ln of their weights are in double by specification (5), with the CPU's bits",
+  'upkeep.cu': MEANS,
+  'token_step_f32.cu': MEANS,
+  'token_step_f16.cu': MEANS,
+  'token_step_bf16.cu': MEANS,
 }
 const DOUBLE_USED = 'warning : Program is doing double precision computations.'
 const ARCHITECTURES = ['80', '90', '100']
@@ -122,8 +126,11 @@ function occupied(found, told) {
   for (const [kernel, { own, ...archs }] of Object.entries(found)) {
     const shapes = (launched[kernel] ?? []).map(([threads, shared]) => [threads, shared + own])
     if (!shapes.length) broken.push(`${kernel} is launched by nothing in ${LAUNCHES}: add the function that does`)
-    for (const [arch, [registers, ...memory]] of Object.entries(archs))
-      archs[arch] = [registers, ...memory, shapes.map(([threads, shared]) => warps(arch, registers, threads, shared))]
+    for (const [arch, [registers, ...memory]] of Object.entries(archs)) {
+      const room = shapes.map(([threads, shared]) => warps(arch, registers, threads, shared))
+      if (room.includes(0)) broken.push(`${kernel}, ${arch}: a multiprocessor has no room for a block of it`)
+      archs[arch] = [registers, ...memory, room]
+    }
     found[kernel] = { launches: shapes, ...archs }
   }
   return broken

@@ -1,5 +1,5 @@
 // One chunk of one kv head for all its query heads: keys and values go through shared memory once, in stages that are copied while the one
-// before is used. Included by decode_*.cu, one for each pair of storages.
+// before is used. Included by decode_*.cu, one for each pair of storages, and by token_step.cuh.
 //
 // A logit is two chains of fused multiply-adds, over even and over odd dims: half of the threads take one, half the other. Of values each
 // thread has a dim, and adds slot by slot. So the sums are those of one thread that does all, and every one of them is in order.
@@ -61,15 +61,14 @@ struct DecodeStages {
   }
 };
 
+// By a block. Query heads are `group`, at most G: with a number that is known to the compiler, nothing is asked of those that are not there.
 template <class Keys, class Values, int G, int Most>
-__global__ void __launch_bounds__(kDecodeThreads) decode_attention(const DecodeTask* tasks) {
+__device__ __forceinline__ void decode_chunk(const DecodeTask& task, const DecodeLayout<Keys, Values>& at, int group,
+                                             int d) {
   using Key = typename Keys::Element;
   using Value = typename Values::Element;
-  const DecodeTask task = tasks[blockIdx.x];
-  const int t = static_cast<int>(threadIdx.x), d = task.d, slots = task.chunk.slots;
+  const int t = static_cast<int>(threadIdx.x), slots = task.chunk.slots;
   const int padded = static_cast<int>(round_up(d, kLane)), tiles = (slots + kLane - 1) / kLane;
-  gpu::Shared shared;
-  const DecodeLayout<Keys, Values> at(shared, G, d);
 
   const int tile_bytes = kLane * d * static_cast<int>(sizeof(Key));
   const DecodeStages stages = {static_cast<const unsigned char*>(task.chunk.keys),
@@ -82,7 +81,7 @@ __global__ void __launch_bounds__(kDecodeThreads) decode_attention(const DecodeT
   const int half = stages.half;
 
   for (int s = 0; s + 1 < kDecodeStages; ++s) stages.fetch(at, s);
-  for (int i = t; i < G * d; i += kDecodeThreads) at.q[i] = task.q[i / d * task.q_stride + i % d];
+  for (int i = t; i < group * d; i += kDecodeThreads) at.q[i] = task.q[i / d * task.q_stride + i % d];
 
   // ---- logits
   for (int s = 0; s < half; ++s) {
@@ -96,13 +95,14 @@ __global__ void __launch_bounds__(kDecodeThreads) decode_attention(const DecodeT
     if (s * kDecodeStage + slot < slots)
       for (int dim = odd; dim < d; dim += 2) {
         const float k = Keys::key(tile, dim, slot % kLane);
-        ZS_UNROLL for (int g = 0; g < G; ++g) dot[g] = fmaf(at.q[g * d + dim], k, dot[g]);
+        ZS_UNROLL for (int g = 0; g < G; ++g) if (g < group) dot[g] = fmaf(at.q[g * d + dim], k, dot[g]);
       }
-    if (odd) ZS_UNROLL for (int g = 0; g < G; ++g) at.odd[g * kDecodeStage + slot] = dot[g];
+    if (odd) ZS_UNROLL for (int g = 0; g < G; ++g) if (g < group) at.odd[g * kDecodeStage + slot] = dot[g];
     __syncthreads();
     if (!odd) {
       const int place = s * kDecodeStage + slot;
       ZS_UNROLL for (int g = 0; g < G; ++g) {
+        if (g >= group) continue;
         float x = (dot[g] + at.odd[g * kDecodeStage + slot]) * task.scale;
         if (task.chunk.bias && place < slots) x = x + task.chunk.bias[place];
         at.e[g * kChunk + place] = place < slots ? x : minus_infinity();
@@ -112,13 +112,13 @@ __global__ void __launch_bounds__(kDecodeThreads) decode_attention(const DecodeT
   __syncthreads();
 
   // ---- exponentials: sixteen lanes a head, each over every sixteenth slot, then a tree
-  const int head = t / kLane, lane = t % kLane, mine = head < G ? head : 0;
+  const int head = t / kLane, lane = t % kLane, mine = head < group ? head : 0;
   float top = minus_infinity();
   for (int tile = 0; tile < tiles; ++tile) top = greater_of(top, at.e[mine * kChunk + tile * kLane + lane]);
   top = largest_of_16(top);
-  if (lane == 0 && head < G) task.highest[head] = at.highest[head] = top;
+  if (lane == 0 && head < group) task.highest[head] = at.highest[head] = top;
   __syncthreads();
-  for (int i = t; i < G * tiles * kLane; i += kDecodeThreads) {
+  for (int i = t; i < group * tiles * kLane; i += kDecodeThreads) {
     const int g = i / (tiles * kLane), slot = i % (tiles * kLane);
     const float x = exp_of(at.e[g * kChunk + slot] - at.highest[g]);
     at.e[g * kChunk + slot] = x;
@@ -128,7 +128,7 @@ __global__ void __launch_bounds__(kDecodeThreads) decode_attention(const DecodeT
   float total = 0;
   for (int tile = 0; tile < tiles; ++tile) total = total + at.e[mine * kChunk + tile * kLane + lane];
   total = sum_of_16(total);
-  if (lane == 0 && head < G) task.sum[head] = total;
+  if (lane == 0 && head < group) task.sum[head] = total;
 
   // ---- values
   using Work = ValueWork<Most>;
@@ -148,16 +148,23 @@ __global__ void __launch_bounds__(kDecodeThreads) decode_attention(const DecodeT
         const float v = Values::value(rows + slot * padded, dim);
         ZS_UNROLL for (int j = 0; j < kHeads; ++j) {
           const int g = j * Work::kParts + part;
-          if (g < G) sums[c][j] = fmaf(at.e[g * kChunk + from + slot], v, sums[c][j]);
+          if (g < group) sums[c][j] = fmaf(at.e[g * kChunk + from + slot], v, sums[c][j]);
         }
       }
     __syncthreads();
   }
   ZS_UNROLL for (int c = 0; c < Work::kDims; ++c) ZS_UNROLL for (int j = 0; j < kHeads; ++j) {
     const int dim = first + c * kStep, g = j * Work::kParts + part;
-    if (dim < padded && g < G) task.out[g * padded + dim] = sums[c][j];
+    if (dim < padded && g < group) task.out[g * padded + dim] = sums[c][j];
   }
   gpu::cp_async_wait<0>();
+}
+
+template <class Keys, class Values, int G, int Most>
+__global__ void __launch_bounds__(kDecodeThreads) decode_attention(const DecodeTask* tasks) {
+  const DecodeTask task = tasks[blockIdx.x];
+  gpu::Shared shared;
+  decode_chunk<Keys, Values, G, Most>(task, DecodeLayout<Keys, Values>(shared, G, task.d), G, task.d);
 }
 
 template <class Keys, class Values, int G>

@@ -2,7 +2,6 @@
 #ifndef ZSLAB_CUDA_DEVICE_WORDS_H
 #define ZSLAB_CUDA_DEVICE_WORDS_H
 
-#include <cooperative_groups.h>
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
@@ -62,8 +61,6 @@ __device__ __forceinline__ void cp_async_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(left) : "memory");
 }
 
-// All threads of all blocks wait for each other, in a kernel that was launched by launch_together; what they wrote before is known to all after.
-__device__ __forceinline__ void grid_barrier() { cooperative_groups::this_grid().sync(); }
 // Into the second-level cache, in the background.
 __device__ __forceinline__ void prefetch(const void* from) { asm volatile("prefetch.global.L2 [%0];" ::"l"(from)); }
 
@@ -92,6 +89,13 @@ std::string launch(void (*kernel)(P...), Grid grid, int threads, size_t shared, 
   return told(error);
 }
 
+// Launches have at most so many blocks alive at once; 0 = there are no such.
+inline int& together_limit() {
+  static thread_local int most = 1 << 20;
+  return most;
+}
+inline void vary_together(int blocks) { together_limit() = blocks; }
+
 // The same with all blocks alive at once, at most as many as most_together says.
 template <class... P>
 std::string launch_together(void (*kernel)(P...), int blocks, int threads, size_t shared, Stream stream,
@@ -103,16 +107,17 @@ std::string launch_together(void (*kernel)(P...), int blocks, int threads, size_
                                         Grid(static_cast<unsigned>(threads)), given, shared, stream);
   return told(error);
 }
-// On the device in use; 0 = it has no such launches. → what was wrong; empty = nothing.
+// On the device in use, at most `each` a multiprocessor; 0 = it has no such launches. → what was wrong; empty = nothing.
 template <class... P>
-std::string most_together(void (*kernel)(P...), int threads, size_t shared, int& blocks) {
-  int device = 0, can = 0, processors = 0, each = 0;
+std::string most_together(void (*kernel)(P...), int threads, size_t shared, int each, int& blocks) {
+  int device = 0, can = 0, processors = 0, room = 0;
   cudaError_t error = ask_for(shared, kernel);
   if (error == cudaSuccess) error = cudaGetDevice(&device);
   if (error == cudaSuccess) error = cudaDeviceGetAttribute(&can, cudaDevAttrCooperativeLaunch, device);
   if (error == cudaSuccess) error = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
-  if (error == cudaSuccess) error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, threads, shared);
-  blocks = can ? processors * each : 0;
+  if (error == cudaSuccess) error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&room, kernel, threads, shared);
+  blocks = can ? processors * (room < each ? room : each) : 0;
+  if (blocks > together_limit()) blocks = together_limit();
   return told(error);
 }
 

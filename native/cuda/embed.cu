@@ -1,5 +1,4 @@
-#include "cuda/rows.h"
-#include "cuda/storage.h"
+#include "cuda/embed.cuh"
 #include "cuda/tuning.h"
 
 namespace zs::cuda {
@@ -8,10 +7,7 @@ namespace {
 template <class Storage>
 __global__ void __launch_bounds__(kRowThreads) embed_rows(Embed e) {
   const int i = static_cast<int>(blockIdx.y) * kRowThreads + static_cast<int>(threadIdx.x);
-  if (i >= e.x_stride) return;
-  const auto* const row =
-      static_cast<const typename Storage::Element*>(e.weights) + e.ids[blockIdx.x] * e.weights_stride;
-  e.x[blockIdx.x * e.x_stride + i] = i < e.n ? Storage::value(row, i) : 0;
+  if (i < e.x_stride) embed_value<Storage>(e, blockIdx.x, i);
 }
 
 }  // namespace

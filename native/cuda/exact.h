@@ -57,5 +57,10 @@ __device__ __forceinline__ float largest_of_16(float x) {
 // swiglu of native/cpu.
 __device__ __forceinline__ float swiglu_of(float gate, float up) { return gate / (1.0f + exp_of(0.0f - gate)) * up; }
 
+// A pair by an angle: cosine, sine.
+__device__ __forceinline__ float2 turned(float2 pair, float2 angle) {
+  return {fmaf(pair.x, angle.x, -(pair.y * angle.y)), fmaf(pair.x, angle.y, pair.y * angle.x)};
+}
+
 }  // namespace zs::cuda
 #endif

@@ -1,12 +1,11 @@
-// A block a row, which goes through shared memory, all of it under way at once. The sum of squares has 32 chains, as on the CPU: a warp's lanes.
+// A block a row, which goes through shared memory, all of it under way at once.
+#include "cuda/rms_norm.cuh"
 #include "cuda/rows.h"
 #include "cuda/storage.h"
 #include "cuda/tuning.h"
 
 namespace zs::cuda {
 namespace {
-
-constexpr int kWarp = 32;
 
 struct NormLayout {
   float *row, *scale;
@@ -28,12 +27,7 @@ __global__ void __launch_bounds__(kNormThreads) norm_rows(RmsNorm norm) {
   gpu::cp_async_commit();
   gpu::cp_async_wait<0>();
   __syncthreads();
-  if (t < kWarp) {
-    float sum = 0;
-    for (int i = t; i < n; i += kWarp) sum = fmaf(at.row[i], at.row[i], sum);
-    sum = sum_of_16(sum + __shfl_down_sync(0xffffffffu, sum, 16));
-    if (t == 0) at.scale[0] = 1.0f / sqrtf(sum / static_cast<float>(n) + norm.eps);
-  }
+  norm_scale(at.row, n, norm.eps, at.scale);
   __syncthreads();
   auto* const y = static_cast<typename Storage::Element*>(norm.y) + blockIdx.x * norm.y_stride;
   for (int i = t; i < norm.y_stride; i += kNormThreads)

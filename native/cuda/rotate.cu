@@ -1,3 +1,4 @@
+#include "cuda/exact.h"
 #include "cuda/rows.h"
 #include "cuda/tuning.h"
 
@@ -11,7 +12,7 @@ __global__ void __launch_bounds__(kRowThreads) rotate_rows(Rotate r) {
   auto* const x = reinterpret_cast<float2*>(r.x + blockIdx.x * r.x_stride + static_cast<int64_t>(head) * r.d) + pair;
   const auto* const angles = reinterpret_cast<const float2*>(r.angles);
   const float2 angle = angles[static_cast<int64_t>(r.positions[blockIdx.x]) * r.pairs + pair], was = *x;
-  *x = {fmaf(was.x, angle.x, -(was.y * angle.y)), fmaf(was.x, angle.y, was.y * angle.x)};
+  *x = turned(was, angle);
 }
 
 }  // namespace

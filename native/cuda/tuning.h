@@ -2,6 +2,8 @@
 #ifndef ZSLAB_CUDA_TUNING_H
 #define ZSLAB_CUDA_TUNING_H
 
+#include <cstdint>
+
 namespace zs::cuda {
 
 // What kernels are made for; more is refused.
@@ -49,6 +51,16 @@ constexpr int kLogitsThreads = 512;
 constexpr int kProductBytes = 256;  // of an output's weights in a stage
 constexpr int kProductStages = 4;
 constexpr int kManyOutputs = 16384;
+
+// A token's whole step in one launch: a block a multiprocessor, since all of them meet at each barrier. Inputs of a product lie in shared memory
+// as a whole.
+constexpr int kStepThreads = 128, kStepBlocks = 1, kStepDim = 128, kStepInputs = 16384;
+// Whether it is taken, by estimates that no GPU has confirmed yet: eleven launches of a graph are each 0.5 us and what multiprocessors idle at
+// their ends, some 16 us a layer; six barriers of about 1 us are 6 us, and weights are fetched across them. What that saves, 10 us, is the time
+// of 40 MB. Of larger layers, and of attention over more chunks than there are blocks, launches of their own keep more bytes under way.
+constexpr bool steps_at_once(int64_t layer_bytes, int64_t chunks, int32_t blocks) {
+  return layer_bytes <= int64_t{32} << 20 && chunks <= blocks;
+}
 
 // Bytes between key tiles in shared memory, so that two of them, which a warp reads at once, lie in different banks.
 constexpr int kTileGap = 64;

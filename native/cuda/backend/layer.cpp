@@ -274,6 +274,11 @@ void GpuLayer::prepare(const DeviceShape& shape, const std::vector<DeviceHead>& 
       model && shape_.choice == DeviceChoice::kModel ? model->choice(round_up(heads[0].slots, kChunk)) : nullptr;
   if (!same_shape || !same_lists(heads, views, found, choice)) build(heads, views, found, choice);
   if (model) model->will_launch(rows.layer, lists_number_, tasks_, choice && books_[0].leaves ? open_chunks() : 0);
+  if (model)
+    model->whole().set(rows.layer, {shape_.choice == DeviceChoice::kOwn || !books_[0].leaves,
+                                    given(own, mail.in).appends,
+                                    {decode_, apart_, start_.back()},
+                                    {upkeep_, static_cast<int32_t>(heads.size()), upkeep_shape(UpkeepPart::kAll)}});
 
   const Given here = given(own, mail.in_here);
   for (size_t g = 0; g < heads.size(); ++g) {
@@ -312,7 +317,7 @@ void GpuLayer::leave() {
   if (shape_.choice == DeviceChoice::kModel && books_[0].leaves) keep_up(UpkeepPart::kLeaving);
 }
 
-void GpuLayer::keep_up(UpkeepPart part) {
+UpkeepShape GpuLayer::upkeep_shape(UpkeepPart part) const {
   const DeviceRule& rule = shape_.rule;
   UpkeepShape how{};
   how.storage = shape_.storage;
@@ -329,7 +334,11 @@ void GpuLayer::keep_up(UpkeepPart part) {
   how.values_fixed = rule.values != 0;
   how.alpha = rule.alpha;
   how.part = part;
-  must(upkeep(upkeep_, static_cast<int32_t>(books_.size()), how, context_->stream));
+  return how;
+}
+
+void GpuLayer::keep_up(UpkeepPart part) {
+  must(upkeep(upkeep_, static_cast<int32_t>(books_.size()), upkeep_shape(part), context_->stream));
 }
 
 void GpuLayer::finish(const DeviceRows& rows, Found* found) {

@@ -57,6 +57,7 @@ class GpuLayer : public DeviceLayer {
                   const float* choice) const;
   // `choice`: where a model sums scores of all heads; nullptr = it does not.
   void build(const std::vector<DeviceHead>& heads, const DeviceRows& views, Found* found, float* choice);
+  UpkeepShape upkeep_shape(UpkeepPart part) const;
   void keep_up(UpkeepPart part);
   void pin(Books& books, const std::vector<int32_t>& pinned);
   AppendTask append_of(const DeviceHead& head, size_t g) const;

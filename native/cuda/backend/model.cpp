@@ -10,6 +10,7 @@ GpuModel::GpuModel(std::shared_ptr<Context> context, const DeviceModelShape& sha
     : context_(std::move(context)),
       shape_(shape),
       layers_(static_cast<size_t>(shape.layers)),
+      whole_(context_, shape.layers),
       lists_(static_cast<size_t>(shape.layers) + 1),
       recording_(context_->recording, std::defer_lock) {
   last_lists_.reserve(lists_.size());  // what is known of a token is kept once it is done
@@ -132,6 +133,7 @@ void GpuModel::begin(int32_t id, const float* angles, bool logits) {
   gpu::upload(as<char>(in_), in_here_.data(), in_here_.size(), context_->stream);
   lists_.back() = logits;
   launches_ = Launches::kNone;
+  at_once_ = prepare_whole();
   if (!choosing_chunks_ || choosing_lists_ == lists_) return;
   const Choosing there = choosing(as<char>(choosing_));
   choice_task_ = {there.heads, static_cast<int32_t>(tasks_here_.size()), as<float>(choice_)};
@@ -147,6 +149,7 @@ void GpuModel::choose() {
 
 bool GpuModel::launches() {
   const gpu::Stream stream = context_->stream;
+  if (std::exchange(at_once_, false) && whole_.launch()) return false;
   switch (std::exchange(launches_, Launches::kMade)) {
     case Launches::kMade:
       last_lists_ = lists_;
@@ -180,6 +183,8 @@ void GpuModel::abandon() {
   if (launches_ == Launches::kRecorded) graph_.end(context_->stream), recording_.unlock();
   graph_.clear();
   launches_ = Launches::kNone;
+  at_once_ = false;
+  whole_.forget();
 }
 
 void GpuModel::norm(const float* weights, const Matrix& w) {

@@ -9,6 +9,7 @@
 #include "cuda/append.h"
 #include "cuda/backend/context.h"
 #include "cuda/backend/mail.h"
+#include "cuda/backend/whole_step.h"
 #include "cuda/products.h"
 #include "cuda/upkeep.h"
 
@@ -40,6 +41,7 @@ class GpuModel : public DeviceModel {
   // The layer's launches are those of its lists number `lists`, which no others have; `chunks` of an open segment: 0 = all layers do not choose
   // together, or nobody leaves.
   void will_launch(int32_t layer, int64_t lists, const std::vector<UpkeepTask>& tasks, int32_t chunks);
+  WholeStep& whole() { return whole_; }
 
  private:
   struct Layer {
@@ -71,6 +73,8 @@ class GpuModel : public DeviceModel {
   // Floats of a layer's rows, of which the second part is what its heads gave.
   int64_t projected() const { return round_up(layers_[0].qkv.outputs, int64_t{64}); }
   int64_t taken_floats() const { return projected() + layers_[0].attention_output.k; }
+  bool prepare_whole();
+  void list_stages(Stages& all);
   void norm(const float* weights, const Matrix& w);
   void multiply(const Matrix& w, const float* x, Then then, float* y, int64_t y_stride);
 
@@ -97,6 +101,9 @@ class GpuModel : public DeviceModel {
 
   // What the token's launches depend on: each layer's lists, and whether logits are wanted. Those that were the same twice are recorded, since
   // they are likely to stay so.
+  // Of a small model all of them are one.
+  WholeStep whole_;
+  bool at_once_ = false;
   enum class Launches { kNone, kMade, kRecorded } launches_ = Launches::kNone;
   std::vector<int64_t> lists_, last_lists_, graph_lists_;
   gpu::Graph graph_;

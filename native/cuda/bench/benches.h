@@ -15,7 +15,8 @@ struct Size {
 void attention(Clock& clock, Size size);  // shares of copy bandwidth, one sequence, ragged budgets, upkeep
 void prompts(Clock& clock, Size size);    // attention of prompts and its column sums
 void steps(Clock& clock, Size size);  // whole models: long contexts, small batches, the largest batch, a small model
-void traces(Size size);               // caches that keep their events beside caches that do not
+void whole_steps(Clock& clock, Size size);  // a small model's token in one launch and as a graph
+void traces(Size size);                     // caches that keep their events beside caches that do not
 
 }  // namespace zs::bench
 #endif

@@ -15,13 +15,13 @@ int main(int count, char** words) {
     else
       names.push_back(words[i]);
   }
-  static const char* const kNames[] = {"attention", "prompts", "steps", "traces"};
+  static const char* const kNames[] = {"attention", "prompts", "steps", "whole-steps", "traces"};
   const auto is = [](const char* a, const char* b) { return std::strcmp(a, b) == 0; };
   for (const char* name : names) {
     bool known = false;
     for (const char* one : kNames) known = known || is(name, one);
     if (!known) {
-      std::fprintf(stderr, "bench_cuda has no bench %s: it has attention, prompts, steps, traces\n", name);
+      std::fprintf(stderr, "bench_cuda has no bench %s: it has attention, prompts, steps, whole-steps, traces\n", name);
       return 2;
     }
   }
@@ -34,6 +34,7 @@ int main(int count, char** words) {
   if (wanted("attention")) attention(clock, size);
   if (wanted("prompts")) prompts(clock, size);
   if (wanted("steps")) steps(clock, size);
+  if (wanted("whole-steps")) whole_steps(clock, size);
   if (wanted("traces")) traces(size);
   return 0;
 }

@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "cuda/emulation/memory.h"
 #include "cuda/emulation/traffic.h"
 
 namespace zs::emulation {
@@ -201,12 +200,6 @@ Block& begin_block(const Launch& launch, uint64_t number, int place) {
   return b;
 }
 
-void forget_shared(Block& b) {
-  for (const SharedArray& array : b.arrays) forget_memory(array.memory);
-  b.arrays.clear();
-  b.shared = 0;
-}
-
 void run_in_turn(const Launch& launch, const std::vector<uint64_t>& order) {
   for (const uint64_t number : order) {
     Block& b = begin_block(launch, number, 0);
@@ -391,32 +384,5 @@ void join(uint32_t mask, const void* const* given, void* const*) {
 }  // namespace
 
 void sync_warp(uint32_t mask, Place at) { warp_operation(join, mask, running, nullptr, at); }
-
-void shared_layout() {
-  running->arrays = 0;
-  ++running->layouts;
-}
-
-void* shared_array(size_t bytes, size_t align, Place at) {
-  Block& b = *running_block;
-  Thread& one = *running;
-  if (one.layouts > b.layouts) forget_shared(b), b.layouts = one.layouts;
-  if (one.layouts < b.layouts)
-    fault("shared memory: " + name_of(b, one.number) + " takes an array at " + at.text() +
-          " of a layout after which others have begun a new one");
-  const auto number = static_cast<size_t>(one.arrays++);
-  if (number == b.arrays.size()) {
-    b.shared = (b.shared + align - 1) / align * align + bytes;
-    if (b.shared > b.launch.shared)
-      fault("shared memory: the arrays up to " + at.text() + " take " + std::to_string(b.shared) +
-            " bytes, the launch asked for " + std::to_string(b.launch.shared));
-    b.arrays.push_back(
-        {new_memory(bytes, "shared array " + std::to_string(number), static_cast<int64_t>(b.shared - bytes)), bytes});
-  }
-  if (b.arrays[number].bytes != bytes)
-    fault("shared memory: " + name_of(b, one.number) + " takes " + std::to_string(bytes) + " bytes at " + at.text() +
-          ", others " + std::to_string(b.arrays[number].bytes));
-  return b.arrays[number].memory;
-}
 
 }  // namespace zs::emulation

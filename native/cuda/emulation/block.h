@@ -25,6 +25,8 @@ enum class Order { kForward, kReverse, kRandom };
 struct Settings {
   Order order = Order::kForward;
   uint64_t seed = 1;
+  int together =
+      3;  // blocks that are said to have room at once, at most kMostTogether; 0 = such launches are said not to be there
 };
 Settings& settings();
 
@@ -112,6 +114,7 @@ void sync_warp(uint32_t mask, Place at);
 void shared_layout();
 // The next array of shared memory, of so many bytes: the same one for all threads of a block.
 void* shared_array(size_t bytes, size_t align, Place at);
+void forget_shared(Block& b);
 // "thread 5 of block (0, 1, 0)"
 std::string name_of(const Block& block, int thread);
 

@@ -200,7 +200,7 @@ inline void cp_async_wait() {
   me.copies.erase(me.copies.begin(), me.copies.begin() + static_cast<std::ptrdiff_t>(done));
 }
 
-// All threads of all blocks wait for each other, in a kernel that was launched by launch_together; what they wrote before is known to all after.
+// grid_barrier.h
 inline void grid_barrier(ZS_CALLER) { emulation::grid_barrier({file, line}); }
 // Into the second-level cache, in the background.
 inline void prefetch(const void*) {}
@@ -241,15 +241,23 @@ std::string launch_together(void (*kernel)(P...), int blocks, int threads, size_
   how.together = true;
   return launch_as(how, kernel, threads, shared, arguments...);
 }
-// On the device in use: as many as tests like to see, another number with another seed. → what was wrong; empty = nothing.
+// On the device in use: as many as tests like to see. → what was wrong; empty = nothing.
 template <class... P>
-std::string most_together(void (*)(P...), int, size_t, int& blocks) {
-  blocks = 2 + static_cast<int>(emulation::settings().seed % (emulation::kMostTogether - 1));
+std::string most_together(void (*)(P...), int, size_t, int, int& blocks) {
+  blocks = emulation::settings().together;
   return {};
 }
 
 // Threads and blocks run in another order from now on: forward, backward or shuffled. A GPU does what it likes.
-inline void vary_order(uint64_t seed) { emulation::settings() = {static_cast<emulation::Order>(seed % 3), seed}; }
+inline void vary_order(uint64_t seed) {
+  emulation::Settings& to = emulation::settings();
+  to.order = static_cast<emulation::Order>(seed % 3);
+  to.seed = seed;
+}
+// Launches have at most so many blocks alive at once; 0 = there are no such.
+inline void vary_together(int blocks) {
+  emulation::settings().together = min(blocks, static_cast<int>(emulation::kMostTogether));
+}
 
 // Device memory; nullptr where there is no room.
 inline void* allocate(size_t bytes) { return emulation::new_memory(bytes, "device memory"); }

@@ -65,6 +65,17 @@ cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3, dim3 block, void**, si
   if (!most.threads || shared > most.shared) most = {block.x, shared};
   return cudaSuccess;
 }
+cudaError_t cudaLaunchCooperativeKernel(const void* kernel, dim3 grid, dim3 block, void**, size_t shared,
+                                        cudaStream_t) {
+  return __cudaLaunchKernel(static_cast<cudaKernel_t>(const_cast<void*>(kernel)), grid, block, nullptr, shared,
+                            nullptr);
+}
+// A device that has what is asked for, once.
+cudaError_t cudaGetDevice(int* device) { return *device = 0, cudaSuccess; }
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) { return *value = 1, cudaSuccess; }
+cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, const void*, int, size_t, unsigned) {
+  return *blocks = 1, cudaSuccess;
+}
 cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int shared) {
   return shared > zs::cuda::kMostShared ? cudaErrorInvalidValue : cudaSuccess;
 }

@@ -11,6 +11,7 @@
 #include "cuda/prove/launched.h"
 #include "cuda/rows.h"
 #include "cuda/select.h"
+#include "cuda/token_step.h"
 #include "cuda/tuning.h"
 #include "cuda/upkeep.h"
 #include "cuda/vector_product.h"
@@ -40,6 +41,12 @@ void attention(int32_t storage, int32_t d, bool floats, int32_t fades) {
     must(upkeep(nullptr, 1, shape, {}));
   }
   must(append(nullptr, 1, {storage, d}, {}));
+}
+
+void whole_steps(int32_t storage, int32_t d, int64_t k) {
+  int32_t blocks = 0;
+  must(step_blocks({storage, kMostGroup, d, k}, blocks));
+  must(token_step(nullptr, 0, {storage, kMostGroup, d, k}, blocks, {}));
 }
 
 void rows(int32_t storage, int32_t n) {
@@ -80,9 +87,11 @@ int main() {
     shapes = kUsual;
     for (const int32_t d : {64, 128}) attention(storage, d, false, 1);
     rows(storage, 4096);
+    whole_steps(storage, 64, 4096);
     shapes = kAll;
     for (int32_t d = 2; d <= kMostDim; d += 2) attention(storage, d, true, kMostFades);
     rows(storage, kMostNormed);
+    whole_steps(storage, kStepDim, kStepInputs);
   }
   for (const Shapes some : {kUsual, kAll}) {
     shapes = some;

@@ -15,6 +15,7 @@ int main() {
   runs("attention", [&] { attention(clock, size); });
   runs("prompts", [&] { prompts(clock, size); });
   runs("steps", [&] { steps(clock, size); });
+  runs("whole-steps", [&] { whole_steps(clock, size); });
   runs("traces", [&] { traces(size); });
   return test::finish("benches");
 }

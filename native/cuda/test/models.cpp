@@ -5,6 +5,7 @@
 
 #include "core/engine.h"
 #include "cuda/backend/device.h"
+#include "cuda/backend/model.h"
 #include "cuda/test/goes.h"
 #include "model/runner.h"
 #include "test/results.h"
@@ -22,6 +23,7 @@ using test::TinyModel;
 struct Watched : zs::DeviceModel {
   std::unique_ptr<zs::DeviceModel> of;
   int tokens = 0, launched = 0;
+  int64_t at_once() const { return static_cast<zs::cuda::GpuModel&>(*of).whole().launched(); }
   bool fails = false;
 
   explicit Watched(std::unique_ptr<zs::DeviceModel> model) : of(std::move(model)) {}
@@ -99,8 +101,9 @@ struct Results {
     rows.push_back(std::move(row));
   }
 };
-int went = 0, launched = 0,
-    together = 0;  // tokens through models on the device, and how often their launches were made
+// Tokens through models on the device, how many of them were one launch, and how often launches were made one by one.
+int64_t at_once = 0;
+int went = 0, launched = 0, together = 0;
 
 // An infinite weight of a norm, from here on, there and here.
 void break_weights(zs_model& model) {
@@ -203,6 +206,10 @@ Results run(const Engine& engine, const Case& c) {
     went += watched->tokens;
     if (cache.handle->by_model()) together += watched->tokens;
     launched += watched->launched;
+    at_once += watched->at_once();
+    test::check(watched->launched + watched->at_once() <= watched->tokens,
+                "launches of %d tokens were made %d times, and %lld times as one: %s", watched->tokens,
+                watched->launched, static_cast<long long>(watched->at_once()), c.config.text().c_str());
   }
   return results;
 }
@@ -218,17 +225,21 @@ int main(int count, char** arguments) {
     for (int i = 0; i < cases; ++i) {
       const Case c(only ? only : static_cast<uint64_t>(i) + 1);
       zs::gpu::vary_order(c.seed);
+      zs::gpu::vary_together(c.seed % 2 == 0 ? 0 : c.seed % 4 == 1 ? 1 << 20 : 3 + static_cast<int>(c.seed / 4 % 3));
       const Results a = run(cpu, c), b = run(device, c);
       test::check(test::same_bits(a.rows, b.rows), "rows of the device differ: %s", c.config.text().c_str());
       test::same(a.cache, b.cache, "the device", c.config);
     }
     test::check(only || went > 5 * cases, "only %d tokens of %d cases went through a model on the device", went, cases);
     test::check(only || together > cases, "only %d tokens went through caches whose layers choose together", together);
+    test::check(only || (4 * at_once > went && 4 * at_once < 3 * went), "%lld of %d tokens were one launch",
+                static_cast<long long>(at_once), went);
     // Of a full cache's tokens each 128th has other launches, of a compressed one's hardly any; here caches are short, and forked often.
-    test::check(only || 5 * launched < 4 * went, "%d tokens made their launches %d times", went, launched);
+    test::check(only || 5 * launched < 4 * (went - at_once), "%d tokens made their launches %d times", went, launched);
   } catch (const std::exception& e) {
     test::check(false, "it stopped: %s", e.what());
   }
-  std::printf("  %d cases, %d tokens on the device, launches made %d times\n", cases, went, launched);
+  std::printf("  %d cases, %d tokens on the device, %lld of them in one launch, launches made %d times\n", cases, went,
+              static_cast<long long>(at_once), launched);
   return test::finish("models");
 }

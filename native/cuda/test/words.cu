@@ -1,4 +1,5 @@
 #include "cuda/exact.h"
+#include "cuda/grid_barrier.h"
 #include "cuda/test/words.h"
 
 namespace zs::words {
@@ -91,7 +92,7 @@ std::string copies(const float* in, float* out, gpu::Stream stream) {
 std::string wides(const float* in, float* out, gpu::Stream stream) {
   return gpu::launch(wide, gpu::Grid{1, 1, 1}, kThreads, 4 * kThreads * sizeof(float), stream, in, out);
 }
-std::string most_passed_on(int& blocks) { return gpu::most_together(pass_on, kThreads, 0, blocks); }
+std::string most_passed_on(int& blocks) { return gpu::most_together(pass_on, kThreads, 0, 2, blocks); }
 std::string passed_on(int blocks, int rounds, int* numbers, int* out, gpu::Stream stream) {
   return gpu::launch_together(pass_on, blocks, kThreads, 0, stream, rounds, numbers, out);
 }
