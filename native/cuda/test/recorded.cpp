@@ -102,6 +102,7 @@ void model(gpu::Stream stream, int batch) {
 
 int main(int count, char** words) {
   records = count > 1 && std::strcmp(words[1], "--record") == 0;
+  if (records) std::printf("// clang-format off: as recorded.cpp prints it\n");
   gpu::Stream stream;
   const std::string wrong = gpu::new_stream(stream);
   test::check(wrong.empty(), "%s", wrong.c_str());
