@@ -19,9 +19,6 @@ struct Runner {
   uint64_t random = 0;
 };
 thread_local Runner runner;
-// What runs now, asked for so often that it is no part of what a thread has to have made first.
-thread_local Thread* running = nullptr;
-thread_local Block* running_block = nullptr;
 // Unwinds the thread that has a fault; the launch ends with it, and what the others had on their stacks is given up.
 struct Ended {};
 thread_local std::string last;
@@ -97,7 +94,7 @@ void release_grid(const Thread* last_come) {
   }
 }
 
-void wait() { running->fiber.pause(); }
+void wait() { running_thread->fiber.pause(); }
 
 void ended(Thread& one) {
   Block& b = *running_block;
@@ -152,9 +149,9 @@ void go_on(Block& b) {
     b.ready.clear();
     arrange(round);
     for (const int i : round) {
-      running = b.threads[i].get();
-      running->fiber.resume();
-      running = nullptr;
+      running_thread = b.threads[i].get();
+      running_thread->fiber.resume();
+      running_thread = nullptr;
       if (!runner.fault.empty()) return;
     }
   }
@@ -243,11 +240,14 @@ void run_together(const Launch& launch, const std::vector<uint64_t>& order) {
 
 }  // namespace
 
+__thread Thread* running_thread = nullptr;
+__thread Block* running_block = nullptr;
+
 Settings& settings() {
   static Settings it;
   return it;
 }
-Thread* thread() { return running; }
+Thread* thread() { return running_thread; }
 Block* block() { return running_block; }
 const std::string& last_fault() { return last; }
 
@@ -255,7 +255,7 @@ void fault(const std::string& what) {
   runner.fault = what;
 #if defined(ZS_RACE)
   // The instrumentation's calls do not let exceptions through; whatever the stack holds is given up.
-  running->fiber.leave();
+  running_thread->fiber.leave();
   std::abort();
 #else
   throw Ended();
@@ -296,7 +296,7 @@ bool run(const Launch& launch, const std::function<void()>& kernel) {
 
 void barrier(Place at) {
   Block& b = *running_block;
-  Thread& one = *running;
+  Thread& one = *running_thread;
   one.at = at;
   one.state = Thread::kAtBarrier;
   if (++b.waiting == b.live)
@@ -307,7 +307,7 @@ void barrier(Place at) {
 
 void grid_barrier(Place at) {
   Block& b = *running_block;
-  Thread& one = *running;
+  Thread& one = *running_thread;
   if (!b.launch.together)
     fault("a barrier of the grid at " + at.text() + " in a launch whose blocks are not all alive at once");
   one.at = at;
@@ -333,7 +333,7 @@ namespace {
 
 void warp_operation(WarpOperation operation, uint32_t mask, const void* given, void* result, Place at) {
   Block& b = *running_block;
-  Thread& one = *running;
+  Thread& one = *running_thread;
   const int lane = one.lane(), first = one.warp() * kWarp;
   const uint32_t own = 1u << lane;
   if (!(mask & own))
@@ -383,6 +383,6 @@ void join(uint32_t mask, const void* const* given, void* const*) {
 }
 }  // namespace
 
-void sync_warp(uint32_t mask, Place at) { warp_operation(join, mask, running, nullptr, at); }
+void sync_warp(uint32_t mask, Place at) { warp_operation(join, mask, running_thread, nullptr, at); }
 
 }  // namespace zs::emulation

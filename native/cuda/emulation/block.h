@@ -104,6 +104,9 @@ struct Block {
 // Of the thread that runs; nullptr outside of kernels.
 Thread* thread();
 Block* block();
+// The same for the emulation itself, which asks at every access: nothing that a thread has to have made first.
+extern __thread Thread* running_thread;
+extern __thread Block* running_block;
 
 void barrier(Place at);
 // Of all threads of all blocks.

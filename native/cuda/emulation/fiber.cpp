@@ -19,11 +19,6 @@ using boost::context::detail::make_fcontext;
 using boost::context::detail::transfer_t;
 
 namespace {
-#if defined(__SANITIZE_ADDRESS__)
-constexpr size_t kStack = 256 << 10;
-#else
-constexpr size_t kStack = 64 << 10;
-#endif
 constexpr size_t kGuard = 4096;
 }  // namespace
 
@@ -67,13 +62,9 @@ Fiber::Fiber() : s_(std::make_unique<State>()) {
   if (memory == MAP_FAILED) std::abort();
   mprotect(memory, kGuard, PROT_NONE);
   s_->memory = static_cast<char*>(memory);
+  bottom_ = reinterpret_cast<uintptr_t>(s_->bottom());
 }
 Fiber::~Fiber() { munmap(s_->memory, kGuard + kStack); }
-
-bool Fiber::holds(const void* p) const {
-  const auto at = reinterpret_cast<uintptr_t>(p), from = reinterpret_cast<uintptr_t>(s_->bottom());
-  return at >= from && at < from + kStack;
-}
 
 void Fiber::start(void (*entry)(void*), void* argument) {
 #if defined(__SANITIZE_ADDRESS__)

@@ -3,6 +3,7 @@
 #define ZSLAB_CUDA_EMULATION_FIBER_H
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 namespace zs::emulation {
@@ -23,11 +24,17 @@ class Fiber {
   // The same for the last time: does not come back. Not declared so, since the address sanitizer would then search all frames that it keeps
   // for this stack at the next start.
   void leave();
-  bool holds(const void* p) const;
+  bool holds(const void* p) const { return reinterpret_cast<uintptr_t>(p) - bottom_ < kStack; }
 
  private:
+#if defined(__SANITIZE_ADDRESS__)
+  static constexpr size_t kStack = 256 << 10;
+#else
+  static constexpr size_t kStack = 64 << 10;
+#endif
   struct State;
   std::unique_ptr<State> s_;
+  uintptr_t bottom_;
 };
 
 }  // namespace zs::emulation

@@ -29,8 +29,6 @@ struct Counter {
   std::map<std::tuple<const void*, bool, bool>, Counted> lines;
 };
 thread_local Counter counter;
-thread_local bool counting =
-    false;  // no part of the counter, which a thread has to have made first: asked at every access
 
 Counted sectors_of(const std::vector<Access>& accesses) {
   std::set<uint64_t> sectors, bytes;
@@ -66,8 +64,9 @@ Counted passes_of(std::vector<Access> accesses) {
 
 namespace traffic {
 
+__thread bool counting = false;  // no part of the counter, which a thread has to have made first
+
 void add(const void* from, bool shared, bool writes, uint64_t at, size_t bytes) {
-  if (!counting) return;
   const Thread& now = *thread();
   const int first = 1024 * block()->place;  // threads of blocks that are alive as well
   const uint32_t time = counter.times[{from, shared, writes}][first + now.number]++;
@@ -92,7 +91,7 @@ void end_block() {
 
 void begin_traffic() {
   counter = {};
-  counting = true;
+  traffic::counting = true;
 }
 
 std::vector<TrafficLine> end_traffic() {
@@ -109,7 +108,7 @@ std::vector<TrafficLine> end_traffic() {
     line.ideal += of.ideal;
   }
   counter = {};
-  counting = false;
+  traffic::counting = false;
   std::vector<TrafficLine> found;
   for (const auto& [key, of] : lines)
     found.push_back({std::get<0>(key), std::get<1>(key), std::get<2>(key), of.bytes, of.parts, of.ideal});

@@ -26,6 +26,7 @@ void begin_traffic();
 std::vector<TrafficLine> end_traffic();
 
 namespace traffic {
+extern __thread bool counting;  // asked at every access
 // `at`: the place in shared memory, or the address.
 void add(const void* from, bool shared, bool writes, uint64_t at, size_t bytes);
 void end_block();
