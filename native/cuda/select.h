@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cuda/gpu.h"
+#include "cuda/tuning.h"
 
 namespace zs::cuda {
 
@@ -18,7 +19,7 @@ struct SelectTask {
   int32_t *best, *rest;  // [count], [to - from - count]
   uint32_t* scratch;     // select_scratch(count) words
 };
-inline int64_t select_scratch(int64_t count) { return 3 * count; }
+inline int64_t select_scratch(int64_t count) { return count <= kSelectSorted ? 0 : count; }
 
 // One launch for all of `tasks`, in device memory. → what was wrong; empty = launched.
 std::string select(const SelectTask* tasks, int32_t count, gpu::Stream stream);

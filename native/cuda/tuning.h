@@ -27,6 +27,8 @@ constexpr int kColumnsQueries = 64, kMostFades = 8;
 
 // Selection: a warp for each value of four bits.
 constexpr int kSelectThreads = 512;
+constexpr int kSelectKept = 16384;   // scores that are kept in shared memory, so that they are read once
+constexpr int kSelectSorted = 4096;  // those taken that are sorted there at once; a power of two
 
 // Bytes of shared memory that a block can have on every architecture (sm_80 has the fewest).
 constexpr int kMostShared = 163 << 10;

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 #include <tuple>
-#include <unordered_map>
 
 #include "cuda/emulation/block.h"
 #include "cuda/emulation/race.h"
@@ -30,15 +28,24 @@ struct Counter {
 };
 thread_local Counter counter;
 
+// In order, each once.
+void sort_once(std::vector<uint64_t>& numbers) {
+  std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+}
+
 Counted sectors_of(const std::vector<Access>& accesses) {
-  std::set<uint64_t> sectors, bytes;
+  std::vector<uint64_t> halves;  // two bytes
   for (const Access& one : accesses)
-    for (uint64_t at = one.at; at < one.at + one.bytes; at += 2) {
-      sectors.insert(at / kSector);
-      bytes.insert(at);
-    }
-  const uint64_t moved = 2 * bytes.size();
-  return {moved, sectors.size(), (moved + kSector - 1) / kSector};
+    for (uint64_t at = one.at; at < one.at + one.bytes; at += 2) halves.push_back(at);
+  sort_once(halves);
+  uint64_t sectors = 0, last = ~uint64_t{0};
+  for (const uint64_t at : halves) {
+    sectors += at / kSector != last;
+    last = at / kSector;
+  }
+  const uint64_t moved = 2 * halves.size();
+  return {moved, sectors, (moved + kSector - 1) / kSector};
 }
 
 // Wide accesses go in turns: lanes of 16 bytes by eight, of 8 bytes by sixteen, whoever of them came first.
@@ -47,10 +54,11 @@ Counted passes_of(std::vector<Access> accesses) {
   std::sort(accesses.begin(), accesses.end(), [](const Access& a, const Access& b) { return a.lane < b.lane; });
   const size_t lanes = std::max<size_t>(1, kBanks * kBankWord / std::max<size_t>(kBankWord, accesses.front().bytes));
   for (size_t from = 0; from < accesses.size(); from += lanes) {
-    std::set<uint64_t> words;
+    std::vector<uint64_t> words;
     for (size_t i = from; i < std::min(from + lanes, accesses.size()); ++i)
       for (uint64_t at = accesses[i].at / kBankWord; at * kBankWord < accesses[i].at + accesses[i].bytes; ++at)
-        words.insert(at);
+        words.push_back(at);
+    sort_once(words);
     uint64_t of_bank[kBanks] = {};
     for (const uint64_t word : words) ++of_bank[word % kBanks];
     all.bytes += kBankWord * words.size();

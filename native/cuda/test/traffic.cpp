@@ -86,13 +86,13 @@ void product(int32_t storage, int32_t rows, int64_t outputs, int64_t k) {
   for (void* one : memory) zs::gpu::release(one);
 }
 
-// The best of scores that are all different, in no order. Scores are read once a digit of four bits and twice to part the slots; those that
-// are taken are sorted in a pass a digit, which reads keys twice, slots once, and writes both.
-// A sort by digits writes where digits say, and each thread reads a piece of its own, so that each access can be a sector; so can each write
-// of who is taken and who is left. It is little and stays in the caches of a GPU, once a prompt.
+// The best of scores that are all different, in no order. Scores that have room in shared memory are read once, others once a digit of four bits
+// and twice to part the slots; who is taken and who is left is written once. More than have room there are sorted in two pieces, with one step
+// between them over those that the second has, and merged in two more.
 void selection(int64_t slots, int64_t count) {
-  constexpr int64_t kDigits = 8;
-  const int64_t sorted = kDigits * 5 * count, parted = slots + count;
+  using zs::cuda::kSelectSorted;
+  const int64_t read = slots <= zs::cuda::kSelectKept ? slots : 10 * slots;
+  const int64_t sorted = count <= kSelectSorted ? 0 : count + 2 * 4 * count + 2 * 4 * (count - kSelectSorted);
   zs::cuda::Arrays arrays;
   std::vector<float> scores(static_cast<size_t>(slots));
   for (size_t i = 0; i < scores.size(); ++i)
@@ -108,10 +108,7 @@ void selection(int64_t slots, int64_t count) {
   char name[100];
   std::snprintf(name, sizeof name, "select, %lld of %lld", static_cast<long long>(count),
                 static_cast<long long>(slots));
-  const int64_t per_sector = zs::emulation::kSector / 4;
-  moves(
-      name, 4 * ((kDigits + 2) * slots + parted + sorted), [&] { return zs::cuda::select(list, 1, {}); },
-      (sorted + parted) * (per_sector - 1) / per_sector);
+  moves(name, 4 * (read + slots + sorted), [&] { return zs::cuda::select(list, 1, {}); });
 }
 
 }  // namespace
@@ -145,5 +142,6 @@ int main() {
   selection(2048, 2048);
   selection(2048, 512);
   selection(8192, 819);
+  selection(20000, 5000);
   return test::finish("traffic");
 }
