@@ -104,7 +104,7 @@ const INCLUDES: Rule[] = [
   ),
   rule('native/cuda/emulation/', [], 'the emulation runs any kernel: it knows none'),
   rule(
-    'native/cuda/test/(caches\\.cpp|models\\.cpp|goes\\.h|benches\\.cpp|recorded\\.cpp)',
+    'native/cuda/test/(caches\\.cpp|models\\.cpp|passes\\.cpp|goes\\.h|benches\\.cpp|recorded\\.cpp)',
     ['native/'],
     'whole caches and models on a device are tested beside those on the CPU',
   ),
@@ -112,7 +112,7 @@ const INCLUDES: Rule[] = [
     'native/cuda/backend/',
     [
       'native/include/',
-      'native/core/(device|device_prompt|device_library|device_model|error|kernels|pages)\\.h',
+      'native/core/(device|device_pass|device_prompt|device_library|device_model|error|kernels|pages)\\.h',
       'native/cuda/',
     ],
     'the library with the device takes and gives what the core asks of one',

@@ -4,8 +4,10 @@
 #define ZSLAB_CORE_DEVICE_MODEL_H
 
 #include <cstdint>
+#include <memory>
 
 #include "core/device.h"
+#include "core/device_pass.h"
 
 namespace zs {
 
@@ -52,6 +54,9 @@ class DeviceModel {
   // The token's rows of all layers to the host, where `taken` finds them until the next are.
   virtual void take() = 0;
   virtual DeviceTaken taken(int32_t layer) = 0;
+
+  // For a pass of up to `tokens` rows, `chunk` at once. Throws ZS_OUT_OF_MEMORY where the device has none for it.
+  virtual std::unique_ptr<DevicePass> pass(int64_t tokens, int64_t chunk) = 0;
 };
 
 }  // namespace zs

@@ -1,10 +1,10 @@
 #include "core/prompt_on_device.h"
 
+#include "core/device_pass.h"
+
 namespace zs {
 namespace {
 
-// Multiply-adds of one launch: at 1e13 a second, which a GPU of 20 TFLOP/s does at its best, 27 ms, since nothing stops a launch.
-constexpr int64_t kLaunchProducts = int64_t{1} << 38;
 // Rows come in whole blocks of any device's kernels, and of the CPU's units.
 constexpr int64_t kLaunchRows = 64;
 

@@ -55,7 +55,8 @@ struct Cublaslt {
 
 // The library of this name or path, opened for good. → what was wrong; empty = all functions are there.
 std::string load_cublaslt(const char* library, Cublaslt& functions);
-// The one to use: what ZSLAB_CUBLASLT names, else libcublasLt.so.13; emulated, a plain product on the CPU. nullptr where `error` says why.
+// The one to use: what ZSLAB_CUBLASLT names, else libcublasLt.so.13; emulated, a plain product on the CPU, unless ZSLAB_CUBLASLT names
+// anything. nullptr where `error` says why.
 const Cublaslt* cublaslt(std::string& error);
 
 }  // namespace zs::cuda

@@ -1,5 +1,6 @@
 // The cuBLASLt of the emulation: as much of it as is used, by plain sums in double precision, with its own checks of what it is given.
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 #include "cuda/cublaslt.h"
@@ -130,7 +131,11 @@ lt::Status matmul(void*, void* desc_of, const void* alpha, const void* a, void* 
 
 }  // namespace
 
-const Cublaslt* cublaslt(std::string&) {
+const Cublaslt* cublaslt(std::string& error) {
+  if (const char* const named = std::getenv("ZSLAB_CUBLASLT"); named && *named) {
+    error = std::string("ZSLAB_CUBLASLT names ") + named + ", which the emulation does not load: it has its own";
+    return nullptr;
+  }
   static constexpr Cublaslt kFunctions = {
       create,         destroy,           status_string,      desc_create,    desc_destroy, desc_set, layout_create,
       layout_destroy, preference_create, preference_destroy, preference_set, heuristic,    matmul};

@@ -7,7 +7,8 @@ namespace zs::cuda {
 namespace {
 
 constexpr size_t kMostWorkspace = size_t{32} << 20;  // bytes: what NVIDIA recommends from sm_90 on
-constexpr uint32_t kAlign = 16;                      // of all matrices; it would count on 256
+constexpr size_t kMostPlans = 256;
+constexpr uint32_t kAlign = 16;  // of all matrices; it would count on 256
 
 int type_of(int32_t storage) { return storage == ZS_F32 ? lt::kF32 : storage == ZS_F16 ? lt::kF16 : lt::kBF16; }
 
@@ -40,7 +41,6 @@ Products::Products() = default;
 Products::~Products() {
   plans_.clear();
   if (handle_) library_->destroy(handle_);
-  if (workspace_) gpu::release(workspace_);
 }
 
 std::string Products::multiply(const Product& product, gpu::Stream stream) {
@@ -60,18 +60,29 @@ std::string Products::need_library() {
   return std::string("cuBLASLt cannot begin: ") + library_->get_status_string(status);
 }
 
-std::string Products::need_workspace(size_t bytes) {
+std::string Products::need_workspace(size_t bytes, const std::function<std::shared_ptr<void>(size_t)>& memory) {
   if (bytes <= workspace_bytes_) return {};
-  if (workspace_) gpu::release(workspace_);
-  workspace_ = gpu::allocate(bytes);
-  workspace_bytes_ = workspace_ ? bytes : 0;
+  workspace_bytes_ = 0;
+  workspace_.reset();
+  workspace_ = memory(bytes);
+  if (workspace_) workspace_bytes_ = bytes;
   return workspace_
              ? std::string()
              : "cuBLASLt needs a workspace of " + std::to_string(bytes) + " bytes, for which the GPU has no room";
 }
 
+std::string Products::prepare(const Product& p, const std::function<std::shared_ptr<void>(size_t)>& memory) {
+  const Plan* plan = nullptr;
+  std::string wrong = wrong_shape(p);
+  if (wrong.empty()) wrong = need_library();
+  if (wrong.empty()) wrong = plan_of(p, p.then == Then::kActivate ? p.w.outputs : p.y_stride, &plan);
+  return wrong.empty() ? need_workspace(plan->found.workspace, memory) : wrong;
+}
+
 std::string Products::plan_of(const Product& p, int64_t y_stride, const Plan** found) {
-  std::unique_ptr<Plan>& kept = plans_[{p.w.storage, p.w.outputs, p.w.k, p.rows, y_stride}];
+  const Shape shape{p.w.storage, p.w.outputs, p.w.k, p.rows, y_stride};
+  if (plans_.size() >= kMostPlans && !plans_.count(shape)) plans_.clear();  // prompts are of any length
+  std::unique_ptr<Plan>& kept = plans_[shape];
   *found = kept.get();
   if (kept) return {};
   const Cublaslt& l = *library_;
@@ -110,14 +121,16 @@ std::string Products::by_library(const Product& p, gpu::Stream stream) {
   const bool activates = p.then == Then::kActivate;
   float* const y = activates ? p.scratch : static_cast<float*>(p.y);
   const Plan* plan = nullptr;
-  std::string wrong = need_library();
+  // Where nobody has prepared it, memory is the GPU's own.
+  std::string wrong = prepare(p, [](size_t bytes) {
+    return std::shared_ptr<void>(gpu::allocate(bytes), [](void* held) { gpu::release(held); });
+  });
   if (wrong.empty()) wrong = plan_of(p, activates ? p.w.outputs : p.y_stride, &plan);
-  if (wrong.empty()) wrong = need_workspace(plan->found.workspace);
   if (!wrong.empty()) return wrong;
   const float times = 1, kept = p.then == Then::kAdd ? 1 : 0;
   if (const lt::Status status =
           library_->matmul(handle_, plan->desc, &times, p.w.data, plan->weights, p.x, plan->x, &kept, y, plan->y, y,
-                           plan->y, &plan->found.algorithm, workspace_, workspace_bytes_, gpu::handle_of(stream)))
+                           plan->y, &plan->found.algorithm, workspace_.get(), workspace_bytes_, gpu::handle_of(stream)))
     return std::string("a matrix product of cuBLASLt failed: ") + library_->get_status_string(status);
   if (!activates) return {};
   const auto tiles = static_cast<int32_t>(p.w.outputs / (2 * kLane));

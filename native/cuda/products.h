@@ -7,6 +7,7 @@
 #define ZSLAB_CUDA_PRODUCTS_H
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -57,16 +58,20 @@ class Products {
   std::string multiply(const Product& product, gpu::Stream stream);
   // Loads cuBLASLt and makes what it needs, unless that was done before. → what was wrong: only products of few rows are there then.
   std::string need_library();
+  // All that a product of many rows needs beside its arguments, of which only shapes are looked at: `memory` gives the library's workspace and
+  // may throw. → what was wrong.
+  std::string prepare(const Product& product, const std::function<std::shared_ptr<void>(size_t bytes)>& memory);
 
  private:
   struct Plan;
   using Shape = std::tuple<int32_t, int64_t, int64_t, int32_t, int64_t>;  // storage, outputs, k, rows, y_stride
-  std::string need_workspace(size_t bytes);
+  std::string need_workspace(size_t bytes, const std::function<std::shared_ptr<void>(size_t)>& memory);
   std::string by_library(const Product& product, gpu::Stream stream);
   std::string plan_of(const Product& product, int64_t y_stride, const Plan** found);
 
   const Cublaslt* library_ = nullptr;
-  void *handle_ = nullptr, *workspace_ = nullptr;
+  void* handle_ = nullptr;
+  std::shared_ptr<void> workspace_;
   size_t workspace_bytes_ = 0;
   std::map<Shape, std::unique_ptr<Plan>> plans_;
 };

@@ -1,4 +1,4 @@
-// What a layer does with rows beside attention and products (model/rows.h), with the bits of native/cpu: embed, norm, rotate, activate. All
+// What a layer does with rows beside attention and products (model/rows.h), with the bits of native/cpu: embed, norm, rotate, activate, narrow. All
 // pointers are to device memory; rows begin at multiples of 16 bytes. Each function → what was wrong; empty = launched.
 #ifndef ZSLAB_CUDA_ROWS_H
 #define ZSLAB_CUDA_ROWS_H
@@ -57,6 +57,17 @@ struct Activate {
   int64_t y_stride;
 };
 std::string activate(const Activate& activate, int32_t rows, gpu::Stream stream);
+
+// y = x, rounded to `storage`.
+struct Narrow {
+  const float* x;
+  int64_t x_stride;
+  int32_t n;
+  int32_t storage;  // zs_storage of y
+  void* y;
+  int64_t y_stride;
+};
+std::string narrow(const Narrow& narrow, int32_t rows, gpu::Stream stream);
 
 }  // namespace zs::cuda
 #endif

@@ -24,12 +24,13 @@ Rows::Rows(const zs_model_config& config, const Weights& weights, int64_t tokens
   const LayerWeights& w = weights.layers[0];
   const int64_t chunk = Products::padded(rows), together = prompt ? rows : tokens;
   const int64_t widest = std::max({w.qkv.k, w.attention_output.k, w.gate_up.k});
-  hidden = zeros(tokens * stride);
   qkv = Buffer(together * w.qkv.outputs());
   attended = zeros(Products::padded(together) * w.attention_output.k);
+  angles = Buffer(tokens * config.rope_dims);
+  if (threads == 0) return;
+  hidden = zeros(tokens * stride);
   input = zeros(chunk * widest);
   active = zeros(chunk * w.down.k);
-  angles = Buffer(tokens * config.rope_dims);
   for (int i = 0; i < threads; ++i) line.emplace_back(widest);
 }
 

@@ -13,7 +13,7 @@ struct zs_model;
 namespace zs {
 
 // Memory of one pass over `tokens`; zeros at first, so that what pads rows stays zero. What attends together is all of them, of a prompt a
-// chunk.
+// chunk. Without threads, what is between products is not there: a device has it.
 struct Rows {
   Rows(const zs_model_config& config, const Weights& weights, int64_t tokens, bool prompt, int threads);
 

@@ -15,14 +15,15 @@ constexpr int64_t kInPlace = int64_t{1} << 30;  // weights that one step reads i
 // One call on a cache that may be changed freely.
 class Pass {
  public:
-  Pass(zs_model& model, zs_cache& cache, const zs_forward& forward, bool prompt, Rows& rows, zs_call* stop,
-       zs_call* report)
+  Pass(zs_model& model, zs_cache& cache, const zs_forward& forward, bool prompt, Rows& rows, DevicePass* there,
+       zs_call* stop, zs_call* report)
       : model_(model),
         cache_(cache),
         forward_(forward),
         prompt_(prompt),
         r_(rows),
         work_(model, rows, stop),
+        there_(there),
         stop_(stop),
         report_(report),
         tokens_(forward.tokens),
@@ -30,8 +31,11 @@ class Pass {
         turns_(cache.needs.rotates) {}
 
   void run() {
-    work_.embed(forward_.ids, tokens_);
     if (!turns_) work_.turn(tokens_, first_);
+    if (there_)
+      there_->embed(forward_.ids, tokens_, r_.angles.data());
+    else
+      work_.embed(forward_.ids, tokens_);
     for (int32_t layer = 0; layer < model_.config.layers; ++layer) {
       if (prompt_)
         read(layer);
@@ -48,7 +52,7 @@ class Pass {
     work_.each_chunk(0, tokens_, [&](int64_t row, int64_t count) {
       project(layer, row, count, r_.qkv.data());
       prompt.rows(views.q, views.k, views.v, count, views.out);
-      work_.feed_forward(layer, row, count, r_.attended.data());
+      feed_forward(layer, row, count, r_.attended.data());
       progress(layer, row + count);
     });
     prompt.finish();
@@ -65,14 +69,20 @@ class Pass {
     if (forward_.given) give(layer, views);
     progress(layer, tokens_ / 2);
     work_.each_chunk(0, tokens_, [&](int64_t row, int64_t count) {
-      work_.feed_forward(layer, row, count, r_.attended.data() + row * w.attention_output.k);
+      feed_forward(layer, row, count, r_.attended.data() + row * w.attention_output.k);
     });
     progress(layer, tokens_);
   }
 
   void project(int32_t layer, int64_t row, int64_t count, float* qkv) {
+    if (there_) return there_->project(layer, row, count, qkv, [this] { check_abort(stop_); });
     work_.project(layer, row, count, qkv);
     if (!turns_) work_.rotate(row, count, tokens_, qkv);
+  }
+
+  void feed_forward(int32_t layer, int64_t row, int64_t count, const float* attended) {
+    if (there_) return there_->feed_forward(layer, row, count, attended, [this] { check_abort(stop_); });
+    work_.feed_forward(layer, row, count, attended);
   }
 
   struct Views {
@@ -107,6 +117,7 @@ class Pass {
   const bool prompt_;
   Rows& r_;
   RowWork work_;
+  DevicePass* const there_;  // who does all of it on a device, beside attention; nullptr = nobody
   zs_call *stop_, *report_;
   const int64_t tokens_, first_;
   const bool turns_;  // the cache turns queries and keys itself
@@ -123,15 +134,16 @@ std::vector<int64_t> needed_rows(const zs_forward& f) {
   return rows;
 }
 
-// Logits and log-probabilities; logits_of(from, rows) → those of the rows needed[from] …
+// Logits and log-probabilities; logits_of(from, rows) → those of up to `together` rows needed[from] …
 template <class F>
-void head(zs_model& model, const zs_forward& f, const std::vector<int64_t>& needed, zs_call* stop, F logits_of) {
+void head(zs_model& model, const zs_forward& f, const std::vector<int64_t>& needed, int64_t together, zs_call* stop,
+          F logits_of) {
   const zs_model_config& c = model.config;
   const LinearKernels& linear = *model.engine->linear;
   const int64_t count = static_cast<int64_t>(needed.size()), stride = model.weights.output.outputs();
   if (f.targets) std::fill_n(f.logprobs, f.tokens, 0.0);
-  for (int64_t from = 0, asked = 0; from < count; from += kExactRows) {
-    const int64_t rows = std::min(kExactRows, count - from);
+  for (int64_t from = 0, asked = 0; from < count; from += together) {
+    const int64_t rows = std::min(together, count - from);
     const float* const logits = logits_of(from, rows);
     for (int64_t i = 0; i < rows; ++i)
       if (asked < f.row_count && f.rows[asked] == needed[static_cast<size_t>(from + i)])
@@ -147,8 +159,15 @@ void head(zs_model& model, const zs_forward& f, const std::vector<int64_t>& need
   }
 }
 
-void head(zs_model& model, const zs_forward& f, const std::vector<int64_t>& needed, Rows& r, zs_call* stop) {
-  head(model, f, needed, stop, [&](int64_t from, int64_t rows) {
+void head(zs_model& model, const zs_forward& f, const std::vector<int64_t>& needed, Rows& r, DevicePass* there,
+          zs_call* stop) {
+  if (there)
+    return head(model, f, needed, kDeviceLogits, stop, [&](int64_t from, int64_t rows) {
+      check_abort(stop);
+      there->logits(needed.data() + from, rows, model.scores.data());
+      return model.scores.data();
+    });
+  head(model, f, needed, kExactRows, stop, [&](int64_t from, int64_t rows) {
     std::vector<const float*> hidden;
     for (int64_t i = 0; i < rows; ++i)
       hidden.push_back(r.hidden.data() + needed[static_cast<size_t>(from + i)] * r.stride);
@@ -162,7 +181,19 @@ void step_on_device(zs_model& model, zs_cache& cache, const zs_forward& f, const
   RowWork(model, rows, nullptr).turn(1, cache_seq_len(cache, 0));
   float* const logits = needed.empty() ? nullptr : model.scores.data();
   cache_step_on_device(cache, *model.device, {f.ids[0], rows.angles.data(), logits, f.given});
-  head(model, f, needed, nullptr, [&](int64_t, int64_t) { return logits; });
+  head(model, f, needed, 1, nullptr, [&](int64_t, int64_t) { return logits; });
+}
+
+// Who takes `tokens` rows, `chunk` at once, through the model on the engine's device; nullptr: it has no memory for them, there is none, or
+// the cache is not on it. What rows need for a moment must not keep a cache from a device that has room for what is kept of it.
+std::unique_ptr<DevicePass> pass_on_device(zs_model& model, const zs_cache& cache, int64_t tokens) {
+  if (!model.device || !cache.on_device || cache.needs.rotates) return nullptr;
+  try {
+    return model.device->pass(tokens, std::min(kPromptRows, tokens));
+  } catch (const Error& e) {
+    if (e.status != ZS_OUT_OF_MEMORY) throw;
+    return nullptr;
+  }
 }
 
 void check_forward(const zs_model& model, const zs_cache& cache, const zs_forward& f) {
@@ -229,15 +260,15 @@ zs_forward part_of(const zs_forward& f, int64_t from, int64_t count, int64_t voc
 
 // A prompt in strides goes through all layers stride by stride, so that nothing that is held grows with it.
 void read_in_strides(zs_model& model, zs_cache& cache, const zs_forward& forward, int64_t stride, Rows& rows,
-                     zs_call* call) {
+                     DevicePass* there, zs_call* call) {
   for (int32_t layer = 0; layer < model.config.layers; ++layer)
     cache_begin(cache, layer, forward.tokens, forward.share_of);
   std::vector<int64_t> asked;
   for (int64_t from = 0; from < forward.tokens; from += stride) {
     const int64_t count = std::min(stride, forward.tokens - from);
     const zs_forward part = part_of(forward, from, count, model.config.vocabulary, asked);
-    Pass(model, cache, part, false, rows, call, nullptr).run();
-    head(model, part, needed_rows(part), rows, call);
+    Pass(model, cache, part, false, rows, there, call, nullptr).run();
+    head(model, part, needed_rows(part), rows, there, call);
     report(call, from + count, forward.tokens);
   }
 }
@@ -261,28 +292,29 @@ void model_forward(zs_model& model, zs_cache& cache, const zs_forward& forward, 
   need_logits(model, std::min<int64_t>(kExactRows, static_cast<int64_t>(needed.size())));
   const int64_t stride = prompt ? needs_of(*cache.policy, forward.tokens).stride : 0;
   const int64_t together = stride ? std::min(stride, forward.tokens) : forward.tokens;
-  std::unique_ptr<Rows> many;
-  if (together > kFewRows)
-    many =
-        std::make_unique<Rows>(model.config, model.weights, together, prompt && !stride, model.engine->pool.threads());
-  Rows& rows = many ? *many : *model.few;
-
   // In place nothing can fail and the step is short, so it is not stopped on the way; else a fork takes the changes.
-  const bool there = model.device && !prompt && forward.tokens == 1 && cache_steps_on_device(cache);
+  const bool steps = model.device && !prompt && forward.tokens == 1 && cache_steps_on_device(cache);
   const bool in_place =
-      !prompt && forward.tokens == 1 && (there || model.weights.bytes <= kInPlace) && cache_reserve_step(cache);
-  if (in_place && there) {
-    step_on_device(model, cache, forward, needed, rows);
+      !prompt && forward.tokens == 1 && (steps || model.weights.bytes <= kInPlace) && cache_reserve_step(cache);
+  if (in_place && steps) {
+    step_on_device(model, cache, forward, needed, *model.few);
     report(call, 1, 1);
     return;
   }
   std::unique_ptr<zs_cache> fork = in_place ? nullptr : cache_fork(cache);
   zs_call* stop = in_place ? nullptr : call;
+  const std::unique_ptr<DevicePass> there = in_place ? nullptr : pass_on_device(model, cache, together);
+  std::unique_ptr<Rows> many;
+  if (together > kFewRows)
+    many = std::make_unique<Rows>(model.config, model.weights, together, prompt && !stride,
+                                  there ? 0 : model.engine->pool.threads());
+  Rows& rows = many ? *many : *model.few;
+
   if (stride) {
-    read_in_strides(model, *fork, forward, stride, rows, call);
+    read_in_strides(model, *fork, forward, stride, rows, there.get(), call);
   } else {
-    Pass(model, fork ? *fork : cache, forward, prompt, rows, stop, call).run();
-    head(model, forward, needed, rows, stop);
+    Pass(model, fork ? *fork : cache, forward, prompt, rows, there.get(), stop, call).run();
+    head(model, forward, needed, rows, there.get(), stop);
   }
   if (fork) cache_swap(cache, *fork);
   report(call, forward.tokens, forward.tokens);

@@ -29,7 +29,7 @@ export interface EngineInfo {
   /** What multiplies matrices: "oneDNN 3.2.0" or "portable". */
   library: string
   abi: number
-  /** Where caches are kept and decode steps run. */
+  /** Where models and caches are kept, and run. */
   device: DeviceInfo
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "cuda/backend/pass.h"
 #include "cuda/rows.h"
 
 namespace zs::cuda {
@@ -244,6 +245,11 @@ void GpuModel::take() {
 DeviceTaken GpuModel::taken(int32_t layer) {
   float* const from = taken_here_.data() + layer * taken_floats();
   return {from, from + projected()};
+}
+
+std::unique_ptr<DevicePass> GpuModel::pass(int64_t tokens, int64_t chunk) {
+  context_->here();  // a library that begins now begins on this device
+  return std::make_unique<GpuPass>(*this, tokens, chunk);
 }
 
 }  // namespace zs::cuda

@@ -34,6 +34,7 @@ class GpuModel : public DeviceModel {
   bool end(float* logits) override;
   void take() override;
   DeviceTaken taken(int32_t layer) override;
+  std::unique_ptr<DevicePass> pass(int64_t tokens, int64_t chunk) override;
 
   Mail mail(int32_t layer);
   // Where the scores of heads that choose together are summed, with room for so many slots.
@@ -44,6 +45,7 @@ class GpuModel : public DeviceModel {
   WholeStep& whole() { return whole_; }
 
  private:
+  friend class GpuPass;  // reads the weights
   struct Layer {
     float *attention_norm = nullptr, *feed_forward_norm = nullptr;
     Matrix qkv{}, attention_output{}, gate_up{}, down{};

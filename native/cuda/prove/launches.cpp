@@ -68,6 +68,10 @@ void rows(int32_t storage, int32_t n) {
   gates.storage = storage;
   gates.tiles = 1;
   must(activate(gates, 1, {}));
+  Narrow rounded{};
+  rounded.storage = storage;
+  rounded.n = n;
+  must(narrow(rounded, 1, {}));
   for (const int64_t outputs : {64, kManyOutputs})
     for (int32_t count = 1; count <= kFewRows; ++count) {
       Product product{};

@@ -125,6 +125,17 @@ void activations(Case& c) {
   if (c.launched(zs::cuda::activate(activate, c.rows, {}))) c.same("activations", y, expected, storage);
 }
 
+void narrowings(Case& c) {
+  const int32_t storage = c.random.of(kStorages), n = c.width();
+  const int64_t from = n + c.random.upto(0, 8);
+  const std::vector<float> x = c.numbers(c.rows * from, c.random.one_in(4) ? 1e5f : 4);
+  std::vector<float> expected;
+  for (int32_t r = 0; r < c.rows; ++r) expected.insert(expected.end(), x.begin() + r * from, x.begin() + r * from + n);
+  auto* const y = c.twins.blank_of<unsigned char>(expected.size() * static_cast<size_t>(element_of(storage))).device;
+  const zs::cuda::Narrow narrow{c.twins.of(x).device, from, n, storage, y, n};
+  if (c.launched(zs::cuda::narrow(narrow, c.rows, {}))) c.same("rounded rows", y, expected, storage);
+}
+
 void logits(Case& c) {
   const int32_t count = c.random.one_in(4) ? c.random.upto(1, 3000) : c.width();
   const int64_t stride = round_up(count, 16);
@@ -149,10 +160,10 @@ void logits(Case& c) {
 }
 
 void one_case(uint64_t seed) {
-  constexpr void (*kKernels[])(Case&) = {embeddings, norms, rotations, activations, logits};
+  constexpr void (*kKernels[])(Case&) = {embeddings, norms, rotations, activations, narrowings, logits};
   Case c(seed);
   zs::gpu::vary_order(seed);
-  kKernels[seed % 5](c);
+  kKernels[seed % 6](c);
 }
 
 void refusals() {
@@ -168,6 +179,7 @@ void refusals() {
   says(zs::cuda::rotate({nullptr, 4, 1, 4, 3, nullptr, nullptr}, 1, {}), "not 4 and 3");
   says(zs::cuda::rotate({nullptr, 4, 1, 3, 1, nullptr, nullptr}, 1, {}), "an even headDim");
   says(zs::cuda::activate({nullptr, 32, 1, 7, nullptr, 16}, 1, {}), "activate on the GPU does not know storage 7");
+  says(zs::cuda::narrow({nullptr, 32, 32, 7, nullptr, 32}, 1, {}), "narrow on the GPU does not know storage 7");
   says(zs::cuda::summarize_logits(nullptr, 4, 0, nullptr, 1, {}), "at least one logit, not 0");
 }
 
