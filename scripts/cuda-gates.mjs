@@ -28,6 +28,7 @@ const NVCC = [
 /** Files whose kernels may compute in double precision, and why; reviewed with them. */
 const MEANS = "means of merged slots and ln of their weights are in double by specification (5), with the CPU's bits"
 const DOUBLE = {
+  'compress.cu': "means of merged slots are in double by specification (4, 5c), with the CPU's bits",
   'upkeep.cu': MEANS,
   'token_step_f32.cu': MEANS,
   'token_step_f16.cu': MEANS,

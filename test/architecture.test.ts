@@ -112,7 +112,7 @@ const INCLUDES: Rule[] = [
     'native/cuda/backend/',
     [
       'native/include/',
-      'native/core/(device|device_pass|device_prompt|device_library|device_model|error|kernels|pages)\\.h',
+      'native/core/(device|device_compress|device_pass|device_prompt|device_library|device_model|error|kernels|pages)\\.h',
       'native/cuda/',
     ],
     'the library with the device takes and gives what the core asks of one',

@@ -53,6 +53,8 @@ class DeviceModel;  // core/device_model.h
 struct DeviceModelShape;
 class DevicePrompt;  // core/device_prompt.h
 struct DevicePromptShape;
+struct DeviceCompression;  // core/device_compress.h
+struct DeviceCompressionShape;
 
 // Rows of a step: query head h's at q.data + h * q.head_stride, and likewise. In host memory, or a layer's of a model on the device.
 struct DeviceRows {
@@ -89,9 +91,12 @@ class Device {
   // Why caches of this shape cannot be there; empty = they can.
   virtual std::string refusal(int32_t group, int32_t d, int32_t storage) const = 0;
   virtual std::shared_ptr<Twin> twin(const Page& page, const Geometry& geometry) = 0;
+  virtual std::shared_ptr<Twin> blank_twin(const Page& page, const Geometry& geometry) = 0;  // of zeros
   virtual std::unique_ptr<DeviceLayer> layer(int32_t kv_heads) = 0;
   virtual std::unique_ptr<DeviceModel> model(const DeviceModelShape& shape) = 0;
   virtual std::unique_ptr<DevicePrompt> prompt(const DevicePromptShape& shape, zs_view q) = 0;
+  // Of `heads`, which is done when it returns.
+  virtual void compress(const DeviceCompressionShape& shape, const std::vector<DeviceCompression>& heads) = 0;
 };
 
 }  // namespace zs

@@ -12,7 +12,7 @@
 namespace zs {
 
 // Raised with every change of what both sides share (core/device.h and what it includes).
-constexpr int32_t kDeviceVersion = 2;
+constexpr int32_t kDeviceVersion = 3;
 
 struct DeviceOptions {
   int32_t number;  // of the device, from 0

@@ -192,8 +192,12 @@ Segment& Head::add_merged(int32_t count) {
 }
 
 void Head::seed(Segment& segment, int32_t slot, const float* key, const float* value, float score, int32_t position) {
-  const size_t i = static_cast<size_t>(slot);
   segment.pages.write(slot, key, value);
+  seed_books(segment, slot, score, position);
+}
+
+void Head::seed_books(Segment& segment, int32_t slot, float score, int32_t position) {
+  const size_t i = static_cast<size_t>(slot);
   segment.scores[i] = score;
   segment.weights[i] = 1;
   segment.bias[i] = 0;

@@ -88,6 +88,7 @@ struct Head {
   Segment& add_merged(int32_t count);
   // Merged slot `slot` starts as a token of weight 1.
   void seed(Segment& segment, int32_t slot, const float* key, const float* value, float score, int32_t position);
+  void seed_books(Segment& segment, int32_t slot, float score, int32_t position);  // its content comes otherwise
   void chain(Segment& segment, int32_t slot, int32_t position);  // appends a position to a merged slot's origins
   bool is_pinned(int32_t position) const { return std::binary_search(pinned.begin(), pinned.end(), position); }
   // The last slot of the open segment goes to `slot`, those from there on move down by one.

@@ -71,6 +71,10 @@ void Pages::go(const std::function<std::shared_ptr<Twin>(const Page&, const Geom
   }
 }
 
+bool Pages::have_gone() const {
+  return std::all_of(pages_.begin(), pages_.end(), [](const auto& page) { return page->twin != nullptr; });
+}
+
 void Pages::stay() {
   for (auto& page : pages_) {
     if (!page->twin) continue;

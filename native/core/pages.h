@@ -70,7 +70,8 @@ class Pages {
 
   // Twins for pages before page `end` that have none, made by `make`, which may throw. `version` is another afterwards if any twin is.
   void go(const std::function<std::shared_ptr<Twin>(const Page&, const Geometry&)>& make, int32_t end = INT32_MAX);
-  void stay();  // without twins: of pages that nobody else has, and that are here
+  bool have_gone() const;  // all have twins
+  void stay();             // without twins: of pages that nobody else has, and that are here
   // A chunk as its twin holds it.
   KeyChunk twin_chunk(int32_t i, const float* bias) const;
   // Twins from page `first` on are about to be written; the pages are owned.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/buffer.h"
+#include "core/compressed.h"
 #include "core/found.h"
 #include "core/head.h"
 #include "core/kernels.h"
@@ -117,6 +118,7 @@ struct HeadWork {
   const LayerConstants* constants = nullptr;  // what the hook `weights` made of the layer
   const Found* found =
       nullptr;  // what a device has chosen and done: the hooks keep the books of it, and touch no key and no value
+  Compressed* compressed = nullptr;  // the same of a prompt: compress takes its pages
 
   const zs_resolved& sizes() const { return head->sizes; }
   template <class T>

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <mutex>
 
+#include "core/compress_on_device.h"
 #include "core/prompt_on_device.h"
 
 namespace zs {
@@ -148,6 +149,8 @@ void finish_prompt(zs_cache& cache, int32_t index, std::vector<Layer>& layers, s
         leaving[l * static_cast<size_t>(kv_heads) + static_cast<size_t>(g)] =
             std::move(works[static_cast<size_t>(g)].leaving);
     }
+  std::vector<std::vector<Compressed>> compressed(layers.size());  // by a device
+  for (size_t l = 0; acts && l < layers.size(); ++l) compressed[l] = compress_on_device(cache, layers[l], choice, call);
   const bool all = cache.engine->run(count, call, [&](int64_t unit, int thread) {
     Layer& layer = layers[static_cast<size_t>(unit / kv_heads)];
     const int32_t g = static_cast<int32_t>(unit % kv_heads);
@@ -157,6 +160,8 @@ void finish_prompt(zs_cache& cache, int32_t index, std::vector<Layer>& layers, s
     if (choice) work.choice = choice;
     if (hook(*cache.policy, &PolicyHooks::prompt_read)) call_hook(&PolicyHooks::prompt_read, work);
     work.leaving = std::move(leaving[static_cast<size_t>(unit)]);
+    if (auto& made = compressed[static_cast<size_t>(unit / kv_heads)]; !made.empty())
+      work.compressed = &made[static_cast<size_t>(g)];
     if (acts && head.slots() > head.sizes.budget) {
       call_hook(&PolicyHooks::compress, work);
       head.compressed = true;

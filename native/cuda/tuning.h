@@ -35,11 +35,18 @@ constexpr int kMostShared = 163 << 10;
 
 constexpr int kMergeThreads = 128;
 
-constexpr int kUpkeepThreads = 128;
+// Merging: half of the threads have one merged slot each, whose keys are in shared memory.
+constexpr int kMergingThreads = 128, kMergingStage = 64;
+
+constexpr int kUpkeepThreads = kMergingThreads;
 constexpr int kUpkeepBlocks =
     6;  // a multiprocessor: shared memory has room for no more, and registers for six without a spill
-constexpr int kUpkeepStage =
-    64;  // merged slots whose keys are in shared memory at once; half of the threads have one each
+
+// A prompt's first compression: tokens whose keys are in shared memory at once, and dims of a block that makes a merged slot of a run of
+// them; half of the threads add up keys, half values.
+constexpr int kCompressThreads = kMergingThreads, kRunStage = 64, kRunDims = 64;
+// By similarity tokens join one after another, so that one launch is of so many stages of merged slots' keys: nothing stops it.
+constexpr int kAlikeStages = 4096;
 
 constexpr int kAppendThreads = 128;  // a warp a token of a kv head
 

@@ -8,27 +8,20 @@
 #include "core/natural_log.h"
 #include "cuda/exact.h"
 #include "cuda/merge.cuh"
+#include "cuda/merging.cuh"
 #include "cuda/storage.h"
 #include "cuda/tuning.h"
 #include "cuda/upkeep.h"
 
 namespace zs::cuda {
 
-struct UpkeepLayout {
+struct UpkeepLayout : AlikeLayout {
   UpkeepTask* task;  // in registers it would crowd out others
-  float *inverse, *key, *odd, *values, *length;
-  int* places;
-  unsigned char* keys;
+  float* inverse;
   template <class Shared>
-  __host__ __device__ UpkeepLayout(Shared& shared, int group, int d) {
+  __host__ __device__ UpkeepLayout(Shared& shared, int group, int d) : AlikeLayout(shared, d) {
     task = shared.template take<UpkeepTask>(1);
     inverse = shared.template take<float>(group);
-    key = shared.template take<float>(d);
-    odd = shared.template take<float>(kUpkeepStage);
-    values = shared.template take<float>(kUpkeepThreads);
-    length = shared.template take<float>(1);
-    places = shared.template take<int>(kUpkeepThreads);
-    keys = shared.template take<unsigned char>(kUpkeepStage / kLane * (kLane * d * sizeof(float) + kTileGap));
   }
 };
 
@@ -50,48 +43,14 @@ struct Slots {
   }
 };
 
-// Where a slot's key and value lie.
+// Where a slot's key and value lie, and its score.
 template <class Storage>
-struct Place {
-  typename Storage::Element *tile, *row;
+struct Place : SlotPlace<Storage> {
   float* score;
-  int lane;
-  __device__ __forceinline__ Place(const UpkeepTask& task, int first_chunk, int slot, int d) {
-    using Element = typename Storage::Element;
-    const UpkeepChunk& chunk = task.chunks[first_chunk + slot / kChunk];
-    const int at = slot % kChunk;
-    tile = static_cast<Element*>(const_cast<void*>(chunk.chunk.keys)) + at / kLane * kLane * d;
-    row = static_cast<Element*>(const_cast<void*>(chunk.chunk.values)) + at * round_up(d, kLane);
-    score = chunk.score + at;
-    lane = at % kLane;
-  }
-  __device__ __forceinline__ auto& key(int dim) const { return tile[Storage::key_at(dim, lane)]; }
+  __device__ __forceinline__ Place(const UpkeepTask& task, int first_chunk, int slot, int d)
+      : SlotPlace<Storage>(task.chunks[first_chunk + slot / kChunk].chunk, slot % kChunk, d),
+        score(task.chunks[first_chunk + slot / kChunk].score + slot % kChunk) {}
 };
-
-// A value and where it was found; -1 = nowhere.
-struct Best {
-  float value;
-  int place;
-};
-
-// The best of all threads: of two, `better` says whether the second has to give way. Every thread gets it. A barrier has to lie between two
-// of these.
-template <class Better>
-__device__ Best best_of_block(const UpkeepLayout& at, Best mine, Better better) {
-  const int t = static_cast<int>(threadIdx.x);
-  at.values[t] = mine.value;
-  at.places[t] = mine.place;
-  for (int half = kUpkeepThreads / 2; half; half /= 2) {
-    __syncthreads();
-    if (t >= half) continue;
-    const Best a = {at.values[t], at.places[t]}, b = {at.values[t + half], at.places[t + half]};
-    if (b.place < 0 || (a.place >= 0 && better(a, b))) continue;
-    at.values[t] = b.value;
-    at.places[t] = b.place;
-  }
-  __syncthreads();
-  return {at.values[0], at.places[0]};
-}
 
 __device__ inline bool is_pinned(const UpkeepTask& task, int slot) {
   if (task.pin_count == 0) return false;
@@ -184,91 +143,23 @@ __device__ inline Leaving who_leaves(const UpkeepLayout& at, const UpkeepTask& t
   return {leaving, next - next == 0.0f ? next : not_a_number()};
 }
 
-// Begins to copy keys of merged slots from the first of stage `s` on, if there are any.
-__device__ inline void fetch_keys(const UpkeepLayout& at, const UpkeepTask& task, const Slots& slots, int d, int s) {
-  const int first = s * kUpkeepStage, count = min(slots.merged - first, kUpkeepStage);
-  const int tile_bytes = kLane * d * static_cast<int>(sizeof(float));
-  if (count > 0)
-    copy_tiles<kUpkeepThreads>(
-        at.keys,
-        static_cast<const unsigned char*>(task.chunks[first / kChunk].chunk.keys) + first % kChunk / kLane * tile_bytes,
-        (count + kLane - 1) / kLane * tile_bytes, tile_bytes);
-  gpu::cp_async_commit();
+__device__ __forceinline__ void fetch_keys(const UpkeepLayout& at, const UpkeepTask& task, const Slots& slots, int d,
+                                           int first) {
+  const auto* const keys = static_cast<const float*>(task.chunks[first / kChunk].chunk.keys);
+  fetch_keys(at, keys + first % kChunk / kLane * kLane * d, first, slots.merged, d);
 }
 
-// The merged slot most like at.key, whose first keys are on their way. Half of the threads take the even dims, half the odd ones.
-__device__ inline Best most_alike(const UpkeepLayout& at, const UpkeepTask& task, const UpkeepShape& shape,
-                                  const Slots& slots) {
-  const int t = static_cast<int>(threadIdx.x), d = shape.d, slot = t % kUpkeepStage, odd = t / kUpkeepStage;
-  const int tile_bytes = kLane * d * static_cast<int>(sizeof(float));
-  if (shape.similarity == ZS_COSINE && t == 0) {
-    float self = 0;
-    for (int i = 0; i < d; ++i) self = fmaf(at.key[i], at.key[i], self);
-    at.length[0] = self;
-  }
-  Best best = {0, -1};
-  for (int from = 0; from < slots.merged; from += kUpkeepStage) {
-    if (from) fetch_keys(at, task, slots, d, from / kUpkeepStage);
-    gpu::cp_async_wait<0>();
-    __syncthreads();
-    const bool mine = from + slot < slots.merged;
-    const auto* tile = reinterpret_cast<const float*>(at.keys + slot / kLane * (tile_bytes + kTileGap));
-    float sum = 0, norm = 0;
-    if (mine) {
-      for (int dim = odd; dim < d; dim += 2) {
-        const float k = F32::key(tile, dim, slot % kLane);
-        if (shape.similarity == ZS_L2) {
-          const float apart = k - at.key[dim];
-          sum = fmaf(apart, apart, sum);
-        } else {
-          sum = fmaf(at.key[dim], k, sum);
-        }
-      }
-      if (shape.similarity == ZS_COSINE && !odd)
-        for (int dim = 0; dim < d; ++dim) {
-          const float k = F32::key(tile, dim, slot % kLane);
-          norm = fmaf(k, k, norm);
-        }
-    }
-    if (odd) at.odd[slot] = sum;
-    __syncthreads();
-    if (odd || !mine) continue;
-    float alike = sum + at.odd[slot];
-    if (shape.similarity == ZS_L2) alike = 0.0f - alike;
-    if (shape.similarity == ZS_COSINE) {
-      const float lengths = sqrtf(norm) * sqrtf(at.length[0]);
-      alike = lengths > 0 ? alike / lengths : -1.0f;
-    }
-    const Best one = {alike, from + slot};
-    if (best.place < 0 || one.value > best.value || (best.value != best.value && one.value == one.value)) best = one;
-  }
-  return best_of_block(at, best, [](Best a, Best b) {
-    const bool no_a = a.value != a.value, no_b = b.value != b.value;
-    if (no_a != no_b) return no_b;
-    return no_a || a.value == b.value ? a.place < b.place : a.value > b.value;
-  });
-}
-
-// One token, whose key is at.key, into a merged slot: in double, so that the order of a long chain hardly shows.
+// One token, whose key is at.key, into a merged slot.
 template <class Storage>
 __device__ void merge_slots(const UpkeepLayout& at, const UpkeepShape& shape, const Place<F32>& into, float weight,
                             const Place<Storage>& leaving) {
   const int t = static_cast<int>(threadIdx.x), d = shape.d;
-  const float own = *into.score, score = *leaving.score;
-  if (shape.aggregate == Aggregate::kMedoid && !(score > own)) return;
-  const double w = static_cast<double>(weight), into_score = static_cast<double>(own),
-               total_score = into_score + static_cast<double>(score);
-  const bool by_score = shape.aggregate == Aggregate::kScore && total_score != 0;
-  const double share = by_score ? into_score / total_score : w / (w + 1), rest = 1 - share, inverse = 1 / (w + 1);
-  const auto mixed = [&](float mine, float other) {
-    const double a = static_cast<double>(mine), b = static_cast<double>(other);
-    return static_cast<float>(shape.aggregate == Aggregate::kScore ? share * a + rest * b : (w * a + b) * inverse);
-  };
-  const bool takes = shape.aggregate == Aggregate::kMedoid;
+  const Joining joining(shape.merging, weight, *into.score, *leaving.score);
+  if (joining.stays) return;
   for (int dim = t; dim < d; dim += kUpkeepThreads) {
     const float key = at.key[dim], value = Storage::value(leaving.row, dim);
-    if (!shape.keys_fixed) into.key(dim) = takes ? key : mixed(into.key(dim), key);
-    if (!shape.values_fixed) into.row[dim] = takes ? value : mixed(into.row[dim], value);
+    if (!shape.merging.keys_fixed) into.key(dim) = joining.of(into.key(dim), key);
+    if (!shape.merging.values_fixed) into.row[dim] = joining.of(into.row[dim], value);
   }
 }
 
@@ -310,7 +201,8 @@ __device__ __forceinline__ void upkeep_head(const UpkeepLayout& at, const Upkeep
   if (slots.merge) {
     for (int dim = t; dim < d; dim += kUpkeepThreads) at.key[dim] = Storage::key(place.tile, dim, place.lane);
     __syncthreads();
-    const Best target = most_alike(at, task, shape, slots);
+    const Best target = most_alike(at, slots.merged, d, shape.merging.similarity,
+                                   [&](int first) { fetch_keys(at, task, slots, d, first); });
     found.target = target.place;
     found.similarity = target.value;
   }
@@ -330,9 +222,8 @@ __device__ __forceinline__ void upkeep_head(const UpkeepLayout& at, const Upkeep
   found.score = *place.score;
   found.threshold = leaving.threshold;
   if (slots.merge) {
-    const float own = *into.score, score = found.score;
-    found.target_score = own;
-    *into.score = shape.sums_scores ? own + score : score > own ? score : own;
+    found.target_score = *into.score;
+    *into.score = joined_score(shape.merging, *into.score, found.score);
     const double more = static_cast<double>(weight) + 1;
     task.weights[found.target] = static_cast<float>(more);
     task.bias[found.target] = static_cast<float>(static_cast<double>(shape.alpha) * natural_log(more));

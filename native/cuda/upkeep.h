@@ -10,6 +10,7 @@
 #include "core/kernels.h"
 #include "cuda/decode_attention.h"
 #include "cuda/gpu.h"
+#include "cuda/merging.h"
 
 namespace zs::cuda {
 
@@ -45,7 +46,6 @@ struct UpkeepTask {
 
 // Heads that choose together go through it twice, with sum_scores between: up to their scores, and from who leaves on.
 enum class UpkeepPart : int32_t { kAll, kScores, kLeaving };
-enum class Aggregate : int32_t { kMean, kScore, kMedoid };  // of policies/zsmerge.h
 
 struct UpkeepShape {
   UpkeepPart part;
@@ -55,12 +55,8 @@ struct UpkeepShape {
   bool scores;  // slots' scores are kept up from attention; else they stay
   bool by_age;  // the least position leaves, not the least score
   bool told;    // Found::threshold is wanted
-  // How slots are merged.
-  int32_t similarity;  // zs_similarity
-  bool sums_scores;    // the merged slot's score is the sum of the two, not the larger
-  Aggregate aggregate;
-  bool keys_fixed, values_fixed;  // its seed's for good
-  float alpha;                    // its bias is alpha ln weight
+  MergeShape merging;
+  float alpha;  // a merged slot's bias is alpha ln weight
 };
 
 // One launch for all heads of `tasks`, in device memory. → what was wrong; empty = launched.

@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <limits>
-#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -138,6 +138,14 @@ inline std::vector<int32_t> take_pinned(const HeadWork& w, std::vector<int32_t>&
   return taken;
 }
 
+// Takes `chosen` out of `from`, which stays ascending.
+inline void take_out(std::vector<int32_t>& from, std::vector<int32_t> chosen) {
+  std::sort(chosen.begin(), chosen.end());
+  std::vector<int32_t> left;
+  std::set_difference(from.begin(), from.end(), chosen.begin(), chosen.end(), std::back_inserter(left));
+  from = std::move(left);
+}
+
 inline Split split(const HeadWork& w) {
   const zs_resolved& r = w.sizes();
   const int32_t n = w.head->open().slots();
@@ -145,7 +153,10 @@ inline Split split(const HeadWork& w) {
   for (int32_t t = r.sink; t < n - r.recent; ++t) s.rest.push_back(t);
   const std::vector<int32_t> pinned = take_pinned(w, s.rest);  // at most context
   const int32_t places = r.context - static_cast<int32_t>(pinned.size());
-  if (w.scored) {
+  if (w.compressed) {
+    s.context = w.compressed->context;
+    take_out(s.rest, s.context);
+  } else if (w.scored) {
     s.context = take_best(s.rest, places, w.choice);
   } else {
     s.context.assign(s.rest.end() - places, s.rest.end());
@@ -203,6 +214,7 @@ void compress(HeadWork& w, F&& gone) {
   const int32_t n = old.slots();
   const Split s = split(w);
   Head made = w.head->emptied();
+  if (w.compressed) made.open().pages = std::move(w.compressed->open);
   made.open().reserve(r.budget - r.residual + 1);
   HeadWork to = w;
   to.head = &made;
@@ -215,7 +227,7 @@ void compress(HeadWork& w, F&& gone) {
   Segment& open = made.open();
   open.resize(static_cast<int32_t>(kept.size()));
   for (size_t i = 0; i < kept.size(); ++i) {
-    open.pages.copy(old.pages, kept[i], static_cast<int32_t>(i));
+    if (!w.compressed) open.pages.copy(old.pages, kept[i], static_cast<int32_t>(i));
     open.scores[i] = old.scores[static_cast<size_t>(kept[i])];
     open.positions[i] = old.positions[static_cast<size_t>(kept[i])];
   }
@@ -346,39 +358,9 @@ inline int32_t make_room_by_drop(HeadWork& w) {
 }
 inline void evict_and_drop(HeadWork& w) { place(w, make_room_by_drop(w)); }
 
-// A permutation of [0, count) becomes its inverse, in place.
-inline void invert(int32_t* order, int32_t count) {
-  for (int32_t start = 0; start < count; ++start) {
-    if (order[start] < 0) continue;  // done: ~ of what it is to be
-    int32_t from = start, to = order[start];
-    while (to != start) from = std::exchange(to, std::exchange(order[to], ~from));
-    order[start] = ~from;
-  }
-  for (int32_t i = 0; i < count; ++i) order[i] = ~order[i];
-}
-
-// Slots stand in the order of their tokens, as many places as there are: sink, then from the oldest on. Without scores these are a ring,
-// until some are asked to stay.
-inline int32_t in_order(HeadWork& w, int32_t* places) {
-  const Segment& open = w.head->open();
-  const int32_t slots = open.slots(), sink = std::min(w.sizes().sink, slots);
-  const int32_t* const positions = open.positions.data();
-  int32_t oldest = sink, falls = 0;
-  for (int32_t slot = sink + 1; slot < slots; ++slot)
-    if (positions[slot] < positions[slot - 1]) oldest = slot, ++falls;
-  if (falls > 1 || (falls == 1 && positions[slots - 1] > positions[sink])) {
-    std::iota(places, places + slots, 0);
-    std::sort(places, places + slots, [&](int32_t a, int32_t b) { return positions[a] < positions[b]; });
-    invert(places, slots);
-    return slots;
-  }
-  for (int32_t slot = 0; slot < slots; ++slot)
-    places[slot] = slot < sink ? slot : slot < oldest ? slot + slots - oldest : slot - oldest + sink;
-  return slots;
-}
-
 // A device does the same: who leaves is dropped, or merged as the rest of the rule says.
 inline bool device(const Policy&, DeviceRule& rule) {
+  rule.compresses = true;
   rule.candidates = candidates;
   rule.ring = ring;
   return true;

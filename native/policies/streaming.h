@@ -3,6 +3,11 @@
 #ifndef ZSLAB_POLICIES_STREAMING_H
 #define ZSLAB_POLICIES_STREAMING_H
 
+#include <algorithm>
+#include <numeric>
+#include <utility>
+#include <vector>
+
 #include "policies/filling.h"
 #include "policies/regions.h"
 
@@ -14,6 +19,37 @@ struct Parameters {
   int32_t positions;  // 0 = the tokens' own, 1 = within the cache
   int32_t stride;     // tokens of a prompt read at a time; 0 = the whole prompt
 };
+
+// A permutation of [0, count) becomes its inverse, in place.
+inline void invert(int32_t* order, int32_t count) {
+  for (int32_t start = 0; start < count; ++start) {
+    if (order[start] < 0) continue;  // done: ~ of what it is to be
+    int32_t from = start, to = order[start];
+    while (to != start) from = std::exchange(to, std::exchange(order[to], ~from));
+    order[start] = ~from;
+  }
+  for (int32_t i = 0; i < count; ++i) order[i] = ~order[i];
+}
+
+// Slots stand in the order of their tokens, as many places as there are: sink, then from the oldest on. Without scores these are a ring,
+// until some are asked to stay.
+inline int32_t in_order(HeadWork& w, int32_t* places) {
+  const Segment& open = w.head->open();
+  const int32_t slots = open.slots(), sink = std::min(w.sizes().sink, slots);
+  const int32_t* const positions = open.positions.data();
+  int32_t oldest = sink, falls = 0;
+  for (int32_t slot = sink + 1; slot < slots; ++slot)
+    if (positions[slot] < positions[slot - 1]) oldest = slot, ++falls;
+  if (falls > 1 || (falls == 1 && positions[slots - 1] > positions[sink])) {
+    std::iota(places, places + slots, 0);
+    std::sort(places, places + slots, [&](int32_t a, int32_t b) { return positions[a] < positions[b]; });
+    invert(places, slots);
+    return slots;
+  }
+  for (int32_t slot = 0; slot < slots; ++slot)
+    places[slot] = slot < sink ? slot : slot < oldest ? slot + slots - oldest : slot - oldest + sink;
+  return slots;
+}
 
 inline PolicyHooks hooks() {
   static const zs_field fields[] = {ZS_FIELD(Parameters, sink, "sink"), ZS_FIELD(Parameters, positions, "positions"),
@@ -45,7 +81,7 @@ inline PolicyHooks hooks() {
     asked.least_budget = regions::kLeastBudget;
     return regions::resolve(asked, budget, tokens);
   };
-  hooks.positions = regions::in_order;
+  hooks.positions = in_order;
   hooks.compress = regions::compress_and_drop;
   hooks.start = regions::start;
   hooks.evict = regions::evict_and_drop;

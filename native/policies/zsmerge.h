@@ -118,6 +118,16 @@ inline void note_merge(const HeadWork& w, const regions::Why& why, int32_t posit
 
 // ---- a prompt (4, 5c)
 
+// Residual slot `j` begins, with its content where no device has written that.
+inline void seed(const HeadWork& from, const HeadWork& to, int32_t j, const float* key, const float* value, float score,
+                 int32_t position) {
+  Segment& residual = to.head->segments[0];
+  if (from.compressed)
+    to.head->seed_books(residual, j, score, position);
+  else
+    to.head->seed(residual, j, key, value, score, position);
+}
+
 // Residual slot `j` from a run of tokens of `from`.
 inline void seed_group(const HeadWork& from, const HeadWork& to, int32_t j, const regions::Split& s, size_t first,
                        int32_t size) {
@@ -126,14 +136,15 @@ inline void seed_group(const HeadWork& from, const HeadWork& to, int32_t j, cons
   Segment& residual = to.head->segments[0];
   const int32_t* const group = s.rest.data() + first;
   regions::note_stays(from, to, group[0], j);
-  const size_t d = static_cast<size_t>(old.pages.geometry().d);
+  // Of what a device has merged no content is looked at.
+  const size_t d = from.compressed ? 0 : static_cast<size_t>(old.pages.geometry().d);
   float *key = from.scratch->key.data(), *value = from.scratch->value.data();
   std::vector<double> keys(d), values(d);
   int32_t best = 0;  // the member with the highest score, the earliest of equals
   float score = 0;
   for (int32_t i = 0; i < size; ++i) {
     const regions::Token token = regions::token(from, group[i]);
-    old.pages.read(group[i], key, value);
+    if (d) old.pages.read(group[i], key, value);
     const double mine = i == 0 ? 0 : share_of(p, i, 1, static_cast<double>(score), static_cast<double>(token.score));
     for (size_t x = 0; x < d; ++x) {
       const double k = static_cast<double>(key[x]), v = static_cast<double>(value[x]);
@@ -146,13 +157,13 @@ inline void seed_group(const HeadWork& from, const HeadWork& to, int32_t j, cons
                  static_cast<float>(i));
     score = i ? merged_score(p, score, token.score) : token.score;
   }
-  old.pages.read(group[best], key, value);
+  if (d) old.pages.read(group[best], key, value);
   const double count = p.aggregate == kScore ? 1 : size;
   for (size_t x = 0; x < d && p.aggregate != kMedoid; ++x) {
     if (p.keys == kMoves) key[x] = static_cast<float>(keys[x] / count);
     if (p.values == kMoves) value[x] = static_cast<float>(values[x] / count);
   }
-  to.head->seed(residual, j, key, value, score, regions::token(from, group[0]).position);
+  seed(from, to, j, key, value, score, regions::token(from, group[0]).position);
   residual.set_weight(j, size, p.alpha);
   for (int32_t i = 1; i < size; ++i) to.head->chain(residual, j, regions::token(from, group[i]).position);
 }
@@ -162,6 +173,8 @@ inline void merge_rest(const HeadWork& from, const HeadWork& to, const regions::
   const Segment& old = from.head->open();
   const int32_t residual = from.sizes().residual;
   Segment& made = to.head->add_merged(residual);
+  const Compressed* const there = from.compressed;
+  if (there) made.pages = std::move(from.compressed->merged);
   if (p.init == kPosition) {
     const int32_t count = static_cast<int32_t>(s.rest.size()), share = count / residual, longer = count % residual;
     for (int32_t j = 0, next = 0; j < residual; ++j) {
@@ -172,7 +185,10 @@ inline void merge_rest(const HeadWork& from, const HeadWork& to, const regions::
     return;
   }
   std::vector<int32_t> seeds, rest = s.rest;
-  if (from.scored) {
+  if (there) {
+    seeds = there->seeds;
+    regions::take_out(rest, seeds);
+  } else if (from.scored) {
     seeds = regions::take_best(rest, residual, from.choice);
     std::sort(seeds.begin(), seeds.end());
   } else {
@@ -182,20 +198,24 @@ inline void merge_rest(const HeadWork& from, const HeadWork& to, const regions::
   float *key = from.scratch->key.data(), *value = from.scratch->value.data();
   for (int32_t j = 0; j < residual; ++j) {
     const regions::Token token = regions::token(from, seeds[static_cast<size_t>(j)]);
-    old.pages.read(seeds[static_cast<size_t>(j)], key, value);
+    if (!there) old.pages.read(seeds[static_cast<size_t>(j)], key, value);
     regions::note_stays(from, to, seeds[static_cast<size_t>(j)], j);
-    to.head->seed(made, j, key, value, token.score, token.position);
+    seed(from, to, j, key, value, token.score, token.position);
   }
   size_t i = 0;  // where among s.rest
-  for (int32_t t : rest) {
+  for (size_t n = 0; n < rest.size(); ++n) {
+    const int32_t t = rest[n];
     while (s.rest[i] != t) ++i;
     const regions::Token token = regions::token(from, t);
-    old.pages.read(t, key, value);
-    float alike;
-    const int32_t j = target_of(to, key, &alike);
+    if (!there) old.pages.read(t, key, value);
+    float alike = there ? there->similarities[n] : kNone;
+    const int32_t j = there ? there->targets[n] : target_of(to, key, &alike);
     note_merge(to, s.why_of(i), token.position, token.slot, j, token.score, alike, made.scores[static_cast<size_t>(j)],
                made.weights[static_cast<size_t>(j)]);
-    merge_token(to, j, key, value, token.score, token.position);
+    if (there)
+      merge_books(to, j, token.score, token.position);
+    else
+      merge_token(to, j, key, value, token.score, token.position);
   }
 }
 
@@ -316,6 +336,7 @@ inline void check(const Policy& policy) {
 
 inline bool device(const Policy& policy, DeviceRule& rule) {
   const Parameters& p = policy.own<Parameters>();
+  rule.by_similarity = p.init == kSimilarity;
   rule.similarity = p.similarity;
   rule.score_merge = p.score_merge;
   rule.aggregate = p.aggregate;

@@ -1,5 +1,6 @@
 #include "cuda/backend/device.h"
 
+#include "cuda/backend/compress.h"
 #include "cuda/backend/layer.h"
 #include "cuda/backend/model.h"
 #include "cuda/backend/prompt.h"
@@ -69,6 +70,10 @@ std::shared_ptr<Twin> GpuDevice::twin(const Page& page, const Geometry& geometry
   return std::make_shared<PageTwin>(context_, geometry, page);
 }
 
+std::shared_ptr<Twin> GpuDevice::blank_twin(const Page& page, const Geometry& geometry) {
+  return std::make_shared<PageTwin>(context_, geometry, page.capacity);
+}
+
 std::unique_ptr<DeviceLayer> GpuDevice::layer(int32_t kv_heads) {
   return std::make_unique<GpuLayer>(context_, kv_heads);
 }
@@ -89,6 +94,10 @@ std::unique_ptr<DeviceModel> GpuDevice::model(const DeviceModelShape& shape) {
 
 std::unique_ptr<DevicePrompt> GpuDevice::prompt(const DevicePromptShape& shape, zs_view q) {
   return std::make_unique<GpuPrompt>(context_, shape, q);
+}
+
+void GpuDevice::compress(const DeviceCompressionShape& shape, const std::vector<DeviceCompression>& heads) {
+  compress_heads(*context_, shape, heads);
 }
 
 std::string list_devices() {

@@ -14,9 +14,11 @@ class GpuDevice : public Device {
   int64_t left() const override { return context_->pool->budget() - context_->pool->taken(); }
   std::string refusal(int32_t group, int32_t d, int32_t storage) const override;
   std::shared_ptr<Twin> twin(const Page& page, const Geometry& geometry) override;
+  std::shared_ptr<Twin> blank_twin(const Page& page, const Geometry& geometry) override;
   std::unique_ptr<DeviceLayer> layer(int32_t kv_heads) override;
   std::unique_ptr<DeviceModel> model(const DeviceModelShape& shape) override;
   std::unique_ptr<DevicePrompt> prompt(const DevicePromptShape& shape, zs_view q) override;
+  void compress(const DeviceCompressionShape& shape, const std::vector<DeviceCompression>& heads) override;
 
  private:
   std::shared_ptr<Context> context_;

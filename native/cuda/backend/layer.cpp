@@ -327,11 +327,8 @@ UpkeepShape GpuLayer::upkeep_shape(UpkeepPart part) const {
   how.scores = shape_.scores;
   how.by_age = shape_.by_age;
   how.told = shape_.told;
-  how.similarity = rule.similarity;
-  how.sums_scores = rule.score_merge != 0;
-  how.aggregate = static_cast<Aggregate>(rule.aggregate);
-  how.keys_fixed = rule.keys != 0;
-  how.values_fixed = rule.values != 0;
+  how.merging = {rule.similarity, rule.score_merge != 0, static_cast<Aggregate>(rule.aggregate), rule.keys != 0,
+                 rule.values != 0};
   how.alpha = rule.alpha;
   how.part = part;
   return how;

@@ -41,6 +41,13 @@ PageTwin::PageTwin(std::shared_ptr<Context> context, const Geometry& geometry, c
   must(gpu::wait(stream));  // the tile goes with this call
 }
 
+PageTwin::PageTwin(std::shared_ptr<Context> context, const Geometry& geometry, int32_t capacity)
+    : context_(std::move(context)), geometry_(geometry) {
+  make(capacity);
+  gpu::clear(keys, static_cast<size_t>(key_bytes()), context_->stream);
+  gpu::clear(values, static_cast<size_t>(value_bytes()), context_->stream);
+}
+
 PageTwin::PageTwin(const PageTwin& other, int32_t capacity) : context_(other.context_), geometry_(other.geometry_) {
   make(capacity);
   const gpu::Stream stream = context_->stream;

@@ -11,7 +11,8 @@ class PageTwin : public Twin {
  public:
   // With the page's content.
   PageTwin(std::shared_ptr<Context> context, const Geometry& geometry, const Page& page);
-  PageTwin(const PageTwin& other, int32_t capacity);  // as Twin::copy
+  PageTwin(std::shared_ptr<Context> context, const Geometry& geometry, int32_t capacity);  // zeros
+  PageTwin(const PageTwin& other, int32_t capacity);                                       // as Twin::copy
   void read(Page& page) const override;
   std::shared_ptr<Twin> copy(int32_t capacity) const override;
 

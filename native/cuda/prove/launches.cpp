@@ -5,6 +5,7 @@
 
 #include "cuda/append.h"
 #include "cuda/column_sums.h"
+#include "cuda/compress.h"
 #include "cuda/decode_attention.h"
 #include "cuda/logits.h"
 #include "cuda/prefill_attention.h"
@@ -41,6 +42,13 @@ void attention(int32_t storage, int32_t d, bool floats, int32_t fades) {
     must(upkeep(nullptr, 1, shape, {}));
   }
   must(append(nullptr, 1, {storage, d}, {}));
+  CompressShape compressed{};
+  compressed.storage = storage;
+  compressed.d = d;
+  compressed.slots = compressed.residual = 1;
+  must(keep_tokens(nullptr, 1, compressed, {}));
+  must(merge_runs(nullptr, 1, compressed, {}));
+  must(merge_alike(nullptr, 1, compressed, 0, 1, {}));
 }
 
 void whole_steps(int32_t storage, int32_t d, int64_t k) {

@@ -1,8 +1,9 @@
 // Whole caches on a device beside the same on the CPU: outputs, slots, scores, events and receipts are equal to the bit, whatever is asked of
 // them on the way: forks, tokens that leave, stay or come back by request, several tokens at once, tokens taken back, another alpha. Steps of
-// full caches are done on the device, and by the CPU only where all layers choose together.
+// full caches are done on the device, and so are first compressions at the end of prompts, and by the CPU only where all layers choose together.
 // Arguments: none, or the seed of one configuration.
 #include "core/cache.h"
+#include "core/device_compress.h"
 #include "core/step.h"
 #include "cuda/backend/device.h"
 #include "cuda/test/goes.h"
@@ -18,9 +19,10 @@ using test::Config;
 using test::Engine;
 using test::Random;
 
-int kept_on = 0;    // of caches that ran out of memory: how many went on
-int read_here = 0;  // and of prompts how many the CPU read
-int together = 0;   // steps on the device in which somebody left a layer by the sum of its heads' scores
+int kept_on = 0;     // of caches that ran out of memory: how many went on
+int read_here = 0;   // and of prompts how many the CPU read
+int compressed = 0;  // heads that a prompt was compressed in, on the device
+int together = 0;    // steps on the device in which somebody left a layer by the sum of its heads' scores
 
 // With more single tokens than the configurations of other tests.
 Config config_of(uint64_t seed, bool small) {
@@ -89,6 +91,26 @@ bool is_full(const zs_cache& cache, const zs::Layer& layer) {
          });
 }
 
+// Counts heads whose first compression is its own.
+struct Counting : zs::cuda::GpuDevice {
+  using GpuDevice::GpuDevice;
+  int heads = 0;
+  void compress(const zs::DeviceCompressionShape& shape, const std::vector<zs::DeviceCompression>& of) override {
+    GpuDevice::compress(shape, of);
+    heads += static_cast<int>(of.size());
+  }
+};
+int compressed_there(const Engine& engine) {
+  const auto* const device = dynamic_cast<const Counting*>(engine.handle->device.get());
+  return device ? device->heads : 0;
+}
+int compressed_in(const zs_cache& cache) {
+  int heads = 0;
+  for (const zs::Layer& layer : cache.layers)
+    for (const zs::Head& head : layer.heads) heads += head.compressed;
+  return heads;
+}
+
 struct Attended {
   int64_t here = 0, there = 0;
 };
@@ -109,8 +131,15 @@ test::Result run(const Engine& engine, const Config& config) {
     std::vector<bool> full;
     for (const zs::Layer& layer : of.layers) full.push_back(config.calls[call] == 1 && is_full(of, layer));
     const Attended before = attended(cache);
+    const int compressed_before = compressed_there(engine);
     for (std::vector<float>& out : test::run(cache, config, sources, call, call + 1))
       result.outputs.push_back(std::move(out));
+    if (engine.handle->device && call == 0) {
+      const int made = compressed_there(engine) - compressed_before, wanted = of.by_model() ? 0 : compressed_in(of);
+      test::check(made == wanted, "%d heads of a prompt were compressed on the device, not %d: %s", made, wanted,
+                  config.text().c_str());
+      compressed += made;
+    }
     if (engine.handle->device && (call == 0 || (config.calls[call] > 1 && !zs::selects(of)))) {
       const Attended after = attended(cache);
       test::check(after.here == before.here && after.there - before.there == config.calls[call] * config.cache.layers,
@@ -307,7 +336,7 @@ int main(int count, char** arguments) {
   const bool small = test::cases(0, 0, 1) == 1;
   try {
     const Engine cpu(1), device(1);
-    device.handle->use(std::make_unique<zs::cuda::GpuDevice>(zs::DeviceOptions{0, int64_t{1} << 30}));
+    device.handle->use(std::make_unique<Counting>(zs::DeviceOptions{0, int64_t{1} << 30}));
     if (!only) {
       golden(cpu, device);
       workspace_runs_out();
@@ -322,6 +351,7 @@ int main(int count, char** arguments) {
       zs::gpu::vary_order(config.seed);
       test::same(run(cpu, config), run(device, config), "the device", config);
     }
+    test::check(only || compressed >= cases, "only %d heads of prompts were compressed on the device", compressed);
     test::check(only || together >= 4 * cases, "only %d steps of heads that choose together lost somebody", together);
   } catch (const std::exception& e) {
     test::check(false, "%s", e.what());

@@ -35,9 +35,9 @@ StepSizes sizes_of(Random& random, zs::cuda::UpkeepShape& rule) {
   rule.scores = !random.one_in(4);
   rule.by_age = random.one_in(6);
   rule.told = !random.one_in(4);
-  rule.similarity = random.upto(ZS_DOT, ZS_COSINE);
-  rule.sums_scores = random.one_in(2);
-  rule.aggregate = static_cast<zs::cuda::Aggregate>(random.upto(0, 2));
+  rule.merging.similarity = random.upto(ZS_DOT, ZS_COSINE);
+  rule.merging.sums_scores = random.one_in(2);
+  rule.merging.aggregate = static_cast<zs::cuda::Aggregate>(random.upto(0, 2));
   rule.alpha = 1;
   return s;
 }

@@ -1,4 +1,4 @@
-// What attention, upkeep, selection and products of few rows move, counted by the race build: no byte of a cache or of weights twice, no half-used sectors,
+// What attention, upkeep, selection, first compressions and products of few rows move, counted by the race build: no byte of a cache or of weights twice, no half-used sectors,
 // no conflicts of banks.
 #include "cuda/emulation/traffic.h"
 
@@ -8,6 +8,7 @@
 #include "cuda/products.h"
 #include "cuda/select.h"
 #include "cuda/test/uniform.h"
+#include "cuda/test/uniform_compress.h"
 #include "cuda/test/uniform_prompt.h"
 #include "cuda/test/uniform_upkeep.h"
 #include "cuda/tuning.h"
@@ -17,9 +18,10 @@ namespace {
 
 using zs::emulation::TrafficLine;
 
-// What a launch moves, beside `bytes`, what it has to, and the fewest passes over banks and sectors, `more_sectors` added to these, which
-// the layout of what it reads costs.
-void moves(const char* name, int64_t bytes, const std::function<std::string()>& launch, int64_t more_sectors = 0) {
+// What a launch moves, beside `bytes`, what it has to, and the fewest passes over banks and sectors, `more_sectors` and `more_passes` added to
+// these, which the layout of what it reads and writes costs.
+void moves(const char* name, int64_t bytes, const std::function<std::string()>& launch, int64_t more_sectors = 0,
+           int64_t more_passes = 0) {
   zs::emulation::begin_traffic();
   const std::string what = launch();
   const std::vector<TrafficLine> lines = zs::emulation::end_traffic();
@@ -32,6 +34,7 @@ void moves(const char* name, int64_t bytes, const std::function<std::string()>& 
     ideal[line.shared] += line.ideal;
   }
   ideal[0] += static_cast<uint64_t>(more_sectors);
+  ideal[1] += static_cast<uint64_t>(more_passes);
   const auto ratio = [](uint64_t a, uint64_t b) { return static_cast<double>(a) / static_cast<double>(b); };
   const double of_bytes = ratio(moved, static_cast<uint64_t>(bytes)), sectors = ratio(parts[0], ideal[0]),
                passes = ratio(parts[1], ideal[1]);
@@ -53,10 +56,11 @@ void moves(const char* name, int64_t bytes, const std::function<std::string()>& 
 }
 
 template <class Shape, class Launch>
-void attention(const char* kernel, const Shape& shape, int64_t bytes, Launch launch, int64_t more_sectors = 0) {
+void attention(const char* kernel, const Shape& shape, int64_t bytes, Launch launch, int64_t more_sectors = 0,
+               int64_t more_passes = 0) {
   char name[100];
   std::snprintf(name, sizeof name, "%s, storage %d, group %d, headDim %d", kernel, shape.storage, shape.group, shape.d);
-  moves(name, bytes, launch, more_sectors);
+  moves(name, bytes, launch, more_sectors, more_passes);
 }
 
 // Of large matrices and one row the rows' inputs count once, else once a block: those come from the second-level cache.
@@ -127,6 +131,17 @@ int main() {
             merged ? "upkeep, merged slots" : "upkeep", over, over.bytes(), [&] { return kept.upkeep({}); },
             over.more_sectors());
       }
+    for (const int d : {64, 128}) {
+      const zs::cuda::UniformCompressShape shape = {storage, 1, d, 2048, 512, 16};
+      const zs::cuda::UniformCompress in_runs(shape, false), by_similarity(shape, true);
+      attention("first compression, who stays", shape, shape.keep_bytes(), [&] { return in_runs.keep({}); });
+      attention(
+          "first compression, runs", shape, shape.run_bytes(), [&] { return in_runs.runs({}); },
+          shape.run_more_sectors());
+      attention(
+          "first compression, by similarity", shape, shape.alike_bytes(), [&] { return by_similarity.alike({}); },
+          shape.alike_more_sectors(), shape.alike_more_passes());
+    }
     for (const int d : {64, 128, 256}) {
       const int group = d == 64 ? 1 : d == 128 ? 8 : 3;
       const zs::cuda::UniformPromptShape shape = {

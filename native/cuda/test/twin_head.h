@@ -9,28 +9,10 @@
 
 #include "core/work.h"
 #include "cuda/append.h"
-#include "cuda/test/twins.h"
+#include "cuda/test/twin_pages.h"
 #include "cuda/upkeep.h"
 
 namespace zs::twins {
-
-// One array in device memory, read and written piece by piece.
-template <class T>
-T of_device(const T* from) {
-  T value;
-  gpu::download(&value, from, sizeof value);
-  return value;
-}
-template <class T>
-std::vector<T> of_device(const T* from, int64_t count) {
-  std::vector<T> values(static_cast<size_t>(count));
-  if (count) gpu::download(values.data(), from, values.size() * sizeof(T));
-  return values;
-}
-template <class T>
-void to_device(T* to, const T& value) {
-  gpu::upload(to, &value, sizeof value);
-}
 
 struct TwinHead {
   Head head;
@@ -58,8 +40,8 @@ struct TwinHead {
     partial = twins.blank_of<float>(static_cast<size_t>(all * group * padded));
     out = twins.blank_of<float>(static_cast<size_t>(group * d));
     row = twins.blank_of<float>(static_cast<size_t>(2 * d));
-    if (merged) mirror_segment(twins, *merged, merged->slots(), d);
-    mirror_segment(twins, open, open.slots() + more, d);
+    if (merged) mirror_segment(twins, *merged, merged->slots());
+    mirror_segment(twins, open, open.slots() + more);
     for (size_t c = 0; c < chunks.size(); ++c) {
       chunks[c].e = e.device + static_cast<int64_t>(c) * group * kChunk;
       chunks[c].e_stride = kChunk;
@@ -155,7 +137,7 @@ struct TwinHead {
     if (!floats(factor.device, factor.host.data(), group * task.attention.chunks)) return "factors";
     int32_t first = 0;
     for (const Segment& segment : head.segments) {
-      const std::string what = segment_difference(segment, first, d);
+      const std::string what = segment_difference(segment, first);
       if (!what.empty()) return (segment.merged ? "merged " : "open ") + what;
       first += task.merged;
     }
@@ -171,35 +153,20 @@ struct TwinHead {
   }
 
  private:
-  void mirror_segment(Twins& twins, const Segment& segment, int32_t room, int64_t d) {
-    const int64_t padded = round_up(d, kLane);
-    const int32_t storage = segment.pages.geometry().storage, element = storage == ZS_F32 ? 4 : 2;
+  void mirror_segment(Twins& twins, const Segment& segment, int32_t room) {
+    const size_t first = chunks.size();
     std::vector<float> scores(segment.scores.begin(), segment.scores.begin() + segment.slots());
     scores.resize(static_cast<size_t>(room));
     float* const score = twins.of(scores).device;
-    std::vector<float> key(static_cast<size_t>(d)), value(key.size());
-    for (int32_t from = 0; from < room; from += kChunk) {
-      const int64_t whole = round_up(std::min(kChunk, room - from), kLane);
-      Bytes keys(static_cast<size_t>(whole * d * element)), values(static_cast<size_t>(whole * padded * element));
-      const int32_t slots = std::clamp(segment.slots() - from, 0, kChunk);
-      for (int32_t s = 0; s < slots; ++s) {
-        segment.read(from + s, key.data(), value.data());
-        for (int64_t i = 0; i < d; ++i) {
-          put(keys, key_at(s, i, d, storage), key[static_cast<size_t>(i)], storage);
-          put(values, s * padded + i, value[static_cast<size_t>(i)], storage);
-        }
-      }
+    for (const KeyChunk& there : mirror_pages(twins, segment, room)) {
       cuda::UpkeepChunk chunk{};
-      chunk.chunk = {twins.of(keys).device, twins.of(values).device, nullptr, slots, storage};
-      chunk.score = score + from;
+      chunk.chunk = there;
+      chunk.score = score + (chunks.size() - first) * kChunk;
       chunks.push_back(chunk);
     }
   }
 
-  std::string segment_difference(const Segment& segment, int32_t first, int64_t d) const {
-    const int64_t padded = round_up(d, kLane);
-    const int32_t storage = segment.pages.geometry().storage, element = storage == ZS_F32 ? 4 : 2;
-    std::vector<float> key(static_cast<size_t>(d)), value(key.size());
+  std::string segment_difference(const Segment& segment, int32_t first) const {
     for (int32_t c = 0; c < segment.chunks(); ++c) {
       const cuda::UpkeepChunk& twin = chunks[static_cast<size_t>(first + c)];
       const int32_t slots = segment.chunk_slots(c);
@@ -207,18 +174,7 @@ struct TwinHead {
       if (of_device(&decode_list[first + c].chunk.slots) != slots) return "slots that attention reads";
       const auto scores = of_device(twin.score, slots);
       if (!same_bits(scores.data(), segment.scores.data() + c * kChunk, slots)) return "scores";
-      const int64_t whole = round_up(slots, kLane);
-      const Bytes keys = of_device(static_cast<const unsigned char*>(twin.chunk.keys), whole * d * element),
-                  values = of_device(static_cast<const unsigned char*>(twin.chunk.values), slots * padded * element);
-      for (int32_t s = 0; s < slots; ++s) {
-        segment.read(c * kChunk + s, key.data(), value.data());
-        for (int64_t i = 0; i < d; ++i) {
-          const float k = static_cast<float>(get(keys, key_at(s, i, d, storage), storage));
-          const float v = static_cast<float>(get(values, s * padded + i, storage));
-          if (!same_bits(&k, &key[static_cast<size_t>(i)], 1)) return "keys";
-          if (!same_bits(&v, &value[static_cast<size_t>(i)], 1)) return "values";
-        }
-      }
+      if (const std::string what = page_difference(twin.chunk, segment, c); !what.empty()) return what;
     }
     // A chunk that nobody is in any more.
     const int32_t left = segment.chunks();

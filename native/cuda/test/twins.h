@@ -27,7 +27,7 @@ class Twins {
   template <class T>
   Twin<T> of(std::vector<T> values) {
     auto* memory = static_cast<T*>(blank(values.size() * sizeof(T)));
-    gpu::upload(memory, values.data(), values.size() * sizeof(T));
+    if (!values.empty()) gpu::upload(memory, values.data(), values.size() * sizeof(T));
     return {std::move(values), memory};
   }
   // To be written by both.

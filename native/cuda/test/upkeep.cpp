@@ -38,22 +38,22 @@ struct Case {
     shape.scores = !random.one_in(4);
     shape.by_age = random.one_in(6);
     shape.told = !random.one_in(4);
-    shape.similarity = random.upto(ZS_DOT, ZS_COSINE);
-    shape.sums_scores = random.one_in(2);
-    shape.aggregate = static_cast<Aggregate>(random.one_in(2) ? 0 : random.upto(1, 2));
-    shape.keys_fixed = shape.aggregate == Aggregate::kMean && random.one_in(4);
-    shape.values_fixed = shape.aggregate == Aggregate::kMean && random.one_in(4);
+    shape.merging.similarity = random.upto(ZS_DOT, ZS_COSINE);
+    shape.merging.sums_scores = random.one_in(2);
+    shape.merging.aggregate = static_cast<Aggregate>(random.one_in(2) ? 0 : random.upto(1, 2));
+    shape.merging.keys_fixed = shape.merging.aggregate == Aggregate::kMean && random.one_in(4);
+    shape.merging.values_fixed = shape.merging.aggregate == Aggregate::kMean && random.one_in(4);
     shape.alpha = random.one_in(2) ? 1.0f : random.element();
     coarse = random.one_in(2);  // many equal scores and keys
     wild = random.one_in(8);
     together = random.one_in(6);
     zs::zsmerge::Parameters parameters{};
     parameters.alpha = shape.alpha;
-    parameters.similarity = shape.similarity;
-    parameters.score_merge = shape.sums_scores ? zs::zsmerge::kSum : zs::zsmerge::kMax;
-    parameters.aggregate = static_cast<int32_t>(shape.aggregate);
-    parameters.keys = shape.keys_fixed ? zs::zsmerge::kFixed : zs::zsmerge::kMoves;
-    parameters.values = shape.values_fixed ? zs::zsmerge::kFixed : zs::zsmerge::kMoves;
+    parameters.similarity = shape.merging.similarity;
+    parameters.score_merge = shape.merging.sums_scores ? zs::zsmerge::kSum : zs::zsmerge::kMax;
+    parameters.aggregate = static_cast<int32_t>(shape.merging.aggregate);
+    parameters.keys = shape.merging.keys_fixed ? zs::zsmerge::kFixed : zs::zsmerge::kMoves;
+    parameters.values = shape.merging.values_fixed ? zs::zsmerge::kFixed : zs::zsmerge::kMoves;
     policy.block.resize((sizeof parameters + sizeof(double) - 1) / sizeof(double));
     std::memcpy(policy.block.data(), &parameters, sizeof parameters);
   }
