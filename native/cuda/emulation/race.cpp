@@ -270,5 +270,10 @@ extern "C" void __tsan_read_range(void* p, size_t bytes) { zs::emulation::race::
 extern "C" void __tsan_write_range(void* p, size_t bytes) { zs::emulation::race::access(p, bytes, true, ZS_HERE); }
 extern "C" void __tsan_vptr_update(void*, void*) {}
 extern "C" void __tsan_vptr_read(void*) {}
+// Host code beside the kernels counts who holds its memory.
+extern "C" int __tsan_atomic32_fetch_add(volatile int* p, int more, int) {
+  if (zs::emulation::thread()) zs::emulation::fault("an atomic operation: kernels have none");
+  return __atomic_fetch_add(p, more, __ATOMIC_SEQ_CST);
+}
 
 #endif
