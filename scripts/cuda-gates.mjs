@@ -1,8 +1,8 @@
 /**
  * What can be said of the CUDA kernels without a GPU: nvcc compiles each for every architecture and PTX without a warning; of none
- * has a multiprocessor room for fewer warps than native/cuda/resources.json says, by registers, threads and shared memory, nor has any more
- * stack or spilled bytes, nor double precision but where a list allows it; linked, they are the library that the engine opens, which says a
- * sentence where there is no driver. Needs `npm run build` before.
+ * has a multiprocessor room for fewer warps than native/cuda/resources.json says, by registers, threads and shared memory, nor has any
+ * anything in local memory (stack, spills), nor double precision but where a list allows it; linked, they are the library that the engine opens,
+ * which says a sentence where there is no driver. Needs `npm run build` before.
  * One line a file; what broke below; exit status 1 if something did. Fetches a pinned nvcc into .venv once (105 MB).
  *   --record   writes what was found into the table, to be reviewed with the kernels
  */
@@ -116,8 +116,14 @@ async function compile(nvcc, source, object, found, broken) {
   const kernels = text.matchAll(
     /Compiling entry function '(\S+)' for '(\S+)'[^]*?(\d+) bytes stack frame, (\d+) bytes spill stores[^]*?Used (\d+) registers(?:.*?(\d+) bytes smem)?/g,
   )
-  for (const [, symbol, arch, stack, spilled, registers, own = 0] of kernels)
-    (found[readable(symbol)] ??= { own: Number(own) })[arch] = [registers, stack, spilled].map(Number)
+  for (const [, symbol, arch, stack, spilled, registers, own = 0] of kernels) {
+    const kernel = readable(symbol)
+    ;(found[kernel] ??= { own: Number(own) })[arch] = [Number(registers)]
+    if (Number(stack) || Number(spilled))
+      broken.push(
+        `${kernel}, ${arch}: ${stack} bytes of stack, ${spilled} spilled with ${registers} registers: nothing may be in local memory; let it have more (__launch_bounds__)`,
+      )
+  }
 }
 
 /** Puts into `found` how kernels are launched and the warps that there is room for. Returns which are not launched. */
@@ -127,10 +133,10 @@ function occupied(found, told) {
   for (const [kernel, { own, ...archs }] of Object.entries(found)) {
     const shapes = (launched[kernel] ?? []).map(([threads, shared]) => [threads, shared + own])
     if (!shapes.length) broken.push(`${kernel} is launched by nothing in ${LAUNCHES}: add the function that does`)
-    for (const [arch, [registers, ...memory]] of Object.entries(archs)) {
+    for (const [arch, [registers]] of Object.entries(archs)) {
       const room = shapes.map(([threads, shared]) => warps(arch, registers, threads, shared))
       if (room.includes(0)) broken.push(`${kernel}, ${arch}: a multiprocessor has no room for a block of it`)
-      archs[arch] = [registers, ...memory, room]
+      archs[arch] = [registers, room]
     }
     found[kernel] = { launches: shapes, ...archs }
   }
@@ -152,23 +158,19 @@ function compared(found, table) {
   for (const kernel of Object.keys(table))
     if (!found[kernel]) broken.push(`${kernel} is in the table and is no more: ${help}`)
   for (const [kernel, { launches: shapes, ...archs }] of Object.entries(found))
-    for (const [arch, [registers, stack, spilled, room]] of Object.entries(archs)) {
+    for (const [arch, [registers, room]] of Object.entries(archs)) {
       const was = table[kernel]?.[arch]
-      if (!was || was[3].length !== room.length) broken.push(`${kernel}, ${arch}: not in the table: ${help}`)
-      else if (room.some((count, i) => count < was[3][i]))
+      if (!was || was[1].length !== room.length) broken.push(`${kernel}, ${arch}: not in the table: ${help}`)
+      else if (room.some((count, i) => count < was[1][i]))
         broken.push(
-          `${kernel}, ${arch}: ${registers} registers and ${shapes.map(([, shared]) => shared).join(' or ')} bytes of shared memory leave room for ${room.join(' or ')} warps a multiprocessor, in the table ${was[3].join(' or ')}: ${help}`,
-        )
-      else if (stack > was[1] || spilled > was[2])
-        broken.push(
-          `${kernel}, ${arch}: ${stack} bytes of stack, ${spilled} spilled; the table has ${was[1]} and ${was[2]}: ${help}`,
+          `${kernel}, ${arch}: ${registers} registers and ${shapes.map(([, shared]) => shared).join(' or ')} bytes of shared memory leave room for ${room.join(' or ')} warps a multiprocessor, in the table ${was[1].join(' or ')}: ${help}`,
         )
     }
   return broken
 }
 
 /**
- * A kernel a line: { name: { launches: [[threads, bytes of shared memory], …], arch: [registers, bytes of stack, bytes spilled, [warps, …]] } },
+ * A kernel a line: { name: { launches: [[threads, bytes of shared memory], …], arch: [registers, [warps, …]] } },
  * launches and warps of usual shapes, then of all.
  */
 function lines(found) {

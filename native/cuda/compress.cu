@@ -106,7 +106,8 @@ __device__ void stage_run(const RunLayout& at, const CompressTask& task, const K
 }
 
 template <class Storage>
-__global__ void __launch_bounds__(kCompressThreads) merge_run(const CompressTask* tasks, CompressShape shape) {
+__global__ void __launch_bounds__(kCompressThreads, kRunBlocks)
+    merge_run(const CompressTask* tasks, CompressShape shape) {
   const CompressTask task = tasks[blockIdx.y];
   const int t = static_cast<int>(threadIdx.x), d = shape.d, j = static_cast<int>(blockIdx.x);
   if (j >= task.residual) return;
@@ -188,7 +189,7 @@ __device__ void seed_slots(const CompressTask& task, int d) {
 }
 
 template <class Storage>
-__global__ void __launch_bounds__(kCompressThreads)
+__global__ void __launch_bounds__(kCompressThreads, kAlikeBlocks)
     merge_most_alike(const CompressTask* tasks, CompressShape shape, int begin, int end) {
   const CompressTask task = tasks[blockIdx.x];
   const int t = static_cast<int>(threadIdx.x), d = shape.d, merged = task.residual;

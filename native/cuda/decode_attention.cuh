@@ -6,6 +6,8 @@
 #ifndef ZSLAB_CUDA_DECODE_ATTENTION_CUH
 #define ZSLAB_CUDA_DECODE_ATTENTION_CUH
 
+#include <algorithm>
+
 #include "cuda/decode_attention.h"
 #include "cuda/exact.h"
 #include "cuda/storage.h"
@@ -32,6 +34,15 @@ struct DecodeLayout {
   }
   __device__ __forceinline__ unsigned char* stage(int s) const { return stages + s % kDecodeStages * stage_bytes; }
 };
+
+// Blocks of a multiprocessor that the compiler leaves registers for: as many as shared memory has room for. It would leave them for more, and spill
+// where groups are large.
+template <class Keys, class Values>
+constexpr int decode_blocks(int group, int d) {
+  const int element = static_cast<int>(std::max(sizeof(typename Keys::Element), sizeof(typename Values::Element)));
+  const int bytes = group * (d + kChunk + kDecodeStage) * 4 + kDecodeStages * kDecodeStage * d * element;
+  return group < 5 ? 0 : std::min(kMostDecodeBlocks, kSharedOfAll / bytes);
+}
 
 // Dims that a thread has of the values: up to 64 dims, two threads share one and have every other head.
 template <int Most>
@@ -161,7 +172,8 @@ __device__ __forceinline__ void decode_chunk(const DecodeTask& task, const Decod
 }
 
 template <class Keys, class Values, int G, int Most>
-__global__ void __launch_bounds__(kDecodeThreads) decode_attention(const DecodeTask* tasks) {
+__global__ void __launch_bounds__(kDecodeThreads, decode_blocks<Keys, Values>(G, Most))
+    decode_attention(const DecodeTask* tasks) {
   const DecodeTask task = tasks[blockIdx.x];
   gpu::Shared shared;
   decode_chunk<Keys, Values, G, Most>(task, DecodeLayout<Keys, Values>(shared, G, task.d), G, task.d);

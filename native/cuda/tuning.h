@@ -13,6 +13,7 @@ constexpr int kMostGroup = 8, kMostDim = 256, kMostNormed = 32768;
 constexpr int kDecodeThreads = 128;
 constexpr int kDecodeStage = 64;  // slots that are copied to shared memory at once
 constexpr int kDecodeStages = 2;
+constexpr int kMostDecodeBlocks = 7;  // of a multiprocessor, where groups are large: more would leave too few registers
 
 // Attention of many rows: queries of a block, all heads of a group together, and slots whose keys or values are in shared memory at once. Each
 // thread has four queries and four slots. Above 128 dims there is room for half the queries.
@@ -32,6 +33,7 @@ constexpr int kSelectSorted = 4096;  // those taken that are sorted there at onc
 
 // Bytes of shared memory that a block can have on every architecture (sm_80 has the fewest).
 constexpr int kMostShared = 163 << 10;
+constexpr int kSharedOfAll = 227 << 10;  // of a multiprocessor, from sm_90 on
 
 constexpr int kMergeThreads = 128;
 
@@ -45,6 +47,7 @@ constexpr int kUpkeepBlocks =
 // A prompt's first compression: tokens whose keys are in shared memory at once, and dims of a block that makes a merged slot of a run of
 // them; half of the threads add up keys, half values.
 constexpr int kCompressThreads = kMergingThreads, kRunStage = 64, kRunDims = 64;
+constexpr int kRunBlocks = 8, kAlikeBlocks = 6;  // of a multiprocessor: registers for more would be spilled
 // By similarity tokens join one after another, so that one launch is of so many stages of merged slots' keys: nothing stops it.
 constexpr int kAlikeStages = 4096;
 

@@ -45,10 +45,11 @@ inline int finish(const char* name) {
   return tally().failed ? 1 : 0;
 }
 
-// How many random cases: ZSLAB_TEST_SCALE = full (everything), sanitizer (a few), a number, else a sample.
+// How many random cases: ZSLAB_TEST_SCALE = full (everything), tenfold, sanitizer (a few), a number, else a sample.
 inline int cases(int full, int sample, int sanitizer) {
   const char* scale = std::getenv("ZSLAB_TEST_SCALE");
   if (scale && !std::strcmp(scale, "full")) return full;
+  if (scale && !std::strcmp(scale, "tenfold")) return 10 * full;
   if (scale && !std::strcmp(scale, "sanitizer")) return sanitizer;
   if (scale && std::atoi(scale) > 0) return std::atoi(scale);
   return sample;
