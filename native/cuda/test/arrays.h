@@ -39,7 +39,7 @@ class Arrays {
   template <class T>
   T* list(const std::vector<T>& items) {
     T* const memory = room<T>(static_cast<int64_t>(items.size()));
-    if (memory) gpu::upload(memory, items.data(), items.size() * sizeof(T));
+    if (memory && !items.empty()) gpu::upload(memory, items.data(), items.size() * sizeof(T));
     return memory;
   }
 
