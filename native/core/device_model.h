@@ -29,8 +29,8 @@ struct DeviceTaken {
 class DeviceModel {
  public:
   virtual ~DeviceModel() = default;
-  // Each once, or again in the same place and shape; rows [outputs][k] of the shape's storage, zeros behind a model's inputs. Parts of no layer have layer 0. An output that is
-  // the embedding is not loaded.
+  // Each once, or again in the same place and shape; rows [outputs][k] of the shape's storage, zeros behind a model's inputs. Parts of no
+  // layer have layer 0. An output that is the embedding is not loaded.
   virtual void load(DevicePart part, int32_t layer, int64_t outputs, int64_t k, const void* rows) = 0;
   virtual void load(DeviceNorm norm, int32_t layer, const float* weights) = 0;
   virtual void loaded() = 0;  // all of it

@@ -9,7 +9,8 @@
 
 namespace zs {
 
-// Multiply-adds of what is waited for at once: at 1e13 a second, which a GPU of 20 TFLOP/s does at its best, 27 ms, since nothing stops a launch.
+// Multiply-adds of what is waited for at once: at 1e13 a second, which a GPU of 20 TFLOP/s does at its best, 27 ms, since nothing stops a
+// launch.
 constexpr int64_t kLaunchProducts = int64_t{1} << 38;
 constexpr int64_t kDeviceLogits = 8;  // rows whose logits are made at once
 

@@ -43,7 +43,8 @@ bool steps_on_device(const zs_cache& cache, const Layer& layer, bool whole = fal
 // A token through a layer that has room for it: as `step` of core/step.h and what settles it. Where it throws, nothing has changed.
 void step_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows);
 // The same in parts, for layers of a model that is on the device. All are prepared, which changes nothing where it throws; launched
-// (DeviceLayer::launch, leave), and finished: then the books have the token. `q`: its queries in host memory; data = nullptr where they are known to be finite.
+// (DeviceLayer::launch, leave), and finished: then the books have the token. `q`: its queries in host memory; data = nullptr where they are
+// known to be finite.
 void prepare_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows);
 void prepare_anew(zs_cache& cache, Layer& layer, const DeviceRows& rows);  // where another layer's made it void
 void finish_on_device(zs_cache& cache, int32_t index, Layer& layer, const DeviceRows& rows, zs_view q);

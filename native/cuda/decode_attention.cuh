@@ -35,8 +35,8 @@ struct DecodeLayout {
   __device__ __forceinline__ unsigned char* stage(int s) const { return stages + s % kDecodeStages * stage_bytes; }
 };
 
-// Blocks of a multiprocessor that the compiler leaves registers for: as many as shared memory has room for. It would leave them for more, and spill
-// where groups are large.
+// Blocks of a multiprocessor that the compiler leaves registers for: as many as shared memory has room for. It would leave them for more,
+// and spill where groups are large.
 template <class Keys, class Values>
 constexpr int decode_blocks(int group, int d) {
   const int element = static_cast<int>(std::max(sizeof(typename Keys::Element), sizeof(typename Values::Element)));

@@ -26,6 +26,8 @@ struct Matrix {
   const void* data;
   int32_t storage;  // zs_storage
   int64_t outputs, k;
+
+  int64_t bytes() const { return outputs * k * (storage == ZS_F32 ? 4 : 2); }
 };
 
 enum class Then {

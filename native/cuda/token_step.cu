@@ -39,10 +39,9 @@ void Stages::add(const DecodeStage& decode) { next(StageKind::kDecode).decode = 
 void Stages::add(const UpkeepStage& upkeep) { next(StageKind::kUpkeep).upkeep = upkeep; }
 void Stages::add(const ProductStage& product) {
   next(StageKind::kProduct).product = product;
-  const Matrix& w = product.w;
   for (size_t i = all_.size() - 1; i-- > 0;) {
-    all_[i].ahead = w.data;
-    all_[i].ahead_bytes = w.outputs * w.k * (w.storage == ZS_F32 ? 4 : 2);
+    all_[i].ahead = product.w.data;
+    all_[i].ahead_bytes = product.w.bytes();
     if (all_[i].kind == StageKind::kProduct) break;
   }
 }

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "cuda/backend/mail.h"
+#include "cuda/backend/merge_shape.h"
 #include "cuda/compress.h"
 #include "cuda/select.h"
 #include "cuda/tuning.h"
@@ -17,8 +18,7 @@ CompressShape shape_of(const DeviceCompressionShape& shape, const std::vector<De
   made.d = shape.d;
   made.by_similarity = shape.rule.by_similarity;
   made.by_age = shape.by_age;
-  made.merging = {shape.rule.similarity, shape.rule.score_merge != 0, static_cast<Aggregate>(shape.rule.aggregate),
-                  shape.rule.keys != 0, shape.rule.values != 0};
+  made.merging = merge_shape(shape.rule);
   for (const DeviceCompression& head : heads) {
     made.slots = std::max(made.slots, head.sizes.budget - head.sizes.residual);
     made.residual = std::max(made.residual, head.sizes.residual);

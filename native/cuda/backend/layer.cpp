@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cuda/backend/merge_shape.h"
 #include "cuda/backend/model.h"
 
 namespace zs::cuda {
@@ -318,7 +319,6 @@ void GpuLayer::leave() {
 }
 
 UpkeepShape GpuLayer::upkeep_shape(UpkeepPart part) const {
-  const DeviceRule& rule = shape_.rule;
   UpkeepShape how{};
   how.storage = shape_.storage;
   how.group = shape_.group;
@@ -327,9 +327,8 @@ UpkeepShape GpuLayer::upkeep_shape(UpkeepPart part) const {
   how.scores = shape_.scores;
   how.by_age = shape_.by_age;
   how.told = shape_.told;
-  how.merging = {rule.similarity, rule.score_merge != 0, static_cast<Aggregate>(rule.aggregate), rule.keys != 0,
-                 rule.values != 0};
-  how.alpha = rule.alpha;
+  how.merging = merge_shape(shape_.rule);
+  how.alpha = shape_.rule.alpha;
   how.part = part;
   return how;
 }

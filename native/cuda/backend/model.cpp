@@ -30,7 +30,8 @@ void GpuModel::load(DevicePart part, int32_t layer, int64_t outputs, int64_t k, 
   Layer& to = layers_[static_cast<size_t>(layer)];
   Matrix* const places[] = {&embedding_, &output_, &to.qkv, &to.attention_output, &to.gate_up, &to.down};
   Matrix& place = *places[static_cast<int>(part)];
-  place = {upload(place.data, rows, outputs * k * (shape_.storage == ZS_F32 ? 4 : 2)), shape_.storage, outputs, k};
+  place = {place.data, shape_.storage, outputs, k};
+  place.data = upload(place.data, rows, place.bytes());
 }
 
 void GpuModel::load(DeviceNorm norm, int32_t layer, const float* weights) {

@@ -7,10 +7,9 @@ namespace zs::cuda {
 
 bool GpuModel::prepare_whole() {
   const Layer& one = layers_[0];
-  const auto bytes = [](const Matrix& w) { return w.outputs * w.k * (w.storage == ZS_F32 ? 4 : 2); };
   const int64_t k = std::max({one.qkv.k, one.attention_output.k, one.gate_up.k, one.down.k, output().k});
-  return whole_.prepare(lists_, k, bytes(one.qkv) + bytes(one.attention_output) + bytes(one.gate_up) + bytes(one.down),
-                        [&](Stages& all) { list_stages(all); });
+  const int64_t bytes = one.qkv.bytes() + one.attention_output.bytes() + one.gate_up.bytes() + one.down.bytes();
+  return whole_.prepare(lists_, k, bytes, [&](Stages& all) { list_stages(all); });
 }
 
 void GpuModel::list_stages(Stages& all) {

@@ -1,5 +1,5 @@
-// A layer's attention and upkeep. Keys and values are bfloat16; exponentials are written, as scores need them. Shares are of what a copy within device memory
-// reaches in the same run (bytes read and written); predicted bytes are keys and values, each once.
+// A layer's attention and upkeep. Keys and values are bfloat16; exponentials are written, as scores need them. Shares are of what a copy
+// within device memory reaches in the same run (bytes read and written); predicted bytes are keys and values, each once.
 #include <algorithm>
 #include <memory>
 
@@ -56,8 +56,8 @@ void large(Clock& clock, Size size, int group, int d) {
       static_cast<int32_t>(size.of((int64_t{320} << 20) / (shape.heads() * d * 4) / kChunk * kChunk, kChunk))};
   const Layer layer(shape);
   const Replay replay(clock, [&] { must(layer.attend(clock.stream)); });
-  std::vector<double> times, shares;
-  for (int i = 0; i < size.turns(); ++i) times.push_back(replay.us());
+  const std::vector<double> times = replay.us(size.turns());
+  std::vector<double> shares;
   const double copy = copy_bandwidth(clock, size.of(int64_t{1} << 30, 1 << 16));
   for (const double us : times) shares.push_back(static_cast<double>(shape.cache_bytes()) * 1e-3 / us / copy);
   const Spread us = spread_of(times), share = spread_of(shares);
@@ -83,9 +83,8 @@ Spread one_by_one(Clock& clock, Size size, const LayerShape& shape, F work) {
   const Replay replay(clock, [&] {
     for (const auto& layer : layers) must(work(*layer));
   });
-  replay.us();
-  std::vector<double> times;
-  for (int i = 0; i < size.turns(); ++i) times.push_back(replay.us() / static_cast<double>(sets));
+  std::vector<double> times = replay.us(size.turns());
+  for (double& us : times) us /= static_cast<double>(sets);
   return spread_of(times);
 }
 

@@ -12,9 +12,9 @@ struct Size {
   int64_t of(int64_t usual, int64_t if_small) const { return small ? if_small : usual; }
 };
 
-void attention(Clock& clock, Size size);  // shares of copy bandwidth, one sequence, ragged budgets, upkeep
-void prompts(Clock& clock, Size size);    // attention of prompts and its column sums
-void steps(Clock& clock, Size size);  // whole models: long contexts, small batches, the largest batch, a small model
+void attention(Clock& clock, Size size);    // shares of copy bandwidth, one sequence, ragged budgets, upkeep
+void prompts(Clock& clock, Size size);      // attention of prompts and its column sums
+void steps(Clock& clock, Size size);        // whole models: long contexts, small batches, the largest batch
 void whole_steps(Clock& clock, Size size);  // a small model's token in one launch and as a graph
 void traces(Size size);                     // caches that keep their events beside caches that do not
 

@@ -16,9 +16,7 @@ void prompts(Clock& clock, Size size) {
       // Column sums take half of the multiplications: they have no values.
       const auto told = [&](const char* name, int64_t bytes, int64_t products, auto launch) {
         const Replay replay(clock, [&] { must(launch()); });
-        std::vector<double> times;
-        for (int i = 0; i < size.turns(); ++i) times.push_back(replay.us());
-        const Spread us = spread_of(times);
+        const Spread us = spread_of(replay.us(size.turns()));
         const double tflops = 2e-6 * static_cast<double>(products) / us.median;
         Line(name)
             .number("group", group)

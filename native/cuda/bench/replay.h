@@ -22,6 +22,13 @@ class Replay {
   double us() const {
     return clock_.of([&] { must(graph_.launch(clock_.stream)); });
   }
+  // Of so many, after one.
+  std::vector<double> us(int turns) const {
+    us();
+    std::vector<double> all;
+    for (int i = 0; i < turns; ++i) all.push_back(us());
+    return all;
+  }
 
  private:
   Clock& clock_;

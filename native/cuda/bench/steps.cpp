@@ -9,7 +9,6 @@ namespace zs::bench {
 namespace {
 
 constexpr ModelShape kLlama = {"LLaMA2-7B", 32, 4096, 32, 32, 128, 11008, 32000},
-                     kSmol = {"SmolLM2-135M", 30, 576, 9, 3, 64, 1536, 49152},
                      kTiny = {"a tiny model", 2, 64, 4, 2, 32, 96, 128};
 
 int32_t of(int64_t slots) { return static_cast<int32_t>(slots); }
@@ -40,29 +39,6 @@ void beside(Clock& clock, Size size, const UniformWeights& weights, int batch, i
                       words_of(1e6 * batch / pair.first.median, 1) + " tokens/s");
 }
 
-// The time that its bytes take at copy bandwidth, and the step's.
-void limit(Clock& clock, Size size, const UniformWeights& weights, Held held) {
-  UniformStep step(weights, 1, held);
-  if (!step.there()) must("a step has no room on the device");
-  const Replay replay(clock, [&] { must(step.launch(clock.stream)); });
-  replay.us();
-  std::vector<double> times, ratios;
-  for (int i = 0; i < size.turns(); ++i) times.push_back(replay.us());
-  const double copy = copy_bandwidth(clock, size.of(int64_t{1} << 30, 1 << 16));
-  for (const double us : times) ratios.push_back(us * copy / (1e-3 * static_cast<double>(step.bytes())));
-  const Spread us = spread_of(times), ratio = spread_of(ratios);
-  Line("limit")
-      .number("slots", held.slots)
-      .number("merged", held.merged)
-      .number("bytes", static_cast<double>(step.bytes()))
-      .number("copyGBs", copy)
-      .spread("us", us)
-      .spread("ratio", ratio)
-      .tell(std::string(weights.shape.name) + ", one token, " + std::to_string(held.slots) + " slots" +
-                (held.compressed ? ", compressed" : ""),
-            words_of(us, 1) + " us, " + words_of(ratio, 2) + " times its byte limit");
-}
-
 // As many sequences as the device has room for, of a context that is kept as `held`.
 void largest(Clock& clock, Size size, const UniformWeights& weights, int64_t context, Held held) {
   gpu::Facts facts;
@@ -84,9 +60,7 @@ void largest(Clock& clock, Size size, const UniformWeights& weights, int64_t con
   UniformStep step(weights, batch, held);
   if (!step.there()) return line.not_run(what, "it has no room on this device");
   const Replay replay(clock, [&] { must(step.launch(clock.stream)); });
-  std::vector<double> times;
-  for (int i = 0; i < size.turns(); ++i) times.push_back(replay.us());
-  const Spread us = spread_of(times);
+  const Spread us = spread_of(replay.us(size.turns()));
   line.number("memory", static_cast<double>(facts.memory))
       .spread("us", us)
       .tell(what, std::to_string(batch) + ", " + words_of(1e6 * batch / us.median, 1) + " tokens/s");
@@ -95,13 +69,6 @@ void largest(Clock& clock, Size size, const UniformWeights& weights, int64_t con
 }  // namespace
 
 void steps(Clock& clock, Size size) {
-  {
-    const UniformWeights weights(size.small ? kTiny : kSmol);
-    if (!weights.there()) must("a model of 135M weights has no room on the device");
-    const int64_t slots = size.of(1024, 48);
-    limit(clock, size, weights, full(slots));
-    limit(clock, size, weights, compressed(slots / 10));
-  }
   const UniformWeights weights(size.small ? kTiny : kLlama);
   if (!weights.there()) return Line("step").not_run("steps of LLaMA2-7B", "its weights have no room on this device");
   const int64_t context = size.of(54000, 64), kept = context / 20;

@@ -1,5 +1,5 @@
-// What benches say: one JSON object a line, with what was timed and the result in words, and its numbers. Failures end the program. Spreads are tenth, half and
-// ninetieth of a hundred.
+// What benches say: one JSON object a line, with what was timed and the result in words, and its numbers. Failures end the program. Spreads
+// are tenth, half and ninetieth of a hundred.
 #ifndef ZSLAB_CUDA_BENCH_TELL_H
 #define ZSLAB_CUDA_BENCH_TELL_H
 

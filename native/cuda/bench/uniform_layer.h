@@ -1,5 +1,5 @@
-// A layer's step over caches of which nothing is known but their sizes, in device memory: new tokens, attention, upkeep. A launch leaves all as it found
-// it: where somebody leaves, the next token takes the place; else each token is written over the last one.
+// A layer's step over caches of which nothing is known but their sizes, in device memory: new tokens, attention, upkeep. A launch leaves
+// all as it found it: where somebody leaves, the next token takes the place; else each token is written over the last one.
 #ifndef ZSLAB_CUDA_BENCH_UNIFORM_LAYER_H
 #define ZSLAB_CUDA_BENCH_UNIFORM_LAYER_H
 

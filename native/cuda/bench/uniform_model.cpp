@@ -16,8 +16,10 @@ UniformWeights::UniformWeights(const ModelShape& of) : shape(of) {
 }
 
 cuda::Matrix UniformWeights::matrix(int64_t outputs, int64_t k) {
-  bytes_ += outputs * k * 2;
-  return {arrays_.filled(outputs * k * 2), ZS_BF16, outputs, k};
+  cuda::Matrix made{nullptr, ZS_BF16, outputs, k};
+  made.data = arrays_.filled(made.bytes());
+  bytes_ += made.bytes();
+  return made;
 }
 
 UniformStep::UniformStep(const UniformWeights& weights, int batch, Held held) : weights_(weights), batch_(batch) {

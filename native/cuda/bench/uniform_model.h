@@ -1,4 +1,5 @@
-// A model's step over weights and caches of which nothing is known but their sizes: the launches of backend/model.cpp, for one token of each of `batch` sequences.
+// A model's step over weights and caches of which nothing is known but their sizes: the launches of backend/model.cpp, for one token of
+// each of `batch` sequences.
 #ifndef ZSLAB_CUDA_BENCH_UNIFORM_MODEL_H
 #define ZSLAB_CUDA_BENCH_UNIFORM_MODEL_H
 

@@ -31,24 +31,30 @@ void both_ways(Clock& clock, Size size, int32_t slots, int32_t merged) {
   const auto one_launch = [&] { must(model.at_once(blocks, clock.stream)); };
   const Replay graph(clock, [&] { must(model.apart(clock.stream)); });
   clock.of(one_launch), graph.us();
-  std::vector<double> one, many, ratios, limits;
+  std::vector<double> one, many, ratios;
   for (int i = 0; i < size.turns(); ++i) {
     one.push_back(clock.of(one_launch));
     many.push_back(graph.us());
     ratios.push_back(one.back() / many.back());
   }
   const double copy = copy_bandwidth(clock, size.of(int64_t{1} << 30, 1 << 16));
-  for (const double us : one) limits.push_back(us * copy / (1e-3 * static_cast<double>(model.bytes())));
-  const Spread us = spread_of(one), graph_us = spread_of(many), limit = spread_of(limits);
+  // How many times as long as its bytes take at copy bandwidth.
+  const auto of_limit = [&](const Spread& us) {
+    const double scale = copy / (1e-3 * static_cast<double>(model.bytes()));
+    return Spread{us.low * scale, us.median * scale, us.high * scale};
+  };
+  const Spread us = spread_of(one), graph_us = spread_of(many);
   line.number("blocks", blocks)
       .number("bytes", static_cast<double>(model.bytes()))
       .number("copyGBs", copy)
       .spread("us", us)
       .spread("graphUs", graph_us)
       .spread("ratio", spread_of(ratios))
-      .spread("ofLimit", limit)
+      .spread("ofLimit", of_limit(us))
+      .spread("graphOfLimit", of_limit(graph_us))
       .tell(what, words_of(spread_of(ratios), 3) + "; " + words_of(us, 1) + " against " + words_of(graph_us, 1) +
-                      " us, " + words_of(limit, 2) + " times its byte limit");
+                      " us, " + words_of(of_limit(us), 2) + " against " + words_of(of_limit(graph_us), 2) +
+                      " times its byte limit");
 }
 
 }  // namespace

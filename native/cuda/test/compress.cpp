@@ -10,15 +10,14 @@
 #include <numeric>
 
 #include "cuda/select.h"
+#include "cuda/test/merge_rule.h"
 #include "cuda/test/twin_pages.h"
 #include "cuda/tuning.h"
-#include "policies/zsmerge.h"
 
 namespace {
 
 using namespace zs::twins;
 using test::Random;
-using zs::cuda::Aggregate;
 using zs::cuda::CompressTask;
 
 struct Case {
@@ -34,25 +33,11 @@ struct Case {
     shape.d = random.one_in(4) ? random.of(kDims) : 16;
     shape.by_similarity = random.one_in(2);
     shape.by_age = random.one_in(6);
-    zs::cuda::MergeShape& merging = shape.merging;
-    merging.similarity = random.upto(ZS_DOT, ZS_COSINE);
-    merging.sums_scores = random.one_in(2);
-    merging.aggregate = static_cast<Aggregate>(shape.by_age || random.one_in(2) ? 0 : random.upto(1, 2));
-    merging.keys_fixed = merging.aggregate == Aggregate::kMean && random.one_in(4);
-    merging.values_fixed = merging.aggregate == Aggregate::kMean && random.one_in(4);
+    shape.merging = merging_of(random, shape.by_age);
     coarse = random.one_in(2);
     wild = random.one_in(8);
     summed = random.one_in(4);
-    zs::zsmerge::Parameters parameters{};
-    parameters.alpha = 1;
-    parameters.init = shape.by_similarity ? zs::zsmerge::kSimilarity : zs::zsmerge::kPosition;
-    parameters.similarity = merging.similarity;
-    parameters.score_merge = merging.sums_scores ? zs::zsmerge::kSum : zs::zsmerge::kMax;
-    parameters.aggregate = static_cast<int32_t>(merging.aggregate);
-    parameters.keys = merging.keys_fixed ? zs::zsmerge::kFixed : zs::zsmerge::kMoves;
-    parameters.values = merging.values_fixed ? zs::zsmerge::kFixed : zs::zsmerge::kMoves;
-    policy.block.resize((sizeof parameters + sizeof(double) - 1) / sizeof(double));
-    std::memcpy(policy.block.data(), &parameters, sizeof parameters);
+    policy = policy_of(shape.merging, 1, shape.by_similarity ? zs::zsmerge::kSimilarity : zs::zsmerge::kPosition);
   }
 
   float number() { return coarse ? static_cast<float>(random.upto(-2, 2)) : random.element(); }

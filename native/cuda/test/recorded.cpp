@@ -1,5 +1,5 @@
-// Results of the kernels beside what an emulation recorded on another machine (recorded.inc): a device that agrees with the CPU that it is tested beside
-// could still differ from all others. Arguments: none, or --record, which prints the file anew.
+// Results of the kernels beside what an emulation recorded on another machine (recorded.inc): a device that agrees with the CPU that it is
+// tested beside could still differ from all others. Arguments: none, or --record, which prints the file anew.
 #include <cstdio>
 #include <cstring>
 #include <map>

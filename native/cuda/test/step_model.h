@@ -84,11 +84,10 @@ class StepModel {
   int32_t stage_count() const { return count_; }
   // Bytes that a token has to read: weights, keys and values.
   int64_t bytes() const {
-    const auto of = [](const Matrix& w) { return w.outputs * w.k * (w.storage == ZS_F32 ? 4 : 2); };
     const Layer& one = layers_[0];
     const int64_t slot = sizes_.d + round_up(sizes_.d, kLane), element = sizes_.storage == ZS_F32 ? 4 : 2;
-    return of(embedding_) +
-           sizes_.layers * (of(one.qkv) + of(one.out) + of(one.gate_up) + of(one.down) +
+    return embedding_.bytes() +
+           sizes_.layers * (one.qkv.bytes() + one.out.bytes() + one.gate_up.bytes() + one.down.bytes() +
                             sizes_.kv_heads * slot * (sizes_.slots * element + sizes_.merged * int64_t{4}));
   }
 

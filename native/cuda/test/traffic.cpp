@@ -1,5 +1,5 @@
-// What attention, upkeep, selection, first compressions and products of few rows move, counted by the race build: no byte of a cache or of weights twice, no half-used sectors,
-// no conflicts of banks.
+// What attention, upkeep, selection, first compressions and products of few rows move, counted by the race build: no byte of a cache or of
+// weights twice, no half-used sectors, no conflicts of banks.
 #include "cuda/emulation/traffic.h"
 
 #include <functional>

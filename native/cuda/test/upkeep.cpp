@@ -6,19 +6,14 @@
 #include <limits>
 #include <memory>
 
+#include "cuda/test/merge_rule.h"
 #include "cuda/test/twin_head.h"
 #include "cuda/tuning.h"
-#include "policies/zsmerge.h"
 
 namespace {
 
 using namespace zs::twins;
 using test::Random;
-using zs::cuda::Aggregate;
-
-static_assert(static_cast<int>(Aggregate::kScore) == zs::zsmerge::kScore &&
-                  static_cast<int>(Aggregate::kMedoid) == zs::zsmerge::kMedoid,
-              "aggregates are numbered as the policy has them");
 
 constexpr int32_t kSteps = 4;
 
@@ -38,24 +33,12 @@ struct Case {
     shape.scores = !random.one_in(4);
     shape.by_age = random.one_in(6);
     shape.told = !random.one_in(4);
-    shape.merging.similarity = random.upto(ZS_DOT, ZS_COSINE);
-    shape.merging.sums_scores = random.one_in(2);
-    shape.merging.aggregate = static_cast<Aggregate>(random.one_in(2) ? 0 : random.upto(1, 2));
-    shape.merging.keys_fixed = shape.merging.aggregate == Aggregate::kMean && random.one_in(4);
-    shape.merging.values_fixed = shape.merging.aggregate == Aggregate::kMean && random.one_in(4);
+    shape.merging = merging_of(random, false);
     shape.alpha = random.one_in(2) ? 1.0f : random.element();
     coarse = random.one_in(2);  // many equal scores and keys
     wild = random.one_in(8);
     together = random.one_in(6);
-    zs::zsmerge::Parameters parameters{};
-    parameters.alpha = shape.alpha;
-    parameters.similarity = shape.merging.similarity;
-    parameters.score_merge = shape.merging.sums_scores ? zs::zsmerge::kSum : zs::zsmerge::kMax;
-    parameters.aggregate = static_cast<int32_t>(shape.merging.aggregate);
-    parameters.keys = shape.merging.keys_fixed ? zs::zsmerge::kFixed : zs::zsmerge::kMoves;
-    parameters.values = shape.merging.values_fixed ? zs::zsmerge::kFixed : zs::zsmerge::kMoves;
-    policy.block.resize((sizeof parameters + sizeof(double) - 1) / sizeof(double));
-    std::memcpy(policy.block.data(), &parameters, sizeof parameters);
+    policy = policy_of(shape.merging, shape.alpha, zs::zsmerge::kPosition);
   }
 
   float number() { return coarse ? static_cast<float>(random.upto(-2, 2)) : random.element(); }
