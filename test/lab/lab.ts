@@ -115,9 +115,16 @@ export class Lab {
     return page
   }
 
-  /** What is on the disk now. */
+  /** What is on the disk now. The server writes a notebook in place: half of one is looked at again. */
   saved(name: string): { cells: { outputs: { data?: Record<string, unknown> }[] }[] } {
-    return JSON.parse(readFileSync(join(this.home, 'notebooks', name), 'utf8')) as ReturnType<Lab['saved']>
+    const path = join(this.home, 'notebooks', name)
+    for (let tries = 1; ; ++tries)
+      try {
+        return JSON.parse(readFileSync(path, 'utf8')) as ReturnType<Lab['saved']>
+      } catch (error) {
+        if (!(error instanceof SyntaxError) || tries === 100) throw error
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
+      }
   }
 
   async stop(): Promise<void> {
