@@ -10,33 +10,9 @@
 #include <unordered_map>
 
 #include "core/error.h"
-#include "core/half.h"
 
 namespace zs {
 namespace {
-
-constexpr int64_t kBlock = 32;  // values of one quantised block
-
-struct Type {
-  const char* name;
-  int64_t values, bytes;  // of one block
-};
-
-const Type* type_of(int32_t number) {
-  static constexpr Type kF32{"F32", 1, 4}, kF16{"F16", 1, 2}, kQ4{"Q4_1", kBlock, 20}, kQ8{"Q8_0", kBlock, 34};
-  switch (number) {
-    case ZS_T_F32:
-      return &kF32;
-    case ZS_T_F16:
-      return &kF16;
-    case ZS_T_Q4_1:
-      return &kQ4;
-    case ZS_T_Q8_0:
-      return &kQ8;
-    default:
-      return nullptr;
-  }
-}
 
 struct Expected {
   int64_t inputs, rows;
@@ -52,12 +28,10 @@ std::string shape_text(int32_t dims, int64_t inputs, int64_t rows) {
 
 Tensor checked(const zs_tensor& given, const Expected& expected, const std::deque<ModelFile>& files) {
   const char* name = given.name;
-  const Type* type = type_of(given.type);
+  const BlockType* type = block_type(given.type);
   if (!type)
-    fail(ZS_UNSUPPORTED,
-         "tensor \"%s\" has type %d: supported are F32 (0), F16 (1), Q4_1 (3) and Q8_0 (8); convert the model to one "
-         "of them",
-         name, given.type);
+    fail(ZS_UNSUPPORTED, "tensor \"%s\" has type %d: supported are %s; convert the model to one of them", name,
+         given.type, block_type_names().c_str());
   const int32_t dims = expected.vector ? 1 : 2;
   if (given.dims != dims || given.shape[0] != expected.inputs || (dims == 2 && given.shape[1] != expected.rows))
     fail(ZS_INVALID,
@@ -179,32 +153,6 @@ Tensors check_tensors(const zs_model_config& config, const Architecture& archite
       fail(ZS_INVALID, "the tensor \"%s\" of shape %s is missing: the file is damaged or was converted wrongly",
            name.c_str(), shape_text(one.vector ? 1 : 2, one.inputs, one.rows).c_str());
   return found;
-}
-
-void dequantize(int32_t type, const uint8_t* from, int64_t count, float* to) {
-  const auto half = [](const uint8_t* p) {
-    uint16_t bits;
-    std::memcpy(&bits, p, 2);
-    return of_f16(bits);
-  };
-  if (type == ZS_T_F32) {
-    std::memcpy(to, from, static_cast<size_t>(count) * 4);
-  } else if (type == ZS_T_F16) {
-    for (int64_t i = 0; i < count; ++i) to[i] = half(from + 2 * i);
-  } else if (type == ZS_T_Q8_0) {
-    for (int64_t i = 0; i < count; i += kBlock, from += 34) {
-      const float scale = half(from);
-      for (int64_t j = 0; j < kBlock; ++j) to[i + j] = scale * static_cast<float>(static_cast<int8_t>(from[2 + j]));
-    }
-  } else {
-    for (int64_t i = 0; i < count; i += kBlock, from += 20) {
-      const float scale = half(from), least = half(from + 2);
-      for (int64_t j = 0; j < kBlock / 2; ++j) {
-        to[i + j] = static_cast<float>(from[4 + j] & 15) * scale + least;
-        to[i + j + kBlock / 2] = static_cast<float>(from[4 + j] >> 4) * scale + least;
-      }
-    }
-  }
 }
 
 }  // namespace zs

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/architecture.h"
+#include "model/quants.h"
 
 namespace zs {
 
@@ -50,10 +51,6 @@ void check_config(const zs_model_config& config);
 // into `files`.
 Tensors check_tensors(const zs_model_config& config, const Architecture& architecture,
                       const std::deque<ModelFile>& files, const zs_tensor* tensors, int64_t count);
-
-// `count` values (a whole number of blocks) of a row to float32: F32, F16, Q8_0 (32 bytes and a scale), Q4_1 (32 nibbles, a scale
-// and a least value).
-void dequantize(int32_t type, const uint8_t* from, int64_t count, float* to);
 
 }  // namespace zs
 #endif

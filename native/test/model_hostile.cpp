@@ -54,7 +54,7 @@ void hostile_tables() {
     }
     for (int x : {-1, 1, INT32_MAX, INT32_MIN}) with("file", [=](zs_tensor& t) { t.file = x; }, ZS_INVALID);
     for (int x : {0, 3, -1, 99}) with("dims", [=](zs_tensor& t) { t.dims = x; });
-    for (int x : {-1, 2, 4, 30, 999}) with("type", [=](zs_tensor& t) { t.type = x; });
+    for (int x : {-1, 4, 10, 999}) with("type", [=](zs_tensor& t) { t.type = x; }, ZS_UNSUPPORTED);
     with("another type", [](zs_tensor& t) { t.type = t.type == ZS_T_F32 ? ZS_T_F16 : ZS_T_F32; });
     with("no name", [](zs_tensor& t) { t.name = nullptr; });
     with("unknown name", [](zs_tensor& t) { t.name = "blk.2.attn_q.weight"; });

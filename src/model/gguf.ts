@@ -14,7 +14,7 @@ export type MetadataValue = string | number | bigint | boolean | (string | numbe
 /** One tensor; the fields of zs_tensor in native/include/zslab/zslab.h. */
 export interface GgufTensor {
   name: string
-  /** GGUF's number: F32 = 0, F16 = 1, Q4_1 = 3, Q8_0 = 8. */
+  /** GGUF's number, a key of TENSOR_TYPES. */
   type: number
   /** One or two dimensions in GGUF order: shape[0] is the fast one (inputs), shape[1] the rows (outputs). */
   shape: number[]
@@ -45,19 +45,27 @@ interface TensorType {
   bytes: number
 }
 
+/** The types that are read, by GGUF's numbers (native/model/quants.cpp has the same). */
 export const TENSOR_TYPES: Readonly<Record<number, TensorType>> = {
   0: { name: 'F32', block: 1, bytes: 4 },
   1: { name: 'F16', block: 1, bytes: 2 },
+  2: { name: 'Q4_0', block: 32, bytes: 18 },
   3: { name: 'Q4_1', block: 32, bytes: 20 },
+  6: { name: 'Q5_0', block: 32, bytes: 22 },
+  7: { name: 'Q5_1', block: 32, bytes: 24 },
   8: { name: 'Q8_0', block: 32, bytes: 34 },
+  12: { name: 'Q4_K', block: 256, bytes: 144 },
+  13: { name: 'Q5_K', block: 256, bytes: 176 },
+  14: { name: 'Q6_K', block: 256, bytes: 210 },
+  30: { name: 'BF16', block: 1, bytes: 2 },
 }
 
 /** Names of the other types that files hold, for the message that refuses them. */
 // prettier-ignore
 const OTHER_TYPES: Record<number, string> = {
-  2: 'Q4_0', 6: 'Q5_0', 7: 'Q5_1', 9: 'Q8_1', 10: 'Q2_K', 11: 'Q3_K', 12: 'Q4_K', 13: 'Q5_K', 14: 'Q6_K', 15: 'Q8_K',
-  16: 'IQ2_XXS', 17: 'IQ2_XS', 18: 'IQ3_XXS', 19: 'IQ1_S', 20: 'IQ4_NL', 21: 'IQ3_S', 22: 'IQ2_S', 23: 'IQ4_XS', 24: 'I8',
-  25: 'I16', 26: 'I32', 27: 'I64', 28: 'F64', 29: 'IQ1_M', 30: 'BF16', 34: 'TQ1_0', 35: 'TQ2_0', 39: 'MXFP4',
+  9: 'Q8_1', 10: 'Q2_K', 11: 'Q3_K', 15: 'Q8_K', 16: 'IQ2_XXS', 17: 'IQ2_XS', 18: 'IQ3_XXS', 19: 'IQ1_S', 20: 'IQ4_NL',
+  21: 'IQ3_S', 22: 'IQ2_S', 23: 'IQ4_XS', 24: 'I8', 25: 'I16', 26: 'I32', 27: 'I64', 28: 'F64', 29: 'IQ1_M', 34: 'TQ1_0',
+  35: 'TQ2_0', 39: 'MXFP4', 40: 'NVFP4', 41: 'Q1_0', 42: 'Q2_0',
 }
 const MAX_TENSOR_NAME = 63 // ggml's own limit, without its closing zero
 const MAX_ELEMENTS = 2 ** 40

@@ -15,8 +15,15 @@ typedef struct zs_model zs_model;
 typedef enum zs_tensor_type {
   ZS_T_F32 = 0,
   ZS_T_F16 = 1,
+  ZS_T_Q4_0 = 2,
   ZS_T_Q4_1 = 3,
-  ZS_T_Q8_0 = 8
+  ZS_T_Q5_0 = 6,
+  ZS_T_Q5_1 = 7,
+  ZS_T_Q8_0 = 8,
+  ZS_T_Q4_K = 12,
+  ZS_T_Q5_K = 13,
+  ZS_T_Q6_K = 14,
+  ZS_T_BF16 = 30
 } zs_tensor_type;                                   /* GGUF's own numbers */
 typedef enum zs_arch { ZS_ARCH_LLAMA = 0 } zs_arch; /* see native/model/architectures.inc, the list */
 
