@@ -121,7 +121,7 @@ async function runOne(variant, folder, name) {
     ...process.env,
     ...VARIANTS[variant].environment,
     ZSLAB_TEST_SCALE: scale ?? '',
-    ZSLAB_GOLDEN: join(ROOT, 'test/golden/zsmerge_reference.json'),
+    ZSLAB_GOLDEN: join(ROOT, 'test/golden'),
   }
   const from = Date.now()
   const { status, signal, text } = await run(join(folder, `test_${name}`), [], env)

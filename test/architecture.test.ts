@@ -99,8 +99,14 @@ const INCLUDES: Rule[] = [
   rule('native/model/', ['native/include/', 'native/core/', 'native/cpu/linear\\.h'], 'the runner uses core and table'),
   rule(
     'native/test/',
-    ['native/include/', 'native/reference/', 'native/cpu/trials\\.h', 'native/core/cache\\.h'],
-    'native tests use the C ABI, as users do; what depends on time alone gets a clock of its own, and faults that no caller can make are planted',
+    [
+      'native/include/',
+      'native/reference/',
+      'native/cpu/trials\\.h',
+      'native/core/cache\\.h',
+      'native/model/quants\\.h',
+    ],
+    'native tests use the C ABI, as users do; what depends on time alone gets a clock of its own, faults that no caller can make are planted, and of widened weights each bit counts, which no caller sees',
   ),
   rule('native/cuda/emulation/', [], 'the emulation runs any kernel: it knows none'),
   rule(

@@ -1,4 +1,4 @@
-// A JSON reader for the golden file: objects, arrays, numbers, strings without escapes, true, false, null.
+// A JSON reader for the golden files: objects, arrays, numbers, strings without escapes, true, false, null.
 #ifndef ZSLAB_TEST_JSON_H
 #define ZSLAB_TEST_JSON_H
 
@@ -30,8 +30,8 @@ struct Json {
   const Json& operator[](int i) const { return items.at(static_cast<size_t>(i)); }
   int whole() const { return static_cast<int>(number); }
 
-  // base64 of little-endian float32
-  std::vector<float> floats() const {
+  // base64
+  std::vector<uint8_t> bytes() const {
     std::vector<uint8_t> bytes;
     uint32_t bits = 0;
     int count = 0;
@@ -42,11 +42,21 @@ struct Json {
       bits = bits << 6 | static_cast<uint32_t>(at - table);
       if ((count += 6) >= 8) bytes.push_back(static_cast<uint8_t>(bits >> (count -= 8)));
     }
-    std::vector<float> values(bytes.size() / 4);
-    if (!values.empty()) std::memcpy(values.data(), bytes.data(), values.size() * 4);
+    return bytes;
+  }
+  // base64 of little-endian float32
+  std::vector<float> floats() const {
+    const std::vector<uint8_t> raw = bytes();
+    std::vector<float> values(raw.size() / 4);
+    if (!values.empty()) std::memcpy(values.data(), raw.data(), values.size() * 4);
     return values;
   }
 
+  // A file of test/golden, or of the folder that ZSLAB_GOLDEN names (scripts/native-tests.mjs sets it).
+  static Json golden(const char* name) {
+    const char* folder = std::getenv("ZSLAB_GOLDEN");
+    return read(std::string(folder ? folder : "test/golden") + "/" + name);
+  }
   static Json read(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     if (!file) throw std::runtime_error("cannot read " + path);

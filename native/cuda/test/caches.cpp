@@ -318,8 +318,7 @@ test::Result golden_run(const Engine& engine, const test::Json& c) {
 }
 
 void golden(const Engine& cpu, const Engine& device) {
-  const char* const path = std::getenv("ZSLAB_GOLDEN");  // as in test/reference_selfcheck.cpp
-  const test::Json all = test::Json::read(path ? path : "test/golden/zsmerge_reference.json");
+  const test::Json all = test::Json::golden("zsmerge_reference.json");
   for (const test::Json& c : all["cases"].items) {
     Config named;
     const test::Result a = golden_run(cpu, c), b = golden_run(device, c);
