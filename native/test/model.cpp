@@ -18,6 +18,7 @@ using test::even_sizes;
 using test::Model;
 using test::odd_sizes;
 using test::some_ids;
+using test::super_sizes;
 using test::TinyModel;
 using test::worst;
 
@@ -32,10 +33,13 @@ std::vector<zs_isa> instruction_sets() {
 }
 
 void against_doubles() {
-  for (const zs_model_config& shape : {even_sizes(), odd_sizes()})
-    for (uint64_t seed = 1; seed <= static_cast<uint64_t>(test::cases(8, 3, 1)); ++seed) {
+  for (const zs_model_config& shape : {even_sizes(), odd_sizes(), super_sizes()}) {
+    const bool large = shape.hidden == super_sizes().hidden;
+    const std::vector<int> prompts = large ? std::vector<int>{9} : std::vector<int>{1, 7, 8, 9, 37};
+    for (uint64_t seed = 1; seed <= static_cast<uint64_t>(large ? test::cases(11, 2, 1) : test::cases(8, 3, 1));
+         ++seed) {
       const TinyModel tiny(shape, seed);
-      const std::vector<int32_t> ids = some_ids(tiny, 60, seed);
+      const std::vector<int32_t> ids = some_ids(tiny, prompts.back() + 19, seed);
       for (int32_t weights : {ZS_F32, ZS_BF16}) {
         const auto judge = tiny.logits(ids, weights == ZS_BF16);
         for (zs_isa isa : instruction_sets()) {
@@ -43,7 +47,7 @@ void against_doubles() {
           const Model model(engine, tiny, weights);
           // With many rows bfloat16 weights may meet inputs rounded to bfloat16, where the CPU multiplies that; elsewhere they are widened.
           const double near = 2e-4, many = weights == ZS_BF16 && isa == ZS_ISA_AVX512 ? 0.1 : near;
-          for (int prompt : {1, 7, 8, 9, 37}) {
+          for (int prompt : prompts) {
             Cache cache(engine, tiny.cache_config());
             size_t at = 0;
             const auto feed = [&](int count, double limit) {
@@ -64,6 +68,7 @@ void against_doubles() {
         }
       }
     }
+  }
 }
 
 // Prompt, chunk and steps under a policy that compresses; everything that comes out.
@@ -84,7 +89,7 @@ std::vector<float> story(const Engine& engine, const TinyModel& tiny, int32_t we
 }
 
 void threads() {
-  for (const zs_model_config& shape : {even_sizes(), odd_sizes()})
+  for (const zs_model_config& shape : {even_sizes(), odd_sizes(), super_sizes()})
     for (int32_t weights : {ZS_F32, ZS_BF16}) {
       const TinyModel tiny(shape, 11);
       std::vector<test::State> expected;

@@ -2,6 +2,7 @@
 #include <functional>
 #include <limits>
 
+#include "model/quants.h"
 #include "test/tiny_model.h"
 
 namespace {
@@ -11,7 +12,9 @@ using test::check;
 using test::Engine;
 using test::even_sizes;
 using test::Model;
+using test::odd_sizes;
 using test::some_ids;
+using test::super_sizes;
 using test::TinyModel;
 
 void refused(zs_status given, int status, const char* what) {
@@ -121,6 +124,100 @@ void hostile_tables() {
   zs_model_destroy(out);
 }
 
+// Tables that call a matrix another type than it is, with that type's bytes and others.
+void hostile_types() {
+  const Engine engine(2);
+  for (const zs_model_config& shape : {even_sizes(), odd_sizes(), super_sizes()}) {
+    const TinyModel tiny(shape, 61);
+    const char* const path = tiny.path.c_str();
+    const auto load = [&](size_t which, int type, int64_t bytes) {
+      std::vector<zs_tensor> table = tiny.table;
+      table[which].type = type, table[which].bytes = bytes;
+      zs_model* out = nullptr;
+      const zs_status status = zs_model_load(engine.handle, &path, 1, &tiny.config, table.data(),
+                                             static_cast<int64_t>(table.size()), &out, nullptr);
+      zs_model_destroy(out);
+      return status;
+    };
+    for (size_t i = 0; i < tiny.table.size(); ++i) {
+      const zs_tensor& tensor = tiny.table[i];
+      for (int type : test::kBlockTypes) {
+        const zs::BlockType& block = *zs::block_type(type);
+        const auto told = [&](const char* words) {
+          check(std::strstr(zs_last_error(), words), "%s as %s: \"%s\" says nothing of \"%s\"", tensor.name, block.name,
+                zs_last_error(), words);
+        };
+        if (tensor.shape[0] % block.values) {
+          refused(load(i, type, tensor.bytes), ZS_INVALID, block.name);
+          told(block.values == 256 ? "comes in blocks of 256" : "comes in blocks of 32");
+          continue;
+        }
+        const int64_t right = tensor.shape[0] / block.values * tensor.shape[1] * block.bytes;
+        for (int64_t wrong : {right - block.bytes, right - 1, right + 1, right + block.bytes, -right, int64_t{0}}) {
+          refused(load(i, type, wrong), ZS_INVALID, block.name);
+          told((std::string(block.name) + " needs " + std::to_string(right)).c_str());
+        }
+        if (right <= tiny.file_bytes() - tensor.offset) {
+          if (shape.hidden == super_sizes().hidden && (i + static_cast<size_t>(type)) % 4)
+            continue;  // whole loads are few
+          check(load(i, type, right) == ZS_OK, "%s, read as %s: %s", tensor.name, block.name, zs_last_error());
+        } else {
+          refused(load(i, type, right), ZS_INVALID, block.name);
+          told("beyond the end");
+        }
+      }
+    }
+  }
+}
+
+// Fills a tensor with drawn bytes, or begins a few of its blocks with a scale at an end of its range, infinite or NaN.
+void damage(const TinyModel& tiny, const zs_tensor& tensor, test::Random& random) {
+  const uint16_t scales[] = {0x7c00, 0xfc00, 0x7e00, 0x7c01, 0xffff, 0x7bff, 0x0001, 0x8000};
+  FILE* const file = std::fopen(tiny.path.c_str(), "r+b");
+  const auto put = [&](int64_t at, uint16_t word) {
+    std::fseek(file, static_cast<long>(tensor.offset + at), SEEK_SET);
+    std::fwrite(&word, 2, 1, file);
+  };
+  const int64_t block = zs::block_type(tensor.type)->bytes, blocks = tensor.bytes / block;
+  const int64_t scale = tensor.type == ZS_T_Q6_K ? 208 : tensor.type == ZS_T_F32 ? 2 : 0;  // F32: its upper half
+  if (random.one_in(3))
+    for (int64_t at = 0; at < tensor.bytes; at += 2) put(at, static_cast<uint16_t>(random.next()));
+  else
+    for (int n = random.upto(1, 4); n > 0; --n)
+      put(static_cast<int64_t>(random.next() >> 1) % blocks * block + scale, random.of(scales));
+  std::fclose(file);
+}
+
+// Any byte is a value of its type: a model of nonsense loads and gives logits, finite or not.
+void hostile_bytes() {
+  const Engine engine(2);
+  const int count = test::cases(330, 66, 22);
+  int finite = 0, others = 0;
+  for (int seed = 0; seed < count; ++seed) {
+    test::Random random(static_cast<uint64_t>(seed));
+    zs_model_config shape = seed % 3 ? seed % 3 == 1 ? even_sizes() : odd_sizes() : super_sizes();
+    if (seed % 3 == 0) shape.layers = 1, shape.feed_forward = 256;
+    const TinyModel tiny(shape, static_cast<uint64_t>(seed));
+    for (int n = random.upto(1, 3); n > 0; --n)
+      damage(tiny, tiny.table[static_cast<size_t>(random.next() % tiny.table.size())], random);
+    const Model model(engine, tiny, random.one_in(2) ? ZS_F32 : ZS_BF16);
+    test::CacheConfig config = tiny.cache_config(random.one_in(2) ? ZS_F32 : ZS_F16);
+    if (random.one_in(2)) config.policy = test::count_policy(6, 2, 1);
+    Cache cache(engine, config);
+    std::vector<float> logits(static_cast<size_t>(shape.vocabulary));
+    const int64_t row = 0;
+    for (int tokens : {12, 1, 1, 3}) {
+      const std::vector<int32_t> ids = some_ids(tiny, tokens, static_cast<uint64_t>(seed + tokens));
+      zs_forward f{};
+      f.struct_bytes = sizeof f, f.ids = ids.data(), f.tokens = tokens;
+      f.rows = &row, f.row_count = 1, f.logits = logits.data();
+      check(zs_model_forward(model.handle, cache.handle, &f, nullptr) == ZS_OK, "seed %d: %s", seed, zs_last_error());
+      ++(std::isfinite(logits[0]) ? finite : others);
+    }
+  }
+  check(finite > count / 4 && others > count / 4, "%d logits are finite, %d are not", finite, others);
+}
+
 void hostile_calls() {
   zs_model_config shape = even_sizes();
   shape.context = 50;
@@ -192,6 +289,8 @@ void hostile_calls() {
 int main() {
   try {
     hostile_tables();
+    hostile_types();
+    hostile_bytes();
     hostile_calls();
   } catch (const std::exception& e) {
     check(false, "%s", e.what());

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "test/caches.h"
+#include "test/tiny_blocks.h"
 #include "zslab/model.h"
 
 namespace test {
@@ -31,7 +32,7 @@ struct TinyModel {
   std::vector<zs_tensor> table;
   std::string path;
 
-  TinyModel(zs_model_config sizes, uint64_t seed) : config(sizes), random_(seed) {
+  TinyModel(zs_model_config sizes, uint64_t seed) : config(sizes), turn_(seed), random_(seed) {
     config.struct_bytes = sizeof config;
     const int64_t queries = config.heads * config.head_dim, keys = config.kv_heads * config.head_dim;
     names.reserve(4 + 9 * static_cast<size_t>(config.layers));  // the table points into it
@@ -43,12 +44,12 @@ struct TinyModel {
       const std::string blk = "blk." + std::to_string(i) + ".";
       vector(blk + "attn_norm.weight");
       matrix(blk + "attn_q.weight", config.hidden, queries);
-      matrix(blk + "attn_k.weight", config.hidden, keys);
-      matrix(blk + "attn_v.weight", config.hidden, keys);
+      matrix(blk + "attn_k.weight", config.hidden, keys, seed % 2);
+      matrix(blk + "attn_v.weight", config.hidden, keys, seed % 2);
       matrix(blk + "attn_output.weight", queries, config.hidden);
       vector(blk + "ffn_norm.weight");
       matrix(blk + "ffn_gate.weight", config.hidden, config.feed_forward);
-      matrix(blk + "ffn_up.weight", config.hidden, config.feed_forward);
+      matrix(blk + "ffn_up.weight", config.hidden, config.feed_forward, seed % 2);
       matrix(blk + "ffn_down.weight", config.feed_forward, config.hidden);
     }
     char name[] = "/tmp/zslab-model-XXXXXX";
@@ -93,23 +94,28 @@ struct TinyModel {
                                           const std::function<void(const Layer&)>& seen = {}) const {
     const size_t n = ids.size(), d = static_cast<size_t>(config.head_dim);
     const int group = config.heads / config.kv_heads;
+    auto weights = values;
+    if (bf16)
+      for (const zs_tensor& tensor : table)
+        if (tensor.dims == 2)
+          for (float& one : weights[tensor.name]) one = rounded_to_bf16(one);
+    const auto times = [&](const std::string& name, const Vector& y) { return product(weights.at(name), y); };
     std::vector<std::vector<double>> x(n);
-    for (size_t t = 0; t < n; ++t)
-      for (int i = 0; i < config.hidden; ++i)
-        x[t].push_back(weight("token_embd.weight",
-                              static_cast<size_t>(ids[t]) * static_cast<size_t>(config.hidden) + static_cast<size_t>(i),
-                              bf16));
+    for (size_t t = 0; t < n; ++t) {
+      const auto row = weights.at("token_embd.weight").begin() + ids[t] * config.hidden;
+      x[t].assign(row, row + config.hidden);
+    }
     for (int layer = 0; layer < config.layers; ++layer) {
       const std::string blk = "blk." + std::to_string(layer) + ".";
       std::vector<std::vector<double>> q(n), k(n), v(n), queries(n), keys(n), attention(n);
       std::vector<std::vector<std::vector<double>>> probabilities(static_cast<size_t>(config.heads));
       for (size_t t = 0; t < n; ++t) {
         const auto a = norm(x[t], blk + "attn_norm.weight");
-        queries[t] = times(blk + "attn_q.weight", a, bf16);
-        keys[t] = times(blk + "attn_k.weight", a, bf16);
+        queries[t] = times(blk + "attn_q.weight", a);
+        keys[t] = times(blk + "attn_k.weight", a);
         q[t] = turned(queries[t], t);
         k[t] = turned(keys[t], t);
-        v[t] = times(blk + "attn_v.weight", a, bf16);
+        v[t] = times(blk + "attn_v.weight", a);
       }
       for (size_t t = 0; t < n; ++t) {
         std::vector<double>& attended = attention[t];
@@ -130,37 +136,34 @@ struct TinyModel {
           probabilities[static_cast<size_t>(h)].push_back(p);
         }
       }
-      const auto projected = [&](const Vector& y) { return times(blk + "attn_output.weight", y, bf16); };
+      const auto projected = [&](const Vector& y) { return times(blk + "attn_output.weight", y); };
       if (seen) seen({layer, queries, keys, q, probabilities, attention, projected});
       for (size_t t = 0; t < n; ++t) {
         add(x[t], projected(attention[t]));
         const auto f = norm(x[t], blk + "ffn_norm.weight");
-        auto gate = times(blk + "ffn_gate.weight", f, bf16);
-        const auto up = times(blk + "ffn_up.weight", f, bf16);
+        auto gate = times(blk + "ffn_gate.weight", f);
+        const auto up = times(blk + "ffn_up.weight", f);
         for (size_t i = 0; i < gate.size(); ++i) gate[i] = gate[i] / (1 + std::exp(-gate[i])) * up[i];
-        add(x[t], times(blk + "ffn_down.weight", gate, bf16));
+        add(x[t], times(blk + "ffn_down.weight", gate));
       }
     }
     std::vector<std::vector<double>> out;
     for (size_t t = 0; t < n; ++t)
       out.push_back(
-          times(config.tied_output ? "token_embd.weight" : "output.weight", norm(x[t], "output_norm.weight"), bf16));
+          times(config.tied_output ? "token_embd.weight" : "output.weight", norm(x[t], "output_norm.weight")));
     return out;
   }
 
  private:
   using Vector = std::vector<double>;
 
-  double weight(const std::string& name, size_t i, bool bf16) const {
-    const float value = values.at(name)[i];
-    return bf16 ? rounded_to_bf16(value) : value;
-  }
-  Vector times(const std::string& name, const Vector& x, bool bf16) const {
-    const std::vector<float>& w = values.at(name);
+  static Vector product(const std::vector<float>& w, const Vector& x) {
     Vector y(w.size() / x.size());
-    for (size_t o = 0; o < y.size(); ++o)
-      for (size_t i = 0; i < x.size(); ++i)
-        y[o] += x[i] * static_cast<double>(bf16 ? rounded_to_bf16(w[o * x.size() + i]) : w[o * x.size() + i]);
+    for (size_t o = 0; o < y.size(); ++o) {
+      double sum = 0;
+      for (size_t i = 0; i < x.size(); ++i) sum += x[i] * static_cast<double>(w[o * x.size() + i]);
+      y[o] = sum;
+    }
     return y;
   }
   Vector norm(const Vector& x, const std::string& name) const {
@@ -191,11 +194,6 @@ struct TinyModel {
     const uint8_t* from = static_cast<const uint8_t*>(data);
     bytes_.insert(bytes_.end(), from, from + size);
   }
-  // A power of two in float16, exact.
-  void push_half(int exponent) {
-    const uint16_t half = static_cast<uint16_t>((exponent + 15) << 10);
-    push(&half, 2);
-  }
   void entry(const std::string& name, int type, int dims, int64_t inputs, int64_t rows, size_t offset) {
     names.push_back(name);
     const int64_t start = static_cast<int64_t>(offset);
@@ -208,55 +206,16 @@ struct TinyModel {
     push(to.data(), to.size() * 4);
     entry(name, ZS_T_F32, 1, config.hidden, 1, offset);
   }
-  // Every type in turn; the quantised ones where rows are whole blocks.
-  void matrix(const std::string& name, int64_t inputs, int64_t rows) {
-    const int types[] = {ZS_T_F32, ZS_T_F16, ZS_T_Q8_0, ZS_T_Q4_1};
-    const int type = types[random_.upto(0, inputs % 32 ? 1 : 3)];
+  // Every type in turn that has whole blocks in these rows; `next` false: that of the matrix before, which is read together with it.
+  void matrix(const std::string& name, int64_t inputs, int64_t rows, bool next = true) {
+    turn_ += next;
+    const int type = kBlockTypes[turn_ % static_cast<uint64_t>(types_for(inputs))];
     const size_t offset = bytes_.size();
-    std::vector<float>& to = values[name];
-    const int64_t count = inputs * rows;
-    if (type == ZS_T_F32) {
-      const float size = 1.5f / std::sqrt(static_cast<float>(inputs));
-      for (int64_t i = 0; i < count; ++i) to.push_back(size * random_.element());
-      push(to.data(), to.size() * 4);
-    } else if (type == ZS_T_F16) {
-      for (int64_t i = 0; i < count; ++i) {
-        const int exponent = random_.upto(-6, -3), mantissa = random_.upto(0, 1023), sign = random_.upto(0, 1);
-        const uint16_t half = static_cast<uint16_t>(sign << 15 | (exponent + 15) << 10 | mantissa);
-        push(&half, 2);
-        to.push_back(std::ldexp(static_cast<float>(1024 + mantissa), exponent - 10) *
-                     static_cast<float>(sign ? -1 : 1));
-      }
-    } else if (type == ZS_T_Q8_0) {
-      for (int64_t i = 0; i < count; i += 32) {
-        const int exponent = random_.upto(-11, -9);
-        push_half(exponent);
-        for (int j = 0; j < 32; ++j) {
-          const int8_t level = static_cast<int8_t>(random_.upto(-127, 127));
-          push(&level, 1);
-          to.push_back(std::ldexp(static_cast<float>(level), exponent));
-        }
-      }
-    } else {
-      for (int64_t i = 0; i < count; i += 32) {
-        const int exponent = random_.upto(-7, -6);
-        push_half(exponent);
-        const uint16_t least = static_cast<uint16_t>(1 << 15 | (exponent + 3 + 15) << 10);  // - 8 steps
-        push(&least, 2);
-        int levels[32];
-        for (int& level : levels) {
-          level = random_.upto(0, 15);
-          to.push_back(std::ldexp(static_cast<float>(level - 8), exponent));
-        }
-        for (int j = 0; j < 16; ++j) {
-          const uint8_t both = static_cast<uint8_t>(levels[j] | levels[j + 16] << 4);
-          push(&both, 1);
-        }
-      }
-    }
+    BlockWriter(random_, bytes_, values[name]).rows(type, inputs, rows);
     entry(name, type, 2, inputs, rows, offset);
   }
 
+  uint64_t turn_;
   Random random_;
   std::vector<uint8_t> bytes_;
 };
@@ -299,13 +258,15 @@ inline zs_model_config sizes(int hidden, int heads, int kv_heads, int head_dim, 
   return c;
 }
 
-// Whole blocks of 32 and 16 everywhere, and nowhere.
+// Whole blocks of 32 and 16 everywhere, nowhere, and of 256 everywhere.
 inline zs_model_config even_sizes() { return sizes(64, 4, 2, 16, 96, 112); }
 inline zs_model_config odd_sizes() {
   zs_model_config c = sizes(41, 3, 1, 10, 53, 77);
   c.rope_dims = 6, c.tied_output = 0, c.rope_base = 500;
   return c;
 }
+
+inline zs_model_config super_sizes() { return sizes(256, 4, 2, 64, 512, 70); }
 
 inline std::vector<int32_t> some_ids(const TinyModel& tiny, int count, uint64_t seed) {
   test::Random random(seed);
