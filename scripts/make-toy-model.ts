@@ -1,6 +1,6 @@
 /**
- * Makes the toy model of the tests: a three-layer LLaMA with a byte-level vocabulary, random weights from a seed, every tensor
- * type that zslab reads. `npx tsx scripts/make-toy-model.ts [PATH]` writes test/models/toy.gguf; tests make variants with toyModel.
+ * Makes the toy model of the tests: a three-layer LLaMA with a byte-level vocabulary, random weights from a seed, tensors of four
+ * types. `npx tsx scripts/make-toy-model.ts [PATH]` writes test/models/toy.gguf; tests make variants with toyModel.
  */
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -18,8 +18,8 @@ export interface ToyOptions {
   context?: number
   /** True: no output.weight, the embedding is the output head. */
   tied?: boolean
-  /** GGUF type of every matrix; left out: all four in turn. */
-  type?: number
+  /** GGUF types of the matrices, in turn; left out: F32, F16, Q8_0 and Q4_1. */
+  types?: readonly number[]
 }
 
 const F32 = 0
@@ -119,16 +119,18 @@ export function toyModel(options: ToyOptions = {}): { metadata: MetadataEntry[];
 
   const random = generator(seed)
   const tensors: TensorData[] = []
+  let turns = 0
+  const typeOf = (usual: number) => (options.types ? options.types[turns++ % options.types.length] : usual)
   const add = (name: string, shape: number[], type: number, values: Float32Array) => {
     const data = encode(type, values)
     tensors.push({ name, type, shape, bytes: data.length, data })
   }
   /** Deviation gain / sqrt(inputs): activations keep their size from layer to layer. */
   const matrix = (name: string, inputs: number, rows: number, type: number, gain: number) =>
-    add(name, [inputs, rows], options.type ?? type, normals(random, inputs * rows, gain / Math.sqrt(inputs)))
+    add(name, [inputs, rows], typeOf(type), normals(random, inputs * rows, gain / Math.sqrt(inputs)))
   const norm = (name: string) => add(name, [hidden], F32, normals(random, hidden, 0.1, 1))
 
-  add('token_embd.weight', [hidden, tokens.length], options.type ?? 8, normals(random, hidden * tokens.length, 1))
+  add('token_embd.weight', [hidden, tokens.length], typeOf(8), normals(random, hidden * tokens.length, 1))
   for (let layer = 0; layer < layers; layer++) {
     const turn = (i: number) => TURN[(layer + i) % TURN.length]
     const b = `blk.${layer}.`
@@ -148,7 +150,7 @@ export function toyModel(options: ToyOptions = {}): { metadata: MetadataEntry[];
     // Logits of deviation 3 leave the best token a clear lead; small rows make the control tokens rare, so that texts go on.
     const head = normals(random, hidden * tokens.length, 3 / Math.sqrt(hidden))
     head.subarray(0, CONTROL.length * hidden).forEach((x, i, rows) => (rows[i] = x / 4))
-    add('output.weight', [hidden, tokens.length], options.type ?? 1, head)
+    add('output.weight', [hidden, tokens.length], typeOf(1), head)
   }
   return { metadata, tensors }
 }

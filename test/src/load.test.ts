@@ -3,8 +3,12 @@ import assert from 'node:assert/strict'
 import { truncateSync, copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before } from 'mocha'
+import { encodeGguf, type TensorData } from '../../scripts/gguf-writer.js'
+import { toyModel } from '../../scripts/make-toy-model.js'
+import { decode, encode } from '../../scripts/quants.js'
 import { load, zsmerge, type LoadOptions, type Model } from '../../src/index.js'
 import { ZslabError, type ErrorCode } from '../../src/errors.js'
+import { TENSOR_TYPES } from '../../src/model/gguf.js'
 import { ownFolder, toyPath, written } from './model/files.js'
 
 const fails = (work: Promise<unknown>, code: ErrorCode, ...says: RegExp[]) =>
@@ -55,6 +59,26 @@ describe('load', () => {
     const model = await load(toyPath, { progress: ({ stage }) => stages.add(stage) })
     model.dispose()
     for (const stage of stages) assert.equal(typeof stage, 'string')
+  })
+
+  it('widens blocks of every type: the same logits as from a file of the widened values, bit for bit', async () => {
+    const types = Object.keys(TENSOR_TYPES).map(Number)
+    const { metadata, tensors } = toyModel({ layers: 2, heads: 2, kvHeads: 1, headDim: 128, feedForward: 512, types })
+    assert.deepEqual(new Set(tensors.map(({ type }) => type)), new Set(types))
+    const widened = tensors.map((tensor): TensorData => {
+      const data = encode(0, decode(tensor.type, tensor.data))
+      return { ...tensor, type: 0, data, bytes: data.length }
+    })
+    const logits = []
+    for (const [name, list] of Object.entries({ 'blocks.gguf': tensors, 'widened.gguf': widened })) {
+      const path = written(folder, name, encodeGguf(metadata, list))
+      const model = await load(path, { ...quiet, weights: 'float32' })
+      const session = model.session()
+      logits.push(await session.prefill('it was the best of times, it was the worst of times'), await session.step(5))
+      model.dispose()
+    }
+    assert.ok(logits[0].every(Number.isFinite))
+    assert.deepEqual(logits.slice(0, 2), logits.slice(2))
   })
 })
 

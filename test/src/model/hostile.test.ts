@@ -10,7 +10,9 @@ import { promisify } from 'node:util'
 import { transformSync } from 'esbuild'
 import { encodeGguf, encodeHeader, type MetadataEntry, type TensorData } from '../../../scripts/gguf-writer.js'
 import { byteCharacters, toyModel } from '../../../scripts/make-toy-model.js'
-import { cases, draws, ownFolder, toyPath } from './files.js'
+import { fullCache, load, zsmerge } from '../../../src/index.js'
+import { TENSOR_TYPES } from '../../../src/model/gguf.js'
+import { cases, draws, ownFolder } from './files.js'
 import { useModelFile } from './use-model-file.js'
 
 const folder = ownFolder()
@@ -19,10 +21,16 @@ const beside = (path: string) => new URL(path, import.meta.url)
 const program = join(folder, 'use-model-file.mjs')
 const { code } = transformSync(readFileSync(beside('./use-model-file.ts'), 'utf8'), { loader: 'ts' })
 writeFileSync(program, code.replaceAll('../../../src/', beside('../../../dist/src/').href))
-const toy = readFileSync(toyPath)
-const { metadata, tensors } = toyModel()
-const headerBytes = encodeHeader(metadata, tensors).length
 const LIMIT = 1e9
+
+const parts = ({ metadata, tensors }: ReturnType<typeof toyModel>) => {
+  return { metadata, tensors, file: encodeGguf(metadata, tensors), header: encodeHeader(metadata, tensors).length }
+}
+type Parts = ReturnType<typeof parts>
+const toy = parts(toyModel())
+/** Matrices of every type in turn. */
+const types = Object.keys(TENSOR_TYPES).map(Number)
+const typed = parts(toyModel({ layers: 2, heads: 2, kvHeads: 1, headDim: 128, feedForward: 256, types }))
 
 type Draw = (below: number) => number
 const pick = <T>(draw: Draw, from: readonly T[]): T => from[draw(from.length)]
@@ -48,8 +56,9 @@ const EXTREMES = [
 ]
 
 /** Changes to the bytes of the header. */
-function mutatedBytes(draw: Draw): Buffer {
-  let file = Buffer.from(toy)
+function mutatedBytes(draw: Draw, of: Parts): Buffer {
+  const headerBytes = of.header
+  let file = Buffer.from(of.file)
   for (let n = 1 + draw(3); n > 0; n--) {
     const at = draw(headerBytes - 16)
     const length = 1 + draw(64)
@@ -69,12 +78,12 @@ function mutatedBytes(draw: Draw): Buffer {
 }
 
 /** Changes to what the header says, in a header that is well formed: types, shapes, offsets, vocabularies, templates. */
-function mutatedMeaning(draw: Draw): Buffer {
-  const entries = metadata.map((e) => ({
+function mutatedMeaning(draw: Draw, of: Parts): Buffer {
+  const entries = of.metadata.map((e) => ({
     ...e,
     value: Array.isArray(e.value) ? [...e.value] : e.value,
   })) as MetadataEntry[]
-  const list: TensorData[] = tensors.map((t) => ({ ...t, shape: [...t.shape] }))
+  const list: TensorData[] = of.tensors.map((t) => ({ ...t, shape: [...t.shape] }))
   for (let n = 1 + draw(3); n > 0; n--) {
     const i = draw(entries.length)
     const entry = entries[i]
@@ -143,7 +152,28 @@ function mutatedMeaning(draw: Draw): Buffer {
 const mutated = (seed: number): Buffer => {
   const draw = draws(seed * 7919 + 1)
   draw(2)
-  return draw(2) ? mutatedBytes(draw) : mutatedMeaning(draw)
+  const of = draw(8) ? toy : typed
+  return draw(2) ? mutatedBytes(draw, of) : mutatedMeaning(draw, of)
+}
+
+/** Halves that are infinite, NaN, the largest, the least, −0; the words of F32 and BF16 that they make are as odd. */
+const WORDS = [0x7c00, 0xfc00, 0x7e00, 0x7c01, 0xffff, 0x7bff, 0x0001, 0x8000]
+
+/** Changes to the data: a tensor of drawn bytes, or blocks with odd words where types have their scales, at either end. */
+function mutatedData(draw: Draw, of: Parts): Buffer {
+  const file = Buffer.from(of.file)
+  for (let n = 1 + draw(2); n > 0; n--) {
+    const { data, type } = pick(draw, of.tensors)
+    const start = of.file.indexOf(data)
+    if (draw(4) === 0) for (let i = 0; i < data.length; i++) file[start + i] = draw(256)
+    const { bytes } = TENSOR_TYPES[type]
+    for (let m = draw(4); m > 0; m--)
+      file.writeUInt16LE(
+        pick(draw, WORDS),
+        start + draw(data.length / bytes) * bytes + pick(draw, [0, Math.min(2, bytes - 2), bytes - 2]),
+      )
+  }
+  return file
 }
 
 interface Answer {
@@ -205,6 +235,37 @@ describe('hostile model files', function () {
     for (let seed = 0; seed < count; seed += 2) await Promise.all([one(seed), one(seed + 1)])
   })
 
+  it('never do more than fail clearly: weights of every type, loaded and read', async () => {
+    const path = join(folder, 'weights.gguf')
+    const results: Record<string, number> = {}
+    const count = cases(600, 60)
+    for (let seed = 0; seed < count; seed++) {
+      const draw = draws(seed * 7919 + 2)
+      draw(2)
+      rmSync(path, { force: true })
+      writeFileSync(path, draw(4) ? mutatedData(draw, typed) : mutatedMeaning(draw, typed))
+      let result = 'read'
+      try {
+        const model = await load(path, { progress: false, weights: pick(draw, ['float32', 'bfloat16']) })
+        try {
+          const policy = pick(draw, [fullCache(), zsmerge({ budget: 8, recent: 2, residual: 2 })])
+          const run = await model.session({ policy }).generate('the note and 123, and the rest', { maxTokens: 3 })
+          assert.ok(run.tokens.length > 0, `seed ${seed}`)
+        } finally {
+          model.dispose()
+        }
+      } catch (error) {
+        const { name, code, message } = error as Error & { code?: string }
+        assert.equal(name, 'ZslabError', `seed ${seed}: ${(error as Error).stack}`)
+        assert.ok(['file', 'unsupported', 'internal', 'invalid'].includes(code!), `seed ${seed}: ${code} ${message}`)
+        if (code === 'internal') assert.match(message, /finite logit|is infinite/, `seed ${seed}`)
+        result = code!
+      }
+      results[result] = (results[result] ?? 0) + 1
+    }
+    for (const result of ['read', 'internal', 'file']) assert.ok(results[result] > count / 30, JSON.stringify(results))
+  })
+
   const string = (text: string) => {
     const bytes = Buffer.from(text)
     const length = Buffer.alloc(8)
@@ -250,7 +311,7 @@ describe('hostile model files', function () {
     const control = Array.from({ length: 8000 }, (_, i) => `<${i}>`.padEnd(32, String.fromCharCode(0x4e00 + i)))
     const merges = [...pairs, ...triples]
     const words = [...byteCharacters(), ...merges.map((m) => m.join('')), ...control]
-    const changed = metadata.map((e): MetadataEntry => {
+    const changed = toy.metadata.map((e): MetadataEntry => {
       if (e.key === 'tokenizer.ggml.tokens') return { key: e.key, type: 'array', of: 'string', value: words }
       if (e.key === 'tokenizer.ggml.merges')
         return { key: e.key, type: 'array', of: 'string', value: merges.map((m) => m.join(' ')) }
@@ -264,7 +325,7 @@ describe('hostile model files', function () {
       return e
     })
     const path = join(folder, 'vocabulary.gguf')
-    writeFileSync(path, encodeGguf(changed, tensors))
+    writeFileSync(path, encodeGguf(changed, toy.tensors))
     const answer = await alone(path)
     assert.equal(answer.code, undefined, answer.message)
     assert.ok(answer.memory < LIMIT, `${answer.memory} bytes`)
