@@ -13,16 +13,25 @@ const CHUNK = 256
 const TASK = { decode: 112, merge: 72, upkeep: 176, upkeepChunk: 64 }
 const FLOAT = 4
 
-export const WEIGHTS = ['float32', 'float16', 'bfloat16', 'q8_0', 'q4_1'] as const
+// prettier-ignore
+export const WEIGHTS = [
+  'float32', 'float16', 'bfloat16', 'q8_0', 'q6_k', 'q5_1', 'q5_0', 'q5_k', 'q4_1', 'q4_0', 'q4_k',
+] as const
 export type WeightsType = (typeof WEIGHTS)[number]
 
-/** Bytes of a weight; q8_0 and q4_1 are GGUF's, 34 and 20 bytes for 32 weights. */
+/** Bytes of a weight; those of GGUF's blocks, of 32 or 256 weights, are a block's shared out. */
 export const WEIGHT_BYTES: Readonly<Record<WeightsType, number>> = {
   float32: 4,
   float16: 2,
   bfloat16: 2,
   q8_0: 34 / 32,
+  q6_k: 210 / 256,
+  q5_1: 24 / 32,
+  q5_0: 22 / 32,
+  q5_k: 176 / 256,
   q4_1: 20 / 32,
+  q4_0: 18 / 32,
+  q4_k: 144 / 256,
 }
 
 export const STORAGE_BYTES: Readonly<Record<Storage, number>> = { float32: 4, float16: 2, bfloat16: 2 }

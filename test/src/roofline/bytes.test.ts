@@ -14,9 +14,12 @@ import {
   sequenceMemory,
   stepBytes,
   upkeepBytes,
+  WEIGHT_BYTES,
+  WEIGHTS,
   weightsMemory,
   type Slots,
 } from '../../../src/roofline/bytes.js'
+import { TENSOR_TYPES } from '../../../src/model/gguf.js'
 import { fullSlots } from '../../../src/roofline/asked.js'
 import { parametersOf, SHAPES } from '../../../src/roofline/shapes.js'
 import { cases, draws } from '../model/files.js'
@@ -150,11 +153,21 @@ describe('byte model', function () {
       }
   })
 
+  it('has the weights of the types that files may have', () => {
+    const named: Record<string, string> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }
+    const ofFiles = Object.values(TENSOR_TYPES).map(({ name, block, bytes }) => [
+      named[name] ?? name.toLowerCase(),
+      bytes / block,
+    ])
+    assert.deepEqual(WEIGHT_BYTES, Object.fromEntries(ofFiles))
+    assert.deepEqual(Object.keys(WEIGHT_BYTES), [...WEIGHTS])
+  })
+
   it('never shrinks with slots, batch or merged slots, and is shared out by devices', () => {
     const sum = (bytes: Record<string, number>) => PARTS.reduce((all, part) => all + bytes[part], 0)
     const numbers = fc.record({
       model: anyShape,
-      weights: fc.constantFrom('float32', 'bfloat16', 'q8_0', 'q4_1' as const),
+      weights: fc.constantFrom(...WEIGHTS),
       storage: fc.constantFrom(...STORAGES),
       batch: fc.integer({ min: 1, max: 300 }),
       slots: fc.integer({ min: 2, max: 100_000 }),
