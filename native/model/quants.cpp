@@ -95,16 +95,16 @@ void q5_k(const uint8_t* block, float* to) { k_block(block, block + 16, block + 
 
 // 16 sub-blocks of 16: scale × (level − 32). 128 values share 64 bytes of low nibbles and 32 bytes of upper two bits.
 void q6_k(const uint8_t* block, float* to) {
+  constexpr int kSub = 16;
   const float scale = half(block + 208);
-  for (int group = 0; group < kSuper / kBlock; ++group, to += kBlock) {
-    const int within = group % 4;
-    const uint8_t *low = block + group / 4 * 64 + within % 2 * kBlock, *high = block + 128 + group / 4 * kBlock;
-    const uint8_t* scales = block + 192 + group * 2;
-    const float d[2] = {scale * static_cast<float>(static_cast<int8_t>(scales[0])),
-                        scale * static_cast<float>(static_cast<int8_t>(scales[1]))};
-    for (int j = 0; j < kBlock; ++j) {
-      const int level = (low[j] >> (within / 2 * 4) & 15) | (high[j] >> (2 * within) & 3) << 4;
-      to[j] = d[j / 16] * static_cast<float>(level - 32);
+  for (int sub = 0; sub < kSuper / kSub; ++sub, to += kSub) {
+    const int part = sub / 8, quarter = sub / 2 % 4, from = sub % 2 * kSub;
+    const uint8_t* low = block + part * 64 + quarter % 2 * 32 + from;
+    const uint8_t* high = block + 128 + part * 32 + from;
+    const float d = scale * static_cast<float>(static_cast<int8_t>(block[192 + sub]));
+    for (int j = 0; j < kSub; ++j) {
+      const int level = (low[j] >> (quarter / 2 * 4) & 15) | (high[j] >> (2 * quarter) & 3) << 4;
+      to[j] = d * static_cast<float>(level - 32);
     }
   }
 }
