@@ -11,11 +11,12 @@ import { idsOf, type LoadedModel, type TextOrIds } from './loaded-model.js'
 import type { Message } from './model/index.js'
 import { HeldCache, type Asked } from './native-cache.js'
 import { native } from './native/binding.js'
-import { withCall, type Call } from './native/call.js'
+import { withCall, type Call, type Progress } from './native/call.js'
 import { STORAGES, type Storage } from './native/engine.js'
 import { fullCache, policyOf, resolve, type Policy } from './policies/index.js'
 import { interventionText } from './show/interventions.js'
 import type { Forkable, SessionOptions } from './session-options.js'
+import { allOf, sideBySide, type Together } from './together.js'
 import { keptOf, type Kept } from './trace/level.js'
 import { shownReceipt, type Receipt } from './trace/receipt.js'
 import { Watchers } from './watchers.js'
@@ -31,6 +32,11 @@ export interface Conversation {
   complete: boolean
   /** What an abort left unread of the turn. */
   unread: Int32Array
+}
+
+/** How a reading is fed, and with whom; alone where nobody is said. */
+export interface Feeding extends Call {
+  together?: Together
 }
 
 interface State {
@@ -173,8 +179,9 @@ export class Reading {
   }
 
   /** Feeds `ids` (after a token that was chosen and left unread), as prompt or in chunks. */
-  async feed(given: Int32Array, options: Call = {}): Promise<void> {
+  async feed(given: Int32Array, options: Feeding = {}): Promise<void> {
     const { unfed } = this.state
+    const { signal, together } = options
     const ids = unfed === undefined ? given : Int32Array.from([unfed, ...given])
     this.checkLength(given.length)
     if (this.seqLen === 0) {
@@ -187,7 +194,7 @@ export class Reading {
         const progress =
           options.progress &&
           (({ done }: { done: number }) => options.progress?.({ done: at + Math.min(done, part.length), total }))
-        await this.feedOnce({ ids: part, shareOf: 0 }, { signal: options.signal, progress }, at + chunk >= total)
+        await this.feedOnce({ ids: part, shareOf: 0 }, { signal, progress, together }, at + chunk >= total)
         await options.progress?.({ done: Math.min(at + chunk, total), total })
       }
     }
@@ -216,7 +223,7 @@ export class Reading {
   /** One native call, logged; the state changes only if it succeeds. */
   async feedOnce(
     fed: Fed,
-    options: Call,
+    options: Feeding,
     wantLogits: boolean,
     targets?: Int32Array,
   ): Promise<Float64Array | undefined> {
@@ -227,18 +234,19 @@ export class Reading {
     const logprobs = targets && new Float64Array(fed.ids.length)
     const { room } = this.state
     const given = this.seqLen ? room?.attention(this.model.description, fed.ids.length) : undefined
-    await withCall({ signal: options.signal, progress: options.progress }, (call) =>
-      native().modelForward(
-        model,
-        cache,
-        { ids: fed.ids, shareOf: fed.shareOf, rows: logits && [fed.ids.length - 1], logits, targets, logprobs, given },
-        call,
-      ),
+    const { ids, shareOf } = fed
+    const forward = { ids, shareOf, rows: logits && [ids.length - 1], logits, targets, logprobs, given }
+    const { signal, progress, together } = options
+    await withCall({ signal, progress }, (call) =>
+      // A prompt is read by itself: the others have nothing to wait for but it.
+      together && this.seqLen
+        ? together.forward(cache, forward, call, signal)
+        : native().modelForward(model, cache, forward, call),
     )
-    const call = { ids: fed.ids, shareOf: fed.shareOf }
+    const call = { ids, shareOf }
     if (room) room.add(this.state.log, call, given, logits)
     else this.state.log.push(call)
-    this.state = { ...this.state, seqLen: this.state.seqLen + fed.ids.length, logits, unfed: undefined }
+    this.state = { ...this.state, seqLen: this.state.seqLen + ids.length, logits, unfed: undefined }
     await this.watchers.moved()
     return logprobs
   }
@@ -326,15 +334,19 @@ export class Reading {
         if (asked.length === 1) return [await this.again(asked[0], trace, error.message, call)]
       }
     }
-    const made: Reading[] = []
-    try {
-      for (const one of asked)
-        made.push(why ? await this.again(one, trace, why, call) : (await this.underPolicies([one], trace, call))[0])
-      return made
-    } catch (error) {
-      for (const reading of made) reading.dispose()
-      throw error
-    }
+    // Those that read everything again go through the model side by side.
+    const [done, total] = [asked.map(() => 0), asked.length * this.seqLen]
+    const ended = await sideBySide(this.model.native, asked.length, async (i, together) => {
+      if (!why) return (await this.underPolicies([asked[i]], trace, { signal: call.signal }))[0]
+      const progress = (p: Progress) => {
+        done[i] = p.done
+        return call.progress?.({ done: done.reduce((sum, one) => sum + one), total })
+      }
+      return this.again(asked[i], trace, why, { signal: call.signal, progress, together })
+    })
+    if (ended.some(({ status }) => status === 'rejected'))
+      for (const one of ended) if (one.status === 'fulfilled') one.value.dispose()
+    return allOf(ended)
   }
 
   private whyReadAgain(): string | undefined {
@@ -360,7 +372,7 @@ export class Reading {
     })
   }
 
-  private async again(asked: Asked, trace: Kept, why: string, call: Call): Promise<Reading> {
+  private async again(asked: Asked, trace: Kept, why: string, call: Feeding): Promise<Reading> {
     const { log, seqLen, unfed, conversation } = this.state
     const { policy, budgets } = asked
     const { origins } = this.state.cache.options
@@ -373,7 +385,8 @@ export class Reading {
     try {
       let done = 0
       for (const fed of log) {
-        for (const part of cut(fed, policy.native.chunk)) await replayed.feedOnce(part, { signal: call.signal }, true)
+        for (const part of cut(fed, policy.native.chunk))
+          await replayed.feedOnce(part, { ...call, progress: undefined }, true)
         if (same) await replayed.asAfter(fed)
         await call.progress?.({ done: (done += fed.ids.length), total: seqLen })
       }

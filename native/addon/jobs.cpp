@@ -18,6 +18,13 @@ std::set<Job*>& InFlight() {
   return *jobs;
 }
 
+zs_call* CallIn(const Napi::Value& call) {
+  if (!call.IsTypedArray() || call.As<Napi::TypedArray>().TypedArrayType() != napi_int32_array ||
+      call.As<Napi::TypedArray>().ByteLength() != sizeof(zs_call))
+    throw Napi::TypeError::New(call.Env(), "a call is an Int32Array over the bytes of a zs_call");
+  return reinterpret_cast<zs_call*>(call.As<Napi::Int32Array>().Data());
+}
+
 }  // namespace
 
 Napi::Error Failed(Napi::Env env, zs_status status, const std::string& message) {
@@ -74,10 +81,7 @@ ModelBox::~ModelBox() {
 Job::Job(Napi::Env env, std::shared_ptr<EngineBox> engine, const Napi::Value& call)
     : Napi::AsyncWorker(env), deferred_(Napi::Promise::Deferred::New(env)), engine_(std::move(engine)) {
   if (call.IsUndefined()) return;
-  if (!call.IsTypedArray() || call.As<Napi::TypedArray>().TypedArrayType() != napi_int32_array ||
-      call.As<Napi::TypedArray>().ByteLength() != sizeof(zs_call))
-    throw Napi::TypeError::New(env, "a call is an Int32Array over the bytes of a zs_call");
-  call_ = reinterpret_cast<zs_call*>(call.As<Napi::Int32Array>().Data());
+  call_ = CallIn(call);
   Pin(call);
 }
 
@@ -86,8 +90,20 @@ void Job::Pin(const Napi::Value& value) {
 }
 
 void Job::Uses(const std::shared_ptr<CacheBox>& cache) {
-  cache_ = cache;
-  ++cache_->calls;
+  caches_.push_back(cache);
+  ++cache->calls;
+}
+
+zs_call* Job::Part(const Napi::Value& call) {
+  zs_call* const part = CallIn(call);
+  Pin(call);
+  parts_.push_back(part);
+  return part;
+}
+
+void Job::Abort() {
+  call_->abort = 1;
+  for (zs_call* part : parts_) part->abort = 1;
 }
 
 Napi::Promise Job::Start(Work work, Finish finish) {
@@ -116,9 +132,9 @@ void Job::Ended() {
     std::lock_guard<std::mutex> lock(InFlightMutex());
     InFlight().erase(this);
   }
-  if (cache_) {
-    --cache_->calls;
-    if (status_ == ZS_OK && cache_->cache) Report(Env(), zs_cache_peak_bytes(cache_->cache), &cache_->reported);
+  for (const auto& cache : caches_) {
+    --cache->calls;
+    if (status_ == ZS_OK && cache->cache) Report(Env(), zs_cache_peak_bytes(cache->cache), &cache->reported);
   }
   work_ = nullptr;
   engine_->Next();

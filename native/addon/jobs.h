@@ -23,8 +23,10 @@ class Job : public Napi::AsyncWorker {
   // Keeps `value` (and the memory of a typed array) until the call has ended.
   void Pin(const Napi::Value& value);
   void Uses(const std::shared_ptr<CacheBox>& cache);
+  // A call of a part of this one: an Int32Array like that of the whole, pinned; it is stopped, too, when all has to end.
+  zs_call* Part(const Napi::Value& call);
   Napi::Promise Start(Work work, Finish finish);
-  void Abort() { call_->abort = 1; }
+  void Abort();
 
  protected:
   void Execute() override;
@@ -36,7 +38,8 @@ class Job : public Napi::AsyncWorker {
 
   Napi::Promise::Deferred deferred_;
   std::shared_ptr<EngineBox> engine_;
-  std::shared_ptr<CacheBox> cache_;
+  std::vector<std::shared_ptr<CacheBox>> caches_;
+  std::vector<zs_call*> parts_;
   std::vector<Napi::Reference<Napi::Value>> pinned_;
   zs_call own_{};
   zs_call* call_ = &own_;

@@ -61,52 +61,100 @@ Napi::Value Bytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(zs_model_bytes(Unwrap<ModelBox>(info[0])->model)));
 }
 
-// (model, cache, { ids, shareOf, rows, logits, targets, logprobs, given }, call): ids and targets Int32Array, rows an array of row
-// numbers, logits and given Float32Array, logprobs Float64Array; rows with logits, targets with logprobs and given may be left out.
-Napi::Value Forward(const Napi::CallbackInfo& info) {
-  auto model = Unwrap<ModelBox>(info[0]);
-  auto cache = Unwrap<CacheBox>(info[1]);
-  Napi::Object given = info[2].As<Napi::Object>();
-  auto forward = std::make_shared<zs_forward>();
-  auto rows = std::make_shared<std::vector<int64_t>>();
-  forward->struct_bytes = sizeof(zs_forward);
+// A forward with what it points to, which a job has to pin.
+struct HeldForward {
+  zs_forward forward{};
+  std::vector<int64_t> rows;
+  std::vector<Napi::Value> pins;
+};
+
+// { ids, shareOf, rows, logits, targets, logprobs, given }: ids and targets Int32Array, rows an array of row numbers, logits and given
+// Float32Array, logprobs Float64Array; rows with logits, targets with logprobs and given may be left out.
+std::shared_ptr<HeldForward> ForwardOf(const zs_model_config& c, const Napi::Value& value) {
+  Napi::Object given = value.As<Napi::Object>();
+  auto held = std::make_shared<HeldForward>();
+  zs_forward& forward = held->forward;
+  forward.struct_bytes = sizeof(zs_forward);
   auto ids = ArrayOf<Napi::Int32Array>(given.Get("ids"), napi_int32_array, 1, "ids");
-  forward->ids = ids.Data();
-  forward->tokens = static_cast<int64_t>(ids.ElementLength());
-  forward->share_of = Whole(given.Get("shareOf"), 0, int64_t{1} << 31, "shareOf");
+  forward.ids = ids.Data();
+  forward.tokens = static_cast<int64_t>(ids.ElementLength());
+  forward.share_of = Whole(given.Get("shareOf"), 0, int64_t{1} << 31, "shareOf");
   Napi::Value logits = given.Get("logits");
   Napi::Value targets = given.Get("targets");
   Napi::Value logprobs = given.Get("logprobs");
   if (given.Get("rows").IsArray()) {
     Napi::Array list = given.Get("rows").As<Napi::Array>();
-    for (uint32_t i = 0; i < list.Length(); ++i) rows->push_back(Whole(list.Get(i), 0, forward->tokens - 1, "rows"));
-    const size_t need = rows->size() * static_cast<size_t>(model->shape.vocabulary);
-    forward->rows = rows->data();
-    forward->row_count = static_cast<int64_t>(rows->size());
-    forward->logits = ArrayOf<Napi::Float32Array>(logits, napi_float32_array, need, "logits").Data();
+    for (uint32_t i = 0; i < list.Length(); ++i)
+      held->rows.push_back(Whole(list.Get(i), 0, forward.tokens - 1, "rows"));
+    const size_t need = held->rows.size() * static_cast<size_t>(c.vocabulary);
+    forward.rows = held->rows.data();
+    forward.row_count = static_cast<int64_t>(held->rows.size());
+    forward.logits = ArrayOf<Napi::Float32Array>(logits, napi_float32_array, need, "logits").Data();
   }
   if (!targets.IsUndefined()) {
-    forward->targets = ArrayOf<Napi::Int32Array>(targets, napi_int32_array, ids.ElementLength(), "targets").Data();
-    forward->logprobs =
+    forward.targets = ArrayOf<Napi::Int32Array>(targets, napi_int32_array, ids.ElementLength(), "targets").Data();
+    forward.logprobs =
         ArrayOf<Napi::Float64Array>(logprobs, napi_float64_array, ids.ElementLength(), "logprobs").Data();
   }
   Napi::Value attention = given.Get("given");
   if (!attention.IsUndefined()) {
-    const zs_model_config& c = model->shape;
     const size_t need = ids.ElementLength() * static_cast<size_t>(c.layers) * 2 *
                         static_cast<size_t>(c.heads + c.kv_heads) * static_cast<size_t>(c.head_dim);
-    forward->given = ArrayOf<Napi::Float32Array>(attention, napi_float32_array, need, "given").Data();
+    forward.given = ArrayOf<Napi::Float32Array>(attention, napi_float32_array, need, "given").Data();
   }
+  held->pins = {ids, attention, logits, targets, logprobs};
+  return held;
+}
+
+// (model, cache, a forward, call) -> Promise
+Napi::Value Forward(const Napi::CallbackInfo& info) {
+  auto model = Unwrap<ModelBox>(info[0]);
+  auto cache = Unwrap<CacheBox>(info[1]);
+  auto held = ForwardOf(model->shape, info[2]);
   Job* job = new Job(info.Env(), model->engine, info[3]);
-  job->Pin(ids);
-  job->Pin(attention);
-  job->Pin(logits);
-  job->Pin(targets);
-  job->Pin(logprobs);
+  for (const Napi::Value& pin : held->pins) job->Pin(pin);
+  held->pins.clear();
   job->Uses(cache);
-  return job->Start([model, cache, forward,
-                     rows](zs_call* call) { return zs_model_forward(model->model, cache->cache, forward.get(), call); },
+  return job->Start([model, cache, held](
+                        zs_call* call) { return zs_model_forward(model->model, cache->cache, &held->forward, call); },
                     [](Napi::Env env) { return env.Undefined(); });
+}
+
+// (model, [{ cache, forward, call }], call) -> Promise<[undefined or what went wrong with this one, an Error with `status`]>
+Napi::Value ForwardMany(const Napi::CallbackInfo& info) {
+  auto model = Unwrap<ModelBox>(info[0]);
+  Napi::Array list = info[1].As<Napi::Array>();
+  auto caches = std::make_shared<std::vector<std::shared_ptr<CacheBox>>>();
+  auto forwards = std::make_shared<std::vector<std::shared_ptr<HeldForward>>>();
+  auto all = std::make_shared<std::vector<zs_batched>>(list.Length());
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    Napi::Object one = list.Get(i).As<Napi::Object>();
+    caches->push_back(Unwrap<CacheBox>(one.Get("cache")));
+    forwards->push_back(ForwardOf(model->shape, one.Get("forward")));
+  }
+  Job* job = new Job(info.Env(), model->engine, info[2]);
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    zs_batched& one = (*all)[i];
+    one.struct_bytes = sizeof(zs_batched);
+    one.cache = (*caches)[i]->cache;
+    one.forward = &(*forwards)[i]->forward;
+    one.call = job->Part(list.Get(i).As<Napi::Object>().Get("call"));
+    for (const Napi::Value& pin : (*forwards)[i]->pins) job->Pin(pin);
+    (*forwards)[i]->pins.clear();
+    job->Uses((*caches)[i]);
+  }
+  return job->Start(
+      [model, caches, forwards, all](zs_call* call) {
+        return zs_model_forward_many(model->model, all->data(), static_cast<int64_t>(all->size()), call);
+      },
+      [all](Napi::Env env) {
+        Napi::Array ended = Napi::Array::New(env, all->size());
+        for (uint32_t i = 0; i < all->size(); ++i) {
+          const zs_batched& one = (*all)[i];
+          ended.Set(i, one.status == ZS_OK ? env.Undefined() : Failed(env, one.status, one.error).Value());
+        }
+        return ended;
+      });
 }
 
 // (engine, p, q: Float32Array) -> { kl, logSumP, logSumQ, bestP, bestQ }, at once.
@@ -132,6 +180,7 @@ void RegisterModel(Napi::Env env, Napi::Object exports) {
   exports.Set("modelLoad", Napi::Function::New(env, Load));
   exports.Set("modelBytes", Napi::Function::New(env, Bytes));
   exports.Set("modelForward", Napi::Function::New(env, Forward));
+  exports.Set("modelForwardMany", Napi::Function::New(env, ForwardMany));
   exports.Set("compareLogits", Napi::Function::New(env, CompareLogits));
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <map>
 #include <mutex>
 
 #include "core/error.h"
@@ -30,6 +31,12 @@ std::unique_ptr<zs_model> load(zs_engine& engine, const char* const* paths, int3
   for (int32_t i = 0; i < config.rope_dims / 2; ++i)
     model->frequencies.push_back(std::pow(static_cast<double>(config.rope_base), -2.0 * i / config.rope_dims));
   return model;
+}
+
+void check_forward_bytes(const zs_forward& forward) {
+  if (forward.struct_bytes != sizeof(zs_forward))
+    fail(ZS_INVALID, "zs_forward.struct_bytes = %d, expected %zu: compile against this version's zslab.h",
+         forward.struct_bytes, sizeof(zs_forward));
 }
 
 }  // namespace
@@ -63,10 +70,36 @@ zs_status zs_model_forward(zs_model* model, zs_cache* cache, const zs_forward* f
   return zs::guard([&] {
     if (!model || !cache || !forward)
       zs::fail(ZS_INVALID, "zs_model_forward: %s is NULL", !model ? "model" : !cache ? "cache" : "forward");
-    if (forward->struct_bytes != sizeof(zs_forward))
-      zs::fail(ZS_INVALID, "zs_forward.struct_bytes = %d, expected %zu: compile against this version's zslab.h",
-               forward->struct_bytes, sizeof(zs_forward));
+    zs::check_forward_bytes(*forward);
     std::lock_guard<std::mutex> lock(model->engine->busy);
     zs::model_forward(*model, *cache, *forward, call);
   });
 }
+
+zs_status zs_model_forward_many(zs_model* model, zs_batched* all, int64_t count, zs_call* call) {
+  return zs::guard([&] {
+    if (!model || (!all && count)) zs::fail(ZS_INVALID, "zs_model_forward_many: %s is NULL", !model ? "model" : "all");
+    if (count < 0)
+      zs::fail(ZS_INVALID, "zs_model_forward_many: count = %lld, expected as many caches",
+               static_cast<long long>(count));
+    std::map<const zs_cache*, int64_t> places;
+    for (int64_t i = 0; i < count; ++i) {
+      const zs_batched& one = all[i];
+      if (one.struct_bytes != sizeof(zs_batched))
+        zs::fail(ZS_INVALID, "zs_batched.struct_bytes = %d, expected %zu: compile against this version's zslab.h",
+                 one.struct_bytes, sizeof(zs_batched));
+      if (!one.cache || !one.forward)
+        zs::fail(ZS_INVALID, "zs_model_forward_many: %s of number %lld is NULL", !one.cache ? "cache" : "forward",
+                 static_cast<long long>(i));
+      zs::check_forward_bytes(*one.forward);
+      const auto [first, fresh] = places.emplace(one.cache, i);
+      if (!fresh)
+        zs::fail(ZS_INVALID, "zs_model_forward_many: numbers %lld and %lld are one cache: give each once",
+                 static_cast<long long>(first->second), static_cast<long long>(i));
+    }
+    std::lock_guard<std::mutex> lock(model->engine->busy);
+    zs::model_forward_many(*model, all, count, call);
+  });
+}
+
+int32_t zs_rows_together(void) { return static_cast<int32_t>(zs::kFewRows); }

@@ -16,7 +16,7 @@ void tell(zs_model& model, const zs_read& read, const TextPass& pass, zs_call* c
     const int64_t count = std::min(kExactRows, read.rows - from);
     std::vector<const float*> hidden;
     for (int64_t i = 0; i < count; ++i) hidden.push_back(pass.hidden(0, first + from + i));
-    const float* const logits = row_logits(model, hidden, call);
+    const float* const logits = row_logits(model, hidden.data(), count, call);
     const bool whole = model.engine->pool.run(count, call, [&](int64_t i, int) {
       const float* const row = logits + i * stride;
       const int64_t next = first + from + i + 1;

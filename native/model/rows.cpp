@@ -48,12 +48,12 @@ void RowWork::embed(const int32_t* ids, int64_t count) {
   });
 }
 
-void RowWork::turn(int64_t count, int64_t first) {
+void RowWork::turn(int64_t row, int64_t count, int64_t first) {
   const int64_t pairs = model_.config.rope_dims / 2;
-  each_row(count, [&](int64_t row, int) {
-    float* to = r_.angles.data() + row * pairs * 2;
+  each_row(count, [&](int64_t at, int) {
+    float* to = r_.angles.data() + (row + at) * pairs * 2;
     for (int64_t i = 0; i < pairs; ++i) {
-      const double angle = static_cast<double>(first + row) * model_.frequencies[static_cast<size_t>(i)];
+      const double angle = static_cast<double>(first + at) * model_.frequencies[static_cast<size_t>(i)];
       to[2 * i] = static_cast<float>(std::cos(angle));
       to[2 * i + 1] = static_cast<float>(std::sin(angle));
     }
@@ -116,15 +116,13 @@ void need_logits(zs_model& model, int64_t rows) {
   model.scores.need(rows * model.weights.output.outputs());
 }
 
-const float* row_logits(zs_model& model, const std::vector<const float*>& hidden, zs_call* stop) {
+const float* row_logits(zs_model& model, const float* const* hidden, int64_t rows, zs_call* stop) {
   const zs_model_config& c = model.config;
   const Matrix& w = model.weights.output;
-  const int64_t rows = static_cast<int64_t>(hidden.size());
   need_logits(model, rows);
   for (int64_t i = 0; i < rows; ++i) {
     float* to = model.head_input.data() + i * w.k;
-    (model.engine->linear->*model.architecture->norm)(hidden[static_cast<size_t>(i)], model.weights.output_norm,
-                                                      c.hidden, c.norm_eps, to);
+    (model.engine->linear->*model.architecture->norm)(hidden[i], model.weights.output_norm, c.hidden, c.norm_eps, to);
     std::fill(to + c.hidden, to + w.k, 0.0f);
   }
   model.products->run({&w, model.head_input.data(), rows, Then::kStore, model.scores.data(), w.outputs(), true}, stop);

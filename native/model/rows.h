@@ -54,8 +54,8 @@ class RowWork {
 
   // The residual stream of `count` ids.
   void embed(const int32_t* ids, int64_t count);
-  // Angles of the positions `first` …
-  void turn(int64_t count, int64_t first);
+  // Angles of `count` rows from `row` on, at the positions `first` …
+  void turn(int64_t row, int64_t count, int64_t first);
   // Queries, keys and values of a chunk: rows `row` … of the residual stream; not rotated.
   void project(int32_t layer, int64_t row, int64_t count, float* qkv);
   // Queries and keys of `count` rows by the angles of `row` …, which repeat after `period` rows.
@@ -82,7 +82,7 @@ class RowWork {
 void need_logits(zs_model& model, int64_t rows);
 // Logits [count][model.weights.output.outputs()] of rows of residual streams; always in float32 by our own kernels, so that a row's are the
 // same whatever other rows are asked for. Valid until the model's next.
-const float* row_logits(zs_model& model, const std::vector<const float*>& hidden, zs_call* stop);
+const float* row_logits(zs_model& model, const float* const* hidden, int64_t rows, zs_call* stop);
 
 }  // namespace zs
 #endif

@@ -35,8 +35,12 @@ struct zs_model {
 
 namespace zs {
 
+constexpr int64_t kInPlace = int64_t{1} << 30;  // bytes that are read in less than 50 ms
+
 // As zs_model_forward, but it throws; the caller holds engine->busy.
 void model_forward(zs_model& model, zs_cache& cache, const zs_forward& forward, zs_call* call);
+// As zs_model_forward_many, for arguments that make sense; the caller holds engine->busy.
+void model_forward_many(zs_model& model, zs_batched* all, int64_t count, zs_call* call);
 
 }  // namespace zs
 #endif

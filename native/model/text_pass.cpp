@@ -35,7 +35,7 @@ void TextPass::each_chunk(int64_t from, F f) {
 void TextPass::start(const int32_t* ids) {
   texts_ = 1;
   work_.embed(ids, tokens_);
-  work_.turn(tokens_, 0);
+  work_.turn(0, tokens_, 0);
 }
 
 void TextPass::start_from(const TextPass& other, int32_t layer, int64_t texts) {

@@ -76,7 +76,7 @@ class Vary {
       const int64_t count = std::min(kLogitRows, all - from);
       std::vector<const float*> hidden;
       for (int64_t i = from; i < from + count; ++i) hidden.push_back(pass.hidden(i / v_.rows, start + i % v_.rows));
-      const float* const logits = row_logits(model_, hidden, call_);
+      const float* const logits = row_logits(model_, hidden.data(), count, call_);
       const bool whole = model_.engine->pool.run(
           count, call_, [&](int64_t i, int) { f((from + i) / v_.rows, (from + i) % v_.rows, logits + i * stride); });
       if (!whole) check_abort(call_);

@@ -255,6 +255,12 @@ export interface Addon {
   ): Promise<NativeModel>
   modelBytes(model: NativeModel): number
   modelForward(model: NativeModel, cache: NativeCache, forward: NativeForward, call?: Int32Array): Promise<void>
+  /** As modelForward of each, side by side (zs_model_forward_many), each stopped by its own call → what went wrong with each; undefined: nothing. */
+  modelForwardMany(
+    model: NativeModel,
+    all: readonly { cache: NativeCache; forward: NativeForward; call: Int32Array }[],
+    call: Int32Array,
+  ): Promise<unknown[]>
   /** A text whole, under full attention and without a cache (zs_model_read, zs_model_vary). */
   modelRead(model: NativeModel, read: NativeRead, call?: Int32Array): Promise<void>
   modelVary(model: NativeModel, vary: NativeVary, call?: Int32Array): Promise<void>
@@ -313,7 +319,11 @@ function guarded(addon: Addon): Addon {
         throw ours(error)
       }
     }
-  return wrapped as unknown as Addon
+  const made = wrapped as unknown as Addon
+  const { modelForwardMany } = made
+  made.modelForwardMany = async (...asked) =>
+    (await modelForwardMany(...asked)).map((error) => error && ours(error))
+  return made
 }
 
 function ours(error: unknown): unknown {

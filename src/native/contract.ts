@@ -1,7 +1,7 @@
 /** The structs that cross into the addon, as TypeScript believes them to be; compared at load with what the addon says. */
 import { ZslabError } from '../errors.js'
 
-export const ABI = 12
+export const ABI = 13
 
 export type FieldType = 'int32' | 'int64' | 'float32' | 'float64'
 

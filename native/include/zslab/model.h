@@ -80,6 +80,29 @@ typedef struct zs_forward {
 
 ZS_API zs_status zs_model_forward(zs_model* model, zs_cache* cache, const zs_forward* forward, zs_call* call);
 
+/*
+ * One of several caches that go on at once: as zs_model_forward of `cache` and `forward`, to the bit, whoever goes on beside it.
+ *  call: its own, which stops it alone; NULL: that of all.
+ *  status, error: how it ended, and the sentence about what went wrong ("" where nothing did); the cache is then as it was before.
+ */
+typedef struct zs_batched {
+  int32_t struct_bytes;
+  zs_cache* cache; /* each once */
+  const zs_forward* forward;
+  zs_call* call;
+  zs_status status;
+  char error[1024];
+} zs_batched;
+
+/*
+ * Tokens of all of them (after their prompts, up to zs_rows_together() rows at once) go through products together, so that the weights are
+ * read once for as many; what one cache's attention needs, it does for itself. Prompts, more rows of one cache and those on a device go one
+ * after another. Whoever has begun a short step in place ends it, though it is stopped meanwhile. Fails as a whole, before anything runs,
+ * for arguments that make no sense; else ZS_OK, and each says how it ended. call->done counts caches.
+ */
+ZS_API zs_status zs_model_forward_many(zs_model* model, zs_batched* all, int64_t count, zs_call* call);
+ZS_API int32_t zs_rows_together(void);
+
 /* Of two rows of logits [count], in nats, summed in double: KL(p || q) of their distributions, never below 0 and exactly 0 for equal rows,
    log of the sum of exp of each, and each one's largest, the first of equals: -1 where none is above -infinity, the rest is then NaN. */
 typedef struct zs_compared {
