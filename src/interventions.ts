@@ -54,6 +54,20 @@ export interface TokenVectors {
   values: Float32Array
 }
 
+/** Errors: 'invalid' where nothing was read, which is too early for a step. */
+export function checkStarted(seqLen: number): void {
+  if (!seqLen) throw new ZslabError('invalid', 'the session is empty: prefill a prompt before the first step')
+}
+
+/** Errors: 'invalid' where something was read, which is too late for a prompt. */
+export function checkEmpty(seqLen: number): void {
+  if (seqLen)
+    throw new ZslabError(
+      'invalid',
+      `this session has read ${seqLen} tokens already: use append() for a further turn, or a new session`,
+    )
+}
+
 /** Errors: 'invalid' where nothing was read, which is too early to do `what`. */
 export function checkRead(seqLen: number, what: string): void {
   if (!seqLen)

@@ -1,4 +1,5 @@
 /** Long work on the engine as users meet it: a bar while it runs, an end when they interrupt it. */
+import { setMaxListeners } from 'node:events'
 import type { Call, CallOptions, Progress } from './native/call.js'
 import { bar, interruptible } from './progress.js'
 
@@ -23,6 +24,7 @@ export function guarded<A extends unknown[]>(
 ): Guarded<A> {
   const thrown = new AbortController()
   const either = signal ? AbortSignal.any([signal, thrown.signal]) : thrown.signal
+  setMaxListeners(0, either) // work on many sessions listens as often
   const told = (...args: A): void => {
     try {
       if (!thrown.signal.aborted) report(...args)

@@ -27,9 +27,12 @@ export function host(): Host | undefined {
 
 /** The user's signal together with the running cell's interrupt. */
 export function interruptible(signal: AbortSignal | undefined): AbortSignal | undefined {
-  const cell = host()?.signal
-  if (signal && cell) return AbortSignal.any([signal, cell])
-  return signal ?? cell
+  return eitherSignal(signal, host()?.signal)
+}
+
+/** Aborted when one of them is. */
+export function eitherSignal(a: AbortSignal | undefined, b: AbortSignal | undefined): AbortSignal | undefined {
+  return a && b ? AbortSignal.any([a, b]) : (a ?? b)
 }
 
 export interface Bar {

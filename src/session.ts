@@ -1,10 +1,10 @@
 /** What users hold: models, sessions, generations and runs. They refer to one another, so they live together and delegate. */
 import { budgetsOf, type Budgets } from './budgets.js'
 import { askTokens, type TokensOf } from './asking.js'
+import { SessionBatch } from './batch.js'
 import { callOptions, flag, integer, invalid, object } from './expect.js'
-import { ZslabError } from './errors.js'
 import type { Prompt } from './generate/conversation.js'
-import { generate, type GenerateOptions } from './generate/generate.js'
+import { generate, type Company, type GenerateOptions } from './generate/generate.js'
 import { score, type Score, type ScoreOptions } from './generate/score.js'
 import { TokenStream } from './generate/stream.js'
 import type { AblationOptions, OraclesOptions, RunCompensationOptions } from './inspect/microscope.js'
@@ -13,13 +13,13 @@ import type { HeadScores, ScoresOptions } from './inspect/scores.js'
 import { shadow, type Shadow } from './inspect/shadow.js'
 import type { WhatIf } from './inspect/what-if.js'
 import { headVectors, type HeadOf, type HeadVectors } from './inspect/vectors.js'
-import { changeOf, checkRead } from './interventions.js'
+import { changeOf, checkEmpty, checkRead, checkStarted } from './interventions.js'
 import { LoadedModel, type TextOrIds } from './loaded-model.js'
 import { withBar } from './long-work.js'
 import type { Asked, HeldCache } from './native-cache.js'
 import type { CallOptions } from './native/call.js'
 import type { Storage } from './native/engine.js'
-import { changedPolicy, policyOf, type Policy } from './policies/index.js'
+import { changedPolicy, policiesOf, policyOf, type Policy } from './policies/index.js'
 import { Reading } from './reading.js'
 import type { ForkOptions, SessionOptions } from './session-options.js'
 import { showsItself } from './show/show.js'
@@ -37,7 +37,15 @@ export class Model extends LoadedModel {
   session(options: SessionOptions = {}): Session {
     return Session.create(this, options)
   }
+
+  /** Sessions of this model that go on together, each as if it were alone. Errors: 'invalid' for anything else, and for one twice. */
+  batch(sessions: readonly Session[]): Batch {
+    return new Batch(this, sessions, (one) => one instanceof Session)
+  }
 }
+
+/** Sessions that go on together. */
+export class Batch extends SessionBatch<Session, Generation> {}
 
 /** A stream of tokens (for await) and the promise of a run. */
 export class Generation extends TokenStream<Run> {}
@@ -179,11 +187,7 @@ export class Session {
   prefill(textOrIds: TextOrIds, options: CallOptions = {}): Promise<Float32Array> {
     callOptions('prefill options', options)
     return this.reading.exclusively(async () => {
-      if (this.seqLen)
-        throw new ZslabError(
-          'invalid',
-          `this session has read ${this.seqLen} tokens already: use append() for a further turn, or a new session`,
-        )
+      checkEmpty(this.seqLen)
       return this.read(textOrIds, options)
     })
   }
@@ -192,7 +196,7 @@ export class Session {
   step(id: number, options: CallOptions = {}): Promise<Float32Array> {
     callOptions('step options', options)
     return this.reading.exclusively(async () => {
-      if (!this.seqLen) throw new ZslabError('invalid', 'the session is empty: prefill a prompt before the first step')
+      checkStarted(this.seqLen)
       return this.read([id], options)
     })
   }
@@ -217,8 +221,13 @@ export class Session {
    * The result streams tokens (for await) and is a promise of the run.
    */
   generate(prompt?: Prompt, options: GenerateOptions = {}): Generation {
+    return this.generateBeside(prompt, options)
+  }
+
+  /** As generate(), in a batch. @internal */
+  generateBeside(prompt: Prompt | undefined, options: GenerateOptions, company?: Company): Generation {
     return new Generation(async (emit, left) => {
-      const work = generate(this.reading, prompt, options)
+      const work = generate(this.reading, prompt, options, company)
       return this.reading.exclusively(async () => {
         const generated = await work(emit, left)
         return Run.of<Model, Run>(this.model, this.reading, generated)
@@ -297,18 +306,10 @@ export class Session {
   restore(snapshot: Snapshot): Promise<void> {
     return this.reading.exclusively(async () => {
       const from = snapshot?.session
-      if (
-        !(from instanceof Session) ||
-        from.model !== this.model ||
-        from.reading.policy !== this.reading.policy ||
-        from.storage !== this.storage
-      )
-        throw invalid(
-          'snapshot',
-          'a snapshot of this session',
-          snapshot,
-          'snapshots fit the session that made them and its forks',
-        )
+      const own = from instanceof Session && from.model === this.model && from.storage === this.storage
+      const advice = 'snapshots fit the session that made them and its forks'
+      if (!own || from.reading.policy !== this.reading.policy)
+        throw invalid('snapshot', 'a snapshot of this session', snapshot, advice)
       await this.reading.become(from.reading)
     })
   }
@@ -340,13 +341,7 @@ export class Session {
    */
   forks(policies: readonly Policy[], options: ForkOptions = {}): Promise<Session[]> {
     callOptions('forks', options, ['trace'])
-    if (!Array.isArray(policies) || policies.length === 0)
-      throw invalid(
-        'policies',
-        'an array of policies, such as [zsmerge({ budget: 0.1 }), snapkv({ budget: 0.1 })]',
-        policies,
-      )
-    const asked = policies.map((policy, i) => ({ policy: policyOf(policy, `policies[${i}]`), budgets: undefined }))
+    const asked = policiesOf(policies).map((policy) => ({ policy, budgets: undefined }))
     const trace = this.keptOf(options.trace)
     return this.reading.exclusively(() => this.compressed(asked, trace, options))
   }

@@ -1,9 +1,10 @@
 /** session.generate(): from one prompt on one reading to tokens, and what a run is made of. */
 import { callOptions, flag, integer } from '../expect.js'
 import { guarded } from '../long-work.js'
-import { bar, interruptible } from '../progress.js'
+import { bar, eitherSignal, interruptible } from '../progress.js'
 import { logProb, sampler, samplingOf, type Sampling, type SamplingOptions } from '../sampling.js'
 import type { Reading } from '../reading.js'
+import type { Together } from '../together.js'
 import { tapePlan } from '../show/texts.js'
 import { checkRoomFor } from '../trace/room.js'
 import type { Generated, Stopped } from '../trace/run.js'
@@ -22,6 +23,16 @@ export interface GenerateOptions extends SamplingOptions {
   signal?: AbortSignal
   /** false: no bar; a function gets the counts instead. */
   progress?: boolean | ((progress: { stage: 'prefill' | 'decode'; done: number; total: number }) => void)
+}
+
+/** Others that go on beside it. */
+export interface Company {
+  together: Together
+  /** Of all of them. */
+  signal: AbortSignal | undefined
+  report(stage: 'prefill' | 'decode', done: number, total: number): void
+  /** What `report` runs is a function of the user's. */
+  apart: boolean
 }
 
 const NAMES = ['maxTokens', 'temperature', 'topK', 'topP', 'minP', 'seed', 'stop', 'ignoreEos']
@@ -49,9 +60,9 @@ function settingsOf(options: GenerateOptions): Settings {
 }
 
 /** Checks `options` now; what it returns generates, handing out tokens as they come until they end or `left` is aborted. */
-export function generate(reading: Reading, prompt: Prompt | undefined, options: GenerateOptions) {
+export function generate(reading: Reading, prompt: Prompt | undefined, options: GenerateOptions, company?: Company) {
   const settings = settingsOf(options)
-  return (emit: (token: Token) => void, left: AbortSignal) => run(reading, prompt, settings, emit, left)
+  return (emit: (token: Token) => void, left: AbortSignal) => run(reading, prompt, settings, emit, left, company)
 }
 
 /** Of `tokens` those that the context has room for. */
@@ -64,8 +75,10 @@ async function run(
   settings: Settings,
   emit: (token: Token) => void,
   left: AbortSignal,
+  company: Company | undefined,
 ): Promise<Generated> {
-  const outer = interruptible(settings.signal)
+  const outer = eitherSignal(interruptible(settings.signal), company?.signal)
+  const together = company?.together
   const turn = await turnOf(reading, prompt)
   const { ids } = turn
   const { tokenizer } = reading.model
@@ -74,14 +87,16 @@ async function run(
   checkRoomFor(reading, ids.length + (unfed === undefined ? 0 : 1), settings.maxTokens - 1)
   const output = new OutputText(tokenizer, settings.stops)
   const beside = tapePlan(reading.cache.tapeBytes(fitting(reading, ids.length + settings.maxTokens)))
-  const drawn = bar('reading', settings.progress === undefined || settings.progress === true, 'tokens')
+  const own = typeof settings.progress === 'function' ? settings.progress : undefined
+  const drawn = bar('reading', !company && (settings.progress === undefined || settings.progress === true), 'tokens')
   const told = guarded(
     (stage: 'prefill' | 'decode', done: number, total: number) => {
-      if (typeof settings.progress === 'function') settings.progress({ stage, done, total })
+      company?.report(stage, done, total)
+      if (own) own({ stage, done, total })
       else drawn.update(done, total, (stage === 'prefill' ? 'reading' : 'writing') + beside)
     },
-    outer ? AbortSignal.any([outer, left]) : left,
-    typeof settings.progress === 'function',
+    eitherSignal(outer, left),
+    own !== undefined || company?.apart === true,
   )
   const { signal, report } = told
   const chosen: Token[] = []
@@ -98,7 +113,7 @@ async function run(
     reading.choose(unfed)
     if (ids.length || unfed !== undefined) {
       const progress = (p: { done: number; total: number }) => report('prefill', p.done, p.total)
-      await reading.feed(ids, { signal, progress })
+      await reading.feed(ids, { signal, progress, together })
     }
     read = true
     prefillMs = performance.now() - started
@@ -120,7 +135,7 @@ async function run(
       await report('decode', chosen.length, settings.maxTokens)
       if (stopped) break
       const before = performance.now()
-      await reading.feed(new Int32Array(0), { signal })
+      await reading.feed(new Int32Array(0), { signal, together })
       stepMs.push(performance.now() - before)
     }
     told.thrown.throwIfAborted()

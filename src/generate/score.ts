@@ -1,11 +1,11 @@
 /** Teacher-forced log-probabilities of a text under a reading's policy. */
 import { integer } from '../expect.js'
 import { ZslabError } from '../errors.js'
-import type { Call, CallOptions } from '../native/call.js'
+import type { CallOptions } from '../native/call.js'
 import { resolve } from '../policies/index.js'
 import { logProb } from '../sampling.js'
 import { checkRoomFor } from '../trace/room.js'
-import type { Reading } from '../reading.js'
+import type { Feeding, Reading } from '../reading.js'
 import type { Receipt } from '../trace/receipt.js'
 import { scoreText } from '../show/file-texts.js'
 import { showsItself } from '../show/show.js'
@@ -36,7 +36,7 @@ export interface Score {
 export async function score(
   reading: Reading,
   ids: Int32Array,
-  options: Omit<ScoreOptions, 'progress'> & Call,
+  options: Omit<ScoreOptions, 'progress'> & Feeding,
 ): Promise<Score> {
   const most = reading.policy.native.chunk
   const chunk = options.chunk === undefined ? 1 : integer('chunk', options.chunk, 1, most)
@@ -51,7 +51,7 @@ export async function score(
   const feed = async (from: number, to: number, shareOf: number) => {
     const progress =
       options.progress && (({ done }: { done: number }) => options.progress?.({ done: from + done, total }))
-    const call = { signal: options.signal, progress }
+    const call = { signal: options.signal, progress, together: options.together }
     const found = await reading.feedOnce({ ids: ids.slice(from, to), shareOf }, call, to === total, targetsOf(from, to))
     for (let i = from; i < to && i + 1 < total; i++) logprobs[i + 1] = found![i - from]
     await options.progress?.({ done: to, total })

@@ -20,6 +20,7 @@ export { fullCache } from './full-cache.js'
 export { changedPolicy, type Changes } from './change.js'
 export {
   nativeOf,
+  policiesOf,
   policyOf,
   resolve,
   wrappedBy,

@@ -184,6 +184,12 @@ export function policyOf(value: unknown, name = 'policy'): Policy {
   throw invalid(name, 'a policy such as zsmerge({ budget: 0.1 }) or fullCache()', value)
 }
 
+/** The same for a list of at least one. */
+export function policiesOf(value: unknown): Policy[] {
+  if (Array.isArray(value) && value.length) return value.map((one, i) => policyOf(one, `policies[${i}]`))
+  throw invalid('policies', 'an array of policies, such as [zsmerge({ budget: 0.1 }), snapkv({ budget: 0.1 })]', value)
+}
+
 /** Slots by region for a first prompt of `tokens`, under its own budget or another. Errors: 'invalid' naming the numbers and what to change. */
 export function resolve(policy: Policy, tokens: number, budget = policy.native.budget): Resolved {
   return native().policyResolve({ ...nativeOf(policy), budget }, tokens)

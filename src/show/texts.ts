@@ -108,6 +108,16 @@ export function sessionText(session: SessionFacts): string {
   )
 }
 
+export function batchText({ sessions }: { sessions: readonly SessionFacts[] }): string {
+  const under = sessions.map(({ policy, seqLen }) => `${policy.toString()}, ${counted(seqLen)} tokens read`)
+  return lines(
+    `Batch of ${sessions.length} session${sessions.length === 1 ? '' : 's'} of ${sessions[0].model.name}`,
+    ...under.slice(0, 8),
+    under.length > 8 ? `and ${under.length - 8} more` : undefined,
+    'next: const runs = await Promise.all(batch.generate({ maxTokens: 64 }))',
+  )
+}
+
 export const snapshotText = (seqLen: number, policy: PolicyFacts): string =>
   lines(
     `Snapshot of a session under ${policy.toString()}, ${counted(seqLen)} tokens read`,
