@@ -8,6 +8,7 @@ import { native } from '../native/binding.js'
 import type { Call } from '../native/call.js'
 import { fullCache, type Policy } from '../policies/index.js'
 import { Reading } from '../reading.js'
+import { allOf, sideBySide, type Together } from '../together.js'
 import { NOTHING_KEPT } from '../trace/level.js'
 import type { Damage, Taking } from './damage.js'
 
@@ -18,6 +19,10 @@ export interface Compression {
   /** The last so many of a text count. */
   rows: number
 }
+
+/** Choices whose rows are read together, at most: as many caches are held, and no more than this takes if nothing leaves any of them. */
+const SIDE_BY_SIDE = 24
+const MOST_BYTES = 1e9
 
 /** Keys and values in float32, so that nothing but the budget does damage. */
 export const STORAGE = 'float32'
@@ -62,7 +67,6 @@ export async function damageOfBudgets(
   const [prompt, tail] = [ids.slice(0, -rows), ids.slice(-rows)]
   const total = ids.length + choices.length * rows
   let done = 0
-  const read = () => progress?.({ done: ++done, total })
   const reading = Reading.create(model, { policy: fullCache(), storage: STORAGE, forkable: 'all' })
   try {
     await reading.feed(prompt, {
@@ -71,38 +75,49 @@ export async function damageOfBudgets(
     })
     done = prompt.length
     const base: Float32Array[] = []
-    const untouched = await reading.copied()
-    await eachRow(untouched, tail, { signal, progress: read }, (row) => base.push(row))
-    for (const [i, budgets] of choices.entries()) {
-      const [taken] = await reading.underPolicies([{ policy, budgets }], NOTHING_KEPT, { signal })
-      const sums: Damage = { kl: 0, loss: 0 }
-      await eachRow(taken, tail, { signal, progress: read }, (row, at) => {
-        const { kl, logSumP, logSumQ } = native().compareLogits(model.engine.native, base[at], row)
-        sums.kl += kl
-        const next = tail[at + 1]
-        if (next !== undefined) sums.loss += base[at][next] - logSumP - (row[next] - logSumQ)
+    const read = (count: number) => progress?.({ done: (done += count), total })
+    const together = Math.max(1, Math.min(SIDE_BY_SIDE, Math.floor(MOST_BYTES / reading.cache.bytes().total)))
+    for (let from = 0; from < choices.length || !from; from += together) {
+      const some = choices.slice(from, from + together)
+      const asked = some.map((budgets) => ({ policy, budgets }))
+      const taken = some.length ? await reading.underPolicies(asked, NOTHING_KEPT, { signal }) : []
+      if (!from) taken.push(await reading.copied())
+      const sums = some.map((): Damage => ({ kl: 0, loss: 0 }))
+      await eachRow(taken, tail, { signal, progress: read }, (each, at) => {
+        if (!from) base.push(each[some.length])
+        for (const [i, damage] of sums.entries()) {
+          const row = each[i]
+          const { kl, logSumP, logSumQ } = native().compareLogits(model.engine.native, base[at], row)
+          damage.kl += kl
+          const next = tail[at + 1]
+          if (next !== undefined) damage.loss += base[at][next] - logSumP - (row[next] - logSumQ)
+        }
       })
-      put(i, { kl: sums.kl / rows, loss: sums.loss / (rows - 1) })
+      for (const [i, { kl, loss }] of sums.entries()) put(from + i, { kl: kl / rows, loss: loss / (rows - 1) })
     }
   } finally {
     reading.dispose()
   }
 }
 
-/** Reads `tail` token by token → its rows of logits; the reading is over then. */
+/** Reads `tail` token by token, all readings side by side → a row of logits of each; the readings are over then. */
 async function eachRow(
-  reading: Reading,
+  readings: readonly Reading[],
   tail: Int32Array,
-  { signal, progress }: Pick<Call, 'signal'> & { progress(): void | Promise<void> | undefined },
-  row: (logits: Float32Array, at: number) => void,
+  { signal, progress }: Pick<Call, 'signal'> & { progress(rows: number): void | Promise<void> | undefined },
+  row: (logits: readonly Float32Array[], at: number) => void,
 ): Promise<void> {
   try {
     for (const [at, id] of tail.entries()) {
-      await reading.feed(Int32Array.of(id), { signal })
-      row(reading.lastLogits(), at)
-      await progress()
+      const feed = (i: number, together: Together) => readings[i].feed(Int32Array.of(id), { signal, together })
+      allOf(await sideBySide(readings[0].model.native, readings.length, feed))
+      row(
+        readings.map((reading) => reading.lastLogits()),
+        at,
+      )
+      await progress(readings.length)
     }
   } finally {
-    reading.dispose()
+    for (const reading of readings) reading.dispose()
   }
 }

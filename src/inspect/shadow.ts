@@ -12,6 +12,7 @@ import { showsItself } from '../show/show.js'
 import { shadowText } from '../show/shadow-text.js'
 import { cut, whyDecodeAgain } from '../calls.js'
 import { Reading } from '../reading.js'
+import { allOf, sideBySide, type Together } from '../together.js'
 import type { RunToken } from '../trace/data.js'
 import { keptOf, NOTHING_KEPT } from '../trace/level.js'
 import type { RunRecord } from '../trace/run.js'
@@ -93,11 +94,12 @@ async function compared(run: RunRecord, from: Reading | undefined, local: boolea
   const heads = measured ? model.description.layers * model.description.kvHeads : 0
   const report = (done: number) => options.progress?.({ done, total: last + heads })
   const [full, own] = await bothRead(run, from, again === undefined ? undefined : measured, call)
+  const both = own ? [full, own] : [full]
   try {
     for (let entry = 0; entry < last; entry++) {
       for (const part of entry ? cut(log[entry], policy.native.chunk) : []) {
-        await full.feedOnce(part, call, true)
-        await own?.feedOnce(part, call, true)
+        const feed = (i: number, together: Together) => both[i].feedOnce(part, { ...call, together }, true)
+        allOf(await sideBySide(model.native, both.length, feed))
       }
       await report(entry + 1)
       const logits = own ? own.lastLogits() : log[entry].given?.logits
