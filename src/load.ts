@@ -1,6 +1,6 @@
 /** load(): from a name or path to a model whose weights are in memory, ready for sessions. */
 import { callOptions, oneOf } from './expect.js'
-import type { Weights } from './loaded-model.js'
+import { WEIGHTS, type Weights } from './loaded-model.js'
 import { openModelFile, type FetchProgress } from './model/index.js'
 import { native } from './native/binding.js'
 import { withCall } from './native/call.js'
@@ -11,8 +11,10 @@ import { Model } from './session.js'
 
 export interface LoadOptions extends EngineOptions {
   /**
-   * How weights are held; default bfloat16: a token reads them all, so it takes half as long as with float32. Where the CPU multiplies
-   * bfloat16 (avx512_bf16, amx) the rows of a prompt are rounded to it as well; elsewhere they stay float32 and weights are widened.
+   * How weights are held. 'file' (default): as the file has them, each widened exactly to float32 as it is multiplied, so that results are as
+   * good as with 'float32' at a fraction of the bytes, all of which a token reads. 'bfloat16' (default on a device, which cannot multiply
+   * a file's blocks): rounded to it; where the CPU multiplies bfloat16 (avx512_bf16, amx) prompts of more than 24 tokens are rounded as well and take half as
+   * long.
    */
   weights?: Weights
   /** Stops fetching and loading. */
@@ -23,6 +25,8 @@ export interface LoadOptions extends EngineOptions {
   offline?: boolean
 }
 
+/** ZS_WEIGHTS_FILE of native/include/zslab/model.h. */
+const WEIGHTS_FILE = -1
 const NAMES = ['weights', ...ENGINE_OPTIONS, 'offline']
 
 /**
@@ -31,9 +35,9 @@ const NAMES = ['weights', ...ENGINE_OPTIONS, 'offline']
  */
 export async function load(nameOrPath: string, options: LoadOptions = {}): Promise<Model> {
   callOptions('load', options, NAMES)
-  const weights =
-    options.weights === undefined ? 'bfloat16' : oneOf('weights', options.weights, ['float32', 'bfloat16'])
+  const asked = options.weights === undefined ? undefined : oneOf('weights', options.weights, WEIGHTS)
   const engine = engineOf(options)
+  const weights = asked ?? (engine.info.device.kind === 'cpu' ? 'file' : 'bfloat16')
   const drawn = bar('loading', options.progress === undefined || options.progress === true)
   const told = guarded(
     (stage: string, done: number, total: number) => {
@@ -62,7 +66,7 @@ export async function load(nameOrPath: string, options: LoadOptions = {}): Promi
       ropeBase: d.ropeBase,
       normEps: d.normEps,
       tiedOutput: d.tiedOutput ? 1 : 0,
-      weights: STORAGES.indexOf(weights),
+      weights: weights === 'file' ? WEIGHTS_FILE : STORAGES.indexOf(weights),
     }
     const loading = { signal, progress: (p: { done: number; total: number }) => report('loading', p.done, p.total) }
     const handle = await withCall(loading, (call) =>

@@ -5,7 +5,9 @@ import type { ModelDescription, ModelFile, Tokenizer } from './model/index.js'
 import { native, type NativeModel } from './native/binding.js'
 import type { Engine } from './native/engine.js'
 
-export type Weights = 'float32' | 'bfloat16'
+export const WEIGHTS = ['file', 'float32', 'bfloat16'] as const
+/** How a model's weights are held; see LoadOptions. */
+export type Weights = (typeof WEIGHTS)[number]
 export type TextOrIds = string | ArrayLike<number>
 
 export class LoadedModel {

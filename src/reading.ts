@@ -84,7 +84,7 @@ export class Reading {
   private static created(model: LoadedModel, options: SessionOptions, trace: Kept): Reading {
     checked('session', options, ['policy', 'budgets', 'storage', 'trace', 'origins', 'forkable'])
     const policy = options.policy === undefined ? fullCache() : policyOf(options.policy)
-    const storage = options.storage === undefined ? model.weights : oneOf('storage', options.storage, STORAGES)
+    const storage = options.storage === undefined ? 'float16' : oneOf('storage', options.storage, STORAGES)
     const forkable =
       options.forkable === undefined || options.forkable === 'all'
         ? (options.forkable ?? false)

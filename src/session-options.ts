@@ -8,7 +8,7 @@ import type { TraceOption } from './trace/level.js'
 export interface SessionOptions {
   /** Default: fullCache(). */
   policy?: Policy
-  /** How keys and values are kept; default like the model's weights. Merged slots and all sums are float32. */
+  /** How keys and values are kept; default float16. Merged slots and all sums are float32. */
   storage?: Storage
   /** [layers][kvHeads]: slots, or shares of the prompt, instead of the policy's budget. */
   budgets?: Budgets

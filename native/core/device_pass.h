@@ -1,5 +1,5 @@
 // Rows of a prompt, or of several tokens at once, on their way through a model on a device: what its layers do with them beside attention
-// (native/model/rows.h). Up to kFewRows rows have the bits of the CPU, as far as what they begin with has them; more have those of the
+// (native/model/rows.h). Up to 8 rows have the bits of the CPU, as far as what they begin with has them; more have those of the
 // device's library of products.
 #ifndef ZSLAB_CORE_DEVICE_PASS_H
 #define ZSLAB_CORE_DEVICE_PASS_H

@@ -202,7 +202,8 @@ inline Lanes zero() { return Lanes{}; }
 inline Lanes all(float value) { ZS_EACH(value); }
 inline Lanes load(const float* p) { ZS_EACH(p[i]); }
 inline void store(float* p, Lanes a) { std::memcpy(p, a.x, sizeof a.x); }
-inline Lanes fma(Lanes a, Lanes b, Lanes c) { ZS_EACH(std::fma(a.x[i], b.x[i], c.x[i])); }
+// Calls of the C library all the same: in place, compilers take half a minute for unrolled kernels.
+__attribute__((noinline)) inline Lanes fma(Lanes a, Lanes b, Lanes c) { ZS_EACH(std::fma(a.x[i], b.x[i], c.x[i])); }
 inline Lanes operator+(Lanes a, Lanes b) { ZS_EACH(a.x[i] + b.x[i]); }
 inline Lanes operator-(Lanes a, Lanes b) { ZS_EACH(a.x[i] - b.x[i]); }
 inline Lanes operator*(Lanes a, Lanes b) { ZS_EACH(a.x[i] * b.x[i]); }

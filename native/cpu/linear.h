@@ -1,31 +1,38 @@
 // What the model runner computes outside attention, as one table of functions per instruction set.
 //
-// Packed weights: a matrix of `outputs` rows and `inputs` columns is held in tiles of 16 outputs; `k` is inputs rounded up to 32
-// (the rest zero). bfloat16: [tile][k / 2][16][2], float32: [tile][k][16]. Order of sums of every output, whatever the function,
-// instruction set or row count: even inputs in one chain of fused multiply-adds, odd inputs in another, then even + odd.
+// Order of sums of every output, whatever the function, instruction set or row count: of floats, even inputs in one chain of fused
+// multiply-adds, odd inputs in another, then even + odd. Of fields (cpu/packing.h) the same over each 16 inputs; of inputs that share a scale
+// these are added up, and minus bias times the inputs' sum to them; then total = scale * that + total and total = least * (the inputs' sum)
+// + total, both fused. Inputs are multiplied by 2^-place beforehand, which is exact but for those below 2^-100.
 #ifndef ZSLAB_CPU_LINEAR_H
 #define ZSLAB_CPU_LINEAR_H
 
 #include <cstdint>
 
+#include "cpu/packing.h"
 #include "zslab/zslab.h"
 
 namespace zs {
 
-constexpr int64_t kTile = 16;       // outputs of one packed tile
-constexpr int64_t kInputStep = 32;  // inputs are padded to a multiple of this
+// y[r * y_stride + j] = (W x_r)[j] for j < tiles * 16, x_r = x + r * x_stride; float32.
+struct PackedProduct {
+  const void* w;
+  int64_t k, tiles;
+  const float* x;  // as `prepare` made them, where the packing is prepared()
+  int64_t x_stride, rows;
+  float* y;
+  int64_t y_stride;
+};
+
+// Floats of a prepared row of k: the inputs, and a sum of each 16.
+constexpr int64_t prepared_row(int64_t k) { return k + k / 16; }
 
 struct LinearKernels {
-  // y[tiles * 16] = W x; x [k] float32.
-  void (*gemv_bf16)(const uint16_t* w, const float* x, int64_t k, int64_t tiles, float* y);
-  void (*gemv_f32)(const float* w, const float* x, int64_t k, int64_t tiles, float* y);
-  // y[r * y_stride + j] = (W x_r)[j] for j < tiles * 16, x_r = x + r * x_stride: the same bits as `rows` calls of gemv.
-  void (*gemm_bf16)(const uint16_t* w, const float* x, int64_t x_stride, int64_t rows, int64_t k, int64_t tiles,
-                    float* y, int64_t y_stride);
-  void (*gemm_f32)(const float* w, const float* x, int64_t x_stride, int64_t rows, int64_t k, int64_t tiles, float* y,
-                   int64_t y_stride);
-  // `tiles` packed tiles of bfloat16 as packed float32: to[tiles][k][16].
-  void (*widen_bf16)(const uint16_t* w, int64_t k, int64_t tiles, float* to);
+  void (*multiply[kPackings])(const PackedProduct& product);
+  // A row of k inputs for products with such weights; nullptr where they are taken as they are.
+  void (*prepare[kPackings])(const float* x, int64_t k, float* to);
+  // `tiles` packed tiles as float32: to[tiles][k][16].
+  void (*widen[kPackings])(const void* w, int64_t k, int64_t tiles, float* to);
   // y = x / sqrt(mean(x^2) + eps) * w; y may be x.
   void (*rms_norm)(const float* x, const float* w, int64_t n, float eps, float* y);
   // Rotates pairs (x[2i], x[2i + 1]) of each head by angles [pairs][2] = cos, sin; heads lie head_dim apart.

@@ -66,7 +66,7 @@ class Group {
  private:
   // Throws what ends all that are left, and none is in place then.
   void pass() {
-    need_logits(model_, kExactRows);
+    need_logits(model_, kFewRows);
     const size_t most = all_.size();
     std::vector<zs_batched*> goes;
     std::vector<std::unique_ptr<zs_cache>> forks;  // nullptr: in place, where nothing can fail

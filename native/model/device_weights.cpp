@@ -8,11 +8,16 @@
 namespace zs {
 namespace {
 
-// The rows of a packed matrix one after another; tiles are the pool's units.
+// The rows of a packed matrix, float32 or rounded to bfloat16 as they are, one after another; tiles are the pool's units.
 void unpack(zs_engine& engine, const Matrix& matrix, char* rows, zs_call* call) {
-  const int64_t row_bytes = matrix.k * (matrix.bf16 ? 2 : 4);
-  const bool whole = engine.pool.run(matrix.tiles, call, [&](int64_t tile, int) {
-    for (int64_t r = 0; r < kTile; ++r) matrix.unpack(tile * kTile + r, rows + (tile * kTile + r) * row_bytes);
+  const bool halves = matrix.is(Packing::kBf16);
+  const int64_t k = matrix.k;
+  std::vector<Buffer> lines;
+  for (int i = 0; i < engine.pool.threads(); ++i) lines.emplace_back(k);
+  const bool whole = engine.pool.run(matrix.outputs(), call, [&](int64_t row, int thread) {
+    float* const line = halves ? lines[static_cast<size_t>(thread)].data() : reinterpret_cast<float*>(rows) + row * k;
+    matrix.row(row, k, line);
+    if (halves) engine.linear->round_bf16(line, k, reinterpret_cast<uint16_t*>(rows) + row * k);
   });
   if (!whole) check_abort(call);
 }
@@ -29,7 +34,7 @@ std::unique_ptr<DeviceModel> load_on_device(zs_engine& engine, const zs_model_co
                             config.rope_dims / 2, config.norm_eps, config.weights, weights.bytes});
   Buffer rows;
   const auto load = [&](DevicePart part, int32_t layer, const Matrix& matrix) {
-    rows.need((matrix.tiles * matrix.tile_bytes() + 3) / 4);
+    rows.need((matrix.bytes() + 3) / 4);
     unpack(engine, matrix, reinterpret_cast<char*>(rows.data()), call);
     made->load(part, layer, matrix.outputs(), matrix.k, rows.data());
   };

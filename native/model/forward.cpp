@@ -76,8 +76,8 @@ void add_needed(const zs_forward& f, int64_t first, std::vector<NeededRow>& to) 
 }
 
 void give_logits(zs_model& model, const std::vector<NeededRow>& needed, const Rows& rows, zs_call* stop) {
-  give_logits(model, needed, kExactRows, stop, [&](int64_t from, int64_t count) {
-    const float* hidden[kExactRows];
+  give_logits(model, needed, kFewRows, stop, [&](int64_t from, int64_t count) {
+    const float* hidden[kFewRows];
     for (int64_t i = 0; i < count; ++i)
       hidden[i] = rows.hidden.data() + needed[static_cast<size_t>(from + i)].at * rows.stride;
     return row_logits(model, hidden, count, stop);

@@ -19,13 +19,18 @@ std::unique_ptr<zs_model> load(zs_engine& engine, const char* const* paths, int3
   if (!architecture)
     fail(ZS_UNSUPPORTED, "arch = %d is no architecture that this build knows: use a llama model (0)", config.arch);
   const std::deque<ModelFile> files(paths, paths + path_count);
+  if (engine.device && config.weights == ZS_WEIGHTS_FILE)
+    fail(ZS_UNSUPPORTED,
+         "a device multiplies weights as float32 or bfloat16, not as the file has them: give weights 'bfloat16' or "
+         "'float32', or device 'cpu'");
   const Tensors checked = check_tensors(config, *architecture, files, tensors, count);
   std::unique_ptr<zs_model> model(
       new zs_model{&engine, config, architecture, {}, nullptr, nullptr, {}, {}, nullptr, {}, {}});
   model->weights = load_weights(engine, config, checked, call);
   const LayerWeights& w = model->weights.layers[0];
   model->products = std::make_unique<Products>(
-      engine, *architecture, std::vector<const Matrix*>{&w.qkv, &w.attention_output, &w.gate_up, &w.down});
+      engine, *architecture, std::vector<const Matrix*>{&w.qkv, &w.attention_output, &w.gate_up, &w.down},
+      config.weights == ZS_BF16);
   model->few = std::make_unique<Rows>(config, model->weights, kFewRows, false, engine.pool.threads());
   if (engine.device) model->device = load_on_device(engine, config, *architecture, model->weights, call);
   for (int32_t i = 0; i < config.rope_dims / 2; ++i)

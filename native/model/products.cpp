@@ -24,29 +24,23 @@ int64_t library_tiles(int64_t tiles) {
   return each + each % 2;
 }
 
-int64_t own_tiles(const Matrix& w, int64_t rows) {
-  if (rows > kFewRows) return kManyTiles;
-  return std::max<int64_t>(2, std::min(kOwnTiles, kOwnBytes / w.tile_bytes() / 2 * 2));
-}
-
 }  // namespace
 
-Products::Products(zs_engine& engine, const Architecture& architecture, const std::vector<const Matrix*>& matrices)
-    : engine_(engine), linear_(*engine.linear), activation_(linear_.*architecture.activation) {
-  bf16_ = matrices[0]->bf16;
-  library_ = make_library(engine, bf16_);
-  if (bf16_ && !library_) {
-    widened_ = true;
-    library_ = make_library(engine, false);
-  }
+Products::Products(zs_engine& engine, const Architecture& architecture, const std::vector<const Matrix*>& matrices,
+                   bool rounds)
+    : engine_(engine), linear_(*engine.linear), activation_(linear_.*architecture.activation), rounds_(rounds) {
+  if (rounds_) library_ = make_library(engine, true);
+  rounds_ = library_ != nullptr;
+  if (!library_) library_ = make_library(engine, false);
   for (const Matrix* w : matrices) {
     const int64_t tiles = std::min(library_tiles(w->tiles), w->tiles);
-    if (library_ && !library_->plan({library_rows(w->k), w->k, tiles})) library_.reset();
+    if (library_ && !library_->plan({library_rows(w->k), w->k, tiles})) library_.reset(), rounds_ = false;
   }
-  const int64_t floats = std::max(kLibraryRows * kLibraryTiles, kExactRows * kOwnTiles) * kTile;
+  const int64_t floats = std::max(kLibraryRows * kLibraryTiles, kFewRows * kOwnTiles) * kTile;
   int64_t weights = 0;
   for (const Matrix* w : matrices)
-    if (bf16_) weights = std::max(weights, w->k * kTile * (widened_ && library_ ? kLibraryTiles : kManyTiles));
+    if (!rounds_ && !w->is(Packing::kF32))
+      weights = std::max(weights, w->k * kTile * (library_ ? kLibraryTiles : kManyTiles));
   scratch_.resize(static_cast<size_t>(engine.pool.threads()));
   for (Scratch& own : scratch_) {
     own.results.need(floats);
@@ -54,12 +48,21 @@ Products::Products(zs_engine& engine, const Architecture& architecture, const st
   }
 }
 
+int64_t Products::own_tiles(const Matrix& w, int64_t rows) const {
+  if (rows > kFewRows) return kManyTiles;
+  return std::max<int64_t>(2, std::min(kOwnTiles, kOwnBytes / (w.bytes() / w.tiles) / 2 * 2));
+}
+
 const float* Products::float_tiles(const Matrix& w, const Block& b, int thread) {
-  const void* from = w.tile(b.tile);
-  if (!w.bf16) return static_cast<const float*>(from);
+  const uint8_t* from = nullptr;
+  w.each_run(b.tile, 1, [&](const Run& run, int64_t tile, int64_t) { from = run.at(tile, w.k); });
+  if (w.is(Packing::kF32)) return reinterpret_cast<const float*>(from);
   Scratch& own = scratch_[static_cast<size_t>(thread)];
   if (own.held != from || own.held_tiles != b.tiles) {
-    linear_.widen_bf16(static_cast<const uint16_t*>(from), w.k, b.tiles, own.weights.data());
+    w.each_run(b.tile, b.tiles, [&](const Run& run, int64_t tile, int64_t tiles) {
+      linear_.widen[static_cast<int>(run.packing)](run.at(tile, w.k), w.k, tiles,
+                                                   own.weights.data() + (tile - b.tile) * w.k * kTile);
+    });
     own.held = from;
     own.held_tiles = b.tiles;
   }
@@ -95,24 +98,43 @@ void Products::own_block(const Product& p, const Block& b, int thread) {
   const bool direct = p.then == Then::kStore;
   float* y = direct ? static_cast<float*>(p.y) + b.row * p.y_stride + b.tile * kTile
                     : scratch_[static_cast<size_t>(thread)].results.data();
-  const int64_t stride = direct ? p.y_stride : b.tiles * kTile;
-  const void* tile = w.tile(b.tile);
-  if (w.bf16 && b.rows == 1)
-    linear_.gemv_bf16(static_cast<const uint16_t*>(tile), x, w.k, b.tiles, y);
-  else if (w.bf16 && b.rows <= kFewRows)
-    linear_.gemm_bf16(static_cast<const uint16_t*>(tile), x, w.k, b.rows, w.k, b.tiles, y, stride);
-  else if (b.rows == 1)
-    linear_.gemv_f32(static_cast<const float*>(tile), x, w.k, b.tiles, y);
-  else
-    linear_.gemm_f32(float_tiles(w, b, thread), x, w.k, b.rows, w.k, b.tiles, y, stride);
-  if (!direct) finish(p, b, y, stride, false);
+  const int64_t y_stride = direct ? p.y_stride : b.tiles * kTile;
+  if (p.rows <= kFewRows || p.exact) {
+    w.each_run(b.tile, b.tiles, [&](const Run& run, int64_t tile, int64_t tiles) {
+      const int packing = static_cast<int>(run.packing);
+      const bool as_it_is = !linear_.prepare[packing];
+      const int64_t stride = as_it_is ? w.k : prepared_row(w.k);
+      linear_.multiply[packing]({run.at(tile, w.k), w.k, tiles, as_it_is ? x : prepared_[packing].data() + b.row * stride,
+                                 stride, b.rows, y + (tile - b.tile) * kTile, y_stride});
+    });
+  } else {
+    linear_.multiply[static_cast<int>(Packing::kF32)](
+        {float_tiles(w, b, thread), w.k, b.tiles, x, w.k, b.rows, y, y_stride});
+  }
+  if (!direct) finish(p, b, y, y_stride, false);
+}
+
+// Once for all units.
+void Products::prepare(const Product& p) {
+  const Matrix& w = *p.w;
+  const Run* done[kPackings] = {};
+  for (const Run& run : w.runs) {
+    const int packing = static_cast<int>(run.packing);
+    if (!linear_.prepare[packing] || done[packing]) continue;
+    done[packing] = &run;
+    prepared_[packing].need(p.rows * prepared_row(w.k));
+    for (int64_t r = 0; r < p.rows; ++r)
+      linear_.prepare[packing](static_cast<const float*>(p.x) + r * w.k, w.k,
+                               prepared_[packing].data() + r * prepared_row(w.k));
+  }
 }
 
 void Products::own(const Product& p, const zs_call* call) {
-  const int64_t tiles = own_tiles(*p.w, p.rows), row_blocks = parts_of(p.rows, kExactRows);
+  if (p.rows <= kFewRows || p.exact) prepare(p);
+  const int64_t tiles = own_tiles(*p.w, p.rows), row_blocks = parts_of(p.rows, kFewRows);
   const bool whole = engine_.pool.run(row_blocks * parts_of(p.w->tiles, tiles), call, [&](int64_t unit, int thread) {
     Block b{};
-    b.row = unit % row_blocks * kExactRows, b.rows = std::min(kExactRows, p.rows - b.row);
+    b.row = unit % row_blocks * kFewRows, b.rows = std::min(kFewRows, p.rows - b.row);
     b.tile = unit / row_blocks * tiles, b.tiles = std::min(tiles, p.w->tiles - b.tile);
     own_block(p, b, thread);
   });
@@ -149,7 +171,7 @@ void Products::by_library(const Product& p, const zs_call* call) {
     const Block b = block_of(row_block, column);
     const void* x = static_cast<const char*>(p.x) + static_cast<size_t>(b.row * w.k) * element;
     float* y = scratch_[static_cast<size_t>(thread)].results.data();  // the library wants rows side by side
-    const void* weights = widened_ ? float_tiles(w, b, thread) : w.tile(b.tile);
+    const void* weights = halves ? w.runs[0].at(b.tile, w.k) : static_cast<const void*>(float_tiles(w, b, thread));
     if (!library_->run(*plans[row_block == row_blocks - 1][column == columns - 1], x, weights, y, thread))
       failed.store(true, std::memory_order_relaxed);
     else

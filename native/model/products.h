@@ -12,8 +12,7 @@
 
 namespace zs {
 
-constexpr int64_t kFewRows = 8;     // up to so many rows our own kernels: the same bits as row by row
-constexpr int64_t kExactRows = 24;  // rows of a block of our own kernels
+constexpr int64_t kFewRows = 24;  // up to so many rows our own kernels: the same bits as row by row
 
 enum class Then {
   kStore,     // y = W x
@@ -34,12 +33,12 @@ struct Product {
 
 class Products {
  public:
-  // `matrices`: all that will be multiplied with many rows.
-  Products(zs_engine& engine, const Architecture& architecture, const std::vector<const Matrix*>& matrices);
+  // `matrices`: all that will be multiplied with many rows; `rounds`: of these rows may be rounded to bfloat16.
+  Products(zs_engine& engine, const Architecture& architecture, const std::vector<const Matrix*>& matrices,
+           bool rounds);
 
-  // Whether the library wants so many rows of x rounded to bfloat16. Where the CPU does not multiply that, weights are widened instead,
-  // block by block: many rows then take as long as with float32 weights.
-  bool rounded(int64_t rows) const { return library_ && bf16_ && !widened_ && rows > kFewRows; }
+  // Whether the library wants so many rows of x rounded to bfloat16. Else weights that are not float32 are widened, block by block.
+  bool rounded(int64_t rows) const { return rounds_ && rows > kFewRows; }
   // Rows that x must have room for.
   static int64_t padded(int64_t rows) { return (rows + 15) / 16 * 16; }
 
@@ -51,11 +50,13 @@ class Products {
     int64_t row, rows, tile, tiles;
   };
   void own(const Product& product, const zs_call* call);
+  void prepare(const Product& product);
   void by_library(const Product& product, const zs_call* call);
   void own_block(const Product& product, const Block& block, int thread);
   void finish(const Product& product, const Block& block, const float* values, int64_t stride, bool bf16) const;
   // Weights of a block as float32: as they are, or widened into the thread's memory.
   const float* float_tiles(const Matrix& w, const Block& block, int thread);
+  int64_t own_tiles(const Matrix& w, int64_t rows) const;
 
   struct Scratch {
     Buffer results;  // of a block
@@ -67,8 +68,9 @@ class Products {
   zs_engine& engine_;
   const LinearKernels& linear_;
   decltype(LinearKernels::swiglu) activation_;
-  bool bf16_ = false, widened_ = false;
+  bool rounds_ = false;
   std::unique_ptr<Library> library_;
+  Buffer prepared_[kPackings];  // rows of x, as products with such weights want them
   std::vector<Scratch> scratch_;  // of each thread
 };
 

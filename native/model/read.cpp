@@ -12,8 +12,8 @@ namespace {
 void tell(zs_model& model, const zs_read& read, const TextPass& pass, zs_call* call) {
   const int64_t vocabulary = model.config.vocabulary, stride = model.weights.output.outputs();
   const int64_t first = read.tokens - read.rows;
-  for (int64_t from = 0; from < read.rows; from += kExactRows) {
-    const int64_t count = std::min(kExactRows, read.rows - from);
+  for (int64_t from = 0; from < read.rows; from += kFewRows) {
+    const int64_t count = std::min(kFewRows, read.rows - from);
     std::vector<const float*> hidden;
     for (int64_t i = 0; i < count; ++i) hidden.push_back(pass.hidden(0, first + from + i));
     const float* const logits = row_logits(model, hidden.data(), count, call);

@@ -156,7 +156,7 @@ void model_forward(zs_model& model, zs_cache& cache, const zs_forward& forward, 
   report(call, 0, forward.tokens);
 
   const std::vector<NeededRow> needed = needed_rows(forward);
-  need_logits(model, std::min<int64_t>(kExactRows, static_cast<int64_t>(needed.size())));
+  need_logits(model, std::min<int64_t>(kFewRows, static_cast<int64_t>(needed.size())));
   const int64_t stride = prompt ? needs_of(*cache.policy, forward.tokens).stride : 0;
   const int64_t together = stride ? std::min(stride, forward.tokens) : forward.tokens;
   // In place nothing can fail and the step is short, so it is not stopped on the way; else a fork takes the changes.

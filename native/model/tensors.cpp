@@ -116,8 +116,8 @@ void check_config(const zs_model_config& c) {
   if (!(c.norm_eps >= 0) || !std::isfinite(c.norm_eps))
     fail(ZS_INVALID, "norm_eps = %g in the model's sizes, expected a finite number of at least 0",
          static_cast<double>(c.norm_eps));
-  if (c.weights != ZS_F32 && c.weights != ZS_BF16)
-    fail(ZS_INVALID, "weights = %d, expected float32 (0) or bfloat16 (2)", c.weights);
+  if (c.weights != ZS_F32 && c.weights != ZS_BF16 && c.weights != ZS_WEIGHTS_FILE)
+    fail(ZS_INVALID, "weights = %d, expected float32 (0), bfloat16 (2) or as in the file (-1)", c.weights);
 }
 
 Tensors check_tensors(const zs_model_config& config, const Architecture& architecture,

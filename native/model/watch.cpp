@@ -161,7 +161,8 @@ void Watcher::norms(int64_t at, int32_t head, const TextPass& pass, int thread) 
   for (int64_t row = 0; row < tokens_; row += kBlockRows) {
     const int64_t rows = std::min(kBlockRows, tokens_ - row);
     for (int64_t r = 0; r < rows; ++r) std::copy_n(pass.attended(row + r) + head * d, d, x + r * k);
-    model_.engine->linear->gemm_f32(grams_.data() + head * k * outputs, x, k, rows, k, outputs / kTile, y, outputs);
+    model_.engine->linear->multiply[static_cast<int>(Packing::kF32)](
+        {grams_.data() + head * k * outputs, k, outputs / kTile, x, k, rows, y, outputs});
     for (int64_t r = 0; r < rows; ++r) {
       double sum = 0;
       for (int64_t i = 0; i < d; ++i)

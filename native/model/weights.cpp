@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "model/packed.h"
 #include "model/progress.h"
 
 namespace zs {
@@ -72,20 +73,27 @@ std::vector<NormRecipe> norms(Weights& weights, const Tensors& tensors) {
   return all;
 }
 
-// 16 rows of `k` floats into one packed tile.
-void pack_tile(const float* rows, int64_t k, bool bf16, void* tile) {
-  if (bf16) {
-    uint16_t* to = static_cast<uint16_t*>(tile);
-    for (int64_t i = 0; i < k; i += 2)
-      for (int64_t r = 0; r < kTile; ++r, to += 2) {
-        to[0] = to_bf16(rows[r * k + i]);
-        to[1] = to_bf16(rows[r * k + i + 1]);
-      }
-  } else {
-    float* to = static_cast<float*>(tile);
-    for (int64_t i = 0; i < k; ++i)
-      for (int64_t r = 0; r < kTile; ++r) *to++ = rows[r * k + i];
+// How a tile is held: as the file has it where that is asked for and all of its rows are of one type, else exact in float32.
+Packing packing_of(const Recipe& recipe, int64_t tile, int32_t weights) {
+  if (weights == ZS_F32) return Packing::kF32;
+  if (weights == ZS_BF16) return Packing::kBf16;
+  const Tensor* first = nullptr;
+  for (int64_t r = 0, within; r < kTile; ++r) {
+    const Tensor* tensor = recipe.source(tile * kTile + r, within);
+    if (first && tensor && tensor->type != first->type) return Packing::kF32;
+    if (!first) first = tensor;
   }
+  return zs::packing_of(first->type);
+}
+
+std::vector<Run> runs_of(const Recipe& recipe, int32_t weights) {
+  std::vector<Run> runs;
+  for (int64_t tile = 0; tile < recipe.matrix->tiles; ++tile) {
+    const Packing packing = packing_of(recipe, tile, weights);
+    if (runs.empty() || runs.back().packing != packing) runs.push_back({packing, tile, 0, nullptr});
+    ++runs.back().tiles;
+  }
+  return runs;
 }
 
 [[noreturn]] void shrank(const ModelFile& file) {
@@ -93,37 +101,40 @@ void pack_tile(const float* rows, int64_t k, bool bf16, void* tile) {
        file.path().c_str());
 }
 
-// One matrix; tiles are the pool's units.
-void pack(zs_engine& engine, const Recipe& recipe, zs_call* call) {
-  const Matrix& matrix = *recipe.matrix;
+// One run of tiles; these are the pool's units.
+void pack(zs_engine& engine, const Recipe& recipe, const Run& packed, uint8_t* data, zs_call* call) {
+  const int64_t k = recipe.matrix->k;
   int64_t widest = 0;
   for (const Tensor* part : recipe.parts) widest = std::max(widest, part->row_bytes);
-  const int64_t floats = kTile * matrix.k, raw = (kTile * widest + 3) / 4;
+  const int64_t floats = kTile * k, raw = (kTile * widest + 3) / 4;
   std::vector<Buffer> scratch;
   for (int i = 0; i < engine.pool.threads(); ++i) scratch.emplace_back(floats + raw);
   std::atomic<const ModelFile*> failed{nullptr};
-  const bool whole = engine.pool.run(matrix.tiles, call, [&](int64_t tile, int thread) {
+  const bool whole = engine.pool.run(packed.tiles, call, [&](int64_t tile, int thread) {
     if (failed.load(std::memory_order_relaxed)) return;
     float* rows = scratch[static_cast<size_t>(thread)].data();
-    uint8_t* bytes = reinterpret_cast<uint8_t*>(rows + floats);
+    uint8_t* const bytes = reinterpret_cast<uint8_t*>(rows + floats);
+    const uint8_t* from[kTile] = {};
+    const Tensor* types[kTile] = {};
+    const int64_t first = (packed.tile + tile) * kTile;
+    uint8_t* at = bytes;
     for (int64_t r = 0; r < kTile;) {
       int64_t within = 0;
-      const Tensor* tensor = recipe.source(tile * kTile + r, within);
+      const Tensor* tensor = recipe.source(first + r, within);
       int64_t run = 1;  // rows that lie side by side in the file
       for (int64_t next; tensor && r + run < kTile; ++run)
-        if (recipe.source(tile * kTile + r + run, next) != tensor || next != within + run) break;
-      if (tensor && !tensor->file->read(tensor->offset + within * tensor->row_bytes, run * tensor->row_bytes, bytes)) {
+        if (recipe.source(first + r + run, next) != tensor || next != within + run) break;
+      if (tensor && !tensor->file->read(tensor->offset + within * tensor->row_bytes, run * tensor->row_bytes, at)) {
         failed = tensor->file;
         return;
       }
       for (int64_t i = 0; i < run; ++i, ++r) {
-        float* row = rows + r * matrix.k;
-        const int64_t inputs = tensor ? tensor->inputs : 0;
-        if (tensor) dequantize(tensor->type, bytes + i * tensor->row_bytes, inputs, row);
-        std::fill(row + inputs, row + matrix.k, 0.0f);
+        if (!tensor) continue;
+        from[r] = at, types[r] = tensor;
+        at += tensor->row_bytes;
       }
     }
-    pack_tile(rows, matrix.k, matrix.bf16, const_cast<void*>(matrix.tile(tile)));
+    pack_tile(packed.packing, k, from, types, rows, data + tile * tile_bytes(packed.packing, k));
   });
   if (failed) shrank(*failed);
   if (!whole) check_abort(call);
@@ -154,22 +165,26 @@ Weights load_weights(zs_engine& engine, const zs_model_config& config, const Ten
     bytes += (size + 63) / 64 * 64;
   };
   for (const Recipe& recipe : recipes) {
-    recipe.matrix->k = (recipe.parts[0]->inputs + kInputStep - 1) / kInputStep * kInputStep;
-    recipe.matrix->tiles = (recipe.rows() + kTile - 1) / kTile;
-    recipe.matrix->bf16 = config.weights == ZS_BF16;
-    place(recipe.matrix->tiles * recipe.matrix->tile_bytes());
+    Matrix& matrix = *recipe.matrix;
+    matrix.k = (recipe.parts[0]->inputs + kInputStep - 1) / kInputStep * kInputStep;
+    matrix.tiles = (recipe.rows() + kTile - 1) / kTile;
+    matrix.runs = runs_of(recipe, config.weights);
+    for (const Run& run : matrix.runs) place(run.tiles * tile_bytes(run.packing, matrix.k));
   }
   for (const NormRecipe& one : vectors) place(one.tensor->inputs * 4);
   weights.memory.reset(huge_memory(bytes));
   weights.bytes = bytes;
 
-  char* base = static_cast<char*>(weights.memory.get());
+  uint8_t* base = static_cast<uint8_t*>(weights.memory.get());
   size_t next = 0;
   report(call, 0, bytes);
   for (const Recipe& recipe : recipes) {
-    recipe.matrix->data = base + places[next++];
-    pack(engine, recipe, call);
-    report(call, places[next], bytes);  // there is always a norm behind the last matrix
+    for (Run& run : recipe.matrix->runs) {
+      uint8_t* const data = base + places[next++];
+      run.data = data;
+      pack(engine, recipe, run, data, call);
+      report(call, places[next], bytes);  // there is always a norm behind the last matrix
+    }
   }
   for (const NormRecipe& one : vectors) {
     *one.place = reinterpret_cast<float*>(base + places[next++]);
@@ -184,22 +199,17 @@ Weights load_weights(zs_engine& engine, const zs_model_config& config, const Ten
   return weights;
 }
 
-void Matrix::row(int64_t output, int64_t inputs, float* to) const {
-  const int64_t lane = output % kTile;
-  if (bf16) {
-    const uint16_t* from = static_cast<const uint16_t*>(tile(output / kTile)) + 2 * lane;
-    for (int64_t i = 0; i < inputs; ++i) to[i] = from_bf16(from[(i >> 1) * 2 * kTile + (i & 1)]);
-  } else {
-    const float* from = static_cast<const float*>(tile(output / kTile)) + lane;
-    for (int64_t i = 0; i < inputs; ++i) to[i] = from[i * kTile];
-  }
+int64_t Matrix::bytes() const {
+  int64_t sum = 0;
+  for (const Run& run : runs) sum += run.tiles * tile_bytes(run.packing, k);
+  return sum;
 }
 
-void Matrix::unpack(int64_t output, void* to) const {
-  const int64_t lane = output % kTile;
-  if (!bf16) return row(output, k, static_cast<float*>(to));
-  const uint16_t* from = static_cast<const uint16_t*>(tile(output / kTile)) + 2 * lane;
-  for (int64_t i = 0; i < k; ++i) static_cast<uint16_t*>(to)[i] = from[(i >> 1) * 2 * kTile + (i & 1)];
+void Matrix::row(int64_t output, int64_t inputs, float* to) const {
+  const int64_t tile = output / kTile;
+  each_run(tile, 1, [&](const Run& run, int64_t, int64_t) {
+    unpack_lane(run.packing, run.at(tile, k), output % kTile, inputs, to);
+  });
 }
 
 }  // namespace zs

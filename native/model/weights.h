@@ -1,26 +1,45 @@
-// A model's weights in memory: every matrix once, packed as the kernels read it (cpu/linear.h), and the norms as they are.
+// A model's weights in memory: every matrix once, packed as the kernels read it (cpu/packing.h), and the norms as they are.
 #ifndef ZSLAB_MODEL_WEIGHTS_H
 #define ZSLAB_MODEL_WEIGHTS_H
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
 #include "core/buffer.h"
 #include "core/engine.h"
+#include "cpu/packing.h"
 #include "model/tensors.h"
 
 namespace zs {
 
+// Tiles that are packed alike, one after another.
+struct Run {
+  Packing packing;
+  int64_t tile, tiles;  // of the matrix: the first, how many
+  const uint8_t* data;
+
+  const uint8_t* at(int64_t i, int64_t k) const { return data + (i - tile) * tile_bytes(packing, k); }
+};
+
 struct Matrix {
-  void* data = nullptr;
   int64_t k = 0, tiles = 0;  // padded inputs; tiles of 16 outputs
-  bool bf16 = false;
+  std::vector<Run> runs;     // all tiles, in order
 
   int64_t outputs() const { return tiles * kTile; }  // padded
-  int64_t tile_bytes() const { return k * kTile * (bf16 ? 2 : 4); }
-  const void* tile(int64_t i) const { return static_cast<const char*>(data) + i * tile_bytes(); }
+  int64_t bytes() const;
+  // Whether all tiles are packed so.
+  bool is(Packing packing) const { return runs.size() == 1 && runs[0].packing == packing; }
   void row(int64_t output, int64_t inputs, float* to) const;  // the first `inputs` weights of an output
-  void unpack(int64_t output, void* to) const;                // all k weights of an output, as they are
+
+  // f(run, first tile, tiles) for what of each run is in [tile, tile + count).
+  template <class F>
+  void each_run(int64_t tile, int64_t count, F f) const {
+    for (const Run& run : runs) {
+      const int64_t from = std::max(tile, run.tile), to = std::min(tile + count, run.tile + run.tiles);
+      if (from < to) f(run, from, to - from);
+    }
+  }
 };
 
 struct LayerWeights {
@@ -40,7 +59,7 @@ struct Weights {
   std::unique_ptr<void, Freed> memory;
 };
 
-// Reads, dequantises and packs everything. Errors: ZS_IO, ZS_ABORTED; std::bad_alloc.
+// Reads and packs everything. Errors: ZS_IO, ZS_ABORTED; std::bad_alloc.
 Weights load_weights(zs_engine& engine, const zs_model_config& config, const Tensors& tensors, zs_call* call);
 
 }  // namespace zs

@@ -85,7 +85,7 @@ void hostile_tables() {
     sized("feed_forward", [=](zs_model_config& c) { c.feed_forward = x; });
     sized("vocabulary", [=](zs_model_config& c) { c.vocabulary = x; });
     if (x != 1) sized("arch", [=](zs_model_config& c) { c.arch = x ? x : 7; });
-    sized("weights", [=](zs_model_config& c) { c.weights = x ? x : 9; });
+    sized("weights", [=](zs_model_config& c) { c.weights = x == 0 || x == -1 ? 9 : x; });
     sized("rope_dims", [=](zs_model_config& c) { c.rope_dims = x; });
     if (x <= 0) sized("context", [=](zs_model_config& c) { c.context = x; });
     if (x != 1) sized("tied_output", [=](zs_model_config& c) { c.tied_output = x ? x : 2; });

@@ -6,7 +6,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Budgets } from '../budgets.js'
 import { shown, ZslabError } from '../errors.js'
 import { load } from '../load.js'
-import type { Weights } from '../loaded-model.js'
+import { WEIGHTS, type Weights } from '../loaded-model.js'
 import type { DeviceName } from '../native/device.js'
 import { ISAS, STORAGES, type Isa, type Storage } from '../native/engine.js'
 import { POLICIES, policyNamed, wrappedBy, type Policy, type PolicyDefinition } from '../policies/index.js'
@@ -129,7 +129,7 @@ export function loadOptions(command: Command): Command {
   return command
     .option('--model <name or path>', 'a known model or a GGUF file', 'smollm2-135m')
     .addOption(
-      new Option('--weights <type>', 'how weights are held (default: bfloat16)').choices(['float32', 'bfloat16']),
+      new Option('--weights <type>', 'how weights are held (default: file, on a device bfloat16)').choices([...WEIGHTS]),
     )
     .option('--threads <n>', 'default: every CPU', whole)
     .addOption(new Option('--isa <name>', 'instruction set (default: the best)').choices(['best', ...ISAS]))
@@ -148,7 +148,7 @@ export function loadOptions(command: Command): Command {
 export function modelOptions(command: Command): Command {
   return loadOptions(command)
     .addOption(
-      new Option('--storage <type>', 'how keys and values are kept (default: like the weights)').choices([...STORAGES]),
+      new Option('--storage <type>', 'how keys and values are kept (default: float16)').choices([...STORAGES]),
     )
     .option(
       '--no-origins',

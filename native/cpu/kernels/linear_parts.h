@@ -8,13 +8,17 @@
 namespace zs {
 namespace ZS_ISA {
 
-void gemv_bf16(const uint16_t* w, const float* x, int64_t k, int64_t tiles, float* y);
-void gemv_f32(const float* w, const float* x, int64_t k, int64_t tiles, float* y);
-void gemm_bf16(const uint16_t* w, const float* x, int64_t x_stride, int64_t rows, int64_t k, int64_t tiles, float* y,
-               int64_t y_stride);
-void gemm_f32(const float* w, const float* x, int64_t x_stride, int64_t rows, int64_t k, int64_t tiles, float* y,
-              int64_t y_stride);
-void widen_bf16(const uint16_t* w, int64_t k, int64_t tiles, float* to);
+// Of floats, and of fields (see cpu/packing.h).
+template <Packing kPacking>
+void multiply_floats(const PackedProduct& product);
+template <Packing kPacking>
+void widen_floats(const void* w, int64_t k, int64_t tiles, float* to);
+template <Packing kPacking>
+void multiply_fields(const PackedProduct& product);
+template <Packing kPacking>
+void prepare_fields(const float* x, int64_t k, float* to);
+template <Packing kPacking>
+void widen_fields(const void* w, int64_t k, int64_t tiles, float* to);
 const LinearKernels* linear_kernels_table();
 
 }  // namespace ZS_ISA

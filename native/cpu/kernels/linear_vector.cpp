@@ -169,9 +169,29 @@ double sum_exp_dots(const float* q, int64_t n, const float* rows, int64_t stride
   return total;
 }
 
-constexpr LinearKernels kTable = {gemv_bf16,    gemv_f32,      gemm_bf16,  gemm_f32,    widen_bf16,  rms_norm,
-                                  rope,         swiglu,        add,        round_bf16,  log_sum_exp, sum_exp_double,
-                                  sum_weighted, first_largest, sums_apart, sum_exp_dots};
+constexpr LinearKernels kTable = {
+    {multiply_floats<Packing::kF32>, multiply_floats<Packing::kF16>, multiply_floats<Packing::kBf16>,
+     multiply_fields<Packing::kQ4_0>, multiply_fields<Packing::kQ4_1>, multiply_fields<Packing::kQ5_0>,
+     multiply_fields<Packing::kQ5_1>, multiply_fields<Packing::kQ8_0>, multiply_fields<Packing::kQ4_K>,
+     multiply_fields<Packing::kQ5_K>, multiply_fields<Packing::kQ6_K>},
+    {nullptr, nullptr, nullptr, prepare_fields<Packing::kQ4_0>, prepare_fields<Packing::kQ4_1>,
+     prepare_fields<Packing::kQ5_0>, prepare_fields<Packing::kQ5_1>, nullptr, prepare_fields<Packing::kQ4_K>,
+     prepare_fields<Packing::kQ5_K>, prepare_fields<Packing::kQ6_K>},
+    {widen_floats<Packing::kF32>, widen_floats<Packing::kF16>, widen_floats<Packing::kBf16>,
+     widen_fields<Packing::kQ4_0>, widen_fields<Packing::kQ4_1>, widen_fields<Packing::kQ5_0>,
+     widen_fields<Packing::kQ5_1>, widen_fields<Packing::kQ8_0>, widen_fields<Packing::kQ4_K>,
+     widen_fields<Packing::kQ5_K>, widen_fields<Packing::kQ6_K>},
+    rms_norm,
+    rope,
+    swiglu,
+    add,
+    round_bf16,
+    log_sum_exp,
+    sum_exp_double,
+    sum_weighted,
+    first_largest,
+    sums_apart,
+    sum_exp_dots};
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 
 #include "core/engine.h"
 #include "cuda/backend/device.h"
+#include "cuda/products.h"
 #include "model/runner.h"
 #include "test/results.h"
 #include "test/tiny_model.h"
@@ -73,7 +74,7 @@ void near_the_cpu(const Side& cpu, const Side& device, uint64_t seed) {
   Cache a(cpu.engine, tiny.cache_config()), b(device.engine, tiny.cache_config());
   bool few = true;
   for (const int count : {random.one_in(2) ? random.upto(1, 8) : random.upto(9, 40), 5, 1, random.upto(9, 30), 8, 3}) {
-    few = few && count <= zs::kFewRows;
+    few = few && count <= zs::cuda::kFewRows;
     const std::vector<int32_t> ids = test::some_ids(tiny, count, seed * 100 + static_cast<uint64_t>(count));
     const Scored x = forward(here, a, ids), y = forward(there, b, ids);
     test::must(x.status, "forward"), test::must(y.status, "forward");

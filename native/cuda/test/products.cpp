@@ -30,7 +30,7 @@ std::vector<float> by_cpu(const Bytes& w, int32_t storage, int64_t outputs, int6
     for (int64_t i = 0; i < k; ++i)
       packed[static_cast<size_t>((o / kTile * k + i) * kTile + o % kTile)] =
           static_cast<float>(get(w, o * k + i, storage));
-  cpu().gemv_f32(packed.data(), x, k, outputs / kTile, y.data());
+  cpu().multiply[static_cast<int>(zs::Packing::kF32)]({packed.data(), k, outputs / kTile, x, k, 1, y.data(), outputs});
   return y;
 }
 

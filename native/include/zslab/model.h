@@ -25,6 +25,9 @@ typedef enum zs_tensor_type {
   ZS_T_Q6_K = 14,
   ZS_T_BF16 = 30
 } zs_tensor_type;                                   /* GGUF's own numbers */
+/* Weights are held as the file has them and widened exactly as they are multiplied. */
+#define ZS_WEIGHTS_FILE (-1)
+
 typedef enum zs_arch { ZS_ARCH_LLAMA = 0 } zs_arch; /* see native/model/architectures.inc, the list */
 
 typedef struct zs_tensor {
@@ -45,7 +48,7 @@ typedef struct zs_model_config {
   float rope_base;
   float norm_eps;
   int32_t tied_output; /* 1 = no output.weight: the embedding is the output head */
-  int32_t weights;     /* zs_storage: ZS_F32 or ZS_BF16 */
+  int32_t weights;     /* zs_storage ZS_F32 or ZS_BF16, or ZS_WEIGHTS_FILE */
 } zs_model_config;
 
 /* `paths`: the model's file, or all parts of a split one. */
