@@ -1,7 +1,7 @@
 /** load(): from a name or path to a model whose weights are in memory, ready for sessions. */
 import { callOptions, oneOf } from './expect.js'
 import { WEIGHTS, type Weights } from './loaded-model.js'
-import { openModelFile, type FetchProgress } from './model/index.js'
+import { openModelFile, packedPath, type FetchProgress } from './model/index.js'
 import { native } from './native/binding.js'
 import { withCall } from './native/call.js'
 import { ENGINE_OPTIONS, engineOf, STORAGES, type EngineOptions } from './native/engine.js'
@@ -68,9 +68,11 @@ export async function load(nameOrPath: string, options: LoadOptions = {}): Promi
       tiedOutput: d.tiedOutput ? 1 : 0,
       weights: weights === 'file' ? WEIGHTS_FILE : STORAGES.indexOf(weights),
     }
+    const hashed = { signal, progress: (done: number, total: number) => void report('hashing', done, total) }
+    const packed = weights === 'file' ? await packedPath(file, hashed) : undefined
     const loading = { signal, progress: (p: { done: number; total: number }) => report('loading', p.done, p.total) }
     const handle = await withCall(loading, (call) =>
-      native().modelLoad(engine.native, file.gguf.paths, config, file.gguf.tensors, call),
+      native().modelLoad(engine.native, file.gguf.paths, { ...config, packed }, file.gguf.tensors, call),
     )
     const model = new Model(file, engine, weights, handle)
     if (told.thrown.aborted) model.dispose()

@@ -8,10 +8,27 @@ import type { Engine } from './native/engine.js'
 export const WEIGHTS = ['file', 'float32', 'bfloat16'] as const
 /** How a model's weights are held; see LoadOptions. */
 export type Weights = (typeof WEIGHTS)[number]
+
+/** Of a loaded model's weights. */
+export interface HeldWeights {
+  bytes: number
+  /** Bytes of the matrices by type: Q4_1, Q8_0, F16 …; norms are float32. */
+  types: Record<string, number>
+  /** They are a file in the cache folder that is mapped: processes with the same model share its memory. */
+  mapped: boolean
+  /** Where that was wanted and could not be: the reason. */
+  why: string
+  /** What multiplies up to 24 rows (tokens of a decode step, forks, batches), and what more (prompts). */
+  rows: string
+  prompts: string
+}
+
 export type TextOrIds = string | ArrayLike<number>
 
 export class LoadedModel {
   private handle: NativeModel | undefined
+  /** What is held, and what multiplies it. */
+  readonly held: HeldWeights
 
   constructor(
     readonly file: ModelFile,
@@ -21,6 +38,7 @@ export class LoadedModel {
     handle: NativeModel,
   ) {
     this.handle = handle
+    this.held = JSON.parse(native().modelDescribe(handle)) as HeldWeights
   }
 
   get name(): string {
@@ -43,7 +61,7 @@ export class LoadedModel {
 
   /** Weights as held in memory. */
   get bytes(): number {
-    return native().modelBytes(this.native)
+    return this.held.bytes
   }
 
   /** Frees the weights (after calls under way). Its sessions can be read, but not go on. */

@@ -10,6 +10,7 @@ namespace {
 struct Loading {
   std::vector<std::string> paths;
   std::vector<const char*> path_pointers;
+  std::string packed;
   zs_model_config config{};
   std::vector<std::string> names;
   std::vector<zs_tensor> tensors;
@@ -24,6 +25,11 @@ Napi::Value Load(const Napi::CallbackInfo& info) {
   for (const std::string& path : loading->paths) loading->path_pointers.push_back(path.c_str());
   Read(info[2].As<Napi::Object>(), kModelConfig, &loading->config);
   loading->config.struct_bytes = sizeof(zs_model_config);
+  const Napi::Value packed = info[2].As<Napi::Object>().Get("packed");
+  if (packed.IsString()) {
+    loading->packed = packed.As<Napi::String>().Utf8Value();
+    loading->config.packed = loading->packed.c_str();
+  }
   Napi::Array list = info[3].As<Napi::Array>();
   loading->names.reserve(list.Length());  // the tensors point into it
   for (uint32_t i = 0; i < list.Length(); ++i) {
@@ -57,8 +63,8 @@ Napi::Value Load(const Napi::CallbackInfo& info) {
       });
 }
 
-Napi::Value Bytes(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(zs_model_bytes(Unwrap<ModelBox>(info[0])->model)));
+Napi::Value DescribeModel(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), zs_model_describe(Unwrap<ModelBox>(info[0])->model));
 }
 
 // A forward with what it points to, which a job has to pin.
@@ -178,7 +184,7 @@ Napi::Value CompareLogits(const Napi::CallbackInfo& info) {
 
 void RegisterModel(Napi::Env env, Napi::Object exports) {
   exports.Set("modelLoad", Napi::Function::New(env, Load));
-  exports.Set("modelBytes", Napi::Function::New(env, Bytes));
+  exports.Set("modelDescribe", Napi::Function::New(env, DescribeModel));
   exports.Set("modelForward", Napi::Function::New(env, Forward));
   exports.Set("modelForwardMany", Napi::Function::New(env, ForwardMany));
   exports.Set("compareLogits", Napi::Function::New(env, CompareLogits));

@@ -7,10 +7,32 @@
 
 #include "core/error.h"
 #include "model/device_weights.h"
+#include "model/packed.h"
 #include "model/runner.h"
 
 namespace zs {
 namespace {
+
+// As zs_model_describe has it; what it quotes are paths and this program's own words.
+std::string described(const zs_model& model) {
+  std::vector<int64_t> bytes(kPackings);
+  model.weights.each_matrix([&](const Matrix& matrix) {
+    for (const Run& run : matrix.runs)
+      bytes[static_cast<size_t>(run.packing)] += run.tiles * tile_bytes(run.packing, matrix.k);
+  });
+  std::string types, why;
+  for (int i = 0; i < kPackings; ++i)
+    if (bytes[static_cast<size_t>(i)])
+      types += std::string(types.empty() ? "" : ",") + "\"" + packing_name(static_cast<Packing>(i)) +
+               "\":" + std::to_string(bytes[static_cast<size_t>(i)]);
+  for (const char c : model.weights.memory.why()) {
+    if (c == '"' || c == '\\') why += '\\';
+    why += static_cast<unsigned char>(c) < 32 ? ' ' : c;
+  }
+  return "{\"bytes\":" + std::to_string(model.weights.bytes) + ",\"types\":{" + types +
+         "},\"mapped\":" + (model.weights.memory.mapped() ? "true" : "false") + ",\"why\":\"" + why +
+         "\",\"rows\":\"own kernels, weights widened in registers\",\"prompts\":\"" + model.products->many() + "\"}";
+}
 
 std::unique_ptr<zs_model> load(zs_engine& engine, const char* const* paths, int32_t path_count,
                                const zs_model_config& config, const zs_tensor* tensors, int64_t count, zs_call* call) {
@@ -25,7 +47,7 @@ std::unique_ptr<zs_model> load(zs_engine& engine, const char* const* paths, int3
          "'float32', or device 'cpu'");
   const Tensors checked = check_tensors(config, *architecture, files, tensors, count);
   std::unique_ptr<zs_model> model(
-      new zs_model{&engine, config, architecture, {}, nullptr, nullptr, {}, {}, nullptr, {}, {}});
+      new zs_model{&engine, config, architecture, {}, nullptr, nullptr, {}, {}, nullptr, {}, {}, {}});
   model->weights = load_weights(engine, config, checked, call);
   const LayerWeights& w = model->weights.layers[0];
   model->products = std::make_unique<Products>(
@@ -35,6 +57,7 @@ std::unique_ptr<zs_model> load(zs_engine& engine, const char* const* paths, int3
   if (engine.device) model->device = load_on_device(engine, config, *architecture, model->weights, call);
   for (int32_t i = 0; i < config.rope_dims / 2; ++i)
     model->frequencies.push_back(std::pow(static_cast<double>(config.rope_base), -2.0 * i / config.rope_dims));
+  model->description = described(*model);
   return model;
 }
 
@@ -70,6 +93,8 @@ zs_status zs_model_load(zs_engine* engine, const char* const* paths, int32_t pat
 void zs_model_destroy(zs_model* model) { delete model; }
 
 int64_t zs_model_bytes(const zs_model* model) { return model ? model->weights.bytes : 0; }
+
+const char* zs_model_describe(const zs_model* model) { return model ? model->description.c_str() : ""; }
 
 zs_status zs_model_forward(zs_model* model, zs_cache* cache, const zs_forward* forward, zs_call* call) {
   return zs::guard([&] {

@@ -48,6 +48,11 @@ Products::Products(zs_engine& engine, const Architecture& architecture, const st
   }
 }
 
+std::string Products::many() const {
+  const std::string by = library_ ? library_name() : "own kernels";
+  return by + (rounds_ ? " on rows rounded to bfloat16" : " on float32, to which weights are widened a block at a time");
+}
+
 int64_t Products::own_tiles(const Matrix& w, int64_t rows) const {
   if (rows > kFewRows) return kManyTiles;
   return std::max<int64_t>(2, std::min(kOwnTiles, kOwnBytes / (w.bytes() / w.tiles) / 2 * 2));

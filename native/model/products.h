@@ -4,6 +4,7 @@
 #define ZSLAB_MODEL_PRODUCTS_H
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "model/architecture.h"
@@ -39,6 +40,8 @@ class Products {
 
   // Whether the library wants so many rows of x rounded to bfloat16. Else weights that are not float32 are widened, block by block.
   bool rounded(int64_t rows) const { return rounds_ && rows > kFewRows; }
+  // What multiplies more than kFewRows rows, in words.
+  std::string many() const;
   // Rows that x must have room for.
   static int64_t padded(int64_t rows) { return (rows + 15) / 16 * 16; }
 

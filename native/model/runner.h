@@ -3,6 +3,7 @@
 #define ZSLAB_MODEL_RUNNER_H
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/cache.h"
@@ -31,6 +32,7 @@ struct zs_model {
   std::unique_ptr<zs::DeviceModel> device;  // the same weights on the engine's device, where it has one
   std::vector<double> frequencies;
   std::vector<zs::ModelConstants> constants;
+  std::string description;  // JSON
 };
 
 namespace zs {

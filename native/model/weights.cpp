@@ -1,9 +1,5 @@
 #include "model/weights.h"
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -14,8 +10,6 @@
 
 namespace zs {
 namespace {
-
-constexpr int64_t kHugePage = int64_t{1} << 21;
 
 // Where the rows of a packed matrix come from: tensors in turn, row by row, or two by two tiles where they are interleaved.
 struct Recipe {
@@ -140,17 +134,6 @@ void pack(zs_engine& engine, const Recipe& recipe, const Run& packed, uint8_t* d
   if (!whole) check_abort(call);
 }
 
-void* huge_memory(int64_t bytes) {
-  const int64_t step = bytes >= kHugePage ? kHugePage : 64, whole = (bytes + step - 1) / step * step;
-  void* memory = std::aligned_alloc(static_cast<size_t>(step), static_cast<size_t>(whole));
-  if (!memory) throw std::bad_alloc();
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  if (step == kHugePage)
-    madvise(memory, static_cast<size_t>(whole), MADV_HUGEPAGE);  // faster where granted, right where not
-#endif
-  return memory;
-}
-
 }  // namespace
 
 Weights load_weights(zs_engine& engine, const zs_model_config& config, const Tensors& tensors, zs_call* call) {
@@ -159,41 +142,49 @@ Weights load_weights(zs_engine& engine, const zs_model_config& config, const Ten
   const std::vector<Recipe> recipes = matrices(weights, tensors, config.tied_output);
   const std::vector<NormRecipe> vectors = norms(weights, tensors);
   int64_t bytes = 0;
+  uint64_t layout = 0;
   std::vector<int64_t> places;
-  const auto place = [&](int64_t size) {
+  const auto place = [&](int64_t size, int64_t what) {
     places.push_back(bytes);
     bytes += (size + 63) / 64 * 64;
+    for (const int64_t one : {size, what}) layout = layout * 0x9e3779b97f4a7c15u + static_cast<uint64_t>(one);
   };
   for (const Recipe& recipe : recipes) {
     Matrix& matrix = *recipe.matrix;
     matrix.k = (recipe.parts[0]->inputs + kInputStep - 1) / kInputStep * kInputStep;
     matrix.tiles = (recipe.rows() + kTile - 1) / kTile;
     matrix.runs = runs_of(recipe, config.weights);
-    for (const Run& run : matrix.runs) place(run.tiles * tile_bytes(run.packing, matrix.k));
+    for (const Run& run : matrix.runs)
+      place(run.tiles * tile_bytes(run.packing, matrix.k), static_cast<int64_t>(run.packing));
   }
-  for (const NormRecipe& one : vectors) place(one.tensor->inputs * 4);
-  weights.memory.reset(huge_memory(bytes));
+  for (const NormRecipe& one : vectors) place(one.tensor->inputs * 4, -1);
   weights.bytes = bytes;
 
-  uint8_t* base = static_cast<uint8_t*>(weights.memory.get());
+  const std::string packed = config.packed ? config.packed : "";
+  weights.memory = PackedMemory::open(packed, bytes, layout, engine.pool, call);
+  const bool there = weights.memory.data();
+  if (!there) weights.memory = PackedMemory::make(packed, bytes, layout);
+  uint8_t* base = weights.memory.data();
   size_t next = 0;
   report(call, 0, bytes);
-  for (const Recipe& recipe : recipes) {
+  for (const Recipe& recipe : recipes)
     for (Run& run : recipe.matrix->runs) {
       uint8_t* const data = base + places[next++];
       run.data = data;
+      if (there) continue;
       pack(engine, recipe, run, data, call);
       report(call, places[next], bytes);  // there is always a norm behind the last matrix
     }
-  }
   for (const NormRecipe& one : vectors) {
     *one.place = reinterpret_cast<float*>(base + places[next++]);
+    if (there) continue;
     std::vector<uint8_t> raw(static_cast<size_t>(one.tensor->row_bytes));
     const ModelFile& file = *one.tensor->file;
     if (!file.read(one.tensor->offset, one.tensor->row_bytes, raw.data())) shrank(file);
     dequantize(one.tensor->type, raw.data(), one.tensor->inputs, *one.place);
   }
   check_abort(call);
+  if (!there) weights.memory.save(engine.pool, call);
   if (config.tied_output) weights.output = weights.embedding;
   report(call, bytes, bytes);
   return weights;

@@ -3,12 +3,11 @@
 #define ZSLAB_MODEL_WEIGHTS_H
 
 #include <algorithm>
-#include <memory>
 #include <vector>
 
-#include "core/buffer.h"
 #include "core/engine.h"
 #include "cpu/packing.h"
+#include "model/packed_file.h"
 #include "model/tensors.h"
 
 namespace zs {
@@ -55,11 +54,18 @@ struct Weights {
   float* output_norm = nullptr;
   std::vector<LayerWeights> layers;
   int64_t bytes = 0;
+  PackedMemory memory;
 
-  std::unique_ptr<void, Freed> memory;
+  // f(matrix) for each once.
+  template <class F>
+  void each_matrix(F f) const {
+    f(embedding);
+    if (output.runs[0].data != embedding.runs[0].data) f(output);
+    for (const LayerWeights& layer : layers) f(layer.qkv), f(layer.attention_output), f(layer.gate_up), f(layer.down);
+  }
 };
 
-// Reads and packs everything. Errors: ZS_IO, ZS_ABORTED; std::bad_alloc.
+// Reads and packs everything, or maps what was packed before (config.packed). Errors: ZS_IO, ZS_ABORTED; std::bad_alloc.
 Weights load_weights(zs_engine& engine, const zs_model_config& config, const Tensors& tensors, zs_call* call);
 
 }  // namespace zs

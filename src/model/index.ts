@@ -15,6 +15,7 @@ export type { ChatOptions, Message } from './chat.js'
 export type { GgufFile, GgufTensor } from './gguf.js'
 export type { FetchProgress, LocateOptions } from './sources.js'
 export type { TextStream, Tokenizer } from './tokenizer.js'
+export { packedPath } from './packed.js'
 export { cacheClear, cacheFolder, cacheList } from './sources.js'
 
 export interface ModelFile {
@@ -30,7 +31,12 @@ export interface ModelFile {
   /** Messages → prompt, by the file's own template. */
   chat(messages: readonly Message[], options?: ChatOptions): Promise<string>
   /** SHA-256 of the file (of a split model's files one after another) in hex; read once, known beforehand for models that have a name. */
-  sha256(options?: { progress?: (done: number, total: number) => void; signal?: AbortSignal }): Promise<string>
+  sha256(options?: {
+    progress?: (done: number, total: number) => void
+    signal?: AbortSignal
+    /** What it is, from whoever has it from elsewhere: nothing is read. */
+    known?: string
+  }): Promise<string>
   /** The same where it is known by now. */
   readonly hash: string | undefined
 }
@@ -56,7 +62,7 @@ export async function openModelFile(nameOrPath: string, options: LocateOptions =
       return (tokenizer ??= checkedTokenizer(gguf, description))
     },
     chat: (messages, chatOptions) => renderChat(gguf, messages, chatOptions),
-    sha256: async (hashOptions) => (hash ??= await fileHash(gguf.paths, hashOptions)),
+    sha256: async (hashOptions) => (hash ??= hashOptions?.known ?? (await fileHash(gguf.paths, hashOptions))),
     get hash() {
       return hash
     },

@@ -249,11 +249,12 @@ export interface Addon {
   modelLoad(
     engine: NativeEngine,
     paths: readonly string[],
-    config: Record<string, number>,
+    /** Numbers, and packed, a path. */
+    config: Record<string, number | string | undefined>,
     tensors: readonly { name: string; type: number; shape: number[]; offset: number; bytes: number; file: number }[],
     call?: Int32Array,
   ): Promise<NativeModel>
-  modelBytes(model: NativeModel): number
+  modelDescribe(model: NativeModel): string
   modelForward(model: NativeModel, cache: NativeCache, forward: NativeForward, call?: Int32Array): Promise<void>
   /** As modelForward of each, side by side (zs_model_forward_many), each stopped by its own call → what went wrong with each; undefined: nothing. */
   modelForwardMany(

@@ -44,7 +44,7 @@ export function modelText({ name, weights, bytes, description: d }: ModelFacts):
   return lines(
     `Model ${name} (${d.arch}): ${counted(d.parameters)} parameters, weights ${weights}, ${sizeText(bytes)}`,
     `${headsText(d)}; vocabulary ${counted(d.vocabulary)}, context ${counted(d.context)} tokens`,
-    `a full cache takes ${counted(tokenBytes(d, weights))} bytes per token (storage ${weights})`,
+    `a full cache takes ${counted(tokenBytes(d, 'float16'))} bytes per token (storage float16)`,
     'next: model.session({ policy: zsmerge({ budget: 0.1 }) })',
   )
 }

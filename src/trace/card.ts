@@ -8,7 +8,7 @@ import type { ResolvedHeads } from '../native-cache.js'
 import type { Policy } from '../policies/index.js'
 import type { Sampling } from '../sampling.js'
 import type { Intervention } from '../interventions.js'
-import type { LoadedModel } from '../loaded-model.js'
+import type { HeldWeights, LoadedModel } from '../loaded-model.js'
 import type { Reading } from '../reading.js'
 import { cardText } from '../show/file-texts.js'
 import { showsItself } from '../show/show.js'
@@ -33,6 +33,8 @@ export interface EngineCard {
   /** Where caches were kept and decode steps ran; the results are the same. */
   device: DeviceInfo
   weights: string
+  /** What of them is held, and what multiplied them. */
+  held: HeldWeights
   /** Rounding: equal on every thread count; between instruction sets and libraries logits may differ (≤ 2e-3, float32 weights). */
   exactness: string
 }
@@ -81,7 +83,7 @@ export function cardOf(reading: Reading, resolved: ResolvedHeads | undefined, sa
 }
 
 /** Errors: as of cardOf. */
-export function engineCard({ file, engine, weights }: LoadedModel): EngineCard {
+export function engineCard({ file, engine, weights, held }: LoadedModel): EngineCard {
   if (file.hash === undefined)
     throw new ZslabError(
       'invalid',
@@ -101,6 +103,7 @@ export function engineCard({ file, engine, weights }: LoadedModel): EngineCard {
     threads: engine.info.threads,
     device: engine.info.device,
     weights,
+    held,
     exactness:
       'the same tokens for any number of threads; another instruction set or library rounds matrix products differently (logits within 2e-3 with float32 weights)',
   }

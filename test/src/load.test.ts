@@ -28,7 +28,7 @@ describe('load', () => {
     const wrong: [unknown, RegExp][] = [
       [null, /expected an object for load but received null/],
       [{ weight: 'float32' }, /load has no option "weight", did you mean 'weights'\?/],
-      [{ weights: 'int4' }, /expected one of 'float32', 'bfloat16' for weights but received "int4"/],
+      [{ weights: 'int4' }, /expected one of 'file', 'float32', 'bfloat16' for weights but received "int4"/],
       [{ threads: 0 }, /from 1 to 256 for threads but received 0/],
       [{ threads: NaN }, /for threads but received NaN/],
       [{ isa: 'sse' }, /one of 'best', 'generic', 'avx2', 'avx512' for isa but received "sse"/],

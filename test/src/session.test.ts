@@ -198,11 +198,11 @@ describe('session', function () {
 
   it('score is the chain of step by step log-probabilities', async () => {
     for (const policy of [fullCache(), tight()]) {
-      const scored = await model.session({ policy }).score(TEXT)
+      const scored = await model.session({ policy, storage: 'float32' }).score(TEXT)
       assert.equal(scored.prefilled, policy.name === 'full' ? scored.tokens.length : 24)
       assert.ok(Number.isNaN(scored.logprobs[0]))
       assert.equal(scored.scored, scored.tokens.length - 1)
-      const session = model.session({ policy })
+      const session = model.session({ policy, storage: 'float32' })
       let logits = await session.prefill(scored.tokens.slice(0, 24))
       for (let i = 24; i < scored.tokens.length; i++) {
         const sum = logits.reduce((total, l) => total + Math.exp(l), 0)

@@ -49,6 +49,9 @@ typedef struct zs_model_config {
   float norm_eps;
   int32_t tied_output; /* 1 = no output.weight: the embedding is the output head */
   int32_t weights;     /* zs_storage ZS_F32 or ZS_BF16, or ZS_WEIGHTS_FILE */
+  /* NULL, or the path of a file of packed weights: mapped where it is whole, else made beside it under another name and renamed. What it
+     was made of is not looked at: its name must say it. Where none can be made, weights are in private memory. */
+  const char* packed;
 } zs_model_config;
 
 /* `paths`: the model's file, or all parts of a split one. */
@@ -57,6 +60,9 @@ ZS_API zs_status zs_model_load(zs_engine* engine, const char* const* paths, int3
                                zs_model** out, zs_call* call);
 ZS_API void zs_model_destroy(zs_model* model);
 ZS_API int64_t zs_model_bytes(const zs_model* model); /* weights as held in memory */
+/* JSON: {"bytes": …, "types": {"Q4_1": bytes, …} of the matrices, "mapped": whether weights are those of a packed file, "why": where that
+   was asked for and could not be, else "", "rows": what multiplies up to 24 rows, "prompts": what multiplies more}. Valid while the model is. */
+ZS_API const char* zs_model_describe(const zs_model* model);
 
 /*
  * Runs `tokens` token ids through every layer on `cache` (made for this model's shape): the first call is the prompt, later calls

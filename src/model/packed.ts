@@ -1,0 +1,70 @@
+/**
+ * Packed weights in the cache folder: packed/SHA256-vVERSION.weights of each model that was loaded as its file has it, mapped by every
+ * process that loads it again. sums.json remembers the SHA-256 of files that have no name, by path, size and time of change, so that
+ * each is hashed once.
+ */
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { cacheFolder } from './cache.js'
+import type { ModelFile } from './index.js'
+
+/** kPackedVersion of native/model/packed_file.h. */
+const VERSION = 1
+/** Files that are remembered; the oldest go first. */
+const REMEMBERED = 256
+
+export const packedFolder = () => join(cacheFolder(), 'packed')
+const sumsPath = () => join(packedFolder(), 'sums.json')
+
+/**
+ * Where the packed weights of `file` are, or will be made. The folder is made where it can be; where it cannot, nothing fails here: the
+ * engine then keeps weights in memory of its own and says why.
+ */
+export async function packedPath(
+  file: ModelFile,
+  options: { signal?: AbortSignal; progress?: (done: number, total: number) => void } = {},
+): Promise<string> {
+  await mkdir(packedFolder(), { recursive: true }).catch(() => undefined)
+  return join(packedFolder(), `${await sumOf(file, options)}-v${VERSION}.weights`)
+}
+
+async function sumOf(
+  file: ModelFile,
+  options: { signal?: AbortSignal; progress?: (done: number, total: number) => void },
+): Promise<string> {
+  if (file.hash !== undefined) return file.hash
+  const key = await identity(file.gguf.paths)
+  const known = await sums()
+  if (known[key]) return file.sha256({ known: known[key] })
+  const sum = await file.sha256(options)
+  // What changed while it was read has another time now, or the next load finds it has.
+  if ((await identity(file.gguf.paths)) === key) await remember(key, sum)
+  return sum
+}
+
+async function identity(paths: readonly string[]): Promise<string> {
+  const found = await Promise.all(paths.map((path) => stat(path)))
+  return JSON.stringify(found.map(({ size, mtimeMs, ino }, i) => [paths[i], size, mtimeMs, ino]))
+}
+
+async function sums(): Promise<Record<string, string>> {
+  try {
+    const found = JSON.parse(await readFile(sumsPath(), 'utf8')) as Record<string, unknown>
+    const whole = ([, sum]: [string, unknown]) => typeof sum === 'string' && /^[0-9a-f]{64}$/.test(sum)
+    return Object.fromEntries(Object.entries(found).filter(whole)) as Record<string, string>
+  } catch {
+    return {}
+  }
+}
+
+/** A folder that cannot be written remembers nothing, and all works. */
+async function remember(key: string, sum: string): Promise<void> {
+  const all = Object.entries({ ...(await sums()), [key]: sum }).slice(-REMEMBERED)
+  const temporary = `${sumsPath()}.${process.pid}`
+  try {
+    await writeFile(temporary, JSON.stringify(Object.fromEntries(all)))
+    await rename(temporary, sumsPath())
+  } catch {
+    await rm(temporary, { force: true }).catch(() => undefined)
+  }
+}
