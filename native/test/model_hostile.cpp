@@ -7,6 +7,8 @@
 
 namespace {
 
+constexpr int32_t kWeights[] = {ZS_WEIGHTS_FILE, ZS_F32, ZS_BF16};
+
 using test::Cache;
 using test::check;
 using test::Engine;
@@ -200,7 +202,7 @@ void hostile_bytes() {
     const TinyModel tiny(shape, static_cast<uint64_t>(seed));
     for (int n = random.upto(1, 3); n > 0; --n)
       damage(tiny, tiny.table[static_cast<size_t>(random.next() % tiny.table.size())], random);
-    const Model model(engine, tiny, random.one_in(2) ? ZS_F32 : ZS_BF16);
+    const Model model(engine, tiny, random.of(kWeights));
     test::CacheConfig config = tiny.cache_config(random.one_in(2) ? ZS_F32 : ZS_F16);
     if (random.one_in(2)) config.policy = test::count_policy(6, 2, 1);
     Cache cache(engine, config);

@@ -6,7 +6,17 @@
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cacheFolder } from './cache.js'
-import type { ModelFile } from './index.js'
+
+/** Of a model's file what its name here is made of. */
+interface Hashed {
+  readonly gguf: { paths: readonly string[] }
+  readonly hash: string | undefined
+  sha256(options?: {
+    progress?: (done: number, total: number) => void
+    signal?: AbortSignal
+    known?: string
+  }): Promise<string>
+}
 
 /** kPackedVersion of native/model/packed_file.h. */
 const VERSION = 1
@@ -21,7 +31,7 @@ const sumsPath = () => join(packedFolder(), 'sums.json')
  * engine then keeps weights in memory of its own and says why.
  */
 export async function packedPath(
-  file: ModelFile,
+  file: Hashed,
   options: { signal?: AbortSignal; progress?: (done: number, total: number) => void } = {},
 ): Promise<string> {
   await mkdir(packedFolder(), { recursive: true }).catch(() => undefined)
@@ -29,7 +39,7 @@ export async function packedPath(
 }
 
 async function sumOf(
-  file: ModelFile,
+  file: Hashed,
   options: { signal?: AbortSignal; progress?: (done: number, total: number) => void },
 ): Promise<string> {
   if (file.hash !== undefined) return file.hash

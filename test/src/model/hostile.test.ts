@@ -246,7 +246,7 @@ describe('hostile model files', function () {
       writeFileSync(path, draw(4) ? mutatedData(draw, typed) : mutatedMeaning(draw, typed))
       let result = 'read'
       try {
-        const model = await load(path, { progress: false, weights: pick(draw, ['float32', 'bfloat16']) })
+        const model = await load(path, { progress: false, weights: pick(draw, ['file', 'float32', 'bfloat16']) })
         try {
           const policy = pick(draw, [fullCache(), zsmerge({ budget: 8, recent: 2, residual: 2 })])
           const run = await model.session({ policy }).generate('the note and 123, and the rest', { maxTokens: 3 })
