@@ -96,10 +96,20 @@ const INCLUDES: Rule[] = [
     ['native/include/', 'native/core/(kernels|error)\\.h'],
     'kernels know the table that they fill and how failures are told',
   ),
-  rule('native/model/', ['native/include/', 'native/core/', 'native/cpu/(linear|packing)\\.h'], 'the runner uses core and table'),
+  rule(
+    'native/model/',
+    ['native/include/', 'native/core/', 'native/cpu/(linear|packing)\\.h'],
+    'the runner uses core and table',
+  ),
   rule(
     'native/test/packed\\.cpp',
-    ['native/test/check\\.h', 'native/model/(packed|quants|tensors)\\.h', 'native/cpu/linear\\.h', 'native/core/(half|kernels)\\.h', 'native/include/'],
+    [
+      'native/test/check\\.h',
+      'native/model/(packed|quants|tensors)\\.h',
+      'native/cpu/linear\\.h',
+      'native/core/(half|kernels)\\.h',
+      'native/include/',
+    ],
     'kernels of packed weights are judged one by one: which one a model takes, no caller can choose',
   ),
   rule(

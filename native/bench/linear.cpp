@@ -1,13 +1,14 @@
 // Matrix-vector products as a share of read bandwidth, a packing of weights after another: a matrix far larger than the last-level cache,
 // cut into units as the model cuts it, in turns with passes that only read. The share is of the pattern with the best median.
 //   linear [rounds [isa [inputs]]]   default 15, the best instruction set (0 generic, 1 AVX2, 2 AVX-512), 1536
+#include "cpu/linear.h"
+
 #include <cstdio>
 #include <exception>
 #include <stdexcept>
 
 #include "bench/bench.h"
 #include "core/kernels.h"
-#include "cpu/linear.h"
 #include "model/packed.h"
 
 namespace {
@@ -90,7 +91,8 @@ int main(int count, char** words) {
       throw std::runtime_error("linear [rounds [isa [inputs]]]: at least 1 round, inputs a multiple of 256");
     zs_engine* engine = nullptr;
     bench::must(zs_engine_create(0, isa, &engine), "engine");
-    std::printf("matrix-vector products of %lld inputs, %s\n", static_cast<long long>(inputs), zs_engine_describe(engine));
+    std::printf("matrix-vector products of %lld inputs, %s\n", static_cast<long long>(inputs),
+                zs_engine_describe(engine));
     const zs::LinearKernels& kernels = *engine->linear;
     std::printf(
         "%d rounds in turns; medians (10th–90th of a hundred); GB = 10^9 bytes; a matrix of %lld MiB\n"

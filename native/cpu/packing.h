@@ -26,11 +26,11 @@ enum class Packing : int32_t { kF32, kF16, kBf16, kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ
 constexpr int kPackings = 11;
 
 struct Fields {
-  int bits = 0;            // of a field; 0 = floats
+  int bits = 0;  // of a field; 0 = floats
   int bias = 0;
   bool has_least = false;
-  int64_t each = 32;       // inputs that share a scale
-  int64_t inputs = 32;     // of a block
+  int64_t each = 32;    // inputs that share a scale
+  int64_t inputs = 32;  // of a block
 };
 
 constexpr Fields fields_of(Packing packing) {

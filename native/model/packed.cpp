@@ -156,7 +156,8 @@ void put_block(Packing packing, const RowBlock& b, int64_t lane, uint8_t* to) {
 void unpack_block(Packing packing, const uint8_t* from, int64_t lane, float* to) {
   const Fields f = fields_of(packing);
   const int parts = static_cast<int>(f.inputs / f.each), each = static_cast<int>(f.each);
-  const float whole = of_f16(half_at(from + 2 * lane)), below = f.has_least ? of_f16(half_at(from + kHalves + 2 * lane)) : 0;
+  const float whole = of_f16(half_at(from + 2 * lane)),
+              below = f.has_least ? of_f16(half_at(from + kHalves + 2 * lane)) : 0;
   const uint8_t* fields = from + head_bytes(packing);
   for (int part = 0; part < parts; ++part, fields += field_bytes(packing)) {
     float scale = whole, least = below;

@@ -87,7 +87,8 @@ int reserve(int fd, int64_t bytes) {
 #else
   std::vector<char> zeros(static_cast<size_t>(kUnit));
   for (int64_t at = 0; at < bytes;) {
-    const ssize_t wrote = pwrite(fd, zeros.data(), static_cast<size_t>(std::min(kUnit, bytes - at)), static_cast<off_t>(at));
+    const ssize_t wrote =
+        pwrite(fd, zeros.data(), static_cast<size_t>(std::min(kUnit, bytes - at)), static_cast<off_t>(at));
     if (wrote <= 0) return errno;
     at += wrote;
   }
@@ -128,8 +129,9 @@ PackedMemory PackedMemory::open(const std::string& path, int64_t bytes, uint64_t
   Header header{};
   if (file.fd() < 0 || fstat(file.fd(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size != kHeader + bytes)
     return memory;
-  if (pread(file.fd(), &header, sizeof header, 0) != sizeof header || std::memcmp(header.magic, kMagic, sizeof kMagic) ||
-      header.version != kPackedVersion || header.bytes != bytes || header.layout != layout)
+  if (pread(file.fd(), &header, sizeof header, 0) != sizeof header ||
+      std::memcmp(header.magic, kMagic, sizeof kMagic) || header.version != kPackedVersion || header.bytes != bytes ||
+      header.layout != layout)
     return memory;
   void* mapping = mmap(nullptr, static_cast<size_t>(kHeader + bytes), PROT_READ, MAP_SHARED, file.fd(), 0);
   if (mapping == MAP_FAILED) return memory;

@@ -50,7 +50,8 @@ Products::Products(zs_engine& engine, const Architecture& architecture, const st
 
 std::string Products::many() const {
   const std::string by = library_ ? library_name() : "own kernels";
-  return by + (rounds_ ? " on rows rounded to bfloat16" : " on float32, to which weights are widened a block at a time");
+  return by +
+         (rounds_ ? " on rows rounded to bfloat16" : " on float32, to which weights are widened a block at a time");
 }
 
 int64_t Products::own_tiles(const Matrix& w, int64_t rows) const {
@@ -109,8 +110,9 @@ void Products::own_block(const Product& p, const Block& b, int thread) {
       const int packing = static_cast<int>(run.packing);
       const bool as_it_is = !linear_.prepare[packing];
       const int64_t stride = as_it_is ? w.k : prepared_row(w.k);
-      linear_.multiply[packing]({run.at(tile, w.k), w.k, tiles, as_it_is ? x : prepared_[packing].data() + b.row * stride,
-                                 stride, b.rows, y + (tile - b.tile) * kTile, y_stride});
+      linear_.multiply[packing]({run.at(tile, w.k), w.k, tiles,
+                                 as_it_is ? x : prepared_[packing].data() + b.row * stride, stride, b.rows,
+                                 y + (tile - b.tile) * kTile, y_stride});
     });
   } else {
     linear_.multiply[static_cast<int>(Packing::kF32)](

@@ -73,7 +73,7 @@ class Products {
   decltype(LinearKernels::swiglu) activation_;
   bool rounds_ = false;
   std::unique_ptr<Library> library_;
-  Buffer prepared_[kPackings];  // rows of x, as products with such weights want them
+  Buffer prepared_[kPackings];    // rows of x, as products with such weights want them
   std::vector<Scratch> scratch_;  // of each thread
 };
 

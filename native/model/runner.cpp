@@ -15,10 +15,13 @@ namespace {
 // A prompt's rows see only those before them, so a chunk goes through the whole layer before the next one does.
 class PromptPass {
  public:
-  PromptPass(zs_model& model, zs_cache& cache, const zs_forward& forward, Rows& rows, DevicePass* there, zs_call* call)
+  // Of the last layer's outputs those of row `wanted` and later ones are needed.
+  PromptPass(zs_model& model, zs_cache& cache, const zs_forward& forward, int64_t wanted, Rows& rows, DevicePass* there,
+             zs_call* call)
       : model_(model),
         cache_(cache),
         forward_(forward),
+        wanted_(wanted),
         r_(rows),
         work_(model, rows, call),
         there_(there),
@@ -46,13 +49,23 @@ class PromptPass {
     work_.each_chunk(0, tokens, [&](int64_t row, int64_t count) {
       project(layer, row, count);
       prompt.rows(view(0), view(c.heads), view(c.heads + c.kv_heads), count, out);
-      if (there_)
+      if (there_) {
         there_->feed_forward(layer, row, count, r_.attended.data(), [this] { check_abort(call_); });
-      else
-        work_.feed_forward(layer, row, count, r_.attended.data());
+      } else {
+        const int64_t skipped = layer + 1 == c.layers ? not_wanted(row, count) : 0;
+        if (skipped < count)
+          work_.feed_forward(layer, row + skipped, count - skipped,
+                             r_.attended.data() + skipped * w.attention_output.k);
+      }
       report(call_, (layer * tokens + row + count) / c.layers, tokens);
     });
     prompt.finish();
+  }
+
+  // Of a chunk's rows, the first that nobody asks for; never so many that others multiply the rest, whose bits would be others.
+  int64_t not_wanted(int64_t row, int64_t count) const {
+    if (row + count <= wanted_) return count;
+    return std::clamp<int64_t>(wanted_ - row, 0, std::max<int64_t>(0, count - kFewRows - 1));
   }
 
   void project(int32_t layer, int64_t row, int64_t count) {
@@ -64,6 +77,7 @@ class PromptPass {
   zs_model& model_;
   zs_cache& cache_;
   const zs_forward& forward_;
+  const int64_t wanted_;
   Rows& r_;
   RowWork work_;
   DevicePass* const there_;  // who does all of it on a device, beside attention; nullptr = nobody
@@ -182,7 +196,8 @@ void model_forward(zs_model& model, zs_cache& cache, const zs_forward& forward, 
   } else {
     zs_cache& changed = fork ? *fork : cache;
     if (prompt)
-      PromptPass(model, changed, forward, rows, there.get(), call).run();
+      PromptPass(model, changed, forward, needed.empty() ? forward.tokens : needed.front().row, rows, there.get(), call)
+          .run();
     else
       extend(model, changed, forward, rows, there.get(), stop, call);
     head(model, needed, rows, there.get(), stop);

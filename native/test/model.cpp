@@ -144,6 +144,12 @@ void rows_and_targets() {
     for (size_t i = 0; i < rows.size(); ++i)
       check(!std::memcmp(&some[i * width], &every[static_cast<size_t>(rows[i]) * width], width * sizeof(float)),
             "row %d depends on the other rows asked for", static_cast<int>(rows[i]));
+    for (const int64_t row : {int64_t{59}, int64_t{40}, int64_t{20}}) {
+      Cache alone(engine, tiny.cache_config());
+      check(!std::memcmp(model.forward(alone, ids, {row}).data(), &every[static_cast<size_t>(row) * width],
+                         width * sizeof(float)),
+            "row %d has other logits where no row before it is asked for", static_cast<int>(row));
+    }
     std::vector<int32_t> targets(ids.begin() + 1, ids.end());
     targets.push_back(-1);
     targets[17] = -1;

@@ -78,7 +78,8 @@ std::vector<uint8_t> pack(const Rows& rows, Packing packing, int64_t k) {
   for (int64_t t = 0; t < tiles; ++t) {
     const uint8_t* from[kTile] = {};
     const zs::Tensor* of[kTile] = {};
-    for (int64_t r = 0; r < kTile && t * kTile + r < rows.rows; ++r) from[r] = rows.row(t * kTile + r), of[r] = &rows.tensor;
+    for (int64_t r = 0; r < kTile && t * kTile + r < rows.rows; ++r)
+      from[r] = rows.row(t * kTile + r), of[r] = &rows.tensor;
     zs::pack_tile(packing, k, from, of, scratch.data(), &packed[static_cast<size_t>(t * bytes)]);
   }
   return packed;
@@ -89,7 +90,8 @@ int64_t padded(int64_t inputs) { return (inputs + zs::kInputStep - 1) / zs::kInp
 bool same(float a, float b) { return std::isnan(a) ? std::isnan(b) : zs::bits_of(a) == zs::bits_of(b); }
 
 void widened(Random& random, int32_t type, const std::vector<const zs::LinearKernels*>& kernels) {
-  const int64_t block = zs::block_type(type)->values, inputs = block * random.upto(1, block == 1 ? 70 : 3), k = padded(inputs);
+  const int64_t block = zs::block_type(type)->values, inputs = block * random.upto(1, block == 1 ? 70 : 3),
+                k = padded(inputs);
   const Rows rows(random, type, inputs, random.upto(1, 35), random.one_in(2));
   const Packing packing = zs::packing_of(type);
   const std::vector<uint8_t> packed = pack(rows, packing, k);
@@ -122,13 +124,15 @@ void widened(Random& random, int32_t type, const std::vector<const zs::LinearKer
 }
 
 void multiplied(Random& random, int32_t type, const std::vector<const zs::LinearKernels*>& kernels) {
-  const int64_t block = zs::block_type(type)->values, inputs = block * random.upto(1, block == 1 ? 130 : 4), k = padded(inputs);
+  const int64_t block = zs::block_type(type)->values, inputs = block * random.upto(1, block == 1 ? 130 : 4),
+                k = padded(inputs);
   const Rows rows(random, type, inputs, random.upto(1, 50), false);
   const Packing packing = zs::packing_of(type);
   const std::vector<uint8_t> packed = pack(rows, packing, k);
   const int64_t tiles = (rows.rows + kTile - 1) / kTile, count = random.upto(1, 24);
   std::vector<float> x(static_cast<size_t>(count * k));
-  const float size = random.one_in(8) ? 1e-36f : 1.0f;  // also where what is turned to a field's place is below the normal numbers
+  const float size =
+      random.one_in(8) ? 1e-36f : 1.0f;  // also where what is turned to a field's place is below the normal numbers
   for (int64_t r = 0; r < count; ++r)
     for (int64_t i = 0; i < inputs; ++i) x[static_cast<size_t>(r * k + i)] = size * random.element();
   std::vector<float> first;
@@ -146,8 +150,8 @@ void multiplied(Random& random, int32_t type, const std::vector<const zs::Linear
     for (int64_t r = 0; r < count; ++r)
       multiply({packed.data(), k, tiles, &given[static_cast<size_t>(r * stride)], stride, 1,
                 &alone[static_cast<size_t>(r * tiles * kTile)], tiles * kTile});
-    check(!std::memcmp(y.data(), alone.data(), y.size() * sizeof(float)), "%s: %d rows are not those one by one, set %zu",
-          zs::packing_name(packing), static_cast<int>(count), set);
+    check(!std::memcmp(y.data(), alone.data(), y.size() * sizeof(float)),
+          "%s: %d rows are not those one by one, set %zu", zs::packing_name(packing), static_cast<int>(count), set);
     if (set == 0) first = y;
     check(!std::memcmp(y.data(), first.data(), y.size() * sizeof(float)), "%s: set %zu has other bits",
           zs::packing_name(packing), set);
@@ -161,13 +165,14 @@ void multiplied(Random& random, int32_t type, const std::vector<const zs::Linear
       for (int64_t i = 0; i < inputs; ++i) {
         const double w = static_cast<double>(rows.values[static_cast<size_t>(o * inputs + i)]);
         const double term = w * static_cast<double>(x[static_cast<size_t>(r * k + i)]);
-        sum += term, most = std::max(most, std::abs(w)), whole += std::abs(static_cast<double>(x[static_cast<size_t>(r * k + i)]));
+        sum += term, most = std::max(most, std::abs(w)),
+                     whole += std::abs(static_cast<double>(x[static_cast<size_t>(r * k + i)]));
       }
       const double error = std::abs(static_cast<double>(first[static_cast<size_t>(r * tiles * kTile + o)]) - sum);
       worst = std::max(worst, error / (most * whole + 1e-300));
     }
-  check(worst <= 4e-7, "%s: products are off by %g of the largest weight times the inputs",
-        zs::packing_name(packing), worst);
+  check(worst <= 4e-7, "%s: products are off by %g of the largest weight times the inputs", zs::packing_name(packing),
+        worst);
 }
 
 // A file's values in float32 and, rounded, in bfloat16.

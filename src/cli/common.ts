@@ -129,7 +129,9 @@ export function loadOptions(command: Command): Command {
   return command
     .option('--model <name or path>', 'a known model or a GGUF file', 'smollm2-135m')
     .addOption(
-      new Option('--weights <type>', 'how weights are held (default: file, on a device bfloat16)').choices([...WEIGHTS]),
+      new Option('--weights <type>', 'how weights are held (default: file, on a device bfloat16)').choices([
+        ...WEIGHTS,
+      ]),
     )
     .option('--threads <n>', 'default: every CPU', whole)
     .addOption(new Option('--isa <name>', 'instruction set (default: the best)').choices(['best', ...ISAS]))
@@ -147,9 +149,7 @@ export function loadOptions(command: Command): Command {
 /** loadOptions(), and of sessions --storage, --no-origins. */
 export function modelOptions(command: Command): Command {
   return loadOptions(command)
-    .addOption(
-      new Option('--storage <type>', 'how keys and values are kept (default: float16)').choices([...STORAGES]),
-    )
+    .addOption(new Option('--storage <type>', 'how keys and values are kept (default: float16)').choices([...STORAGES]))
     .option(
       '--no-origins',
       'keep counts alone: a slot knows its first position and its weight, not every position it stands for (nothing then grows with the text)',

@@ -78,7 +78,7 @@ ZS_INLINE Lanes field(const uint8_t* fields) {
     constexpr int kShift = kAt * kBits % 32;
     constexpr bool kOver = kShift + kBits > 32, kEnds = kShift + kBits == 32;
     constexpr uint32_t kMask = kEnds ? ~0u : ((1u << kBits) - 1) << field_place(kBits, kAt);
-    return masked<kOver || kEnds ? kShift : 0, kOver>(fields + kAt * kBits / 32 * 64, kMask);
+    return masked < kOver || kEnds ? kShift : 0, kOver > (fields + kAt * kBits / 32 * 64, kMask);
   }
 }
 constexpr float power(int n) { return n == 0 ? 1.0f : 0.5f * power(n - 1); }

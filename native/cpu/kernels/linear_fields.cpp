@@ -168,8 +168,8 @@ void widen_fields(const void* from, int64_t k, int64_t tiles, float* to) {
   }
 }
 
-#define ZS_FIELDS(packing)                                              \
-  template void multiply_fields<Packing::packing>(const PackedProduct&); \
+#define ZS_FIELDS(packing)                                                       \
+  template void multiply_fields<Packing::packing>(const PackedProduct&);         \
   template void prepare_fields<Packing::packing>(const float*, int64_t, float*); \
   template void widen_fields<Packing::packing>(const void*, int64_t, int64_t, float*);
 ZS_FIELDS(kQ4_0)

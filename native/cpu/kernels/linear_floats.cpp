@@ -118,7 +118,7 @@ void widen_floats(const void* w, int64_t k, int64_t tiles, float* to) {
   }
 }
 
-#define ZS_FLOATS(packing)                                              \
+#define ZS_FLOATS(packing)                                               \
   template void multiply_floats<Packing::packing>(const PackedProduct&); \
   template void widen_floats<Packing::packing>(const void*, int64_t, int64_t, float*);
 ZS_FLOATS(kF32)

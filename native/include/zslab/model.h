@@ -24,7 +24,7 @@ typedef enum zs_tensor_type {
   ZS_T_Q5_K = 13,
   ZS_T_Q6_K = 14,
   ZS_T_BF16 = 30
-} zs_tensor_type;                                   /* GGUF's own numbers */
+} zs_tensor_type; /* GGUF's own numbers */
 /* Weights are held as the file has them and widened exactly as they are multiplied. */
 #define ZS_WEIGHTS_FILE (-1)
 
