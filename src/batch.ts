@@ -98,7 +98,7 @@ export class SessionBatch<S extends Batched<G>, G extends PromiseLike<unknown>> 
   /**
    * All of them generate, `each` in their order or the same for all: prompts are read one after another, tokens are written together, and who has
    * ended is not waited for. → for each what session.generate() returns: a stream of its tokens and a promise of its run, which fails alone.
-   * `all`: the signal stops all within 100 ms, the progress counts tokens of all.
+   * `all`: the signal stops all within 100 ms, before each run is made up; the progress counts tokens of all.
    */
   generate(each: GenerateEach | readonly GenerateEach[] = {}, all: CallOptions = {}): G[] {
     callOptions('generate, for all', all)

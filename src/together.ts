@@ -10,16 +10,21 @@ interface Waiting {
   ended(error?: unknown): void
 }
 
-/** Members that go on together: their calls are made as soon as each has one, or has left. */
+/** Members that go on together: their calls are made as soon as each has one, or has left; as many in one as share a reading of the weights. */
 export class Together {
-  private waiting = new Set<Waiting>()
+  /** Until the others have a call, too. */
+  private readonly waiting: Waiting[] = []
+  /** Whose turn comes, and whose it is. */
+  private readonly due: Waiting[] = []
+  private under: readonly Waiting[] = []
+  private whole: Int32Array | undefined
 
   constructor(
     private readonly model: NativeModel,
     private members: number,
   ) {}
 
-  /** The call of one member, with the next of all others. Where `signal` is aborted it rejects: at once, or once the calls under way are over. */
+  /** The call of one member, with the next of all others. Where `signal` is aborted it rejects: at once, or when the calls under way are over. */
   async forward(
     cache: NativeCache,
     forward: NativeForward,
@@ -31,12 +36,9 @@ export class Together {
       await new Promise<void>((resolve, reject) => {
         const ended = (error?: unknown) => (error === undefined ? resolve() : reject(error as Error))
         const one = { cache, forward, call, ended }
-        abort = () => {
-          if (this.waiting.delete(one)) ended(signal?.reason)
-          else this.stopped()
-        }
+        abort = () => this.stop(one, signal)
         signal?.addEventListener('abort', abort)
-        this.waiting.add(one)
+        this.waiting.push(one)
         this.go()
       })
     } finally {
@@ -50,23 +52,36 @@ export class Together {
     this.go()
   }
 
-  /** Ends the calls under way where nobody wants them any more. */
-  private stopped: () => void = () => {}
+  private stop(one: Waiting, signal: AbortSignal | undefined): void {
+    for (const list of [this.waiting, this.due]) {
+      const at = list.indexOf(one)
+      if (at < 0) continue
+      list.splice(at, 1)
+      one.ended(signal?.reason)
+      return
+    }
+    // Nobody wants what is under way any more.
+    if (this.whole && this.under.every(({ call }) => Atomics.load(call, 0))) Atomics.store(this.whole, 0, 1)
+  }
 
   private go(): void {
-    if (!this.waiting.size || this.waiting.size < this.members) return
-    const all = [...this.waiting]
-    this.waiting.clear()
-    const whole = new Int32Array(CALL_BYTES / Int32Array.BYTES_PER_ELEMENT)
-    this.stopped = () => {
-      if (all.every(({ call }) => Atomics.load(call, 0))) Atomics.store(whole, 0, 1)
+    if (this.waiting.length && this.waiting.length === this.members) {
+      this.due.push(...this.waiting.splice(0))
+      void this.make()
     }
-    native()
-      .modelForwardMany(this.model, all, whole)
-      .then(
-        (errors) => all.forEach(({ ended }, i) => ended(errors[i])),
-        (error: unknown) => all.forEach(({ ended }) => ended(error)),
-      )
+  }
+
+  private async make(): Promise<void> {
+    while (this.due.length) {
+      const some = (this.under = this.due.splice(0, native().rowsTogether()))
+      this.whole = new Int32Array(CALL_BYTES / Int32Array.BYTES_PER_ELEMENT)
+      try {
+        const errors = await native().modelForwardMany(this.model, some, this.whole)
+        some.forEach(({ ended }, i) => ended(errors[i]))
+      } catch (error) {
+        some.forEach(({ ended }) => ended(error))
+      }
+    }
   }
 }
 

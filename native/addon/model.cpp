@@ -187,6 +187,9 @@ void RegisterModel(Napi::Env env, Napi::Object exports) {
   exports.Set("modelDescribe", Napi::Function::New(env, DescribeModel));
   exports.Set("modelForward", Napi::Function::New(env, Forward));
   exports.Set("modelForwardMany", Napi::Function::New(env, ForwardMany));
+  exports.Set("rowsTogether", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
+                return Napi::Number::New(info.Env(), zs_rows_together());
+              }));
   exports.Set("compareLogits", Napi::Function::New(env, CompareLogits));
 }
 

@@ -262,6 +262,8 @@ export interface Addon {
     all: readonly { cache: NativeCache; forward: NativeForward; call: Int32Array }[],
     call: Int32Array,
   ): Promise<unknown[]>
+  /** Tokens of how many caches share a reading of the weights (zs_rows_together). */
+  rowsTogether(): number
   /** A text whole, under full attention and without a cache (zs_model_read, zs_model_vary). */
   modelRead(model: NativeModel, read: NativeRead, call?: Int32Array): Promise<void>
   modelVary(model: NativeModel, vary: NativeVary, call?: Int32Array): Promise<void>
