@@ -301,14 +301,15 @@ void refusals() {
 
 int main() {
   try {
+    constexpr int32_t kWeights[] = {ZS_F32, ZS_BF16, ZS_WEIGHTS_FILE};
     const zs_isa all[] = {ZS_ISA_GENERIC, ZS_ISA_AVX2, ZS_ISA_AVX512};
     for (zs_isa isa : all) {
       zs_engine* probe = nullptr;
       if (zs_engine_create(1, isa, &probe) != ZS_OK) continue;
       zs_engine_destroy(probe);
-      const int cases = test::cases(60, 12, 2);
+      const int cases = test::cases(60, 12, 3);
       for (int i = 0; i < cases; ++i)
-        company(i % 2 ? ZS_BF16 : ZS_F32, i % 3 ? i % 3 + 1 : 1, isa, static_cast<uint64_t>(i + 1));
+        company(kWeights[i % 3], i % 4 < 3 ? i % 4 + 1 : 1, isa, static_cast<uint64_t>(i + 1));
     }
     for (int i = 1; i < 4; ++i) check(ended_otherwise[i] > 0, "nobody ended in way %d", i);
     not_a_number();
