@@ -1,13 +1,20 @@
 /**
  * Sessions in a batch beside the same sessions one after another: tokens a second of all of them together, each at its own text of so many
  * tokens under the full cache, the weights as load() holds them. Both take turns; a ratio is of one turn, by the clock and by CPU time. That both
- * write the same logits is checked at the first. Medians, 10th–90th of a hundred; first on the best instruction set, then on AVX2.
+ * write the same logits is checked at the first. Medians, 10th–90th of a hundred; of the default file and of an F16 file of its shape (made here),
+ * on the best instruction set and on AVX2.
  *   npx tsx bench/batch.ts [turns = 11] [sessions = 16] [tokens = 1024]
  */
 import assert from 'node:assert/strict'
+import { existsSync, mkdirSync } from 'node:fs'
 import { loadavg } from 'node:os'
+import { basename, join } from 'node:path'
 import { load, type Isa, type Model } from '../src/index.js'
+import { projectRoot } from '../src/native/binding.js'
+import { makeBenchModel } from './make-bench-model.js'
 import { text } from './text.js'
+
+const NAME = 'smollm2-135m'
 
 const [turns = 11, count = 16, tokens = 1024] = process.argv.slice(2).map(Number)
 /** Tokens of each session in a turn. */
@@ -74,9 +81,14 @@ async function measure(model: Model): Promise<void> {
   for (const session of alone) session.dispose()
 }
 
-for (const isa of [undefined, 'avx2'] as (Isa | undefined)[]) {
-  console.log(`load ${loadavg()[0].toFixed(1)}`)
-  const model = await load('smollm2-135m', { isa, progress: false })
-  await measure(model)
-  model.dispose()
-}
+const folder = join(projectRoot, 'build/bench')
+const f16 = join(folder, `${NAME}-f16.gguf`)
+mkdirSync(folder, { recursive: true })
+if (!existsSync(f16)) await makeBenchModel(f16, NAME)
+for (const file of [NAME, f16])
+  for (const isa of [undefined, 'avx2'] as (Isa | undefined)[]) {
+    console.log(`${basename(file)}, load ${loadavg()[0].toFixed(1)}`)
+    const model = await load(file, { isa, progress: false })
+    await measure(model)
+    model.dispose()
+  }

@@ -311,7 +311,7 @@ int main() {
       for (int i = 0; i < cases; ++i)
         company(kWeights[i % 3], i % 4 < 3 ? i % 4 + 1 : 1, isa, static_cast<uint64_t>(i + 1));
     }
-    if (test::cases(60, 12, 2) >= 12)
+    if (test::cases(60, 12, 3) >= 12)
       for (int i = 1; i < 4; ++i) check(ended_otherwise[i] > 0, "nobody ended in way %d", i);
     not_a_number();
     refusals();
