@@ -1,7 +1,8 @@
 /**
  * Builds and runs the benches: native/bench/*.cpp (programs, in build/bench) and bench/*.ts. `npm run bench [NAME …]`; without names
- * all of them. What a bench compares with (bench/package.json) is installed the first time a bench/*.ts runs, never with zslab
- * itself; where it cannot be had a line says so and our own figures are printed alone. Exit status 1 if a bench failed.
+ * all of them. What follows `model` is handed to it: its rows and options (bench/model.ts). What a bench compares with
+ * (bench/package.json) is installed the first time a bench/*.ts runs, never with zslab itself; where it cannot be had a line says so
+ * and our own figures are printed alone. Exit status 1 if a bench failed.
  */
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
@@ -20,9 +21,13 @@ class Failure extends Error {}
 
 const native = named('native/bench', '.cpp').filter((name) => name !== 'bench')
 /** What some of them share, or what a person runs. */
-const NO_BENCHES = ['make-bench-model', 'peer']
+const NO_BENCHES = ['make-bench-model', 'text']
+/** The bench that takes words of its own, and the program that it asks. */
+const [MODEL, CEILING] = ['model', 'ceiling']
 const typescript = named('bench', '.ts').filter((name) => !NO_BENCHES.includes(name))
-const asked = process.argv.slice(2)
+const given = process.argv.slice(2)
+const asked = given.includes(MODEL) ? given.slice(0, given.indexOf(MODEL) + 1) : given
+const words = given.slice(asked.length)
 try {
   const unknown = asked.find((name) => !native.includes(name) && !typescript.includes(name))
   if (unknown) throw new Failure(`there is no bench ${unknown}; there are ${[...native, ...typescript].join(', ')}`)
@@ -30,14 +35,17 @@ try {
   const [programs, scripts] = [chosen(native), chosen(typescript)]
   const busy = loadavg()[0]
   if (busy > 0.5) say(`this machine is busy (load ${busy.toFixed(1)}): trust ratios, and run again in a quiet minute`)
-  if (programs.length) await build(programs)
+  const needed = scripts.includes(MODEL) ? [CEILING] : []
+  if (programs.length + needed.length) await build([...new Set([...programs, ...needed])])
   for (const name of programs) await one(name, join(FOLDER, `bench_${name}`), [])
   const peers = scripts.length ? await installPeers() : undefined
   if (scripts.length) await ok('the project itself', process.execPath, ['scripts/build.mjs'])
-  for (const name of scripts)
-    await one(name, process.execPath, ['--expose-gc', '--import=tsx', join(PEERS, `${name}.ts`)], {
+  for (const name of scripts) {
+    const file = join(PEERS, `${name}.ts`)
+    await one(name, process.execPath, ['--expose-gc', '--import=tsx', file, ...(name === MODEL ? words : [])], {
       ZSLAB_BENCH_PEERS: peers ?? '',
     })
+  }
 } catch (error) {
   if (!(error instanceof Failure || error instanceof CMakeFailure)) throw error
   console.error(`bench: ${error.message}`)

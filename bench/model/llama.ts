@@ -1,4 +1,5 @@
-/** llama.cpp through node-llama-cpp (bench/package.json), as far as bench/model.ts needs it; typed here, since it may not be installed. */
+/** llama.cpp through node-llama-cpp (bench/package.json), as far as the model's bench needs it; typed here, since it may not be installed. */
+import { clock, type Peer } from './peers.js'
 
 type Ids = number[]
 interface Sequence {
@@ -18,28 +19,10 @@ interface Library {
   getLlama(options: object): Promise<{ loadModel(options: object): Promise<LlamaModel>; dispose(): Promise<void> }>
 }
 
-/** One context of llama.cpp that reads prompts and decodes greedily. */
-export interface Peer {
-  /** Reads `ids` from an empty cache → ms. */
-  prompt(ids: ArrayLike<number>): Promise<number>
-  /** Decodes `count` tokens → ms of each. The first after a pause also pays for what the pause did; leave it out. */
-  decode(count: number): Promise<number[]>
-  dispose(): Promise<void>
-}
-
 export interface Llama {
+  /** A context of its own with an F16 cache. */
   peer(contextSize: number, flashAttention: boolean): Promise<Peer>
   dispose(): Promise<void>
-}
-
-/**
- * ms: wall time; with one thread the process's own CPU time, which neighbours on a shared machine do not lengthen (a peer whose
- * threads wait for each other loses far more to them than its share of the machine).
- */
-export function clock(threads: number): number {
-  if (threads > 1) return performance.now()
-  const { user, system } = process.cpuUsage()
-  return (user + system) / 1000
 }
 
 /** Loads the model; throws where node-llama-cpp is not installed or does not run here. */
