@@ -49,10 +49,11 @@ std::unique_ptr<zs_model> load(zs_engine& engine, const char* const* paths, int3
   std::unique_ptr<zs_model> model(
       new zs_model{&engine, config, architecture, {}, nullptr, nullptr, {}, {}, nullptr, {}, {}, {}});
   model->weights = load_weights(engine, config, checked, call);
-  const LayerWeights& w = model->weights.layers[0];
-  model->products = std::make_unique<Products>(
-      engine, *architecture, std::vector<const Matrix*>{&w.qkv, &w.attention_output, &w.gate_up, &w.down},
-      config.weights == ZS_BF16);
+  // Of all layers: their types may differ.
+  std::vector<const Matrix*> matrices;
+  for (const LayerWeights& w : model->weights.layers)
+    matrices.insert(matrices.end(), {&w.qkv, &w.attention_output, &w.gate_up, &w.down});
+  model->products = std::make_unique<Products>(engine, *architecture, matrices, config.weights == ZS_BF16);
   model->few = std::make_unique<Rows>(config, model->weights, kFewRows, false, engine.pool.threads());
   if (engine.device) model->device = load_on_device(engine, config, *architecture, model->weights, call);
   for (int32_t i = 0; i < config.rope_dims / 2; ++i)

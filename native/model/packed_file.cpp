@@ -1,11 +1,14 @@
 #include "model/packed_file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -21,6 +24,7 @@ namespace {
 constexpr int64_t kHugePage = int64_t{1} << 21;
 constexpr int64_t kHeader = 4096;  // a page, so that weights begin on one
 constexpr int64_t kUnit = int64_t{1} << 20;
+constexpr int kNames = 64;  // that are tried for a file that is being made
 
 struct Header {
   char magic[8];
@@ -29,21 +33,21 @@ struct Header {
   int64_t bytes;
   uint64_t layout, sum;
 };
-constexpr char kMagic[8] = {'z', 's', 'l', 'a', 'b', 'w', 'e', 'i'};
 
-class File {
- public:
-  File(const char* path, int flags) : fd_(open(path, flags | O_CLOEXEC, 0644)) {}
-  ~File() {
-    if (fd_ >= 0) close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int fd() const { return fd_; }
+// All of the first page: what is not said is zero.
+std::vector<char> header_page(int64_t bytes, uint64_t layout, uint64_t sum) {
+  const Header header{{'z', 's', 'l', 'a', 'b', 'w', 'e', 'i'}, kPackedVersion, 0, bytes, layout, sum};
+  std::vector<char> page(static_cast<size_t>(kHeader));
+  std::memcpy(page.data(), &header, sizeof header);
+  return page;
+}
 
- private:
-  int fd_;
-};
+// O_NONBLOCK: a pipe of that name is not waited for.
+int open_file(const std::string& path, int flags) { return open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK, 0644); }
+
+// Whoever makes a file has it locked until it has its name: what is not locked was left behind. Where nothing can be locked, nothing is found
+// to be left behind.
+bool lock(int fd) { return flock(fd, LOCK_EX | LOCK_NB) == 0; }
 
 // Of all bytes, in order: what tells a whole file from one that a crash left half written, not from one that was forged.
 uint64_t sum_of(const uint8_t* data, int64_t bytes, Pool& pool, const zs_call* call) {
@@ -80,23 +84,70 @@ void* huge_memory(int64_t bytes) {
   return memory;
 }
 
-// The file's blocks are taken at once: a disk that fills up while a mapping is written ends the process.
+// The file's blocks are taken at once: a disk that fills up while a mapping is written ends the process. 0, or what is wrong.
 int reserve(int fd, int64_t bytes) {
-#if defined(__linux__)
-  return posix_fallocate(fd, 0, static_cast<off_t>(bytes));
-#else
-  std::vector<char> zeros(static_cast<size_t>(kUnit));
+  constexpr int64_t kStep = kUnit * 64;
+  std::vector<char> zeros;
   for (int64_t at = 0; at < bytes;) {
-    const ssize_t wrote =
-        pwrite(fd, zeros.data(), static_cast<size_t>(std::min(kUnit, bytes - at)), static_cast<off_t>(at));
-    if (wrote <= 0) return errno;
-    at += wrote;
+    const int64_t step = std::min(zeros.empty() ? kStep : kUnit, bytes - at);
+    if (zeros.empty()) {
+#if defined(__linux__)
+      const int wrong = posix_fallocate(fd, static_cast<off_t>(at), static_cast<off_t>(step));
+      if (wrong == 0) at += step;
+      if (wrong == 0 || wrong == EINTR) continue;
+      if (wrong != EOPNOTSUPP && wrong != ENOSYS && wrong != EINVAL) return wrong;
+#endif
+      zeros.resize(static_cast<size_t>(kUnit));
+      continue;
+    }
+    const ssize_t wrote = pwrite(fd, zeros.data(), static_cast<size_t>(step), static_cast<off_t>(at));
+    if (wrote < 0 && errno != EINTR) return errno;
+    if (wrote == 0) return ENOSPC;
+    at += std::max<ssize_t>(wrote, 0);
   }
   return 0;
-#endif
+}
+
+// Removes what processes that ended while they made a file of this folder left there.
+void remove_leftovers(const std::string& path) {
+  const std::string folder = path.substr(0, path.rfind('/') + 1);
+  DIR* const all = opendir(folder.empty() ? "." : folder.c_str());
+  if (!all) return;
+  while (const dirent* entry = readdir(all)) {
+    const std::string name = entry->d_name;
+    if (name.find(kPackedTemporary) == std::string::npos) continue;
+    const Descriptor file(open_file(folder + name, O_RDONLY));
+    if (file.number() >= 0 && lock(file.number())) unlink((folder + name).c_str());
+  }
+  closedir(all);
+}
+
+// A new file beside `path`, locked; its name in `name`. Or what is wrong in `wrong`.
+Descriptor new_file(const std::string& path, std::string& name, int& wrong) {
+  static std::atomic<uint32_t> next{0};  // two threads may make the same file
+  for (int i = 0; i < kNames; ++i) {
+    name = path + kPackedTemporary + std::to_string(getpid()) + "-" + std::to_string(next++);
+    Descriptor file(open_file(name, O_RDWR | O_CREAT | O_EXCL));
+    if (file.number() < 0) {
+      if ((wrong = errno) != EEXIST) break;  // EEXIST: of a process that has or had our number
+      continue;
+    }
+    // Between its making and its lock another process may take it for left behind: it is not this one's then.
+    struct stat info{};
+    wrong = lock(file.number()) || errno != EWOULDBLOCK ? 0 : EAGAIN;
+    if (!wrong && (fstat(file.number(), &info) != 0 || info.st_nlink == 0)) wrong = EAGAIN;
+    if (!wrong) return file;
+    unlink(name.c_str());
+  }
+  name.clear();
+  return Descriptor();
 }
 
 }  // namespace
+
+Descriptor::~Descriptor() {
+  if (number_ >= 0) close(number_);
+}
 
 PackedMemory& PackedMemory::operator=(PackedMemory&& other) noexcept {
   if (this == &other) return *this;
@@ -105,6 +156,7 @@ PackedMemory& PackedMemory::operator=(PackedMemory&& other) noexcept {
   bytes_ = other.bytes_, layout_ = other.layout_;
   path_ = std::move(other.path_), why_ = std::move(other.why_);
   temporary_ = std::exchange(other.temporary_, {});
+  making_ = std::move(other.making_);
   return *this;
 }
 
@@ -118,26 +170,28 @@ void PackedMemory::release() noexcept {
   if (!temporary_.empty()) unlink(temporary_.c_str());
   data_ = nullptr, mapping_ = nullptr;
   temporary_.clear();
+  making_ = Descriptor();
 }
 
 PackedMemory PackedMemory::open(const std::string& path, int64_t bytes, uint64_t layout, Pool& pool,
                                 const zs_call* call) {
   PackedMemory memory;
   if (path.empty()) return memory;
-  const File file(path.c_str(), O_RDONLY);
+  remove_leftovers(path);
+  const Descriptor file(open_file(path, O_RDONLY));
   struct stat info{};
-  Header header{};
-  if (file.fd() < 0 || fstat(file.fd(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size != kHeader + bytes)
+  if (file.number() < 0 || fstat(file.number(), &info) != 0 || !S_ISREG(info.st_mode) ||
+      info.st_size != kHeader + bytes)
     return memory;
-  if (pread(file.fd(), &header, sizeof header, 0) != sizeof header ||
-      std::memcmp(header.magic, kMagic, sizeof kMagic) || header.version != kPackedVersion || header.bytes != bytes ||
-      header.layout != layout)
-    return memory;
-  void* mapping = mmap(nullptr, static_cast<size_t>(kHeader + bytes), PROT_READ, MAP_SHARED, file.fd(), 0);
+  void* mapping = mmap(nullptr, static_cast<size_t>(kHeader + bytes), PROT_READ, MAP_SHARED, file.number(), 0);
   if (mapping == MAP_FAILED) return memory;
   PackedMemory found;
   found.mapping_ = mapping, found.data_ = static_cast<uint8_t*>(mapping) + kHeader;
   found.bytes_ = bytes, found.layout_ = layout, found.path_ = path;
+  Header header{};
+  std::memcpy(&header, mapping, sizeof header);
+  if (std::memcmp(mapping, header_page(bytes, layout, header.sum).data(), static_cast<size_t>(kHeader)) != 0)
+    return memory;
   madvise(mapping, static_cast<size_t>(kHeader + bytes), MADV_WILLNEED);
   if (sum_of(found.data_, bytes, pool, call) != header.sum) return memory;
   return found;
@@ -147,23 +201,20 @@ PackedMemory PackedMemory::make(const std::string& path, int64_t bytes, uint64_t
   PackedMemory memory;
   memory.bytes_ = bytes, memory.layout_ = layout, memory.path_ = path;
   if (!path.empty()) {
-    const std::string temporary = path + "." + std::to_string(getpid());
-    unlink(temporary.c_str());  // of a process that had our number
-    const File file(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL);
-    int wrong = file.fd() < 0 ? errno : reserve(file.fd(), kHeader + bytes);
-    if (file.fd() >= 0) memory.temporary_ = temporary;
+    int wrong = 0;
+    memory.making_ = new_file(path, memory.temporary_, wrong);
+    const int file = memory.making_.number();
+    if (!wrong) wrong = reserve(file, kHeader + bytes);
     if (!wrong) {
-      void* mapping =
-          mmap(nullptr, static_cast<size_t>(kHeader + bytes), PROT_READ | PROT_WRITE, MAP_SHARED, file.fd(), 0);
+      void* mapping = mmap(nullptr, static_cast<size_t>(kHeader + bytes), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
       if (mapping != MAP_FAILED) {
         memory.mapping_ = mapping, memory.data_ = static_cast<uint8_t*>(mapping) + kHeader;
         return memory;
       }
       wrong = errno;
     }
+    memory.release();
     memory.why_ = std::string(std::strerror(wrong)) + ": " + path;
-    if (!memory.temporary_.empty()) unlink(memory.temporary_.c_str());
-    memory.temporary_.clear();
   }
   memory.data_ = static_cast<uint8_t*>(huge_memory(bytes));
   return memory;
@@ -171,13 +222,16 @@ PackedMemory PackedMemory::make(const std::string& path, int64_t bytes, uint64_t
 
 void PackedMemory::save(Pool& pool, const zs_call* call) {
   if (!mapping_) return;
-  Header header{{}, kPackedVersion, 0, bytes_, layout_, sum_of(data_, bytes_, pool, call)};
-  std::memcpy(header.magic, kMagic, sizeof kMagic);
-  std::memcpy(mapping_, &header, sizeof header);
+  const std::vector<char> header = header_page(bytes_, layout_, sum_of(data_, bytes_, pool, call));
+  std::memcpy(mapping_, header.data(), header.size());
   mprotect(mapping_, static_cast<size_t>(kHeader + bytes_), PROT_READ);
-  if (rename(temporary_.c_str(), path_.c_str()) != 0)
-    why_ = std::string(std::strerror(errno)) + ": " + path_, unlink(temporary_.c_str());
-  temporary_.clear();  // the mapping is as good without a name
+  // Without a name the mapping is as good. Where the folder was cleared meanwhile the next load makes the file again.
+  if (rename(temporary_.c_str(), path_.c_str()) != 0) {
+    if (errno != ENOENT) why_ = std::string(std::strerror(errno)) + ": " + path_;
+    unlink(temporary_.c_str());
+  }
+  temporary_.clear();
+  making_ = Descriptor();
 }
 
 }  // namespace zs

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "core/pool.h"
 
@@ -12,6 +13,24 @@ namespace zs {
 
 // Changes whenever packed bytes do; it is part of the file's header.
 constexpr uint32_t kPackedVersion = 1;
+// While a file is made its name goes on with this, the process's number, a dash and a number. src/model/packed.ts knows it, too.
+constexpr const char* kPackedTemporary = ".packing-";
+
+// Of an open file, closed in the end; -1 = none.
+class Descriptor {
+ public:
+  explicit Descriptor(int number = -1) : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  ~Descriptor();
+  int number() const { return number_; }
+
+ private:
+  int number_;
+};
 
 class PackedMemory {
  public:
@@ -21,7 +40,8 @@ class PackedMemory {
   ~PackedMemory();
 
   // What file `path` holds, where it is whole: it has the size, layout (any number that tells layouts apart) and sum of what was saved. Else
-  // nothing. Read through once, by all threads. Errors: ZS_ABORTED.
+  // nothing. Read through once, by all threads. What processes that ended while they made a file left in its folder is removed. Errors:
+  // ZS_ABORTED.
   static PackedMemory open(const std::string& path, int64_t bytes, uint64_t layout, Pool& pool, const zs_call* call);
   // To be written: for file `path` until save(), or where that cannot be, private; `why` then says it. Throws std::bad_alloc.
   static PackedMemory make(const std::string& path, int64_t bytes, uint64_t layout);
@@ -40,6 +60,7 @@ class PackedMemory {
   int64_t bytes_ = 0;
   uint64_t layout_ = 0;
   std::string path_, temporary_, why_;
+  Descriptor making_;  // of `temporary_`, locked
 };
 
 }  // namespace zs
