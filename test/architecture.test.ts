@@ -113,6 +113,16 @@ const INCLUDES: Rule[] = [
     'kernels of packed weights are judged one by one: which one a model takes, no caller can choose',
   ),
   rule(
+    'native/test/packed_file\\.cpp',
+    [
+      'native/test/(check|caches|tiny_model)\\.h',
+      'native/model/packed_file\\.h',
+      'native/core/pool\\.h',
+      'native/include/',
+    ],
+    'what a broken file of packed weights is taken for, a caller who gets right weights either way cannot see',
+  ),
+  rule(
     'native/test/',
     [
       'native/include/',

@@ -220,13 +220,15 @@ struct TinyModel {
   std::vector<uint8_t> bytes_;
 };
 
-// A loaded model.
+// A loaded model; `packed`: the path of its packed weights, "" = none.
 struct Model {
   zs_model* handle = nullptr;
   int32_t vocabulary;
-  Model(const Engine& engine, const TinyModel& tiny, int32_t weights) : vocabulary(tiny.config.vocabulary) {
+  Model(const Engine& engine, const TinyModel& tiny, int32_t weights, const std::string& packed = "")
+      : vocabulary(tiny.config.vocabulary) {
     zs_model_config config = tiny.config;
     config.weights = weights;
+    config.packed = packed.empty() ? nullptr : packed.c_str();
     const char* path = tiny.path.c_str();
     must(zs_model_load(engine.handle, &path, 1, &config, tiny.table.data(), static_cast<int64_t>(tiny.table.size()),
                        &handle, nullptr),
