@@ -1,5 +1,4 @@
-// oneDNN reads packed tiles as they are: they are its blocked formats BA16a16b2a (bfloat16) and BA16a16b (float32), so that nothing
-// is held twice. It runs on the calling thread alone: its own OpenMP barriers cost milliseconds when another process is busy.
+// oneDNN reads packed tiles as they are: bfloat16's are its blocked format BA16a16b2a, so that nothing is held twice. It runs on the calling thread alone: its own OpenMP barriers cost milliseconds when another process is busy.
 #include "model/library.h"
 
 #if defined(ZS_ONEDNN)
@@ -73,8 +72,7 @@ namespace {
 
 class OneDnn : public Library {
  public:
-  OneDnn(int threads, bool bf16)
-      : bf16_(bf16), engine_(dnnl::engine::kind::cpu, 0), scratch_(static_cast<size_t>(threads)) {
+  explicit OneDnn(int threads) : engine_(dnnl::engine::kind::cpu, 0), scratch_(static_cast<size_t>(threads)) {
     for (int i = 0; i < threads; ++i) streams_.emplace_back(engine_);
   }
 
@@ -106,8 +104,8 @@ class OneDnn : public Library {
     using dnnl::memory;
     try {
       OneThread one;
-      const auto type = bf16_ ? memory::data_type::bf16 : memory::data_type::f32;
-      const auto packed = bf16_ ? memory::format_tag::BA16a16b2a : memory::format_tag::BA16a16b;
+      const auto type = memory::data_type::bf16;
+      const auto packed = memory::format_tag::BA16a16b2a;
       const int64_t outputs = shape.tiles * kTile;
       const memory::desc x({shape.rows, shape.k}, type, memory::format_tag::ab), w({shape.k, outputs}, type, packed),
           y({shape.rows, outputs}, memory::data_type::f32, memory::format_tag::ab);
@@ -125,7 +123,6 @@ class OneDnn : public Library {
     }
   }
 
-  bool bf16_;
   dnnl::engine engine_;
   std::vector<dnnl::stream> streams_;
   std::vector<Buffer> scratch_;
@@ -134,13 +131,11 @@ class OneDnn : public Library {
 
 }  // namespace
 
-std::unique_ptr<Library> make_library(const zs_engine& engine, bool bf16) {
+std::unique_ptr<Library> make_library(const zs_engine& engine) {
   const Cpu cpu = detect_cpu();
-  const bool fast = bf16 ? engine.isa == ZS_ISA_AVX512 && (has(cpu, "avx512bf16") || has(cpu, "amx-bf16"))
-                         : engine.isa != ZS_ISA_GENERIC;
-  if (!fast) return nullptr;
+  if (engine.isa != ZS_ISA_AVX512 || !(has(cpu, "avx512bf16") || has(cpu, "amx-bf16"))) return nullptr;
   try {
-    return std::make_unique<OneDnn>(const_cast<zs_engine&>(engine).pool.threads(), bf16);
+    return std::make_unique<OneDnn>(const_cast<zs_engine&>(engine).pool.threads());
   } catch (const dnnl::error&) {
     return nullptr;
   }
@@ -159,7 +154,7 @@ const char* library_name() {
 #else
 
 namespace zs {
-std::unique_ptr<Library> make_library(const zs_engine&, bool) { return nullptr; }
+std::unique_ptr<Library> make_library(const zs_engine&) { return nullptr; }
 const char* library_name() { return "portable"; }
 }  // namespace zs
 

@@ -1,4 +1,4 @@
-// Matrix products by a library (oneDNN) on the weights as they are packed; absent in a portable build.
+// Matrix products of bfloat16 by a library (oneDNN) on the weights as they are packed; absent in a portable build.
 #ifndef ZSLAB_MODEL_LIBRARY_H
 #define ZSLAB_MODEL_LIBRARY_H
 
@@ -29,8 +29,8 @@ class Library {
   virtual bool run(const Plan& plan, const void* x, const void* w, float* y, int thread) noexcept = 0;
 };
 
-// For bfloat16 weights (x then is bfloat16 too) or float32 ones; nullptr where this build, CPU or instruction set has none.
-std::unique_ptr<Library> make_library(const zs_engine& engine, bool bf16);
+// For bfloat16 weights and rows; nullptr where this build, CPU or instruction set has none that is quicker than our own kernels on float32.
+std::unique_ptr<Library> make_library(const zs_engine& engine);
 
 }  // namespace zs
 #endif

@@ -12,7 +12,8 @@ constexpr int64_t kLibraryTiles = 16;  // most tiles of a library block
 constexpr int64_t kLibraryRows = 128;  // most rows
 constexpr int64_t kOwnBytes =
     int64_t{1} << 16;  // weights of one of our own blocks with few rows: microseconds of reading
-constexpr int64_t kOwnTiles = 16, kManyTiles = 4;
+constexpr int64_t kOwnTiles = 16;
+constexpr int64_t kManyTiles = 8, kManyRows = 96;  // of one with many
 
 int64_t parts_of(int64_t whole, int64_t part) { return (whole + part - 1) / part; }
 
@@ -28,19 +29,16 @@ int64_t library_tiles(int64_t tiles) {
 
 Products::Products(zs_engine& engine, const Architecture& architecture, const std::vector<const Matrix*>& matrices,
                    bool rounds)
-    : engine_(engine), linear_(*engine.linear), activation_(linear_.*architecture.activation), rounds_(rounds) {
-  if (rounds_) library_ = make_library(engine, true);
-  rounds_ = library_ != nullptr;
-  if (!library_) library_ = make_library(engine, false);
+    : engine_(engine), linear_(*engine.linear), activation_(linear_.*architecture.activation) {
+  if (rounds) library_ = make_library(engine);
   for (const Matrix* w : matrices) {
     const int64_t tiles = std::min(library_tiles(w->tiles), w->tiles);
-    if (library_ && !library_->plan({library_rows(w->k), w->k, tiles})) library_.reset(), rounds_ = false;
+    if (library_ && !library_->plan({library_rows(w->k), w->k, tiles})) library_.reset();
   }
-  const int64_t floats = std::max(kLibraryRows * kLibraryTiles, kFewRows * kOwnTiles) * kTile;
+  const int64_t floats = std::max(kLibraryRows * kLibraryTiles, kManyRows * kManyTiles) * kTile;
   int64_t weights = 0;
   for (const Matrix* w : matrices)
-    if (!rounds_ && !w->is(Packing::kF32))
-      weights = std::max(weights, w->k * kTile * (library_ ? kLibraryTiles : kManyTiles));
+    if (!library_ && !w->is(Packing::kF32)) weights = std::max(weights, w->k * kTile * kManyTiles);
   scratch_.resize(static_cast<size_t>(engine.pool.threads()));
   for (Scratch& own : scratch_) {
     own.results.need(floats);
@@ -49,9 +47,8 @@ Products::Products(zs_engine& engine, const Architecture& architecture, const st
 }
 
 std::string Products::many() const {
-  const std::string by = library_ ? library_name() : "own kernels";
-  return by +
-         (rounds_ ? " on rows rounded to bfloat16" : " on float32, to which weights are widened a block at a time");
+  if (library_) return std::string(library_name()) + ", rows rounded to bfloat16";
+  return "own kernels, weights widened to float32 a block at a time";
 }
 
 int64_t Products::own_tiles(const Matrix& w, int64_t rows) const {
@@ -138,10 +135,11 @@ void Products::prepare(const Product& p) {
 
 void Products::own(const Product& p, const zs_call* call) {
   if (p.rows <= kFewRows || p.exact) prepare(p);
-  const int64_t tiles = own_tiles(*p.w, p.rows), row_blocks = parts_of(p.rows, kFewRows);
+  const int64_t rows = p.exact ? kFewRows : kManyRows;
+  const int64_t tiles = own_tiles(*p.w, p.rows), row_blocks = parts_of(p.rows, rows);
   const bool whole = engine_.pool.run(row_blocks * parts_of(p.w->tiles, tiles), call, [&](int64_t unit, int thread) {
     Block b{};
-    b.row = unit % row_blocks * kFewRows, b.rows = std::min(kFewRows, p.rows - b.row);
+    b.row = unit % row_blocks * rows, b.rows = std::min(rows, p.rows - b.row);
     b.tile = unit / row_blocks * tiles, b.tiles = std::min(tiles, p.w->tiles - b.tile);
     own_block(p, b, thread);
   });
@@ -171,18 +169,16 @@ void Products::by_library(const Product& p, const zs_call* call) {
              static_cast<long long>(b.tiles * kTile));
     }
   std::atomic<bool> failed{false};
-  const bool halves = rounded(p.rows);
-  const size_t element = halves ? 2 : 4;
   const bool whole = engine_.pool.run(row_blocks * columns, call, [&](int64_t unit, int thread) {
     const int64_t row_block = unit % row_blocks, column = unit / row_blocks;
     const Block b = block_of(row_block, column);
-    const void* x = static_cast<const char*>(p.x) + static_cast<size_t>(b.row * w.k) * element;
+    const uint16_t* x = static_cast<const uint16_t*>(p.x) + b.row * w.k;
     float* y = scratch_[static_cast<size_t>(thread)].results.data();  // the library wants rows side by side
-    const void* weights = halves ? w.runs[0].at(b.tile, w.k) : static_cast<const void*>(float_tiles(w, b, thread));
-    if (!library_->run(*plans[row_block == row_blocks - 1][column == columns - 1], x, weights, y, thread))
+    if (!library_->run(*plans[row_block == row_blocks - 1][column == columns - 1], x, w.runs[0].at(b.tile, w.k), y,
+                       thread))
       failed.store(true, std::memory_order_relaxed);
     else
-      finish(p, b, y, b.tiles * kTile, halves);
+      finish(p, b, y, b.tiles * kTile, true);
   });
   if (failed)
     fail(ZS_INTERNAL, "%s failed in a matrix product: build with `npm run build -- --portable`", library_name());

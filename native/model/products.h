@@ -38,8 +38,9 @@ class Products {
   Products(zs_engine& engine, const Architecture& architecture, const std::vector<const Matrix*>& matrices,
            bool rounds);
 
-  // Whether the library wants so many rows of x rounded to bfloat16. Else weights that are not float32 are widened, block by block.
-  bool rounded(int64_t rows) const { return rounds_ && rows > kFewRows; }
+  // Whether the library multiplies so many rows, of x rounded to bfloat16. Else our own kernels do, of float32 rows, which are as quick as its
+  // (docs/products.md); weights that are not float32 are widened, block by block.
+  bool rounded(int64_t rows) const { return library_ && rows > kFewRows; }
   // What multiplies more than kFewRows rows, in words.
   std::string many() const;
   // Rows that x must have room for.
@@ -71,7 +72,6 @@ class Products {
   zs_engine& engine_;
   const LinearKernels& linear_;
   decltype(LinearKernels::swiglu) activation_;
-  bool rounds_ = false;
   std::unique_ptr<Library> library_;
   Buffer prepared_[kPackings];    // rows of x, as products with such weights want them
   std::vector<Scratch> scratch_;  // of each thread

@@ -35,7 +35,7 @@ export interface EngineCard {
   weights: string
   /** What of them is held, and what multiplied them. */
   held: HeldWeights
-  /** Rounding: equal on every thread count; between instruction sets and libraries logits may differ (≤ 2e-3, float32 weights). */
+  /** Rounding: what of the results depends on threads, instruction set and library. */
   exactness: string
 }
 
@@ -105,6 +105,8 @@ export function engineCard({ file, engine, weights, held }: LoadedModel): Engine
     weights,
     held,
     exactness:
-      'the same tokens for any number of threads; another instruction set or library rounds matrix products differently (logits within 2e-3 with float32 weights)',
+      weights === 'bfloat16'
+        ? 'the same tokens for any number of threads; another instruction set or library rounds the products of prompts differently'
+        : 'the same logits, bit for bit, for any number of threads and any instruction set',
   }
 }

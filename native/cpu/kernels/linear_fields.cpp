@@ -1,5 +1,6 @@
 // Products with packed weights that are fields times scales: widened in registers, a block's scale and least value taken out of its sum
 // (layout: cpu/packing.h; order of sums: cpu/linear.h).
+#include <algorithm>
 #include <utility>
 
 #include "cpu/kernels/fetch.h"
@@ -54,41 +55,59 @@ struct Block {
   }
 };
 
+// Adds what the inputs that share a scale give to kR rows; weights(at) are their fields. `sums` are the inputs' sums, a row `stride` away.
+template <Packing kPacking, int kR, class Weights>
+ZS_INLINE void add_part(Weights weights, const float* x, const float* sums, int64_t stride, Lanes scale, Lanes least,
+                        Lanes* total) {
+  using B = Block<kPacking>;
+  Lanes sum[kR];
+  each<B::kEach / kHalf>([&](auto half) {
+    Lanes even[kR], odd[kR];
+    ZS_UNROLL for (int r = 0; r < kR; ++r) even[r] = odd[r] = zero();
+    each<kHalf / 2>([&](auto pair) {
+      constexpr int kAt = half * kHalf + 2 * pair;
+      const Lanes w0 = weights(std::integral_constant<int, kAt>()),
+                  w1 = weights(std::integral_constant<int, kAt + 1>());
+      ZS_UNROLL for (int r = 0; r < kR; ++r) {
+        even[r] = fma(w0, all(x[r * stride + kAt]), even[r]);
+        odd[r] = fma(w1, all(x[r * stride + kAt + 1]), odd[r]);
+      }
+    });
+    ZS_UNROLL for (int r = 0; r < kR; ++r) sum[r] = half ? sum[r] + (even[r] + odd[r]) : even[r] + odd[r];
+  });
+  ZS_UNROLL for (int r = 0; r < kR; ++r) {
+    if constexpr (B::kFields.bias != 0) sum[r] = sum[r] + all(sums[r * stride]);
+    total[r] = fma(scale, sum[r], total[r]);
+    if constexpr (B::kFields.has_least) total[r] = fma(least, all(sums[r * stride]), total[r]);
+  }
+}
+
+// f(fields, block, part, inputs before) for each part of a tile, after fetched(bytes) of what is read next.
+template <Packing kPacking, class Fetched, class F>
+ZS_INLINE void each_part(const uint8_t* w, int64_t k, Fetched fetched, F f) {
+  using B = Block<kPacking>;
+  for (int64_t i = 0; i < k; i += B::kFields.inputs) {
+    const B block(w);
+    fetched(B::kHeadBytes);
+    w += B::kHeadBytes;
+    for (int part = 0; part < B::kParts; ++part, w += B::kFieldBytes) {
+      fetched(B::kFieldBytes);
+      f(w, block, part, i + part * B::kEach);
+    }
+  }
+}
+
 // kR rows of one tile.
 template <Packing kPacking, int kR, class Fetched>
 ZS_INLINE void tile_rows(const uint8_t* w, const PackedProduct& p, int64_t row, float* y, Fetched fetched) {
   using B = Block<kPacking>;
-  constexpr int kBits = B::kFields.bits, kParts = B::kParts;
-  const float *x = p.x + row * p.x_stride, *sums = x + p.k;
+  const float* const x = p.x + row * p.x_stride;
   Lanes total[kR];
   for (int r = 0; r < kR; ++r) total[r] = zero();
-  for (int64_t i = 0; i < p.k; i += B::kFields.inputs) {
-    const B block(w);
-    fetched(B::kHeadBytes);
-    w += B::kHeadBytes;
-    for (int part = 0; part < kParts; ++part, w += B::kFieldBytes, x += B::kEach, ++sums) {
-      fetched(B::kFieldBytes);
-      Lanes sum[kR];
-      each<B::kEach / kHalf>([&](auto half) {
-        Lanes even[kR], odd[kR];
-        ZS_UNROLL for (int r = 0; r < kR; ++r) even[r] = odd[r] = zero();
-        each<kHalf / 2>([&](auto pair) {
-          constexpr int kAt = half * kHalf + 2 * pair;
-          const Lanes w0 = field<kBits, kAt>(w), w1 = field<kBits, kAt + 1>(w);
-          ZS_UNROLL for (int r = 0; r < kR; ++r) {
-            even[r] = fma(w0, all(x[r * p.x_stride + kAt]), even[r]);
-            odd[r] = fma(w1, all(x[r * p.x_stride + kAt + 1]), odd[r]);
-          }
-        });
-        ZS_UNROLL for (int r = 0; r < kR; ++r) sum[r] = half ? sum[r] + (even[r] + odd[r]) : even[r] + odd[r];
-      });
-      ZS_UNROLL for (int r = 0; r < kR; ++r) {
-        if constexpr (B::kFields.bias != 0) sum[r] = sum[r] + all(sums[r * p.x_stride]);
-        total[r] = fma(block.scale[part], sum[r], total[r]);
-        if constexpr (B::kFields.has_least) total[r] = fma(block.least[part], all(sums[r * p.x_stride]), total[r]);
-      }
-    }
-  }
+  each_part<kPacking>(w, p.k, fetched, [&](const uint8_t* fields, const B& block, int part, int64_t at) {
+    add_part<kPacking, kR>([&](auto i) { return field<B::kFields.bits, i>(fields); }, x + at, x + p.k + at / B::kEach,
+                           p.x_stride, block.scale[part], block.least[B::kFields.has_least ? part : 0], total);
+  });
   for (int r = 0; r < kR; ++r) store(y + r * p.y_stride, total[r]);
 }
 
@@ -106,20 +125,47 @@ void one_row(const PackedProduct& p) {
   trials.end(turn, p.k * p.tiles);
 }
 
-// Rows held in registers at once: two accumulators each, and two sums.
+// Rows held in registers at once: two accumulators each, and a sum.
 #if defined(ZS_LANES_AVX512)
-constexpr int kRows = 6;
+constexpr int kRows = 8;
 #elif defined(ZS_LANES_AVX2)
 constexpr int kRows = 3;
 #else
 constexpr int kRows = 1;
 #endif
+// Where these are few, fields of a part are widened once for as many rows, into the first-level cache.
+constexpr bool kWidensOnce = kRows <= 3;
+constexpr int64_t kOnce = 24;
 
 template <Packing kPacking, int kR>
 int64_t rows_from(const PackedProduct& p, const uint8_t* w, int64_t tile, int64_t row) {
   for (; row + kR <= p.rows; row += kR)
     tile_rows<kPacking, kR>(w, p, row, p.y + row * p.y_stride + tile * kTile, [](int64_t) {});
   return row;
+}
+
+// Up to kOnce rows of one tile.
+template <Packing kPacking>
+void many_rows(const PackedProduct& p, const uint8_t* w, int64_t row, int64_t rows, float* y) {
+  using B = Block<kPacking>;
+  alignas(64) float wide[B::kEach * kLanes];
+  Lanes total[kOnce];
+  for (int64_t r = 0; r < rows; ++r) total[r] = zero();
+  each_part<kPacking>(
+      w, p.k, [](int64_t) {},
+      [&](const uint8_t* fields, const B& block, int part, int64_t at) {
+        each<B::kEach>([&](auto i) { store(wide + i * kLanes, field<B::kFields.bits, i>(fields)); });
+        const auto add = [&](auto count, int64_t r) {
+          const float* const x = p.x + (row + r) * p.x_stride;
+          add_part<kPacking, count>([&](auto i) { return load(wide + i * kLanes); }, x + at, x + p.k + at / B::kEach,
+                                    p.x_stride, block.scale[part], block.least[B::kFields.has_least ? part : 0],
+                                    total + r);
+        };
+        int64_t r = 0;
+        for (; r + kRows <= rows; r += kRows) add(std::integral_constant<int, kRows>(), r);
+        for (; r < rows; ++r) add(std::integral_constant<int, 1>(), r);
+      });
+  for (int64_t r = 0; r < rows; ++r) store(y + r * p.y_stride, total[r]);
 }
 
 }  // namespace
@@ -130,7 +176,11 @@ void multiply_fields(const PackedProduct& p) {
   const int64_t bytes = tile_bytes(kPacking, p.k);
   for (int64_t t = 0; t < p.tiles; ++t) {
     const uint8_t* w = static_cast<const uint8_t*>(p.w) + t * bytes;
-    int64_t row = rows_from<kPacking, kRows>(p, w, t, 0);
+    int64_t row = 0;
+    if constexpr (kWidensOnce)
+      for (; row + kRows < p.rows; row += std::min(kOnce, p.rows - row))
+        many_rows<kPacking>(p, w, row, std::min(kOnce, p.rows - row), p.y + row * p.y_stride + t * kTile);
+    row = rows_from<kPacking, kRows>(p, w, t, row);
     if constexpr (kRows > 4) row = rows_from<kPacking, 4>(p, w, t, row);
     if constexpr (kRows > 2) row = rows_from<kPacking, 2>(p, w, t, row);
     rows_from<kPacking, 1>(p, w, t, row);

@@ -86,14 +86,63 @@ void block(const W* w, const float* x, int64_t x_stride, int64_t k, float* y, in
     for (int t = 0; t < kT; ++t) store(y + r * y_stride + t * kTile, even[r][t] + odd[r][t]);
 }
 
+template <class F, int kR, int kT>
+int64_t rows_from(const PackedProduct& p, int64_t tile, int64_t row) {
+  const auto* w = static_cast<const typename F::W*>(p.w) + tile * p.k * kTile;
+  for (; row + kR <= p.rows; row += kR)
+    block<F, kR, kT>(w, p.x + row * p.x_stride, p.x_stride, p.k, p.y + row * p.y_stride + tile * kTile, p.y_stride);
+  return row;
+}
+
 template <class F, int kT>
 void strip(const PackedProduct& p, int64_t tile) {
+  int64_t row = rows_from<F, kRows, kT>(p, tile, 0);
+  if constexpr (kRows > 4) row = rows_from<F, 4, kT>(p, tile, row);
+  if constexpr (kRows > 2) row = rows_from<F, 2, kT>(p, tile, row);
+  rows_from<F, 1, kT>(p, tile, row);
+}
+
+// Where few rows are in registers, two-byte weights are widened once for as many rows, a piece of a tile that stays in the first-level cache.
+constexpr bool kWidensOnce = kRows <= 3;
+constexpr int64_t kOnce = 24, kPairs = 64;
+
+template <int kR>
+void add_piece(const float* wide, int64_t pairs, const float* x, int64_t x_stride, Lanes* even, Lanes* odd) {
+  Lanes e[kR], o[kR];
+  ZS_UNROLL for (int r = 0; r < kR; ++r) e[r] = even[r], o[r] = odd[r];
+  for (int64_t pair = 0; pair < pairs; ++pair) {
+    Lanes w0, w1;
+    Floats<Packing::kF32>::pair(wide, pair, w0, w1);
+    ZS_UNROLL for (int r = 0; r < kR; ++r) {
+      e[r] = fma(w0, all(x[r * x_stride + 2 * pair]), e[r]);
+      o[r] = fma(w1, all(x[r * x_stride + 2 * pair + 1]), o[r]);
+    }
+  }
+  ZS_UNROLL for (int r = 0; r < kR; ++r) even[r] = e[r], odd[r] = o[r];
+}
+
+// Up to kOnce rows of one tile.
+template <class F>
+void many_rows(const PackedProduct& p, int64_t tile, int64_t row, int64_t rows) {
   const auto* w = static_cast<const typename F::W*>(p.w) + tile * p.k * kTile;
-  float* y = p.y + tile * kTile;
-  int64_t r = 0;
-  for (; r + kRows <= p.rows; r += kRows)
-    block<F, kRows, kT>(w, p.x + r * p.x_stride, p.x_stride, p.k, y + r * p.y_stride, p.y_stride);
-  for (; r < p.rows; ++r) block<F, 1, kT>(w, p.x + r * p.x_stride, p.x_stride, p.k, y + r * p.y_stride, p.y_stride);
+  alignas(64) float wide[kPairs * 2 * kLanes];
+  Lanes even[kOnce], odd[kOnce];
+  for (int64_t r = 0; r < rows; ++r) even[r] = odd[r] = zero();
+  for (int64_t from = 0; from < p.k / 2; from += kPairs) {
+    const int64_t pairs = std::min(kPairs, p.k / 2 - from);
+    for (int64_t pair = 0; pair < pairs; ++pair) {
+      Lanes w0, w1;
+      F::pair(w, from + pair, w0, w1);
+      store(wide + pair * 2 * kLanes, w0);
+      store(wide + pair * 2 * kLanes + kLanes, w1);
+    }
+    const float* x = p.x + row * p.x_stride + 2 * from;
+    int64_t r = 0;
+    for (; r + kRows <= rows; r += kRows)
+      add_piece<kRows>(wide, pairs, x + r * p.x_stride, p.x_stride, even + r, odd + r);
+    for (; r < rows; ++r) add_piece<1>(wide, pairs, x + r * p.x_stride, p.x_stride, even + r, odd + r);
+  }
+  for (int64_t r = 0; r < rows; ++r) store(p.y + (row + r) * p.y_stride + tile * kTile, even[r] + odd[r]);
 }
 
 }  // namespace
@@ -103,6 +152,12 @@ void multiply_floats(const PackedProduct& p) {
   using F = Floats<kPacking>;
   if (p.rows == 1) return one_row<F>(static_cast<const typename F::W*>(p.w), p.x, p.k, p.tiles, p.y);
   int64_t t = 0;
+  if constexpr (kWidensOnce && kPacking != Packing::kF32)
+    if (p.rows > kRows) {
+      for (; t < p.tiles; ++t)
+        for (int64_t row = 0; row < p.rows; row += kOnce) many_rows<F>(p, t, row, std::min(kOnce, p.rows - row));
+      return;
+    }
   for (; t + kWide <= p.tiles; t += kWide) strip<F, kWide>(p, t);
   for (; t < p.tiles; ++t) strip<F, 1>(p, t);
 }
