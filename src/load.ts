@@ -12,14 +12,18 @@ import { Model } from './session.js'
 export interface LoadOptions extends EngineOptions {
   /**
    * How weights are held. 'file' (default): as the file has them, each widened exactly to float32 as it is multiplied, so that results are as
-   * good as with 'float32' at a fraction of the bytes, all of which a token reads. 'bfloat16' (default on a device, which cannot multiply
+   * good as with 'float32' at a fraction of the bytes, all of which a token reads; packed once into a file of the cache folder that is mapped
+   * (model.held says so, or why not). 'bfloat16' (default on a device, which cannot multiply
    * a file's blocks): rounded to it; where the CPU multiplies bfloat16 (avx512_bf16, amx) prompts of more than 24 tokens are rounded as well and take half as
    * long.
    */
   weights?: Weights
   /** Stops fetching and loading. */
   signal?: AbortSignal
-  /** false: no bar. A function is called instead of drawing one. */
+  /**
+   * false: no bar. A function is called instead of drawing one, with bytes done and in all. Stages: those of fetching a named model, 'hashing'
+   * (weights 'file' of a path that has not been loaded before: its SHA-256, by which its packed weights are found), 'loading'.
+   */
   progress?: boolean | ((progress: { stage: string; done: number; total: number }) => void)
   /** Never fetch (default: the variable ZSLAB_OFFLINE). */
   offline?: boolean

@@ -4,6 +4,7 @@ import { integer, invalid } from './expect.js'
 import type { ModelDescription, ModelFile, Tokenizer } from './model/index.js'
 import { native, type NativeModel } from './native/binding.js'
 import type { Engine } from './native/engine.js'
+import { sizeText } from './show/texts.js'
 
 export const WEIGHTS = ['file', 'float32', 'bfloat16'] as const
 /** How a model's weights are held; see LoadOptions. */
@@ -16,14 +17,22 @@ export interface HeldWeights {
   types: Record<string, number>
   /** They are a file in the cache folder that is mapped: processes with the same model share its memory. */
   mapped: boolean
-  /** Where that was wanted and could not be: the reason. */
+  /** Where that was wanted and could not be: the reason, and what to do, in a sentence; else ''. */
   why: string
-  /** What multiplies up to 24 rows (tokens of a decode step, forks, batches), and what more (prompts). */
+  /** What multiplies up to 24 rows (tokens of a decode step, forks, batches), in words; its sums have one order on every CPU. */
   rows: string
+  /** What multiplies more (prompts), in words: by CPU features and build, the same for any number of threads. */
   prompts: string
 }
 
 export type TextOrIds = string | ArrayLike<number>
+
+function heldBy(held: HeldWeights): HeldWeights {
+  if (!held.why) return held
+  const where = held.mapped ? 'and the next load packs them again' : 'so they are in memory of this process alone'
+  const why = `packed weights could not be kept (${held.why}), ${where}: expected a cache folder that may be written, with ${sizeText(held.bytes)} free; make it so, or set ZSLAB_CACHE to another`
+  return { ...held, why }
+}
 
 export class LoadedModel {
   private handle: NativeModel | undefined
@@ -38,7 +47,7 @@ export class LoadedModel {
     handle: NativeModel,
   ) {
     this.handle = handle
-    this.held = JSON.parse(native().modelDescribe(handle)) as HeldWeights
+    this.held = heldBy(JSON.parse(native().modelDescribe(handle)) as HeldWeights)
   }
 
   get name(): string {

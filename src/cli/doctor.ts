@@ -43,6 +43,7 @@ async function examine(): Promise<Finding[]> {
     platform(),
     nativePart(),
     library(),
+    products(),
     tool('compiler', ['c++', 'g++', 'clang++'], false, 'only for building: `apt-get install g++`'),
     python(),
     jupyter(),
@@ -111,6 +112,37 @@ function library(): Finding {
       found: 'unknown: the native part does not load',
       help: '',
     }
+  }
+}
+
+/**
+ * Which kernels multiply weights here, and what the faster ones would need. As make_library of native/model/library.cpp chooses: a test
+ * compares it with what loaded models say.
+ */
+function products(): Finding {
+  const base = { name: 'products', needed: false }
+  try {
+    const { isa, library, cpuFeatures } = engineOf().info
+    const dnn = library !== 'portable'
+    const wide = isa === 'avx512'
+    const halves = ['avx512bf16', 'amx-bf16'].filter((feature) => cpuFeatures.includes(feature))
+    const own = dnn
+      ? isa === 'generic'
+        ? 'own kernels, since the CPU lacks avx2,'
+        : library
+      : 'own kernels, since no library was built,'
+    const missing = [
+      !dnn && 'the build lacks oneDNN',
+      !wide && 'the CPU lacks avx512',
+      halves.length === 0 && 'the CPU lacks avx512bf16 and amx-bf16',
+    ].filter((one) => one !== false)
+    const rounded = missing.length
+      ? `with weights 'bfloat16' the same, not the faster products of bfloat16: ${missing.join(', ')}`
+      : `with weights 'bfloat16' ${library} on rows rounded to bfloat16 (${halves.join(', ')})`
+    const found = `up to 24 rows (steps, forks, batches): own kernels (${isa}), weights widened in registers; more (prompts): ${own} on float32, to which weights are widened a block at a time, ${rounded}`
+    return { ...base, ok: true, found, help: '' }
+  } catch {
+    return { ...base, ok: false, found: 'unknown: the native part does not load', help: '' }
   }
 }
 

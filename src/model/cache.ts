@@ -1,6 +1,7 @@
 /**
  * The user's cache folder: where it is, what lies in it, who may write to it now. Models live in models/NAME/FILE beside a
- * small record of their verification; work in progress lives in folders named work-…, which whoever holds the lock may remove.
+ * small record of their verification, packed weights in packed/ (src/model/packed.ts); work in progress lives in folders named work-…, which
+ * whoever holds the lock may remove.
  */
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
@@ -10,6 +11,7 @@ import lockfile from 'proper-lockfile'
 import { ZslabError } from '../errors.js'
 import { abortSignal, options as checked } from '../expect.js'
 import type { PackagedModel } from './catalogue.js'
+import { packedFiles, type PackedWeights } from './packed-files.js'
 
 /** ZSLAB_CACHE, else XDG_CACHE_HOME/zslab, else ~/.cache/zslab. */
 export function cacheFolder(): string {
@@ -22,6 +24,8 @@ const WORK = 'work-'
 
 export const modelFolder = (model: PackagedModel) => join(cacheFolder(), 'models', model.name)
 export const modelPath = (model: PackagedModel) => join(modelFolder(model), model.file)
+export const packedFolder = () => join(cacheFolder(), 'packed')
+export const sumsPath = () => join(packedFolder(), 'sums.json')
 const recordPath = (model: PackagedModel) => join(modelFolder(model), 'verified.json')
 
 /** The sentence for a cache folder that cannot be used, whatever the file system called it. */
@@ -147,8 +151,26 @@ export interface CachedModel {
   bytes: number
 }
 
-/** The models in the cache folder, and the bytes that interrupted downloads left. */
-export async function cacheList(): Promise<{ folder: string; models: CachedModel[]; leftoverBytes: number }> {
+/** SHA-256 by what model files were then: paths, sizes, times of change. */
+export async function packedSums(): Promise<Record<string, string>> {
+  try {
+    const found = JSON.parse(await readFile(sumsPath(), 'utf8')) as Record<string, unknown>
+    const whole = ([, sum]: [string, unknown]) => typeof sum === 'string' && /^[0-9a-f]{64}$/.test(sum)
+    return Object.fromEntries(Object.entries(found).filter(whole)) as Record<string, string>
+  } catch {
+    return {}
+  }
+}
+
+/**
+ * The models in the cache folder, the packed weights of models that were loaded, and the bytes that interrupted downloads and loads left.
+ */
+export async function cacheList(): Promise<{
+  folder: string
+  models: CachedModel[]
+  packed: PackedWeights[]
+  leftoverBytes: number
+}> {
   const folder = cacheFolder()
   const models: CachedModel[] = []
   for (const name of (await readdir(join(folder, 'models')).catch(() => [] as string[])).sort())
@@ -159,22 +181,29 @@ export async function cacheList(): Promise<{ folder: string; models: CachedModel
         models.push({ name, path, bytes: size })
       }
   const left = await Promise.all((await leftovers()).map(bytesOf))
-  return { folder, models, leftoverBytes: left.reduce((a, b) => a + b, 0) }
+  const { packed, leftoverBytes } = await packedFiles(packedFolder(), await packedSums())
+  return { folder, models, packed, leftoverBytes: left.reduce((a, b) => a + b, leftoverBytes) }
 }
 
-/** Removes every model and leftover; nothing else that may lie in the folder. Waits for a download that is running. */
+/**
+ * Removes every model, all packed weights and leftovers; nothing else that may lie in the folder. Models that are loaded are not harmed, nor
+ * is a load under way: it keeps its weights, and the next one packs them again. Waits for a download that is running.
+ */
 export async function cacheClear(
   options: { signal?: AbortSignal } = {},
-): Promise<{ folder: string; removed: CachedModel[]; bytes: number }> {
+): Promise<{ folder: string; removed: CachedModel[]; packed: PackedWeights[]; bytes: number }> {
   abortSignal(checked('cacheClear options', options, ['signal']).signal)
   const folder = cacheFolder()
-  if (!(await stat(folder).catch(() => undefined))) return { folder, removed: [], bytes: 0 }
+  if (!(await stat(folder).catch(() => undefined))) return { folder, removed: [], packed: [], bytes: 0 }
   return withLock(async () => {
     try {
-      const { models } = await cacheList()
-      const bytes = (await bytesOf(join(folder, 'models'))) + (await removeLeftovers())
-      await rm(join(folder, 'models'), { recursive: true, force: true })
-      return { folder, removed: models, bytes }
+      const { models, packed } = await cacheList()
+      let bytes = await removeLeftovers()
+      for (const path of [join(folder, 'models'), packedFolder()]) {
+        bytes += await bytesOf(path)
+        await rm(path, { recursive: true, force: true })
+      }
+      return { folder, removed: models, packed, bytes }
     } catch (error) {
       throw cacheFailure(error, 'remove models')
     }

@@ -3,9 +3,10 @@
  * process that loads it again. sums.json remembers the SHA-256 of files that have no name, by path, size and time of change, so that
  * each is hashed once.
  */
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cacheFolder } from './cache.js'
+import { packedFolder, packedSums, sumsPath } from './cache.js'
+import { packedName, removeOtherVersions } from './packed-files.js'
 
 /** Of a model's file what its name here is made of. */
 interface Hashed {
@@ -18,24 +19,21 @@ interface Hashed {
   }): Promise<string>
 }
 
-/** kPackedVersion of native/model/packed_file.h. */
-const VERSION = 1
 /** Files that are remembered; the oldest go first. */
 const REMEMBERED = 256
 
-export const packedFolder = () => join(cacheFolder(), 'packed')
-const sumsPath = () => join(packedFolder(), 'sums.json')
-
 /**
  * Where the packed weights of `file` are, or will be made. The folder is made where it can be; where it cannot, nothing fails here: the
- * engine then keeps weights in memory of its own and says why.
+ * engine then keeps weights in memory of its own and says why. What another version made of this model is removed.
  */
 export async function packedPath(
   file: Hashed,
   options: { signal?: AbortSignal; progress?: (done: number, total: number) => void } = {},
 ): Promise<string> {
   await mkdir(packedFolder(), { recursive: true }).catch(() => undefined)
-  return join(packedFolder(), `${await sumOf(file, options)}-v${VERSION}.weights`)
+  const sum = await sumOf(file, options)
+  await removeOtherVersions(packedFolder(), sum)
+  return join(packedFolder(), packedName(sum))
 }
 
 async function sumOf(
@@ -44,7 +42,7 @@ async function sumOf(
 ): Promise<string> {
   if (file.hash !== undefined) return file.hash
   const key = await identity(file.gguf.paths)
-  const known = await sums()
+  const known = await packedSums()
   if (known[key]) return file.sha256({ known: known[key] })
   const sum = await file.sha256(options)
   // What changed while it was read has another time now, or the next load finds it has.
@@ -57,19 +55,9 @@ async function identity(paths: readonly string[]): Promise<string> {
   return JSON.stringify(found.map(({ size, mtimeMs, ino }, i) => [paths[i], size, mtimeMs, ino]))
 }
 
-async function sums(): Promise<Record<string, string>> {
-  try {
-    const found = JSON.parse(await readFile(sumsPath(), 'utf8')) as Record<string, unknown>
-    const whole = ([, sum]: [string, unknown]) => typeof sum === 'string' && /^[0-9a-f]{64}$/.test(sum)
-    return Object.fromEntries(Object.entries(found).filter(whole)) as Record<string, string>
-  } catch {
-    return {}
-  }
-}
-
 /** A folder that cannot be written remembers nothing, and all works. */
 async function remember(key: string, sum: string): Promise<void> {
-  const all = Object.entries({ ...(await sums()), [key]: sum }).slice(-REMEMBERED)
+  const all = Object.entries({ ...(await packedSums()), [key]: sum }).slice(-REMEMBERED)
   const temporary = `${sumsPath()}.${process.pid}`
   try {
     await writeFile(temporary, JSON.stringify(Object.fromEntries(all)))

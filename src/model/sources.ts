@@ -10,6 +10,7 @@ import { fileHash } from './file-hash.js'
 
 export type { FetchProgress, Progress } from './fetch-package.js'
 export { cacheClear, cacheFolder, cacheList, type CachedModel } from './cache.js'
+export type { PackedWeights } from './packed-files.js'
 
 export interface LocateOptions {
   /** Stops a download, or the wait for another process's; rejects with the signal's reason. */

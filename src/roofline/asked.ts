@@ -27,7 +27,7 @@ export interface RooflineOptions {
   budget?: number
   /** Merged slots: a count, or a share of budget − recent, as of zsmerge (default 0.02; 0: what leaves is dropped). */
   residual?: number
-  /** Default bfloat16. q8_0 … q4_k: as in GGUF files, were they multiplied as they are (the engine widens them). */
+  /** Default bfloat16. q8_0 … q4_k: as in GGUF files, multiplied as they are, as the engine does on the CPU. */
   weights?: WeightsType
   /** How keys and values are kept; merged slots are float32. Default bfloat16. */
   storage?: Storage

@@ -1,6 +1,6 @@
 /** The texts of what hangs on models, runs and caches: files, tokenizers, cards, scores, states, the list of policies. */
 import { interventionText, type InterventionFacts } from './interventions.js'
-import { counted, headsText, lines, sizeText, type Shape } from './texts.js'
+import { counted, headsText, lines, sizeText, weightsText, type Shape, type WeightsFacts } from './texts.js'
 
 export interface DescriptionFacts extends Shape {
   arch: string
@@ -93,20 +93,24 @@ export interface CardFacts {
   device?: DeviceFacts
   storage: string
   weights: string
+  /** Absent in files of before there was more than one kind. */
+  held?: WeightsFacts & { rows: string; prompts: string }
 }
 
 export const policyCardText = ({ name, options, of }: CardPolicy): string =>
   `${name} ${JSON.stringify(options)}${of ? ` of ${policyCardText(of)}` : ''}`
 
 export function cardText(card: CardFacts): string {
-  const { model, versions, sampling } = card
+  const { model, versions, sampling, held } = card
   const greedy = sampling && 'the likeliest token'
   const drawn = sampling?.temperature ? `temperature ${sampling.temperature}, seed ${card.seed}` : greedy
   return lines(
     `Run card: ${model.name}, ${counted(model.parameters)} parameters, licence ${model.license ?? 'not said'}, SHA-256 ${model.sha256}`,
     `policy ${policyCardText(card.policy)}`,
     ...(card.interventions ?? []).map(interventionText),
-    `storage ${card.storage}, weights ${card.weights}${drawn ? `; ${drawn}` : ''}`,
+    `storage ${card.storage}${held ? '' : `, weights ${card.weights}`}${drawn ? `; ${drawn}` : ''}`,
+    held && weightsText(card.weights, held),
+    held && `up to 24 rows: ${held.rows}; more: ${held.prompts}`,
     `zslab ${versions.zslab}, Node ${versions.node}, ABI ${versions.abi}; ${card.cpu.isa}, ${card.library}, ${card.threads} threads`,
     `device: ${deviceText(card.device ?? { kind: 'cpu' })}`,
     'next: JSON.stringify(card) keeps all of it; card.resolved, card.exactness',

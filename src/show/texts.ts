@@ -33,16 +33,31 @@ const tokenBytes = ({ layers, kvHeads, headDim }: Shape, storage: string) =>
 export const lines = (first: string, ...rest: (string | undefined)[]) =>
   [first, ...rest.filter((line) => line !== undefined).map((line) => `  ${line}`)].join('\n')
 
+export interface WeightsFacts {
+  types: Readonly<Record<string, number>>
+  mapped: boolean
+  why: string
+}
+
+/** `weights as in the file: Q4_1 66.4 MB, Q8_0 30.1 MB; mapped`. */
+export function weightsText(weights: string, { types, mapped, why }: WeightsFacts): string {
+  const each = Object.entries(types).map(([type, bytes]) => `${type} ${sizeText(bytes)}`)
+  const where = mapped ? 'mapped' : 'in memory of this process'
+  return `weights ${weights === 'file' ? 'as in the file' : weights}: ${each.join(', ')}; ${where}${why && `: ${why}`}`
+}
+
 export interface ModelFacts {
   name: string
   weights: string
   bytes: number
+  held: WeightsFacts
   description: Shape & { arch: string; parameters: number; vocabulary: number; context: number }
 }
 
-export function modelText({ name, weights, bytes, description: d }: ModelFacts): string {
+export function modelText({ name, weights, bytes, held, description: d }: ModelFacts): string {
   return lines(
-    `Model ${name} (${d.arch}): ${counted(d.parameters)} parameters, weights ${weights}, ${sizeText(bytes)}`,
+    `Model ${name} (${d.arch}): ${counted(d.parameters)} parameters, ${sizeText(bytes)}`,
+    weightsText(weights, held),
     `${headsText(d)}; vocabulary ${counted(d.vocabulary)}, context ${counted(d.context)} tokens`,
     `a full cache takes ${counted(tokenBytes(d, 'float16'))} bytes per token (storage float16)`,
     'next: model.session({ policy: zsmerge({ budget: 0.1 }) })',

@@ -5,7 +5,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { canEmulate, emulatedLibrary } from '../../native/emulated.js'
-import { ownFolder } from '../model/files.js'
+import { load } from '../../../src/index.js'
+import { ownFolder, toyPath } from '../model/files.js'
 
 const main = fileURLToPath(new URL('../../../dist/src/cli/main.js', import.meta.url))
 
@@ -32,6 +33,7 @@ describe('zslab doctor', () => {
       'platform',
       'native part',
       'matrix library',
+      'products',
       'compiler',
       'kernel start',
       'python3',
@@ -46,6 +48,20 @@ describe('zslab doctor', () => {
       assert.ok(lines[i].startsWith(ok ? 'ok' : needed ? 'MISSING' : 'without'), lines[i])
       for (const part of [name, found, help]) assert.ok(lines[i].includes(part), lines[i])
     })
+  })
+
+  it('says of products what loaded models say', async () => {
+    const { findings } = JSON.parse(doctor({}, '--json').stdout) as Report
+    const { found } = findings.find(({ name }) => name === 'products')!
+    const said = found.replaceAll(/, since [^,]*,/g, '')
+    for (const weights of ['float32', 'bfloat16'] as const) {
+      const model = await load(toyPath, { weights, progress: false })
+      const { prompts } = model.held
+      model.dispose()
+      if (weights === 'float32' || prompts.includes('rounded'))
+        assert.ok(said.includes(prompts), `${found}: ${prompts}`)
+      else assert.match(found, /with weights 'bfloat16' the same, .*: the (build|CPU) lacks /)
+    }
   })
 
   it('finds a kernel that cannot start, and one that hides another', () => {

@@ -266,15 +266,15 @@ describe('a named model', function () {
 
   it('is listed and cleared, and nothing else with it', async () => {
     const { model } = fresh()
-    assert.deepEqual(await cacheClear(), { folder: cache, removed: [], bytes: 0 })
+    assert.deepEqual(await cacheClear(), { folder: cache, removed: [], packed: [], bytes: 0 })
     await get(model)
     writeFileSync(join(cache, 'a file of the user'), 'x')
     const models = [{ name: model.name, path: cached(model), bytes: toy.length }]
-    assert.deepEqual(await cacheList(), { folder: cache, models, leftoverBytes: 0 })
+    assert.deepEqual(await cacheList(), { folder: cache, models, packed: [], leftoverBytes: 0 })
     const cleared = await cacheClear()
     assert.deepEqual(cleared.removed, models)
     assert.ok(cleared.bytes >= toy.length)
-    assert.deepEqual(await cacheList(), { folder: cache, models: [], leftoverBytes: 0 })
+    assert.deepEqual(await cacheList(), { folder: cache, models: [], packed: [], leftoverBytes: 0 })
     assert.deepEqual(readdirSync(cache), ['a file of the user'])
   })
 })
