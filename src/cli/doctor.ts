@@ -102,7 +102,7 @@ function library(): Finding {
     const fast = found !== 'portable'
     const help = fast
       ? ''
-      : 'for faster prefill run `npx zslab build --force` with python3, pip and a package index at hand'
+      : 'for faster prompts with bfloat16 weights run `npx zslab build --force` with python3, pip and a package index at hand'
     return { name: 'matrix library', ok: fast, needed: false, found, help }
   } catch {
     return {
@@ -123,23 +123,16 @@ function products(): Finding {
   const base = { name: 'products', needed: false }
   try {
     const { isa, library, cpuFeatures } = engineOf().info
-    const dnn = library !== 'portable'
-    const wide = isa === 'avx512'
     const halves = ['avx512bf16', 'amx-bf16'].filter((feature) => cpuFeatures.includes(feature))
-    const own = dnn
-      ? isa === 'generic'
-        ? 'own kernels, since the CPU lacks avx2,'
-        : library
-      : 'own kernels, since no library was built,'
     const missing = [
-      !dnn && 'the build lacks oneDNN',
-      !wide && 'the CPU lacks avx512',
+      library === 'portable' && 'the build lacks oneDNN',
+      isa !== 'avx512' && 'the CPU lacks avx512',
       halves.length === 0 && 'the CPU lacks avx512bf16 and amx-bf16',
     ].filter((one) => one !== false)
     const rounded = missing.length
-      ? `with weights 'bfloat16' the same, not the faster products of bfloat16: ${missing.join(', ')}`
-      : `with weights 'bfloat16' ${library} on rows rounded to bfloat16 (${halves.join(', ')})`
-    const found = `up to 24 rows (steps, forks, batches): own kernels (${isa}), weights widened in registers; more (prompts): ${own} on float32, to which weights are widened a block at a time, ${rounded}`
+      ? `the same, not the faster products of bfloat16: ${missing.join(', ')}`
+      : `${library}, rows rounded to bfloat16 (${halves.join(', ')})`
+    const found = `up to 24 rows (steps, forks, batches): own kernels (${isa}), weights widened in registers; more (prompts): own kernels, weights widened to float32 a block at a time; with weights 'bfloat16' ${rounded}`
     return { ...base, ok: true, found, help: '' }
   } catch {
     return { ...base, ok: false, found: 'unknown: the native part does not load', help: '' }
