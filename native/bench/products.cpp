@@ -24,7 +24,8 @@ template <class F>
 double pass(zs::Pool& pool, int64_t k, F f) {
   const double from = bench::seconds(pool.threads());
   pool.run(kAtOnce, nullptr, [&](int64_t block, int thread) { f(block, thread); });
-  return 2.0 * static_cast<double>(kAtOnce * kRows * kTiles * zs::kTile * k) / (bench::seconds(pool.threads()) - from) / 1e9;
+  return 2.0 * static_cast<double>(kAtOnce * kRows * kTiles * zs::kTile * k) / (bench::seconds(pool.threads()) - from) /
+         1e9;
 }
 
 void one(zs_engine& engine, int64_t k, int threads, int rounds) {
@@ -84,7 +85,8 @@ int main(int count, char** words) {
             "products of %lld rows and %lld outputs, %s\n%d rounds in turns; medians (10th–90th of a hundred); GFLOP/s "
             "= 10^9 a second, of the product, for widening too\none thread: its CPU time; more: wall time\n\n"
             "inputs  threads  by                GFLOP/s  to own float32\n",
-            static_cast<long long>(kRows), static_cast<long long>(kTiles * zs::kTile), zs_engine_describe(engine), rounds);
+            static_cast<long long>(kRows), static_cast<long long>(kTiles * zs::kTile), zs_engine_describe(engine),
+            rounds);
       for (const int64_t k : {576, 1536, 4096}) one(*engine, k, threads, rounds);
       zs_engine_destroy(engine);
     }
