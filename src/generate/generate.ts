@@ -149,10 +149,12 @@ async function run(
     // A turn of which nothing was read did not take place.
     if (turn.conversation && (read || unread.length < ids.length)) {
       const { answer, complete } = turn.conversation
+      const last = chosen.at(-1)
       reading.remember({
         ...turn.conversation,
         answer: answer + output.text,
-        complete: chosen.length ? output.text.length <= said : complete,
+        // A control token adds nothing, though bytes that it leaves incomplete become text only now.
+        complete: last ? tokenizer.isSpecial(last.id) || output.text.length <= said : complete,
         unread,
       })
     }
