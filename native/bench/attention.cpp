@@ -15,27 +15,19 @@ void one(const bench::Case& c, int isa, int threads, int rounds, bench::Bandwidt
   bench::must(zs_engine_create(threads, isa, &engine), "engine");
   {
     bench::FilledCache cache(engine, c);
-    zs::Pool pool(threads);
-    const size_t patterns = bench::Bandwidth::patterns().size();
-    std::vector<std::vector<double>> read(patterns);
+    bench::Ceiling ceiling(memory, threads);
     std::vector<double> took, rate;
     cache.step();
     for (int round = 0; round < rounds; ++round) {
       took.push_back(cache.step());
       rate.push_back(static_cast<double>(cache.bytes_read()) / took.back() / 1e9);
-      for (size_t p = 0; p < patterns; ++p) read[p].push_back(memory.pass(pool, static_cast<int>(p)));
+      ceiling.turn();
     }
-    size_t best = 0;
-    for (size_t p = 1; p < patterns; ++p)
-      if (bench::spread_of(read[p]).median > bench::spread_of(read[best]).median) best = p;
-    std::vector<double> share;
-    for (size_t i = 0; i < rate.size(); ++i) share.push_back(100 * rate[i] / read[best][i]);
-    const bench::Spread s = bench::spread_of(share);
+    const bench::Spread s = ceiling.share(rate);
     std::printf("%6d  %-8s  %3d  %2d/%d  %7d  %9.3f  %7.1f  %7.1f  %-12s  %5.0f  (%.0f–%.0f)\n", c.slots,
                 bench::storage_name(c.storage), c.shape.d, c.shape.kv_heads * c.shape.group, c.shape.kv_heads, threads,
-                bench::spread_of(took).median / c.layers * 1e3, bench::spread_of(rate).median,
-                bench::spread_of(read[best]).median, bench::Bandwidth::patterns()[best].c_str(), s.median, s.low,
-                s.high);
+                bench::spread_of(took).median / c.layers * 1e3, bench::spread_of(rate).median, ceiling.rate().median,
+                ceiling.pattern().c_str(), s.median, s.low, s.high);
     std::fflush(stdout);
   }
   zs_engine_destroy(engine);

@@ -220,4 +220,22 @@ int64_t FilledCache::bytes_read() const {
   return bytes;
 }
 
+void Ceiling::turn() {
+  for (size_t p = 0; p < read_.size(); ++p) read_[p].push_back(memory_.pass(pool_, static_cast<int>(p)));
+}
+
+size_t Ceiling::best() const {
+  size_t found = 0;
+  for (size_t p = 1; p < read_.size(); ++p)
+    if (spread_of(read_[p]).median > spread_of(read_[found]).median) found = p;
+  return found;
+}
+
+Spread Ceiling::share(const std::vector<double>& rates) const {
+  const std::vector<double>& read = read_[best()];
+  std::vector<double> shares;
+  for (size_t i = 0; i < rates.size(); ++i) shares.push_back(100 * rates[i] / read[i]);
+  return spread_of(shares);
+}
+
 }  // namespace bench

@@ -45,6 +45,24 @@ class Bandwidth {
   char* data_;
 };
 
+// What passes that only read reach, in turns with what is judged; the ceiling is the pattern with the best median.
+class Ceiling {
+ public:
+  Ceiling(Bandwidth& memory, int threads) : memory_(memory), pool_(threads), read_(Bandwidth::patterns().size()) {}
+  // A pass of each pattern.
+  void turn();
+  Spread rate() const { return spread_of(read_[best()]); }
+  const std::string& pattern() const { return Bandwidth::patterns()[best()]; }
+  // Per cent of it, turn by turn, of rates in GB/s.
+  Spread share(const std::vector<double>& rates) const;
+
+ private:
+  size_t best() const;
+  Bandwidth& memory_;
+  zs::Pool pool_;
+  std::vector<std::vector<double>> read_;  // of each pattern
+};
+
 struct Shape {
   int32_t kv_heads, group, d;
 };

@@ -60,23 +60,16 @@ class Product {
 
 void one(zs::Packing packing, Product product, int threads, int rounds, bench::Bandwidth& memory) {
   zs::Pool pool(threads);
-  const size_t patterns = bench::Bandwidth::patterns().size();
-  std::vector<std::vector<double>> read(patterns);
+  bench::Ceiling ceiling(memory, threads);
   std::vector<double> rate;
   product.pass(pool);
   for (int round = 0; round < rounds; ++round) {
     rate.push_back(product.pass(pool));
-    for (size_t p = 0; p < patterns; ++p) read[p].push_back(memory.pass(pool, static_cast<int>(p)));
+    ceiling.turn();
   }
-  size_t best = 0;
-  for (size_t p = 1; p < patterns; ++p)
-    if (bench::spread_of(read[p]).median > bench::spread_of(read[best]).median) best = p;
-  std::vector<double> share;
-  for (size_t i = 0; i < rate.size(); ++i) share.push_back(100 * rate[i] / read[best][i]);
-  const bench::Spread s = bench::spread_of(share);
+  const bench::Spread s = ceiling.share(rate);
   std::printf("%-6s  %7d  %7.1f  %7.1f  %-12s  %5.0f  (%.0f–%.0f)\n", zs::packing_name(packing), threads,
-              bench::spread_of(rate).median, bench::spread_of(read[best]).median,
-              bench::Bandwidth::patterns()[best].c_str(), s.median, s.low, s.high);
+              bench::spread_of(rate).median, ceiling.rate().median, ceiling.pattern().c_str(), s.median, s.low, s.high);
   std::fflush(stdout);
 }
 

@@ -11,6 +11,10 @@
 namespace zs {
 namespace {
 
+// Of each packing: what it holds as it is.
+constexpr int32_t kTypes[kPackings] = {ZS_T_F32,  ZS_T_F16,  ZS_T_BF16, ZS_T_Q4_0, ZS_T_Q4_1, ZS_T_Q5_0,
+                                       ZS_T_Q5_1, ZS_T_Q8_0, ZS_T_Q4_K, ZS_T_Q5_K, ZS_T_Q6_K};
+
 // One row's part of a block: as many values as its scales go for.
 struct RowBlock {
   uint16_t scale = 0, least = 0;
@@ -187,37 +191,11 @@ void spread(const float* rows, int64_t k, bool pairs, T* to, F convert) {
 }  // namespace
 
 Packing packing_of(int32_t type) {
-  switch (type) {
-    case ZS_T_F16:
-      return Packing::kF16;
-    case ZS_T_BF16:
-      return Packing::kBf16;
-    case ZS_T_Q4_0:
-      return Packing::kQ4_0;
-    case ZS_T_Q4_1:
-      return Packing::kQ4_1;
-    case ZS_T_Q5_0:
-      return Packing::kQ5_0;
-    case ZS_T_Q5_1:
-      return Packing::kQ5_1;
-    case ZS_T_Q8_0:
-      return Packing::kQ8_0;
-    case ZS_T_Q4_K:
-      return Packing::kQ4_K;
-    case ZS_T_Q5_K:
-      return Packing::kQ5_K;
-    case ZS_T_Q6_K:
-      return Packing::kQ6_K;
-    default:
-      return Packing::kF32;
-  }
+  const int32_t* const found = std::find(kTypes, kTypes + kPackings, type);
+  return found == kTypes + kPackings ? Packing::kF32 : static_cast<Packing>(found - kTypes);
 }
 
-const char* packing_name(Packing packing) {
-  static constexpr const char* kNames[kPackings] = {"F32",  "F16",  "BF16", "Q4_0", "Q4_1", "Q5_0",
-                                                    "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"};
-  return kNames[static_cast<int>(packing)];
-}
+const char* packing_name(Packing packing) { return block_type(kTypes[static_cast<int>(packing)])->name; }
 
 void pack_tile(Packing packing, int64_t k, const uint8_t* const from[kTile], const Tensor* const of[kTile], float* rows,
                uint8_t* tile) {
