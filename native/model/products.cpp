@@ -121,11 +121,11 @@ void Products::own_block(const Product& p, const Block& b, int thread) {
 // Once for all units.
 void Products::prepare(const Product& p) {
   const Matrix& w = *p.w;
-  const Run* done[kPackings] = {};
+  bool done[kPackings] = {};
   for (const Run& run : w.runs) {
     const int packing = static_cast<int>(run.packing);
     if (!linear_.prepare[packing] || done[packing]) continue;
-    done[packing] = &run;
+    done[packing] = true;
     prepared_[packing].need(p.rows * prepared_row(w.k));
     for (int64_t r = 0; r < p.rows; ++r)
       linear_.prepare[packing](static_cast<const float*>(p.x) + r * w.k, w.k,
