@@ -16,6 +16,14 @@ constexpr int64_t kLine = 64;  // bytes of a cache line
 // kOwn leaves it to the CPU; kStream goes line by line, kPages by four pages side by side, into the second-level cache; Near: into the first.
 enum Fetch { kOwn, kStream, kStreamNear, kPages, kPagesNear, kFetchWays };
 
+// Fetches `bytes` that lie `after` bytes behind p, into the second-level cache. Where several rows are computed from each line there is
+// time for it: what comes next is fetched while the first rows read what is there.
+ZS_INLINE void fetch_after(const void* p, int64_t after, int64_t bytes) {
+  for (int64_t at = 0; at < bytes; at += kLine) prefetch(static_cast<const char*>(p) + after + at);
+}
+// The most that such lies behind.
+constexpr int64_t kMostAfter = int64_t{1} << 16;
+
 class Ahead {
  public:
   // `from`: where reading starts; `distance`: bytes that a stream goes ahead.

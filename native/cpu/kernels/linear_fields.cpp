@@ -137,10 +137,19 @@ constexpr int kRows = 1;
 constexpr bool kWidensOnce = kRows <= 3;
 constexpr int64_t kOnce = 24;
 
+// For the first rows of a tile: fetches the tile after it.
+auto next_tile(const uint8_t* w, int64_t bytes, bool first) {
+  return [at = w, after = first ? std::min(bytes, kMostAfter) : 0](int64_t more) mutable {
+    if (after) fetch_after(at, after, more);
+    at += more;
+  };
+}
+
 template <Packing kPacking, int kR>
 int64_t rows_from(const PackedProduct& p, const uint8_t* w, int64_t tile, int64_t row) {
   for (; row + kR <= p.rows; row += kR)
-    tile_rows<kPacking, kR>(w, p, row, p.y + row * p.y_stride + tile * kTile, [](int64_t) {});
+    tile_rows<kPacking, kR>(w, p, row, p.y + row * p.y_stride + tile * kTile,
+                            next_tile(w, tile_bytes(kPacking, p.k), row == 0));
   return row;
 }
 
@@ -151,20 +160,19 @@ void many_rows(const PackedProduct& p, const uint8_t* w, int64_t row, int64_t ro
   alignas(64) float wide[B::kEach * kLanes];
   Lanes total[kOnce];
   for (int64_t r = 0; r < rows; ++r) total[r] = zero();
-  each_part<kPacking>(
-      w, p.k, [](int64_t) {},
-      [&](const uint8_t* fields, const B& block, int part, int64_t at) {
-        each<B::kEach>([&](auto i) { store(wide + i * kLanes, field<B::kFields.bits, i>(fields)); });
-        const auto add = [&](auto count, int64_t r) {
-          const float* const x = p.x + (row + r) * p.x_stride;
-          add_part<kPacking, count>([&](auto i) { return load(wide + i * kLanes); }, x + at, x + p.k + at / B::kEach,
-                                    p.x_stride, block.scale[part], block.least[B::kFields.has_least ? part : 0],
-                                    total + r);
-        };
-        int64_t r = 0;
-        for (; r + kRows <= rows; r += kRows) add(std::integral_constant<int, kRows>(), r);
-        for (; r < rows; ++r) add(std::integral_constant<int, 1>(), r);
-      });
+  each_part<kPacking>(w, p.k, next_tile(w, tile_bytes(kPacking, p.k), row == 0),
+                      [&](const uint8_t* fields, const B& block, int part, int64_t at) {
+                        each<B::kEach>([&](auto i) { store(wide + i * kLanes, field<B::kFields.bits, i>(fields)); });
+                        const auto add = [&](auto count, int64_t r) {
+                          const float* const x = p.x + (row + r) * p.x_stride;
+                          add_part<kPacking, count>([&](auto i) { return load(wide + i * kLanes); }, x + at,
+                                                    x + p.k + at / B::kEach, p.x_stride, block.scale[part],
+                                                    block.least[B::kFields.has_least ? part : 0], total + r);
+                        };
+                        int64_t r = 0;
+                        for (; r + kRows <= rows; r += kRows) add(std::integral_constant<int, kRows>(), r);
+                        for (; r < rows; ++r) add(std::integral_constant<int, 1>(), r);
+                      });
   for (int64_t r = 0; r < rows; ++r) store(y + r * p.y_stride, total[r]);
 }
 

@@ -1,5 +1,6 @@
 // Products with packed weights that are floats (layout: cpu/packing.h; order of sums: cpu/linear.h).
 #include <algorithm>
+#include <type_traits>
 
 #include "cpu/kernels/fetch.h"
 #include "cpu/kernels/linear_parts.h"
@@ -57,6 +58,9 @@ void one_row(const W* w, const float* x, int64_t k, int64_t tiles, float* y) {
   trials.end(turn, k * tiles);
 }
 
+// Most rows that read weights as they lie in the model; of more a caller has widened them.
+constexpr int64_t kFew = 24;
+
 // Rows and tiles held in registers at once: two accumulators each.
 #if defined(ZS_LANES_AVX512)
 constexpr int kRows = 6, kWide = 2;
@@ -66,12 +70,15 @@ constexpr int kRows = 3, kWide = 1;
 constexpr int kRows = 1, kWide = 1;
 #endif
 
-template <class F, int kR, int kT, class W = typename F::W>
-void block(const W* w, const float* x, int64_t x_stride, int64_t k, float* y, int64_t y_stride) {
+// What is fetched lies `after` bytes behind what is read. (A branch in the loop instead has GCC keep sums in memory: half the speed.)
+template <class F, int kR, int kT, bool kFetches, class W = typename F::W>
+void block(const W* w, const float* x, int64_t x_stride, int64_t k, float* y, int64_t y_stride, int64_t after) {
   Lanes even[kR][kT], odd[kR][kT];
   for (int r = 0; r < kR; ++r)
     for (int t = 0; t < kT; ++t) even[r][t] = odd[r][t] = zero();
   for (int64_t pair = 0; pair < k / 2; ++pair) {
+    if constexpr (kFetches)
+      for (int t = 0; t < kT; ++t) fetch_after(w + (t * k + 2 * pair) * kTile, after, 2 * kTile * sizeof(W));
     Lanes w0[kT], w1[kT];
     for (int t = 0; t < kT; ++t) F::pair(w + t * k * kTile, pair, w0[t], w1[t]);
     for (int r = 0; r < kR; ++r) {
@@ -86,11 +93,25 @@ void block(const W* w, const float* x, int64_t x_stride, int64_t k, float* y, in
     for (int t = 0; t < kT; ++t) store(y + r * y_stride + t * kTile, even[r][t] + odd[r][t]);
 }
 
+// Bytes from what the first rows read of kT tiles to what they fetch; 0 = nothing. Many rows find their weights in the cache, and two tiles of
+// float32 side by side are best left to the CPU's own fetching (Intel, AVX-512: 10-12 GB/s a thread, not 8-10).
+template <class F, int kT>
+int64_t fetched_after(const PackedProduct& p) {
+  constexpr int64_t kSize = sizeof(typename F::W);
+  return p.rows > kFew || (kWide > 1 && kSize > 2) ? 0 : std::min(kT * p.k * kTile * kSize, kMostAfter);
+}
+
 template <class F, int kR, int kT>
 int64_t rows_from(const PackedProduct& p, int64_t tile, int64_t row) {
   const auto* w = static_cast<const typename F::W*>(p.w) + tile * p.k * kTile;
-  for (; row + kR <= p.rows; row += kR)
-    block<F, kR, kT>(w, p.x + row * p.x_stride, p.x_stride, p.k, p.y + row * p.y_stride + tile * kTile, p.y_stride);
+  const int64_t after = fetched_after<F, kT>(p);
+  const auto one = [&](auto fetches) {
+    block<F, kR, kT, fetches>(w, p.x + row * p.x_stride, p.x_stride, p.k, p.y + row * p.y_stride + tile * kTile,
+                              p.y_stride, after);
+    row += kR;
+  };
+  if (row == 0 && after && kR <= p.rows) one(std::true_type());
+  while (row + kR <= p.rows) one(std::false_type());
   return row;
 }
 
@@ -104,7 +125,7 @@ void strip(const PackedProduct& p, int64_t tile) {
 
 // Where few rows are in registers, two-byte weights are widened once for as many rows, a piece of a tile that stays in the first-level cache.
 constexpr bool kWidensOnce = kRows <= 3;
-constexpr int64_t kOnce = 24, kPairs = 64;
+constexpr int64_t kPairs = 64;
 
 template <int kR>
 void add_piece(const float* wide, int64_t pairs, const float* x, int64_t x_stride, Lanes* even, Lanes* odd) {
@@ -121,17 +142,19 @@ void add_piece(const float* wide, int64_t pairs, const float* x, int64_t x_strid
   ZS_UNROLL for (int r = 0; r < kR; ++r) even[r] = e[r], odd[r] = o[r];
 }
 
-// Up to kOnce rows of one tile.
+// Up to kFew rows of one tile.
 template <class F>
 void many_rows(const PackedProduct& p, int64_t tile, int64_t row, int64_t rows) {
   const auto* w = static_cast<const typename F::W*>(p.w) + tile * p.k * kTile;
+  const int64_t after = fetched_after<F, 1>(p);
   alignas(64) float wide[kPairs * 2 * kLanes];
-  Lanes even[kOnce], odd[kOnce];
+  Lanes even[kFew], odd[kFew];
   for (int64_t r = 0; r < rows; ++r) even[r] = odd[r] = zero();
   for (int64_t from = 0; from < p.k / 2; from += kPairs) {
     const int64_t pairs = std::min(kPairs, p.k / 2 - from);
     for (int64_t pair = 0; pair < pairs; ++pair) {
       Lanes w0, w1;
+      if (!row) fetch_after(w + (from + pair) * 2 * kTile, after, 2 * kTile * sizeof *w);
       F::pair(w, from + pair, w0, w1);
       store(wide + pair * 2 * kLanes, w0);
       store(wide + pair * 2 * kLanes + kLanes, w1);
@@ -155,7 +178,7 @@ void multiply_floats(const PackedProduct& p) {
   if constexpr (kWidensOnce && kPacking != Packing::kF32)
     if (p.rows > kRows) {
       for (; t < p.tiles; ++t)
-        for (int64_t row = 0; row < p.rows; row += kOnce) many_rows<F>(p, t, row, std::min(kOnce, p.rows - row));
+        for (int64_t row = 0; row < p.rows; row += kFew) many_rows<F>(p, t, row, std::min(kFew, p.rows - row));
       return;
     }
   for (; t + kWide <= p.tiles; t += kWide) strip<F, kWide>(p, t);
