@@ -58,11 +58,11 @@ zs_engine::zs_engine(int threads, zs_isa wanted)
       attention(zs::attention_kernels(isa)),
       linear(zs::linear_kernels(isa)) {
   std::string features;
-  for (const std::string& feature : zs::detect_cpu().features)
-    features += (features.empty() ? "\"" : ",\"") + feature + "\"";
+  const zs::Cpu cpu = zs::detect_cpu();
+  for (const std::string& feature : cpu.features) features += (features.empty() ? "\"" : ",\"") + feature + "\"";
   on_cpu = std::string("{\"isa\":\"") + zs::isa_name(isa) + "\",\"threads\":" + std::to_string(threads) +
-           ",\"cpuFeatures\":[" + features + "],\"library\":\"" + zs::library_name() +
-           "\",\"abi\":" + std::to_string(ZS_ABI_VERSION);
+           ",\"cpuFeatures\":[" + features + "],\"quickBf16\":" + (cpu.quick_bf16 ? "true" : "false") +
+           ",\"library\":\"" + zs::library_name() + "\",\"abi\":" + std::to_string(ZS_ABI_VERSION);
   description = on_cpu + ",\"device\":null}";
   work.upkeep.resize(static_cast<size_t>(threads));
 }

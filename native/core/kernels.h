@@ -203,6 +203,7 @@ inline int64_t columns_scratch(int32_t d) { return kChunk * static_cast<int64_t>
 const AttentionKernels* attention_kernels(zs_isa isa);
 struct Cpu {
   bool avx2, avx512;
+  bool quick_bf16;  // multiplies bfloat16 faster than float32 (docs/products.md); then it has avx512, too
   std::vector<std::string> features;  // names worth printing, in a fixed order
 };
 Cpu detect_cpu();

@@ -50,10 +50,13 @@ Cpu detect_cpu() {
   cpu.avx512 = cpu.avx2 && f && bw && dq && vl;
 #if defined(__GNUC__) && !defined(__clang__)
   note(__builtin_cpu_supports("avx512vnni"), "avx512vnni");
-  note(__builtin_cpu_supports("avx512bf16"), "avx512bf16");
+  const bool pairs = note(__builtin_cpu_supports("avx512bf16"), "avx512bf16");
+  bool amx = false;
 #if __GNUC__ >= 11
-  note(__builtin_cpu_supports("amx-bf16"), "amx-bf16");
+  amx = note(__builtin_cpu_supports("amx-bf16"), "amx-bf16");
 #endif
+  // Intel's without AMX multiply pairs at no higher rate than floats, and widening them is the library's loss.
+  cpu.quick_bf16 = cpu.avx512 && (amx || (pairs && !__builtin_cpu_is("intel")));
 #endif
 #endif
   return cpu;

@@ -56,10 +56,6 @@ class OneThread {
   int before_ = 0;
 };
 
-bool has(const Cpu& cpu, const char* feature) {
-  return std::find(cpu.features.begin(), cpu.features.end(), feature) != cpu.features.end();
-}
-
 }  // namespace
 
 class Library::Plan {
@@ -132,8 +128,7 @@ class OneDnn : public Library {
 }  // namespace
 
 std::unique_ptr<Library> make_library(const zs_engine& engine) {
-  const Cpu cpu = detect_cpu();
-  if (engine.isa != ZS_ISA_AVX512 || !(has(cpu, "avx512bf16") || has(cpu, "amx-bf16"))) return nullptr;
+  if (engine.isa != ZS_ISA_AVX512 || !detect_cpu().quick_bf16) return nullptr;
   try {
     return std::make_unique<OneDnn>(const_cast<zs_engine&>(engine).pool.threads());
   } catch (const dnnl::error&) {

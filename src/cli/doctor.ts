@@ -122,12 +122,15 @@ function library(): Finding {
 function products(): Finding {
   const base = { name: 'products', needed: false }
   try {
-    const { isa, library, cpuFeatures } = engineOf().info
+    const { isa, library, cpuFeatures, quickBf16 } = engineOf().info
     const halves = ['avx512bf16', 'amx-bf16'].filter((feature) => cpuFeatures.includes(feature))
     const missing = [
       library === 'portable' && 'the build lacks oneDNN',
       isa !== 'avx512' && 'the CPU lacks avx512',
-      halves.length === 0 && 'the CPU lacks avx512bf16 and amx-bf16',
+      !quickBf16 &&
+        (halves.length
+          ? 'the CPU lacks amx-bf16, and multiplies pairs no faster than float32'
+          : 'the CPU lacks avx512bf16 and amx-bf16'),
     ].filter((one) => one !== false)
     const rounded = missing.length
       ? `the same, not the faster products of bfloat16: ${missing.join(', ')}`

@@ -26,6 +26,8 @@ export interface EngineInfo {
   isa: string
   threads: number
   cpuFeatures: string[]
+  /** Whether the CPU multiplies bfloat16 faster than float32: then `library` does that for prompts where weights are 'bfloat16'. */
+  quickBf16: boolean
   /** What multiplies matrices: "oneDNN 3.2.0" or "portable". */
   library: string
   abi: number

@@ -62,7 +62,7 @@ lib.zs_engine_destroy(engine)
     const ran = spawnSync('python3', ['-c', script], { encoding: 'utf8' })
     equal(ran.status, 0, ran.stderr)
     const [description, sentence] = ran.stdout.split('\n')
-    deepEqual(Object.keys(JSON.parse(description) as object), ['isa', 'threads', 'cpuFeatures', 'library', 'abi', 'device'])
+    deepEqual(Object.keys(JSON.parse(description) as object), ['isa', 'threads', 'cpuFeatures', 'quickBf16', 'library', 'abi', 'device'])
     match(sentence, /^threads is 1000: expected 1 to 256/)
   })
 

@@ -61,8 +61,8 @@ typedef enum zs_isa { ZS_ISA_BEST = -1, ZS_ISA_GENERIC = 0, ZS_ISA_AVX2 = 1, ZS_
 /* threads: 1..256, 0 = the number of CPUs this process may use. isa (zs_isa): ZS_ISA_BEST or one the CPU has (else ZS_UNSUPPORTED). */
 ZS_API zs_status zs_engine_create(int32_t threads, int32_t isa, zs_engine** out);
 ZS_API void zs_engine_destroy(zs_engine* engine); /* NULL is fine; caches and models must be destroyed before */
-/* JSON, owned by the engine: {"isa","threads","cpuFeatures":[…],"library":"oneDNN 3.2.0"|"portable","abi":13,"device":null or
-   {"kind":"cuda"|"emulated","number","name","memory"}} */
+/* JSON, owned by the engine: {"isa","threads","cpuFeatures":[…],"quickBf16":(the CPU multiplies bfloat16 faster
+   than float32),"library":"oneDNN 3.2.0"|"portable","abi":13,"device":null or {"kind":"cuda"|"emulated","number","name","memory"}} */
 ZS_API const char* zs_engine_describe(zs_engine* engine);
 
 /* ------------------------------------------------------------------ policies */
