@@ -13,9 +13,8 @@ export interface LoadOptions extends EngineOptions {
   /**
    * How weights are held. 'file' (default): as the file has them, each widened exactly to float32 as it is multiplied, so that results are as
    * good as with 'float32' at a fraction of the bytes, all of which a token reads; packed once into a file of the cache folder that is mapped
-   * (model.held says so, or why not). 'bfloat16' (default on a device, which cannot multiply
-   * a file's blocks): rounded to it; where the CPU multiplies bfloat16 (avx512_bf16, amx) prompts of more than 24 tokens are rounded as well and take half as
-   * long.
+   * (model.held says so, or why not). 'bfloat16' (default on a device, which cannot multiply a file's blocks): rounded to it; where the CPU multiplies
+   * it faster than float32 (docs/products.md) prompts of more than 24 tokens are rounded as well and take half as long.
    */
   weights?: Weights
   /** Stops fetching and loading. */
