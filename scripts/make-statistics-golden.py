@@ -1,13 +1,15 @@
-"""Writes test/golden/statistics.json: rank correlations, Student's and bootstrap intervals as scipy has them, on fixed values.
+"""Writes test/golden/statistics.json: rank correlations, intervals, sign-flip tests and power as scipy and statsmodels have them, on fixed values.
 
-    pip install numpy==2.3.5 scipy==1.16.3 && python scripts/make-statistics-golden.py
+    pip install numpy==2.3.5 scipy==1.16.3 statsmodels==0.14.6 && python scripts/make-statistics-golden.py
 """
 import json
 from pathlib import Path
 
 import numpy as np
 import scipy
+import statsmodels
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 rng = np.random.default_rng(20)
 pairs = []
@@ -38,5 +40,22 @@ for n in (30, 60):
     found = stats.bootstrap((values,), np.mean, method="BCa", confidence_level=level, n_resamples=400_000, batch=10_000, rng=rng)
     bca.append({"values": values.tolist(), "low": float(found.confidence_interval.low), "high": float(found.confidence_interval.high)})
 
-text = json.dumps({"scipy": scipy.__version__, "pairs": pairs, "student": student, "bca": bca})
+# Every pattern of signs; equal values, zeros and sums of 0 among them.
+flips = []
+for values in (
+    np.round(rng.normal(0.4, 1, size=7), 6),
+    np.round(rng.normal(0.4, 1, size=12), 1),
+    np.round(rng.normal(0, 1, size=15), 6),
+    np.array([1.0, 1.0, 1.0, 1.0, 1.0, 1.0]),
+    np.array([0.1, 0.2, -0.3, 0.4, 0.5, 0.6, 0.0, 0.7]),
+    np.array([1.0, -1.0, 2.0, -2.0]),
+):
+    found = stats.permutation_test((values,), np.mean, permutation_type="samples", n_resamples=np.inf, alternative="two-sided")
+    flips.append({"values": values.tolist(), "p": float(found.pvalue)})
+
+holm = []
+for ps in ([0.01, 0.04, 0.03, 0.005], [0.2, 0.2, 0.9, 0.04, 0.04], [1.0], np.round(rng.uniform(size=25) ** 3, 9).tolist()):
+    holm.append({"ps": ps, "adjusted": multipletests(ps, method="holm")[1].tolist()})
+
+text = json.dumps({"scipy": scipy.__version__, "statsmodels": statsmodels.__version__, "pairs": pairs, "student": student, "bca": bca, "flips": flips, "holm": holm})
 (Path(__file__).parent.parent / "test/golden/statistics.json").write_text(text + "\n")
