@@ -1,6 +1,7 @@
 /** Completion and inspection: of unfinished cells, of earlier ones, of paths; positions in code points; nothing is run. */
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { kernelTests, valueOf } from './cells.js'
 
@@ -210,11 +211,16 @@ kernelTests('completion and inspection', (cells) => {
     assert.deepEqual(await offered('hidden.'), ['deep', 'shown'])
     for (const none of ['hidden.deep.', 'proxied.', 'answer.nothing.', 'missing.', 'answer.items[0].odd'])
       assert.deepEqual(await offered(none), [], none)
-    const busy = await cells.kernel.begin('for (const end = Date.now() + 1000; Date.now() < end; );')
+    const done = join(tmpdir(), `zslab-answers-${process.pid}-${Date.now()}`)
+    const busy = await cells.kernel.begin(
+      `for (const end = Date.now() + 60_000; !process.getBuiltinModule('node:fs').existsSync(${JSON.stringify(done)}) && Date.now() < end; );`,
+    )
     await cells.kernel.until(() => cells.kernel.published(busy).length > 1, 'the cell to be busy')
     const { content } = await cells.kernel.ask('control', 'complete_request', { code: 'answer.', cursor_pos: 7 })
-    assert.deepEqual(content.matches, [])
+    writeFileSync(done, '')
     await cells.kernel.finish(busy)
+    rmSync(done)
+    assert.deepEqual(content.matches, [])
   })
 
   it('none of it has run the cells’ code', async () => {
