@@ -15,7 +15,7 @@ void one(const bench::Case& c, int isa, int threads, int rounds, bench::Bandwidt
   bench::must(zs_engine_create(threads, isa, &engine), "engine");
   {
     bench::FilledCache cache(engine, c);
-    bench::Ceiling ceiling(memory, threads);
+    bench::Ceiling ceiling(memory, engine->pool);
     std::vector<double> took, rate;
     cache.step();
     for (int round = 0; round < rounds; ++round) {

@@ -48,7 +48,8 @@ class Bandwidth {
 // What passes that only read reach, in turns with what is judged; the ceiling is the pattern with the best median.
 class Ceiling {
  public:
-  Ceiling(Bandwidth& memory, int threads) : memory_(memory), pool_(threads), read_(Bandwidth::patterns().size()) {}
+  // `pool`: of what is judged, too: the workers of a second one would spin beside it.
+  Ceiling(Bandwidth& memory, zs::Pool& pool) : memory_(memory), pool_(pool), read_(Bandwidth::patterns().size()) {}
   // A pass of each pattern.
   void turn();
   Spread rate() const { return spread_of(read_[best()]); }
@@ -59,7 +60,7 @@ class Ceiling {
  private:
   size_t best() const;
   Bandwidth& memory_;
-  zs::Pool pool_;
+  zs::Pool& pool_;
   std::vector<std::vector<double>> read_;  // of each pattern
 };
 

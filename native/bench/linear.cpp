@@ -60,7 +60,7 @@ class Product {
 
 void one(zs::Packing packing, Product product, int threads, int rounds, bench::Bandwidth& memory) {
   zs::Pool pool(threads);
-  bench::Ceiling ceiling(memory, threads);
+  bench::Ceiling ceiling(memory, pool);
   std::vector<double> rate;
   product.pass(pool);
   for (int round = 0; round < rounds; ++round) {

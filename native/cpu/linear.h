@@ -14,6 +14,9 @@
 
 namespace zs {
 
+constexpr int64_t kFewRows =
+    24;  // most that read weights as they lie, with the same bits as row by row; more find them widened
+
 // y[r * y_stride + j] = (W x_r)[j] for j < tiles * 16, x_r = x + r * x_stride; float32.
 struct PackedProduct {
   const void* w;

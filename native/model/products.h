@@ -13,8 +13,6 @@
 
 namespace zs {
 
-constexpr int64_t kFewRows = 24;  // up to so many rows our own kernels: the same bits as row by row
-
 enum class Then {
   kStore,     // y = W x
   kAdd,       // y += W x

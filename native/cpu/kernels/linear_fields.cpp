@@ -135,7 +135,6 @@ constexpr int kRows = 1;
 #endif
 // Where these are few, fields of a part are widened once for as many rows, into the first-level cache.
 constexpr bool kWidensOnce = kRows <= 3;
-constexpr int64_t kOnce = 24;
 
 // For the first rows of a tile: fetches the tile after it.
 auto next_tile(const uint8_t* w, int64_t bytes, bool first) {
@@ -153,12 +152,12 @@ int64_t rows_from(const PackedProduct& p, const uint8_t* w, int64_t tile, int64_
   return row;
 }
 
-// Up to kOnce rows of one tile.
+// Up to kFewRows rows of one tile.
 template <Packing kPacking>
 void many_rows(const PackedProduct& p, const uint8_t* w, int64_t row, int64_t rows, float* y) {
   using B = Block<kPacking>;
   alignas(64) float wide[B::kEach * kLanes];
-  Lanes total[kOnce];
+  Lanes total[kFewRows];
   for (int64_t r = 0; r < rows; ++r) total[r] = zero();
   each_part<kPacking>(w, p.k, next_tile(w, tile_bytes(kPacking, p.k), row == 0),
                       [&](const uint8_t* fields, const B& block, int part, int64_t at) {
@@ -186,8 +185,8 @@ void multiply_fields(const PackedProduct& p) {
     const uint8_t* w = static_cast<const uint8_t*>(p.w) + t * bytes;
     int64_t row = 0;
     if constexpr (kWidensOnce)
-      for (; row + kRows < p.rows; row += std::min(kOnce, p.rows - row))
-        many_rows<kPacking>(p, w, row, std::min(kOnce, p.rows - row), p.y + row * p.y_stride + t * kTile);
+      for (; row + kRows < p.rows; row += std::min(kFewRows, p.rows - row))
+        many_rows<kPacking>(p, w, row, std::min(kFewRows, p.rows - row), p.y + row * p.y_stride + t * kTile);
     row = rows_from<kPacking, kRows>(p, w, t, row);
     if constexpr (kRows > 4) row = rows_from<kPacking, 4>(p, w, t, row);
     if constexpr (kRows > 2) row = rows_from<kPacking, 2>(p, w, t, row);

@@ -58,9 +58,6 @@ void one_row(const W* w, const float* x, int64_t k, int64_t tiles, float* y) {
   trials.end(turn, k * tiles);
 }
 
-// Most rows that read weights as they lie in the model; of more a caller has widened them.
-constexpr int64_t kFew = 24;
-
 // Rows and tiles held in registers at once: two accumulators each.
 #if defined(ZS_LANES_AVX512)
 constexpr int kRows = 6, kWide = 2;
@@ -98,7 +95,7 @@ void block(const W* w, const float* x, int64_t x_stride, int64_t k, float* y, in
 template <class F, int kT>
 int64_t fetched_after(const PackedProduct& p) {
   constexpr int64_t kSize = sizeof(typename F::W);
-  return p.rows > kFew || (kWide > 1 && kSize > 2) ? 0 : std::min(kT * p.k * kTile * kSize, kMostAfter);
+  return p.rows > kFewRows || (kWide > 1 && kSize > 2) ? 0 : std::min(kT * p.k * kTile * kSize, kMostAfter);
 }
 
 template <class F, int kR, int kT>
@@ -142,13 +139,13 @@ void add_piece(const float* wide, int64_t pairs, const float* x, int64_t x_strid
   ZS_UNROLL for (int r = 0; r < kR; ++r) even[r] = e[r], odd[r] = o[r];
 }
 
-// Up to kFew rows of one tile.
+// Up to kFewRows rows of one tile.
 template <class F>
 void many_rows(const PackedProduct& p, int64_t tile, int64_t row, int64_t rows) {
   const auto* w = static_cast<const typename F::W*>(p.w) + tile * p.k * kTile;
   const int64_t after = fetched_after<F, 1>(p);
   alignas(64) float wide[kPairs * 2 * kLanes];
-  Lanes even[kFew], odd[kFew];
+  Lanes even[kFewRows], odd[kFewRows];
   for (int64_t r = 0; r < rows; ++r) even[r] = odd[r] = zero();
   for (int64_t from = 0; from < p.k / 2; from += kPairs) {
     const int64_t pairs = std::min(kPairs, p.k / 2 - from);
@@ -178,7 +175,7 @@ void multiply_floats(const PackedProduct& p) {
   if constexpr (kWidensOnce && kPacking != Packing::kF32)
     if (p.rows > kRows) {
       for (; t < p.tiles; ++t)
-        for (int64_t row = 0; row < p.rows; row += kFew) many_rows<F>(p, t, row, std::min(kFew, p.rows - row));
+        for (int64_t row = 0; row < p.rows; row += kFewRows) many_rows<F>(p, t, row, std::min(kFewRows, p.rows - row));
       return;
     }
   for (; t + kWide <= p.tiles; t += kWide) strip<F, kWide>(p, t);
