@@ -1,4 +1,4 @@
-"""Writes test/golden/statistics.json: rank correlations, intervals, sign-flip tests and power as scipy and statsmodels have them, on fixed values.
+"""Writes test/golden/statistics.json: rank correlations, intervals, sign-flip tests and Holm as scipy and statsmodels have them, on fixed values.
 
     pip install numpy==2.3.5 scipy==1.16.3 statsmodels==0.14.6 && python scripts/make-statistics-golden.py
 """

@@ -30,6 +30,14 @@ export function number(
   return value
 }
 
+/** As doubles; `each` is what each is of. */
+export function finiteNumbers(name: string, values: ArrayLike<number>, each: string): Float64Array {
+  const all = Array.from(values)
+  const at = all.findIndex((value) => !Number.isFinite(value))
+  if (at >= 0) throw invalid(`${name}[${at}]`, `a finite number, one for each ${each}`, all[at])
+  return Float64Array.from(all)
+}
+
 export function text(name: string, value: unknown): string {
   if (typeof value !== 'string') throw invalid(name, 'a string', value)
   return value

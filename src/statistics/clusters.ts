@@ -1,5 +1,5 @@
 /** What is measured several times in one text, task or book counts once: means of clusters, and how small an effect so many of them can show. */
-import { invalid, number } from '../expect.js'
+import { finiteNumbers, invalid, number } from '../expect.js'
 import { student } from './intervals.js'
 import { meanOf } from './moments.js'
 
@@ -16,12 +16,11 @@ export function clusterMeans(values: ArrayLike<number>, clusters: ArrayLike<stri
   if (values.length !== clusters.length)
     throw invalid('clusters', `${values.length} names, one for each value`, `${clusters.length} of them`)
   const groups = new Map<string, number[]>()
-  for (let i = 0; i < values.length; i++) {
-    if (!Number.isFinite(values[i])) throw invalid(`values[${i}]`, 'a finite number', values[i])
+  finiteNumbers('values', values, 'name').forEach((value, i) => {
     const group = groups.get(clusters[i])
-    if (group) group.push(values[i])
-    else groups.set(clusters[i], [values[i]])
-  }
+    if (group) group.push(value)
+    else groups.set(clusters[i], [value])
+  })
   const all = [...groups.values()]
   return {
     names: [...groups.keys()],

@@ -1,6 +1,6 @@
 /** How far a mean over texts is to be trusted: the one place that decides which interval so many texts allow. */
 import { createRequire } from 'node:module'
-import { invalid, number, oneOf, options as checkedOptions } from '../expect.js'
+import { finiteNumbers, number, oneOf, options as checkedOptions } from '../expect.js'
 import { bca, resamplesOf, seedOf, studentised, type Draws } from './bootstrap.js'
 import { meanOf, spreadOf } from './moments.js'
 
@@ -63,8 +63,7 @@ export function meanInterval(values: ArrayLike<number>, options: IntervalOptions
   const texts = values.length
   const asked =
     options.method === undefined ? (texts < MANY ? 'student' : 'bca') : oneOf('method', options.method, INTERVALS)
-  const at = Array.from(values).findIndex((value) => !Number.isFinite(value))
-  if (at >= 0) throw invalid(`values[${at}]`, 'a finite number, one for each text', values[at])
+  finiteNumbers('values', values, 'text')
   const mean = meanOf(values)
   if (texts < FEWEST) return { mean, low: null, high: null, method: 'none', level, texts }
   const error = spreadOf(values) / Math.sqrt(texts)

@@ -1,5 +1,5 @@
 /** Two settings measured on the same texts: how far apart they are, whether that is about nothing, and what so many texts could have shown. */
-import { invalid, options as checkedOptions } from '../expect.js'
+import { finiteNumbers, invalid, options as checkedOptions } from '../expect.js'
 import { clusterMeans, smallestEffect } from './clusters.js'
 import { FEWEST, MANY, meanInterval, type IntervalOptions, type MeanInterval } from './intervals.js'
 import { spreadOf } from './moments.js'
@@ -31,19 +31,18 @@ export function paired(a: ArrayLike<number>, b: ArrayLike<number>, options: Pair
   if (a.length !== b.length)
     throw invalid('b', `as many values as a has, ${a.length}, one for each pair`, `${b.length} of them`)
   if (!a.length) throw invalid('a', 'at least one value', a)
-  const differences = Float64Array.from(a, (value, i) => value - b[i])
-  const clusters = options.clusters ?? Array.from(differences, (_, i) => String(i))
-  const { means } = clusterMeans(differences, clusters)
-  const { method, level, seed, resamples } = options
-  const asked = Object.entries({ method, level, seed, resamples }).filter(([, value]) => value !== undefined)
-  const difference = meanInterval(means, Object.fromEntries(asked) as IntervalOptions)
+  const others = finiteNumbers('b', b, 'pair')
+  const differences = finiteNumbers('a', a, 'pair').map((value, i) => value - others[i])
+  const { clusters, ...asked } = options
+  const means = clusters ? clusterMeans(differences, clusters).means : differences
+  const difference = meanInterval(means, asked)
   return {
     difference,
-    test: signFlips(means, difference.draws ? { seed: difference.draws.seed } : seed === undefined ? {} : { seed }),
+    test: signFlips(means, { seed: difference.draws?.seed ?? asked.seed }),
     smallest: means.length < 2 ? null : smallestEffect(means.length, spreadOf(means), { level: difference.level }),
     pairs: differences.length,
     clusters: means.length,
-    why: why(means.length, difference.method, method !== undefined),
+    why: why(means.length, difference.method, asked.method !== undefined),
   }
 }
 

@@ -1,7 +1,8 @@
 /** Whether paired differences are about nothing: the sign-flip test. Under that hypothesis each difference might as well have the other sign. */
-import { invalid, options as checkedOptions } from '../expect.js'
+import { finiteNumbers, invalid, options as checkedOptions } from '../expect.js'
 import { generator } from '../sampling.js'
 import { resamplesOf, seedOf, type Draws } from './bootstrap.js'
+import { meanOf } from './moments.js'
 
 /** Differences up to which every way of flipping signs is counted: 2⁴⁰ ways by their halves, a million sums each. */
 export const COUNTED = 40
@@ -37,14 +38,11 @@ export const leastP = (differences: number): number => Math.min(1, 2 ** (1 - dif
  */
 export function signFlips(differences: ArrayLike<number>, options: SignFlipOptions = {}): SignFlips {
   checkedOptions('signFlips', options, ['seed', 'resamples'])
-  const values = Float64Array.from(differences)
-  if (!values.length) throw invalid('differences', 'at least one, one for each cluster', differences)
-  const at = values.findIndex((value) => !Number.isFinite(value))
-  if (at >= 0) throw invalid(`differences[${at}]`, 'a finite number, one for each cluster', differences[at])
-  const seen = Math.abs(sumOf(values))
-  const made = { mean: sumOf(values) / values.length, differences: values.length }
-  const magnitude = values.reduce((sum, value) => sum + Math.abs(value), 0)
-  const reached = seen - ROUNDING * magnitude
+  if (!differences.length) throw invalid('differences', 'at least one, one for each cluster', differences)
+  const values = finiteNumbers('differences', differences, 'cluster')
+  const mean = meanOf(values)
+  const made = { mean, differences: values.length }
+  const reached = values.length * (Math.abs(mean) - ROUNDING * meanOf(values.map(Math.abs)))
   if (values.length <= COUNTED) return { p: countedShare(values, reached), ...made, exact: true }
   const draws = { seed: seedOf(options.seed), resamples: resamplesOf(options.resamples, 100_000) }
   const draw = generator(draws.seed)
@@ -56,8 +54,6 @@ export function signFlips(differences: ArrayLike<number>, options: SignFlipOptio
   }
   return { p: count / (draws.resamples + 1), ...made, exact: false, draws }
 }
-
-const sumOf = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0)
 
 /** Share of all patterns with |sum| ≥ reached. Patterns mirror each other, so those with sum ≥ reached count twice, unless all count. */
 function countedShare(values: Float64Array, reached: number): number {

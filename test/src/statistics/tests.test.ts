@@ -5,6 +5,7 @@ import { generator } from '../../../src/sampling.js'
 import { clusterMeans, smallestEffect } from '../../../src/statistics/clusters.js'
 import { holm, leastHolmP } from '../../../src/statistics/holm.js'
 import { meanInterval, type MeanInterval } from '../../../src/statistics/intervals.js'
+import { spreadOf } from '../../../src/statistics/moments.js'
 import { paired } from '../../../src/statistics/paired.js'
 import { leastP, signFlips } from '../../../src/statistics/sign-flips.js'
 
@@ -16,6 +17,8 @@ const golden = JSON.parse(readFileSync(new URL('../../golden/statistics.json', i
 
 const near = (found: number, expected: number, tolerance = 1e-9) =>
   assert.ok(Math.abs(found - expected) <= tolerance, `${found}, expected ${expected}`)
+
+const normal = (draw: () => number) => Math.sqrt(-2 * Math.log(1 - draw())) * Math.cos(2 * Math.PI * draw())
 
 describe('sign flips', () => {
   golden.flips.forEach(({ values, p }, i) =>
@@ -71,9 +74,9 @@ describe('sign flips', () => {
 
   it('reject what is true as often as they say', () => {
     const draw = generator(8)
-    const normal = () => Math.sqrt(-2 * Math.log(1 - draw())) * Math.cos(2 * Math.PI * draw())
     let found = 0
-    for (let set = 0; set < 2000; set++) if (signFlips(Array.from({ length: 12 }, normal)).p <= 0.05) found++
+    for (let set = 0; set < 2000; set++)
+      if (signFlips(Array.from({ length: 12 }, () => normal(draw))).p <= 0.05) found++
     // 0.05 of 4,096 patterns is a little less; four standard errors.
     assert.ok(Math.abs(found / 2000 - 0.05) < 0.02, `${found / 2000}`)
   })
@@ -117,12 +120,11 @@ describe('clusters', () => {
 
   it('the smallest effect is found as often as asked', () => {
     const draw = generator(4)
-    const normal = () => Math.sqrt(-2 * Math.log(1 - draw())) * Math.cos(2 * Math.PI * draw())
     for (const clusters of [8, 24]) {
       const effect = smallestEffect(clusters, 1)
       let found = 0
       for (let study = 0; study < 2000; study++)
-        if (signFlips(Array.from({ length: clusters }, () => effect + normal())).p <= 0.05) found++
+        if (signFlips(Array.from({ length: clusters }, () => effect + normal(draw))).p <= 0.05) found++
       assert.ok(found / 2000 > 0.76 && found / 2000 < 0.84, `${clusters}: ${found / 2000}`)
     }
     assert.equal(smallestEffect(1, 1), Infinity)
@@ -133,16 +135,15 @@ describe('clusters', () => {
 
 describe('paired differences', () => {
   const draw = generator(12)
-  const normal = () => Math.sqrt(-2 * Math.log(1 - draw())) * Math.cos(2 * Math.PI * draw())
   const study = (clusters: number, each: number, effect: number) => {
     const names: string[] = []
     const [a, b]: number[][] = [[], []]
     for (let c = 0; c < clusters; c++) {
-      const [own, shift] = [normal(), normal()]
+      const [own, shift] = [normal(draw), normal(draw)]
       for (let i = 0; i < each; i++) {
         names.push(`text ${c}`)
-        b.push(own + normal())
-        a.push(b.at(-1)! + effect + shift + 0.1 * normal())
+        b.push(own + normal(draw))
+        a.push(b.at(-1)! + effect + shift + 0.1 * normal(draw))
       }
     }
     return { a, b, names }
@@ -177,6 +178,28 @@ describe('paired differences', () => {
     assert.ok(held / 2000 >= 0.93 && held / 2000 <= 0.97, `${held / 2000}`)
   })
 
+  it('are a − b over clusters; interval and test are of the same means, and drawn with the same seed', () => {
+    const { a, b, names } = study(9, 3, 1)
+    const { means } = clusterMeans(
+      a.map((value, i) => value - b[i]),
+      names,
+    )
+    const found = paired(a, b, { clusters: names })
+    assert.deepEqual(found.difference, meanInterval(means))
+    assert.deepEqual(found.test, signFlips(means))
+    assert.equal(found.smallest, smallestEffect(9, spreadOf(means)))
+    assert.equal(paired([3, 5], [1, 1]).difference.mean, 3)
+    const many = study(45, 1, 0)
+    const differences = many.a.map((value, i) => value - many.b[i])
+    for (const method of ['bca', 'student'] as const) {
+      const drawn = paired(many.a, many.b, { seed: 5, method })
+      assert.deepEqual(drawn.difference, meanInterval(differences, { seed: 5, method }))
+      assert.deepEqual(drawn.test, signFlips(differences, { seed: 5 }))
+    }
+    const unseeded = paired(many.a, many.b)
+    assert.equal(unseeded.test.draws!.seed, unseeded.difference.draws!.seed)
+  })
+
   it('say of which kind an interval is and why; five clusters have none, but a test', () => {
     const { a, b, names } = study(5, 3, 5)
     const few = paired(a, b, { clusters: names })
@@ -196,7 +219,9 @@ describe('paired differences', () => {
   it('say what is wrong', () => {
     assert.throws(() => paired([1, 2], [1]), /as many values as a has, 2/)
     assert.throws(() => paired([], []), /at least one value/)
-    assert.throws(() => paired([1, NaN], [0, 0]), /a finite number.*values\[1\]/)
+    assert.throws(() => paired([1, NaN], [0, 0]), /a finite number, one for each pair.*a\[1\]/)
+    assert.throws(() => paired([1, 2], [0, '0' as never]), /a finite number, one for each pair.*b\[1\]/)
+    assert.throws(() => paired([1, 2], [0, 1], { clusters: ['a'] }), /2 names, one for each value/)
     assert.throws(() => paired([1], [0], { cluster: ['a'] } as never), /cluster/)
   })
 })
