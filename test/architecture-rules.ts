@@ -36,6 +36,11 @@ export const TYPESCRIPT: Rule[] = [
     [BASE, 'src/(progress|watchers)\\.ts', 'src/(trace|figures|comm)/'],
     'the explorer shows traces in the colours and words of the figures',
   ),
+  rule(
+    'src/experiments/',
+    ['src/(?!cli/|figures/|explorer/|comm/|index\\.ts|session\\.ts|load\\.ts)'],
+    'studies compute: they draw nothing, and know no command',
+  ),
   rule('src/cli/', ['src/', 'kernel/'], 'commands use everything'),
   rule('src/index\\.ts', ['src/(?!cli/)'], 'the public surface'),
   rule(

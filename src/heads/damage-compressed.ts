@@ -4,12 +4,9 @@
  */
 import type { LoadedModel } from '../loaded-model.js'
 import type { Budgets } from '../budgets.js'
-import { native } from '../native/binding.js'
 import type { Call } from '../native/call.js'
-import { fullCache, type Policy } from '../policies/index.js'
-import { Reading } from '../reading.js'
-import { allOf, sideBySide, type Together } from '../together.js'
-import { NOTHING_KEPT } from '../trace/level.js'
+import type { Policy } from '../policies/index.js'
+import { readTails } from '../tails.js'
 import type { Damage, Taking } from './damage.js'
 
 export interface Compression {
@@ -19,10 +16,6 @@ export interface Compression {
   /** The last so many of a text count. */
   rows: number
 }
-
-/** Choices whose rows are read together, at most: as many caches are held, and no more than this takes if nothing leaves any of them. */
-const SIDE_BY_SIDE = 24
-const MOST_BYTES = 1e9
 
 /** Keys and values in float32, so that nothing but the budget does damage. */
 export const STORAGE = 'float32'
@@ -56,68 +49,18 @@ export function compressed(model: LoadedModel, { policy, budget, rows }: Compres
  * put(i, damage) for each of `choices` as it comes: budgets of kv heads, or one for all, that `policy` is given after a text's prompt. The prompt
  * is read once. Progress counts tokens: those of the text, and for each choice the last `rows`.
  */
-export async function damageOfBudgets(
+export const damageOfBudgets = (
   model: LoadedModel,
   { policy, rows }: Pick<Compression, 'policy' | 'rows'>,
   ids: Int32Array,
   choices: readonly Budgets[],
   put: (choice: number, damage: Damage) => void,
-  { signal, progress }: Call,
-): Promise<void> {
-  const [prompt, tail] = [ids.slice(0, -rows), ids.slice(-rows)]
-  const total = ids.length + choices.length * rows
-  let done = 0
-  const reading = Reading.create(model, { policy: fullCache(), storage: STORAGE, forkable: 'all' })
-  try {
-    await reading.feed(prompt, {
-      signal,
-      progress: (fed) => progress?.({ done: Math.floor((prompt.length * fed.done) / fed.total), total }),
-    })
-    done = prompt.length
-    const base: Float32Array[] = []
-    const read = (count: number) => progress?.({ done: (done += count), total })
-    const together = Math.max(1, Math.min(SIDE_BY_SIDE, Math.floor(MOST_BYTES / reading.cache.bytes().total)))
-    for (let from = 0; from < choices.length || !from; from += together) {
-      const some = choices.slice(from, from + together)
-      const asked = some.map((budgets) => ({ policy, budgets }))
-      const taken = some.length ? await reading.underPolicies(asked, NOTHING_KEPT, { signal }) : []
-      if (!from) taken.push(await reading.copied())
-      const sums = some.map((): Damage => ({ kl: 0, loss: 0 }))
-      await eachRow(taken, tail, { signal, progress: read }, (each, at) => {
-        if (!from) base.push(each[some.length])
-        for (const [i, damage] of sums.entries()) {
-          const row = each[i]
-          const { kl, logSumP, logSumQ } = native().compareLogits(model.engine.native, base[at], row)
-          damage.kl += kl
-          const next = tail[at + 1]
-          if (next !== undefined) damage.loss += base[at][next] - logSumP - (row[next] - logSumQ)
-        }
-      })
-      for (const [i, { kl, loss }] of sums.entries()) put(from + i, { kl: kl / rows, loss: loss / (rows - 1) })
-    }
-  } finally {
-    reading.dispose()
-  }
-}
-
-/** Reads `tail` token by token, all readings side by side → a row of logits of each; the readings are over then. */
-async function eachRow(
-  readings: readonly Reading[],
-  tail: Int32Array,
-  { signal, progress }: Pick<Call, 'signal'> & { progress(rows: number): void | Promise<void> | undefined },
-  row: (logits: readonly Float32Array[], at: number) => void,
-): Promise<void> {
-  try {
-    for (const [at, id] of tail.entries()) {
-      const feed = (i: number, together: Together) => readings[i].feed(Int32Array.of(id), { signal, together })
-      allOf(await sideBySide(readings[0].model.native, readings.length, feed))
-      row(
-        readings.map((reading) => reading.lastLogits()),
-        at,
-      )
-      await progress(readings.length)
-    }
-  } finally {
-    for (const reading of readings) reading.dispose()
-  }
-}
+  call: Call,
+): Promise<void> =>
+  readTails(
+    model,
+    { ids, rows, storage: STORAGE },
+    choices.map((budgets) => ({ policy, budgets })),
+    (choice, { kl, change }) => put(choice, { kl, loss: change }),
+    call,
+  )

@@ -1,0 +1,103 @@
+/** The trials of a study that are missing, done: each prompt is read once for all its policies, and what is done is kept at once. */
+import { ZslabError } from '../errors.js'
+import type { LoadedModel } from '../loaded-model.js'
+import type { Asked } from '../native-cache.js'
+import type { Call, Progress } from '../native/call.js'
+import { resolve, type Policy } from '../policies/index.js'
+import type { Reading } from '../reading.js'
+import type { Task, TaskPrompt } from './task.js'
+import type { TrialStore } from './store.js'
+import type { Trial } from './trial.js'
+
+/** A prompt with the trials that it is to have. */
+export interface Planned {
+  prompt: TaskPrompt
+  seed: number
+  sha256: string
+  /** Each once, whatever settings it serves. */
+  trials: { key: string; policy: Policy }[]
+}
+
+export interface Work {
+  model: LoadedModel
+  task: Task
+  store: TrialStore
+}
+
+/** Tokens of the missing trials that go through the model: read as prompts, and one by one. */
+export function workOf({ task, store }: Work, planned: readonly Planned[]): { read: number; steps: number } {
+  let [read, steps] = [0, 0]
+  for (const { prompt, trials } of planned) {
+    const missing = trials.filter(({ key }) => !store.get(key)).length
+    const work = task.work(prompt)
+    if (missing) read += work.read
+    // The full cache's, too.
+    if (missing) steps += (missing + 1) * work.each
+  }
+  return { read, steps }
+}
+
+export async function carryOut(work: Work, planned: readonly Planned[], call: Call): Promise<void> {
+  const { read, steps } = workOf(work, planned)
+  const total = read + steps
+  const started = performance.now()
+  let before = 0
+  const report = (done: number) => {
+    const seconds = ((performance.now() - started) / 1000 / Math.max(1, done)) * (total - done)
+    const left = done && done < total ? `, about ${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s left` : ''
+    return call.progress?.({ done, total, doing: `studying${left},` })
+  }
+  for (const one of planned) {
+    const own = workOf(work, [one])
+    if (!own.read) continue
+    const progress = ({ done }: Progress) => report(before + Math.min(done, own.read + own.steps))
+    await onePrompt(work, one, { signal: call.signal, progress })
+    before += own.read + own.steps
+  }
+  await report(total)
+}
+
+async function onePrompt({ model, task, store }: Work, planned: Planned, call: Call): Promise<void> {
+  const { prompt } = planned
+  const missing = planned.trials.filter(({ key }) => !store.get(key))
+  const asked: (Asked & { key: string })[] = []
+  for (const { key, policy } of missing) {
+    const why = whyNot(policy, task.work(prompt).read)
+    if (why === undefined) asked.push({ key, policy, budgets: undefined })
+    else await store.add({ ...trialOf(planned, key, policy), values: null, unchanged: false, failed: why })
+  }
+  const put = async (choice: number, values: Record<string, number>, reading: Reading) => {
+    const { key, policy } = asked[choice]
+    const { ok, notes, compressed } = reading.receipt()
+    const finite = Object.values(values).every(Number.isFinite)
+    const failed = !ok || !finite ? (ok ? 'a measure is no number' : notes.join('; ')) : undefined
+    await store.add({
+      ...trialOf(planned, key, policy),
+      values: failed === undefined ? { ...values, bytes: reading.cache.bytes().total } : null,
+      unchanged: !compressed && (policy.acts === 'always' || policy.acts === 'prompt'),
+      ...(failed !== undefined && { failed }),
+    })
+  }
+  if (asked.length) await task.run(model, prompt, asked, put, call)
+}
+
+/** Why `policy` cannot be given a prompt of so many tokens; undefined: it can. */
+function whyNot(policy: Policy, tokens: number): string | undefined {
+  try {
+    resolve(policy, tokens)
+    return undefined
+  } catch (error) {
+    if (error instanceof ZslabError && error.code === 'invalid') return error.message
+    throw error
+  }
+}
+
+const trialOf = (
+  { prompt, seed, sha256 }: Planned,
+  key: string,
+  policy: Policy,
+): Omit<Trial, 'values' | 'unchanged'> => ({
+  key,
+  policy: String(policy),
+  prompt: { name: prompt.name, cluster: prompt.cluster, seed, tokens: prompt.ids.length, sha256 },
+})

@@ -1,0 +1,81 @@
+/** Trials of a study by the levels of their setting, and differences between levels: everything equal but these, prompt by prompt. */
+import { invalid, object } from '../expect.js'
+import { shown, ZslabError } from '../errors.js'
+import { paired, type PairedDifference } from '../statistics/paired.js'
+import type { IntervalOptions } from '../statistics/intervals.js'
+import type { TraceCell } from '../trace/columns.js'
+import type { Level } from './settings.js'
+import type { Trial } from './trial.js'
+
+export type Levels = Readonly<Record<string, Level>>
+
+export interface Row {
+  levels: Levels
+  trial: Trial
+}
+
+/** As a cell of a table. */
+export const levelCell = (level: Level): TraceCell => (typeof level === 'boolean' ? String(level) : level)
+
+/** What says something about its setting: it did not fail, and its policy did something. */
+export const counts = ({ trial }: Row): boolean => trial.values !== null && !trial.unchanged
+
+/** One side of a difference: levels that it has, and how it is counted. */
+export interface Term {
+  levels: Levels
+  sign: 1 | -1
+}
+
+export interface Contrast extends PairedDifference {
+  /** Places (other levels, prompt and seed) where one side failed or changed nothing: they are left out. */
+  left: number
+}
+
+/**
+ * Σ sign · value of `metric`, place by place: those with equal levels of all other dimensions, prompt and seed that every term has. By
+ * cluster of prompts; null where no place has them all.
+ */
+export function contrast(
+  rows: readonly Row[],
+  terms: readonly Term[],
+  metric: string,
+  options: IntervalOptions,
+): Contrast | null {
+  const own = Object.keys(terms[0].levels)
+  const places = new Map<string, (Row | undefined)[]>()
+  for (const row of rows) {
+    const term = terms.findIndex(({ levels }) => own.every((name) => row.levels[name] === levels[name]))
+    if (term < 0) continue
+    const { name, seed } = row.trial.prompt
+    const others = Object.entries(row.levels).filter(([dimension]) => !own.includes(dimension))
+    const place = JSON.stringify([others, name, seed])
+    const found = places.get(place) ?? new Array<Row | undefined>(terms.length).fill(undefined)
+    found[term] = row
+    places.set(place, found)
+  }
+  const tried = [...places.values()].filter((found): found is Row[] => found.every((row) => row !== undefined))
+  const whole = tried.filter((found) => found.every(counts))
+  if (!whole.length) return null
+  const side = (sign: 1 | -1) =>
+    whole.map((found) => {
+      let sum = 0
+      terms.forEach((term, i) => (sum += term.sign === sign ? found[i].trial.values![metric] : 0))
+      return sum
+    })
+  const clusters = whole.map(([{ trial }]) => trial.prompt.cluster)
+  return { ...paired(side(1), side(-1), { ...options, clusters }), left: tried.length - whole.length }
+}
+
+/** Levels of some dimensions as a user names them. Errors: 'invalid' for a dimension or level that the study does not have. */
+export function levelsOf(name: string, given: unknown, dimensions: Readonly<Record<string, readonly Level[]>>): Levels {
+  for (const [dimension, level] of Object.entries(object(name, given)) as [string, Level][]) {
+    const levels = Object.hasOwn(dimensions, dimension) ? dimensions[dimension] : undefined
+    if (!levels)
+      throw new ZslabError(
+        'invalid',
+        `${name} names ${shown(dimension)}, which the study does not vary; it varies ${Object.keys(dimensions).join(', ')}`,
+      )
+    if (!levels.includes(level)) throw invalid(`${name}.${dimension}`, `one of ${levels.map(shown).join(', ')}`, level)
+  }
+  return given as Levels
+}

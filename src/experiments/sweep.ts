@@ -1,0 +1,84 @@
+/** sweep(): what a study is made of, checked. */
+import { integer, invalid, object, oneOf, options as checked } from '../expect.js'
+import { ZslabError } from '../errors.js'
+import { usable, type LoadedModel } from '../loaded-model.js'
+import { DESIGNS, dimensionsOf, POLICY, settingsOf, type Design, type Level, type PolicyMaker } from './settings.js'
+import { storeFolder } from './store.js'
+import { Study } from './study.js'
+import type { Task } from './task.js'
+
+export interface SweepOptions {
+  model: LoadedModel
+  /** languageModelling({ … }) */
+  task: Task
+  /** A policy function, such as zsmerge or (options) => evictOnly({ of: zsmerge(options) }), or several, which are then a dimension. */
+  policy: PolicyMaker | readonly PolicyMaker[]
+  /** Options with the levels of each; effects are relative to the first. */
+  over?: Readonly<Record<string, readonly Level[]>>
+  /** Options that all settings have. */
+  base?: Readonly<Record<string, unknown>>
+  /** 'grid' (default): all combinations. 'one-at-a-time': the first level of each, and every other level with the rest as there. */
+  design?: Design
+  /** So many, 1 to n, or these; each draws prompts of its own, and what policies draw. Default 1. */
+  seeds?: number | readonly number[]
+  /** A folder that keeps what is done. Without one it is in memory alone. */
+  store?: string
+}
+
+const KNOWN = ['model', 'task', 'policy', 'over', 'base', 'design', 'seeds', 'store']
+
+/** A study, of which nothing has run yet. Errors: 'invalid' naming the option, or the setting that a policy refuses. */
+export function sweep(options: SweepOptions): Study {
+  checked('sweep', options, KNOWN)
+  const model = usable(options.model)
+  const task = taskOf(options.task)
+  const makers = makersOf(options.policy)
+  const over = dimensionsOf(options.over ?? {})
+  const base = object('base', options.base ?? {}) as Record<string, unknown>
+  const both = Object.keys(base).find((name) => name in over)
+  if (both !== undefined) throw new ZslabError('invalid', `${both} is in both base and over: leave it out of base`)
+  const design = options.design === undefined ? 'grid' : oneOf('design', options.design, DESIGNS)
+  const settings = settingsOf({ makers, base, over, design })
+  const policies = [...new Set(settings.map(({ policy }) => policy(1).name))]
+  return new Study({
+    model,
+    task,
+    settings,
+    dimensions: { ...(makers.length > 1 && { [POLICY]: policies }), ...over },
+    folder: storeFolder(options.store),
+    facts: {
+      task: { name: task.name, about: task.about, options: task.options },
+      policies,
+      base,
+      over,
+      design,
+      seeds: seedsOf(options.seeds),
+    },
+  })
+}
+
+function taskOf(task: unknown): Task {
+  if (typeof task === 'object' && task !== null && 'prompts' in task && 'run' in task) return task as Task
+  throw invalid('task', 'a task such as languageModelling()', task)
+}
+
+function makersOf(policy: unknown): PolicyMaker[] {
+  const makers = Array.isArray(policy) ? (policy as unknown[]) : [policy]
+  if (makers.length && makers.every((one) => typeof one === 'function')) return makers as PolicyMaker[]
+  throw invalid(
+    'policy',
+    'a policy function such as zsmerge, or an array of them',
+    policy,
+    'its options go into base and over',
+  )
+}
+
+function seedsOf(seeds: number | readonly number[] | undefined): number[] {
+  if (seeds === undefined) return [1]
+  if (typeof seeds === 'number') return Array.from({ length: integer('seeds', seeds, 1, 10_000) }, (_, i) => i + 1)
+  if (!Array.isArray(seeds) || !seeds.length) throw invalid('seeds', 'how many, or an array of seeds', seeds)
+  const all = seeds.map((seed, i) => integer(`seeds[${i}]`, seed, 0, 2 ** 32 - 1))
+  const twice = all.find((seed, i) => all.indexOf(seed) !== i)
+  if (twice !== undefined) throw invalid('seeds', 'each seed once', twice)
+  return all
+}

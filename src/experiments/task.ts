@@ -1,0 +1,44 @@
+/** What a study measures: prompts drawn with a seed, and what each of several policies makes of one. */
+import type { LoadedModel } from '../loaded-model.js'
+import type { Asked } from '../native-cache.js'
+import type { Call } from '../native/call.js'
+import type { Reading } from '../reading.js'
+
+export interface Metric {
+  name: string
+  about: string
+  unit: string
+  better: 'less' | 'more'
+}
+
+export interface TaskPrompt {
+  /** Unlike any other's of the task and seed. */
+  name: string
+  /** What it belongs to: prompts of one cluster are one observation. */
+  cluster: string
+  ids: Int32Array
+}
+
+export interface Task {
+  readonly name: string
+  readonly about: string
+  /** Everything beside model and seed that prompts and measures depend on. */
+  readonly options: Readonly<Record<string, unknown>>
+  /** The first is what a study is about unless another is asked for. */
+  readonly metrics: readonly Metric[]
+  /** Errors: 'invalid' where the model has no room for them. */
+  prompts(model: LoadedModel, seed: number): TaskPrompt[]
+  /** Tokens of a prompt that are read once for all its policies, and those that each of them then takes one by one. */
+  work(prompt: TaskPrompt): { read: number; each: number }
+  /**
+   * put(i, values by metric, reading) for each of `asked` as it comes; the reading lives until put is over. The prompt is read once. Progress
+   * counts tokens: those read, and for the full cache and each policy its own.
+   */
+  run(
+    model: LoadedModel,
+    prompt: TaskPrompt,
+    asked: readonly Asked[],
+    put: (choice: number, values: Record<string, number>, reading: Reading) => Promise<void>,
+    call: Call,
+  ): Promise<void>
+}

@@ -1,0 +1,73 @@
+/** Language modelling: an excerpt is read, and its last tokens are predicted one by one; what a policy loses there, beside the full cache. */
+import { ZslabError } from '../../errors.js'
+import { integer, options as checked } from '../../expect.js'
+import { idsOf } from '../../loaded-model.js'
+import { generator } from '../../sampling.js'
+import type { Storage } from '../../native/engine.js'
+import { readTails } from '../../tails.js'
+import type { Metric, Task, TaskPrompt } from '../task.js'
+import { sourceTexts, type Texts } from './texts.js'
+
+export interface LanguageModellingOptions {
+  /** Default 'sotu': State of the Union addresses, clusters by president. 'moby-dick': its chapters, which are one cluster; or own texts. */
+  text?: Texts
+  /** So many texts, the first. Default: 24 of a collection, all of a user's own. */
+  texts?: number
+  /** Of an excerpt; where it begins in its text the seed draws. Default 1,024. */
+  tokens?: number
+  /** The last so many of those are predicted one by one, as generating does; default 64. */
+  rows?: number
+  /** How keys and values are kept; default 'float16'. */
+  storage?: Storage
+}
+
+const METRICS: readonly Metric[] = [
+  { name: 'kl', about: 'KL(full cache ‖ policy) of the predictions', unit: 'nats a token', better: 'less' },
+  { name: 'change', about: 'log perplexity over the full cache’s', unit: 'nats a token', better: 'less' },
+  { name: 'loss', about: 'log perplexity, mean −ln p of the next token', unit: 'nats a token', better: 'less' },
+  {
+    name: 'agreement',
+    about: 'share of tokens where the likeliest is the full cache’s',
+    unit: 'share',
+    better: 'more',
+  },
+]
+
+/** Errors: 'invalid' naming the option; by prompts() where a text is shorter than the excerpt, or the excerpt longer than the context. */
+export function languageModelling(options: LanguageModellingOptions = {}): Task {
+  checked('languageModelling', options, ['text', 'texts', 'tokens', 'rows', 'storage'])
+  const text = options.text ?? 'sotu'
+  const texts = options.texts === undefined ? undefined : integer('texts', options.texts, 1)
+  const tokens = options.tokens === undefined ? 1024 : integer('tokens', options.tokens, 3)
+  const rows = options.rows === undefined ? Math.min(64, tokens - 1) : integer('rows', options.rows, 2, tokens - 1)
+  const storage = options.storage ?? 'float16'
+  const sources = sourceTexts(text, texts)
+  return {
+    name: 'language modelling',
+    about: `the last ${rows} tokens of excerpts of ${tokens}, one by one after the others were read as a prompt; the same tokens under the full cache are what they are compared with`,
+    options: { tokens, rows, storage },
+    metrics: METRICS,
+    prompts(model, seed) {
+      const { context } = model.description
+      if (tokens > context)
+        throw new ZslabError(
+          'invalid',
+          `excerpts of ${tokens} tokens do not fit into the context of ${model.name}, ${context}: give fewer tokens`,
+        )
+      const draw = generator(seed)
+      return sources.map(({ name, cluster, text }): TaskPrompt => {
+        const ids = idsOf(model, text, true)
+        if (ids.length < tokens)
+          throw new ZslabError(
+            'invalid',
+            `${name} has ${ids.length} tokens, fewer than the ${tokens} of an excerpt: leave it out, or give fewer tokens`,
+          )
+        const from = Math.floor(draw() * (ids.length - tokens + 1))
+        return { name, cluster, ids: ids.slice(from, from + tokens) }
+      })
+    },
+    work: () => ({ read: tokens - rows, each: rows }),
+    run: (model, { ids }, asked, put, call) =>
+      readTails(model, { ids, rows, storage }, asked, (i, tail, reading) => put(i, { ...tail }, reading), call),
+  }
+}

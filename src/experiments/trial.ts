@@ -1,0 +1,53 @@
+/** One policy on one prompt: what it depends on, so that what was done once is not done again, and what came out. */
+import { createHash } from 'node:crypto'
+import type { Policy } from '../policies/index.js'
+import type { EngineCard } from '../trace/card.js'
+import type { Task, TaskPrompt } from './task.js'
+
+export interface Trial {
+  /** Of everything that it depends on. */
+  key: string
+  /** The call that makes the policy. */
+  policy: string
+  prompt: { name: string; cluster: string; seed: number; tokens: number; sha256: string }
+  /** By metric; null of a trial that failed. */
+  values: Readonly<Record<string, number>> | null
+  /** The policy was to change the cache and did not: no token left, none was merged. */
+  unchanged: boolean
+  /** Why it failed. */
+  failed?: string
+}
+
+/** What the results of a study's trials depend on beside prompt and policy. */
+export type About = Readonly<Record<string, unknown>>
+
+/** The same numbers come out on any instruction set, so it is part of it only where products are a library's. */
+export const aboutStudy = (task: Task, { model, weights, cpu, library, versions }: EngineCard): About => ({
+  task: task.name,
+  options: task.options,
+  model: model.sha256,
+  weights,
+  ...(weights === 'bfloat16' && { isa: cpu.isa, library }),
+  version: versions.zslab,
+})
+
+export const idsHash = ({ ids }: TaskPrompt): string => createHash('sha256').update(Int32Array.from(ids)).digest('hex')
+
+export const trialKey = (about: About, ids: string, policy: Policy): string =>
+  createHash('sha256')
+    .update(JSON.stringify([about, ids, String(policy)]))
+    .digest('hex')
+    .slice(0, 32)
+
+/** Errors: what is wrong with `found`, in words. */
+export function checkedTrial(found: unknown): Trial {
+  const { key, policy, prompt, values, unchanged, failed } = (found ?? {}) as Partial<Trial>
+  const numbers = (of: unknown) => typeof of === 'object' && of !== null && Object.values(of).every(Number.isFinite)
+  const { name, cluster, seed, tokens, sha256 } = prompt ?? {}
+  const words = [key, policy, name, cluster, sha256].every((one) => typeof one === 'string' && one)
+  if (!words || !Number.isInteger(seed) || !Number.isInteger(tokens) || typeof unchanged !== 'boolean')
+    throw new Error('it is no trial')
+  if (failed === undefined ? !numbers(values) : typeof failed !== 'string' || values !== null)
+    throw new Error('its values are not numbers')
+  return found as Trial
+}

@@ -1,0 +1,132 @@
+/** Studies in words: what there is to do, what was found at each setting, and what each dimension does. */
+import { counted, lines } from './texts.js'
+
+interface IntervalFacts {
+  mean: number
+  low: number | null
+  high: number | null
+}
+
+interface MetricFacts {
+  name: string
+  about: string
+  unit: string
+}
+
+const figure = (value: number, sign = false) => `${sign && value > 0 ? '+' : ''}${Number(value.toPrecision(3))}`
+
+const interval = ({ mean, low, high }: IntervalFacts, sign = false) =>
+  `${figure(mean, sign)}${low === null || high === null ? '' : ` [${figure(low, sign)}, ${figure(high, sign)}]`}`
+
+const MOST = 12
+
+interface StudyTextFacts {
+  facts: {
+    task: { name: string; about: string }
+    policies: readonly string[]
+    over: Readonly<Record<string, readonly unknown[]>>
+    design: string
+    seeds: readonly number[]
+  }
+  progress: { trials: number; done: number } | undefined
+}
+
+export function studyText({ facts, progress }: StudyTextFacts): string {
+  const over = Object.entries(facts.over).map(([name, levels]) => `${name} ${levels.join(', ')}`)
+  return lines(
+    `Study of ${facts.policies.join(', ')} on ${facts.task.name}: ${facts.task.about}`,
+    `${facts.design === 'grid' ? 'all combinations' : 'one at a time'} of ${over.join('; ') || 'one setting'}; ${counted(facts.seeds.length)} seed${facts.seeds.length === 1 ? '' : 's'}`,
+    progress ? `${counted(progress.done)} of ${counted(progress.trials)} trials are done` : 'nothing has run yet',
+    progress?.done
+      ? "next: .summary(['alpha']), .effects(), .compare({ alpha: 0 }, { alpha: 1 }), .frame(), .csv()"
+      : 'next: await study.plan(), await study.run()',
+  )
+}
+
+interface PlanFacts {
+  settings: number
+  prompts: number
+  clusters: number
+  trials: number
+  done: number
+  tokens: { read: number; steps: number }
+  notes: readonly string[]
+}
+
+export const planText = ({ settings, prompts, clusters, trials, done, tokens, notes }: PlanFacts): string =>
+  lines(
+    `${counted(settings)} settings on ${counted(prompts)} prompts of ${counted(clusters)} clusters: ${counted(trials)} trials, ${counted(done)} of them done`,
+    `left to do: ${counted(tokens.read)} tokens read as prompts, ${counted(tokens.steps)} one by one`,
+    ...notes,
+  )
+
+interface SummaryFacts {
+  by: readonly string[]
+  metrics: readonly MetricFacts[]
+  rows: readonly {
+    levels: Readonly<Record<string, unknown>>
+    trials: number
+    clusters: number
+    unchanged: number
+    failed: number
+    values: Readonly<Record<string, IntervalFacts | null>>
+  }[]
+}
+
+const levelsText = (levels: Readonly<Record<string, unknown>>) =>
+  Object.entries(levels)
+    .map(([name, level]) => `${name} ${String(level)}`)
+    .join(', ') || 'all'
+
+export function summaryText({ by, metrics, rows }: SummaryFacts): string {
+  const [{ name, about, unit }] = metrics
+  return lines(
+    `${name} (${about}, ${unit}), mean over clusters${by.length ? `, by ${by.join(', ')}` : ''}`,
+    ...rows.slice(0, MOST).map(({ levels, trials, clusters, unchanged, failed, values }) => {
+      const found = values[name]
+      const without = [
+        unchanged && `${counted(unchanged)} changed nothing`,
+        failed && `${counted(failed)} failed`,
+      ].filter(Boolean)
+      const of = `${counted(trials)} trials of ${counted(clusters)} clusters${without.length ? `; ${without.join(', ')}` : ''}`
+      return `${levelsText(levels)}: ${found ? interval(found) : 'nothing to say'} (${of})`
+    }),
+    rows.length > MOST ? `… ${counted(rows.length - MOST)} more` : undefined,
+    'next: .frame(), .csv()',
+  )
+}
+
+interface EffectFacts {
+  dimensions: readonly string[]
+  from: readonly unknown[]
+  to: readonly unknown[]
+  found: { difference: IntervalFacts; smallest: number | null; why: string; left: number } | null
+  holm: number | null
+}
+
+export function effectsText({
+  metric,
+  main,
+  interactions,
+}: {
+  metric: MetricFacts
+  main: readonly EffectFacts[]
+  interactions: readonly EffectFacts[]
+}): string {
+  const shownEffects = [...main, ...interactions].slice(0, MOST)
+  const [first] = shownEffects.flatMap(({ found }) => (found ? [found] : []))
+  return lines(
+    `What each dimension does to ${metric.name} (${metric.about}, ${metric.unit})`,
+    ...shownEffects.map(({ dimensions, from, to, found, holm }) => {
+      const of = `${dimensions.join(' × ')} from ${from.join(', ')} to ${to.join(', ')}`
+      if (!found) return `${of}: nowhere to be compared`
+      const smallest = found.smallest === null ? '' : `, could have shown ${figure(found.smallest)}`
+      return `${of}: ${interval(found.difference, true)}, p ${figure(holm!)} after Holm${smallest}`
+    }),
+    main.length + interactions.length > MOST
+      ? `… ${counted(main.length + interactions.length - MOST)} more`
+      : undefined,
+    first?.why,
+    'next: .main, .interactions, .frame(), .csv()',
+  )
+}

@@ -1,0 +1,108 @@
+/** A text's last rows under several policies side by side, after one reading of what comes before: how far their predictions are from the full cache's. */
+import type { LoadedModel } from './loaded-model.js'
+import type { Asked } from './native-cache.js'
+import { native } from './native/binding.js'
+import type { Call } from './native/call.js'
+import type { Storage } from './native/engine.js'
+import { fullCache } from './policies/index.js'
+import { Reading } from './reading.js'
+import { finite } from './sampling.js'
+import { allOf, sideBySide, type Together } from './together.js'
+import { NOTHING_KEPT } from './trace/level.js'
+
+/** Means over the rows that count. */
+export interface Tail {
+  /** KL(full ‖ own) of the predictions, nats a token. */
+  kl: number
+  /** Share of rows whose likeliest token is the full cache's. */
+  agreement: number
+  /** −ln p of the next token, of the rows that have one, and by how much it is more than the full cache's. */
+  loss: number
+  change: number
+}
+
+export interface TailText {
+  ids: Int32Array
+  /** The last so many count (≥ 2), read token by token as generating does; what comes before is the prompt. */
+  rows: number
+  storage: Storage
+}
+
+/** Choices whose rows are read together, at most: as many caches are held, and no more than this takes if nothing leaves any of them. */
+const SIDE_BY_SIDE = 24
+const MOST_BYTES = 1e9
+
+/**
+ * put(i, tail, reading) for each of `asked` as it comes: a policy with its budgets, that is given the prompt's cache. The prompt is read once; `reading` has read the text and
+ * lives until put returns. Progress counts tokens: those of the prompt, and `rows` for the full cache and each choice.
+ */
+export async function readTails(
+  model: LoadedModel,
+  { ids, rows, storage }: TailText,
+  asked: readonly Asked[],
+  put: (choice: number, tail: Tail, reading: Reading) => void | Promise<void>,
+  { signal, progress }: Call,
+): Promise<void> {
+  const [prompt, tail] = [ids.slice(0, -rows), ids.slice(-rows)]
+  const total = ids.length + asked.length * rows
+  let done = 0
+  const whole = Reading.create(model, { policy: fullCache(), storage, forkable: 'all' })
+  try {
+    await whole.feed(prompt, {
+      signal,
+      progress: (fed) => progress?.({ done: Math.floor((prompt.length * fed.done) / fed.total), total }),
+    })
+    done = prompt.length
+    const base: Float32Array[] = []
+    const read = (count: number) => progress?.({ done: (done += count), total })
+    const together = Math.max(1, Math.min(SIDE_BY_SIDE, Math.floor(MOST_BYTES / whole.cache.bytes().total)))
+    for (let from = 0; from < asked.length || !from; from += together) {
+      const some = asked.slice(from, from + together)
+      const taken = some.length ? await whole.underPolicies(some, NOTHING_KEPT, { signal }) : []
+      try {
+        if (!from) taken.push(await whole.copied())
+        const sums = some.map((): Tail => ({ kl: 0, agreement: 0, loss: 0, change: 0 }))
+        await eachRow(taken, tail, { signal, progress: read }, (each, at) => {
+          if (!from) base.push(each[some.length])
+          for (const [i, sum] of sums.entries()) addRow(sum, model, base[at], each[i], tail[at + 1])
+        })
+        for (const [i, { kl, agreement, loss, change }] of sums.entries()) {
+          const next = rows - 1
+          const means = { kl: kl / rows, agreement: agreement / rows, loss: loss / next, change: change / next }
+          await put(from + i, means, taken[i])
+        }
+      } finally {
+        for (const reading of taken) reading.dispose()
+      }
+    }
+  } finally {
+    whole.dispose()
+  }
+}
+
+function addRow(sum: Tail, model: LoadedModel, base: Float32Array, row: Float32Array, next: number | undefined): void {
+  const { kl, logSumP, logSumQ, bestP, bestQ } = native().compareLogits(model.engine.native, base, row)
+  sum.kl += kl
+  sum.agreement += finite(base, bestP) === finite(row, bestQ) ? 1 : 0
+  if (next === undefined) return
+  sum.loss += logSumQ - row[next]
+  sum.change += base[next] - logSumP - (row[next] - logSumQ)
+}
+
+/** Reads `tail` token by token, all readings side by side → a row of logits of each. */
+async function eachRow(
+  readings: readonly Reading[],
+  tail: Int32Array,
+  { signal, progress }: Pick<Call, 'signal'> & { progress(rows: number): void | Promise<void> | undefined },
+  row: (logits: readonly Float32Array[], at: number) => void,
+): Promise<void> {
+  for (const [at, id] of tail.entries()) {
+    const feed = (i: number, together: Together) => readings[i].feed(Int32Array.of(id), { signal, together })
+    allOf(await sideBySide(readings[0].model.native, readings.length, feed))
+    row(
+      readings.map((reading) => reading.lastLogits()),
+      at,
+    )
+    await progress(readings.length)
+  }
+}

@@ -1,0 +1,294 @@
+/** Studies on the toy model: what each trial measures, that it is kept and done once, and what differences of levels come to. */
+import assert from 'node:assert/strict'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { inspect } from 'node:util'
+import lockfile from 'proper-lockfile'
+import {
+  adakv,
+  evictOnly,
+  fullCache,
+  languageModelling,
+  load,
+  random,
+  snapkv,
+  sweep,
+  zsmerge,
+  type Model,
+  type Study,
+  type SweepOptions,
+  type Task,
+} from '../../../src/index.js'
+import { klDivergence } from '../../../src/sampling.js'
+import { draws, ownFolder, toyPath } from '../model/files.js'
+
+const quiet = { progress: false } as const
+const TOKENS = 48
+const ROWS = 8
+
+describe('studies', () => {
+  let model: Model
+  let task: Task
+  let ids: number[][]
+  before(async () => {
+    model = await load(toyPath, { weights: 'float32', threads: 2, progress: false })
+    const draw = draws(19)
+    ids = Array.from({ length: 8 }, () => Array.from({ length: 60 }, () => draw(model.description.vocabulary)))
+    const text = ids.map((one, i) => ({ text: one, name: `text ${i}`, cluster: `book ${i >> 1}` }))
+    task = languageModelling({ text, tokens: TOKENS, rows: ROWS, storage: 'float32' })
+  })
+  after(() => model?.dispose())
+
+  const studied = (more: Partial<SweepOptions> = {}) =>
+    sweep({
+      model,
+      task,
+      policy: zsmerge,
+      base: { budget: 12, recent: 4 },
+      over: { alpha: [0, 1], residual: [2, 4] },
+      ...more,
+    })
+
+  const means = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
+
+  it('measure each setting on each prompt as a session of its own does', async () => {
+    const study = await studied({ seeds: [3] }).run(quiet)
+    assert.equal(study.rows.length, 4 * 8)
+    for (const row of [study.rows[0], study.rows[5], study.rows[31]]) {
+      const { trial, levels } = row
+      const prompt = task.prompts(model, 3).find(({ name }) => name === trial.prompt.name)!
+      const [read, tail] = [prompt.ids.slice(0, -ROWS), prompt.ids.slice(-ROWS)]
+      const rows = async (policy: ReturnType<typeof zsmerge>) => {
+        const session = model.session({ policy, storage: 'float32' })
+        await session.prefill(read, quiet)
+        const made: Float32Array[] = []
+        for (const id of tail) made.push(Float32Array.from(await session.step(id)))
+        const bytes = session.bytes().total
+        session.dispose()
+        return { made, bytes }
+      }
+      const full = await rows(fullCache())
+      const own = await rows(zsmerge({ budget: 12, recent: 4, ...levels } as never))
+      const best = (logits: Float32Array) => logits.indexOf(Math.max(...logits))
+      const lnP = (logits: Float32Array, id: number) => {
+        const most = Math.max(...logits)
+        return logits[id] - most - Math.log(logits.reduce((sum, value) => sum + Math.exp(value - most), 0))
+      }
+      const loss = (made: Float32Array[]) => means(made.slice(0, -1).map((logits, i) => -lnP(logits, tail[i + 1])))
+      const expected = {
+        kl: means(full.made.map((logits, i) => klDivergence(logits, own.made[i]))),
+        change: loss(own.made) - loss(full.made),
+        loss: loss(own.made),
+        agreement: means(full.made.map((logits, i) => Number(best(logits) === best(own.made[i])))),
+        bytes: own.bytes,
+      }
+      for (const [name, value] of Object.entries(expected))
+        assert.ok(Math.abs(trial.values![name] - value) < 1e-6, `${name}: ${trial.values![name]} for ${value}`)
+    }
+  })
+
+  it('draw excerpts with their seeds, the same again for the same', async () => {
+    const [a, b, again] = [1, 2, 1].map((seed) => task.prompts(model, seed))
+    assert.deepEqual(a, again)
+    assert.notDeepEqual(a, b)
+    for (const [i, { ids: own, cluster }] of a.entries()) {
+      assert.equal(own.length, TOKENS)
+      assert.equal(cluster, `book ${i >> 1}`)
+      assert.ok(ids[i].join().includes(Array.from(own).join()))
+    }
+    const study = await sweep({ model, task, policy: random, base: { budget: 8 }, seeds: 2 }).run(quiet)
+    assert.deepEqual([...new Set(study.rows.map(({ trial }) => trial.policy.match(/seed: (\d+)/)![1]))], ['1', '2'])
+  })
+
+  it('keep what is done, and do only what is missing, also of an amended design', async () => {
+    const store = join(ownFolder(), 'study')
+    const first = await studied({ store }).run(quiet)
+    const files = () => readdirSync(store).filter((name) => name.endsWith('.trial.json'))
+    assert.equal(files().length, 32)
+    const again = studied({ store, over: { alpha: [0, 1, 2], residual: [2, 4] } })
+    const plan = await again.plan(quiet)
+    assert.deepEqual([plan.trials, plan.done], [48, 32])
+    assert.deepEqual(plan.tokens, { read: 8 * (TOKENS - ROWS), steps: 8 * 3 * ROWS })
+    let total = 0
+    await again.run({ progress: (told) => (total = told.total) })
+    assert.equal(total, plan.tokens.read + plan.tokens.steps)
+    assert.equal(files().length, 48)
+    const key = ({ trial, levels }: Study['rows'][number]) => JSON.stringify([levels, trial])
+    const kept = new Set(again.rows.map(key))
+    assert.ok(first.rows.every((row) => kept.has(key(row))))
+    assert.equal(JSON.parse(readFileSync(join(store, 'study.json'), 'utf8')).over.alpha.length, 3)
+  })
+
+  it('come to the same whether they were interrupted or not', async () => {
+    const store = join(ownFolder(), 'study')
+    const controller = new AbortController()
+    const stopped = studied({ store })
+    await assert.rejects(
+      stopped.run({
+        signal: controller.signal,
+        progress: ({ done, total }) => {
+          if (done > total / 3) controller.abort(new Error('enough'))
+        },
+      }),
+      /enough/,
+    )
+    assert.ok(stopped.rows.length > 4 && stopped.rows.length < 32)
+    const [resumed, whole] = [await studied({ store }).run(quiet), await studied().run(quiet)]
+    assert.deepEqual(resumed.rows, whole.rows)
+  })
+
+  it('name files that are no trials, and do those again', async () => {
+    const store = join(ownFolder(), 'study')
+    const whole = await studied({ store }).run(quiet)
+    const [one, two, three] = readdirSync(store).filter((name) => name.endsWith('.trial.json'))
+    writeFileSync(join(store, one), readFileSync(join(store, one)).subarray(0, 50))
+    writeFileSync(join(store, two), readFileSync(join(store, three)))
+    const again = studied({ store })
+    const plan = await again.plan(quiet)
+    assert.equal(plan.done, 30)
+    assert.deepEqual(
+      [one, two].map((name) => plan.notes.filter((note) => note.includes(name)).length),
+      [1, 1],
+    )
+    await again.run(quiet)
+    assert.deepEqual(again.rows, whole.rows)
+    assert.ok((await studied({ store }).plan(quiet)).notes.every((note) => !note.includes(store)))
+  })
+
+  it('are run by one process at a time', async () => {
+    const store = ownFolder()
+    mkdirSync(store, { recursive: true })
+    const release = await lockfile.lock(store, { lockfilePath: join(store, 'lock') })
+    await assert.rejects(studied({ store }).run(quiet), /another process runs the study/)
+    await release()
+    await studied({ store }).run(quiet)
+  })
+
+  it('leave out, and count, policies that did nothing and those that could not be', async () => {
+    const study = await sweep({
+      model,
+      task,
+      policy: zsmerge,
+      base: { recent: 2, residual: 2 },
+      over: { budget: [3, 12, TOKENS] },
+    }).run(quiet)
+    const summary = study.summary()
+    assert.deepEqual(
+      summary.rows.map(({ trials, failed, unchanged, values }) => [trials, failed, unchanged, values.kl === null]),
+      [
+        [0, 8, 0, true],
+        [8, 0, 0, false],
+        [0, 0, 8, true],
+      ],
+    )
+    assert.match(study.rows[0].trial.failed!, /budget/)
+    const effects = study.effects()
+    assert.deepEqual(
+      effects.main.map(({ found, holm }) => [found, holm]),
+      [
+        [null, null],
+        [null, null],
+      ],
+    )
+    assert.match(inspect(summary), /8 failed/)
+    assert.match(inspect(summary), /8 changed nothing/)
+  })
+
+  it('tell effects and interactions, each level against the first, by cluster', async () => {
+    const study = await studied({ over: { alpha: [0, 1, 2], residual: [2, 4] } }).run(quiet)
+    const kl = (alpha: number, residual: number, text: number) =>
+      study.rows.find(
+        ({ levels, trial }) =>
+          levels.alpha === alpha && levels.residual === residual && trial.prompt.name === `text ${text}`,
+      )!.trial.values!.kl
+    const texts = [0, 1, 2, 3, 4, 5, 6, 7]
+    const effects = study.effects()
+    assert.deepEqual(
+      effects.main.map(({ dimensions, from, to }) => [dimensions, from, to]),
+      [
+        [['alpha'], [0], [1]],
+        [['alpha'], [0], [2]],
+        [['residual'], [2], [4]],
+      ],
+    )
+    const alpha2 = means(
+      texts.flatMap((text) => [2, 4].map((residual) => kl(2, residual, text) - kl(0, residual, text))),
+    )
+    const both = means(texts.map((text) => kl(2, 4, text) - kl(0, 4, text) - kl(2, 2, text) + kl(0, 2, text)))
+    assert.ok(Math.abs(effects.main[1].found!.difference.mean - alpha2) < 1e-12)
+    assert.ok(Math.abs(effects.interactions[1].found!.difference.mean - both) < 1e-12)
+    assert.deepEqual([effects.main[1].found!.clusters, effects.main[1].found!.pairs], [4, 16])
+    assert.equal(effects.main[0].found!.difference.method, 'none')
+    assert.match(effects.main[0].found!.why, /at least 6/)
+    const compared = study.compare({ alpha: 2 }, { alpha: 0 })!
+    assert.deepEqual(compared, effects.main[1].found)
+    assert.equal(study.compare({ alpha: 2, residual: 4 }, { alpha: 0, residual: 2 })!.pairs, 8)
+    assert.equal(effects.table().effect.length, 5)
+    const { notes } = await study.plan(quiet)
+    assert.match(notes.join(), /4 clusters cannot show any of 5 effects and interactions/)
+  })
+
+  it('go one at a time around the first levels', async () => {
+    const study = await studied({ design: 'one-at-a-time', over: { alpha: [0, 1, 2], residual: [2, 4] } }).run(quiet)
+    assert.equal(study.rows.length, 4 * 8)
+    const { main, interactions } = study.effects()
+    assert.deepEqual(
+      main.map(({ found }) => [found!.pairs, found!.left]),
+      [
+        [8, 0],
+        [8, 0],
+        [8, 0],
+      ],
+    )
+    assert.ok(interactions.every(({ found }) => found === null))
+  })
+
+  it('compare policies as a dimension, wrappers too', async () => {
+    const byHead = (options: object) => adakv({ of: snapkv(options) })
+    const study = await sweep({ model, task, policy: [zsmerge, evictOnly, byHead], over: { budget: [12, 16] } }).run(
+      quiet,
+    )
+    const { policy, budget } = study.summary(['policy', 'budget']).table()
+    assert.deepEqual([...new Set(policy)], ['zsmerge', 'evict-only', 'adakv'])
+    assert.deepEqual([...new Set(budget)], [12, 16])
+    assert.equal(study.compare({ policy: 'evict-only' }, { policy: 'zsmerge' })!.pairs, 16)
+    assert.match(
+      study.csv(),
+      /^policy,budget,call,prompt,cluster,seed,tokens,kl,change,loss,agreement,bytes,unchanged,failed\n/,
+    )
+  })
+
+  it('refuse what they cannot do, and say why', () => {
+    const cases: [Record<string, unknown>, RegExp][] = [
+      [{ policy: zsmerge() }, /policy function such as zsmerge/],
+      [{ task: {} }, /languageModelling\(\)/],
+      [{ over: { alpha: 1 } }, /over\.alpha/],
+      [{ over: { alpha: [1, 1] } }, /once/],
+      [{ over: { budget: [0.1] } }, /budget is in both/],
+      [{ over: { alpa: [1] } }, /alpa/],
+      [{ over: { alpha: [1, -1] } }, /the setting .* cannot be/],
+      [{ design: 'all' }, /'grid', 'one-at-a-time'/],
+      [{ seeds: 0 }, /seeds/],
+      [{ seeds: [1, 1] }, /each seed once/],
+      [{ store: '' }, /folder/],
+      [{ stores: 'x' }, /did you mean 'store'/],
+    ]
+    for (const [more, message] of cases) assert.throws(() => studied(more as never), message, JSON.stringify(more))
+    const study = studied()
+    assert.throws(() => study.rows, /has not been run/)
+    assert.throws(() => languageModelling({ text: 'moby' as never }), /'sotu', 'moby-dick'/)
+    assert.throws(() => languageModelling({ text: ids }).prompts(model, 1), /fewer than the 1024|do not fit/)
+  })
+
+  it('say what they are and what comes next', async () => {
+    const study = studied()
+    assert.match(inspect(study), /nothing has run yet/)
+    await study.run(quiet)
+    assert.match(inspect(study), /32 of 32 trials are done/)
+    assert.match(inspect(study.effects()), /alpha from 0 to 1/)
+    assert.throws(() => study.summary(['beta']), /'alpha', 'residual'/)
+    assert.throws(() => study.compare({ alpha: 1 }, { residual: 2 }), /same dimensions/)
+    assert.throws(() => study.compare({ alpha: 1 }, { alpha: 7 }), /one of 0, 1/)
+    assert.throws(() => study.effects({ metric: 'kll' }), /'kl'/)
+  })
+})
