@@ -1,17 +1,27 @@
-/** Trials of a study: in memory, and in a folder where there is one, a file each, so that a process may die at any moment. */
-import { mkdir, readdir, readFile } from 'node:fs/promises'
+/**
+ * Trials of a study: in memory, and in a folder where there is one. What was just done is a file; when there are many they are folded into a segment,
+ * which is never written again, and removed after. A process may die between any two of these: a trial that stands in both is one.
+ */
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { invalid } from '../expect.js'
-import { replaceFile, unwritten } from '../trace/files/replace.js'
-import { checkedTrial, type Trial } from './trial.js'
+import { isPart, unwritten } from '../trace/files/replace.js'
+import { readTrials, writeTrials } from './trial-files.js'
+import type { Trial } from './trial.js'
 
-const FORMAT = 'zslab.trial'
-const VERSION = 1
-const ENDING = '.trial.json'
+const ONE = '.trial'
+const MANY = '.trials'
+/** So many files are folded into a segment. */
+const FOLD = 64
+/** Files that are read at once. */
+const AT_ONCE = 32
 
 export class TrialStore {
   private readonly byKey = new Map<string, Trial>()
-  /** Files that were no trial, and why: what they were for is done again. */
+  /** Of files that are to be folded, by name: those of one trial, and what is whole of broken ones. */
+  private readonly loose = new Map<string, readonly Trial[]>()
+  private segments = 0
+  /** Files that are broken, and how: what is missing of them is done again. */
   readonly faults: { path: string; why: string }[] = []
 
   private constructor(private readonly folder: string | undefined) {}
@@ -27,22 +37,22 @@ export class TrialStore {
     let names: string[]
     try {
       await mkdir(folder, { recursive: true })
-      names = await readdir(folder)
+      names = (await readdir(folder)).filter((name) => name.endsWith(ONE) || name.endsWith(MANY)).sort()
     } catch (error) {
       throw unwritten(folder, 'trials', error)
     }
-    for (const name of names.filter((one) => one.endsWith(ENDING)).sort()) {
-      const path = join(folder, name)
-      try {
-        const { format, version, ...found } = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>
-        if (format !== FORMAT || version !== VERSION) throw new Error('it is no trial of this version')
-        const trial = checkedTrial(found)
-        if (name !== trial.key + ENDING) throw new Error('its name is of another trial')
-        this.byKey.set(trial.key, trial)
-      } catch (error) {
-        this.faults.push({ path, why: (error as Error).message })
-      }
+    for (let at = 0; at < names.length; at += AT_ONCE) {
+      const some = names.slice(at, at + AT_ONCE)
+      const found = await Promise.all(some.map((name) => readTrials(join(folder, name))))
+      found.forEach(({ trials, fault }, i) => {
+        const name = some[i]
+        for (const trial of trials) this.byKey.set(trial.key, trial)
+        if (name.endsWith(ONE) || fault !== undefined) this.loose.set(name, trials)
+        if (fault !== undefined) this.faults.push({ path: join(folder, name), why: fault })
+      })
     }
+    const numbers = names.map((name) => Number(/^segment-(\d+)\.trials$/.exec(name)?.[1] ?? -1))
+    this.segments = 1 + numbers.reduce((most, number) => Math.max(most, number), -1)
   }
 
   get(key: string): Trial | undefined {
@@ -53,8 +63,35 @@ export class TrialStore {
   async add(trial: Trial): Promise<void> {
     this.byKey.set(trial.key, trial)
     if (this.folder === undefined) return
-    const content = JSON.stringify({ format: FORMAT, version: VERSION, ...trial })
-    await replaceFile(join(this.folder, trial.key + ENDING), 'a trial', [content])
+    const name = trial.key + ONE
+    await writeTrials(join(this.folder, name), [trial])
+    this.loose.set(name, [trial])
+    if (this.loose.size >= FOLD) await this.fold()
+  }
+
+  /** Files of single trials, and what is whole of broken ones, become a segment, and go. By the coordinator alone. Errors: 'file'. */
+  async fold(): Promise<void> {
+    const { folder, loose } = this
+    if (folder === undefined || !loose.size) return
+    const name = `segment-${String(this.segments).padStart(6, '0')}${MANY}`
+    await writeTrials(join(folder, name), [...loose.values()].flat())
+    this.segments++
+    await this.remove(folder, [...loose.keys()])
+    loose.clear()
+  }
+
+  /** What processes that died had begun to write. By the coordinator alone. Errors: 'file'. */
+  async tidy(): Promise<void> {
+    const { folder } = this
+    if (folder !== undefined) await this.remove(folder, (await readdir(folder)).filter(isPart))
+  }
+
+  private async remove(folder: string, names: readonly string[]): Promise<void> {
+    try {
+      for (const name of names) await rm(join(folder, name), { force: true })
+    } catch (error) {
+      throw unwritten(folder, 'trials', error)
+    }
   }
 }
 

@@ -1,8 +1,6 @@
 /** A study: settings of policies on a task's prompts, what is done of it and what came out. */
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import lockfile from 'proper-lockfile'
-import { shown, ZslabError } from '../errors.js'
+import { ZslabError } from '../errors.js'
 import { callOptions, flag, oneOf, options as checked } from '../expect.js'
 import { Tabular } from '../inspect/tabular.js'
 import type { LoadedModel } from '../loaded-model.js'
@@ -14,8 +12,9 @@ import { leastHolmP } from '../statistics/holm.js'
 import type { IntervalOptions } from '../statistics/intervals.js'
 import { engineCard, type EngineCard } from '../trace/card.js'
 import type { TraceCell } from '../trace/columns.js'
-import { replaceFile, unwritten } from '../trace/files/replace.js'
+import { replaceFile } from '../trace/files/replace.js'
 import { carryOut, workOf, type Planned } from './carry-out.js'
+import { asCoordinator } from './coordinator.js'
 import { comparisonsOf, effectsOf, type Effects } from './effects.js'
 import { contrast, levelCell, levelsOf, type Contrast, type Row } from './rows.js'
 import type { Design, Level, Setting } from './settings.js'
@@ -93,9 +92,10 @@ export class Study extends Tabular {
     callOptions('plan', options)
     return withBar('planning', options, async ({ signal }) => {
       const { prompts } = await this.prepared(signal)
+      const store = await this.opened()
       const { settings } = this.parts
       const trials = prompts.flatMap((one) => one.trials)
-      const done = trials.filter(({ key }) => this.store!.get(key)).length
+      const done = trials.filter(({ key }) => store.get(key)).length
       const tokens = workOf(this.work, prompts)
       const clusters = new Set(prompts.map(({ prompt }) => prompt.cluster)).size
       const names = new Set(prompts.map(({ prompt }) => prompt.name)).size
@@ -117,7 +117,7 @@ export class Study extends Tabular {
         `${clusters} clusters cannot show any of ${comparisons} effects and interactions: the least p after Holm is ${least.toPrecision(2)}; take more clusters, or fewer dimensions`,
       )
     for (const { path, why } of this.store!.faults)
-      notes.push(`${path} is no trial (${why}): what it was for is done again`)
+      notes.push(`${path} is broken (${why}): what is missing is done again`)
     return notes
   }
 
@@ -129,13 +129,13 @@ export class Study extends Tabular {
     callOptions('run', options)
     await withBar('studying,', options, async (call) => {
       const { card, prompts } = await this.prepared(call.signal)
-      const release = await this.locked()
-      try {
+      await asCoordinator(this.parts.folder, async () => {
+        const store = await this.opened()
+        await store.tidy()
         await this.remember(card)
         await carryOut(this.work, prompts, call)
-      } finally {
-        await release()
-      }
+        await store.fold()
+      })
     })
     return this
   }
@@ -144,10 +144,16 @@ export class Study extends Tabular {
     return { model: this.parts.model, task: this.parts.task, store: this.store! }
   }
 
+  /** As its folder is now: another process may have gone on. */
+  private async opened(): Promise<TrialStore> {
+    const { folder } = this.parts
+    if (!this.store || folder !== undefined) this.store = await TrialStore.open(folder)
+    return this.store
+  }
+
   private async prepared(signal: AbortSignal | undefined) {
-    const { model, task, settings, folder, facts } = this.parts
+    const { model, task, settings, facts } = this.parts
     await model.file.sha256({ signal })
-    this.store = await TrialStore.open(folder)
     if (this.planned) return this.planned
     const card = engineCard(model)
     const about = aboutStudy(task, card)
@@ -162,24 +168,9 @@ export class Study extends Tabular {
     return (this.planned = { card, prompts })
   }
 
-  private async locked(): Promise<() => Promise<void>> {
-    const { folder } = this.parts
-    if (folder === undefined) return () => Promise.resolve()
-    try {
-      return await lockfile.lock(folder, { lockfilePath: join(folder, 'lock') })
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw unwritten(folder, 'trials', error)
-      throw new ZslabError(
-        'invalid',
-        `another process runs the study in ${shown(folder)}: wait for it, or give another store`,
-      )
-    }
-  }
-
   private async remember(card: EngineCard): Promise<void> {
     const { folder, facts } = this.parts
     if (folder === undefined) return
-    await mkdir(folder, { recursive: true })
     const text = JSON.stringify({ format: 'zslab.study', version: 1, ...facts, card }, undefined, 2)
     await replaceFile(join(folder, 'study.json'), 'the study', [text, '\n'])
   }

@@ -4,10 +4,15 @@ import { access, constants, rename, rm, stat, writeFile } from 'node:fs/promises
 import { dirname, join } from 'node:path'
 import { shown, ZslabError } from '../../errors.js'
 
+const [PART, ENDING] = ['.zslab-', '.part']
+
+/** What replaceFile() had begun in a process that died is called so. */
+export const isPart = (name: string): boolean => name.startsWith(PART) && name.endsWith(ENDING)
+
 /** Writes `content` at `path`: who reads meanwhile finds what was there before. `what` is it, for the error. Errors: 'file'. */
 export async function replaceFile(path: string, what: string, content: Iterable<string | Uint8Array>): Promise<void> {
   // Beside it, so that it can be renamed; of a length of its own, whatever the name's.
-  const temporary = join(dirname(path), `.zslab-${randomBytes(6).toString('hex')}.part`)
+  const temporary = join(dirname(path), PART + randomBytes(6).toString('hex') + ENDING)
   try {
     await writeFile(temporary, content, { flag: 'wx' })
     await rename(temporary, path)

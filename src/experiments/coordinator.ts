@@ -1,0 +1,74 @@
+/** Who runs a study: one process at a time writes to its folder. One that died has left nothing to wait for. */
+import { mkdir, readFile, rename, rm } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import lockfile from 'proper-lockfile'
+import { shown, ZslabError } from '../errors.js'
+import { replaceFile, unwritten } from '../trace/files/replace.js'
+
+interface Coordinator {
+  host: string
+  pid: number
+}
+
+/** Runs `work` as the study's only coordinator. Errors: 'invalid' naming the process that is, 'file'. */
+export async function asCoordinator<T>(folder: string | undefined, work: () => Promise<T>): Promise<T> {
+  if (folder === undefined) return work()
+  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+    throw unwritten(folder, 'trials', error)
+  })
+  const release = await taken(folder)
+  try {
+    const own: Coordinator = { host: hostname(), pid: process.pid }
+    await replaceFile(join(folder, WHO), 'the name of the coordinator', [JSON.stringify(own)])
+    return await work()
+  } finally {
+    // Fails only where the lock is gone already: then there is nothing to give back.
+    await release().catch(() => undefined)
+  }
+}
+
+const WHO = 'coordinator.json'
+
+async function taken(folder: string): Promise<() => Promise<void>> {
+  const lockfilePath = join(folder, 'lock')
+  for (let tries = 0; ; tries++) {
+    try {
+      return await lockfile.lock(folder, { lockfilePath })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw unwritten(folder, 'trials', error)
+      const who = await coordinator(folder)
+      if (tries || !who || who.host !== hostname() || lives(who.pid)) throw refused(folder, who)
+      // In one step: of several that find the dead one, one takes its lock away.
+      const gone = `${lockfilePath}-of-${who.pid}`
+      await rename(lockfilePath, gone).then(
+        () => rm(gone, { recursive: true, force: true }),
+        () => undefined,
+      )
+    }
+  }
+}
+
+async function coordinator(folder: string): Promise<Coordinator | undefined> {
+  try {
+    const { host, pid } = JSON.parse(await readFile(join(folder, WHO), 'utf8')) as Partial<Coordinator>
+    return typeof host === 'string' && Number.isInteger(pid) && pid! > 0 ? { host, pid: pid! } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function lives(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
+  }
+}
+
+const refused = (folder: string, who: Coordinator | undefined) =>
+  new ZslabError(
+    'invalid',
+    `the study in ${shown(folder)} is being run by ${who ? `process ${who.pid} on ${who.host}` : 'another process'}: wait for it, or give another store`,
+  )
