@@ -1,12 +1,14 @@
 """Writes test/golden/statistics.json: rank correlations, intervals, sign-flip tests and Holm as scipy and statsmodels have them, on fixed values.
 
-    pip install numpy==2.3.5 scipy==1.16.3 statsmodels==0.14.6 && python scripts/make-statistics-golden.py
+    pip install numpy==2.3.5 scipy==1.16.3 pandas==2.3.3 statsmodels==0.14.6 && python scripts/make-statistics-golden.py
 """
 import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import scipy
+import statsmodels.formula.api as smf
 import statsmodels
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
@@ -57,5 +59,24 @@ holm = []
 for ps in ([0.01, 0.04, 0.03, 0.005], [0.2, 0.2, 0.9, 0.04, 0.04], [1.0], np.round(rng.uniform(size=25) ** 3, 9).tolist()):
     holm.append({"ps": ps, "adjusted": multipletests(ps, method="holm")[1].tolist()})
 
-text = json.dumps({"scipy": scipy.__version__, "statsmodels": statsmodels.__version__, "pairs": pairs, "student": student, "bca": bca, "flips": flips, "holm": holm})
+# Effects of a balanced design: main effects of the additive model, interactions of the one with all pairs, each against the first level.
+levels = {"a": [0, 1, 2], "b": [0, 1], "c": [0, 1]}
+design = [(a, b, c, text) for a in levels["a"] for b in levels["b"] for c in levels["c"] for text in range(9)]
+y = np.round(rng.normal(size=9)[[text for *_, text in design]] + rng.normal(size=len(design)) + [0.3 * a - 0.2 * a * b for a, b, *_ in design], 6)
+table = pd.DataFrame({"y": y, **{name: [row[i] for row in design] for i, name in enumerate(["a", "b", "c", "text"])}})
+additive = smf.ols("y ~ C(a) + C(b) + C(c)", table).fit().params
+pairwise = smf.ols("y ~ (C(a) + C(b) + C(c)) ** 2", table).fit().params
+effects = []
+for name, of in levels.items():
+    for to in of[1:]:
+        by_text = table[table[name] == to].groupby("text").y.mean() - table[table[name] == 0].groupby("text").y.mean()
+        low, high = stats.t.interval(0.95, 8, loc=by_text.mean(), scale=stats.sem(by_text))
+        p = stats.permutation_test((by_text.to_numpy(),), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
+        effects.append({"of": [name], "to": [to], "effect": additive[f"C({name})[T.{to}]"], "low": low, "high": high, "p": p})
+for one, other in (("a", "b"), ("a", "c"), ("b", "c")):
+    for to in levels[one][1:]:
+        effects.append({"of": [one, other], "to": [to, 1], "effect": pairwise[f"C({one})[T.{to}]:C({other})[T.1]"]})
+study = {"rows": [[*map(int, row), float(value)] for row, value in zip(design, y)], "effects": [{k: float(v) if isinstance(v, float) else v for k, v in one.items()} for one in effects]}
+
+text = json.dumps({"scipy": scipy.__version__, "statsmodels": statsmodels.__version__, "pairs": pairs, "student": student, "bca": bca, "flips": flips, "holm": holm, "study": study})
 (Path(__file__).parent.parent / "test/golden/statistics.json").write_text(text + "\n")
