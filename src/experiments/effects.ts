@@ -5,7 +5,7 @@ import { showsItself } from '../show/show.js'
 import { holm } from '../statistics/holm.js'
 import type { IntervalOptions } from '../statistics/intervals.js'
 import type { TraceCell } from '../trace/columns.js'
-import { contrast, type Contrast, type Row } from './rows.js'
+import { contrast, type Contrast, type Row, type Term } from './rows.js'
 import type { Level } from './settings.js'
 import type { Metric } from './task.js'
 
@@ -82,44 +82,35 @@ export function effectsOf(
   interactions: boolean,
   options: IntervalOptions,
 ): Effects {
-  const levels = Object.entries(dimensions).flatMap(([name, [first, ...others]]) =>
-    others.map((to) => ({ name, from: first, to })),
-  )
-  const main = levels.map(({ name, from, to }) => ({
-    dimensions: [name],
-    from: [from],
-    to: [to],
-    found: contrast(
-      rows,
-      [
-        { levels: { [name]: to }, sign: 1 },
-        { levels: { [name]: from }, sign: -1 },
-      ],
-      metric.name,
-      options,
-    ),
-  }))
-  const two = levels.flatMap((a, i) =>
-    levels
-      .slice(i + 1)
-      .filter((b) => interactions && b.name !== a.name)
-      .map((b) => {
-        const at = (first: Level, second: Level, sign: 1 | -1) => ({
-          levels: { [a.name]: first, [b.name]: second },
-          sign,
-        })
-        const terms = [at(a.to, b.to, 1), at(a.from, b.to, -1), at(a.to, b.from, -1), at(a.from, b.from, 1)]
-        return {
-          dimensions: [a.name, b.name],
-          from: [a.from, b.from],
-          to: [a.to, b.to],
-          found: contrast(rows, terms, metric.name, options),
-        }
-      }),
-  )
+  const names = Object.keys(dimensions)
+  const effect = (of: readonly string[]) =>
+    // Every combination of other levels than the first, the last dimension's changing fastest.
+    of
+      .reduce<Level[][]>(
+        (all, name) => all.flatMap((to) => dimensions[name].slice(1).map((level) => [...to, level])),
+        [[]],
+      )
+      .map((to) => {
+        const from = of.map((name) => dimensions[name][0])
+        return { dimensions: of, from, to, found: contrast(rows, corners(of, from, to), metric.name, options) }
+      })
+  const main = names.flatMap((name) => effect([name]))
+  const two = names.flatMap((a, i) => (interactions ? names.slice(i + 1).flatMap((b) => effect([a, b])) : []))
   const all = [...main, ...two]
   const adjusted = holm(all.flatMap(({ found }) => (found ? [found.test.p] : [])))
   let at = 0
   const effects = all.map((one): Effect => ({ ...one, holm: one.found ? adjusted[at++] : null }))
   return new Effects(metric, effects.slice(0, main.length), effects.slice(main.length))
+}
+
+/** `to` less `from` of one dimension; of two, that difference at the second's `to` less that at its `from`: every level at `from` turns the sign. */
+function corners(names: readonly string[], from: readonly Level[], to: readonly Level[]): Term[] {
+  return names.reduce<Term[]>(
+    (terms, name, i) =>
+      terms.flatMap(({ levels, sign }): Term[] => [
+        { levels: { ...levels, [name]: to[i] }, sign },
+        { levels: { ...levels, [name]: from[i] }, sign: sign === 1 ? -1 : 1 },
+      ]),
+    [{ levels: {}, sign: 1 }],
+  )
 }
