@@ -7,8 +7,10 @@ import {
   compensationMicroscope,
   difference,
   divergence,
+  effects,
   errorSplit,
   evictionMap,
+  frontier,
   headBudgets,
   headMap,
   headPassport,
@@ -26,6 +28,7 @@ import {
 import type { Mark } from '../../src/figures/plot.js'
 import { importanceMade } from './synthetic-heads.js'
 import { agreementsMade, budgetsMade, judgementMade } from './synthetic-judgement.js'
+import { effectsMade, MANY_LEVELS, POLICIES, studiedMade } from './synthetic-study.js'
 import { ROOFLINES } from './synthetic-roofline.js'
 import { autopsyMade, lossesMade } from './synthetic-losses.js'
 import {
@@ -241,6 +244,14 @@ export const CASES: Record<string, () => Figure> = {
       runMade({ budget: 150, recent: 75 }),
     ]),
   'memory of one run': () => memory(runMade()),
+  effects: () => effects(effectsMade()),
+  'effects, too few clusters': () => effects(effectsMade({ texts: 4 })),
+  'effects of one level': () => effects(effectsMade({ dimensions: { budget: [0.1] } })),
+  'effects, many': () => effects(effectsMade({ texts: 7, dimensions: MANY_LEVELS })),
+  frontier: () => frontier(studiedMade({ dimensions: POLICIES })),
+  'frontier of one setting': () => frontier(studiedMade({ texts: 3, dimensions: { budget: [0.1] } })),
+  'frontier by a dimension': () => frontier(studiedMade(), { by: 'alpha' }),
+  'frontier, many lines': () => frontier(studiedMade({ texts: 7, dimensions: MANY_LEVELS }), { by: 'alpha' }),
   roofline: () => roofline(ROOFLINES.small),
   'roofline of a long context': () => roofline(ROOFLINES.long),
   'roofline of several hosts': () => roofline(ROOFLINES.several),

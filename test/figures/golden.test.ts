@@ -31,6 +31,8 @@ const LOOKED_AT = [
   'agreement',
   'head budgets',
   'head map',
+  'effects',
+  'frontier',
   'roofline',
 ]
 

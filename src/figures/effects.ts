@@ -1,0 +1,194 @@
+/** Main effects and interactions of a study's dimensions: each a point with its interval beside nothing. */
+import { invalid } from '../expect.js'
+import { Figure } from './figure.js'
+import type { LegendEntry, Mark, Panel, Plot, Shape } from './plot.js'
+import { counted, plainNumber, shortNumber, ticksOf } from './scale.js'
+import { styleOptions, type Fill, type Style, type StyleOptions } from './style.js'
+import { shortened } from './text.js'
+import { listed } from './words.js'
+
+interface Interval {
+  mean: number
+  low: number | null
+  high: number | null
+}
+
+interface EffectData {
+  dimensions: readonly string[]
+  from: readonly unknown[]
+  to: readonly unknown[]
+  found: {
+    difference: Interval & { level: number }
+    smallest: number | null
+    pairs: number
+    clusters: number
+    why: string
+  } | null
+  holm: number | null
+}
+
+/** What study.effects() gives. */
+export interface EffectsData {
+  metric: { name: string; about: string; unit: string; better: 'less' | 'more' }
+  main: readonly EffectData[]
+  interactions: readonly EffectData[]
+  table(): Record<string, (string | number | null)[]>
+}
+
+type Kind = 'better' | 'worse' | 'open'
+
+/** In grey, shapes tell them apart. */
+const LOOKS: Record<Kind, { color: Fill; shape: Shape; label: string }> = {
+  better: { color: 'calm', shape: 'dot', label: 'better' },
+  worse: { color: 'flip', shape: 'triangle', label: 'worse' },
+  open: { color: 'muted', shape: 'diamond', label: 'not to be told from 0' },
+}
+const KINDS = Object.keys(LOOKS) as Kind[]
+const LEVEL = 0.05
+
+/**
+ * What study.effects() found: each level's effect against its dimension's first, and each two together, with the interval over clusters; those
+ * that Holm’s p tells from nothing (at most 0.05) stand out. `data`: the effects’ table. Errors: 'invalid' for something else.
+ */
+export function effects(found: EffectsData, options: StyleOptions = {}): Figure {
+  const style = styleOptions('effects', options, [])
+  if (typeof found !== 'object' || found === null || !('interactions' in found) || !('main' in found))
+    throw invalid('effects', 'a result of study.effects()', found, 'run the study, then effects(study.effects())')
+  const words = wordsOf(found)
+  const plot = (given: Style): Plot => ({ ...words, ...picture(found, given) })
+  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: () => found.table(), plot }, style)
+}
+
+const nameOf = ({ dimensions, from, to }: EffectData) =>
+  dimensions.length === 1
+    ? `${dimensions[0]} ${level(from[0])} → ${level(to[0])}`
+    : dimensions.map((name, i) => `${name} ${level(to[i])}`).join(' × ')
+
+const level = (value: unknown) =>
+  typeof value === 'number' && !Number.isInteger(value) ? shortNumber(value) : String(value)
+
+/** Of an interaction, more in the good direction than the two by themselves is better. */
+function kindOf({ found, holm }: EffectData, better: 'less' | 'more'): Kind {
+  if (!found || holm === null || holm > LEVEL) return 'open'
+  return found.difference.mean > 0 === (better === 'more') ? 'better' : 'worse'
+}
+
+const signed = (value: number) => (value > 0 ? `+${shortNumber(value)}` : shortNumber(value))
+const ends = ({ low, high }: Interval) => (low === null || high === null ? '' : ` [${signed(low)}, ${signed(high)}]`)
+
+function wordsOf({ metric, main, interactions }: EffectsData): { title: string; detail: string } {
+  const known = [...main, ...interactions].filter(({ found }) => found)
+  const shown = known.filter((one) => kindOf(one, metric.better) !== 'open')
+  const said = (one: EffectData) => `${nameOf(one)} ${signed(one.found!.difference.mean)}${ends(one.found!.difference)}`
+  const largest = [...known].sort((a, b) => Math.abs(b.found!.difference.mean) - Math.abs(a.found!.difference.mean))
+  const title = !known.length
+    ? `No effect on ${metric.name} could be measured`
+    : shown.length
+      ? `${plainNumber(shown.length)} of ${counted(known.length, 'effect')} on ${metric.name} can be told from nothing`
+      : `None of ${counted(known.length, 'effect')} on ${metric.name} can be told from nothing`
+  const smallest = known.flatMap(({ found }) => (found!.smallest === null ? [] : [found!.smallest]))
+  const could = smallest.length
+    ? ` The smallest that each could have shown: ${shortNumber(Math.min(...smallest))} to ${shortNumber(Math.max(...smallest))}.`
+    : ''
+  return {
+    title,
+    detail: largest.length
+      ? `Largest: ${listed(largest.slice(0, 2).map(said))} (${metric.unit}, ${metric.better} is better).${could}`
+      : `Nowhere were two levels tried with everything else equal: ${counted(main.length, 'main effect')} and ${counted(interactions.length, 'interaction')} were asked for.`,
+  }
+}
+
+function picture({ metric, main, interactions }: EffectsData, style: Style) {
+  const all = [...main, ...interactions].filter(({ found }) => found)
+  const kinds = KINDS.filter((kind) => all.some((one) => kindOf(one, metric.better) === kind))
+  const legend = kinds.map((kind): LegendEntry => {
+    const { color, shape, label } = LOOKS[kind]
+    return { label, color, swatch: shape }
+  })
+  const [first] = all
+  const of = first?.found
+  const narrow = style.size === 'column'
+  const parts = [
+    { title: 'main effects', effects: main.filter(({ found }) => found) },
+    { title: 'interactions', effects: interactions.filter(({ found }) => found) },
+  ].filter(({ effects }) => effects.length)
+  const rows = parts.reduce((sum, { effects }) => sum + effects.length, 0)
+  const range = rangeOf(all)
+  return {
+    subject: of
+      ? `${metric.name}: ${metric.about} · ${counted(of.pairs, 'pair')} in ${counted(of.clusters, 'cluster')} of the first`
+      : metric.name,
+    notes: of
+      ? [
+          `Bars: ${plainNumber(100 * of.difference.level)}% intervals of each alone, over clusters (${of.why}). Colours: Holm’s p at most ${LEVEL} over all of them.${interactions.some(({ found }) => found) ? ' Interactions: beyond the two by themselves.' : ''}`,
+        ]
+      : [],
+    legend,
+    arrangement: 'rows' as const,
+    panels: parts.length
+      ? parts.map(({ title, effects }, i) => panel(title, effects, range, i === parts.length - 1, metric, style))
+      : [panel('', [], range, true, metric, style)],
+    body: 60 + parts.length * 26 + Math.max(3, rows) * (narrow ? 15 : 18),
+  }
+}
+
+function rangeOf(all: readonly EffectData[]): [number, number] {
+  const values = all.flatMap(({ found }) => {
+    const { mean, low, high } = found!.difference
+    return [mean, low ?? mean, high ?? mean]
+  })
+  const [low, high] = [Math.min(0, ...values), Math.max(0, ...values)]
+  const edge = (high - low || 1) * 0.05
+  return [low - edge, high + edge]
+}
+
+function panel(
+  title: string,
+  effects: readonly EffectData[],
+  range: [number, number],
+  last: boolean,
+  metric: EffectsData['metric'],
+  style: Style,
+): Panel {
+  const marks: Mark[] = [
+    { kind: 'line', name: 'nothing', color: 'muted', dash: true, width: 1, x: [0, 0], y: [-0.5, effects.length - 0.5] },
+  ]
+  effects.forEach((one, row) => {
+    const { mean, low, high } = one.found!.difference
+    const { color, shape } = LOOKS[kindOf(one, metric.better)]
+    const said = `${nameOf(one)}: ${signed(mean)}${ends(one.found!.difference)} ${metric.unit}\np ${shortNumber(one.holm!)} after Holm`
+    if (low !== null && high !== null)
+      marks.push({
+        kind: 'line',
+        name: nameOf(one),
+        color,
+        width: style.text / 7,
+        x: [low, high],
+        y: [row, row],
+        hover: [said, said],
+      })
+    marks.push({
+      kind: 'points',
+      name: nameOf(one),
+      color,
+      shape,
+      x: [mean],
+      y: [row],
+      hover: [said],
+      diameter: style.text * 0.7,
+    })
+  })
+  const room = (style.size === 'column' ? 0.5 : 0.36) * style.width
+  return {
+    title,
+    share: Math.max(1, effects.length),
+    x: last
+      ? { label: `${metric.name}, ${metric.unit}`, range, ticks: ticksOf({ range }, style.size === 'column' ? 3 : 8) }
+      : { range, ticks: [] },
+    y: {
+      range: [Math.max(effects.length, 1) - 0.5, -0.5],
+      ticks: effects.map((one, at) => ({ at, text: shortened(nameOf(one), room, { size: style.small }) })),
+    },
+    marks,
+  }
+}
