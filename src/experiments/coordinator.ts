@@ -2,6 +2,7 @@
 import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import lockfile from 'proper-lockfile'
 import { shown, ZslabError } from '../errors.js'
 import { replaceFile, unwritten } from '../trace/files/replace.js'
@@ -23,12 +24,14 @@ export async function asCoordinator<T>(folder: string | undefined, work: () => P
     await replaceFile(join(folder, WHO), 'the name of the coordinator', [JSON.stringify(own)])
     return await work()
   } finally {
+    await rm(join(folder, WHO), { force: true }).catch(() => undefined)
     // Fails only where the lock is gone already: then there is nothing to give back.
     await release().catch(() => undefined)
   }
 }
 
 const WHO = 'coordinator.json'
+const SAYS_MS = 300
 
 async function taken(folder: string): Promise<() => Promise<void>> {
   const lockfilePath = join(folder, 'lock')
@@ -37,10 +40,12 @@ async function taken(folder: string): Promise<() => Promise<void>> {
       return await lockfile.lock(folder, { lockfilePath })
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw unwritten(folder, 'trials', error)
+      // Whoever took the lock just now says at once who it is; who died between the two never does.
+      if (!alive(await coordinator(folder))) await sleep(SAYS_MS)
       const who = await coordinator(folder)
-      if (tries || !who || who.host !== hostname() || lives(who.pid)) throw refused(folder, who)
+      if (tries || alive(who)) throw refused(folder, who)
       // In one step: of several that find the dead one, one takes its lock away.
-      const gone = `${lockfilePath}-of-${who.pid}`
+      const gone = `${lockfilePath}-gone-${process.pid}`
       await rename(lockfilePath, gone).then(
         () => rm(gone, { recursive: true, force: true }),
         () => undefined,
@@ -58,9 +63,12 @@ async function coordinator(folder: string): Promise<Coordinator | undefined> {
   }
 }
 
-function lives(pid: number): boolean {
+/** As far as can be told: of another machine nothing can. */
+function alive(who: Coordinator | undefined): boolean {
+  if (!who) return false
+  if (who.host !== hostname()) return true
   try {
-    process.kill(pid, 0)
+    process.kill(who.pid, 0)
     return true
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== 'ESRCH'
