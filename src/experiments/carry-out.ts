@@ -14,6 +14,8 @@ export interface Planned {
   prompt: TaskPrompt
   seed: number
   sha256: string
+  /** Of its trial, by setting. */
+  keys: readonly string[]
   /** Each once, whatever settings it serves. */
   trials: { key: string; policy: Policy }[]
 }

@@ -1,27 +1,27 @@
 /** A study: settings of policies on a task's prompts, what is done of it and what came out. */
 import { join } from 'node:path'
 import { ZslabError } from '../errors.js'
-import { callOptions, flag, oneOf, options as checked } from '../expect.js'
-import { Tabular } from '../inspect/tabular.js'
+import { callOptions } from '../expect.js'
 import type { LoadedModel } from '../loaded-model.js'
 import { withBar } from '../long-work.js'
-import type { CallOptions } from '../native/call.js'
+import type { Call, CallOptions } from '../native/call.js'
 import { planText, studyText } from '../show/study-text.js'
 import { showsItself } from '../show/show.js'
 import { leastHolmP } from '../statistics/holm.js'
-import type { IntervalOptions } from '../statistics/intervals.js'
 import { engineCard, type EngineCard } from '../trace/card.js'
-import type { TraceCell } from '../trace/columns.js'
 import { replaceFile } from '../trace/files/replace.js'
 import { carryOut, workOf, type Planned } from './carry-out.js'
+import { confirmed, exploredOf, type Confirmation } from './confirm.js'
 import { asCoordinator } from './coordinator.js'
-import { comparisonsOf, effectsOf, type Effects } from './effects.js'
-import { contrast, levelCell, levelsOf, type Contrast, type Row } from './rows.js'
+import { comparisonsOf } from './effects.js'
+import { checkMergingOff, mergingOff } from './merging-off.js'
+import { Part, Results } from './results.js'
+import type { Row } from './rows.js'
 import type { Design, Level, Setting } from './settings.js'
+import { speedOf } from './speed.js'
 import { TrialStore } from './store.js'
-import { summaryOf, type Summary } from './summary.js'
 import type { Metric, Task } from './task.js'
-import { aboutStudy, idsHash, trialKey } from './trial.js'
+import { aboutStudy, idsHash, trialKey, type Trial } from './trial.js'
 
 /** What sweep() was asked for, checked. */
 export interface StudyFacts {
@@ -31,6 +31,8 @@ export interface StudyFacts {
   over: Readonly<Record<string, readonly Level[]>>
   design: Design
   seeds: readonly number[]
+  /** Share of the clusters that settings are chosen on, the others confirm; null: all clusters are one. */
+  split: number | null
 }
 
 export interface StudyParts {
@@ -43,11 +45,6 @@ export interface StudyParts {
   facts: StudyFacts
 }
 
-export interface MetricOptions extends IntervalOptions {
-  /** Default: the task's first. */
-  metric?: string
-}
-
 export interface Plan {
   settings: number
   prompts: number
@@ -57,9 +54,16 @@ export interface Plan {
   done: number
   /** Of what is missing: tokens read as prompts, and tokens that go through the model one by one, the full cache's included. */
   tokens: { read: number; steps: number }
+  /** That it takes at most, as fast as the model has just read 264 tokens. */
+  seconds: number
+  /** That the store will have, about. */
+  bytes: number
   /** What is to be known first. */
   notes: string[]
 }
+
+/** Of a trial in a segment, as the longest calls of policies make it. */
+const TRIAL_BYTES = 700
 
 /** Beside a task's own. */
 const BYTES: Metric = {
@@ -69,8 +73,9 @@ const BYTES: Metric = {
   better: 'less',
 }
 
-export class Study extends Tabular {
-  private planned: { card: EngineCard; prompts: readonly Planned[] } | undefined
+export class Study extends Results {
+  /** `checks`: the trials that are compared with each other. */
+  private planned: { card: EngineCard; prompts: readonly Planned[]; checks: readonly string[] } | undefined
   private store: TrialStore | undefined
 
   /** @internal */
@@ -82,59 +87,73 @@ export class Study extends Tabular {
     return this.parts.facts
   }
 
-  /** Those that rows have; the first is what the study is about unless another is asked for. */
+  get dimensions(): Readonly<Record<string, readonly Level[]>> {
+    return this.parts.dimensions
+  }
+
   get metrics(): readonly Metric[] {
     return [...this.parts.task.metrics, BYTES]
   }
 
-  /** What there is to do, before anything is done: reads the store, and no text. Errors: as of run(). */
-  async plan(options: CallOptions = {}): Promise<Plan> {
+  /** What there is to do, before it is done: reads the store, and lets the model read a moment to say how long it will take. Errors: as of run(). */
+  plan(options: CallOptions = {}): Promise<Plan> {
     callOptions('plan', options)
-    return withBar('planning', options, async ({ signal }) => {
-      const { prompts } = await this.prepared(signal)
+    return withBar('planning', options, async (call) => {
+      const { prompts } = await this.prepared(call)
       const store = await this.opened()
-      const { settings } = this.parts
-      const trials = prompts.flatMap((one) => one.trials)
-      const done = trials.filter(({ key }) => store.get(key)).length
+      const trials = prompts.flatMap(({ keys }) => [...new Set(keys)])
+      const done = trials.filter((key) => store.get(key)).length
       const tokens = workOf(this.work, prompts)
-      const clusters = new Set(prompts.map(({ prompt }) => prompt.cluster)).size
-      const names = new Set(prompts.map(({ prompt }) => prompt.name)).size
-      const notes = this.notes(clusters)
+      const speed = done < trials.length ? await speedOf(this.parts.model, call) : { read: 1, steps: 1 }
+      const clusters = [...new Set(prompts.map(({ prompt }) => prompt.cluster))]
       return showsItself(
-        { settings: settings.length, prompts: names, clusters, trials: trials.length, done, tokens, notes },
+        {
+          settings: this.parts.settings.length,
+          prompts: new Set(prompts.map(({ prompt }) => prompt.name)).size,
+          clusters: clusters.length,
+          trials: trials.length,
+          done,
+          tokens,
+          seconds: tokens.read / speed.read + tokens.steps / speed.steps,
+          bytes: trials.length * TRIAL_BYTES,
+          notes: this.notes(clusters, store),
+        },
         planText,
       )
     })
   }
 
-  private notes(clusters: number): string[] {
-    const { dimensions } = this.parts
-    const notes: string[] = []
-    const comparisons = comparisonsOf(dimensions, true)
-    const least = leastHolmP(clusters, comparisons)
-    if (comparisons && least > 0.05)
-      notes.push(
-        `${clusters} clusters cannot show any of ${comparisons} effects and interactions: the least p after Holm is ${least.toPrecision(2)}; take more clusters, or fewer dimensions`,
-      )
-    for (const { path, why } of this.store!.faults)
-      notes.push(`${path} is broken (${why}): what is missing is done again`)
-    return notes
+  private notes(clusters: readonly string[], { faults }: TrialStore): string[] {
+    const { split } = this.facts
+    const comparisons = comparisonsOf(this.dimensions, true)
+    const explored = split === null ? clusters.length : exploredOf(clusters, split).size
+    const halves = split === null ? [explored] : [explored, clusters.length - explored]
+    const blind = halves.filter((count) => comparisons && leastHolmP(count, comparisons) > 0.05)
+    return [
+      ...blind.map(
+        (count) =>
+          `${count} clusters cannot show any of ${comparisons} effects and interactions: the least p after Holm is ${leastHolmP(count, comparisons).toPrecision(2)}; take more clusters, or fewer dimensions`,
+      ),
+      ...faults.map(({ path, why }) => `${path} is broken (${why}): what is missing is done again`),
+    ]
   }
 
   /**
-   * Does what is missing, each prompt read once for all its policies; a trial that is done is kept, so it may be interrupted, and run again. Errors: 'file'
-   * for a store that cannot be written, 'invalid' while another process runs it.
+   * Does what is missing, each prompt read once for all its policies; a trial that is done is kept, so it may be interrupted, and run again. Checks of ZSMerge on the
+   * first prompt that without merging it is eviction by history to the last bit. Errors: 'file' for a store that cannot be written, 'invalid' while another process
+   * runs it, 'internal' where that check fails.
    */
   async run(options: CallOptions = {}): Promise<this> {
     callOptions('run', options)
     await withBar('studying,', options, async (call) => {
-      const { card, prompts } = await this.prepared(call.signal)
+      const { card, prompts } = await this.prepared(call)
       await asCoordinator(this.parts.folder, async () => {
         const store = await this.opened()
         await store.tidy()
         await this.remember(card)
         await carryOut(this.work, prompts, call)
         await store.fold()
+        checkMergingOff(...(this.planned!.checks.map((key) => store.get(key)) as [Trial?, Trial?]))
       })
     })
     return this
@@ -151,7 +170,7 @@ export class Study extends Tabular {
     return this.store
   }
 
-  private async prepared(signal: AbortSignal | undefined) {
+  private async prepared({ signal }: Call) {
     const { model, task, settings, facts } = this.parts
     await model.file.sha256({ signal })
     if (this.planned) return this.planned
@@ -161,11 +180,16 @@ export class Study extends Tabular {
       task.prompts(model, seed).map((prompt): Planned => {
         const sha256 = idsHash(prompt)
         const policies = settings.map(({ policy }) => policy(seed))
-        const trials = new Map(policies.map((policy) => [trialKey(about, sha256, policy), policy]))
-        return { prompt, seed, sha256, trials: Array.from(trials, ([key, policy]) => ({ key, policy })) }
+        const keys = policies.map((policy) => trialKey(about, sha256, policy))
+        const trials = new Map(keys.map((key, i) => [key, { key, policy: policies[i] }]))
+        return { prompt, seed, sha256, keys, trials: [...trials.values()] }
       }),
     )
-    return (this.planned = { card, prompts })
+    const [first] = prompts
+    const pair = mergingOff(settings.map(({ policy }) => policy(first.seed))) ?? []
+    const checks = pair.map((policy) => ({ key: trialKey(about, first.sha256, policy), policy }))
+    first.trials.push(...checks.filter(({ key }) => !first.keys.includes(key)))
+    return (this.planned = { card, prompts, checks: checks.map(({ key }) => key) })
   }
 
   private async remember(card: EngineCard): Promise<void> {
@@ -175,108 +199,71 @@ export class Study extends Tabular {
     await replaceFile(join(folder, 'study.json'), 'the study', [text, '\n'])
   }
 
-  /** What is done, a row for each setting and prompt. Errors: 'invalid' before run() or plan(). */
-  get rows(): Row[] {
+  /** Of all clusters. Errors: 'invalid' before run() or plan(). */
+  get all(): Row[] {
     const { planned, store } = this
     if (!planned || !store)
       throw new ZslabError(
         'invalid',
         'the study has not been run yet: await study.run(), or study.plan() to read what its store has',
       )
-    const { settings } = this.parts
-    const about = aboutStudy(this.parts.task, planned.card)
-    return planned.prompts.flatMap(({ sha256, seed }) =>
-      settings.flatMap(({ levels, policy }) => {
-        const trial = store.get(trialKey(about, sha256, policy(seed)))
+    return planned.prompts.flatMap(({ keys }) =>
+      this.parts.settings.flatMap(({ levels }, i) => {
+        const trial = store.get(keys[i])
         return trial ? [{ levels, trial }] : []
       }),
     )
   }
 
-  /** A row for each setting and prompt that is done; metrics of those that failed are null. */
-  table(): Record<string, TraceCell[]> {
-    const { rows } = this
-    const column = (value: (row: Row) => TraceCell) => rows.map(value)
-    const names = Object.keys(this.parts.dimensions)
-    return {
-      ...Object.fromEntries(names.map((name) => [name, column(({ levels }) => levelCell(levels[name]))])),
-      call: column(({ trial }) => trial.policy),
-      prompt: column(({ trial }) => trial.prompt.name),
-      cluster: column(({ trial }) => trial.prompt.cluster),
-      seed: column(({ trial }) => trial.prompt.seed),
-      tokens: column(({ trial }) => trial.prompt.tokens),
-      ...Object.fromEntries(
-        this.metrics.map(({ name }) => [name, column(({ trial }) => trial.values?.[name] ?? null)]),
-      ),
-      unchanged: column(({ trial }) => Number(trial.unchanged)),
-      failed: column(({ trial }) => trial.failed ?? null),
-    }
-  }
-
-  /** Means by the levels of some dimensions, default all. Errors: 'invalid' for a dimension that the study does not have. */
-  summary(by: readonly string[] = Object.keys(this.parts.dimensions), options: IntervalOptions = {}): Summary {
-    const known = Object.keys(this.parts.dimensions)
-    return summaryOf(
-      this.rows,
-      by.map((name) => oneOf('by', name, known)),
-      this.metrics,
-      seeded(options),
-    )
-  }
-
-  /** What each dimension does, and each two of them (`interactions`, default true), each level against its dimension's first. */
-  effects(options: MetricOptions & { interactions?: boolean } = {}): Effects {
-    checked('effects', options, ['metric', 'interactions', ...INTERVAL])
-    const { metric, interactions, ...interval } = options
-    const wanted = interactions === undefined ? true : flag('interactions', interactions)
-    return effectsOf(this.rows, this.parts.dimensions, this.metricOf(metric), wanted, seeded(interval))
-  }
-
-  /** a − b, both some levels of the same dimensions: { alpha: 0 }, { alpha: 1 }. Null where no place has both. */
-  compare(
-    a: Readonly<Record<string, Level>>,
-    b: Readonly<Record<string, Level>>,
-    options: MetricOptions = {},
-  ): Contrast | null {
-    checked('compare', options, ['metric', ...INTERVAL])
-    const { metric, ...interval } = options
-    const { dimensions } = this.parts
-    const [one, other] = [levelsOf('a', a, dimensions), levelsOf('b', b, dimensions)]
-    const names = (levels: object) => Object.keys(levels).sort().join(', ')
-    if (names(one) !== names(other) || !names(one))
+  /** As `all`. Errors: 'invalid' also where the study is split: its halves have rows, summary(), effects() and compare() of their own. */
+  get rows(): Row[] {
+    if (this.facts.split !== null)
       throw new ZslabError(
         'invalid',
-        `a names ${names(one) || 'nothing'} and b ${names(other) || 'nothing'}: give both a level of the same dimensions`,
+        'the study is split, so that what was chosen on some clusters is reported on others: ask study.exploring or study.confirming, or study.confirm() (study.all has every row)',
       )
-    const terms = [
-      { levels: one, sign: 1 },
-      { levels: other, sign: -1 },
-    ] as const
-    return contrast(this.rows, terms, this.metricOf(metric).name, seeded(interval))
+    return this.all
   }
 
-  private metricOf(name: string | undefined): Metric {
-    const { metrics } = this
-    if (name === undefined) return metrics[0]
-    const known = metrics.map((one) => one.name)
-    return metrics[known.indexOf(oneOf('metric', name, known))]
+  /** The clusters that settings are chosen on. Errors: 'invalid' where the study is not split, and as of `all`. */
+  get exploring(): Part {
+    return this.half('exploring')
+  }
+
+  /** The others, on which what was chosen is reported. Errors: as of `exploring`. */
+  get confirming(): Part {
+    return this.half('confirming')
+  }
+
+  private half(name: 'exploring' | 'confirming'): Part {
+    const { split } = this.facts
+    if (split === null)
+      throw new ZslabError('invalid', `the study has no ${name} half: make it with split: 0.5, or ask the whole study`)
+    const { all } = this
+    const explored = exploredOf(
+      this.planned!.prompts.map(({ prompt }) => prompt.cluster),
+      split,
+    )
+    const rows = all.filter(({ trial }) => explored.has(trial.prompt.cluster) === (name === 'exploring'))
+    return new Part(name, rows, this.dimensions, this.metrics, this.facts)
+  }
+
+  /** The best setting of the exploring half beside the first levels, there and in the other half. Errors: as of `exploring`, and for a metric that there is none of. */
+  confirm({ metric }: { metric?: string } = {}): Confirmation {
+    return confirmed(this.exploring, this.confirming, this.metricOf(metric))
   }
 
   toJSON(): Record<string, unknown> {
     const { facts, metrics, planned } = this
-    return { format: 'zslab.study', version: 1, ...facts, card: planned?.card, metrics, rows: planned ? this.rows : [] }
+    return { format: 'zslab.study', version: 1, ...facts, card: planned?.card, metrics, rows: planned ? this.all : [] }
   }
 
   /** @internal For its text. */
   get progress(): { trials: number; done: number } | undefined {
     const { planned, store } = this
-    const trials = planned?.prompts.flatMap((one) => one.trials)
-    return trials && { trials: trials.length, done: trials.filter(({ key }) => store!.get(key)).length }
+    const trials = store && planned?.prompts.flatMap(({ keys }) => [...new Set(keys)])
+    return trials && { trials: trials.length, done: trials.filter((key) => store.get(key)).length }
   }
 }
-
-const INTERVAL = ['method', 'level', 'seed', 'resamples']
-/** The same intervals every time, unless another seed is asked for. */
-const seeded = (options: IntervalOptions): IntervalOptions => ({ seed: 1, ...options })
 
 showsItself(Study.prototype, studyText)

@@ -1,5 +1,5 @@
 /** sweep(): what a study is made of, checked. */
-import { integer, invalid, object, oneOf, options as checked } from '../expect.js'
+import { integer, invalid, number, object, oneOf, options as checked } from '../expect.js'
 import { ZslabError } from '../errors.js'
 import { usable, type LoadedModel } from '../loaded-model.js'
 import { DESIGNS, dimensionsOf, POLICY, settingsOf, type Design, type Level, type PolicyMaker } from './settings.js'
@@ -21,11 +21,13 @@ export interface SweepOptions {
   design?: Design
   /** So many, 1 to n, or these; each draws prompts of its own, and what policies draw. Default 1. */
   seeds?: number | readonly number[]
+  /** Share of the clusters that settings are chosen on, such as 0.5; the others confirm (study.confirm()). Default: all are one. */
+  split?: number
   /** A folder that keeps what is done. Without one it is in memory alone. */
   store?: string
 }
 
-const KNOWN = ['model', 'task', 'policy', 'over', 'base', 'design', 'seeds', 'store']
+const KNOWN = ['model', 'task', 'policy', 'over', 'base', 'design', 'seeds', 'split', 'store']
 
 /** A study, of which nothing has run yet. Errors: 'invalid' naming the option, or the setting that a policy refuses. */
 export function sweep(options: SweepOptions): Study {
@@ -53,6 +55,7 @@ export function sweep(options: SweepOptions): Study {
       over,
       design,
       seeds: seedsOf(options.seeds),
+      split: options.split === undefined ? null : number('split', options.split, 0.1, 0.9),
     },
   })
 }

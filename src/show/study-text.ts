@@ -1,5 +1,5 @@
 /** Studies in words: what there is to do, what was found at each setting, and what each dimension does. */
-import { counted, lines } from './texts.js'
+import { counted, lines, sizeText } from './texts.js'
 
 interface IntervalFacts {
   mean: number
@@ -50,13 +50,32 @@ interface PlanFacts {
   trials: number
   done: number
   tokens: { read: number; steps: number }
+  seconds: number
+  bytes: number
   notes: readonly string[]
 }
 
-export const planText = ({ settings, prompts, clusters, trials, done, tokens, notes }: PlanFacts): string =>
+const durationText = (seconds: number) =>
+  seconds < 90
+    ? `${Math.ceil(seconds)} s`
+    : seconds < 5400
+      ? `${Math.ceil(seconds / 60)} min`
+      : `${(seconds / 3600).toFixed(1)} h`
+
+export const planText = ({
+  settings,
+  prompts,
+  clusters,
+  trials,
+  done,
+  tokens,
+  seconds,
+  bytes,
+  notes,
+}: PlanFacts): string =>
   lines(
     `${counted(settings)} settings on ${counted(prompts)} prompts of ${counted(clusters)} clusters: ${counted(trials)} trials, ${counted(done)} of them done`,
-    `left to do: ${counted(tokens.read)} tokens read as prompts, ${counted(tokens.steps)} one by one`,
+    `left to do: ${counted(tokens.read)} tokens read as prompts, ${counted(tokens.steps)} one by one, at most about ${durationText(seconds)}; ${sizeText(bytes)} in a store`,
     ...notes,
   )
 
@@ -130,3 +149,37 @@ export function effectsText({
     'next: .main, .interactions, .frame(), .csv()',
   )
 }
+
+interface ContrastFacts {
+  difference: IntervalFacts
+  pairs: number
+  clusters: number
+}
+
+export function confirmationText({
+  metric,
+  chosen,
+  base,
+  exploring,
+  confirming,
+}: {
+  metric: MetricFacts
+  chosen: Readonly<Record<string, unknown>> | null
+  base: Readonly<Record<string, unknown>>
+  exploring: ContrastFacts | null
+  confirming: ContrastFacts | null
+}): string {
+  const of = (found: ContrastFacts) => `${interval(found.difference, true)} (${counted(found.clusters)} clusters)`
+  if (!chosen) return `Nothing to choose by ${metric.name}: no setting has been measured where settings are chosen`
+  return lines(
+    `Chosen by ${metric.name} (${metric.about}, ${metric.unit}): ${levelsText(chosen)}`,
+    exploring ? `over ${levelsText(base)}, where it was chosen: ${of(exploring)}` : 'it is the first levels themselves',
+    confirming ? `where it was not, which is what may be said: ${of(confirming)}` : undefined,
+  )
+}
+
+export const resultsText = ({ name, rows }: { name: string; rows: readonly unknown[] }): string =>
+  lines(
+    `The ${name} half of a study: ${counted(rows.length)} trials`,
+    'next: .summary(), .effects(), .compare(), .frame(), .csv()',
+  )

@@ -1,6 +1,6 @@
 /** Studies on the toy model: what each trial measures, that it is kept and done once, and what differences of levels come to. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import {
@@ -17,7 +17,9 @@ import {
   type Study,
   type SweepOptions,
   type Task,
+  type Trial,
 } from '../../../src/index.js'
+import { checkMergingOff, mergingOff } from '../../../src/experiments/merging-off.js'
 import { klDivergence } from '../../../src/sampling.js'
 import { draws, ownFolder, toyPath } from '../model/files.js'
 
@@ -210,6 +212,61 @@ describe('studies', () => {
       ],
     )
     assert.ok(interactions.every(({ found }) => found === null))
+  })
+
+  it('check that without merging it is eviction by history, and say so where it is not', async () => {
+    const store = join(ownFolder(), 'study')
+    await studied({ store }).run(quiet)
+    const kept = readdirSync(store).filter((name) => name.endsWith('.trials'))
+    const lines = kept.flatMap((name) => readFileSync(join(store, name), 'utf8').trimEnd().split('\n').slice(1))
+    const trials = lines.map((text) => JSON.parse(text.slice(17)) as Trial)
+    const [off, base] = ['residual: 0', 'evictOnly('].map((call) =>
+      trials.filter(({ policy }) => policy.includes(call)),
+    )
+    assert.deepEqual([off.length, base.length, trials.length], [1, 1, 34])
+    assert.deepEqual(off[0].values, base[0].values)
+    checkMergingOff(off[0], base[0])
+    const other = { ...base[0], values: { ...base[0].values, kl: base[0].values!.kl + 1e-15 } }
+    assert.throws(() => checkMergingOff(off[0], other), /should be the same to the last bit/)
+    assert.equal(mergingOff([snapkv(), zsmerge({ granularity: 'layer' })]), undefined)
+    const [without] = mergingOff([snapkv(), zsmerge({ history: 'off' })])!
+    assert.match(String(without), /history: 'off'/)
+  })
+
+  it('choose on one half of the clusters and confirm on the other', async () => {
+    const over = { alpha: [0, 1, 2], residual: [2, 4] }
+    const study = await studied({ over, split: 0.5 }).run(quiet)
+    const { exploring, confirming } = study
+    const clusters = [exploring, confirming].map(({ rows }) => new Set(rows.map(({ trial }) => trial.prompt.cluster)))
+    assert.deepEqual(
+      clusters.map(({ size }) => size),
+      [2, 2],
+    )
+    assert.ok([...clusters[0]].every((cluster) => !clusters[1].has(cluster)))
+    assert.equal(exploring.rows.length + confirming.rows.length, study.all.length)
+    assert.throws(() => study.effects(), /the study is split/)
+    assert.throws(() => studied().exploring, /split: 0\.5/)
+    for (const metric of ['kl', 'agreement']) {
+      const { chosen, exploring: there, confirming: here } = study.confirm({ metric })
+      const { rows } = exploring.summary()
+      const sorted = rows.map(({ values }) => values[metric]!.mean).sort((a, b) => (metric === 'kl' ? a - b : b - a))
+      const found = rows.find(({ levels }) => JSON.stringify(levels) === JSON.stringify(chosen))!
+      assert.equal(found.values[metric]!.mean, sorted[0])
+      const base = { alpha: 0, residual: 2 }
+      if (there === null) assert.deepEqual(chosen, base)
+      else
+        assert.deepEqual(
+          [there, here],
+          [exploring, confirming].map((half) => half.compare(chosen!, base, { metric })),
+        )
+    }
+    assert.match(inspect(study.confirm()), /Chosen by kl/)
+    const whole = await studied({ over }).run(quiet)
+    assert.deepEqual(whole.rows, study.all)
+    const { notes, seconds, bytes } = await studied({ over, split: 0.5 }).plan(quiet)
+    assert.equal(notes.filter((note) => note.startsWith('2 clusters cannot show any of 5 ')).length, 2)
+    assert.ok(seconds > 0 && bytes > 0)
+    assert.equal((await study.plan(quiet)).seconds, 0)
   })
 
   it('compare policies as a dimension, wrappers too', async () => {

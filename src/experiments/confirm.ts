@@ -1,0 +1,42 @@
+/** Chosen on one half of the clusters, reported on the other: the best of many settings is lucky, too, where it was chosen. */
+import { confirmationText } from '../show/study-text.js'
+import { showsItself } from '../show/show.js'
+import { generator } from '../sampling.js'
+import type { Results } from './results.js'
+import type { Contrast, Levels } from './rows.js'
+import type { Metric } from './task.js'
+
+export interface Confirmation {
+  metric: Metric
+  /** Of the exploring half the best mean, of settings whose every trial counts; null: there is none. */
+  chosen: Levels | null
+  /** The first levels, which it is compared with. */
+  base: Levels
+  /** Its metric less the base's, where it was chosen, and where it was not: the latter is what may be said. Null: it is the base, or they meet nowhere. */
+  exploring: Contrast | null
+  confirming: Contrast | null
+}
+
+/** The clusters that are explored: `share` of them, drawn once and for all from their names. */
+export function exploredOf(clusters: Iterable<string>, share: number): Set<string> {
+  const names = [...new Set(clusters)].sort()
+  const draw = generator(1)
+  const drawn = names.map((name) => ({ name, at: draw() })).sort((a, b) => a.at - b.at)
+  return new Set(drawn.slice(0, Math.round(share * names.length)).map(({ name }) => name))
+}
+
+export function confirmed(exploring: Results, confirming: Results, metric: Metric): Confirmation {
+  const { rows } = exploring.summary()
+  const most = Math.max(0, ...rows.map(({ trials }) => trials))
+  const whole = rows.filter(({ trials, values }) => trials === most && values[metric.name])
+  const cost = ({ values }: (typeof rows)[number]) =>
+    metric.better === 'less' ? values[metric.name]!.mean : -values[metric.name]!.mean
+  const chosen = whole.length ? whole.reduce((best, row) => (cost(row) < cost(best) ? row : best)).levels : null
+  const base = Object.fromEntries(Object.entries(exploring.dimensions).map(([name, [level]]) => [name, level]))
+  const same = chosen === null || Object.entries(base).every(([name, level]) => chosen[name] === level)
+  const over = (of: Results) => (same ? null : of.compare(chosen, base, { metric: metric.name }))
+  return showsItself(
+    { metric, chosen, base, exploring: over(exploring), confirming: over(confirming) },
+    confirmationText,
+  )
+}
