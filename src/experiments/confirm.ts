@@ -2,8 +2,9 @@
 import { confirmationText } from '../show/study-text.js'
 import { showsItself } from '../show/show.js'
 import { generator } from '../sampling.js'
+import { firstLevels, type Levels } from './designs.js'
 import type { Results } from './results.js'
-import type { Contrast, Levels } from './rows.js'
+import type { Contrast } from './rows.js'
 import type { Metric } from './task.js'
 
 export interface Confirmation {
@@ -32,7 +33,7 @@ export function confirmed(exploring: Results, confirming: Results, metric: Metri
   const cost = ({ values }: (typeof rows)[number]) =>
     metric.better === 'less' ? values[metric.name]!.mean : -values[metric.name]!.mean
   const chosen = whole.length ? whole.reduce((best, row) => (cost(row) < cost(best) ? row : best)).levels : null
-  const base = Object.fromEntries(Object.entries(exploring.dimensions).map(([name, [level]]) => [name, level]))
+  const base = firstLevels(exploring.dimensions)
   const same = chosen === null || Object.entries(base).every(([name, level]) => chosen[name] === level)
   const over = (of: Results) => (same ? null : of.compare(chosen, base, { metric: metric.name }))
   return showsItself(

@@ -6,7 +6,7 @@ import { holm } from '../statistics/holm.js'
 import type { IntervalOptions } from '../statistics/intervals.js'
 import type { TraceCell } from '../trace/columns.js'
 import { contrast, type Contrast, type Row, type Term } from './rows.js'
-import type { Level } from './settings.js'
+import type { Dimensions, Level, Levels } from './designs.js'
 import type { Metric } from './task.js'
 
 export interface Effect {
@@ -16,6 +16,8 @@ export interface Effect {
   to: readonly Level[]
   /** Of a main effect: value at `to` less that at `from`. Of an interaction: what the first does at the second's `to` less what it does at its `from`. Null: nowhere could they be compared. */
   found: Contrast | null
+  /** Of a fractional design: what it cannot be told from; it may be any of them, or their sum. */
+  aliases: readonly (readonly string[])[]
   /** Holm's adjusted p over all of them (main effects and interactions); null where nothing was found. */
   holm: number | null
 }
@@ -37,6 +39,7 @@ export class Effects extends Tabular {
     const column = (value: (effect: Effect) => TraceCell) => all.map(value)
     return {
       effect: column(({ dimensions }) => dimensions.join(' × ')),
+      aliases: column(({ aliases }) => aliases.map((names) => names.join(' × ')).join(', ')),
       from: column(({ from }) => from.map(String).join(', ')),
       to: column(({ to }) => to.map(String).join(', ')),
       difference: column(({ found }) => found?.difference.mean ?? null),
@@ -64,43 +67,54 @@ export class Effects extends Tabular {
 
 showsItself(Effects.prototype, effectsText)
 
-/** How many comparisons effectsOf() makes. */
-export function comparisonsOf(dimensions: Readonly<Record<string, readonly Level[]>>, interactions: boolean): number {
-  const others = Object.values(dimensions).map(({ length }) => length - 1)
-  const sum = others.reduce((all, one) => all + one, 0)
-  const pairs = others.reduce(
-    (all, one, i) => all + one * others.slice(i + 1).reduce((more, other) => more + other, 0),
-    0,
+/** What is compared: of each one dimension or two, with the levels, and what it cannot be told from. */
+type Asked = Pick<Effect, 'dimensions' | 'from' | 'to' | 'aliases'>
+
+/** Every main effect, then interactions of two, the last dimension's levels changing fastest. `fraction`: the settings of a fractional design. */
+export function effectsAsked(dimensions: Dimensions, interactions: boolean, fraction?: readonly Levels[]): Asked[] {
+  const names = Object.keys(dimensions).filter((name) => dimensions[name].length > 1)
+  const sets = [
+    ...names.map((name) => [name]),
+    ...names.flatMap((a, i) => (interactions ? names.slice(i + 1).map((b) => [a, b]) : [])),
+  ]
+  const all = sets.flatMap((of) =>
+    of
+      .reduce<Level[][]>(
+        (tos, name) => tos.flatMap((to) => dimensions[name].slice(1).map((level) => [...to, level])),
+        [[]],
+      )
+      .map((to): Asked => ({ dimensions: of, from: of.map((name) => dimensions[name][0]), to, aliases: [] })),
   )
-  return sum + (interactions ? pairs : 0)
+  if (!fraction) return all
+  // Of two levels each: where as many of them are the second, the first one's sign is turned. Equal columns are one effect.
+  const column = ({ dimensions: of, to }: Asked) =>
+    fraction.map((levels) => of.filter((name, i) => levels[name] === to[i]).length & 1).join('')
+  const found = new Map<string, Asked[]>()
+  for (const one of all) found.set(column(one), [...(found.get(column(one)) ?? []), one])
+  return [...found.values()].map(([one, ...others]) => ({ ...one, aliases: others.map(({ dimensions: of }) => of) }))
 }
 
 export function effectsOf(
   rows: readonly Row[],
-  dimensions: Readonly<Record<string, readonly Level[]>>,
+  dimensions: Dimensions,
   metric: Metric,
   interactions: boolean,
   options: IntervalOptions,
+  fraction?: readonly Levels[],
 ): Effects {
-  const names = Object.keys(dimensions)
-  const effect = (of: readonly string[]) =>
-    // Every combination of other levels than the first, the last dimension's changing fastest.
-    of
-      .reduce<Level[][]>(
-        (all, name) => all.flatMap((to) => dimensions[name].slice(1).map((level) => [...to, level])),
-        [[]],
-      )
-      .map((to) => {
-        const from = of.map((name) => dimensions[name][0])
-        return { dimensions: of, from, to, found: contrast(rows, corners(of, from, to), metric.name, options) }
-      })
-  const main = names.flatMap((name) => effect([name]))
-  const two = names.flatMap((a, i) => (interactions ? names.slice(i + 1).flatMap((b) => effect([a, b])) : []))
-  const all = [...main, ...two]
+  const all = effectsAsked(dimensions, interactions, fraction).map((asked) => {
+    const terms = corners(asked.dimensions, asked.from, asked.to)
+    return { ...asked, found: contrast(rows, terms, metric.name, options, fraction !== undefined) }
+  })
   const adjusted = holm(all.flatMap(({ found }) => (found ? [found.test.p] : [])))
   let at = 0
   const effects = all.map((one): Effect => ({ ...one, holm: one.found ? adjusted[at++] : null }))
-  return new Effects(metric, effects.slice(0, main.length), effects.slice(main.length))
+  const isMain = ({ dimensions: of }: Effect) => of.length === 1
+  return new Effects(
+    metric,
+    effects.filter(isMain),
+    effects.filter((one) => !isMain(one)),
+  )
 }
 
 /** `to` less `from` of one dimension; of two, that difference at the second's `to` less that at its `from`: every level at `from` turns the sign. */

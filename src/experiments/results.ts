@@ -8,7 +8,7 @@ import type { IntervalOptions } from '../statistics/intervals.js'
 import type { TraceCell } from '../trace/columns.js'
 import { effectsOf, type Effects } from './effects.js'
 import { contrast, levelCell, levelsOf, type Contrast, type Row } from './rows.js'
-import type { Level } from './settings.js'
+import type { Dimensions, Level, Levels } from './designs.js'
 import { summaryOf, type Summary } from './summary.js'
 import type { Metric } from './task.js'
 
@@ -25,9 +25,11 @@ export abstract class Results extends Tabular {
   /** What is done, a row for each setting and prompt. */
   abstract get rows(): readonly Row[]
   /** Levels by dimension; policies among them where there are several. */
-  abstract get dimensions(): Readonly<Record<string, readonly Level[]>>
+  abstract get dimensions(): Dimensions
   /** Those that rows have; the first is what the study is about unless another is asked for. */
   abstract get metrics(): readonly Metric[]
+  /** The settings of a fractional design; undefined of another one. @internal */
+  abstract get fraction(): readonly Levels[] | undefined
 
   /** A row for each setting and prompt that is done; metrics of those that failed are null. */
   table(): Record<string, TraceCell[]> {
@@ -65,7 +67,7 @@ export abstract class Results extends Tabular {
     checked('effects', options, ['metric', 'interactions', ...INTERVAL])
     const { metric, interactions, ...interval } = options
     const wanted = interactions === undefined ? true : flag('interactions', interactions)
-    return effectsOf(this.rows, this.dimensions, this.metricOf(metric), wanted, seeded(interval))
+    return effectsOf(this.rows, this.dimensions, this.metricOf(metric), wanted, seeded(interval), this.fraction)
   }
 
   /** a − b, both some levels of the same dimensions: { alpha: 0 }, { alpha: 1 }. Null where no place has both. */
@@ -88,7 +90,7 @@ export abstract class Results extends Tabular {
       { levels: one, sign: 1 },
       { levels: other, sign: -1 },
     ] as const
-    return contrast(this.rows, terms, this.metricOf(metric).name, seeded(interval))
+    return contrast(this.rows, terms, this.metricOf(metric).name, seeded(interval), this.fraction !== undefined)
   }
 
   protected metricOf(name: string | undefined): Metric {
@@ -105,9 +107,11 @@ export class Part extends Results {
   constructor(
     readonly name: string,
     readonly rows: readonly Row[],
-    readonly dimensions: Readonly<Record<string, readonly Level[]>>,
+    readonly dimensions: Dimensions,
     readonly metrics: readonly Metric[],
     readonly facts: { task: { name: string; about: string } },
+    /** @internal */
+    readonly fraction: readonly Levels[] | undefined,
   ) {
     super()
   }

@@ -1,13 +1,12 @@
 /** Trials of a study by the levels of their setting, and differences between levels: everything equal but these, prompt by prompt. */
 import { invalid, object } from '../expect.js'
 import { shown, ZslabError } from '../errors.js'
+import { meanOf } from '../statistics/moments.js'
 import { paired, type PairedDifference } from '../statistics/paired.js'
 import type { IntervalOptions } from '../statistics/intervals.js'
 import type { TraceCell } from '../trace/columns.js'
-import type { Level } from './settings.js'
+import type { Dimensions, Level, Levels } from './designs.js'
 import type { Trial } from './trial.js'
-
-export type Levels = Readonly<Record<string, Level>>
 
 export interface Row {
   levels: Levels
@@ -27,47 +26,50 @@ export interface Term {
 }
 
 export interface Contrast extends PairedDifference {
-  /** Places (other levels, prompt and seed) where one side failed or changed nothing: they are left out. */
+  /** Places where one side failed or changed nothing: they are left out. */
   left: number
 }
 
 /**
- * Σ sign · value of `metric`, place by place: those with equal levels of all other dimensions, prompt and seed that every term has. By
- * cluster of prompts; null where no place has them all.
+ * Σ sign · mean of `metric`, place by place: those of equal prompt and seed and, unless rows are a `fraction` of a grid, of equal levels in all other
+ * dimensions, that every term has. In a fraction these levels differ, and are balanced over a whole prompt. By cluster of prompts; null where no place has them all.
  */
 export function contrast(
   rows: readonly Row[],
   terms: readonly Term[],
   metric: string,
   options: IntervalOptions,
+  fraction = false,
 ): Contrast | null {
   const own = Object.keys(terms[0].levels)
-  const places = new Map<string, (Row | undefined)[]>()
+  const places = new Map<string, Row[][]>()
   for (const row of rows) {
     const term = terms.findIndex(({ levels }) => own.every((name) => row.levels[name] === levels[name]))
     if (term < 0) continue
     const { name, seed } = row.trial.prompt
-    const others = Object.entries(row.levels).filter(([dimension]) => !own.includes(dimension))
+    const others = fraction ? [] : Object.entries(row.levels).filter(([dimension]) => !own.includes(dimension))
     const place = JSON.stringify([others, name, seed])
-    const found = places.get(place) ?? new Array<Row | undefined>(terms.length).fill(undefined)
-    found[term] = row
+    const found = places.get(place) ?? terms.map(() => [])
+    found[term].push(row)
     places.set(place, found)
   }
-  const tried = [...places.values()].filter((found): found is Row[] => found.every((row) => row !== undefined))
-  const whole = tried.filter((found) => found.every(counts))
+  const tried = [...places.values()].filter((found) => found.every(({ length }) => length))
+  const whole = tried.filter((found) => found.every((of) => of.every(counts)))
   if (!whole.length) return null
   const side = (sign: 1 | -1) =>
     whole.map((found) => {
       let sum = 0
-      terms.forEach((term, i) => (sum += term.sign === sign ? found[i].trial.values![metric] : 0))
+      terms.forEach((term, i) => {
+        if (term.sign === sign) sum += meanOf(found[i].map(({ trial }) => trial.values![metric]))
+      })
       return sum
     })
-  const clusters = whole.map(([{ trial }]) => trial.prompt.cluster)
+  const clusters = whole.map(([[{ trial }]]) => trial.prompt.cluster)
   return { ...paired(side(1), side(-1), { ...options, clusters }), left: tried.length - whole.length }
 }
 
 /** Levels of some dimensions as a user names them. Errors: 'invalid' for a dimension or level that the study does not have. */
-export function levelsOf(name: string, given: unknown, dimensions: Readonly<Record<string, readonly Level[]>>): Levels {
+export function levelsOf(name: string, given: unknown, dimensions: Dimensions): Levels {
   for (const [dimension, level] of Object.entries(object(name, given)) as [string, Level][]) {
     const levels = Object.hasOwn(dimensions, dimension) ? dimensions[dimension] : undefined
     if (!levels)

@@ -13,11 +13,12 @@ import { replaceFile } from '../trace/files/replace.js'
 import { carryOut, workOf, type Planned } from './carry-out.js'
 import { confirmed, exploredOf, type Confirmation } from './confirm.js'
 import { asCoordinator } from './coordinator.js'
-import { comparisonsOf } from './effects.js'
+import type { Design, Dimensions, Levels } from './designs.js'
+import { effectsAsked } from './effects.js'
 import { checkMergingOff, mergingOff } from './merging-off.js'
 import { Part, Results } from './results.js'
 import type { Row } from './rows.js'
-import type { Design, Level, Setting } from './settings.js'
+import type { Setting } from './settings.js'
 import { speedOf } from './speed.js'
 import { TrialStore } from './store.js'
 import type { Metric, Task } from './task.js'
@@ -28,7 +29,7 @@ export interface StudyFacts {
   task: { name: string; about: string; options: Readonly<Record<string, unknown>> }
   policies: readonly string[]
   base: Readonly<Record<string, unknown>>
-  over: Readonly<Record<string, readonly Level[]>>
+  over: Dimensions
   design: Design
   seeds: readonly number[]
   /** Share of the clusters that settings are chosen on, the others confirm; null: all clusters are one. */
@@ -40,7 +41,7 @@ export interface StudyParts {
   task: Task
   settings: readonly Setting[]
   /** The policies among them where there are several. */
-  dimensions: Readonly<Record<string, readonly Level[]>>
+  dimensions: Dimensions
   folder: string | undefined
   facts: StudyFacts
 }
@@ -87,8 +88,13 @@ export class Study extends Results {
     return this.parts.facts
   }
 
-  get dimensions(): Readonly<Record<string, readonly Level[]>> {
+  get dimensions(): Dimensions {
     return this.parts.dimensions
+  }
+
+  /** @internal */
+  get fraction(): readonly Levels[] | undefined {
+    return typeof this.facts.design === 'object' ? this.parts.settings.map(({ levels }) => levels) : undefined
   }
 
   get metrics(): readonly Metric[] {
@@ -125,7 +131,7 @@ export class Study extends Results {
 
   private notes(clusters: readonly string[], { faults }: TrialStore): string[] {
     const { split } = this.facts
-    const comparisons = comparisonsOf(this.dimensions, true)
+    const comparisons = effectsAsked(this.dimensions, true, this.fraction).length
     const explored = split === null ? clusters.length : exploredOf(clusters, split).size
     const halves = split === null ? [explored] : [explored, clusters.length - explored]
     const blind = halves.filter((count) => comparisons && leastHolmP(count, comparisons) > 0.05)
@@ -245,7 +251,7 @@ export class Study extends Results {
       split,
     )
     const rows = all.filter(({ trial }) => explored.has(trial.prompt.cluster) === (name === 'exploring'))
-    return new Part(name, rows, this.dimensions, this.metrics, this.facts)
+    return new Part(name, rows, this.dimensions, this.metrics, this.facts, this.fraction)
   }
 
   /** The best setting of the exploring half beside the first levels, there and in the other half. Errors: as of `exploring`, and for a metric that there is none of. */

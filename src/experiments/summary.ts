@@ -5,7 +5,8 @@ import { showsItself } from '../show/show.js'
 import { clusterMeans } from '../statistics/clusters.js'
 import { meanInterval, type IntervalOptions, type MeanInterval } from '../statistics/intervals.js'
 import type { TraceCell } from '../trace/columns.js'
-import { counts, levelCell, type Levels, type Row } from './rows.js'
+import { counts, levelCell, type Row } from './rows.js'
+import type { Levels } from './designs.js'
 import type { Metric } from './task.js'
 
 export interface SummaryRow {

@@ -1,8 +1,9 @@
 /** sweep(): what a study is made of, checked. */
-import { integer, invalid, number, object, oneOf, options as checked } from '../expect.js'
+import { integer, invalid, number, object, options as checked } from '../expect.js'
 import { ZslabError } from '../errors.js'
 import { usable, type LoadedModel } from '../loaded-model.js'
-import { DESIGNS, dimensionsOf, POLICY, settingsOf, type Design, type Level, type PolicyMaker } from './settings.js'
+import { designOf, type Design, type Dimensions } from './designs.js'
+import { dimensionsOf, POLICY, settingsOf, type PolicyMaker } from './settings.js'
 import { storeFolder } from './store.js'
 import { Study } from './study.js'
 import type { Task } from './task.js'
@@ -14,10 +15,10 @@ export interface SweepOptions {
   /** A policy function, such as zsmerge or (options) => evictOnly({ of: zsmerge(options) }), or several, which are then a dimension. */
   policy: PolicyMaker | readonly PolicyMaker[]
   /** Options with the levels of each; effects are relative to the first. */
-  over?: Readonly<Record<string, readonly Level[]>>
+  over?: Dimensions
   /** Options that all settings have. */
   base?: Readonly<Record<string, unknown>>
-  /** 'grid' (default): all combinations. 'one-at-a-time': the first level of each, and every other level with the rest as there. */
+  /** Default 'grid', all combinations. */
   design?: Design
   /** So many, 1 to n, or these; each draws prompts of its own, and what policies draw. Default 1. */
   seeds?: number | readonly number[]
@@ -39,7 +40,7 @@ export function sweep(options: SweepOptions): Study {
   const base = object('base', options.base ?? {}) as Record<string, unknown>
   const both = Object.keys(base).find((name) => name in over)
   if (both !== undefined) throw new ZslabError('invalid', `${both} is in both base and over: leave it out of base`)
-  const design = options.design === undefined ? 'grid' : oneOf('design', options.design, DESIGNS)
+  const design = designOf(options.design ?? 'grid')
   const settings = settingsOf({ makers, base, over, design })
   const policies = [...new Set(settings.map(({ policy }) => policy(1).name))]
   return new Study({

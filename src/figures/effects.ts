@@ -17,6 +17,7 @@ interface EffectData {
   dimensions: readonly string[]
   from: readonly unknown[]
   to: readonly unknown[]
+  aliases: readonly (readonly string[])[]
   found: {
     difference: Interval & { level: number }
     smallest: number | null
@@ -120,6 +121,12 @@ function picture({ metric, main, interactions }: EffectsData, style: Style) {
       : metric.name,
     notes: of
       ? [
+          ...all
+            .filter(({ aliases }) => aliases.length)
+            .map(
+              (one) =>
+                `${one.dimensions.join(' × ')} cannot be told from ${listed(one.aliases.map((names) => names.join(' × ')))}.`,
+            ),
           `Bars: ${plainNumber(100 * of.difference.level)}% intervals of each alone, over clusters (${of.why}). Colours: Holm’s p at most ${LEVEL} over all of them.${interactions.some(({ found }) => found) ? ' Interactions: beyond the two by themselves.' : ''}`,
         ]
       : [],

@@ -20,12 +20,19 @@ const interval = ({ mean, low, high }: IntervalFacts, sign = false) =>
 
 const MOST = 12
 
+const designText = (design: string | { readonly fractional: number }) =>
+  typeof design === 'object'
+    ? `a fraction of resolution ${design.fractional}`
+    : design === 'grid'
+      ? 'all combinations'
+      : 'one at a time'
+
 interface StudyTextFacts {
   facts: {
     task: { name: string; about: string }
     policies: readonly string[]
     over: Readonly<Record<string, readonly unknown[]>>
-    design: string
+    design: string | { readonly fractional: number }
     seeds: readonly number[]
   }
   progress: { trials: number; done: number } | undefined
@@ -35,7 +42,7 @@ export function studyText({ facts, progress }: StudyTextFacts): string {
   const over = Object.entries(facts.over).map(([name, levels]) => `${name} ${levels.join(', ')}`)
   return lines(
     `Study of ${facts.policies.join(', ')} on ${facts.task.name}: ${facts.task.about}`,
-    `${facts.design === 'grid' ? 'all combinations' : 'one at a time'} of ${over.join('; ') || 'one setting'}; ${counted(facts.seeds.length)} seed${facts.seeds.length === 1 ? '' : 's'}`,
+    `${designText(facts.design)} of ${over.join('; ') || 'one setting'}; ${counted(facts.seeds.length)} seed${facts.seeds.length === 1 ? '' : 's'}`,
     progress ? `${counted(progress.done)} of ${counted(progress.trials)} trials are done` : 'nothing has run yet',
     progress?.done
       ? "next: .summary(['alpha']), .effects(), .compare({ alpha: 0 }, { alpha: 1 }), .frame(), .csv()"
@@ -119,6 +126,7 @@ interface EffectFacts {
   dimensions: readonly string[]
   from: readonly unknown[]
   to: readonly unknown[]
+  aliases: readonly (readonly string[])[]
   found: { difference: IntervalFacts; smallest: number | null; why: string; left: number } | null
   holm: number | null
 }
@@ -136,11 +144,12 @@ export function effectsText({
   const [first] = shownEffects.flatMap(({ found }) => (found ? [found] : []))
   return lines(
     `What each dimension does to ${metric.name} (${metric.about}, ${metric.unit})`,
-    ...shownEffects.map(({ dimensions, from, to, found, holm }) => {
+    ...shownEffects.map(({ dimensions, from, to, aliases, found, holm }) => {
       const of = `${dimensions.join(' × ')} from ${from.join(', ')} to ${to.join(', ')}`
+      const alias = aliases.length ? ` (or ${aliases.map((names) => names.join(' × ')).join(', ')})` : ''
       if (!found) return `${of}: nowhere to be compared`
       const smallest = found.smallest === null ? '' : `, could have shown ${figure(found.smallest)}`
-      return `${of}: ${interval(found.difference, true)}, p ${figure(holm!)} after Holm${smallest}`
+      return `${of}${alias}: ${interval(found.difference, true)}, p ${figure(holm!)} after Holm${smallest}`
     }),
     main.length + interactions.length > MOST
       ? `… ${counted(main.length + interactions.length - MOST)} more`

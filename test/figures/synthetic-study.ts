@@ -2,7 +2,7 @@
 import { effectsOf, type Effects } from '../../src/experiments/effects.js'
 import type { Row } from '../../src/experiments/rows.js'
 import { summaryOf, type Summary } from '../../src/experiments/summary.js'
-import type { Level } from '../../src/experiments/settings.js'
+import type { Level } from '../../src/experiments/designs.js'
 import { random } from './synthetic.js'
 
 const METRICS = [

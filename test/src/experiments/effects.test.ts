@@ -1,7 +1,7 @@
 /** Effects and interactions of a balanced design beside those of statsmodels' least squares (scripts/make-statistics-golden.py). */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { comparisonsOf, effectsOf } from '../../../src/experiments/effects.js'
+import { effectsAsked, effectsOf } from '../../../src/experiments/effects.js'
 import type { Row } from '../../../src/experiments/rows.js'
 import { holm } from '../../../src/statistics/holm.js'
 
@@ -27,7 +27,7 @@ describe('effects', () => {
   it('of each dimension and each two are those of least squares, with Student’s intervals over texts', () => {
     const { main, interactions } = effectsOf(rows, dimensions, metric, true, { seed: 1 })
     const all = [...main, ...interactions]
-    assert.equal(all.length, comparisonsOf(dimensions, true))
+    assert.equal(all.length, effectsAsked(dimensions, true).length)
     assert.equal(all.length, study.effects.length)
     const adjusted = holm(all.map(({ found }) => found!.test.p))
     for (const [i, { of, to, effect, low, high, p }] of study.effects.entries()) {

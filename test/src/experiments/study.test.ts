@@ -214,6 +214,28 @@ describe('studies', () => {
     assert.ok(interactions.every(({ found }) => found === null))
   })
 
+  it('try a fraction of the grid, with the means of the grid’s own rows', async () => {
+    const over = { alpha: [0, 1], residual: [2, 4], decay: [0.98, 0.5] }
+    const [study, grid] = await Promise.all([
+      studied({ over, design: { fractional: 3 } }).run(quiet),
+      studied({ over }).run(quiet),
+    ])
+    assert.deepEqual([study.rows.length, grid.rows.length], [4 * 8, 8 * 8])
+    const kept = new Set(grid.rows.map((row) => JSON.stringify(row)))
+    assert.ok(study.rows.every((row) => kept.has(JSON.stringify(row))))
+    const { main, interactions } = study.effects()
+    assert.deepEqual([main.length, interactions.length, main[0].aliases], [3, 0, [['residual', 'decay']]])
+    const of = (alpha: number) =>
+      means(study.rows.filter((row) => row.levels.alpha === alpha).map((row) => row.trial.values!.kl))
+    assert.ok(Math.abs(main[0].found!.difference.mean - (of(1) - of(0))) < 1e-12)
+    assert.deepEqual(study.compare({ alpha: 1 }, { alpha: 0 }), main[0].found)
+    assert.match(inspect(study), /a fraction of resolution 3 of alpha 0, 1/)
+    assert.throws(
+      () => studied({ over: { alpha: [0, 1, 2], residual: [2, 4] }, design: { fractional: 4 } }),
+      /alpha has 3/,
+    )
+  })
+
   it('check that without merging it is eviction by history, and say so where it is not', async () => {
     const store = join(ownFolder(), 'study')
     await studied({ store }).run(quiet)
@@ -293,7 +315,7 @@ describe('studies', () => {
       [{ over: { budget: [0.1] } }, /budget is in both/],
       [{ over: { alpa: [1] } }, /alpa/],
       [{ over: { alpha: [1, -1] } }, /the setting .* cannot be/],
-      [{ design: 'all' }, /'grid', 'one-at-a-time'/],
+      [{ design: 'all' }, /'grid', 'one-at-a-time' or/],
       [{ seeds: 0 }, /seeds/],
       [{ seeds: [1, 1] }, /each seed once/],
       [{ store: '' }, /folder/],

@@ -1,0 +1,118 @@
+/** Which combinations of levels a study tries. Every design holds the first level of all dimensions. */
+import { ZslabError } from '../errors.js'
+import { invalid, options as checked } from '../expect.js'
+
+/** A level of a dimension. */
+export type Level = string | number | boolean | null
+/** By dimension. */
+export type Levels = Readonly<Record<string, Level>>
+export type Dimensions = Readonly<Record<string, readonly Level[]>>
+
+/**
+ * 'grid': all combinations. 'one-at-a-time': the first level of each, and every other level with the rest as there. { fractional: r }: of two levels each,
+ * the smallest regular fraction of the grid with resolution r: at 5 main effects and interactions of two are told from each other, at 4 main effects
+ * from interactions, at 3 main effects from main effects.
+ */
+export type Design = 'grid' | 'one-at-a-time' | { readonly fractional: Resolution }
+export type Resolution = 3 | 4 | 5
+
+const RESOLUTIONS: readonly unknown[] = [3, 4, 5]
+const MOST_FACTORS = 12
+
+/** Errors: 'invalid'. */
+export function designOf(given: unknown): Design {
+  if (given === 'grid' || given === 'one-at-a-time') return given
+  if (typeof given !== 'object' || given === null)
+    throw invalid('design', "'grid', 'one-at-a-time' or { fractional: 3, 4 or 5 }", given)
+  const { fractional } = checked('design', given, ['fractional'])
+  if (!RESOLUTIONS.includes(fractional)) throw invalid('design.fractional', 'a resolution: 3, 4 or 5', fractional)
+  return given as Design
+}
+
+/** Each once. Errors: 'invalid' for dimensions that the design cannot have. */
+export function combinationsOf(dimensions: Dimensions, design: Design): Levels[] {
+  if (design === 'grid') return grid(dimensions)
+  return design === 'one-at-a-time' ? oneAtATime(dimensions) : fractional(dimensions, design.fractional)
+}
+
+/** The first level of each. */
+export const firstLevels = (dimensions: Dimensions): Levels =>
+  Object.fromEntries(Object.entries(dimensions).map(([name, [level]]) => [name, level]))
+
+/** The last dimension changes fastest. */
+function grid(dimensions: Dimensions): Levels[] {
+  let rows: Levels[] = [{}]
+  for (const [name, levels] of Object.entries(dimensions))
+    rows = rows.flatMap((row) => levels.map((level) => ({ ...row, [name]: level })))
+  return rows
+}
+
+function oneAtATime(dimensions: Dimensions): Levels[] {
+  const first = firstLevels(dimensions)
+  return [
+    first,
+    ...Object.entries(dimensions).flatMap(([name, levels]) =>
+      levels.slice(1).map((level) => ({ ...first, [name]: level })),
+    ),
+  ]
+}
+
+function fractional(dimensions: Dimensions, resolution: Resolution): Levels[] {
+  const names = Object.keys(dimensions)
+  const other = names.find((name) => dimensions[name].length !== 2)
+  if (other !== undefined)
+    throw new ZslabError(
+      'invalid',
+      `a fractional design needs two levels of each dimension, but ${other} has ${dimensions[other].length}: give two, or take the grid`,
+    )
+  if (names.length < 2 || names.length > MOST_FACTORS)
+    throw new ZslabError(
+      'invalid',
+      `a fractional design is of 2 to ${MOST_FACTORS} dimensions, but there are ${names.length}: ${names.length < 2 ? 'take the grid' : 'leave some out'}`,
+    )
+  const { runs, words } = smallest(names.length, resolution)
+  return Array.from({ length: runs }, (_, run) =>
+    Object.fromEntries(names.map((name, i) => [name, dimensions[name][odd(run & words[i])]])),
+  )
+}
+
+/** Whether so many bits are set. */
+const bits = (of: number): number => {
+  let count = 0
+  for (let rest = of; rest; rest &= rest - 1) count++
+  return count
+}
+const odd = (of: number) => bits(of) & 1
+
+/**
+ * The fewest runs (a power of two) of `factors` two-level factors with a resolution: run i has factor f at its second level where an odd number of
+ * bits of words[f] is set in i. The first factors are bits of the run themselves, each further one a product of some: a word. No product of words with
+ * their factors has fewer letters than the resolution (Box & Hunter 1961, "The 2^(k−p) fractional factorial designs").
+ */
+export function smallest(factors: number, resolution: number): { runs: number; words: number[] } {
+  for (let base = Math.min(factors, resolution - 1); ; base++) {
+    const words = wordsFor(base, factors - base, resolution)
+    if (words) return { runs: 2 ** base, words: [...Array.from({ length: base }, (_, i) => 1 << i), ...words] }
+  }
+}
+
+/** `count` words over `base` factors, each greater than the one before; undefined: there are none. */
+function wordsFor(base: number, count: number, resolution: number): number[] | undefined {
+  const candidates = Array.from({ length: 2 ** base }, (_, word) => word).filter((word) => bits(word) >= resolution - 1)
+  /** `products`: of each set of the words so far, its product and how many words it has. */
+  const search = (
+    from: number,
+    chosen: number[],
+    products: readonly [word: number, size: number][],
+  ): number[] | undefined => {
+    if (chosen.length === count) return chosen
+    for (let i = from; i < candidates.length; i++) {
+      const made = products.map(([word, size]): [number, number] => [word ^ candidates[i], size + 1])
+      if (made.some(([word, size]) => bits(word) + size < resolution)) continue
+      const found = search(i + 1, [...chosen, candidates[i]], [...products, ...made])
+      if (found) return found
+    }
+    return undefined
+  }
+  return search(0, [], [[0, 0]])
+}
