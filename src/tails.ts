@@ -2,13 +2,12 @@
 import type { LoadedModel } from './loaded-model.js'
 import type { Asked } from './native-cache.js'
 import { native } from './native/binding.js'
-import type { Call } from './native/call.js'
+import type { Call, Progress } from './native/call.js'
 import type { Storage } from './native/engine.js'
-import { fullCache } from './policies/index.js'
-import { Reading } from './reading.js'
+import type { Reading } from './reading.js'
 import { finite } from './sampling.js'
+import { eachForks } from './side-forks.js'
 import { allOf, sideBySide, type Together } from './together.js'
-import { NOTHING_KEPT } from './trace/level.js'
 
 /** Means over the rows that count. */
 export interface Tail {
@@ -28,10 +27,6 @@ export interface TailText {
   storage: Storage
 }
 
-/** Choices whose rows are read together, at most: as many caches are held, and no more than this takes if nothing leaves any of them. */
-const SIDE_BY_SIDE = 24
-const MOST_BYTES = 1e9
-
 /**
  * put(i, tail, reading) for each of `asked` as it comes: a policy with its budgets, that is given the prompt's cache. The prompt is read once; `reading` has read the text and
  * lives until put returns. Progress counts tokens: those of the prompt, and `rows` for the full cache and each choice.
@@ -45,39 +40,22 @@ export async function readTails(
 ): Promise<void> {
   const [prompt, tail] = [ids.slice(0, -rows), ids.slice(-rows)]
   const total = ids.length + asked.length * rows
-  let done = 0
-  const whole = Reading.create(model, { policy: fullCache(), storage, forkable: 'all' })
-  try {
-    await whole.feed(prompt, {
-      signal,
-      progress: (fed) => progress?.({ done: Math.floor((prompt.length * fed.done) / fed.total), total }),
+  let done = prompt.length
+  const reading = { signal, progress: (fed: Progress) => progress?.({ done: fed.done, total }) }
+  const read = (count: number) => progress?.({ done: (done += count), total })
+  const base: Float32Array[] = []
+  await eachForks(model, { ids: prompt, storage }, asked, reading, async (from, forks, full) => {
+    const sums = forks.map((): Tail => ({ kl: 0, agreement: 0, loss: 0, change: 0 }))
+    await eachRow(full ? [...forks, full] : forks, tail, { signal, progress: read }, (each, at) => {
+      if (full) base.push(each[forks.length])
+      for (const [i, sum] of sums.entries()) addRow(sum, model, base[at], each[i], tail[at + 1])
     })
-    done = prompt.length
-    const base: Float32Array[] = []
-    const read = (count: number) => progress?.({ done: (done += count), total })
-    const together = Math.max(1, Math.min(SIDE_BY_SIDE, Math.floor(MOST_BYTES / whole.cache.bytes().total)))
-    for (let from = 0; from < asked.length || !from; from += together) {
-      const some = asked.slice(from, from + together)
-      const taken = some.length ? await whole.underPolicies(some, NOTHING_KEPT, { signal }) : []
-      try {
-        if (!from) taken.push(await whole.copied())
-        const sums = some.map((): Tail => ({ kl: 0, agreement: 0, loss: 0, change: 0 }))
-        await eachRow(taken, tail, { signal, progress: read }, (each, at) => {
-          if (!from) base.push(each[some.length])
-          for (const [i, sum] of sums.entries()) addRow(sum, model, base[at], each[i], tail[at + 1])
-        })
-        for (const [i, { kl, agreement, loss, change }] of sums.entries()) {
-          const next = rows - 1
-          const means = { kl: kl / rows, agreement: agreement / rows, loss: loss / next, change: change / next }
-          await put(from + i, means, taken[i])
-        }
-      } finally {
-        for (const reading of taken) reading.dispose()
-      }
+    for (const [i, { kl, agreement, loss, change }] of sums.entries()) {
+      const next = rows - 1
+      const means = { kl: kl / rows, agreement: agreement / rows, loss: loss / next, change: change / next }
+      await put(from + i, means, forks[i])
     }
-  } finally {
-    whole.dispose()
-  }
+  })
 }
 
 function addRow(sum: Tail, model: LoadedModel, base: Float32Array, row: Float32Array, next: number | undefined): void {

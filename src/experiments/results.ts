@@ -4,13 +4,14 @@ import { flag, oneOf, options as checked } from '../expect.js'
 import { Tabular } from '../inspect/tabular.js'
 import { resultsText } from '../show/study-text.js'
 import { showsItself } from '../show/show.js'
+import { meanOf } from '../statistics/moments.js'
 import type { IntervalOptions } from '../statistics/intervals.js'
 import type { TraceCell } from '../trace/columns.js'
 import { effectsOf, type Effects } from './effects.js'
 import { contrast, levelCell, levelsOf, type Contrast, type Row } from './rows.js'
 import type { Dimensions, Level, Levels } from './designs.js'
 import { summaryOf, type Summary } from './summary.js'
-import type { Metric } from './task.js'
+import type { Metric, Task } from './task.js'
 
 export interface MetricOptions extends IntervalOptions {
   /** Default: the task's first. */
@@ -28,8 +29,20 @@ export abstract class Results extends Tabular {
   abstract get dimensions(): Dimensions
   /** Those that rows have; the first is what the study is about unless another is asked for. */
   abstract get metrics(): readonly Metric[]
+  /** What the full cache has to reach, where the task says so. @internal */
+  abstract get able(): Task['able']
   /** The settings of a fractional design; undefined of another one. @internal */
   abstract get fraction(): readonly Levels[] | undefined
+
+  /** Why nothing here tells policies apart: the full cache itself cannot do the task. Null: it can, or nothing is known of it. */
+  get cannot(): string | null {
+    const { able, rows } = this
+    const found = rows.flatMap(({ trial }) => (able && trial.values ? [trial.values[able.metric]] : []))
+    const mean = meanOf(found)
+    return able && mean < able.least
+      ? `the full cache itself reaches ${Number(mean.toPrecision(2))} (${able.metric}), less than ${able.least}: this model cannot do the task, so nothing here says what policies do`
+      : null
+  }
 
   /** A row for each setting and prompt that is done; metrics of those that failed are null. */
   table(): Record<string, TraceCell[]> {
@@ -59,6 +72,7 @@ export abstract class Results extends Tabular {
       by.map((name) => oneOf('by', name, known)),
       this.metrics,
       seeded(options),
+      this.cannot,
     )
   }
 
@@ -110,6 +124,8 @@ export class Part extends Results {
     readonly dimensions: Dimensions,
     readonly metrics: readonly Metric[],
     readonly facts: { task: { name: string; about: string } },
+    /** @internal */
+    readonly able: Task['able'],
     /** @internal */
     readonly fraction: readonly Levels[] | undefined,
   ) {

@@ -93,6 +93,11 @@ export class Study extends Results {
   }
 
   /** @internal */
+  get able(): Task['able'] {
+    return this.parts.task.able
+  }
+
+  /** @internal */
   get fraction(): readonly Levels[] | undefined {
     return typeof this.facts.design === 'object' ? this.parts.settings.map(({ levels }) => levels) : undefined
   }
@@ -182,8 +187,11 @@ export class Study extends Results {
     if (this.planned) return this.planned
     const card = engineCard(model)
     const about = aboutStudy(task, card)
-    const prompts = facts.seeds.flatMap((seed) =>
-      task.prompts(model, seed).map((prompt): Planned => {
+    const drawn = await Promise.all(
+      facts.seeds.map(async (seed) => ({ seed, prompts: await task.prompts(model, seed) })),
+    )
+    const prompts = drawn.flatMap(({ seed, prompts: own }) =>
+      own.map((prompt): Planned => {
         const sha256 = idsHash(prompt)
         const policies = settings.map(({ policy }) => policy(seed))
         const keys = policies.map((policy) => trialKey(about, sha256, policy))
@@ -251,7 +259,7 @@ export class Study extends Results {
       split,
     )
     const rows = all.filter(({ trial }) => explored.has(trial.prompt.cluster) === (name === 'exploring'))
-    return new Part(name, rows, this.dimensions, this.metrics, this.facts, this.fraction)
+    return new Part(name, rows, this.dimensions, this.metrics, this.facts, this.able, this.fraction)
   }
 
   /** The best setting of the exploring half beside the first levels, there and in the other half. Errors: as of `exploring`, and for a metric that there is none of. */

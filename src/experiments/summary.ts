@@ -27,6 +27,8 @@ export class Summary extends Tabular {
     readonly by: readonly string[],
     readonly metrics: readonly Metric[],
     readonly rows: readonly SummaryRow[],
+    /** Why nothing here tells policies apart; null: the task can be done. */
+    readonly cannot: string | null = null,
   ) {
     super()
   }
@@ -52,7 +54,8 @@ export class Summary extends Tabular {
   }
 
   toJSON(): Record<string, unknown> {
-    return { format: 'zslab.summary', version: 1, by: this.by, metrics: this.metrics, rows: this.rows }
+    const { by, metrics, rows, cannot } = this
+    return { format: 'zslab.summary', version: 1, by, metrics, rows, cannot }
   }
 }
 
@@ -63,6 +66,7 @@ export function summaryOf(
   by: readonly string[],
   metrics: readonly Metric[],
   options: IntervalOptions,
+  cannot: string | null = null,
 ): Summary {
   const groups = new Map<string, Row[]>()
   for (const row of rows) {
@@ -85,5 +89,5 @@ export function summaryOf(
       values: Object.fromEntries(metrics.map(({ name }) => [name, meanOf(name)])),
     }
   })
-  return new Summary(by, metrics, found)
+  return new Summary(by, metrics, found, cannot)
 }

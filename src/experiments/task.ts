@@ -26,8 +26,10 @@ export interface Task {
   readonly options: Readonly<Record<string, unknown>>
   /** The first is what a study is about unless another is asked for. */
   readonly metrics: readonly Metric[]
+  /** What the full cache has to reach in the mean; below it the model cannot do the task, and what policies do there says nothing. */
+  readonly able?: { metric: string; least: number }
   /** Errors: 'invalid' where the model has no room for them. */
-  prompts(model: LoadedModel, seed: number): TaskPrompt[]
+  prompts(model: LoadedModel, seed: number): Promise<TaskPrompt[]>
   /** Tokens of a prompt that are read once for all its policies, and those that each of them then takes one by one. */
   work(prompt: TaskPrompt): { read: number; each: number }
   /**

@@ -88,6 +88,7 @@ export const planText = ({
 
 interface SummaryFacts {
   by: readonly string[]
+  cannot: string | null
   metrics: readonly MetricFacts[]
   rows: readonly {
     levels: Readonly<Record<string, unknown>>
@@ -104,7 +105,7 @@ const levelsText = (levels: Readonly<Record<string, unknown>>) =>
     .map(([name, level]) => `${name} ${String(level)}`)
     .join(', ') || 'all'
 
-export function summaryText({ by, metrics, rows }: SummaryFacts): string {
+export function summaryText({ by, metrics, rows, cannot }: SummaryFacts): string {
   const [{ name, about, unit }] = metrics
   return lines(
     `${name} (${about}, ${unit}), mean over clusters${by.length ? `, by ${by.join(', ')}` : ''}`,
@@ -118,6 +119,7 @@ export function summaryText({ by, metrics, rows }: SummaryFacts): string {
       return `${levelsText(levels)}: ${found ? interval(found) : 'nothing to say'} (${of})`
     }),
     rows.length > MOST ? `… ${counted(rows.length - MOST)} more` : undefined,
+    cannot ?? undefined,
     'next: .frame(), .csv()',
   )
 }

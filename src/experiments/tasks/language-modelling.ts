@@ -47,7 +47,7 @@ export function languageModelling(options: LanguageModellingOptions = {}): Task 
     about: `the last ${rows} tokens of excerpts of ${tokens}, one by one after the others were read as a prompt; the same tokens under the full cache are what they are compared with`,
     options: { tokens, rows, storage },
     metrics: METRICS,
-    prompts(model, seed) {
+    async prompts(model, seed) {
       const { context } = model.description
       if (tokens > context)
         throw new ZslabError(

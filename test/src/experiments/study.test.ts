@@ -57,7 +57,7 @@ describe('studies', () => {
     assert.equal(study.rows.length, 4 * 8)
     for (const row of [study.rows[0], study.rows[5], study.rows[31]]) {
       const { trial, levels } = row
-      const prompt = task.prompts(model, 3).find(({ name }) => name === trial.prompt.name)!
+      const prompt = (await task.prompts(model, 3)).find(({ name }) => name === trial.prompt.name)!
       const [read, tail] = [prompt.ids.slice(0, -ROWS), prompt.ids.slice(-ROWS)]
       const rows = async (policy: ReturnType<typeof zsmerge>) => {
         const session = model.session({ policy, storage: 'float32' })
@@ -89,7 +89,7 @@ describe('studies', () => {
   })
 
   it('draw excerpts with their seeds, the same again for the same', async () => {
-    const [a, b, again] = [1, 2, 1].map((seed) => task.prompts(model, seed))
+    const [a, b, again] = await Promise.all([1, 2, 1].map((seed) => task.prompts(model, seed)))
     assert.deepEqual(a, again)
     assert.notDeepEqual(a, b)
     for (const [i, { ids: own, cluster }] of a.entries()) {
@@ -306,7 +306,7 @@ describe('studies', () => {
     )
   })
 
-  it('refuse what they cannot do, and say why', () => {
+  it('refuse what they cannot do, and say why', async () => {
     const cases: [Record<string, unknown>, RegExp][] = [
       [{ policy: zsmerge() }, /policy function such as zsmerge/],
       [{ task: {} }, /languageModelling\(\)/],
@@ -325,7 +325,7 @@ describe('studies', () => {
     const study = studied()
     assert.throws(() => study.rows, /has not been run/)
     assert.throws(() => languageModelling({ text: 'moby' as never }), /'sotu', 'moby-dick'/)
-    assert.throws(() => languageModelling({ text: ids }).prompts(model, 1), /fewer than the 1024|do not fit/)
+    await assert.rejects(languageModelling({ text: ids }).prompts(model, 1), /fewer than the 1024|do not fit/)
   })
 
   it('say what they are and what comes next', async () => {

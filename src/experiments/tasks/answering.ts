@@ -1,0 +1,108 @@
+/** What tasks share whose prompts are a context and a question, and whose measure is what the answer says. */
+import { invalid, oneOf } from '../../expect.js'
+import { readAnswers } from '../../answers.js'
+import type { LoadedModel } from '../../loaded-model.js'
+import { STORAGES, type Storage } from '../../native/engine.js'
+import type { Metric, Task, TaskPrompt } from '../task.js'
+
+export interface AnsweringOptions {
+  /**
+   * 'within' (default): the question is part of the prompt, so that policies choose knowing it. 'after': the context alone is the prompt, and the
+   * question comes when they have chosen.
+   */
+  question?: 'within' | 'after'
+  /** How keys and values are kept; default 'float16'. */
+  storage?: Storage
+}
+
+export interface Asking {
+  name: string
+  cluster: string
+  context: string
+  question: string
+  /** What a right answer says. */
+  answer: string
+}
+
+interface AnsweringPrompt extends TaskPrompt {
+  then: Int32Array
+  answer: string
+}
+
+interface Parts {
+  name: string
+  about: string
+  /** Everything that what is asked depends on. */
+  options: Readonly<Record<string, unknown>>
+  /** Of an answer, at most. */
+  tokens: number
+  /** From 0 to 1: how much of the right answer is in what was said, and what that is called. */
+  score(said: string, answer: string): number
+  scored: string
+  /** What the full cache has to reach in the mean: below it the model cannot do the task, whatever the policy. */
+  able: number
+  asked(model: LoadedModel, seed: number): Asking[]
+}
+
+export function answering(parts: Parts, { question = 'within', storage = 'float16' }: AnsweringOptions): Task {
+  oneOf('question', question, ['within', 'after'])
+  oneOf('storage', storage, STORAGES)
+  const { tokens } = parts
+  const metrics: Metric[] = [
+    { name: 'score', about: parts.scored, unit: 'share', better: 'more' },
+    { name: 'change', about: 'score over the full cache’s', unit: 'share', better: 'more' },
+    { name: 'full', about: 'score of the full cache', unit: 'share', better: 'more' },
+    { name: 'length', about: 'tokens of the answer', unit: 'tokens', better: 'less' },
+  ]
+  return {
+    name: parts.name,
+    about: `${parts.about}; the question comes ${question === 'within' ? 'with the prompt' : 'after policies have acted on the context'}`,
+    options: { ...parts.options, question, storage, tokens },
+    metrics,
+    able: { metric: 'full', least: parts.able },
+    async prompts(model, seed) {
+      const [head, tail] = await frameOf(model)
+      const encode = (text: string) => model.tokenizer.encode(text)
+      return parts.asked(model, seed).map(({ name, cluster, context, question: asked, answer }): AnsweringPrompt => {
+        const rest = `\n\n${asked}${tail}`
+        const ids = question === 'within' ? encode(head + context + rest) : encode(head + context)
+        const then = question === 'within' ? new Int32Array() : encode(rest)
+        const most = model.description.context - tokens - then.length
+        if (ids.length > most)
+          throw invalid(
+            'the prompt',
+            `at most ${most} tokens, so that the answer has room in the context of ${model.name}`,
+            ids.length,
+            'give a shorter length',
+          )
+        return { name, cluster, ids, then, answer }
+      })
+    },
+    work: ({ ids, ...prompt }) => ({ read: ids.length, each: (prompt as AnsweringPrompt).then.length + tokens }),
+    run(model, prompt, asked, put, call) {
+      const { ids, then, answer } = prompt as AnsweringPrompt
+      const score = (said: readonly number[]) =>
+        parts.score(model.tokenizer.decode(said, { skipSpecial: true }), answer)
+      return readAnswers(
+        model,
+        { ids, then, tokens, storage },
+        asked,
+        (choice, own, whole, reading) => {
+          const full = score(whole)
+          const found = score(own)
+          return put(choice, { score: found, change: found - full, full, length: own.length }, reading)
+        },
+        call,
+      )
+    },
+  }
+}
+
+const MARK = 'what the user says'
+
+/** What stands before and after a user's words, by the model's chat template; plain words where it has none. */
+async function frameOf({ file }: LoadedModel): Promise<[string, string]> {
+  const text = await file.chat([{ role: 'user', content: MARK }]).catch(() => '')
+  const at = text.indexOf(MARK)
+  return at < 0 ? ['', '\n\nAnswer:'] : [text.slice(0, at), text.slice(at + MARK.length)]
+}

@@ -1,0 +1,46 @@
+/** One reading of a prompt under the full cache, and forks of it under many policies, some at a time. */
+import type { LoadedModel } from './loaded-model.js'
+import type { Asked } from './native-cache.js'
+import type { Call } from './native/call.js'
+import type { Storage } from './native/engine.js'
+import { fullCache } from './policies/index.js'
+import { Reading } from './reading.js'
+import { NOTHING_KEPT } from './trace/level.js'
+
+/** Forks that go on together, at most: as many caches are held, and no more than this takes if nothing leaves any of them. */
+const SIDE_BY_SIDE = 24
+const MOST_BYTES = 1e9
+
+/**
+ * work(from, forks, full) for the forks under asked[from], asked[from + 1] …, which live until it returns; `full` comes with the first of them: the full
+ * cache, also where nothing is asked. Progress: tokens of the prompt.
+ */
+export async function eachForks(
+  model: LoadedModel,
+  { ids, storage }: { ids: Int32Array; storage: Storage },
+  asked: readonly Asked[],
+  { signal, progress }: Call,
+  work: (from: number, forks: readonly Reading[], full: Reading | undefined) => Promise<void>,
+): Promise<void> {
+  const whole = Reading.create(model, { policy: fullCache(), storage, forkable: 'all' })
+  try {
+    await whole.feed(ids, {
+      signal,
+      progress: (fed) => progress?.({ done: Math.floor((ids.length * fed.done) / fed.total), total: ids.length }),
+    })
+    const together = Math.max(1, Math.min(SIDE_BY_SIDE, Math.floor(MOST_BYTES / whole.cache.bytes().total)))
+    for (let from = 0; from < asked.length || !from; from += together) {
+      const some = asked.slice(from, from + together)
+      const forks = some.length ? await whole.underPolicies(some, NOTHING_KEPT, { signal }) : []
+      let full: Reading | undefined
+      try {
+        full = from ? undefined : await whole.copied()
+        await work(from, forks, full)
+      } finally {
+        for (const reading of [...forks, full]) reading?.dispose()
+      }
+    }
+  } finally {
+    whole.dispose()
+  }
+}
