@@ -11,7 +11,7 @@ const run = (...words: string[]) =>
   spawnSync(process.execPath, [main, ...words], { encoding: 'utf8', maxBuffer: 1 << 26 })
 
 describe('cli', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
   const folder = ownFolder()
   const toy = ['generate', '--model', toyPath, '--weights', 'float32']
 

@@ -33,7 +33,7 @@ interface Finding {
 }
 
 describe('zslab install', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   let folder: string
   before(() => {
     const built = spawnSync(process.execPath, ['scripts/build.mjs', '--types'], { cwd: ROOT, encoding: 'utf8' })

@@ -14,7 +14,7 @@ const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url
 const endless = ['generate', '--prompt', 'Once upon a time', '--max-tokens', '4000', '--ignore-eos']
 
 describe('cli, interrupted', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   const folder = ownFolder()
   before(() => defaultModel())
 

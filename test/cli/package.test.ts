@@ -11,7 +11,7 @@ interface Manifest {
 const manifest = (folder: string) => JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8')) as Manifest
 
 describe('the package', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
 
   it('holds kernel, command line, extension, native sources and the scripts that build them', () => {
     const words = ['pack', '--dry-run', '--json', '--ignore-scripts']

@@ -17,7 +17,7 @@ const says = (call: () => unknown, message: RegExp) =>
   )
 
 describe('figure', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
 
   it('shows itself as plotly, svg and words', () => {
     const figure = evictionMap(runMade(small))

@@ -39,7 +39,7 @@ const LOOKED_AT = [
 const fileOf = (name: string) => new URL(`${name.replaceAll(/[^a-z0-9]+/g, '-')}.svg`, FOLDER)
 
 describe('pictures that were looked at', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
   for (const name of LOOKED_AT)
     it(name, () => {
       const [file, { svg }] = [fileOf(name), CASES[name]()]

@@ -141,7 +141,7 @@ function decisions(cache: Cache, c: GoldenCase, step: number, from: number) {
 }
 
 describe('golden runs of the public ZSMerge', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
 
   it('are all there', () => assert.equal(golden.cases.length, 8))
 

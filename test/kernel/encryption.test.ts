@@ -10,7 +10,7 @@ const CHANNELS = ['shell_port', 'control_port', 'stdin_port', 'hb_port'] as cons
 
 if (testable())
   describe('kernel: encrypted', function () {
-    this.timeout(120_000)
+    this.timeout(300_000)
     let kernel: Kernel
     let connection: Connection
     before(async () => {

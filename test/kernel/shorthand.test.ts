@@ -5,7 +5,7 @@ import { shippedPackage } from '../../kernel/cell/package.js'
 import { ROOT } from '../notebooks/notebook.js'
 
 describe('shorthand properties in cells', function () {
-  this.timeout(30_000)
+  this.timeout(300_000)
   let compiler: Compiler
   const exported: Record<string, unknown> = {}
   let declarations = ''

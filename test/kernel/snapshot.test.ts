@@ -8,7 +8,7 @@ import type { CompilerProcess } from '../../kernel/wire/compiler.js'
 import { build, ROOT } from './client.js'
 
 describe('kernel: the compiler from a snapshot', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   let folder: string
   before(() => {
     build()

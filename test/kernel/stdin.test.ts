@@ -7,7 +7,7 @@ const OPEN = 'const rl = createInterface({ input: process.stdin, output: process
 
 if (testable())
   describe('kernel: stdin', function () {
-    this.timeout(120_000)
+    this.timeout(300_000)
     let kernel: Kernel
     before(async () => {
       build()

@@ -22,7 +22,7 @@ const NAMES: Record<App, string> = { lab: 'JupyterLab', notebook: 'Notebook' }
 if (browser)
   for (const app of ['lab', 'notebook'] as const)
     describe(`a person in ${NAMES[app]}`, function () {
-      this.timeout(120_000)
+      this.timeout(300_000)
       let lab: Lab
       let person: Person
 

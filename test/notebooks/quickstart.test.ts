@@ -89,7 +89,7 @@ describe('npm start', function () {
 })
 
 describe('zslab run', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
 
   it('ends with 1 where a cell fails, and writes the notebook that shows the error', () => {
     const folder = mkdtempSync(join(tmpdir(), 'zslab-run-'))

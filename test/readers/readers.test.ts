@@ -147,7 +147,7 @@ const lacking = missing(ROOT, READERS)
 if (lacking.length) leftOut(`traces in ${lacking.join(', ')}`, 'node scripts/jupyter.mjs --tests (Python ≥ 3.11)')
 else
   describe('traces in other programs', function () {
-    this.timeout(120_000)
+    this.timeout(300_000)
     const folder = ownFolder()
     let model: Model
     before(async () => void (model = await load(toyPath, { weights: 'float32', progress: false })))

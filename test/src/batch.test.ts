@@ -43,7 +43,7 @@ const OPTIONS: SessionOptions[] = [
 ]
 
 describe('batch', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
   let model: Model
   before(async () => {
     model = await load(toyPath, { weights: 'float32', progress: false })

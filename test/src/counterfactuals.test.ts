@@ -27,7 +27,7 @@ const tight = () => zsmerge({ budget: 24, recent: 8, residual: 2 })
 const more = { maxTokens: 12, ignoreEos: true, progress: false }
 
 describe('counterfactuals', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
   let model: Model
   let folder: string
   before(async () => {

@@ -25,7 +25,7 @@ const tight = () => zsmerge({ budget: 24, recent: 8, residual: 2 })
 const more = { maxTokens: 40, ignoreEos: true, progress: false }
 
 describe('session', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
   let model: Model
   before(async () => {
     model = await load(toyPath, { weights: 'float32', progress: false })

@@ -55,7 +55,7 @@ export class Cells {
 export function kernelTests(title: string, tests: (cells: Cells) => void): void {
   if (!testable()) return
   describe(`kernel: ${title}`, function () {
-    this.timeout(120_000)
+    this.timeout(300_000)
     const cells = new Cells()
     before(async () => {
       build()

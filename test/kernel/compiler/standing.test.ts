@@ -44,7 +44,7 @@ const CELLS = [
 ]
 
 describe('compiler: a program that stands', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   const before = process.cwd()
   let folder: string
   beforeEach(() => {

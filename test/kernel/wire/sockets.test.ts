@@ -10,7 +10,7 @@ const PIECE = 'x'.repeat(50_000)
 const COUNT = 2000 // 100 MB: more than all the buffers on the way hold
 
 describe('wire: sockets', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
   let connection: Connection
   let sockets: Sockets
   let log: string[]

@@ -26,7 +26,7 @@ interface About {
 }
 
 describe('npx zslab heads', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
   const folder = ownFolder()
   const model = ['--model', toyPath, '--weights', 'float32']
   const texts = Array.from({ length: 6 }, (_, text) => Array.from({ length: 24 }, (_, i) => (i * (text + 3) * 7) % 250))

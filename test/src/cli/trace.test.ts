@@ -12,7 +12,7 @@ const run = (...words: string[]) =>
   spawnSync(process.execPath, [main, ...words], { encoding: 'utf8', maxBuffer: 1 << 26 })
 
 describe('cli: traces', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
   const folder = ownFolder()
   const policy = ['--policy', 'zsmerge', '--budget', '24', '--recent', '8', '--residual', '2']
   const words = ['generate', '--model', toyPath, '--prompt', 'a b c '.repeat(20), ...policy, '--max-tokens', '5']

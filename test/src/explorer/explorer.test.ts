@@ -38,7 +38,7 @@ const TEXT =
   'It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness'
 
 describe('explorer', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
   let model: Model
   let run: Run
   const runOf = async (policy: Policy, trace = true) => {

@@ -56,7 +56,7 @@ const until = async (holds: () => boolean) => {
 }
 
 describe('explorer: live', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
   let model: Model
   let session: Session
   let explorer: ReturnType<typeof explore>

@@ -22,7 +22,7 @@ const FIRST = '<|im_start|>system\nA toy.<|im_end|>\n<|im_start|>user\nOne?<|im_
 const SECOND = '<|im_end|>\n<|im_start|>user\nTwo?<|im_end|>\n<|im_start|>assistant\n'
 
 describe('a conversation', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   const folder = ownFolder()
   const models: Model[] = []
   let model: Model

@@ -53,7 +53,7 @@ const near = (found: number, expected: number, tolerance: number, say = '') =>
   assert.ok(Math.abs(found - expected) <= tolerance, `${say}: ${found}, expected ${expected}`)
 
 describe('lineage', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
 
   it('members by their shares are the key and value that the cache holds, however it merges', async () => {
     for (let seed = 0; seed < cases(300, 24); seed++) {

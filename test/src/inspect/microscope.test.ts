@@ -18,7 +18,7 @@ const PROMPT = Array.from({ length: 70 }, (_, i) => (i * 11) % 250)
 const SLOTS = { budget: 24, recent: 8, residual: 2 }
 
 describe('compensation of a run', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
   let model: Model
   before(async () => void (model = await load(toyPath, { weights: 'float32', progress: false })))
   after(() => model.dispose())

@@ -104,7 +104,7 @@ function membersAt(
 }
 
 describe('scores of slots', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
 
   it('are those that the tape and attention by hand have, under all policies', async () => {
     for (let seed = 0; seed < cases(400, 54); seed++) {
@@ -266,7 +266,7 @@ describe('scores of slots', function () {
 })
 
 describe('scores of a run', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
   const PROMPT = Array.from({ length: 60 }, (_, i) => (i * 7) % 250)
   const CALL = { maxTokens: 8, ignoreEos: true, progress: false as const }
   const policy = zsmerge({ budget: 24, recent: 8, residual: 2 })

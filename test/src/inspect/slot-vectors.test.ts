@@ -61,7 +61,7 @@ const near = (found: Float32Array, expected: Float32Array, what: string) => {
 }
 
 describe('keys and values of slots', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   const folder = ownFolder()
 
   it('of random runs are those of the cache', async () => {

@@ -45,7 +45,7 @@ async function fails(model: PackagedModel, code: string, ...words: RegExp[]): Pr
 }
 
 describe('a named model', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
   const saved = { ...process.env }
   // So that a test may go on as another user: temporary folders belong to their maker alone.
   before(() => chmodSync(folder, 0o755))

@@ -82,7 +82,7 @@ describe("the default model's tokenizer", function () {
 })
 
 describe('a tokenizer', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
   let toy: Tokenizer
   before(async () => {
     toy = tokenizerOf(await readGguf(toyPath))

@@ -57,7 +57,7 @@ function native(input: string): string[] {
 }
 
 describe('byte model', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
 
   it('is that of native/cuda, which the emulation holds the kernels to', () => {
     const next = draws(7)

@@ -13,7 +13,7 @@ const near = (value: number, expected: number, relative = 1e-9) =>
   assert.ok(Math.abs(value - expected) <= relative * Math.abs(expected), `${value}, expected ${expected}`)
 
 describe('roofline', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
 
   it('has the limits of weights and cache of 20 : 1', async () => {
     // (W + KV) / (W + KV / 20), bfloat16, batch 1, worked out from the shapes alone; k is 1,024.

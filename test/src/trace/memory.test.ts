@@ -14,7 +14,7 @@ const UNIT = 2 ** 16
 const SHAPE = { layers: 2, heads: 64, kvHeads: 64, headDim: 2, threads: 1 }
 
 describe('a tape’s memory', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   const folder = ownFolder()
   const spilled = (name: string): TraceOption => {
     const own = join(folder, name)

@@ -9,7 +9,7 @@ const TURN = [5, 6, 7, 8, 9]
 const generated = { maxTokens: 6, ignoreEos: true, progress: false } as const
 
 describe('a trace of several turns', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
   const folder = ownFolder()
   let model: Model
   let session: Session

@@ -16,7 +16,7 @@ const same = (a: unknown, b: unknown, what?: string) =>
   assert.deepEqual(JSON.parse(JSON.stringify(a)), JSON.parse(JSON.stringify(b)), what)
 
 describe('vectors and scores in files', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
   const folder = ownFolder()
   let model: Model
   before(async () => void (model = await load(toyPath, { weights: 'float32', progress: false })))
