@@ -54,8 +54,7 @@ async function everything() {
   if (!(await step('build', ['scripts/build.mjs'], env))) return
   const jupyter = prepareJupyter(env)
   const queue = [
-    // The last has all CPUs: mocha is nearly done by then.
-    ...nativeVariants().map((words, i, all) => () => nativeTests(words, i === all.length - 1, env)),
+    ...nativeVariants().map((words) => () => nativeTests(words, env)),
     ...testFolders().map(([name, files]) => async () => {
       // The library's own tests, taken first, need not wait for what is being installed.
       if (name.startsWith('test/src') || (await jupyter) || !NEED_JUPYTER.test(name)) await mocha(name, files, env)
@@ -91,9 +90,10 @@ function emulated() {
   return []
 }
 
-async function nativeTests(words, last, env) {
+async function nativeTests(words, env) {
   const name = ['native tests', ...words].join(' ')
-  const jobs = last ? availableParallelism() : Math.max(1, availableParallelism() >> 1)
+  // All CPUs: mocha's lanes wait a lot, and are long done when the last of these ends.
+  const jobs = availableParallelism()
   const { text } = await run(['scripts/native-tests.mjs', `--jobs=${jobs}`, ...words], env)
   const lines = text.trimEnd().split('\n')
   const result = lines.find((line) => line.startsWith('{"nativeTests"'))
