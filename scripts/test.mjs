@@ -92,9 +92,8 @@ function emulated() {
 
 async function nativeTests(words, env) {
   const name = ['native tests', ...words].join(' ')
-  // All CPUs: mocha's lanes wait a lot, and are long done when the last of these ends.
-  const jobs = availableParallelism()
-  const { text } = await run(['scripts/native-tests.mjs', `--jobs=${jobs}`, ...words], env)
+  // With as many compilers as it takes by itself: mocha's lanes wait a lot, and are long done when the last of these ends.
+  const { text } = await run(['scripts/native-tests.mjs', ...words], env)
   const lines = text.trimEnd().split('\n')
   const result = lines.find((line) => line.startsWith('{"nativeTests"'))
   console.log(['', ...lines.filter((line) => line !== result)].join('\n'))

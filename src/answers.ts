@@ -5,8 +5,7 @@ import type { Call, Progress } from './native/call.js'
 import type { Storage } from './native/engine.js'
 import type { Reading } from './reading.js'
 import { argmax } from './sampling.js'
-import { eachForks } from './side-forks.js'
-import { allOf, sideBySide, type Together } from './together.js'
+import { eachForks, feedTogether } from './side-forks.js'
 
 export interface AnswerText {
   /** Read once, before the policies act. */
@@ -51,12 +50,14 @@ async function written(
   tokens: number,
   { signal, progress }: Pick<Call, 'signal'> & { progress(done: number): void | Promise<void> | undefined },
 ): Promise<number[][]> {
-  const { native, tokenizer } = readings[0].model
+  const { tokenizer } = readings[0].model
   const answers = readings.map((): number[] => [])
   const feed = (of: readonly number[], ids: (reading: number) => Int32Array) =>
-    sideBySide(native, of.length, (i, together: Together) =>
-      readings[of[i]].feed(ids(of[i]), { signal, together }),
-    ).then(allOf)
+    feedTogether(
+      of.map((i) => readings[i]),
+      (i) => ids(of[i]),
+      signal,
+    )
   let going = readings.map((_, i) => i)
   if (then.length) await feed(going, () => then)
   for (let at = 0; at < tokens; at++) {

@@ -49,6 +49,13 @@ export function guarded<A extends unknown[]>(
   return { signal: either, thrown: thrown.signal, report: apart ? toldApart : told }
 }
 
+/** ', about 12 s left' of work that began at `started` (performance.now()); nothing before and after. */
+export function timeLeft(started: number, done: number, total: number): string {
+  if (!done || done >= total) return ''
+  const seconds = ((performance.now() - started) / 1000 / done) * (total - done)
+  return `, about ${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s left`
+}
+
 /** Runs `work` with the user's signal or the cell's interrupt, and with a bar unless the user takes the counts. */
 export async function withBar<T>(
   doing: string,

@@ -73,6 +73,17 @@ export function generator(seed: number): () => number {
   }
 }
 
+/** 0 … count − 1 in an order that `seed` draws, all alike likely (Fisher and Yates). */
+export function randomOrder(count: number, seed: number): Int32Array {
+  const draw = generator(seed)
+  const order = Int32Array.from({ length: count }, (_, i) => i)
+  for (let i = count - 1; i > 0; i--) {
+    const j = Math.floor(draw() * (i + 1))
+    ;[order[i], order[j]] = [order[j], order[i]]
+  }
+  return order
+}
+
 /** The largest logit's id, the lowest among equals; −∞ and NaN are never it. Errors: 'internal' where it is no finite number. */
 export function argmax(logits: Float32Array): number {
   let best = -1

@@ -5,6 +5,7 @@ import type { Call } from './native/call.js'
 import type { Storage } from './native/engine.js'
 import { fullCache } from './policies/index.js'
 import { Reading } from './reading.js'
+import { allOf, sideBySide, type Together } from './together.js'
 import { NOTHING_KEPT } from './trace/level.js'
 
 /** Forks that go on together, at most: as many caches are held, and no more than this takes if nothing leaves any of them. */
@@ -43,4 +44,14 @@ export async function eachForks(
   } finally {
     whole.dispose()
   }
+}
+
+/** ids(i) for the i-th of `readings`, all side by side. */
+export async function feedTogether(
+  readings: readonly Reading[],
+  ids: (i: number) => Int32Array,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const feed = (i: number, together: Together) => readings[i].feed(ids(i), { signal, together })
+  allOf(await sideBySide(readings[0].model.native, readings.length, feed))
 }

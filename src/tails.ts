@@ -6,8 +6,7 @@ import type { Call, Progress } from './native/call.js'
 import type { Storage } from './native/engine.js'
 import type { Reading } from './reading.js'
 import { finite } from './sampling.js'
-import { eachForks } from './side-forks.js'
-import { allOf, sideBySide, type Together } from './together.js'
+import { eachForks, feedTogether } from './side-forks.js'
 
 /** Means over the rows that count. */
 export interface Tail {
@@ -75,8 +74,7 @@ async function eachRow(
   row: (logits: readonly Float32Array[], at: number) => void,
 ): Promise<void> {
   for (const [at, id] of tail.entries()) {
-    const feed = (i: number, together: Together) => readings[i].feed(Int32Array.of(id), { signal, together })
-    allOf(await sideBySide(readings[0].model.native, readings.length, feed))
+    await feedTogether(readings, () => Int32Array.of(id), signal)
     row(
       readings.map((reading) => reading.lastLogits()),
       at,

@@ -1,6 +1,7 @@
 /** The trials of a study that are missing, done: each prompt is read once for all its policies, and what is done is kept at once. */
 import { ZslabError } from '../errors.js'
 import type { LoadedModel } from '../loaded-model.js'
+import { timeLeft } from '../long-work.js'
 import type { Asked } from '../native-cache.js'
 import type { Call, Progress } from '../native/call.js'
 import { resolve, type Policy } from '../policies/index.js'
@@ -12,8 +13,8 @@ import type { Trial } from './trial.js'
 /** A prompt with the trials that it is to have. */
 export interface Planned {
   prompt: TaskPrompt
-  seed: number
-  sha256: string
+  /** What a trial says of it. */
+  facts: Trial['prompt']
   /** Of its trial, by setting. */
   keys: readonly string[]
   /** Each once, whatever settings it serves. */
@@ -45,9 +46,7 @@ export async function carryOut(work: Work, planned: readonly Planned[], call: Ca
   const started = performance.now()
   let before = 0
   const report = (done: number) => {
-    const seconds = ((performance.now() - started) / 1000 / Math.max(1, done)) * (total - done)
-    const left = done && done < total ? `, about ${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s left` : ''
-    return call.progress?.({ done, total, doing: `studying${left},` })
+    return call.progress?.({ done, total, doing: `studying${timeLeft(started, done, total)},` })
   }
   for (const one of planned) {
     const own = workOf(work, [one])
@@ -94,12 +93,8 @@ function whyNot(policy: Policy, tokens: number): string | undefined {
   }
 }
 
-const trialOf = (
-  { prompt, seed, sha256 }: Planned,
-  key: string,
-  policy: Policy,
-): Omit<Trial, 'values' | 'unchanged'> => ({
+const trialOf = ({ facts }: Planned, key: string, policy: Policy): Omit<Trial, 'values' | 'unchanged'> => ({
   key,
   policy: String(policy),
-  prompt: { name: prompt.name, cluster: prompt.cluster, seed, tokens: prompt.ids.length, sha256 },
+  prompt: facts,
 })

@@ -1,7 +1,7 @@
 /** Chosen on one half of the clusters, reported on the other: the best of many settings is lucky, too, where it was chosen. */
 import { confirmationText } from '../show/study-text.js'
 import { showsItself } from '../show/show.js'
-import { generator } from '../sampling.js'
+import { randomOrder } from '../sampling.js'
 import { firstLevels, type Levels } from './designs.js'
 import type { Results } from './results.js'
 import type { Contrast } from './rows.js'
@@ -21,9 +21,8 @@ export interface Confirmation {
 /** The clusters that are explored: `share` of them, drawn once and for all from their names. */
 export function exploredOf(clusters: Iterable<string>, share: number): Set<string> {
   const names = [...new Set(clusters)].sort()
-  const draw = generator(1)
-  const drawn = names.map((name) => ({ name, at: draw() })).sort((a, b) => a.at - b.at)
-  return new Set(drawn.slice(0, Math.round(share * names.length)).map(({ name }) => name))
+  const drawn = Array.from(randomOrder(names.length, 1), (at) => names[at])
+  return new Set(drawn.slice(0, Math.round(share * names.length)))
 }
 
 export function confirmed(exploring: Results, confirming: Results, metric: Metric): Confirmation {

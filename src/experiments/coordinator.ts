@@ -5,24 +5,40 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import lockfile from 'proper-lockfile'
 import { shown, ZslabError } from '../errors.js'
-import { replaceFile, unwritten } from '../trace/files/replace.js'
+import { eitherSignal } from '../progress.js'
+import { partName, replaceFile, unwritten } from '../trace/files/replace.js'
 
 interface Coordinator {
   host: string
   pid: number
 }
 
-/** Runs `work` as the study's only coordinator. Errors: 'invalid' naming the process that is, 'file'. */
-export async function asCoordinator<T>(folder: string | undefined, work: () => Promise<T>): Promise<T> {
-  if (folder === undefined) return work()
+/**
+ * Runs `work` as the study's only coordinator; its signal is aborted with `signal`, and where the folder's lock is taken away. Errors: 'invalid' naming the
+ * process that is, 'file'.
+ */
+export async function asCoordinator<T>(
+  folder: string | undefined,
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal | undefined) => Promise<T>,
+): Promise<T> {
+  if (folder === undefined) return work(signal)
+  const lost = new AbortController()
+  const onCompromised = () =>
+    lost.abort(
+      new ZslabError(
+        'file',
+        `the lock of the study in ${shown(folder)} was taken away, so another process may run it: what is done is kept; run it again`,
+      ),
+    )
   await mkdir(folder, { recursive: true }).catch((error: unknown) => {
     throw unwritten(folder, 'trials', error)
   })
-  const release = await taken(folder)
+  const release = await taken(folder, onCompromised)
   try {
     const own: Coordinator = { host: hostname(), pid: process.pid }
     await replaceFile(join(folder, WHO), 'the name of the coordinator', [JSON.stringify(own)])
-    return await work()
+    return await work(eitherSignal(signal, lost.signal))
   } finally {
     await rm(join(folder, WHO), { force: true }).catch(() => undefined)
     // Fails only where the lock is gone already: then there is nothing to give back.
@@ -33,11 +49,11 @@ export async function asCoordinator<T>(folder: string | undefined, work: () => P
 const WHO = 'coordinator.json'
 const SAYS_MS = 300
 
-async function taken(folder: string): Promise<() => Promise<void>> {
+async function taken(folder: string, onCompromised: () => void): Promise<() => Promise<void>> {
   const lockfilePath = join(folder, 'lock')
   for (let tries = 0; ; tries++) {
     try {
-      return await lockfile.lock(folder, { lockfilePath })
+      return await lockfile.lock(folder, { lockfilePath, onCompromised })
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw unwritten(folder, 'trials', error)
       // Whoever took the lock just now says at once who it is; who died between the two never does.
@@ -45,7 +61,7 @@ async function taken(folder: string): Promise<() => Promise<void>> {
       const who = await coordinator(folder)
       if (tries || alive(who)) throw refused(folder, who)
       // In one step: of several that find the dead one, one takes its lock away.
-      const gone = `${lockfilePath}-gone-${process.pid}`
+      const gone = join(folder, partName())
       await rename(lockfilePath, gone).then(
         () => rm(gone, { recursive: true, force: true }),
         () => undefined,

@@ -20,7 +20,7 @@ export function mergingOff(policies: readonly Policy[]): [Policy, Policy] | unde
 
 /** Errors: 'internal' where the two differ. */
 export function checkMergingOff(off: Trial | undefined, base: Trial | undefined): void {
-  if (!off || !base || JSON.stringify([off.values, off.failed]) === JSON.stringify([base.values, base.failed])) return
+  if (!off || !base || JSON.stringify(off.values) === JSON.stringify(base.values)) return
   throw new ZslabError(
     'internal',
     `${off.policy} and ${base.policy} should be the same to the last bit, and were not on ${off.prompt.name}: ${JSON.stringify(off.values)}, ${JSON.stringify(base.values)}`,

@@ -1,6 +1,6 @@
 /** What came out of a study, or of a half of it: its rows, means, effects and comparisons. */
 import { ZslabError } from '../errors.js'
-import { flag, oneOf, options as checked } from '../expect.js'
+import { flag, invalid, oneOf, options as checked } from '../expect.js'
 import { Tabular } from '../inspect/tabular.js'
 import { resultsText } from '../show/study-text.js'
 import { showsItself } from '../show/show.js'
@@ -67,6 +67,7 @@ export abstract class Results extends Tabular {
   /** Means by the levels of some dimensions, default all. Errors: 'invalid' for a dimension that the study does not have. */
   summary(by: readonly string[] = Object.keys(this.dimensions), options: IntervalOptions = {}): Summary {
     const known = Object.keys(this.dimensions)
+    if (!Array.isArray(by)) throw invalid('by', "an array of dimensions, such as ['alpha']", by)
     return summaryOf(
       this.rows,
       by.map((name) => oneOf('by', name, known)),

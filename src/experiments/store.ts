@@ -73,8 +73,9 @@ export class TrialStore {
   async fold(): Promise<void> {
     const { folder, loose } = this
     if (folder === undefined || !loose.size) return
+    const trials = [...loose.values()].flat()
     const name = `segment-${String(this.segments).padStart(6, '0')}${MANY}`
-    await writeTrials(join(folder, name), [...loose.values()].flat())
+    if (trials.length) await writeTrials(join(folder, name), trials)
     this.segments++
     await this.remove(folder, [...loose.keys()])
     loose.clear()
@@ -83,12 +84,16 @@ export class TrialStore {
   /** What processes that died had begun to write. By the coordinator alone. Errors: 'file'. */
   async tidy(): Promise<void> {
     const { folder } = this
-    if (folder !== undefined) await this.remove(folder, (await readdir(folder)).filter(isPart))
+    if (folder === undefined) return
+    const names = await readdir(folder).catch((error: unknown) => {
+      throw unwritten(folder, 'trials', error)
+    })
+    await this.remove(folder, names.filter(isPart))
   }
 
   private async remove(folder: string, names: readonly string[]): Promise<void> {
     try {
-      for (const name of names) await rm(join(folder, name), { force: true })
+      for (const name of names) await rm(join(folder, name), { force: true, recursive: true })
     } catch (error) {
       throw unwritten(folder, 'trials', error)
     }

@@ -22,7 +22,7 @@ import type { Setting } from './settings.js'
 import { speedOf } from './speed.js'
 import { TrialStore } from './store.js'
 import type { Metric, Task } from './task.js'
-import { aboutStudy, idsHash, trialKey, type Trial } from './trial.js'
+import { aboutStudy, promptFacts, trialKey, type Trial } from './trial.js'
 
 /** What sweep() was asked for, checked. */
 export interface StudyFacts {
@@ -112,21 +112,20 @@ export class Study extends Results {
     return withBar('planning', options, async (call) => {
       const { prompts } = await this.prepared(call)
       const store = await this.opened()
-      const trials = prompts.flatMap(({ keys }) => [...new Set(keys)])
-      const done = trials.filter((key) => store.get(key)).length
+      const { trials, done } = counted(prompts, store)
       const tokens = workOf(this.work, prompts)
-      const speed = done < trials.length ? await speedOf(this.parts.model, call) : { read: 1, steps: 1 }
+      const speed = done < trials ? await speedOf(this.parts.model, call) : { read: 1, steps: 1 }
       const clusters = [...new Set(prompts.map(({ prompt }) => prompt.cluster))]
       return showsItself(
         {
           settings: this.parts.settings.length,
           prompts: new Set(prompts.map(({ prompt }) => prompt.name)).size,
           clusters: clusters.length,
-          trials: trials.length,
+          trials,
           done,
           tokens,
           seconds: tokens.read / speed.read + tokens.steps / speed.steps,
-          bytes: trials.length * TRIAL_BYTES,
+          bytes: trials * TRIAL_BYTES,
           notes: this.notes(clusters, store),
         },
         planText,
@@ -158,11 +157,11 @@ export class Study extends Results {
     callOptions('run', options)
     await withBar('studying,', options, async (call) => {
       const { card, prompts } = await this.prepared(call)
-      await asCoordinator(this.parts.folder, async () => {
+      await asCoordinator(this.parts.folder, call.signal, async (signal) => {
         const store = await this.opened()
         await store.tidy()
         await this.remember(card)
-        await carryOut(this.work, prompts, call)
+        await carryOut(this.work, prompts, { ...call, signal })
         await store.fold()
         checkMergingOff(...(this.planned!.checks.map((key) => store.get(key)) as [Trial?, Trial?]))
       })
@@ -192,16 +191,16 @@ export class Study extends Results {
     )
     const prompts = drawn.flatMap(({ seed, prompts: own }) =>
       own.map((prompt): Planned => {
-        const sha256 = idsHash(prompt)
+        const of = promptFacts(prompt, seed)
         const policies = settings.map(({ policy }) => policy(seed))
-        const keys = policies.map((policy) => trialKey(about, sha256, policy))
+        const keys = policies.map((policy) => trialKey(about, of, policy))
         const trials = new Map(keys.map((key, i) => [key, { key, policy: policies[i] }]))
-        return { prompt, seed, sha256, keys, trials: [...trials.values()] }
+        return { prompt, facts: of, keys, trials: [...trials.values()] }
       }),
     )
     const [first] = prompts
-    const pair = mergingOff(settings.map(({ policy }) => policy(first.seed))) ?? []
-    const checks = pair.map((policy) => ({ key: trialKey(about, first.sha256, policy), policy }))
+    const pair = mergingOff(settings.map(({ policy }) => policy(first.facts.seed))) ?? []
+    const checks = pair.map((policy) => ({ key: trialKey(about, first.facts, policy), policy }))
     first.trials.push(...checks.filter(({ key }) => !first.keys.includes(key)))
     return (this.planned = { card, prompts, checks: checks.map(({ key }) => key) })
   }
@@ -221,10 +220,11 @@ export class Study extends Results {
         'invalid',
         'the study has not been run yet: await study.run(), or study.plan() to read what its store has',
       )
-    return planned.prompts.flatMap(({ keys }) =>
+    // Name and cluster are those of this study: another one may have called the same prompt otherwise.
+    return planned.prompts.flatMap(({ keys, facts }) =>
       this.parts.settings.flatMap(({ levels }, i) => {
         const trial = store.get(keys[i])
-        return trial ? [{ levels, trial }] : []
+        return trial ? [{ levels, trial: { ...trial, prompt: facts } }] : []
       }),
     )
   }
@@ -275,9 +275,14 @@ export class Study extends Results {
   /** @internal For its text. */
   get progress(): { trials: number; done: number } | undefined {
     const { planned, store } = this
-    const trials = store && planned?.prompts.flatMap(({ keys }) => [...new Set(keys)])
-    return trials && { trials: trials.length, done: trials.filter((key) => store.get(key)).length }
+    return planned && store && counted(planned.prompts, store)
   }
 }
 
 showsItself(Study.prototype, studyText)
+
+/** Trials of the design, and those of them that are done. */
+function counted(prompts: readonly Planned[], store: TrialStore): { trials: number; done: number } {
+  const keys = prompts.flatMap((one) => [...new Set(one.keys)])
+  return { trials: keys.length, done: keys.filter((key) => store.get(key)).length }
+}

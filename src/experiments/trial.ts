@@ -31,11 +31,18 @@ export const aboutStudy = (task: Task, { model, weights, cpu, library, versions 
   version: versions.zslab,
 })
 
-export const idsHash = ({ ids }: TaskPrompt): string => createHash('sha256').update(Int32Array.from(ids)).digest('hex')
+/** What a trial says of its prompt; the hash is of all that it is but its name and cluster. */
+export function promptFacts({ name, cluster, ids, ...more }: TaskPrompt, seed: number): Trial['prompt'] {
+  const hash = createHash('sha256').update(Int32Array.from(ids))
+  const rest = JSON.stringify(more, (_, one: unknown) =>
+    ArrayBuffer.isView(one) ? Array.from(one as Int32Array) : one,
+  )
+  return { name, cluster, seed, tokens: ids.length, sha256: hash.update(rest).digest('hex') }
+}
 
-export const trialKey = (about: About, ids: string, policy: Policy): string =>
+export const trialKey = (about: About, { sha256 }: Trial['prompt'], policy: Policy): string =>
   createHash('sha256')
-    .update(JSON.stringify([about, ids, String(policy)]))
+    .update(JSON.stringify([about, sha256, String(policy)]))
     .digest('hex')
     .slice(0, 32)
 

@@ -8,7 +8,7 @@ import type { Mark, Plot, Tick } from './plot.js'
 import { counted, plainNumber } from './scale.js'
 import { styleOptions, type Fill, type Style, type StyleOptions } from './style.js'
 import { shortened, textWidth } from './text.js'
-import { shortModel } from './words.js'
+import { ends, shortModel } from './words.js'
 
 const STATISTICS = ['spearman', 'kendall', 'top'] as const
 type Statistic = (typeof STATISTICS)[number]
@@ -60,8 +60,6 @@ export function agreement(agreements: AgreementsData, options: AgreementOptions 
 
 const decimals = (value: number) =>
   Math.abs(value) < 0.005 ? '0.00' : `${value < 0 ? '−' : ''}${Math.abs(value).toFixed(2)}`
-const ends = ({ low, high }: Estimate) =>
-  low === null || high === null ? '' : ` [${decimals(low)}, ${decimals(high)}]`
 
 function wordsOf(
   { names, pairs, reliability }: AgreementsData,
@@ -75,7 +73,7 @@ function wordsOf(
       title: `Agreement of ${counted(names.length, 'measure')}: none to be told`,
       detail: `None of ${counted(pairs.length, 'pair')} has a value: a measure is the same for all heads, or they have too few in common.`,
     }
-  const said = (pair: Pair) => `${pair.a} and ${pair.b}, ${decimals(value(pair))}${ends(pair[statistic])}`
+  const said = (pair: Pair) => `${pair.a} and ${pair.b}, ${decimals(value(pair))}${ends(pair[statistic], decimals)}`
   const [first, last] = [known[0], known[known.length - 1]]
   const certain = known.filter(({ [statistic]: { low, high } }) => low !== null && high !== null)
   const alike = certain.filter(({ [statistic]: { low } }) => low! > 0)
@@ -90,7 +88,7 @@ function wordsOf(
       ? ` With itself on other texts a measure agrees by ${decimals(Math.min(...own))} to ${decimals(Math.max(...own))}.`
       : ''
   return {
-    title: `${first.a} and ${first.b} agree most: ${name} ${decimals(value(first))}${ends(first[statistic])}`,
+    title: `${first.a} and ${first.b} agree most: ${name} ${decimals(value(first))}${ends(first[statistic], decimals)}`,
     detail: `${known.length > 1 ? `Least: ${said(last)}; median` : 'Median'} of ${counted(known.length, 'pair')} ${decimals(medianOf(known.map(value)))}.${signs}${self}`,
   }
 }
@@ -114,7 +112,7 @@ function tilesOf({ names, pairs, reliability }: AgreementsData, statistic: Stati
       }
       const pair = pairs.find((one) => (one.a === a && one.b === b) || (one.a === b && one.b === a))
       const found = pair?.[statistic] ?? { value: null, low: null, high: null }
-      const what = found.value === null ? 'not defined' : `${decimals(found.value)}${ends(found)}`
+      const what = found.value === null ? 'not defined' : `${decimals(found.value)}${ends(found, decimals)}`
       tiles.push({
         row,
         column,

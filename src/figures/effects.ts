@@ -1,17 +1,12 @@
 /** Main effects and interactions of a study's dimensions: each a point with its interval beside nothing. */
 import { invalid } from '../expect.js'
 import { Figure } from './figure.js'
+import { addInterval } from './marks.js'
 import type { LegendEntry, Mark, Panel, Plot, Shape } from './plot.js'
 import { counted, plainNumber, shortNumber, ticksOf } from './scale.js'
 import { styleOptions, type Fill, type Style, type StyleOptions } from './style.js'
 import { shortened } from './text.js'
-import { listed } from './words.js'
-
-interface Interval {
-  mean: number
-  low: number | null
-  high: number | null
-}
+import { ends, levelWords, listed, type Interval } from './words.js'
 
 interface EffectData {
   dimensions: readonly string[]
@@ -62,11 +57,8 @@ export function effects(found: EffectsData, options: StyleOptions = {}): Figure 
 
 const nameOf = ({ dimensions, from, to }: EffectData) =>
   dimensions.length === 1
-    ? `${dimensions[0]} ${level(from[0])} → ${level(to[0])}`
-    : dimensions.map((name, i) => `${name} ${level(to[i])}`).join(' × ')
-
-const level = (value: unknown) =>
-  typeof value === 'number' && !Number.isInteger(value) ? shortNumber(value) : String(value)
+    ? `${dimensions[0]} ${levelWords(from[0])} → ${levelWords(to[0])}`
+    : dimensions.map((name, i) => `${name} ${levelWords(to[i])}`).join(' × ')
 
 /** Of an interaction, more in the good direction than the two by themselves is better. */
 function kindOf({ found, holm }: EffectData, better: 'less' | 'more'): Kind {
@@ -75,12 +67,12 @@ function kindOf({ found, holm }: EffectData, better: 'less' | 'more'): Kind {
 }
 
 const signed = (value: number) => (value > 0 ? `+${shortNumber(value)}` : shortNumber(value))
-const ends = ({ low, high }: Interval) => (low === null || high === null ? '' : ` [${signed(low)}, ${signed(high)}]`)
 
 function wordsOf({ metric, main, interactions }: EffectsData): { title: string; detail: string } {
   const known = [...main, ...interactions].filter(({ found }) => found)
   const shown = known.filter((one) => kindOf(one, metric.better) !== 'open')
-  const said = (one: EffectData) => `${nameOf(one)} ${signed(one.found!.difference.mean)}${ends(one.found!.difference)}`
+  const said = (one: EffectData) =>
+    `${nameOf(one)} ${signed(one.found!.difference.mean)}${ends(one.found!.difference, signed)}`
   const largest = [...known].sort((a, b) => Math.abs(b.found!.difference.mean) - Math.abs(a.found!.difference.mean))
   const title = !known.length
     ? `No effect on ${metric.name} could be measured`
@@ -161,29 +153,9 @@ function panel(
     { kind: 'line', name: 'nothing', color: 'muted', dash: true, width: 1, x: [0, 0], y: [-0.5, effects.length - 0.5] },
   ]
   effects.forEach((one, row) => {
-    const { mean, low, high } = one.found!.difference
     const { color, shape } = LOOKS[kindOf(one, metric.better)]
-    const said = `${nameOf(one)}: ${signed(mean)}${ends(one.found!.difference)} ${metric.unit}\np ${shortNumber(one.holm!)} after Holm`
-    if (low !== null && high !== null)
-      marks.push({
-        kind: 'line',
-        name: nameOf(one),
-        color,
-        width: style.text / 7,
-        x: [low, high],
-        y: [row, row],
-        hover: [said, said],
-      })
-    marks.push({
-      kind: 'points',
-      name: nameOf(one),
-      color,
-      shape,
-      x: [mean],
-      y: [row],
-      hover: [said],
-      diameter: style.text * 0.7,
-    })
+    const said = `${nameOf(one)}: ${signed(one.found!.difference.mean)}${ends(one.found!.difference, signed)} ${metric.unit}\np ${shortNumber(one.holm!)} after Holm`
+    addInterval(marks, { name: nameOf(one), color, shape, interval: one.found!.difference, row, said }, style)
   })
   const room = (style.size === 'column' ? 0.5 : 0.36) * style.width
   return {

@@ -6,18 +6,13 @@ import type { LegendEntry, Mark, Panel, Plot, Shape } from './plot.js'
 import { counted, plainNumber, shortNumber } from './scale.js'
 import { styleOptions, type Fill, type Style, type StyleOptions } from './style.js'
 import { shortened } from './text.js'
+import { ends, levelWords, type Interval } from './words.js'
 
 export interface FrontierOptions extends StyleOptions {
   /** Default: what the study is about. */
   metric?: string
   /** The dimension with a line for each level; default 'policy' where there are several, else one line. */
   by?: string
-}
-
-interface Interval {
-  mean: number
-  low: number | null
-  high: number | null
 }
 
 interface SummaryRowData {
@@ -132,13 +127,9 @@ function kneeOf(front: readonly Point[]): Point | undefined {
 }
 
 const mib = (bytes: number) => `${shortNumber(bytes / MIB)} MiB`
-const ends = ({ low, high }: Interval) =>
-  low === null || high === null ? '' : ` [${shortNumber(low)}, ${shortNumber(high)}]`
-const level = (value: unknown) =>
-  typeof value === 'number' && !Number.isInteger(value) ? shortNumber(value) : String(value)
 const nameOf = ({ levels }: Point) =>
   Object.entries(levels)
-    .map(([name, value]) => `${name} ${level(value)}`)
+    .map(([name, value]) => `${name} ${levelWords(value)}`)
     .join(', ') || 'the one setting'
 
 function wordsOf({ metric, points, front, knee }: Facts): { title: string; detail: string } {

@@ -1,22 +1,16 @@
 /** Judge: damage by ever more heads of each measure's order, and the areas under these curves beside each other. */
 import { invalid } from '../expect.js'
 import { Figure } from './figure.js'
-import { addBox, noBoxes } from './marks.js'
-import type { LegendEntry, Line, Mark, Panel, Plot, Points, Shape } from './plot.js'
+import { addBox, addInterval, noBoxes } from './marks.js'
+import type { LegendEntry, Line, Mark, Panel, Plot, Shape } from './plot.js'
 import { counted, percent, plainNumber, shortNumber } from './scale.js'
 import { styleOptions, type Fill, type Style, type StyleOptions } from './style.js'
 import { shortened } from './text.js'
-import { listed, shortModel } from './words.js'
+import { ends, listed, shortModel, type Interval } from './words.js'
 
 export interface JudgeFigureOptions extends StyleOptions {
   /** Measures whose curves stand out, up to three; default those with the least and with the largest area. */
   by?: string | readonly string[]
-}
-
-interface Interval {
-  mean: number
-  low: number | null
-  high: number | null
 }
 
 interface JudgedData {
@@ -86,8 +80,6 @@ function chosenOf(by: JudgeFigureOptions['by'], ranked: JudgedData[]): JudgedDat
 }
 
 const apart = ({ low, high }: Interval) => low !== null && high !== null && (low > 0 || high < 0)
-const ends = ({ low, high }: Interval) =>
-  low === null || high === null ? '' : ` [${shortNumber(low)}, ${shortNumber(high)}]`
 
 /** The first of many. */
 const some = (names: readonly string[]) =>
@@ -251,29 +243,8 @@ function areasPanel({ random }: JudgementData, ranked: JudgedData[], chosen: Jud
     const at = chosen.indexOf(one)
     const [color, shape]: [Fill, Shape] =
       at >= 0 ? [STANDING_OUT[at].color, STANDING_OUT[at].shape] : [one === random ? 'ink' : 'muted', 'dot']
-    const { mean, low, high } = one.area.kl
-    const said = `${one.name}: ${shortNumber(mean)}${ends(one.area.kl)} nats`
-    if (low !== null && high !== null)
-      marks.push({
-        kind: 'line',
-        name: one.name,
-        color,
-        width: style.text / 7,
-        x: [low, high],
-        y: [row, row],
-        hover: [said, said],
-      })
-    const point: Points = {
-      kind: 'points',
-      name: one.name,
-      color,
-      shape,
-      x: [mean],
-      y: [row],
-      hover: [said],
-      diameter: style.text * 0.7,
-    }
-    marks.push(point)
+    const said = `${one.name}: ${shortNumber(one.area.kl.mean)}${ends(one.area.kl)} nats`
+    addInterval(marks, { name: one.name, color, shape, interval: one.area.kl, row, said }, style)
   })
   const edge = (most - least || 1) * 0.05
   // Half of the panel at most, which beside another one has half of the width.

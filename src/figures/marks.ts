@@ -1,6 +1,8 @@
 /** Boxes and words that are put together one by one. */
 import type { Span } from './part.js'
-import type { Boxes, Labels } from './plot.js'
+import type { Boxes, Labels, Mark, Shape } from './plot.js'
+import type { Fill, Style } from './style.js'
+import type { Interval } from './words.js'
 
 type Color = Boxes['color']
 
@@ -27,6 +29,28 @@ export const noWords = (more: Partial<Labels> = {}): Labels & Required<Pick<Labe
   ...more,
   colors: [],
 })
+
+interface IntervalRow {
+  name: string
+  color: Fill
+  shape: Shape
+  interval: Interval
+  row: number
+  /** On hovering. */
+  said: string
+}
+
+/** A point with the bar of its interval, if it has one, in a row of a panel. */
+export function addInterval(
+  marks: Mark[],
+  { name, color, shape, interval, row, said }: IntervalRow,
+  style: Style,
+): void {
+  const { mean, low, high } = interval
+  if (low !== null && high !== null)
+    marks.push({ kind: 'line', name, color, width: style.text / 7, x: [low, high], y: [row, row], hover: [said, said] })
+  marks.push({ kind: 'points', name, color, shape, x: [mean], y: [row], hover: [said], diameter: style.text * 0.7 })
+}
 
 /** `hover` and a colour of its own: where one box of them has it, all do. */
 export function addBox(

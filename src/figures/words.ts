@@ -1,7 +1,7 @@
 /** Sentences that several figures share. */
 import { invalid } from '../expect.js'
 import type { RunData } from './data.js'
-import { counted, percent, plainNumber } from './scale.js'
+import { counted, percent, plainNumber, shortNumber } from './scale.js'
 
 /** 'zsmerge with 300 slots per kv head (10% of 3,000 prompt tokens)'. */
 export function policyWords(data: RunData): string {
@@ -20,6 +20,21 @@ export const subjectWords = (data: RunData) => `${shortModel(data.model)} · ${p
 
 /** The file's name without path and ending. */
 export const shortModel = (model: string) => model.replace(/^.*[\\/]/, '').replace(/\.(gguf|safetensors)$/i, '')
+
+/** A mean and the ends of its interval; null: there is none. */
+export interface Interval {
+  mean: number
+  low: number | null
+  high: number | null
+}
+
+/** ' [0.1, 0.3]', nothing where there is no interval. */
+export const ends = ({ low, high }: Pick<Interval, 'low' | 'high'>, number: (value: number) => string = shortNumber) =>
+  low === null || high === null ? '' : ` [${number(low)}, ${number(high)}]`
+
+/** A level of a study's dimension. */
+export const levelWords = (level: unknown) =>
+  typeof level === 'number' && !Number.isInteger(level) ? shortNumber(level) : String(level)
 
 /** 'a', 'a and b', 'a, b and c'. */
 export const listed = (words: readonly string[]) =>

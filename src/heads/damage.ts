@@ -1,6 +1,5 @@
 /** What judging is made of: sets of heads that are taken together, the damage that one does in a text, and the curve over ever larger sets. */
 import type { Call } from '../native/call.js'
-import { generator } from '../sampling.js'
 
 /** Heads as layer * heads of a layer + head, ascending. */
 export interface HeadSet {
@@ -41,17 +40,6 @@ export function setOf(heads: ArrayLike<number>, all: number): HeadSet {
 /** Heads by `values`, the least first; equals: the lower layer, then the lower head. */
 export const leastFirst = (values: ArrayLike<number>): Int32Array =>
   Int32Array.from(Array.from(values, (_, head) => head).sort((a, b) => values[a] - values[b] || a - b))
-
-/** All orders alike likely (Fisher and Yates). */
-export function randomOrder(heads: number, seed: number): Int32Array {
-  const draw = generator(seed)
-  const order = Int32Array.from({ length: heads }, (_, head) => head)
-  for (let i = heads - 1; i > 0; i--) {
-    const j = Math.floor(draw() * (i + 1))
-    ;[order[i], order[j]] = [order[j], order[i]]
-  }
-  return order
-}
 
 /** Area under damage over the share of heads, by trapezoids from [0, 0] on. */
 export function areaUnder(shares: readonly number[], damage: readonly number[]): number {

@@ -1,10 +1,11 @@
 /** judge(): the heads that a measure calls least important are taken, ever more of them, and what predictions lose is measured: whose order does least? */
 import { ZslabError } from '../errors.js'
 import { Breaks } from '../inspect/breaks.js'
-import { withBar } from '../long-work.js'
+import { timeLeft, withBar } from '../long-work.js'
 import type { Call, Progress } from '../native/call.js'
+import { randomOrder } from '../sampling.js'
 import { engineCard, type EngineCard } from '../trace/card.js'
-import { leastFirst, randomOrder, setOf, type Damage, type HeadSet, type Taking } from './damage.js'
+import { leastFirst, setOf, type Damage, type HeadSet, type Taking } from './damage.js'
 import { judgedOf, meanDamage, RANDOM } from './judged.js'
 import { judgeAsked, type Asked, type JudgeOptions, type Measured } from './judge-options.js'
 import { Judgement } from './judgement.js'
@@ -71,8 +72,7 @@ async function carryOut(texts: readonly Text[], taking: Taking, measures: number
   const started = performance.now()
   let before = 0
   const report = (done: number) => {
-    const seconds = ((performance.now() - started) / 1000 / done) * (total - done)
-    const doing = `judging ${measures} measure${measures === 1 ? '' : 's'}${done && done < total ? `, about ${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s left` : ''},`
+    const doing = `judging ${measures} measure${measures === 1 ? '' : 's'}${timeLeft(started, done, total)},`
     return call.progress?.({ done, total, doing })
   }
   for (const [i, { ids, damage, missing, kept }] of texts.entries()) {

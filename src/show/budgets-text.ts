@@ -1,11 +1,6 @@
 /** What budgets by head lose, in words: compared with each other, and certified. */
+import { figure, interval, type IntervalFacts } from './numbers.js'
 import { counted, lines, sizeText } from './texts.js'
-
-interface IntervalFacts {
-  mean: number
-  low: number | null
-  high: number | null
-}
 
 interface ComparisonFacts {
   choices: readonly {
@@ -87,9 +82,3 @@ function textsWords({ texts, rows }: Pick<ComparisonFacts['facts'], 'texts' | 'r
   const lengths = new Set(tokens).size > 1 ? `${Math.min(...tokens)} to ${Math.max(...tokens)}` : String(tokens[0])
   return `${texts.length} text${texts.length === 1 ? '' : 's'} of ${lengths} tokens, the last ${rows} of each decoded`
 }
-
-const interval = ({ mean, low, high }: IntervalFacts, signed = false) =>
-  `${figure(mean, signed)}${low === null ? '' : ` [${figure(low, signed)}, ${figure(high!, signed)}]`}`
-
-const figure = (value: number, signed: boolean) =>
-  `${signed && value > 0 ? '+' : ''}${value === 0 ? '0' : value.toPrecision(3)}`.replace('-', '−')

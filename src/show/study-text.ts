@@ -1,22 +1,12 @@
 /** Studies in words: what there is to do, what was found at each setting, and what each dimension does. */
+import { figure, interval, type IntervalFacts } from './numbers.js'
 import { counted, lines, sizeText } from './texts.js'
-
-interface IntervalFacts {
-  mean: number
-  low: number | null
-  high: number | null
-}
 
 interface MetricFacts {
   name: string
   about: string
   unit: string
 }
-
-const figure = (value: number, sign = false) => `${sign && value > 0 ? '+' : ''}${Number(value.toPrecision(3))}`
-
-const interval = ({ mean, low, high }: IntervalFacts, sign = false) =>
-  `${figure(mean, sign)}${low === null || high === null ? '' : ` [${figure(low, sign)}, ${figure(high, sign)}]`}`
 
 const MOST = 12
 

@@ -3,7 +3,7 @@ import { reliabilityOf } from '../../src/heads/agreement.js'
 import { Agreements } from '../../src/heads/agreements.js'
 import { proportional } from '../../src/heads/allocation.js'
 import { judgedOf, meanDamage } from '../../src/heads/judged.js'
-import { randomOrder } from '../../src/heads/damage.js'
+import { randomOrder } from '../../src/sampling.js'
 import { Judgement } from '../../src/heads/judgement.js'
 import { random } from './synthetic.js'
 

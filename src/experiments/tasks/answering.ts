@@ -1,4 +1,5 @@
 /** What tasks share whose prompts are a context and a question, and whose measure is what the answer says. */
+import { ZslabError } from '../../errors.js'
 import { invalid, oneOf } from '../../expect.js'
 import { readAnswers } from '../../answers.js'
 import type { LoadedModel } from '../../loaded-model.js'
@@ -100,9 +101,12 @@ export function answering(parts: Parts, { question = 'within', storage = 'float1
 
 const MARK = 'what the user says'
 
-/** What stands before and after a user's words, by the model's chat template; plain words where it has none. */
+/** What stands before and after a user's words, by the model's chat template; plain words where it has none. Errors: as of a chat, but that. */
 async function frameOf({ file }: LoadedModel): Promise<[string, string]> {
-  const text = await file.chat([{ role: 'user', content: MARK }]).catch(() => '')
+  const text = await file.chat([{ role: 'user', content: MARK }]).catch((error: unknown) => {
+    if (error instanceof ZslabError && error.code === 'unsupported') return ''
+    throw error
+  })
   const at = text.indexOf(MARK)
   return at < 0 ? ['', '\n\nAnswer:'] : [text.slice(0, at), text.slice(at + MARK.length)]
 }

@@ -1,9 +1,9 @@
 /** Language modelling: an excerpt is read, and its last tokens are predicted one by one; what a policy loses there, beside the full cache. */
 import { ZslabError } from '../../errors.js'
-import { integer, options as checked } from '../../expect.js'
-import { idsOf } from '../../loaded-model.js'
+import { integer, oneOf, options as checked } from '../../expect.js'
+import { idsOf, type LoadedModel } from '../../loaded-model.js'
 import { generator } from '../../sampling.js'
-import type { Storage } from '../../native/engine.js'
+import { STORAGES, type Storage } from '../../native/engine.js'
 import { readTails } from '../../tails.js'
 import type { Metric, Task, TaskPrompt } from '../task.js'
 import { sourceTexts, type Texts } from './texts.js'
@@ -40,8 +40,10 @@ export function languageModelling(options: LanguageModellingOptions = {}): Task 
   const texts = options.texts === undefined ? undefined : integer('texts', options.texts, 1)
   const tokens = options.tokens === undefined ? 1024 : integer('tokens', options.tokens, 3)
   const rows = options.rows === undefined ? Math.min(64, tokens - 1) : integer('rows', options.rows, 2, tokens - 1)
-  const storage = options.storage ?? 'float16'
+  const storage = options.storage === undefined ? 'float16' : oneOf('storage', options.storage, STORAGES)
   const sources = sourceTexts(text, texts)
+  /** Ids of each, by model: every seed draws from the same. */
+  const read = new WeakMap<LoadedModel, Int32Array[]>()
   return {
     name: 'language modelling',
     about: `the last ${rows} tokens of excerpts of ${tokens}, one by one after the others were read as a prompt; the same tokens under the full cache are what they are compared with`,
@@ -54,9 +56,11 @@ export function languageModelling(options: LanguageModellingOptions = {}): Task 
           'invalid',
           `excerpts of ${tokens} tokens do not fit into the context of ${model.name}, ${context}: give fewer tokens`,
         )
+      const all = read.get(model) ?? sources.map((source) => idsOf(model, source.text, true))
+      read.set(model, all)
       const draw = generator(seed)
-      return sources.map(({ name, cluster, text }): TaskPrompt => {
-        const ids = idsOf(model, text, true)
+      return sources.map(({ name, cluster }, i): TaskPrompt => {
+        const ids = all[i]
         if (ids.length < tokens)
           throw new ZslabError(
             'invalid',

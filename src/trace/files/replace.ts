@@ -6,13 +6,15 @@ import { shown, ZslabError } from '../../errors.js'
 
 const [PART, ENDING] = ['.zslab-', '.part']
 
-/** What replaceFile() had begun in a process that died is called so. */
+/** A name for what is there for a moment: who dies leaves something that is called so. */
+export const partName = () => PART + randomBytes(6).toString('hex') + ENDING
+/** Whether partName() gave it. */
 export const isPart = (name: string): boolean => name.startsWith(PART) && name.endsWith(ENDING)
 
 /** Writes `content` at `path`: who reads meanwhile finds what was there before. `what` is it, for the error. Errors: 'file'. */
 export async function replaceFile(path: string, what: string, content: Iterable<string | Uint8Array>): Promise<void> {
   // Beside it, so that it can be renamed; of a length of its own, whatever the name's.
-  const temporary = join(dirname(path), PART + randomBytes(6).toString('hex') + ENDING)
+  const temporary = join(dirname(path), partName())
   try {
     await writeFile(temporary, content, { flag: 'wx' })
     await rename(temporary, path)

@@ -117,6 +117,23 @@ describe('answers', () => {
     assert.equal(can.rows[0].trial.values!.change, 0)
   })
 
+  it('tell questions about one context from each other', async () => {
+    const one = { cluster: 'a', context: 'All that is said. '.repeat(9), answer: 'x' }
+    const asked = () => ['Who?', 'Where?'].map((question) => ({ ...one, name: question, question }))
+    const parts = { name: 'asks', about: 'x', options: {}, tokens: 3, scored: 'x', able: 0, score: () => 1, asked }
+    const study = await sweep({
+      model,
+      task: answering(parts, { question: 'after' }),
+      policy: zsmerge,
+      base: { budget: 16, recent: 4 },
+    }).run(quiet)
+    assert.deepEqual(
+      study.rows.map(({ trial }) => trial.prompt.name),
+      ['Who?', 'Where?'],
+    )
+    assert.equal(new Set(study.rows.map(({ trial }) => trial.key)).size, 2)
+  })
+
   it('refuse what they cannot do', async () => {
     assert.throws(() => passkey({ lengths: [] }), /at least one/)
     assert.throws(() => passkey({ depths: [2] }), /depths\[0\]/)

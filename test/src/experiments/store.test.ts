@@ -150,6 +150,21 @@ describe('studies that are kept', () => {
     assert.ok(finished > 0)
   }).timeout(1_200_000)
 
+  it('end in a sentence where their lock is taken away, and keep what is done', async () => {
+    const folder = ownFolder()
+    const study = smallStudy(model, folder)
+    let taken = false
+    const progress = () => {
+      if (taken) return
+      taken = true
+      rmSync(join(folder, 'lock'), { recursive: true })
+      // Longer than the lock goes without being looked after.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 6000)
+    }
+    await assert.rejects(study.run({ progress }), /the lock of the study in .* was taken away/)
+    assert.equal((await smallStudy(model, folder).run(quiet)).rows.length, 60)
+  })
+
   it('are run by one process at a time, which is named; one that died is nobody', async () => {
     const folder = ownFolder()
     const first = smallStudy(model, folder)

@@ -118,6 +118,19 @@ describe('studies', () => {
     assert.equal(over.alpha.length, 3)
   })
 
+  it('go by the clusters and names of the study that asks, whoever did the trials', async () => {
+    const store = join(ownFolder(), 'study')
+    await studied({ store }).run(quiet)
+    const text = ids.map((one, i) => ({ text: one, name: `other ${i}`, cluster: `shelf ${i % 4}` }))
+    const again = studied({ store, task: languageModelling({ text, tokens: TOKENS, rows: ROWS, storage: 'float32' }) })
+    const plan = await again.plan(quiet)
+    assert.deepEqual([plan.done, plan.trials], [32, 32])
+    assert.deepEqual(
+      [...new Set(again.rows.map(({ trial }) => `${trial.prompt.name}, ${trial.prompt.cluster}`))],
+      text.map(({ name, cluster }) => `${name}, ${cluster}`),
+    )
+  })
+
   it('come to the same whether they were interrupted or not, kept in a folder or not', async () => {
     const whole = await studied().run(quiet)
     for (const store of [join(ownFolder(), 'study'), undefined]) {
@@ -248,6 +261,8 @@ describe('studies', () => {
     assert.deepEqual([off.length, base.length, trials.length], [1, 1, 34])
     assert.deepEqual(off[0].values, base[0].values)
     checkMergingOff(off[0], base[0])
+    const failed = { values: null, failed: 'in other words' }
+    checkMergingOff({ ...off[0], ...failed }, { ...base[0], ...failed, failed: 'otherwise' })
     const other = { ...base[0], values: { ...base[0].values, kl: base[0].values!.kl + 1e-15 } }
     assert.throws(() => checkMergingOff(off[0], other), /should be the same to the last bit/)
     assert.equal(mergingOff([snapkv(), zsmerge({ granularity: 'layer' })]), undefined)
@@ -324,6 +339,7 @@ describe('studies', () => {
     for (const [more, message] of cases) assert.throws(() => studied(more as never), message, JSON.stringify(more))
     const study = studied()
     assert.throws(() => study.rows, /has not been run/)
+    assert.throws(() => languageModelling({ storage: 'int4' as never }), /'float16'/)
     assert.throws(() => languageModelling({ text: 'moby' as never }), /'sotu', 'moby-dick'/)
     await assert.rejects(languageModelling({ text: ids }).prompts(model, 1), /fewer than the 1024|do not fit/)
   })
@@ -334,6 +350,7 @@ describe('studies', () => {
     await study.run(quiet)
     assert.match(inspect(study), /32 of 32 trials are done/)
     assert.match(inspect(study.effects()), /alpha from 0 to 1/)
+    assert.throws(() => study.summary('alpha' as never), /an array of dimensions/)
     assert.throws(() => study.summary(['beta']), /'alpha', 'residual'/)
     assert.throws(() => study.compare({ alpha: 1 }, { residual: 2 }), /same dimensions/)
     assert.throws(() => study.compare({ alpha: 1 }, { alpha: 7 }), /one of 0, 1/)

@@ -1,6 +1,7 @@
 /** What judging is made of: random orders, shares of heads, who is best, and differences text by text. */
 import assert from 'node:assert/strict'
-import { randomOrder, type Damage } from '../../../src/heads/damage.js'
+import { type Damage } from '../../../src/heads/damage.js'
+import { randomOrder } from '../../../src/sampling.js'
 import { judgedOf, type JudgementFacts } from '../../../src/heads/judged.js'
 import { Judgement } from '../../../src/heads/judgement.js'
 import { headImportance, load } from '../../../src/index.js'

@@ -18,7 +18,8 @@ import {
   type Model,
   type Progress,
 } from '../../../src/index.js'
-import { areaUnder, leastFirst, randomOrder, setOf } from '../../../src/heads/damage.js'
+import { areaUnder, leastFirst, setOf } from '../../../src/heads/damage.js'
+import { randomOrder } from '../../../src/sampling.js'
 import { ablated } from '../../../src/heads/damage-ablated.js'
 import { compressed } from '../../../src/heads/damage-compressed.js'
 import { Importance as Found } from '../../../src/heads/result.js'
