@@ -1,12 +1,13 @@
 /** What each dimension of a study does, and each two together: differences of levels, with intervals over clusters and p values that hold for all of them. */
-import { Tabular } from '../inspect/tabular.js'
 import { effectsText } from '../show/study-text.js'
 import { showsItself } from '../show/show.js'
 import { holm } from '../statistics/holm.js'
 import type { IntervalOptions } from '../statistics/intervals.js'
+import type { EngineCard } from '../trace/card.js'
 import type { TraceCell } from '../trace/columns.js'
 import { contrast, type Contrast, type Row, type Term } from './rows.js'
 import type { Dimensions, Level, Levels } from './designs.js'
+import { countColumn, numberColumn, StudyTable, wordColumn } from './study-table.js'
 import type { Metric } from './task.js'
 
 export interface Effect {
@@ -23,12 +24,14 @@ export interface Effect {
 }
 
 /** Main effects and interactions of two, each level against its dimension's first. */
-export class Effects extends Tabular {
+export class Effects extends StudyTable {
   /** @internal */
   constructor(
     readonly metric: Metric,
     readonly main: readonly Effect[],
     readonly interactions: readonly Effect[],
+    /** Of the engines that trials were done with. */
+    readonly cards: readonly EngineCard[] = [],
   ) {
     super()
   }
@@ -54,14 +57,29 @@ export class Effects extends Tabular {
     }
   }
 
+  protected override saved() {
+    const { name, unit } = this.metric
+    const columns = [
+      wordColumn('effect', 'a dimension, or two of an interaction'),
+      wordColumn('aliases', 'what it cannot be told from'),
+      wordColumn('from', 'level of each'),
+      wordColumn('to', 'level of each'),
+      numberColumn('difference', `of ${name}, ${unit}: at “to” less at “from”; of two: beyond the two by themselves`),
+      numberColumn('low', 'of its interval; null: too few clusters'),
+      numberColumn('high', 'of its interval'),
+      numberColumn('p', 'by sign flips'),
+      numberColumn('holm', 'p after Holm, over all rows'),
+      numberColumn('smallest', 'effect that so many clusters find four times of five'),
+      countColumn('pairs', 'places that have all its levels'),
+      countColumn('clusters', 'that they belong to'),
+      countColumn('left', 'places left out: a trial there failed or changed nothing'),
+    ]
+    return { what: 'the effects', columns, cards: this.cards }
+  }
+
   toJSON(): Record<string, unknown> {
-    return {
-      format: 'zslab.effects',
-      version: 1,
-      metric: this.metric,
-      main: this.main,
-      interactions: this.interactions,
-    }
+    const { metric, main, interactions, cards } = this
+    return { format: 'zslab.effects', version: 1, metric, main, interactions, cards }
   }
 }
 
@@ -101,6 +119,7 @@ export function effectsOf(
   interactions: boolean,
   options: IntervalOptions,
   fraction?: readonly Levels[],
+  cards: readonly EngineCard[] = [],
 ): Effects {
   const all = effectsAsked(dimensions, interactions, fraction).map((asked) => {
     const terms = corners(asked.dimensions, asked.from, asked.to)
@@ -114,6 +133,7 @@ export function effectsOf(
     metric,
     effects.filter(isMain),
     effects.filter((one) => !isMain(one)),
+    cards,
   )
 }
 

@@ -1,15 +1,16 @@
 /** What came out of a study, or of a half of it: its rows, means, effects and comparisons. */
 import { ZslabError } from '../errors.js'
 import { flag, invalid, oneOf, options as checked } from '../expect.js'
-import { Tabular } from '../inspect/tabular.js'
 import { resultsText } from '../show/study-text.js'
 import { showsItself } from '../show/show.js'
 import { meanOf } from '../statistics/moments.js'
 import type { IntervalOptions } from '../statistics/intervals.js'
+import type { EngineCard } from '../trace/card.js'
 import type { TraceCell } from '../trace/columns.js'
 import { effectsOf, type Effects } from './effects.js'
 import { contrast, levelCell, levelsOf, type Contrast, type Row } from './rows.js'
 import type { Dimensions, Level, Levels } from './designs.js'
+import { countColumn, levelColumn, numberColumn, StudyTable, wordColumn } from './study-table.js'
 import { summaryOf, type Summary } from './summary.js'
 import type { Metric, Task } from './task.js'
 
@@ -22,13 +23,16 @@ const INTERVAL = ['method', 'level', 'seed', 'resamples']
 /** The same intervals every time, unless another seed is asked for. */
 const seeded = (options: IntervalOptions): IntervalOptions => ({ seed: 1, ...options })
 
-export abstract class Results extends Tabular {
+export abstract class Results extends StudyTable {
   /** What is done, a row for each setting and prompt. */
   abstract get rows(): readonly Row[]
   /** Levels by dimension; policies among them where there are several. */
   abstract get dimensions(): Dimensions
   /** Those that rows have; the first is what the study is about unless another is asked for. */
   abstract get metrics(): readonly Metric[]
+  abstract get facts(): { readonly task: { name: string; about: string } }
+  /** Of the engines that trials were done with. */
+  abstract get cards(): readonly EngineCard[]
   /** What the full cache has to reach, where the task says so. @internal */
   abstract get able(): Task['able']
   /** The settings of a fractional design; undefined of another one. @internal */
@@ -64,6 +68,22 @@ export abstract class Results extends Tabular {
     }
   }
 
+  protected override saved() {
+    const { dimensions, metrics, cards } = this
+    const columns = [
+      ...Object.entries(dimensions).map(([name, levels]) => levelColumn(name, levels)),
+      wordColumn('call', 'that makes the policy'),
+      wordColumn('prompt', 'its name'),
+      wordColumn('cluster', 'that the prompt belongs to: prompts of one are one observation'),
+      { name: 'seed', type: 'float64' as const, about: 'that drew the prompt, and what a policy draws' },
+      countColumn('tokens', 'of the prompt'),
+      ...metrics.map(({ name, about, unit }) => numberColumn(name, `${about}, ${unit}; null of trials that failed`)),
+      countColumn('unchanged', '1: the policy was to change the cache and did not'),
+      wordColumn('failed', 'why it failed; null: it did not', true),
+    ]
+    return { what: 'the study', columns, cards }
+  }
+
   /** Means by the levels of some dimensions, default all. Errors: 'invalid' for a dimension that the study does not have. */
   summary(by: readonly string[] = Object.keys(this.dimensions), options: IntervalOptions = {}): Summary {
     const known = Object.keys(this.dimensions)
@@ -74,6 +94,7 @@ export abstract class Results extends Tabular {
       this.metrics,
       seeded(options),
       this.cannot,
+      this.cards,
     )
   }
 
@@ -82,7 +103,15 @@ export abstract class Results extends Tabular {
     checked('effects', options, ['metric', 'interactions', ...INTERVAL])
     const { metric, interactions, ...interval } = options
     const wanted = interactions === undefined ? true : flag('interactions', interactions)
-    return effectsOf(this.rows, this.dimensions, this.metricOf(metric), wanted, seeded(interval), this.fraction)
+    return effectsOf(
+      this.rows,
+      this.dimensions,
+      this.metricOf(metric),
+      wanted,
+      seeded(interval),
+      this.fraction,
+      this.cards,
+    )
   }
 
   /** a − b, both some levels of the same dimensions: { alpha: 0 }, { alpha: 1 }. Null where no place has both. */
@@ -122,15 +151,35 @@ export class Part extends Results {
   constructor(
     readonly name: string,
     readonly rows: readonly Row[],
-    readonly dimensions: Dimensions,
-    readonly metrics: readonly Metric[],
-    readonly facts: { task: { name: string; about: string } },
-    /** @internal */
-    readonly able: Task['able'],
-    /** @internal */
-    readonly fraction: readonly Levels[] | undefined,
+    private readonly whole: Results,
   ) {
     super()
+  }
+
+  get dimensions(): Dimensions {
+    return this.whole.dimensions
+  }
+
+  get metrics(): readonly Metric[] {
+    return this.whole.metrics
+  }
+
+  get facts(): Results['facts'] {
+    return this.whole.facts
+  }
+
+  get cards(): readonly EngineCard[] {
+    return this.whole.cards
+  }
+
+  /** @internal */
+  get able(): Task['able'] {
+    return this.whole.able
+  }
+
+  /** @internal */
+  get fraction(): readonly Levels[] | undefined {
+    return this.whole.fraction
   }
 
   toJSON(): Record<string, unknown> {

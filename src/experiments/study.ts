@@ -15,6 +15,7 @@ import { confirmed, exploredOf, type Confirmation } from './confirm.js'
 import { asCoordinator } from './coordinator.js'
 import type { Design, Dimensions, Levels } from './designs.js'
 import { effectsAsked } from './effects.js'
+import { kvpressRecords, type KvpressRecord } from './kvpress.js'
 import { checkMergingOff, mergingOff } from './merging-off.js'
 import { Part, Results } from './results.js'
 import type { Row } from './rows.js'
@@ -90,6 +91,11 @@ export class Study extends Results {
 
   get dimensions(): Dimensions {
     return this.parts.dimensions
+  }
+
+  /** Of the engine here; none before run() or plan(). */
+  get cards(): EngineCard[] {
+    return this.planned ? [this.planned.card] : []
   }
 
   /** @internal */
@@ -259,12 +265,22 @@ export class Study extends Results {
       split,
     )
     const rows = all.filter(({ trial }) => explored.has(trial.prompt.cluster) === (name === 'exploring'))
-    return new Part(name, rows, this.dimensions, this.metrics, this.facts, this.able, this.fraction)
+    return new Part(name, rows, this)
   }
 
   /** The best setting of the exploring half beside the first levels, there and in the other half. Errors: as of `exploring`, and for a metric that there is none of. */
   confirm({ metric }: { metric?: string } = {}): Confirmation {
     return confirmed(this.exploring, this.confirming, this.metricOf(metric))
+  }
+
+  /** As runs of kvpress’ evaluation are written: config and metrics of each setting and seed, metrics being means over prompts. Errors: as of `rows`. */
+  kvpress(): KvpressRecord[] {
+    const { rows, metrics } = this
+    const { card, prompts } = this.planned!
+    const { settings, task } = this.parts
+    const lengths = (seed: number) =>
+      prompts.flatMap(({ prompt, facts: of }) => (of.seed === seed ? [task.work(prompt).read] : []))
+    return kvpressRecords({ task, settings, card, metrics, rows, lengths })
   }
 
   toJSON(): Record<string, unknown> {

@@ -1,12 +1,13 @@
 /** What a study found at each setting: means over clusters with their intervals, and how often a policy failed or did nothing. */
-import { Tabular } from '../inspect/tabular.js'
 import { summaryText } from '../show/study-text.js'
 import { showsItself } from '../show/show.js'
 import { clusterMeans } from '../statistics/clusters.js'
 import { meanInterval, type IntervalOptions, type MeanInterval } from '../statistics/intervals.js'
+import type { EngineCard } from '../trace/card.js'
 import type { TraceCell } from '../trace/columns.js'
 import { counts, levelCell, type Row } from './rows.js'
 import type { Levels } from './designs.js'
+import { countColumn, levelColumn, numberColumn, StudyTable } from './study-table.js'
 import type { Metric } from './task.js'
 
 export interface SummaryRow {
@@ -21,7 +22,7 @@ export interface SummaryRow {
   values: Readonly<Record<string, MeanInterval | null>>
 }
 
-export class Summary extends Tabular {
+export class Summary extends StudyTable {
   /** @internal */
   constructor(
     readonly by: readonly string[],
@@ -29,6 +30,8 @@ export class Summary extends Tabular {
     readonly rows: readonly SummaryRow[],
     /** Why nothing here tells policies apart; null: the task can be done. */
     readonly cannot: string | null = null,
+    /** Of the engines that trials were done with. */
+    readonly cards: readonly EngineCard[] = [],
   ) {
     super()
   }
@@ -53,9 +56,31 @@ export class Summary extends Tabular {
     }
   }
 
+  protected override saved() {
+    const { by, rows, metrics, cards } = this
+    const columns = [
+      ...by.map((name) =>
+        levelColumn(
+          name,
+          rows.map(({ levels }) => levels[name]),
+        ),
+      ),
+      countColumn('trials', 'that count'),
+      countColumn('clusters', 'that they belong to'),
+      countColumn('unchanged', 'trials whose policy was to change the cache and did not'),
+      countColumn('failed', 'trials that failed'),
+      ...metrics.flatMap(({ name, about, unit }) => [
+        numberColumn(name, `${about}, ${unit}: mean over clusters`),
+        numberColumn(`${name}Low`, 'of its interval; null: too few clusters'),
+        numberColumn(`${name}High`, 'of its interval'),
+      ]),
+    ]
+    return { what: 'the summary', columns, cards }
+  }
+
   toJSON(): Record<string, unknown> {
-    const { by, metrics, rows, cannot } = this
-    return { format: 'zslab.summary', version: 1, by, metrics, rows, cannot }
+    const { by, metrics, rows, cannot, cards } = this
+    return { format: 'zslab.summary', version: 1, by, metrics, rows, cannot, cards }
   }
 }
 
@@ -67,6 +92,7 @@ export function summaryOf(
   metrics: readonly Metric[],
   options: IntervalOptions,
   cannot: string | null = null,
+  cards: readonly EngineCard[] = [],
 ): Summary {
   const groups = new Map<string, Row[]>()
   for (const row of rows) {
@@ -89,5 +115,5 @@ export function summaryOf(
       values: Object.fromEntries(metrics.map(({ name }) => [name, meanOf(name)])),
     }
   })
-  return new Summary(by, metrics, found, cannot)
+  return new Summary(by, metrics, found, cannot, cards)
 }

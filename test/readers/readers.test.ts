@@ -27,6 +27,7 @@ import { AGREEMENT_COLUMNS, headColumns, JUDGEMENT_COLUMNS, MEASURE_COLUMNS } fr
 import { COLUMNS, type ColumnOf, type TraceCell } from '../../src/trace/columns.js'
 import { missing, READERS } from '../../scripts/python.mjs'
 import { leftOut } from '../left-out.js'
+import { smallStudy } from '../src/experiments/small-study.js'
 import { ownFolder, toyPath } from '../src/model/files.js'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -228,6 +229,29 @@ else
         assert.deepEqual(cards, JSON.parse(JSON.stringify([all.card])))
         assert.deepEqual(Object.keys(columns), Object.keys(made[i][0]))
         sameTable(found, ...made[i], extname(paths[i]))
+      }
+    })
+
+    it('a study, its summary and its effects: the same rows, types and missing values, words in dictionaries, and the card', async () => {
+      const study = await smallStudy(model, undefined).run({ progress: false })
+      const texts = ['call', 'prompt', 'cluster', 'effect', 'aliases', 'from', 'to']
+      const counts = ['tokens', 'unchanged', 'trials', 'clusters', 'pairs', 'left']
+      const some = { study, summary: study.summary(['alpha']), effects: study.effects() }
+      const made = Object.entries(some).flatMap(([name, one]) =>
+        ['.arrow', '.parquet'].map((ending) => ({ name, one, ending })),
+      )
+      const paths = await Promise.all(made.map(({ name, one, ending }) => one.save(join(folder, name + ending))))
+      for (const [i, { found, metadata }] of opened(...paths).entries()) {
+        const { name, one, ending } = made[i]
+        const { cards } = JSON.parse(metadata['zslab.table']) as { cards: unknown[] }
+        assert.deepEqual(cards, JSON.parse(JSON.stringify(study.cards)))
+        const table = one.table()
+        const whole = [...counts, ...(name === 'summary' ? ['failed'] : [])]
+        const words = [...texts, ...(name === 'study' ? ['failed'] : [])]
+        const typeOf = (column: string) =>
+          words.includes(column) ? 'text' : whole.includes(column) ? 'int32' : 'float64'
+        const columns = Object.keys(table).map((column) => ({ name: column, type: typeOf(column) }) as const)
+        sameTable(found, table, columns, ending)
       }
     })
 
