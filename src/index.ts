@@ -124,6 +124,7 @@ export type { MetricOptions, Part as StudyPart, Results } from './experiments/re
 export type { Confirmation } from './experiments/confirm.js'
 export type { KvpressRecord } from './experiments/kvpress.js'
 export type { Design, Level as DimensionLevel } from './experiments/designs.js'
+export type { NamedLevels, Over, Range } from './experiments/dimensions.js'
 export type { PolicyMaker } from './experiments/settings.js'
 export type { Metric, Task, TaskPrompt } from './experiments/task.js'
 export type { Trial } from './experiments/trial.js'

@@ -4,11 +4,11 @@ import type { LoadedModel } from '../loaded-model.js'
 import { timeLeft } from '../long-work.js'
 import type { Asked } from '../native-cache.js'
 import type { Call, Progress } from '../native/call.js'
-import { resolve, type Policy } from '../policies/index.js'
+import { resolve } from '../policies/index.js'
 import type { Reading } from '../reading.js'
 import type { Task, TaskPrompt } from './task.js'
 import type { TrialStore } from './store.js'
-import type { Trial } from './trial.js'
+import { callOf, type Trial } from './trial.js'
 
 /** A prompt with the trials that it is to have. */
 export interface Planned {
@@ -18,7 +18,7 @@ export interface Planned {
   /** Of its trial, by setting. */
   keys: readonly string[]
   /** Each once, whatever settings it serves. */
-  trials: { key: string; policy: Policy }[]
+  trials: (Asked & { key: string })[]
 }
 
 export interface Work {
@@ -62,18 +62,18 @@ async function onePrompt({ model, task, store }: Work, planned: Planned, call: C
   const { prompt } = planned
   const missing = planned.trials.filter(({ key }) => !store.get(key))
   const asked: (Asked & { key: string })[] = []
-  for (const { key, policy } of missing) {
-    const why = whyNot(policy, task.work(prompt).read)
-    if (why === undefined) asked.push({ key, policy, budgets: undefined })
-    else await store.add({ ...trialOf(planned, key, policy), values: null, unchanged: false, failed: why })
+  for (const one of missing) {
+    const why = whyNot(one, task.work(prompt).read)
+    if (why === undefined) asked.push(one)
+    else await store.add({ ...trialOf(planned, one), values: null, unchanged: false, failed: why })
   }
   const put = async (choice: number, values: Record<string, number>, reading: Reading) => {
-    const { key, policy } = asked[choice]
+    const { policy } = asked[choice]
     const { ok, notes, compressed } = reading.receipt()
     const finite = Object.values(values).every(Number.isFinite)
     const failed = !ok || !finite ? (ok ? 'a measure is no number' : notes.join('; ')) : undefined
     await store.add({
-      ...trialOf(planned, key, policy),
+      ...trialOf(planned, asked[choice]),
       values: failed === undefined ? { ...values, bytes: reading.cache.bytes().total } : null,
       unchanged: !compressed && (policy.acts === 'always' || policy.acts === 'prompt'),
       ...(failed !== undefined && { failed }),
@@ -82,10 +82,10 @@ async function onePrompt({ model, task, store }: Work, planned: Planned, call: C
   if (asked.length) await task.run(model, prompt, asked, put, call)
 }
 
-/** Why `policy` cannot be given a prompt of so many tokens; undefined: it can. */
-function whyNot(policy: Policy, tokens: number): string | undefined {
+/** Why a policy cannot be given a prompt of so many tokens; undefined: it can. */
+function whyNot({ policy, budgets }: Asked, tokens: number): string | undefined {
   try {
-    resolve(policy, tokens)
+    for (const budget of new Set(budgets?.flat() ?? [policy.native.budget])) resolve(policy, tokens, budget)
     return undefined
   } catch (error) {
     if (error instanceof ZslabError && error.code === 'invalid') return error.message
@@ -93,8 +93,11 @@ function whyNot(policy: Policy, tokens: number): string | undefined {
   }
 }
 
-const trialOf = ({ facts }: Planned, key: string, policy: Policy): Omit<Trial, 'values' | 'unchanged'> => ({
+const trialOf = (
+  { facts }: Planned,
+  { key, policy, budgets }: Planned['trials'][number],
+): Omit<Trial, 'values' | 'unchanged'> => ({
   key,
-  policy: String(policy),
+  policy: callOf(policy, budgets),
   prompt: facts,
 })

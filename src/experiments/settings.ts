@@ -1,8 +1,11 @@
 /** What a study tries: settings of policies, by the dimensions that it varies. */
-import { invalid, object } from '../expect.js'
+import { budgetsOf, type Budgets } from '../budgets.js'
+import { invalid } from '../expect.js'
 import { shown, ZslabError } from '../errors.js'
+import type { LoadedModel } from '../loaded-model.js'
 import { policyOf, type Policy } from '../policies/index.js'
-import { combinationsOf, firstLevels, type Design, type Dimensions, type Level, type Levels } from './designs.js'
+import { combinationsOf, firstLevels, type Design, type Levels } from './designs.js'
+import { levelsIn, POLICY, valueAt, type Varied } from './dimensions.js'
 
 /** Makes a policy of options: zsmerge, or (options) => evictOnly({ of: zsmerge(options) }). */
 export type PolicyMaker = (options: never) => Policy
@@ -12,52 +15,60 @@ export interface Setting {
   levels: Levels
   /** Its policy: one that draws takes the seed, unless the study gives it one. */
   policy(seed: number): Policy
+  /** Of each head, instead of the policy's budget. */
+  budgets: Budgets | undefined
 }
 
 export interface SettingsAsked {
+  model: Pick<LoadedModel, 'description'>
   makers: readonly PolicyMaker[]
   base: Readonly<Record<string, unknown>>
-  over: Dimensions
+  over: Varied
   design: Design
 }
 
-/** What levels several policies are told apart by. */
-export const POLICY = 'policy'
-
-/** Levels by dimension, as they were given; the first of each is what effects are relative to. Errors: 'invalid'. */
-export function dimensionsOf(over: unknown): Record<string, readonly Level[]> {
-  for (const [name, levels] of Object.entries(object('over', over)) as [string, unknown][]) {
-    if (name === POLICY)
-      throw invalid('over', 'options of the policy', name, 'give several policies as policy: [zsmerge, snapkv]')
-    if (!Array.isArray(levels) || !levels.length)
-      throw invalid(`over.${name}`, 'an array of at least one level', levels)
-    levels.forEach((level: unknown, i) => {
-      if (level !== null && !['string', 'number', 'boolean'].includes(typeof level))
-        throw invalid(`over.${name}[${i}]`, 'a number, a word, true or false', level)
-      if (levels.indexOf(level) !== i) throw invalid(`over.${name}`, 'levels that each stand there once', level)
-    })
-  }
-  return over as Record<string, readonly Level[]>
-}
+type Options = Readonly<Record<string, unknown>>
 
 /** Every setting of the design, each once. Errors: 'invalid' naming the setting that a policy refuses. */
-export function settingsOf({ makers, base, over, design }: SettingsAsked): Setting[] {
-  const named = makers.map((make) => ({ make, name: made(make, { ...base, ...firstLevels(over) }).name }))
+export function settingsOf({ model, makers, base, over, design }: SettingsAsked): Setting[] {
+  const range = Object.keys(over).find((name) => over[name].range)
+  if (range !== undefined)
+    throw invalid(
+      `over.${range}`,
+      `levels for the design ${shown(design)}`,
+      over[range].range,
+      'ranges are for a Latin hypercube',
+    )
+  const optionsAt = (levels: Levels): Options => {
+    const own = Object.entries(levels).filter(([name]) => name !== POLICY)
+    return { ...base, ...Object.fromEntries(own.map(([name, level]) => [name, valueAt(over[name], level)])) }
+  }
+  const first = optionsAt(firstLevels(levelsIn(over)))
+  const named = makers.map((make) => ({ make, name: made(make, withBudgets(first, model).options).name }))
   const names = named.map(({ name }) => name)
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice !== undefined) throw invalid('policy', 'policies of different names', twice, 'vary options with over')
-  const dimensions = { ...(makers.length > 1 && { [POLICY]: names }), ...over }
+  const dimensions = { ...(makers.length > 1 && { [POLICY]: names }), ...levelsIn(over) }
   return combinationsOf(dimensions, design).map((levels) => {
-    const { [POLICY]: name, ...options } = levels
-    const { make } = named.find((one) => one.name === name) ?? named[0]
-    const given = { ...base, ...(makers.length > 1 ? options : levels) }
-    const first = made(make, given)
-    const draws = 'seed' in first.options && !('seed' in given)
-    return { levels, policy: (seed) => (draws ? made(make, { ...given, seed }) : first) }
+    const { make } = named.find((one) => one.name === levels[POLICY]) ?? named[0]
+    const { options, budgets } = withBudgets(optionsAt(levels), model)
+    const policy = made(make, options)
+    const draws = 'seed' in policy.options && !('seed' in options)
+    return { levels, policy: (seed) => (draws ? made(make, { ...options, seed }) : policy), budgets }
   })
 }
 
-function made(make: PolicyMaker, options: object): Policy {
+/** `budgets` are no option of policies, but beside one: an array is each head's, a number the policy's budget. */
+function withBudgets({ budgets, ...options }: Options, { description }: SettingsAsked['model']) {
+  if (budgets === undefined) return { options, budgets: undefined }
+  if (options.budget !== undefined)
+    throw invalid('budget', 'nothing beside budgets, which say it for all heads', options.budget, 'leave one out')
+  if (typeof budgets === 'number') return { options: { ...options, budget: budgets }, budgets: undefined }
+  const { layers, kvHeads } = description
+  return { options, budgets: budgetsOf(budgets, layers, kvHeads) }
+}
+
+function made(make: PolicyMaker, options: Options): Policy {
   try {
     return policyOf((make as (options: object) => Policy)(options), 'what policy gives')
   } catch (error) {

@@ -14,6 +14,7 @@ import { carryOut, workOf, type Planned } from './carry-out.js'
 import { confirmed, exploredOf, type Confirmation } from './confirm.js'
 import { asCoordinator } from './coordinator.js'
 import type { Design, Dimensions, Levels } from './designs.js'
+import type { Over } from './dimensions.js'
 import { effectsAsked } from './effects.js'
 import { kvpressRecords, type KvpressRecord } from './kvpress.js'
 import { checkMergingOff, mergingOff } from './merging-off.js'
@@ -30,7 +31,7 @@ export interface StudyFacts {
   task: { name: string; about: string; options: Readonly<Record<string, unknown>> }
   policies: readonly string[]
   base: Readonly<Record<string, unknown>>
-  over: Dimensions
+  over: Over
   design: Design
   seeds: readonly number[]
   /** Share of the clusters that settings are chosen on, the others confirm; null: all clusters are one. */
@@ -199,14 +200,14 @@ export class Study extends Results {
       own.map((prompt): Planned => {
         const of = promptFacts(prompt, seed)
         const policies = settings.map(({ policy }) => policy(seed))
-        const keys = policies.map((policy) => trialKey(about, of, policy))
-        const trials = new Map(keys.map((key, i) => [key, { key, policy: policies[i] }]))
+        const keys = policies.map((policy, i) => trialKey(about, of, policy, settings[i].budgets))
+        const trials = new Map(keys.map((key, i) => [key, { key, policy: policies[i], budgets: settings[i].budgets }]))
         return { prompt, facts: of, keys, trials: [...trials.values()] }
       }),
     )
     const [first] = prompts
     const pair = mergingOff(settings.map(({ policy }) => policy(first.facts.seed))) ?? []
-    const checks = pair.map((policy) => ({ key: trialKey(about, first.facts, policy), policy }))
+    const checks = pair.map((policy) => ({ key: trialKey(about, first.facts, policy), policy, budgets: undefined }))
     first.trials.push(...checks.filter(({ key }) => !first.keys.includes(key)))
     return (this.planned = { card, prompts, checks: checks.map(({ key }) => key) })
   }

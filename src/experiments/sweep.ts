@@ -2,8 +2,9 @@
 import { integer, invalid, number, object, options as checked } from '../expect.js'
 import { ZslabError } from '../errors.js'
 import { usable, type LoadedModel } from '../loaded-model.js'
-import { designOf, type Design, type Dimensions } from './designs.js'
-import { dimensionsOf, POLICY, settingsOf, type PolicyMaker } from './settings.js'
+import { designOf, type Design } from './designs.js'
+import { dimensionsOf, levelsIn, POLICY, written, type Over } from './dimensions.js'
+import { settingsOf, type PolicyMaker } from './settings.js'
 import { storeFolder } from './store.js'
 import { Study } from './study.js'
 import type { Task } from './task.js'
@@ -14,8 +15,11 @@ export interface SweepOptions {
   task: Task
   /** A policy function, such as zsmerge or (options) => evictOnly({ of: zsmerge(options) }), or several, which are then a dimension. */
   policy: PolicyMaker | readonly PolicyMaker[]
-  /** Options with the levels of each; effects are relative to the first. */
-  over?: Dimensions
+  /**
+   * Any options with the levels of each, as an array, or by name where they are no numbers or words: { of: { snapkv: snapkv(), tova: tova() } }; effects are relative to
+   * the first. Beside those of the policy there is budgets, by head, such as { even: 0.1, suggested: suggestBudgets({ … }).budgets }.
+   */
+  over?: Over
   /** Options that all settings have. */
   base?: Readonly<Record<string, unknown>>
   /** Default 'grid', all combinations. */
@@ -41,19 +45,19 @@ export function sweep(options: SweepOptions): Study {
   const both = Object.keys(base).find((name) => name in over)
   if (both !== undefined) throw new ZslabError('invalid', `${both} is in both base and over: leave it out of base`)
   const design = designOf(options.design ?? 'grid')
-  const settings = settingsOf({ makers, base, over, design })
+  const settings = settingsOf({ model, makers, base, over, design })
   const policies = [...new Set(settings.map(({ policy }) => policy(1).name))]
   return new Study({
     model,
     task,
     settings,
-    dimensions: { ...(makers.length > 1 && { [POLICY]: policies }), ...over },
+    dimensions: { ...(makers.length > 1 && { [POLICY]: policies }), ...levelsIn(over) },
     folder: storeFolder(options.store),
     facts: {
       task: { name: task.name, about: task.about, options: task.options },
       policies,
       base,
-      over,
+      over: written(over),
       design,
       seeds: seedsOf(options.seeds),
       split: options.split === undefined ? null : number('split', options.split, 0.1, 0.9),

@@ -1,5 +1,6 @@
 /** One policy on one prompt: what it depends on, so that what was done once is not done again, and what came out. */
 import { createHash } from 'node:crypto'
+import type { Budgets } from '../budgets.js'
 import type { Policy } from '../policies/index.js'
 import type { EngineCard } from '../trace/card.js'
 import type { Task, TaskPrompt } from './task.js'
@@ -7,7 +8,7 @@ import type { Task, TaskPrompt } from './task.js'
 export interface Trial {
   /** Of everything that it depends on. */
   key: string
-  /** The call that makes the policy. */
+  /** The call that makes the policy, and budgets by head by their hash. */
   policy: string
   prompt: { name: string; cluster: string; seed: number; tokens: number; sha256: string }
   /** By metric; null of a trial that failed. */
@@ -40,11 +41,13 @@ export function promptFacts({ name, cluster, ids, ...more }: TaskPrompt, seed: n
   return { name, cluster, seed, tokens: ids.length, sha256: hash.update(rest).digest('hex') }
 }
 
-export const trialKey = (about: About, { sha256 }: Trial['prompt'], policy: Policy): string =>
-  createHash('sha256')
-    .update(JSON.stringify([about, sha256, String(policy)]))
-    .digest('hex')
-    .slice(0, 32)
+export const trialKey = (about: About, { sha256 }: Trial['prompt'], policy: Policy, budgets?: Budgets): string =>
+  hashOf([about, sha256, callOf(policy, budgets)])
+
+export const callOf = (policy: Policy, budgets?: Budgets): string =>
+  budgets ? `${String(policy)} with budgets ${hashOf(budgets)}` : String(policy)
+
+const hashOf = (of: unknown) => createHash('sha256').update(JSON.stringify(of)).digest('hex').slice(0, 32)
 
 /** Errors: what is wrong with `found`, in words. */
 export function checkedTrial(found: unknown): Trial {

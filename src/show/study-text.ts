@@ -21,15 +21,15 @@ interface StudyTextFacts {
   facts: {
     task: { name: string; about: string }
     policies: readonly string[]
-    over: Readonly<Record<string, readonly unknown[]>>
     design: string | { readonly fractional: number }
     seeds: readonly number[]
   }
+  dimensions: Readonly<Record<string, readonly unknown[]>>
   progress: { trials: number; done: number } | undefined
 }
 
-export function studyText({ facts, progress }: StudyTextFacts): string {
-  const over = Object.entries(facts.over).map(([name, levels]) => `${name} ${levels.join(', ')}`)
+export function studyText({ facts, dimensions, progress }: StudyTextFacts): string {
+  const over = Object.entries(dimensions).map(([name, levels]) => `${name} ${levels.join(', ')}`)
   return lines(
     `Study of ${facts.policies.join(', ')} on ${facts.task.name}: ${facts.task.about}`,
     `${designText(facts.design)} of ${over.join('; ') || 'one setting'}; ${counted(facts.seeds.length)} seed${facts.seeds.length === 1 ? '' : 's'}`,
