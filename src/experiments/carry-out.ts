@@ -6,7 +6,8 @@ import type { Asked } from '../native-cache.js'
 import type { Call, Progress } from '../native/call.js'
 import { resolve } from '../policies/index.js'
 import type { Reading } from '../reading.js'
-import type { Task, TaskPrompt } from './task.js'
+import type { Measuring } from './measures/measuring.js'
+import type { TaskPrompt } from './prompt.js'
 import type { TrialStore } from './store.js'
 import { callOf, type Trial } from './trial.js'
 
@@ -23,16 +24,16 @@ export interface Planned {
 
 export interface Work {
   model: LoadedModel
-  task: Task
+  measuring: Measuring
   store: TrialStore
 }
 
 /** Tokens of the missing trials that go through the model: read as prompts, and one by one. */
-export function workOf({ task, store }: Work, planned: readonly Planned[]): { read: number; steps: number } {
+export function workOf({ measuring, store }: Work, planned: readonly Planned[]): { read: number; steps: number } {
   let [read, steps] = [0, 0]
   for (const { prompt, trials } of planned) {
     const missing = trials.filter(({ key }) => !store.get(key)).length
-    const work = task.work(prompt)
+    const work = measuring.work(prompt)
     if (missing) read += work.read
     // The full cache's, too.
     if (missing) steps += (missing + 1) * work.each
@@ -58,12 +59,12 @@ export async function carryOut(work: Work, planned: readonly Planned[], call: Ca
   await report(total)
 }
 
-async function onePrompt({ model, task, store }: Work, planned: Planned, call: Call): Promise<void> {
+async function onePrompt({ model, measuring, store }: Work, planned: Planned, call: Call): Promise<void> {
   const { prompt } = planned
   const missing = planned.trials.filter(({ key }) => !store.get(key))
   const asked: (Asked & { key: string })[] = []
   for (const one of missing) {
-    const why = whyNot(one, task.work(prompt).read)
+    const why = whyNot(one, measuring.work(prompt).read)
     if (why === undefined) asked.push(one)
     else await store.add({ ...trialOf(planned, one), values: null, unchanged: false, failed: why })
   }
@@ -79,7 +80,7 @@ async function onePrompt({ model, task, store }: Work, planned: Planned, call: C
       ...(failed !== undefined && { failed }),
     })
   }
-  if (asked.length) await task.run(model, prompt, asked, put, call)
+  if (asked.length) await measuring.run(model, prompt, asked, put, call)
 }
 
 /** Why a policy cannot be given a prompt of so many tokens; undefined: it can. */

@@ -5,7 +5,7 @@ import { randomOrder } from '../sampling.js'
 import { firstLevels, type Levels } from './designs.js'
 import type { Results } from './results.js'
 import type { Contrast } from './rows.js'
-import type { Metric } from './task.js'
+import type { Metric } from './measures/measuring.js'
 
 export interface Confirmation {
   metric: Metric

@@ -7,8 +7,8 @@ import type { EngineCard } from '../trace/card.js'
 import type { TraceCell } from '../trace/columns.js'
 import { contrast, type Contrast, type Row, type Term } from './rows.js'
 import type { Dimensions, Level, Levels } from './designs.js'
+import type { Metric } from './measures/measuring.js'
 import { countColumn, numberColumn, StudyTable, wordColumn } from './study-table.js'
-import type { Metric } from './task.js'
 
 export interface Effect {
   /** One dimension, or two of an interaction. */

@@ -5,7 +5,8 @@ import { meanOf } from '../statistics/moments.js'
 import type { EngineCard } from '../trace/card.js'
 import { counts, type Row } from './rows.js'
 import type { Setting } from './settings.js'
-import type { Metric, Task } from './task.js'
+import type { Metric } from './measures/measuring.js'
+import type { Task } from './task.js'
 
 export interface KvpressRecord {
   /** As kvpress calls the run's folder. */

@@ -12,7 +12,7 @@ import { contrast, levelCell, levelsOf, type Contrast, type Row } from './rows.j
 import type { Dimensions, Level, Levels } from './designs.js'
 import { countColumn, levelColumn, numberColumn, StudyTable, wordColumn } from './study-table.js'
 import { summaryOf, type Summary } from './summary.js'
-import type { Metric, Task } from './task.js'
+import type { Measuring, Metric } from './measures/measuring.js'
 
 export interface MetricOptions extends IntervalOptions {
   /** Default: the task's first. */
@@ -34,7 +34,7 @@ export abstract class Results extends StudyTable {
   /** Of the engines that trials were done with. */
   abstract get cards(): readonly EngineCard[]
   /** What the full cache has to reach, where the task says so. @internal */
-  abstract get able(): Task['able']
+  abstract get able(): Measuring['able']
   /** The settings of a fractional design; undefined of another one. @internal */
   abstract get fraction(): readonly Levels[] | undefined
 
@@ -173,7 +173,7 @@ export class Part extends Results {
   }
 
   /** @internal */
-  get able(): Task['able'] {
+  get able(): Measuring['able'] {
     return this.whole.able
   }
 

@@ -16,6 +16,8 @@ import { asCoordinator } from './coordinator.js'
 import type { Design, Dimensions, Levels } from './designs.js'
 import type { Over } from './dimensions.js'
 import { effectsAsked } from './effects.js'
+import { measuring } from './measures/index.js'
+import type { Measuring, Metric } from './measures/measuring.js'
 import { kvpressRecords, type KvpressRecord } from './kvpress.js'
 import { checkMergingOff, mergingOff } from './merging-off.js'
 import { Part, Results } from './results.js'
@@ -23,12 +25,12 @@ import type { Row } from './rows.js'
 import type { Setting } from './settings.js'
 import { speedOf } from './speed.js'
 import { TrialStore } from './store.js'
-import type { Metric, Task } from './task.js'
+import { promptsOf, type Task } from './task.js'
 import { aboutStudy, promptFacts, trialKey, type Trial } from './trial.js'
 
 /** What sweep() was asked for, checked. */
 export interface StudyFacts {
-  task: { name: string; about: string; options: Readonly<Record<string, unknown>> }
+  task: Pick<Task, 'name' | 'about' | 'options' | 'measure'>
   policies: readonly string[]
   base: Readonly<Record<string, unknown>>
   over: Over
@@ -80,10 +82,12 @@ export class Study extends Results {
   /** `checks`: the trials that are compared with each other. */
   private planned: { card: EngineCard; prompts: readonly Planned[]; checks: readonly string[] } | undefined
   private store: TrialStore | undefined
+  private readonly measuring: Measuring
 
   /** @internal */
   constructor(private readonly parts: StudyParts) {
     super()
+    this.measuring = measuring(parts.task.measure)
   }
 
   get facts(): StudyFacts {
@@ -100,8 +104,8 @@ export class Study extends Results {
   }
 
   /** @internal */
-  get able(): Task['able'] {
-    return this.parts.task.able
+  get able(): Measuring['able'] {
+    return this.measuring.able
   }
 
   /** @internal */
@@ -110,7 +114,7 @@ export class Study extends Results {
   }
 
   get metrics(): readonly Metric[] {
-    return [...this.parts.task.metrics, BYTES]
+    return [...this.measuring.metrics, BYTES]
   }
 
   /** What there is to do, before it is done: reads the store, and lets the model read a moment to say how long it will take. Errors: as of run(). */
@@ -177,7 +181,7 @@ export class Study extends Results {
   }
 
   private get work() {
-    return { model: this.parts.model, task: this.parts.task, store: this.store! }
+    return { model: this.parts.model, measuring: this.measuring, store: this.store! }
   }
 
   /** As its folder is now: another process may have gone on. */
@@ -192,9 +196,9 @@ export class Study extends Results {
     await model.file.sha256({ signal })
     if (this.planned) return this.planned
     const card = engineCard(model)
-    const about = aboutStudy(task, card)
+    const about = aboutStudy(task.measure, card)
     const drawn = await Promise.all(
-      facts.seeds.map(async (seed) => ({ seed, prompts: await task.prompts(model, seed) })),
+      facts.seeds.map(async (seed) => ({ seed, prompts: await promptsOf(task, model, seed) })),
     )
     const prompts = drawn.flatMap(({ seed, prompts: own }) =>
       own.map((prompt): Planned => {
@@ -280,7 +284,7 @@ export class Study extends Results {
     const { card, prompts } = this.planned!
     const { settings, task } = this.parts
     const lengths = (seed: number) =>
-      prompts.flatMap(({ prompt, facts: of }) => (of.seed === seed ? [task.work(prompt).read] : []))
+      prompts.flatMap(({ prompt, facts: of }) => (of.seed === seed ? [this.measuring.work(prompt).read] : []))
     return kvpressRecords({ task, settings, card, metrics, rows, lengths })
   }
 

@@ -7,8 +7,8 @@ import type { EngineCard } from '../trace/card.js'
 import type { TraceCell } from '../trace/columns.js'
 import { counts, levelCell, type Row } from './rows.js'
 import type { Levels } from './designs.js'
+import type { Metric } from './measures/measuring.js'
 import { countColumn, levelColumn, numberColumn, StudyTable } from './study-table.js'
-import type { Metric } from './task.js'
 
 export interface SummaryRow {
   levels: Levels

@@ -54,7 +54,7 @@ export function sweep(options: SweepOptions): Study {
     dimensions: { ...(makers.length > 1 && { [POLICY]: policies }), ...levelsIn(over) },
     folder: storeFolder(options.store),
     facts: {
-      task: { name: task.name, about: task.about, options: task.options },
+      task: { name: task.name, about: task.about, options: task.options, measure: task.measure },
       policies,
       base,
       over: written(over),
@@ -66,8 +66,14 @@ export function sweep(options: SweepOptions): Study {
 }
 
 function taskOf(task: unknown): Task {
-  if (typeof task === 'object' && task !== null && 'prompts' in task && 'run' in task) return task as Task
-  throw invalid('task', 'a task such as languageModelling()', task)
+  const { name, about, prompts } = (task ?? {}) as Partial<Task>
+  if ([name, about].every((one) => typeof one === 'string') && typeof prompts === 'function') return task as Task
+  throw invalid(
+    'task',
+    'a task such as languageModelling(), or an own one',
+    task,
+    'it has name, about, options, measure and prompts()',
+  )
 }
 
 function makersOf(policy: unknown): PolicyMaker[] {

@@ -1,46 +1,27 @@
-/** What a study measures: prompts drawn with a seed, and what each of several policies makes of one. */
+/** What a study measures: prompts drawn with a seed, and how each is measured. */
+import { invalid } from '../expect.js'
 import type { LoadedModel } from '../loaded-model.js'
-import type { Asked } from '../native-cache.js'
-import type { Call } from '../native/call.js'
-import type { Reading } from '../reading.js'
-
-export interface Metric {
-  name: string
-  about: string
-  unit: string
-  better: 'less' | 'more'
-}
-
-export interface TaskPrompt {
-  /** Unlike any other's of the task and seed. */
-  name: string
-  /** What it belongs to: prompts of one cluster are one observation. */
-  cluster: string
-  ids: Int32Array
-}
+import type { Measure } from './measures/index.js'
+import { checkedPrompt, type TaskPrompt } from './prompt.js'
 
 export interface Task {
   readonly name: string
   readonly about: string
-  /** Everything beside model and seed that prompts and measures depend on. */
+  /** What it was made with. */
   readonly options: Readonly<Record<string, unknown>>
-  /** The first is what a study is about unless another is asked for. */
-  readonly metrics: readonly Metric[]
-  /** What the full cache has to reach in the mean; below it the model cannot do the task, and what policies do there says nothing. */
-  readonly able?: { metric: string; least: number }
-  /** Errors: 'invalid' where the model has no room for them. */
+  /** Plain data: with a prompt, all that a trial is carried out by. */
+  readonly measure: Measure
+  /** The same for the same model and seed. Errors: 'invalid' where the model has no room for them. */
   prompts(model: LoadedModel, seed: number): Promise<TaskPrompt[]>
-  /** Tokens of a prompt that are read once for all its policies, and those that each of them then takes one by one. */
-  work(prompt: TaskPrompt): { read: number; each: number }
-  /**
-   * put(i, values by metric, reading) for each of `asked` as it comes; the reading lives until put is over. The prompt is read once. Progress
-   * counts tokens: those read, and for the full cache and each policy its own.
-   */
-  run(
-    model: LoadedModel,
-    prompt: TaskPrompt,
-    asked: readonly Asked[],
-    put: (choice: number, values: Record<string, number>, reading: Reading) => Promise<void>,
-    call: Call,
-  ): Promise<void>
+}
+
+/** What a task gives for a seed, checked: a user's own may give anything. Errors: 'invalid'. */
+export async function promptsOf(task: Task, model: LoadedModel, seed: number): Promise<TaskPrompt[]> {
+  const given: unknown = await task.prompts(model, seed)
+  if (!Array.isArray(given) || !given.length)
+    throw invalid('the prompts of the task', 'an array of at least one', given)
+  const prompts = given.map((one, i) => checkedPrompt(`prompt ${i}`, one, model.description.vocabulary))
+  const twice = prompts.find(({ name }, i) => prompts.findIndex((other) => other.name === name) !== i)
+  if (twice) throw invalid('the prompts of the task', 'names of which each is given once', twice.name)
+  return prompts
 }

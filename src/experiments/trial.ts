@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto'
 import type { Budgets } from '../budgets.js'
 import type { Policy } from '../policies/index.js'
 import type { EngineCard } from '../trace/card.js'
-import type { Task, TaskPrompt } from './task.js'
+import type { Measure } from './measures/index.js'
+import { promptToJSON, type TaskPrompt } from './prompt.js'
 
 export interface Trial {
   /** Of everything that it depends on. */
@@ -23,9 +24,8 @@ export interface Trial {
 export type About = Readonly<Record<string, unknown>>
 
 /** The same numbers come out on any instruction set, so it is part of it only where products are a library's. */
-export const aboutStudy = (task: Task, { model, weights, cpu, library, versions }: EngineCard): About => ({
-  task: task.name,
-  options: task.options,
+export const aboutStudy = (measure: Measure, { model, weights, cpu, library, versions }: EngineCard): About => ({
+  measure,
   model: model.sha256,
   weights,
   ...(weights === 'bfloat16' && { isa: cpu.isa, library }),
@@ -33,12 +33,10 @@ export const aboutStudy = (task: Task, { model, weights, cpu, library, versions 
 })
 
 /** What a trial says of its prompt; the hash is of all that it is but its name and cluster. */
-export function promptFacts({ name, cluster, ids, ...more }: TaskPrompt, seed: number): Trial['prompt'] {
-  const hash = createHash('sha256').update(Int32Array.from(ids))
-  const rest = JSON.stringify(more, (_, one: unknown) =>
-    ArrayBuffer.isView(one) ? Array.from(one as Int32Array) : one,
-  )
-  return { name, cluster, seed, tokens: ids.length, sha256: hash.update(rest).digest('hex') }
+export function promptFacts(prompt: TaskPrompt, seed: number): Trial['prompt'] {
+  const { name, cluster, ...rest } = promptToJSON(prompt)
+  const hash = createHash('sha256').update(JSON.stringify(rest))
+  return { name, cluster, seed, tokens: rest.ids.length, sha256: hash.digest('hex') }
 }
 
 export const trialKey = (about: About, { sha256 }: Trial['prompt'], policy: Policy, budgets?: Budgets): string =>

@@ -1,10 +1,11 @@
 /** What tasks share whose prompts are a context and a question, and whose measure is what the answer says. */
 import { ZslabError } from '../../errors.js'
 import { invalid, oneOf } from '../../expect.js'
-import { readAnswers } from '../../answers.js'
 import type { LoadedModel } from '../../loaded-model.js'
 import { STORAGES, type Storage } from '../../native/engine.js'
-import type { Metric, Task, TaskPrompt } from '../task.js'
+import type { ScoreName } from '../measures/scores.js'
+import type { TaskPrompt } from '../prompt.js'
+import type { Task } from '../task.js'
 
 export interface AnsweringOptions {
   /**
@@ -21,25 +22,19 @@ export interface Asking {
   cluster: string
   context: string
   question: string
-  /** What a right answer says. */
-  answer: string
-}
-
-interface AnsweringPrompt extends TaskPrompt {
-  then: Int32Array
-  answer: string
+  /** What is right to say. */
+  answers: readonly string[]
 }
 
 interface Parts {
   name: string
   about: string
-  /** Everything that what is asked depends on. */
+  /** What it was made with. */
   options: Readonly<Record<string, unknown>>
   /** Of an answer, at most. */
   tokens: number
-  /** From 0 to 1: how much of the right answer is in what was said, and what that is called. */
-  score(said: string, answer: string): number
-  scored: string
+  /** How what was said is scored; the first is what it is about. */
+  scores: readonly ScoreName[]
   /** What the full cache has to reach in the mean: below it the model cannot do the task, whatever the policy. */
   able: number
   asked(model: LoadedModel, seed: number): Asking[]
@@ -48,27 +43,20 @@ interface Parts {
 export function answering(parts: Parts, { question = 'within', storage = 'float16' }: AnsweringOptions): Task {
   oneOf('question', question, ['within', 'after'])
   oneOf('storage', storage, STORAGES)
-  const { tokens } = parts
-  const metrics: Metric[] = [
-    { name: 'score', about: parts.scored, unit: 'share', better: 'more' },
-    { name: 'change', about: 'score over the full cache’s', unit: 'share', better: 'more' },
-    { name: 'full', about: 'score of the full cache', unit: 'share', better: 'more' },
-    { name: 'length', about: 'tokens of the answer', unit: 'tokens', better: 'less' },
-  ]
+  const { tokens, scores, able } = parts
   return {
     name: parts.name,
     about: `${parts.about}; the question comes ${question === 'within' ? 'with the prompt' : 'after policies have acted on the context'}`,
-    options: { ...parts.options, question, storage, tokens },
-    metrics,
-    able: { metric: 'full', least: parts.able },
+    options: { ...parts.options, question },
+    measure: { kind: 'answers', tokens, scores, able, storage },
     async prompts(model, seed) {
       const [head, tail] = await frameOf(model)
       const encode = (text: string) => model.tokenizer.encode(text)
-      return parts.asked(model, seed).map(({ name, cluster, context, question: asked, answer }): AnsweringPrompt => {
+      return parts.asked(model, seed).map(({ name, cluster, context, question: asked, answers }): TaskPrompt => {
         const rest = `\n\n${asked}${tail}`
         const ids = question === 'within' ? encode(head + context + rest) : encode(head + context)
-        const then = question === 'within' ? new Int32Array() : encode(rest)
-        const most = model.description.context - tokens - then.length
+        const ask = question === 'within' ? new Int32Array() : encode(rest)
+        const most = model.description.context - tokens - ask.length
         if (ids.length > most)
           throw invalid(
             'the prompt',
@@ -76,25 +64,8 @@ export function answering(parts: Parts, { question = 'within', storage = 'float1
             ids.length,
             'give a shorter length',
           )
-        return { name, cluster, ids, then, answer }
+        return { name, cluster, ids, turns: [{ ask, answers }] }
       })
-    },
-    work: ({ ids, ...prompt }) => ({ read: ids.length, each: (prompt as AnsweringPrompt).then.length + tokens }),
-    run(model, prompt, asked, put, call) {
-      const { ids, then, answer } = prompt as AnsweringPrompt
-      const score = (said: readonly number[]) =>
-        parts.score(model.tokenizer.decode(said, { skipSpecial: true }), answer)
-      return readAnswers(
-        model,
-        { ids, then, tokens, storage },
-        asked,
-        (choice, own, whole, reading) => {
-          const full = score(whole)
-          const found = score(own)
-          return put(choice, { score: found, change: found - full, full, length: own.length }, reading)
-        },
-        call,
-      )
     },
   }
 }

@@ -4,8 +4,8 @@ import { integer, oneOf, options as checked } from '../../expect.js'
 import { idsOf, type LoadedModel } from '../../loaded-model.js'
 import { generator } from '../../sampling.js'
 import { STORAGES, type Storage } from '../../native/engine.js'
-import { readTails } from '../../tails.js'
-import type { Metric, Task, TaskPrompt } from '../task.js'
+import type { TaskPrompt } from '../prompt.js'
+import type { Task } from '../task.js'
 import { sourceTexts, type Texts } from './texts.js'
 
 export interface LanguageModellingOptions {
@@ -21,18 +21,6 @@ export interface LanguageModellingOptions {
   storage?: Storage
 }
 
-const METRICS: readonly Metric[] = [
-  { name: 'kl', about: 'KL(full cache ‖ policy) of the predictions', unit: 'nats a token', better: 'less' },
-  { name: 'change', about: 'log perplexity over the full cache’s', unit: 'nats a token', better: 'less' },
-  { name: 'loss', about: 'log perplexity, mean −ln p of the next token', unit: 'nats a token', better: 'less' },
-  {
-    name: 'agreement',
-    about: 'share of tokens where the likeliest is the full cache’s',
-    unit: 'share',
-    better: 'more',
-  },
-]
-
 /** Errors: 'invalid' naming the option; by prompts() where a text is shorter than the excerpt, or the excerpt longer than the context. */
 export function languageModelling(options: LanguageModellingOptions = {}): Task {
   checked('languageModelling', options, ['text', 'texts', 'tokens', 'rows', 'storage'])
@@ -47,8 +35,8 @@ export function languageModelling(options: LanguageModellingOptions = {}): Task 
   return {
     name: 'language modelling',
     about: `the last ${rows} tokens of excerpts of ${tokens}, one by one after the others were read as a prompt; the same tokens under the full cache are what they are compared with`,
-    options: { tokens, rows, storage },
-    metrics: METRICS,
+    options: { tokens },
+    measure: { kind: 'tails', rows, storage },
     async prompts(model, seed) {
       const { context } = model.description
       if (tokens > context)
@@ -67,11 +55,8 @@ export function languageModelling(options: LanguageModellingOptions = {}): Task 
             `${name} has ${ids.length} tokens, fewer than the ${tokens} of an excerpt: leave it out, or give fewer tokens`,
           )
         const from = Math.floor(draw() * (ids.length - tokens + 1))
-        return { name, cluster, ids: ids.slice(from, from + tokens) }
+        return { name, cluster, ids: ids.slice(from, from + tokens), turns: [] }
       })
     },
-    work: () => ({ read: tokens - rows, each: rows }),
-    run: (model, { ids }, asked, put, call) =>
-      readTails(model, { ids, rows, storage }, asked, (i, tail, reading) => put(i, { ...tail }, reading), call),
   }
 }

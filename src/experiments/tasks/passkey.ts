@@ -27,8 +27,7 @@ export function passkey(options: PasskeyOptions = {}): Task {
       about: `${DIGITS} digits in ${lengths.join(', ')} tokens of Moby Dick, at depths ${depths.join(', ')}`,
       options: { lengths, depths },
       tokens: 24,
-      scored: 'share of answers that say the key',
-      score: (said, key) => Number(said.includes(key)),
+      scores: ['contains'],
       able: 0.5,
       asked(model, seed) {
         const draw = generator(seed)
@@ -43,7 +42,7 @@ export function passkey(options: PasskeyOptions = {}): Task {
               draw(),
             )
             const name = `${length} tokens, depth ${depth}`
-            return { name, cluster: `${name}, seed ${seed}`, context, question: QUESTION, answer: key }
+            return { name, cluster: `${name}, seed ${seed}`, context, question: QUESTION, answers: [key] }
           }),
         )
       },

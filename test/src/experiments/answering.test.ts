@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { inspect } from 'node:util'
 import { fullCache, load, passkey, snapkv, sweep, zsmerge, type Model, type Policy } from '../../../src/index.js'
-import { readAnswers } from '../../../src/answers.js'
+import { readAnswers, type Answers } from '../../../src/answers.js'
 import { answering } from '../../../src/experiments/tasks/answering.js'
 import { draws, toyPath } from '../model/files.js'
 
@@ -16,29 +16,31 @@ describe('answers', () => {
   })
   after(() => model?.dispose())
 
-  for (const after of [false, true])
-    it(`of each policy are those of a session of its own, the question ${after ? 'after' : 'within'} the prompt`, async () => {
-      const draw = draws(after ? 4 : 3)
+  const cases = [
+    { what: 'the question within the prompt', mode: 'session', asks: [0] },
+    { what: 'the question after the prompt', mode: 'session', asks: [9] },
+    { what: 'three questions one after another', mode: 'session', asks: [0, 9, 7] },
+    { what: 'three questions about one prompt', mode: 'requests', asks: [8, 9, 7] },
+  ] as const
+  for (const [at, { what, mode, asks: lengths }] of cases.entries())
+    it(`of each policy are those of sessions of its own: ${what}`, async () => {
+      const draw = draws(3 + at)
       const ids = (count: number) => Int32Array.from({ length: count }, () => draw(model.description.vocabulary))
-      const text = {
-        ids: ids(60),
-        then: after ? ids(9) : new Int32Array(),
-        tokens: TOKENS,
-        storage: 'float32',
-      } as const
+      const asks = lengths.map(ids)
+      const text = { ids: ids(60), asks, mode, tokens: TOKENS, storage: 'float32' } as const
       const policies = [
         zsmerge({ budget: 16, recent: 4 }),
         snapkv({ budget: 40 }),
         fullCache(),
         zsmerge({ budget: 30 }),
       ]
-      const found: { answer: readonly number[]; full: readonly number[]; tokens: number }[] = []
+      const found: { answers: Answers; full: Answers; tokens: number }[] = []
       let [done, last] = [0, 0]
       await readAnswers(
         model,
         text,
         policies.map((policy) => ({ policy, budgets: undefined })),
-        (i, answer, full, reading) => void (found[i] = { answer, full, tokens: reading.seqLen }),
+        (i, answers, full, reading) => void (found[i] = { answers, full, tokens: reading.seqLen }),
         {
           signal: undefined,
           progress: ({ done: now, total }) => {
@@ -50,18 +52,24 @@ describe('answers', () => {
       )
       assert.equal(done, last)
       const alone = async (policy: Policy) => {
-        const session = model.session({ policy, storage: 'float32' })
-        await session.prefill(text.ids, quiet)
-        if (after) await session.append(text.then, quiet)
-        const run = await session.generate(undefined, { maxTokens: TOKENS, ...quiet })
-        session.dispose()
-        return run.tokens.filter((id) => !model.tokenizer.ends.has(id))
+        const said: number[][] = []
+        for (const turn of asks.keys()) {
+          const session = model.session({ policy, storage: 'float32' })
+          await session.prefill(text.ids, quiet)
+          const before = mode === 'session' ? asks.slice(0, turn + 1) : [asks[turn]]
+          for (const ask of before) if (ask.length) await session.append(ask, quiet)
+          const run = await session.generate(undefined, { maxTokens: TOKENS, ...quiet })
+          session.dispose()
+          said.push(run.tokens.filter((id) => !model.tokenizer.ends.has(id)))
+        }
+        return said
       }
       const full = await alone(fullCache())
+      const read =
+        text.ids.length + (mode === 'session' ? asks : asks.slice(-1)).reduce((sum, ask) => sum + ask.length, 0)
       for (const [i, policy] of policies.entries()) {
-        assert.deepEqual(found[i].answer, await alone(policy), String(policy))
+        assert.deepEqual(found[i].answers, await alone(policy), String(policy))
         assert.deepEqual(found[i].full, full)
-        const read = text.ids.length + text.then.length
         assert.ok(found[i].tokens >= read && found[i].tokens < read + TOKENS)
       }
     })
@@ -77,7 +85,8 @@ describe('answers', () => {
     )
     assert.equal(new Set([...one, ...other].map(({ cluster }) => cluster)).size, 12)
     for (const prompt of [...one, ...other]) {
-      const { answer, ids, name } = prompt as typeof prompt & { answer: string }
+      const { ids, name } = prompt
+      const [answer] = prompt.turns[0].answers
       const text = model.tokenizer.decode(ids)
       assert.match(answer, /^\d{5}$/)
       assert.equal(text.split(answer).length, 3, 'the needle says it twice')
@@ -89,38 +98,45 @@ describe('answers', () => {
   })
 
   it('say that a model cannot do a task, and score what is said', async () => {
-    const parts = {
-      name: 'parrots',
-      about: 'nothing',
-      options: {},
-      tokens: 4,
-      scored: 'share of letters',
-      able: 0.5,
-      asked: () =>
-        [1, 2, 3].map((i) => ({
-          name: `${i}`,
-          cluster: `${i}`,
-          context: `Say ${i}. `.repeat(9),
-          question: 'Well?',
-          answer: 'x',
-        })),
-    }
-    const run = (score: () => number) =>
-      sweep({ model, task: answering({ ...parts, score }, {}), policy: zsmerge, base: { budget: 16, recent: 4 } }).run(
-        quiet,
-      )
-    const [cannot, can] = [await run(() => 0.25), await run(() => 0.75)]
-    assert.match(cannot.cannot!, /the full cache itself reaches 0\.25/)
+    const run = (answer: string) =>
+      sweep({
+        model,
+        task: answering(
+          {
+            name: 'parrots',
+            about: 'nothing',
+            options: {},
+            tokens: 4,
+            scores: ['contains', 'all'],
+            able: 0.5,
+            asked: () =>
+              [1, 2, 3].map((i) => ({
+                name: `${i}`,
+                cluster: `${i}`,
+                context: `Say ${i}. `.repeat(9),
+                question: 'Well?',
+                answers: [answer, 'what nobody says'],
+              })),
+          },
+          {},
+        ),
+        policy: zsmerge,
+        base: { budget: 16, recent: 4 },
+      }).run(quiet)
+    // Whatever is said contains nothing.
+    const [cannot, can] = [await run('neither is this said'), await run('')]
+    assert.match(cannot.cannot!, /the full cache itself reaches 0 /)
     assert.match(inspect(cannot.summary()), /this model cannot do the task/)
     assert.equal(can.cannot, null)
-    assert.deepEqual(can.rows[0].trial.values!.score, 0.75)
+    assert.deepEqual(can.rows[0].trial.values!.score, 1)
+    assert.equal(can.rows[0].trial.values!.all, 0.5)
     assert.equal(can.rows[0].trial.values!.change, 0)
   })
 
   it('tell questions about one context from each other', async () => {
-    const one = { cluster: 'a', context: 'All that is said. '.repeat(9), answer: 'x' }
+    const one = { cluster: 'a', context: 'All that is said. '.repeat(9), answers: ['x'] }
     const asked = () => ['Who?', 'Where?'].map((question) => ({ ...one, name: question, question }))
-    const parts = { name: 'asks', about: 'x', options: {}, tokens: 3, scored: 'x', able: 0, score: () => 1, asked }
+    const parts = { name: 'asks', about: 'x', options: {}, tokens: 3, scores: ['contains'], able: 0, asked } as const
     const study = await sweep({
       model,
       task: answering(parts, { question: 'after' }),
