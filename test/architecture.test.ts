@@ -32,6 +32,9 @@ const PACKAGES: Record<string, RegExp> = {
   commander: /^(src\/cli|kernel)\//,
   'cli-progress': /^src\/progress\.ts/,
   'playwright-core': /^test\//,
+  pdfkit: /^src\/figures\/export\/pdf\.ts/,
+  '@resvg/resvg-js': /^src\/figures\/export\/raster\.ts/,
+  fontkit: /^(scripts|test)\//,
 }
 /** Not a dependency, since npm could not fetch it for others: scripts/pack.mjs puts it into the package. */
 const BROUGHT = ['danfojs-node']

@@ -1,6 +1,6 @@
 /** Figures one above the other as one SVG, for pages that cannot draw the explorer. */
 import type { Figure } from '../figures/figure.js'
-import { drawSvg } from '../figures/svg.js'
+import { drawSvg } from '../figures/export/svg.js'
 
 export function stacked(figures: readonly Figure[]): string {
   if (figures.length === 1) return figures[0].svg

@@ -5,15 +5,17 @@ import { extname } from 'node:path'
 import type { DataFrame } from 'danfojs-node'
 import { remember } from '../comm/answer.js'
 import { ZslabError } from '../errors.js'
-import { options as checked, text } from '../expect.js'
-import { csvOf, frame, type Columns } from '../frames.js'
+import { invalid, options as checked, text } from '../expect.js'
+import { frame, type Columns } from '../frames.js'
 import { showsItself } from '../show/show.js'
-import { escaped } from './canvas.js'
+import { FILE_TYPES, FILES, type FileType } from './export/files.js'
+import { metadataOf } from './export/metadata.js'
+import { drawSvg } from './export/svg.js'
 import { partOf, type Part } from './part.js'
 import type { Plot } from './plot.js'
 import { plotlyOf, type PlotlyFigure } from './plotly.js'
-import { colorOf, STYLE_OPTIONS, styleOf, styleOptions, type Style, type StyleOptions } from './style.js'
-import { drawSvg } from './svg.js'
+import { lackingIn, speltPlot } from './spelt.js'
+import { STYLE_OPTIONS, styleOf, styleOptions, type Style, type StyleOptions } from './style.js'
 import { stillWords, zooming } from './zoom.js'
 
 export interface Made {
@@ -26,8 +28,6 @@ export interface Made {
   /** Of what parts can be drawn: long figures, which draw many together when they draw all. */
   whole?: Part
 }
-
-export const FILE_TYPES = ['.svg', '.json', '.html', '.csv'] as const
 
 export class Figure {
   private plots = new Map<string, Plot>()
@@ -93,6 +93,11 @@ export class Figure {
     return plot
   }
 
+  /** @internal In characters that our fonts have. */
+  get spelt(): Plot {
+    return lackingIn(this.plot).length ? speltPlot(this.plot) : this.plot
+  }
+
   /** A self-contained SVG document: no script, no font, no link. The same bytes every time. */
   get svg(): string {
     return drawSvg(this.plot, this.style).svg
@@ -103,15 +108,28 @@ export class Figure {
     return plotlyOf(this.plot, this.style)
   }
 
+  /** The bytes of a PDF as wide as the figure: vectors and text, the fonts embedded. The same bytes every time. */
+  pdf(): Promise<Uint8Array> {
+    return FILES['.pdf'](this, metadataOf(this.plot))
+  }
+
+  /** The bytes of a PNG as wide as the figure, 300 dots to the inch. */
+  async png(): Promise<Uint8Array> {
+    return FILES['.png'](this, metadataOf(this.plot))
+  }
+
   /**
-   * Writes the figure by the path's ending: .svg, .html (the svg in a page, works offline), .json (plotly) or .csv (the
-   * numbers). Options: size, theme, width as in with(). Returns the path.
+   * Writes the figure by the path's ending: .svg, .pdf (vectors, fonts embedded), .png (300 dots to the inch), .html (a page that works offline),
+   * .json (plotly) or .csv (the numbers). Options: size, theme, width as in with(). Returns the path.
    * Errors: 'invalid' for another ending, 'file' where it cannot be written.
    */
   async save(path: string, options: StyleOptions = {}): Promise<string> {
     text('path', path)
     checked('figure.save', options, STYLE_OPTIONS)
-    const content = this.with(options).contentFor(path)
+    const ending = extname(path).toLowerCase() as FileType
+    if (!FILE_TYPES.includes(ending)) throw invalid('path', `a name ending in ${FILE_TYPES.join(', ')}`, path)
+    const figure = this.with(options)
+    const content = await FILES[ending](figure, metadataOf(figure.plot))
     try {
       await writeFile(path, content)
     } catch (error) {
@@ -120,34 +138,6 @@ export class Figure {
       })
     }
     return path
-  }
-
-  private contentFor(path: string): string {
-    switch (extname(path).toLowerCase()) {
-      case '.svg':
-        return this.svg
-      case '.json':
-        return JSON.stringify(this.plotly)
-      case '.html':
-        return this.html()
-      case '.csv':
-        return csvOf(this.columns)
-      default:
-        throw new ZslabError(
-          'invalid',
-          `a figure cannot be saved as ${JSON.stringify(path)}: expected a name ending in ${FILE_TYPES.join(', ')} ` +
-            '(for png or pdf write .svg and convert it, for example with rsvg-convert)',
-        )
-    }
-  }
-
-  private html(): string {
-    const { theme } = this.style
-    const looks = `background:${colorOf('paper', theme)};margin:1em;text-align:center`
-    return (
-      `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>${escaped(this.plot.title)}</title></head>\n` +
-      `<body style="${looks}">\n${this.svg}</body></html>\n`
-    )
   }
 
   /** What a page is sent that looks at `given`. */

@@ -3,7 +3,7 @@ import type { Axis, Panel, Plot, Tick } from './plot.js'
 import { place, ticksOf } from './scale.js'
 import type { Style } from './style.js'
 import { textWidth, wrapped } from './text.js'
-import type { Box } from './canvas.js'
+import type { Box } from './surface.js'
 
 export const LEADING = 1.32
 /** Of a tick mark, and from it to its number. */
@@ -170,20 +170,21 @@ function rows(panels: Panel[], body: Box, style: Style): PanelPlace[] {
 
 function columns(panels: Panel[], body: Box, style: Style): PanelPlace[] {
   const shares = panels.reduce((sum, panel) => sum + panel.share, 0)
-  const titles = panels.map((panel) => (titleWidth(style) * panel.share) / shares)
-  const top = body.top + Math.max(...panels.map((panel, i) => titleRoom(panel, titles[i], style)))
   const bottom = body.bottom - Math.max(...panels.map((panel) => bottomRoom(panel, style)))
-  const lefts = panels.map((panel) => leftRoom(panel, bottom - top, style))
+  // As if there were no titles above: how wide these may be depends on it.
+  const lefts = panels.map((panel) => leftRoom(panel, bottom - body.top, style))
   const gap = style.text * 1.2
   const end = endRoom(style)
   const used = lefts.reduce((sum, left) => sum + left, 0) + gap * (panels.length - 1) + end
   const free = body.right - body.left - used
+  const widths = panels.map((panel) => (free * panel.share) / shares)
+  const top = body.top + Math.max(...panels.map((panel, i) => titleRoom(panel, widths[i], style)))
   let x = body.left
   return panels.map((panel, i) => {
     const left = x + lefts[i]
-    const right = left + (free * panel.share) / shares
+    const right = left + widths[i]
     x = right + gap
-    return placed(panel, { left, right, top, bottom }, style, gap / 2 - 1, titles[i])
+    return placed(panel, { left, right, top, bottom }, style, gap / 2 - 1, widths[i])
   })
 }
 

@@ -1,7 +1,7 @@
 /** The marks of a plot as plotly traces, and traces of nothing that make plotly's legend say what svg's does. */
 import type { Boxes, Labels, LegendEntry, Mark, Plot, Shape } from './plot.js'
 import type { Color, Style } from './style.js'
-import { MONO, SANS } from './text.js'
+import { MONO, SANS } from './fonts/names.js'
 
 export type Json = string | number | boolean | null | Json[] | { [name: string]: Json }
 export type Trace = { [name: string]: Json }

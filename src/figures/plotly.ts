@@ -3,7 +3,8 @@ import { layoutOf, LEADING, swatchOf, type Layout } from './layout.js'
 import type { Axis, LegendEntry, Panel, Plot, Slider, Tick } from './plot.js'
 import { legendTrace, plain, rampTrace, rounded, traces, type Drawing, type Json, type Trace } from './plotly-traces.js'
 import { colorOf, type Style } from './style.js'
-import { SANS, textWidth, wrapped } from './text.js'
+import { SANS } from './fonts/names.js'
+import { textWidth, wrapped } from './text.js'
 
 export interface PlotlyFigure {
   data: Trace[]

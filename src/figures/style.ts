@@ -1,6 +1,6 @@
 /** Sizes and themes of figures: what a builder may count on, and every colour that a figure uses. */
 import { invalid, oneOf, options as checked } from '../expect.js'
-import { MONO_ADVANCE } from './text.js'
+import { MONO_ADVANCE } from './fonts/names.js'
 
 export const SIZES = ['column', 'wide', 'talk'] as const
 export type Size = (typeof SIZES)[number]

@@ -46,8 +46,8 @@ describe('figure', function () {
     assert.equal(lines[0], 'position,token,prompt,fate,slot')
     assert.equal(parseInt(lines[lines.length - 1]), 69)
     await assert.rejects(
-      figure.save(join(folder, 'a.png')),
-      /cannot be saved as .*expected a name ending in .svg, .json, .html, .csv.*rsvg-convert/,
+      figure.save(join(folder, 'a.gif')),
+      /expected a name ending in .svg, .pdf, .png, .html, .json, .csv for path but received .*a\.gif/,
     )
     await assert.rejects(
       figure.save(join(folder, 'no', 'a.svg')),

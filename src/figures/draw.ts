@@ -1,65 +1,41 @@
-/** Draws a plot as SVG: no browser, no fonts read, the same bytes for the same plot. */
-import { Canvas, type Box, type PlacedText, type TextOptions } from './canvas.js'
-import {
-  LEADING,
-  layoutOf,
-  NUMBERS,
-  rampOf,
-  swatchOf,
-  TICK,
-  type Layout,
-  type LegendPlace,
-  type PanelPlace,
-} from './layout.js'
+/** Draws a plot on a surface: the one place that says where each line, shape and word of a picture goes. */
+import { LEADING, NUMBERS, rampOf, swatchOf, TICK, type Layout, type LegendPlace, type PanelPlace } from './layout.js'
 import type { Labels, LegendEntry, Mark, Plot } from './plot.js'
+import { MONO_ADVANCE } from './fonts/names.js'
 import { place } from './scale.js'
 import { colorOf, type Color, type Style } from './style.js'
-import { columnsOf, MONO_ADVANCE, textWidth } from './text.js'
+import type { Box, Surface, TextOptions } from './surface.js'
+import { columnsOf, textWidth } from './text.js'
 
-export interface Drawn {
-  svg: string
-  width: number
-  height: number
-  /** Every word and where it stands, for checks. */
-  texts: readonly PlacedText[]
-}
-
-export function drawSvg(plot: Plot, style: Style): Drawn {
-  const layout = layoutOf(plot, style)
-  const canvas = new Canvas()
+export function draw(surface: Surface, plot: Plot, style: Style, layout: Layout): void {
   const paint = (color: Color) => colorOf(color, style.theme)
-  words(canvas, layout, style, paint)
-  plot.legend.forEach((entry, i) => legendEntry(canvas, entry, layout.legend[i], style, paint))
-  if (plot.ramp && layout.ramp) ramp(canvas, plot.ramp, layout.ramp, style, paint)
-  for (const panel of layout.panels) drawPanel(canvas, panel, style, paint)
-  return {
-    svg: canvas.svg(layout.width, layout.height, paint('paper'), plot.title, `${plot.detail} ${plot.subject}`),
-    width: layout.width,
-    height: layout.height,
-    texts: canvas.texts,
-  }
+  surface.boxes([{ left: 0, top: 0, right: layout.width, bottom: layout.height }], paint('paper'))
+  words(surface, layout, style, paint)
+  plot.legend.forEach((entry, i) => legendEntry(surface, entry, layout.legend[i], style, paint))
+  if (plot.ramp && layout.ramp) ramp(surface, plot.ramp, layout.ramp, style, paint)
+  for (const panel of layout.panels) drawPanel(surface, panel, style, paint)
 }
 
 type Paint = (color: Color) => string
 
-function words(canvas: Canvas, layout: Layout, style: Style, paint: Paint): void {
+function words(surface: Surface, layout: Layout, style: Style, paint: Paint): void {
   const lines = (block: { lines: string[]; y: number }, options: TextOptions) =>
-    block.lines.forEach((line, i) => canvas.text(line, style.margin, block.y + i * options.size * LEADING, options))
+    block.lines.forEach((line, i) => surface.text(line, style.margin, block.y + i * options.size * LEADING, options))
   lines(layout.title, { size: style.title, bold: true, color: paint('ink') })
   lines(layout.summary, { size: style.text, color: paint('ink') })
   lines(layout.notes, { size: style.small, color: paint('muted') })
 }
 
-function legendEntry(canvas: Canvas, entry: LegendEntry, at: LegendPlace, style: Style, paint: Paint): void {
+function legendEntry(surface: Surface, entry: LegendEntry, at: LegendPlace, style: Style, paint: Paint): void {
   const size = style.text
   const { width, gap } = swatchOf(style)
   const color = paint(entry.color)
   const [middle, center] = [at.y - size * 0.32, at.x + width / 2]
   const box = { left: at.x, right: at.x + width, top: middle - size * 0.42, bottom: middle + size * 0.42 }
-  if (entry.swatch === 'box') canvas.boxes([box], color)
-  else if (entry.swatch === 'frame') canvas.boxes([box], color, { outline: 1.2 })
+  if (entry.swatch === 'box') surface.boxes([box], color)
+  else if (entry.swatch === 'frame') surface.boxes([box], color, { outline: 1.2 })
   else if (entry.swatch === 'line' || entry.swatch === 'dash')
-    canvas.line(
+    surface.line(
       [
         [at.x, middle],
         [box.right, middle],
@@ -68,16 +44,16 @@ function legendEntry(canvas: Canvas, entry: LegendEntry, at: LegendPlace, style:
       Math.max(1.5, size / 8),
       entry.swatch === 'dash',
     )
-  else canvas.points([[center, middle]], entry.swatch, color, size * 0.7)
-  canvas.text(entry.label, box.right + gap, at.y, { size, color: paint('ink') })
+  else surface.points([[center, middle]], entry.swatch, color, size * 0.7)
+  surface.text(entry.label, box.right + gap, at.y, { size, color: paint('ink') })
 }
 
-function ramp(canvas: Canvas, scale: NonNullable<Plot['ramp']>, at: LegendPlace, style: Style, paint: Paint): void {
+function ramp(surface: Surface, scale: NonNullable<Plot['ramp']>, at: LegendPlace, style: Style, paint: Paint): void {
   const size = style.text
   const { gap } = swatchOf(style)
   let x = at.x
   const word = (text: string) => {
-    canvas.text(text, x, at.y, { size, color: paint('ink') })
+    surface.text(text, x, at.y, { size, color: paint('ink') })
     x += textWidth(text, { size }) + gap
   }
   word(`${scale.label} ${scale.from}`)
@@ -89,13 +65,13 @@ function ramp(canvas: Canvas, scale: NonNullable<Plot['ramp']>, at: LegendPlace,
       top: at.y - size * 0.75,
       bottom: at.y + size * 0.1,
     }
-    canvas.boxes([box], paint(`${scale.kind}:${i / (steps - 1)}`))
+    surface.boxes([box], paint(`${scale.kind}:${i / (steps - 1)}`))
   }
   x += rampOf(style) + gap
   word(scale.to)
 }
 
-function drawPanel(canvas: Canvas, placed: PanelPlace, style: Style, paint: Paint): void {
+function drawPanel(surface: Surface, placed: PanelPlace, style: Style, paint: Paint): void {
   const { panel, area } = placed
   const { small, text } = style
   const x = (value: number) => area.left + place(panel.x, value) * (area.right - area.left)
@@ -103,7 +79,7 @@ function drawPanel(canvas: Canvas, placed: PanelPlace, style: Style, paint: Pain
   const muted = paint('muted')
   if (panel.y.grid)
     for (const tick of placed.yTicks)
-      canvas.line(
+      surface.line(
         [
           [area.left, y(tick.at)],
           [area.right, y(tick.at)],
@@ -113,7 +89,7 @@ function drawPanel(canvas: Canvas, placed: PanelPlace, style: Style, paint: Pain
       )
   if (panel.x.grid)
     for (const tick of placed.xTicks)
-      canvas.line(
+      surface.line(
         [
           [x(tick.at), area.top],
           [x(tick.at), area.bottom],
@@ -123,10 +99,10 @@ function drawPanel(canvas: Canvas, placed: PanelPlace, style: Style, paint: Pain
       )
   placed.title.forEach((line, i) => {
     const y = area.top - text * (0.5 + LEADING * (placed.title.length - 1 - i))
-    canvas.text(line, area.left, y, { size: text, bold: true, color: paint('ink') })
+    surface.text(line, area.left, y, { size: text, bold: true, color: paint('ink') })
   })
   if (panel.x.ticks !== 'none') {
-    canvas.line(
+    surface.line(
       [
         [area.left, area.bottom],
         [area.right, area.bottom],
@@ -135,7 +111,7 @@ function drawPanel(canvas: Canvas, placed: PanelPlace, style: Style, paint: Pain
       0.75,
     )
     for (const tick of placed.xTicks) {
-      canvas.line(
+      surface.line(
         [
           [x(tick.at), area.bottom],
           [x(tick.at), area.bottom + TICK],
@@ -144,18 +120,18 @@ function drawPanel(canvas: Canvas, placed: PanelPlace, style: Style, paint: Pain
         0.75,
       )
       const options = { size: small, color: muted, anchor: 'middle' } as const
-      canvas.text(tick.text, x(tick.at), area.bottom + TICK + small * (NUMBERS - 0.26), options)
+      surface.text(tick.text, x(tick.at), area.bottom + TICK + small * (NUMBERS - 0.26), options)
     }
   }
   if (panel.x.label) {
     const below = panel.x.ticks === 'none' ? 0 : TICK + small * NUMBERS
     const options = { size: text, color: paint('ink'), anchor: 'middle' } as const
-    canvas.text(panel.x.label, (area.left + area.right) / 2, area.bottom + below + text * 0.95, options)
+    surface.text(panel.x.label, (area.left + area.right) / 2, area.bottom + below + text * 0.95, options)
   }
   let labelX = area.left - TICK - 3
   for (const tick of placed.yTicks) {
     const options = { size: small, color: muted, anchor: 'end' } as const
-    canvas.line(
+    surface.line(
       [
         [area.left - TICK, y(tick.at)],
         [area.left, y(tick.at)],
@@ -163,14 +139,14 @@ function drawPanel(canvas: Canvas, placed: PanelPlace, style: Style, paint: Pain
       muted,
       0.75,
     )
-    canvas.text(tick.text, area.left - TICK - 3, y(tick.at) + small * 0.32, options)
+    surface.text(tick.text, area.left - TICK - 3, y(tick.at) + small * 0.32, options)
     labelX = Math.min(labelX, area.left - TICK - 3 - textWidth(tick.text, { size: small }))
   }
   if (panel.y.label) {
     const options = { size: text, color: paint('ink'), upright: true }
-    canvas.text(panel.y.label, labelX - text * 0.32, (area.top + area.bottom) / 2, options)
+    surface.text(panel.y.label, labelX - text * 0.32, (area.top + area.bottom) / 2, options)
   }
-  for (const mark of panel.marks) drawMark(canvas, mark, { x, y, area, style, paint })
+  for (const mark of panel.marks) drawMark(surface, mark, { x, y, area, style, paint })
 }
 
 interface Where {
@@ -181,14 +157,14 @@ interface Where {
   paint: Paint
 }
 
-function drawMark(canvas: Canvas, mark: Mark, where: Where): void {
+function drawMark(surface: Surface, mark: Mark, where: Where): void {
   const { x, y, style, paint } = where
   const points = (m: { x: number[]; y: number[] }) => m.x.map((value, i): [number, number] => [x(value), y(m.y[i])])
   if (mark.kind === 'points') {
     const diameter = mark.diameter ?? style.text * (mark.shape === 'tick' ? 0.6 : 0.4)
-    canvas.points(points(mark), mark.shape, paint(mark.color), diameter)
-  } else if (mark.kind === 'line') canvas.line(points(mark), paint(mark.color), mark.width ?? 1.5, mark.dash)
-  else if (mark.kind === 'labels') drawLabels(canvas, mark, where)
+    surface.points(points(mark), mark.shape, paint(mark.color), diameter)
+  } else if (mark.kind === 'line') surface.line(points(mark), paint(mark.color), mark.width ?? 1.5, mark.dash)
+  else if (mark.kind === 'labels') drawLabels(surface, mark, where)
   else {
     const byColor = new Map<string, Box[]>()
     mark.x0.forEach((_, i) => {
@@ -209,11 +185,11 @@ function drawMark(canvas: Canvas, mark: Mark, where: Where): void {
       else byColor.set(color, [box])
     })
     for (const [color, boxes] of byColor)
-      canvas.boxes(boxes, color, { outline: mark.outline ? 1.2 : undefined, opacity: mark.opacity })
+      surface.boxes(boxes, color, { outline: mark.outline ? 1.2 : undefined, opacity: mark.opacity })
   }
 }
 
-function drawLabels(canvas: Canvas, mark: Labels, { x, y, style, paint }: Where): void {
+function drawLabels(surface: Surface, mark: Labels, { x, y, style, paint }: Where): void {
   const size = mark.mono ? style.mono : style.small
   mark.text.forEach((text, i) => {
     const options: TextOptions = {
@@ -226,6 +202,6 @@ function drawLabels(canvas: Canvas, mark: Labels, { x, y, style, paint }: Where)
       length: mark.mono ? columnsOf(text) * size * MONO_ADVANCE : undefined,
     }
     const [left, base] = [x(mark.x[i]), y(mark.y[i]) + size * 0.32]
-    canvas.text(text, left, base, options)
+    surface.text(text, left, base, options)
   })
 }

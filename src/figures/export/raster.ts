@@ -1,0 +1,13 @@
+/** Dots from SVG, in the fonts that we bring: what is installed on the machine changes nothing. */
+import { createRequire } from 'node:module'
+import type * as resvg from '@resvg/resvg-js'
+import { fontFiles } from '../fonts/files.js'
+
+const require = createRequire(import.meta.url)
+
+/** A PNG, `width` dots wide. Its library is loaded when somebody needs it. */
+export function raster(svg: string, width: number): Buffer {
+  const { Resvg } = require('@resvg/resvg-js') as typeof resvg
+  const font = { loadSystemFonts: false, fontFiles: Object.values(fontFiles()), defaultFontFamily: 'Inter' }
+  return new Resvg(svg, { font, fitTo: { mode: 'width', value: width } }).render().asPng()
+}
