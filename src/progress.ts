@@ -1,4 +1,5 @@
 /** Progress of long work: a bar on stderr in a terminal, a display in a notebook, nothing elsewhere. */
+import { setMaxListeners } from 'node:events'
 import { SingleBar } from 'cli-progress'
 
 /** Messages to and from a page of the front end. */
@@ -32,7 +33,10 @@ export function interruptible(signal: AbortSignal | undefined): AbortSignal | un
 
 /** Aborted when one of them is. */
 export function eitherSignal(a: AbortSignal | undefined, b: AbortSignal | undefined): AbortSignal | undefined {
-  return a && b ? AbortSignal.any([a, b]) : (a ?? b)
+  if (!a || !b) return a ?? b
+  const either = AbortSignal.any([a, b])
+  setMaxListeners(0, either) // work on many sessions listens as often
+  return either
 }
 
 export interface Bar {

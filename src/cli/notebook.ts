@@ -1,4 +1,4 @@
-/** `npx zslab run`: which notebooks our kernel runs, the cell that sets parameters, and the run itself. */
+/** `npx zslab run`: which notebooks our kernel runs, the cell that sets parameters, what is measured anew, and the run itself. */
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { Script } from 'node:vm'
@@ -18,6 +18,7 @@ interface RunOptions {
   timeout?: number
   parameters: Record<string, unknown>
   parametersFile?: string
+  fresh?: boolean
 }
 
 export function runCommand(): Command {
@@ -28,10 +29,13 @@ export function runCommand(): Command {
     .option('--timeout <seconds>', 'most that one cell may take (default: no limit); then exit 124', seconds)
     .option('--parameters <name=value>', 'sets a parameter (JSON, else text); may be given again', parameter, {})
     .option('--parameters-file <file>', 'a JSON file with an object of parameters; --parameters go before it')
+    .option('--fresh', 'measures anew what comes with the notebook: it takes minutes')
     .action(async (notebook: string, options: RunOptions) => {
       const source = resolve(notebook)
       const target = resolve(options.output ?? notebook)
-      checkKernel(source)
+      const found = notebookIn(source)
+      checkKernel(source, found)
+      if (options.fresh) checkFresh(source, found)
       checkTarget(target)
       const parameters = { ...parametersIn(options.parametersFile), ...options.parameters }
       if (!(await prepared())) return
@@ -42,7 +46,11 @@ export function runCommand(): Command {
         timeout: options.timeout ?? null,
         parameters: Object.keys(parameters).length ? parametersCell(parameters) : null,
       }
-      const env = { ...process.env, JUPYTER_PATH: join(projectRoot, '.venv/share/jupyter') }
+      const env = {
+        ...process.env,
+        JUPYTER_PATH: join(projectRoot, '.venv/share/jupyter'),
+        ...(options.fresh && { [FRESH]: '1' }),
+      }
       await program(PYTHON, ['-c', RUNNER, JSON.stringify(words)], { env, interrupts: 'forwarded' })
     })
 }
@@ -53,15 +61,13 @@ function seconds(text: string): number {
   return value
 }
 
-interface NotebookMetadata {
-  kernelspec?: { name?: unknown; language?: unknown }
-  language_info?: { name?: unknown }
+interface Notebook {
+  metadata: { kernelspec?: { name?: unknown; language?: unknown }; language_info?: { name?: unknown } }
+  cells: readonly { source?: unknown }[]
 }
 
-/** Throws where `path` is no notebook, or one of another language; says so where it names another kernel than ours. */
-function checkKernel(path: string): void {
-  if (!existsSync(path)) throw new ZslabError('file', `there is no notebook ${shown(path)}: check the path`)
-  const { kernelspec, language_info } = metadataOf(path)
+/** Throws where it is one of another language; says so where it names another kernel than ours. */
+function checkKernel(path: string, { metadata: { kernelspec, language_info } }: Notebook): void {
   const word = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)
   const name = word(kernelspec?.name)
   const language = word(kernelspec?.language) ?? word(language_info?.name) ?? (name && LANGUAGES[name])
@@ -78,12 +84,30 @@ function checkKernel(path: string): void {
 /** Kernels of TypeScript that older notebooks name without a language. */
 const LANGUAGES: Record<string, string | undefined> = { tslab: 'typescript', deno: 'typescript' }
 
-function metadataOf(path: string): NotebookMetadata {
+/** What a notebook asks for whether it measures anew. No parameter: these are written into the notebook, and hold the next time. */
+const FRESH = 'ZSLAB_FRESH'
+
+/** Throws where nothing comes with the notebook that could be measured anew. */
+function checkFresh(path: string, { cells }: Notebook): void {
+  if (!JSON.stringify(cells.map(({ source }) => source)).includes(FRESH))
+    throw new UsageError(
+      `--fresh: ${shown(path)} never asks for ${FRESH}: nothing comes with it that could be measured anew, so leave --fresh out`,
+    )
+}
+
+/** Errors: 'file' where `path` is no notebook. */
+function notebookIn(path: string): Notebook {
+  if (!existsSync(path)) throw new ZslabError('file', `there is no notebook ${shown(path)}: check the path`)
   const notebook = jsonIn(path, 'a Jupyter notebook')
   const { cells, worksheets, nbformat, metadata } = (notebook ?? {}) as Record<string, unknown>
   if (typeof nbformat !== 'number' || !(Array.isArray(cells) || Array.isArray(worksheets)))
     throw new ZslabError('file', `${path}: found JSON without cells, expected a Jupyter notebook: give an .ipynb file`)
-  return (typeof metadata === 'object' && metadata !== null ? metadata : {}) as NotebookMetadata
+  return {
+    metadata: (typeof metadata === 'object' && metadata !== null ? metadata : {}) as Notebook['metadata'],
+    cells: (Array.isArray(cells) ? (cells as unknown[]) : []).map((cell) => ({
+      ...(cell as Notebook['cells'][number]),
+    })),
+  }
 }
 
 function jsonIn(path: string, expected: string): unknown {

@@ -21,6 +21,8 @@ export class TrialStore {
   /** Of files that are to be folded, by name: those of one trial, and what is whole of broken ones. */
   private readonly loose = new Map<string, readonly Trial[]>()
   private segments = 0
+  /** What processes that died had begun to write. */
+  private begun = false
   /** Files that are broken, and how: what is missing of them is done again. */
   readonly faults: { path: string; why: string }[] = []
 
@@ -34,13 +36,15 @@ export class TrialStore {
   }
 
   private async read(folder: string): Promise<void> {
-    let names: string[]
+    let all: string[]
     try {
       await mkdir(folder, { recursive: true })
-      names = (await readdir(folder)).filter((name) => name.endsWith(ONE) || name.endsWith(MANY)).sort()
+      all = (await readdir(folder)).sort()
     } catch (error) {
       throw unwritten(folder, 'trials', error)
     }
+    this.begun = all.some(isPart)
+    const names = all.filter((name) => name.endsWith(ONE) || name.endsWith(MANY))
     for (let at = 0; at < names.length; at += AT_ONCE) {
       const some = names.slice(at, at + AT_ONCE)
       const found = await Promise.all(some.map((name) => readTrials(join(folder, name))))
@@ -53,6 +57,11 @@ export class TrialStore {
     }
     const numbers = names.map((name) => Number(/^segment-(\d+)\.trials$/.exec(name)?.[1] ?? -1))
     this.segments = 1 + numbers.reduce((most, number) => Math.max(most, number), -1)
+  }
+
+  /** Nothing is to be folded, and nobody died while writing. */
+  get tidied(): boolean {
+    return !this.begun && !this.loose.size
   }
 
   get(key: string): Trial | undefined {

@@ -160,22 +160,24 @@ export class Study extends Results {
   }
 
   /**
-   * Does what is missing, each prompt read once for all its policies; a trial that is done is kept, so it may be interrupted, and run again. Checks of ZSMerge on the
-   * first prompt that without merging it is eviction by history to the last bit. Errors: 'file' for a store that cannot be written, 'invalid' while another process
+   * Does what is missing, each prompt read once for all its policies; a trial that is done is kept, so it may be interrupted, and run again; where nothing is missing
+   * nothing is written. Checks of ZSMerge on the first prompt that without merging it is eviction by history to the last bit. Errors: 'file' for a store that cannot be written, 'invalid' while another process
    * runs it, 'internal' where that check fails.
    */
   async run(options: CallOptions = {}): Promise<this> {
     callOptions('run', options)
     await withBar('studying,', options, async (call) => {
-      const { card, prompts } = await this.prepared(call)
-      await asCoordinator(this.parts.folder, call.signal, async (signal) => {
-        const store = await this.opened()
-        await store.tidy()
-        await this.remember(card)
-        await carryOut(this.work, prompts, { ...call, signal })
-        await store.fold()
-        checkMergingOff(...(this.planned!.checks.map((key) => store.get(key)) as [Trial?, Trial?]))
-      })
+      const { card, prompts, checks } = await this.prepared(call)
+      const found = await this.opened()
+      if (!found.tidied || isMissing(prompts, found))
+        await asCoordinator(this.parts.folder, call.signal, async (signal) => {
+          const store = await this.opened()
+          await store.tidy()
+          await this.remember(card)
+          await carryOut(this.work, prompts, { ...call, signal })
+          await store.fold()
+        })
+      checkMergingOff(...(checks.map((key) => this.store!.get(key)) as [Trial?, Trial?]))
     })
     return this
   }
@@ -301,6 +303,9 @@ export class Study extends Results {
 }
 
 showsItself(Study.prototype, studyText)
+
+const isMissing = (prompts: readonly Planned[], store: TrialStore) =>
+  prompts.some(({ trials }) => trials.some(({ key }) => !store.get(key)))
 
 /** Trials of the design, and those of them that are done. */
 function counted(prompts: readonly Planned[], store: TrialStore): { trials: number; done: number } {

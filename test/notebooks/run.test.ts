@@ -116,6 +116,15 @@ describe('zslab run', function () {
     assert.equal(JSON.parse(readFileSync(path, 'utf8')).cells.length, 4)
   })
 
+  it('tells a notebook to measure anew, leaves its cells as they are, and refuses where nothing comes with it', async () => {
+    const asks = notebook(OURS, 'let fresh = Boolean(process.env.ZSLAB_FRESH)', 'fresh')
+    assert.equal((await run(asks, '--fresh')).status, 0)
+    assert.deepEqual([value(1), written().cells.length], ['true', 2])
+    const { status, stderr } = await run(notebook(OURS, '1'), '--fresh')
+    assert.equal(status, 2, stderr)
+    assert.match(stderr, /never asks for ZSLAB_FRESH: nothing comes with it/)
+  })
+
   it('refuses parameters that cannot be, with 2', async () => {
     const path = notebook(OURS, '1')
     for (const [word, said] of [

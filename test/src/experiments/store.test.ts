@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -150,6 +150,23 @@ describe('studies that are kept', () => {
     assert.ok(finished > 0)
   }).timeout(1_200_000)
 
+  it('write nothing where nothing is missing, so that a folder may come along that nobody writes to', async () => {
+    const folder = ownFolder()
+    const { rows } = await smallStudy(model, folder).run(quiet)
+    const written = () =>
+      readdirSync(folder).map((name) => [name, statSync(join(folder, name), { bigint: true }).mtimeNs])
+    // As if another machine were running it, and something had been written by another one: neither is asked.
+    mkdirSync(join(folder, 'lock'))
+    writeFileSync(join(folder, 'coordinator.json'), JSON.stringify({ host: 'another', pid: 1 }))
+    writeFileSync(join(folder, 'study.json'), 'as it came')
+    const before = written()
+    const again = smallStudy(model, folder)
+    const { trials, done, notes } = await again.plan(quiet)
+    assert.deepEqual([trials, done, notes.length], [60, 60, 0])
+    assert.deepEqual((await again.run(quiet)).rows, rows)
+    assert.deepEqual(written(), before)
+  })
+
   it('end in a sentence where their lock is taken away, and keep what is done', async () => {
     const folder = ownFolder()
     const study = smallStudy(model, folder)
@@ -179,6 +196,7 @@ describe('studies that are kept', () => {
     mkdirSync(join(folder, 'lock'))
     writeFileSync(join(folder, 'coordinator.json'), JSON.stringify({ host: hostname(), pid: 2 ** 22 + 1 }))
     await smallStudy(model, folder).run(quiet)
+    for (const name of trialFiles(folder)) rmSync(join(folder, name))
     mkdirSync(join(folder, 'lock'))
     writeFileSync(join(folder, 'coordinator.json'), JSON.stringify({ host: 'another', pid: 1 }))
     await assert.rejects(smallStudy(model, folder).run(quiet), /process 1 on another/)
