@@ -4,7 +4,7 @@ import { integer, invalid, number, oneOf, options as checked } from '../../expec
 import { STORAGES, type Storage } from '../../native/engine.js'
 import { meanOf } from '../../statistics/moments.js'
 import type { Measuring, Metric } from './measuring.js'
-import { SCORE_NAMES, scored, type ScoreName } from './scores.js'
+import { SCORE_NAMES, scored, type ScoreName } from '../scores/index.js'
 
 export interface AnswersMeasure {
   kind: 'answers'

@@ -3,7 +3,7 @@ import { ZslabError } from '../../errors.js'
 import { invalid, oneOf } from '../../expect.js'
 import type { LoadedModel } from '../../loaded-model.js'
 import { STORAGES, type Storage } from '../../native/engine.js'
-import type { ScoreName } from '../measures/scores.js'
+import type { ScoreName } from '../scores/index.js'
 import type { TaskPrompt } from '../prompt.js'
 import type { Task } from '../task.js'
 
