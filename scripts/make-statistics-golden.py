@@ -78,5 +78,52 @@ for one, other in (("a", "b"), ("a", "c"), ("b", "c")):
         effects.append({"of": [one, other], "to": [to, 1], "effect": pairwise[f"C({one})[T.{to}]:C({other})[T.1]"]})
 study = {"rows": [[*map(int, row), float(value)] for row, value in zip(design, y)], "effects": [{k: float(v) if isinstance(v, float) else v for k, v in one.items()} for one in effects]}
 
-text = json.dumps({"scipy": scipy.__version__, "statsmodels": statsmodels.__version__, "pairs": pairs, "student": student, "bca": bca, "flips": flips, "holm": holm, "study": study})
+# Effects of a design that is spread over ranges: a linear, b logarithmic, w of three words; a plane with all products for each text. Each effect is
+# what the model predicts from one end to the other with the rest in the middle, of products the difference of two such.
+spread = pd.DataFrame({"a": np.round(rng.uniform(0, 2, 24), 6), "b": np.round(10 ** rng.uniform(-2, 0, 24), 6), "w": rng.permutation(np.repeat(["x", "y", "z"], 8))})
+spread["u"], spread["v"] = spread.a / 2, np.log(spread.b / 0.01) / np.log(100)
+texts = 9
+observed = [np.round(rng.normal() + (0.5 + 0.2 * rng.normal()) * spread.u - 0.3 * spread.u * spread.v + 0.2 * (spread.w == "z") + 0.1 * rng.normal(size=24), 6) for _ in range(texts)]
+words = ["x", "y", "z"]
+
+
+def told(model):
+    def at(u, v, w):
+        return model.predict(pd.DataFrame({"u": [u], "v": [v], "w": [w]})).iloc[0]
+
+    mean = lambda of: float(np.mean([of(w) for w in words]))
+    main = [mean(lambda w: at(1, 0.5, w) - at(0, 0.5, w)), mean(lambda w: at(0.5, 1, w) - at(0.5, 0, w))]
+    main += [at(0.5, 0.5, w) - at(0.5, 0.5, "x") for w in words[1:]]
+    both = [mean(lambda w: at(1, 1, w) - at(0, 1, w) - at(1, 0, w) + at(0, 0, w))]
+    both += [at(1, 0.5, w) - at(0, 0.5, w) - at(1, 0.5, "x") + at(0, 0.5, "x") for w in words[1:]]
+    both += [at(0.5, 1, w) - at(0.5, 0, w) - at(0.5, 1, "x") + at(0.5, 0, "x") for w in words[1:]]
+    return main, both
+
+
+def over_texts(values):
+    values = np.array(values)
+    found = []
+    for of in values.T:
+        low, high = stats.t.interval(0.95, texts - 1, loc=of.mean(), scale=stats.sem(of))
+        p = stats.permutation_test((of,), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
+        found.append({"effect": float(of.mean()), "low": float(low), "high": float(high), "p": float(p)})
+    for one, adjusted in zip(found, multipletests([one["p"] for one in found], method="holm")[1]):
+        one["holm"] = float(adjusted)
+    return found
+
+
+whole = [smf.ols("y ~ (u + v + C(w)) ** 2", spread.assign(y=y)).fit() for y in observed]
+plain = [smf.ols("y ~ u + v + C(w)", spread.assign(y=y)).fit() for y in observed]
+# What the choice of settings leaves open: the plane through the means over texts.
+means = smf.ols("y ~ u + v + C(w)", spread.assign(y=np.mean(observed, axis=0))).fit().conf_int()
+slopes = {
+    "settings": [[float(a), float(b), w] for a, b, w in zip(spread.a, spread.b, spread.w)],
+    "values": [y.tolist() for y in observed],
+    "all": over_texts([sum(told(model), []) for model in whole]),
+    "main": over_texts([told(model)[0] for model in plain]),
+    "misfit": [float(means.loc[name][1] - means.loc[name][0]) / 2 for name in ("u", "v", "C(w)[T.y]", "C(w)[T.z]")],
+    "explained": [float(1 - sum(model.ssr for model in of) / sum(model.centered_tss for model in of)) for of in (whole, plain)],
+}
+
+text = json.dumps({"scipy": scipy.__version__, "statsmodels": statsmodels.__version__, "pairs": pairs, "student": student, "bca": bca, "flips": flips, "holm": holm, "study": study, "slopes": slopes})
 (Path(__file__).parent.parent / "test/golden/statistics.json").write_text(text + "\n")

@@ -74,8 +74,10 @@ export function generator(seed: number): () => number {
 }
 
 /** 0 … count − 1 in an order that `seed` draws, all alike likely (Fisher and Yates). */
-export function randomOrder(count: number, seed: number): Int32Array {
-  const draw = generator(seed)
+export const randomOrder = (count: number, seed: number): Int32Array => orderOf(count, generator(seed))
+
+/** The same of draws that go on. */
+export function orderOf(count: number, draw: () => number): Int32Array {
   const order = Int32Array.from({ length: count }, (_, i) => i)
   for (let i = count - 1; i > 0; i--) {
     const j = Math.floor(draw() * (i + 1))

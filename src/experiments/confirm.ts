@@ -2,7 +2,7 @@
 import { confirmationText } from '../show/study-text.js'
 import { showsItself } from '../show/show.js'
 import { randomOrder } from '../sampling.js'
-import { firstLevels, type Levels } from './designs.js'
+import type { Levels } from './designs.js'
 import type { Results } from './results.js'
 import type { Contrast } from './rows.js'
 import type { Metric } from './measures/measuring.js'
@@ -11,7 +11,7 @@ export interface Confirmation {
   metric: Metric
   /** Of the exploring half the best mean, of settings whose every trial counts; null: there is none. */
   chosen: Levels | null
-  /** The first levels, which it is compared with. */
+  /** The design's first setting, of first levels, which it is compared with. */
   base: Levels
   /** Its metric less the base's, where it was chosen, and where it was not: the latter is what may be said. Null: it is the base, or they meet nowhere. */
   exploring: Contrast | null
@@ -32,7 +32,7 @@ export function confirmed(exploring: Results, confirming: Results, metric: Metri
   const cost = ({ values }: (typeof rows)[number]) =>
     metric.better === 'less' ? values[metric.name]!.mean : -values[metric.name]!.mean
   const chosen = whole.length ? whole.reduce((best, row) => (cost(row) < cost(best) ? row : best)).levels : null
-  const base = firstLevels(exploring.dimensions)
+  const [base] = exploring.tried.settings
   const same = chosen === null || Object.entries(base).every(([name, level]) => chosen[name] === level)
   const over = (of: Results) => (same ? null : of.compare(chosen, base, { metric: metric.name }))
   return showsItself(

@@ -1,6 +1,6 @@
 /** Which combinations of levels a study tries. Every design holds the first level of all dimensions. */
 import { ZslabError } from '../errors.js'
-import { invalid, options as checked } from '../expect.js'
+import { integer, invalid, object, options as checked } from '../expect.js'
 
 /** A level of a dimension. */
 export type Level = string | number | boolean | null
@@ -11,26 +11,47 @@ export type Dimensions = Readonly<Record<string, readonly Level[]>>
 /**
  * 'grid': all combinations. 'one-at-a-time': the first level of each, and every other level with the rest as there. { fractional: r }: of two levels each,
  * the smallest regular fraction of the grid with resolution r: at 5 main effects and interactions of two are told from each other, at 4 main effects
- * from interactions, at 3 main effects from main effects.
+ * from interactions, at 3 main effects from main effects. { latinHypercube: { runs, seed } }: so many settings spread evenly over ranges, each cut into as many parts
+ * as there are runs and each part tried once, and one in the middle of all; seed 1 unless another is given.
  */
-export type Design = 'grid' | 'one-at-a-time' | { readonly fractional: Resolution }
+export type Design =
+  | 'grid'
+  | 'one-at-a-time'
+  | { readonly fractional: Resolution }
+  | { readonly latinHypercube: { readonly runs: number; readonly seed?: number } }
 export type Resolution = 3 | 4 | 5
 
 const RESOLUTIONS: readonly unknown[] = [3, 4, 5]
 const MOST_FACTORS = 12
+const MOST_RUNS = 1000
+const KINDS = ['fractional', 'latinHypercube']
 
 /** Errors: 'invalid'. */
 export function designOf(given: unknown): Design {
   if (given === 'grid' || given === 'one-at-a-time') return given
-  if (typeof given !== 'object' || given === null)
-    throw invalid('design', "'grid', 'one-at-a-time' or { fractional: 3, 4 or 5 }", given)
-  const { fractional } = checked('design', given, ['fractional'])
+  const kinds = typeof given === 'object' && given !== null ? Object.keys(checked('design', given, KINDS)) : []
+  if (kinds.length !== 1)
+    throw invalid(
+      'design',
+      "'grid', 'one-at-a-time', { fractional: 3, 4 or 5 } or { latinHypercube: { runs: 32 } }",
+      given,
+    )
+  const { fractional, latinHypercube } = given as Record<string, unknown>
+  if (latinHypercube !== undefined) return { latinHypercube: latinHypercubeOf(latinHypercube) }
   if (!RESOLUTIONS.includes(fractional)) throw invalid('design.fractional', 'a resolution: 3, 4 or 5', fractional)
   return given as Design
 }
 
+function latinHypercubeOf(given: unknown): { runs: number; seed: number } {
+  const { runs, seed = 1 } = checked('design.latinHypercube', object('design.latinHypercube', given), ['runs', 'seed'])
+  return {
+    runs: integer('design.latinHypercube.runs', runs, 2, MOST_RUNS),
+    seed: integer('design.latinHypercube.seed', seed, 0, 2 ** 32 - 1),
+  }
+}
+
 /** Each once. Errors: 'invalid' for dimensions that the design cannot have. */
-export function combinationsOf(dimensions: Dimensions, design: Design): Levels[] {
+export function combinationsOf(dimensions: Dimensions, design: Exclude<Design, { latinHypercube: unknown }>): Levels[] {
   if (design === 'grid') return grid(dimensions)
   return design === 'one-at-a-time' ? oneAtATime(dimensions) : fractional(dimensions, design.fractional)
 }

@@ -110,3 +110,15 @@ export const written = (varied: Varied): Over =>
       ]
     }),
   )
+
+/** The first level, or the middle of a range: between the ends, of a logarithmic one their geometric mean. */
+export function middleOf({ levels, range }: Dimension): Level {
+  if (!range) return levels[0]
+  const { from, to, log, integer } = range
+  const middle = log ? Math.sqrt(from * to) : (from + to) / 2
+  return integer ? Math.round(middle) : Number(middle.toPrecision(6))
+}
+
+/** Where a level stands in its range: 0 at its beginning, 1 at its end. */
+export const placeIn = ({ from, to, log }: Range, level: Level): number =>
+  log ? Math.log(Number(level) / from) / Math.log(to / from) : (Number(level) - from) / (to - from)

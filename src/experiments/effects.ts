@@ -15,15 +15,29 @@ export interface Effect {
   dimensions: readonly string[]
   from: readonly Level[]
   to: readonly Level[]
-  /** Of a main effect: value at `to` less that at `from`. Of an interaction: what the first does at the second's `to` less what it does at its `from`. Null: nowhere could they be compared. */
+  /** Of a main effect: value at `to` less that at `from`, of a range as the plane of least squares has them, with the others in their middle. Of an interaction: what the first does at the second's `to` less what it does at its `from`. Null: nowhere could they be compared. */
   found: Contrast | null
   /** Of a fractional design: what it cannot be told from; it may be any of them, or their sum. */
   aliases: readonly (readonly string[])[]
+  /**
+   * Of ranges: half of the 95% interval that the choice of settings leaves open, as the plane does not explain all of how settings differ on average, whatever the
+   * texts. An effect within it is not told, whatever its p. Null: none, or too few settings to say.
+   */
+  misfit: number | null
   /** Holm's adjusted p over all of them (main effects and interactions); null where nothing was found. */
   holm: number | null
 }
 
-/** Main effects and interactions of two, each level against its dimension's first. */
+/** Of a design that is spread over ranges: the plane that effects are of. */
+export interface PlaneFit {
+  settings: number
+  /** Share of how each prompt's settings differ, squared, that its plane explains; null: they do not differ. */
+  explained: number | null
+  /** Why interactions are not told though they were wanted. */
+  without: string | null
+}
+
+/** Main effects and interactions of two, each level against its dimension's first, and each range's end against its beginning. */
 export class Effects extends StudyTable {
   /** @internal */
   constructor(
@@ -32,6 +46,8 @@ export class Effects extends StudyTable {
     readonly interactions: readonly Effect[],
     /** Of the engines that trials were done with. */
     readonly cards: readonly EngineCard[] = [],
+    /** Null: differences of levels, and no plane. */
+    readonly fit: PlaneFit | null = null,
   ) {
     super()
   }
@@ -50,6 +66,7 @@ export class Effects extends StudyTable {
       high: column(({ found }) => found?.difference.high ?? null),
       p: column(({ found }) => found?.test.p ?? null),
       holm: column(({ holm }) => holm),
+      misfit: column(({ misfit }) => misfit),
       smallest: column(({ found }) => found?.smallest ?? null),
       pairs: column(({ found }) => found?.pairs ?? 0),
       clusters: column(({ found }) => found?.clusters ?? 0),
@@ -69,6 +86,7 @@ export class Effects extends StudyTable {
       numberColumn('high', 'of its interval'),
       numberColumn('p', 'by sign flips'),
       numberColumn('holm', 'p after Holm, over all rows'),
+      numberColumn('misfit', 'of ranges: half of the interval that the choice of settings leaves open'),
       numberColumn('smallest', 'effect that so many clusters find four times of five'),
       countColumn('pairs', 'places that have all its levels'),
       countColumn('clusters', 'that they belong to'),
@@ -78,8 +96,8 @@ export class Effects extends StudyTable {
   }
 
   toJSON(): Record<string, unknown> {
-    const { metric, main, interactions, cards } = this
-    return { format: 'zslab.effects', version: 1, metric, main, interactions, cards }
+    const { metric, main, interactions, cards, fit } = this
+    return { format: 'zslab.effects', version: 1, metric, main, interactions, cards, ...(fit && { fit }) }
   }
 }
 
@@ -127,7 +145,7 @@ export function effectsOf(
   })
   const adjusted = holm(all.flatMap(({ found }) => (found ? [found.test.p] : [])))
   let at = 0
-  const effects = all.map((one): Effect => ({ ...one, holm: one.found ? adjusted[at++] : null }))
+  const effects = all.map((one): Effect => ({ ...one, misfit: null, holm: one.found ? adjusted[at++] : null }))
   const isMain = ({ dimensions: of }: Effect) => of.length === 1
   return new Effects(
     metric,

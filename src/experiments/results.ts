@@ -7,12 +7,14 @@ import { meanOf } from '../statistics/moments.js'
 import type { IntervalOptions } from '../statistics/intervals.js'
 import type { EngineCard } from '../trace/card.js'
 import type { TraceCell } from '../trace/columns.js'
-import { effectsOf, type Effects } from './effects.js'
+import { effectsAsked, effectsOf, type Effects } from './effects.js'
 import { contrast, levelCell, levelsOf, type Contrast, type Row } from './rows.js'
 import type { Dimensions, Level, Levels } from './designs.js'
+import { slopesAsked, slopesOf } from './slopes.js'
 import { countColumn, levelColumn, numberColumn, StudyTable, wordColumn } from './study-table.js'
 import { summaryOf, type Summary } from './summary.js'
 import type { Measuring, Metric } from './measures/measuring.js'
+import { dimensionsTried, type Tried } from './tried.js'
 
 export interface MetricOptions extends IntervalOptions {
   /** Default: the task's first. */
@@ -27,7 +29,9 @@ export abstract class Results extends StudyTable {
   /** What is done, a row for each setting and prompt. */
   abstract get rows(): readonly Row[]
   /** Levels by dimension; policies among them where there are several. */
-  abstract get dimensions(): Dimensions
+  get dimensions(): Dimensions {
+    return dimensionsTried(this.tried)
+  }
   /** Those that rows have; the first is what the study is about unless another is asked for. */
   abstract get metrics(): readonly Metric[]
   abstract get facts(): { readonly task: { name: string; about: string } }
@@ -35,8 +39,33 @@ export abstract class Results extends StudyTable {
   abstract get cards(): readonly EngineCard[]
   /** What the full cache has to reach, where the task says so. @internal */
   abstract get able(): Measuring['able']
+  /** @internal */
+  abstract get tried(): Tried
+
   /** The settings of a fractional design; undefined of another one. @internal */
-  abstract get fraction(): readonly Levels[] | undefined
+  get fraction(): readonly Levels[] | undefined {
+    const { design, settings } = this.tried
+    return typeof design === 'object' && 'fractional' in design ? settings : undefined
+  }
+
+  /** How many effects there are to tell. @internal */
+  get comparisons(): number {
+    return this.spread ? this.slopes.columns.length : effectsAsked(this.dimensions, true, this.fraction).length
+  }
+
+  /** Why some of those that would be wanted are not told; null: all are. @internal */
+  get without(): string | null {
+    return this.spread ? this.slopes.without : null
+  }
+
+  private get slopes() {
+    return slopesAsked(this.tried.varied, this.tried.settings.length, true)
+  }
+
+  /** Over ranges. */
+  private get spread(): boolean {
+    return Object.values(this.tried.varied).some(({ range }) => range)
+  }
 
   /** Why nothing here tells policies apart: the full cache itself cannot do the task. Null: it can, or nothing is known of it. */
   get cannot(): string | null {
@@ -98,20 +127,19 @@ export abstract class Results extends StudyTable {
     )
   }
 
-  /** What each dimension does, and each two of them (`interactions`, default true), each level against its dimension's first. */
+  /**
+   * What each dimension does, and each two of them (`interactions`, default true), each level against its dimension's first. Of ranges: from one end to the other, as
+   * the plane of least squares through each prompt's settings has it; how much of their differences it explains is `fit.explained`.
+   */
   effects(options: MetricOptions & { interactions?: boolean } = {}): Effects {
     checked('effects', options, ['metric', 'interactions', ...INTERVAL])
     const { metric, interactions, ...interval } = options
     const wanted = interactions === undefined ? true : flag('interactions', interactions)
-    return effectsOf(
-      this.rows,
-      this.dimensions,
-      this.metricOf(metric),
-      wanted,
-      seeded(interval),
-      this.fraction,
-      this.cards,
-    )
+    const { rows, tried, fraction, cards } = this
+    const one = this.metricOf(metric)
+    return this.spread
+      ? slopesOf(rows, tried, one, wanted, seeded(interval), cards)
+      : effectsOf(rows, this.dimensions, one, wanted, seeded(interval), fraction, cards)
   }
 
   /** a − b, both some levels of the same dimensions: { alpha: 0 }, { alpha: 1 }. Null where no place has both. */
@@ -129,6 +157,12 @@ export abstract class Results extends StudyTable {
       throw new ZslabError(
         'invalid',
         `a names ${names(one) || 'nothing'} and b ${names(other) || 'nothing'}: give both a level of the same dimensions`,
+      )
+    const others = Object.keys(dimensions).filter((name) => !(name in one))
+    if (this.spread && others.length)
+      throw new ZslabError(
+        'invalid',
+        `settings that are spread over ranges differ in all dimensions at once, so a and b need ${others.join(', ')}, too; what one dimension does is told by effects()`,
       )
     const terms = [
       { levels: one, sign: 1 },
@@ -156,10 +190,6 @@ export class Part extends Results {
     super()
   }
 
-  get dimensions(): Dimensions {
-    return this.whole.dimensions
-  }
-
   get metrics(): readonly Metric[] {
     return this.whole.metrics
   }
@@ -178,8 +208,8 @@ export class Part extends Results {
   }
 
   /** @internal */
-  get fraction(): readonly Levels[] | undefined {
-    return this.whole.fraction
+  get tried(): Tried {
+    return this.whole.tried
   }
 
   toJSON(): Record<string, unknown> {

@@ -4,8 +4,9 @@ import { invalid } from '../expect.js'
 import { shown, ZslabError } from '../errors.js'
 import type { LoadedModel } from '../loaded-model.js'
 import { policyOf, type Policy } from '../policies/index.js'
-import { combinationsOf, firstLevels, type Design, type Levels } from './designs.js'
-import { levelsIn, POLICY, valueAt, type Varied } from './dimensions.js'
+import type { Design, Levels } from './designs.js'
+import { middleOf, POLICY, valueAt, type Varied } from './dimensions.js'
+import { triedOf, type Tried } from './tried.js'
 
 /** Makes a policy of options: zsmerge, or (options) => evictOnly({ of: zsmerge(options) }). */
 export type PolicyMaker = (options: never) => Policy
@@ -29,33 +30,29 @@ export interface SettingsAsked {
 
 type Options = Readonly<Record<string, unknown>>
 
-/** Every setting of the design, each once. Errors: 'invalid' naming the setting that a policy refuses. */
-export function settingsOf({ model, makers, base, over, design }: SettingsAsked): Setting[] {
-  const range = Object.keys(over).find((name) => over[name].range)
-  if (range !== undefined)
-    throw invalid(
-      `over.${range}`,
-      `levels for the design ${shown(design)}`,
-      over[range].range,
-      'ranges are for a Latin hypercube',
-    )
+/** What the design tries, and every setting of it. Errors: 'invalid' naming the setting that a policy refuses. */
+export function settingsOf({ model, makers, base, over, design }: SettingsAsked): {
+  tried: Tried
+  settings: Setting[]
+} {
   const optionsAt = (levels: Levels): Options => {
     const own = Object.entries(levels).filter(([name]) => name !== POLICY)
     return { ...base, ...Object.fromEntries(own.map(([name, level]) => [name, valueAt(over[name], level)])) }
   }
-  const first = optionsAt(firstLevels(levelsIn(over)))
+  const first = optionsAt(Object.fromEntries(Object.entries(over).map(([name, one]) => [name, middleOf(one)])))
   const named = makers.map((make) => ({ make, name: made(make, withBudgets(first, model).options).name }))
   const names = named.map(({ name }) => name)
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice !== undefined) throw invalid('policy', 'policies of different names', twice, 'vary options with over')
-  const dimensions = { ...(makers.length > 1 && { [POLICY]: names }), ...levelsIn(over) }
-  return combinationsOf(dimensions, design).map((levels) => {
+  const tried = triedOf({ ...(makers.length > 1 && { [POLICY]: { levels: names } }), ...over }, design)
+  const settings = tried.settings.map((levels): Setting => {
     const { make } = named.find((one) => one.name === levels[POLICY]) ?? named[0]
     const { options, budgets } = withBudgets(optionsAt(levels), model)
     const policy = made(make, options)
     const draws = 'seed' in policy.options && !('seed' in options)
     return { levels, policy: (seed) => (draws ? made(make, { ...options, seed }) : policy), budgets }
   })
+  return { tried, settings }
 }
 
 /** `budgets` are no option of policies, but beside one: an array is each head's, a number the policy's budget. */

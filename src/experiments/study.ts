@@ -13,9 +13,8 @@ import { replaceFile } from '../trace/files/replace.js'
 import { carryOut, workOf, type Planned } from './carry-out.js'
 import { confirmed, exploredOf, type Confirmation } from './confirm.js'
 import { asCoordinator } from './coordinator.js'
-import type { Design, Dimensions, Levels } from './designs.js'
+import type { Design } from './designs.js'
 import type { Over } from './dimensions.js'
-import { effectsAsked } from './effects.js'
 import { measuring } from './measures/index.js'
 import type { Measuring, Metric } from './measures/measuring.js'
 import { kvpressRecords, type KvpressRecord } from './kvpress.js'
@@ -26,6 +25,7 @@ import type { Setting } from './settings.js'
 import { speedOf } from './speed.js'
 import { TrialStore } from './store.js'
 import { promptsOf, type Task } from './task.js'
+import type { Tried } from './tried.js'
 import { aboutStudy, promptFacts, trialKey, type Trial } from './trial.js'
 
 /** What sweep() was asked for, checked. */
@@ -44,8 +44,7 @@ export interface StudyParts {
   model: LoadedModel
   task: Task
   settings: readonly Setting[]
-  /** The policies among them where there are several. */
-  dimensions: Dimensions
+  tried: Tried
   folder: string | undefined
   facts: StudyFacts
 }
@@ -94,10 +93,6 @@ export class Study extends Results {
     return this.parts.facts
   }
 
-  get dimensions(): Dimensions {
-    return this.parts.dimensions
-  }
-
   /** Of the engine here; none before run() or plan(). */
   get cards(): EngineCard[] {
     return this.planned ? [this.planned.card] : []
@@ -109,8 +104,8 @@ export class Study extends Results {
   }
 
   /** @internal */
-  get fraction(): readonly Levels[] | undefined {
-    return typeof this.facts.design === 'object' ? this.parts.settings.map(({ levels }) => levels) : undefined
+  get tried(): Tried {
+    return this.parts.tried
   }
 
   get metrics(): readonly Metric[] {
@@ -146,7 +141,7 @@ export class Study extends Results {
 
   private notes(clusters: readonly string[], { faults }: TrialStore): string[] {
     const { split } = this.facts
-    const comparisons = effectsAsked(this.dimensions, true, this.fraction).length
+    const { comparisons } = this
     const explored = split === null ? clusters.length : exploredOf(clusters, split).size
     const halves = split === null ? [explored] : [explored, clusters.length - explored]
     const blind = halves.filter((count) => comparisons && leastHolmP(count, comparisons) > 0.05)
@@ -155,6 +150,7 @@ export class Study extends Results {
         (count) =>
           `${count} clusters cannot show any of ${comparisons} effects and interactions: the least p after Holm is ${leastHolmP(count, comparisons).toPrecision(2)}; take more clusters, or fewer dimensions`,
       ),
+      ...(this.without ? [this.without] : []),
       ...faults.map(({ path, why }) => `${path} is broken (${why}): what is missing is done again`),
     ]
   }

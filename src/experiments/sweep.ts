@@ -3,7 +3,7 @@ import { integer, invalid, number, object, options as checked } from '../expect.
 import { ZslabError } from '../errors.js'
 import { usable, type LoadedModel } from '../loaded-model.js'
 import { designOf, type Design } from './designs.js'
-import { dimensionsOf, levelsIn, POLICY, written, type Over } from './dimensions.js'
+import { dimensionsOf, written, type Over } from './dimensions.js'
 import { settingsOf, type PolicyMaker } from './settings.js'
 import { storeFolder } from './store.js'
 import { Study } from './study.js'
@@ -22,7 +22,7 @@ export interface SweepOptions {
   over?: Over
   /** Options that all settings have. */
   base?: Readonly<Record<string, unknown>>
-  /** Default 'grid', all combinations. */
+  /** Default 'grid', all combinations. Ranges ({ from, to }) want { latinHypercube: { runs: 32 } }. */
   design?: Design
   /** So many, 1 to n, or these; each draws prompts of its own, and what policies draw. Default 1. */
   seeds?: number | readonly number[]
@@ -45,13 +45,13 @@ export function sweep(options: SweepOptions): Study {
   const both = Object.keys(base).find((name) => name in over)
   if (both !== undefined) throw new ZslabError('invalid', `${both} is in both base and over: leave it out of base`)
   const design = designOf(options.design ?? 'grid')
-  const settings = settingsOf({ model, makers, base, over, design })
+  const { tried, settings } = settingsOf({ model, makers, base, over, design })
   const policies = [...new Set(settings.map(({ policy }) => policy(1).name))]
   return new Study({
     model,
     task,
     settings,
-    dimensions: { ...(makers.length > 1 && { [POLICY]: policies }), ...levelsIn(over) },
+    tried,
     folder: storeFolder(options.store),
     facts: {
       task: { name: task.name, about: task.about, options: task.options, measure: task.measure },

@@ -3,7 +3,7 @@ import { invalid } from '../expect.js'
 import { Figure } from './figure.js'
 import { addInterval } from './marks.js'
 import type { LegendEntry, Mark, Panel, Plot, Shape } from './plot.js'
-import { counted, plainNumber, shortNumber, ticksOf } from './scale.js'
+import { counted, percent, plainNumber, shortNumber, ticksOf } from './scale.js'
 import { styleOptions, type Fill, type Style, type StyleOptions } from './style.js'
 import { shortened } from './text.js'
 import { ends, levelWords, listed, type Interval } from './words.js'
@@ -20,6 +20,8 @@ interface EffectData {
     clusters: number
     why: string
   } | null
+  /** Of ranges. */
+  misfit?: number | null
   holm: number | null
 }
 
@@ -28,6 +30,8 @@ export interface EffectsData {
   metric: { name: string; about: string; unit: string; better: 'less' | 'more' }
   main: readonly EffectData[]
   interactions: readonly EffectData[]
+  /** Of ranges. */
+  fit?: { settings: number; explained: number | null; without: string | null } | null
   table(): Record<string, (string | number | null)[]>
 }
 
@@ -43,8 +47,8 @@ const KINDS = Object.keys(LOOKS) as Kind[]
 const LEVEL = 0.05
 
 /**
- * What study.effects() found: each level's effect against its dimension's first, and each two together, with the interval over clusters; those
- * that Holm’s p tells from nothing (at most 0.05) stand out. `data`: the effects’ table. Errors: 'invalid' for something else.
+ * What study.effects() found: each level's effect against its dimension's first, of a range the change from one end to the other, and each two together, with
+ * the interval over clusters; those that Holm’s p tells from nothing (at most 0.05) stand out. `data`: the effects’ table. Errors: 'invalid' for something else.
  */
 export function effects(found: EffectsData, options: StyleOptions = {}): Figure {
   const style = styleOptions('effects', options, [])
@@ -61,8 +65,8 @@ const nameOf = ({ dimensions, from, to }: EffectData) =>
     : dimensions.map((name, i) => `${name} ${levelWords(to[i])}`).join(' × ')
 
 /** Of an interaction, more in the good direction than the two by themselves is better. */
-function kindOf({ found, holm }: EffectData, better: 'less' | 'more'): Kind {
-  if (!found || holm === null || holm > LEVEL) return 'open'
+function kindOf({ found, holm, misfit }: EffectData, better: 'less' | 'more'): Kind {
+  if (!found || holm === null || holm > LEVEL || Math.abs(found.difference.mean) <= (misfit ?? 0)) return 'open'
   return found.difference.mean > 0 === (better === 'more') ? 'better' : 'worse'
 }
 
@@ -91,7 +95,7 @@ function wordsOf({ metric, main, interactions }: EffectsData): { title: string; 
   }
 }
 
-function picture({ metric, main, interactions }: EffectsData, style: Style) {
+function picture({ metric, main, interactions, fit }: EffectsData, style: Style) {
   const all = [...main, ...interactions].filter(({ found }) => found)
   const kinds = KINDS.filter((kind) => all.some((one) => kindOf(one, metric.better) === kind))
   const legend = kinds.map((kind): LegendEntry => {
@@ -107,9 +111,10 @@ function picture({ metric, main, interactions }: EffectsData, style: Style) {
   ].filter(({ effects }) => effects.length)
   const rows = parts.reduce((sum, { effects }) => sum + effects.length, 0)
   const range = rangeOf(all)
+  const label = `${metric.name}${fit ? ' over the range' : ''}, ${metric.unit}`
   return {
     subject: of
-      ? `${metric.name}: ${metric.about} · ${counted(of.pairs, 'pair')} in ${counted(of.clusters, 'cluster')} of the first`
+      ? `${metric.name}: ${metric.about} · ${counted(of.pairs, fit ? 'prompt' : 'pair')} in ${counted(of.clusters, 'cluster')}${fit ? '' : ' of the first'}`
       : metric.name,
     notes: of
       ? [
@@ -120,21 +125,28 @@ function picture({ metric, main, interactions }: EffectsData, style: Style) {
                 `${one.dimensions.join(' × ')} cannot be told from ${listed(one.aliases.map((names) => names.join(' × ')))}.`,
             ),
           `Bars: ${plainNumber(100 * of.difference.level)}% intervals of each alone, over clusters (${of.why}). Colours: Holm’s p at most ${LEVEL} over all of them.${interactions.some(({ found }) => found) ? ' Interactions: beyond the two by themselves.' : ''}`,
+          ...(fit ? [planeWords(fit)] : []),
         ]
       : [],
     legend,
     arrangement: 'rows' as const,
     panels: parts.length
-      ? parts.map(({ title, effects }, i) => panel(title, effects, range, i === parts.length - 1, metric, style))
-      : [panel('', [], range, true, metric, style)],
+      ? parts.map(({ title, effects }, i) =>
+          panel(title, effects, range, i === parts.length - 1 && label, style, metric),
+        )
+      : [panel('', [], range, label, style, metric)],
     body: 60 + parts.length * 26 + Math.max(3, rows) * (narrow ? 15 : 18),
   }
 }
 
+const planeWords = ({ settings, explained, without }: NonNullable<EffectsData['fit']>) =>
+  `Ranges: from one end to the other along the plane of least squares through the ${counted(settings, 'setting')} of each prompt, the rest in the middle${explained === null ? '' : `; planes explain ${percent(explained)} of how settings differ, thin lines are what they leave open`}.${without === null ? '' : ` No interactions: ${without}.`}`
+
 function rangeOf(all: readonly EffectData[]): [number, number] {
-  const values = all.flatMap(({ found }) => {
+  const values = all.flatMap(({ found, misfit }) => {
     const { mean, low, high } = found!.difference
-    return [mean, low ?? mean, high ?? mean]
+    const open = misfit ?? 0
+    return [low ?? mean, high ?? mean, mean - open, mean + open]
   })
   const [low, high] = [Math.min(0, ...values), Math.max(0, ...values)]
   const edge = (high - low || 1) * 0.05
@@ -145,25 +157,34 @@ function panel(
   title: string,
   effects: readonly EffectData[],
   range: [number, number],
-  last: boolean,
-  metric: EffectsData['metric'],
+  /** Below the last of them. */
+  label: string | false,
   style: Style,
+  { better, unit }: EffectsData['metric'],
 ): Panel {
   const marks: Mark[] = [
     { kind: 'line', name: 'nothing', color: 'muted', dash: true, width: 1, x: [0, 0], y: [-0.5, effects.length - 0.5] },
   ]
   effects.forEach((one, row) => {
-    const { color, shape } = LOOKS[kindOf(one, metric.better)]
-    const said = `${nameOf(one)}: ${signed(one.found!.difference.mean)}${ends(one.found!.difference, signed)} ${metric.unit}\np ${shortNumber(one.holm!)} after Holm`
+    const { color, shape } = LOOKS[kindOf(one, better)]
+    const said = `${nameOf(one)}: ${signed(one.found!.difference.mean)}${ends(one.found!.difference, signed)} ${unit}\np ${shortNumber(one.holm!)} after Holm`
+    const { mean } = one.found!.difference
+    if (one.misfit)
+      marks.push({
+        kind: 'line',
+        name: nameOf(one),
+        color,
+        width: 1,
+        x: [mean - one.misfit, mean + one.misfit],
+        y: [row, row],
+      })
     addInterval(marks, { name: nameOf(one), color, shape, interval: one.found!.difference, row, said }, style)
   })
   const room = (style.size === 'column' ? 0.5 : 0.36) * style.width
   return {
     title,
     share: Math.max(1, effects.length),
-    x: last
-      ? { label: `${metric.name}, ${metric.unit}`, range, ticks: ticksOf({ range }, style.size === 'column' ? 3 : 8) }
-      : { range, ticks: [] },
+    x: label ? { label, range, ticks: ticksOf({ range }, style.size === 'column' ? 3 : 8) } : { range, ticks: [] },
     y: {
       range: [Math.max(effects.length, 1) - 0.5, -0.5],
       ticks: effects.map((one, at) => ({ at, text: shortened(nameOf(one), room, { size: style.small }) })),

@@ -10,26 +10,45 @@ interface MetricFacts {
 
 const MOST = 12
 
-const designText = (design: string | { readonly fractional: number }) =>
+type DesignFacts = string | { readonly fractional: number } | { readonly latinHypercube: { readonly runs: number } }
+
+const designText = (design: DesignFacts) =>
   typeof design === 'object'
-    ? `a fraction of resolution ${design.fractional}`
+    ? 'fractional' in design
+      ? `a fraction of resolution ${design.fractional}`
+      : `a Latin hypercube of ${counted(design.latinHypercube.runs)} runs`
     : design === 'grid'
       ? 'all combinations'
       : 'one at a time'
+
+interface RangeFacts {
+  from: number
+  to: number
+  log?: boolean
+}
+
+const isRange = (given: object): given is RangeFacts => 'from' in given && 'to' in given
+
+/** Of a dimension, as it was asked for. */
+function overText(given: object): string {
+  if (Array.isArray(given)) return given.join(', ')
+  if (!isRange(given)) return Object.keys(given).join(', ')
+  return `from ${given.from} to ${given.to}${given.log ? ' in the logarithm' : ''}`
+}
 
 interface StudyTextFacts {
   facts: {
     task: { name: string; about: string }
     policies: readonly string[]
-    design: string | { readonly fractional: number }
+    over: Readonly<Record<string, object>>
+    design: DesignFacts
     seeds: readonly number[]
   }
-  dimensions: Readonly<Record<string, readonly unknown[]>>
   progress: { trials: number; done: number } | undefined
 }
 
-export function studyText({ facts, dimensions, progress }: StudyTextFacts): string {
-  const over = Object.entries(dimensions).map(([name, levels]) => `${name} ${levels.join(', ')}`)
+export function studyText({ facts, progress }: StudyTextFacts): string {
+  const over = Object.entries(facts.over).map(([name, given]) => `${name} ${overText(given)}`)
   return lines(
     `Study of ${facts.policies.join(', ')} on ${facts.task.name}: ${facts.task.about}`,
     `${designText(facts.design)} of ${over.join('; ') || 'one setting'}; ${counted(facts.seeds.length)} seed${facts.seeds.length === 1 ? '' : 's'}`,
@@ -120,6 +139,7 @@ interface EffectFacts {
   to: readonly unknown[]
   aliases: readonly (readonly string[])[]
   found: { difference: IntervalFacts; smallest: number | null; why: string; left: number } | null
+  misfit: number | null
   holm: number | null
 }
 
@@ -127,29 +147,38 @@ export function effectsText({
   metric,
   main,
   interactions,
+  fit,
 }: {
   metric: MetricFacts
   main: readonly EffectFacts[]
   interactions: readonly EffectFacts[]
+  fit: { settings: number; explained: number | null; without: string | null } | null
 }): string {
   const shownEffects = [...main, ...interactions].slice(0, MOST)
   const [first] = shownEffects.flatMap(({ found }) => (found ? [found] : []))
   return lines(
     `What each dimension does to ${metric.name} (${metric.about}, ${metric.unit})`,
-    ...shownEffects.map(({ dimensions, from, to, aliases, found, holm }) => {
+    ...shownEffects.map(({ dimensions, from, to, aliases, found, misfit, holm }) => {
       const of = `${dimensions.join(' × ')} from ${from.join(', ')} to ${to.join(', ')}`
       const alias = aliases.length ? ` (or ${aliases.map((names) => names.join(' × ')).join(', ')})` : ''
       if (!found) return `${of}: nowhere to be compared`
       const smallest = found.smallest === null ? '' : `, could have shown ${figure(found.smallest)}`
-      return `${of}${alias}: ${interval(found.difference, true)}, p ${figure(holm!)} after Holm${smallest}`
+      const within = misfit !== null && Math.abs(found.difference.mean) <= misfit
+      const missed = within ? `, within ±${figure(misfit)} that the plane leaves open` : ''
+      return `${of}${alias}: ${interval(found.difference, true)}${missed}, p ${figure(holm!)} after Holm${smallest}`
     }),
     main.length + interactions.length > MOST
       ? `… ${counted(main.length + interactions.length - MOST)} more`
       : undefined,
+    fit ? planeText(fit) : undefined,
+    fit?.without ?? undefined,
     first?.why,
     'next: .main, .interactions, .frame(), .csv()',
   )
 }
+
+const planeText = ({ settings, explained }: { settings: number; explained: number | null }) =>
+  `of ranges from end to end, by least squares through the ${counted(settings)} settings of each prompt${explained === null ? '' : `; the plane explains ${Math.round(100 * explained)}% of how they differ`}`
 
 interface ContrastFacts {
   difference: IntervalFacts

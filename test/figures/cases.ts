@@ -28,7 +28,7 @@ import {
 import type { Mark } from '../../src/figures/plot.js'
 import { importanceMade } from './synthetic-heads.js'
 import { agreementsMade, budgetsMade, judgementMade } from './synthetic-judgement.js'
-import { effectsMade, MANY_LEVELS, POLICIES, studiedMade } from './synthetic-study.js'
+import { effectsMade, MANY_LEVELS, POLICIES, slopesMade, studiedMade } from './synthetic-study.js'
 import { ROOFLINES } from './synthetic-roofline.js'
 import { autopsyMade, lossesMade } from './synthetic-losses.js'
 import {
@@ -246,6 +246,8 @@ export const CASES: Record<string, () => Figure> = {
   'memory of one run': () => memory(runMade()),
   effects: () => effects(effectsMade()),
   'effects, too few clusters': () => effects(effectsMade({ texts: 4 })),
+  'effects, slopes': () => effects(slopesMade()),
+  'effects, slopes of few runs': () => effects(slopesMade({ runs: 12, texts: 5 })),
   'effects of one level': () => effects(effectsMade({ dimensions: { budget: [0.1] } })),
   'effects, many': () => effects(effectsMade({ texts: 7, dimensions: MANY_LEVELS })),
   frontier: () => frontier(studiedMade({ dimensions: POLICIES })),

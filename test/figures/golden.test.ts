@@ -32,6 +32,7 @@ const LOOKED_AT = [
   'head budgets',
   'head map',
   'effects',
+  'effects, slopes',
   'frontier',
   'roofline',
 ]

@@ -3,6 +3,9 @@ import { effectsOf, type Effects } from '../../src/experiments/effects.js'
 import type { Row } from '../../src/experiments/rows.js'
 import { summaryOf, type Summary } from '../../src/experiments/summary.js'
 import type { Level } from '../../src/experiments/designs.js'
+import { dimensionsOf, placeIn } from '../../src/experiments/dimensions.js'
+import { slopesOf } from '../../src/experiments/slopes.js'
+import { triedOf } from '../../src/experiments/tried.js'
 import { random } from './synthetic.js'
 
 const METRICS = [
@@ -68,3 +71,31 @@ export const studiedMade = (options: StudyMade = {}) => ({
 
 export const summaryMade = (options: StudyMade = {}): Summary =>
   summaryOf(studyMade(options), Object.keys(options.dimensions ?? DIMENSIONS), METRICS, { seed: 1 })
+
+const RANGES = {
+  alpha: { from: 0, to: 1 },
+  decay: { from: 0.9, to: 0.999, log: true },
+  window: { from: 16, to: 512, integer: true },
+  similarity: ['dot', 'cosine'],
+}
+
+/** Of a Latin hypercube of `runs`: alpha does much, with window the more. */
+export function slopesMade({ texts = 24, runs = 32 } = {}): Effects {
+  const next = random(2)
+  const varied = dimensionsOf(RANGES)
+  const tried = triedOf(varied, { latinHypercube: { runs } })
+  const rows = Array.from({ length: texts }, (_, i) => {
+    const own = 0.6 + 0.8 * next()
+    return tried.settings.map((levels, j): Row => {
+      const alpha = Number(levels.alpha) - 0.5
+      const window = placeIn(RANGES.window, levels.window) - 0.5
+      const kl = own * (0.1 + 0.05 * alpha ** 2 + 0.04 * alpha - 0.03 * alpha * window + 0.01 * (next() - 0.5))
+      const prompt = { name: `text ${i}`, cluster: `text ${i}`, seed: 1, tokens: 1024, sha256: 'x' }
+      return {
+        levels,
+        trial: { key: `${i}-${j}`, policy: 'zsmerge', prompt, values: { kl, bytes: 1e6 }, unchanged: false },
+      }
+    })
+  }).flat()
+  return slopesOf(rows, tried, METRICS[0], true, { seed: 1 })
+}

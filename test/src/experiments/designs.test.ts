@@ -108,7 +108,7 @@ describe('designs', () => {
   })
 
   it('refuse what they cannot be', () => {
-    assert.throws(() => designOf('all'), /'grid', 'one-at-a-time' or \{ fractional/)
+    assert.throws(() => designOf('all'), /'grid', 'one-at-a-time', \{ fractional/)
     assert.throws(() => designOf({ fractional: 6 }), /a resolution: 3, 4 or 5/)
     assert.throws(() => designOf({ fraction: 5 }), /no option "fraction"/)
     assert.throws(() => combinationsOf({ a: [1, 2], b: [1, 2, 3] }, { fractional: 4 }), /b has 3/)

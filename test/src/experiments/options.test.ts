@@ -201,7 +201,7 @@ describe('options of policies as dimensions', () => {
       [{ over: { budgets: { flat: [[1]] } } }, /\[3 layers\]\[2 kv heads\]/],
       [{ base: { budget: 12 }, over: { budgets: { even: 12 } } }, /nothing beside budgets/],
       [{ base: { budgets: [[1]] } }, /\[3 layers\]\[2 kv heads\]/],
-      [{ over: { alpha: { from: 0, to: 1 } } }, /ranges are for a Latin hypercube/],
+      [{ over: { alpha: { from: 0, to: 1 } } }, /ranges are for design: \{ latinHypercube/],
       [{ over: { alpha: { from: 1, to: 0 } } }, /whose from is below its to/],
       [{ over: { alpha: { from: 0, to: 1, log: true } } }, /above 0 beside log/],
       [{ over: { window: { from: 0.5, to: 1, integer: true } } }, /whole number beside integer/],

@@ -330,7 +330,7 @@ describe('studies', () => {
       [{ over: { budget: [0.1] } }, /budget is in both/],
       [{ over: { alpa: [1] } }, /alpa/],
       [{ over: { alpha: [1, -1] } }, /the setting .* cannot be/],
-      [{ design: 'all' }, /'grid', 'one-at-a-time' or/],
+      [{ design: 'all' }, /'grid', 'one-at-a-time', \{ fractional/],
       [{ seeds: 0 }, /seeds/],
       [{ seeds: [1, 1] }, /each seed once/],
       [{ store: '' }, /folder/],
