@@ -17,6 +17,8 @@ export type Intervention =
 export interface Asked {
   /** Does it, and says so. */
   of(cache: HeldCache): Promise<Intervention>
+  /** The session's method that asks it, and what that is given. */
+  again: { call: string; given: readonly unknown[] }
   /** The policy from then on. */
   policy?: Policy
 }
@@ -34,6 +36,7 @@ export interface TokenOf extends SomeHeads {
 export function changeOf(step: number, policy: Policy, changes: Changes): Asked {
   return {
     policy,
+    again: { call: 'change', given: [Object.fromEntries(Object.entries(changes).map(([name, { to }]) => [name, to]))] },
     async of(cache) {
       await cache.change(policy)
       return { step, action: 'options', changes }
@@ -46,6 +49,8 @@ export interface TokenAt {
   position: number
   /** [layers, kvHeads] */
   heads: Uint8Array
+  /** As it is asked. */
+  of: TokenOf
 }
 
 /** [layers, kvHeads, headDim], as caches keep them. */
@@ -81,16 +86,21 @@ export function tokenAt(name: string, of: TokenOf, cache: HeldCache): TokenAt {
   checkRead(seqLen, `${name} a token`)
   const position = integer('position', of?.position, 0, seqLen - 1)
   const { layers, kvHeads } = cache.options.shape
-  return { position, heads: headMarks(of, layers, kvHeads) }
+  const { layers: some, kvHeads: each } = of
+  return { position, heads: headMarks(of, layers, kvHeads), of: { position, layers: some, kvHeads: each } }
 }
 
-export function tokenAsked(step: number, action: 'evict' | 'pin', { position, heads }: TokenAt): Asked {
-  return { of: async (cache) => ({ step, action, position, heads: await cache[action](position, heads) }) }
+export function tokenAsked(step: number, action: 'evict' | 'pin', { position, heads, of }: TokenAt): Asked {
+  return {
+    again: { call: action, given: [of] },
+    of: async (cache) => ({ step, action, position, heads: await cache[action](position, heads) }),
+  }
 }
 
 /** keys, values: of the token where it was dropped. */
-export function broughtBack(step: number, { position, heads }: TokenAt, { keys, values }: TokenVectors): Asked {
+export function broughtBack(step: number, { position, heads, of }: TokenAt, { keys, values }: TokenVectors): Asked {
   return {
+    again: { call: 'unevict', given: [of] },
     of: async (cache) => ({
       step,
       action: 'unevict',

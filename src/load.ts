@@ -7,6 +7,7 @@ import { withCall } from './native/call.js'
 import { ENGINE_OPTIONS, engineOf, STORAGES, type EngineOptions } from './native/engine.js'
 import { guarded } from './long-work.js'
 import { bar, interruptible } from './progress.js'
+import { madeBy, Place, Recipe } from './recipe/recipe.js'
 import { Model } from './session.js'
 
 export interface LoadOptions extends EngineOptions {
@@ -54,6 +55,8 @@ export async function load(nameOrPath: string, options: LoadOptions = {}): Promi
   try {
     const fetched = (p: FetchProgress) => void report(p.stage, p.done, p.total)
     const file = await openModelFile(nameOrPath, { signal, progress: fetched, offline: options.offline })
+    // Of the catalogue, as its hash is known.
+    const called = file.hash === undefined ? new Place(file.path) : nameOrPath
     const d = file.description
     const config = {
       arch: d.archNumber,
@@ -78,6 +81,7 @@ export async function load(nameOrPath: string, options: LoadOptions = {}): Promi
       native().modelLoad(engine.native, file.gguf.paths, { ...config, packed }, file.gguf.tensors, call),
     )
     const model = new Model(file, engine, weights, handle)
+    madeBy(model, () => Recipe.of('load', [called, { weights }], { sha256: file.hash }))
     if (told.thrown.aborted) model.dispose()
     told.thrown.throwIfAborted()
     return model

@@ -24,10 +24,16 @@ export const TYPESCRIPT: Rule[] = [
   rule('src/frames(\\.ts|/)', [BASE, 'src/frames'], 'frames are the one door to danfojs'),
   rule('src/(progress|sampling|watchers)\\.ts', [BASE], 'small and alone'),
   rule('src/statistics/', [BASE, 'src/sampling\\.ts'], 'numbers of whatever was measured'),
-  rule('src/policies/', [BASE, 'src/native/'], 'a policy is options and a struct'),
+  rule('src/recipe/recipe\\.ts', [], 'how something was made is data, whatever it is'),
+  rule(
+    'src/recipe/',
+    [BASE, 'src/policies/'],
+    'a recipe is calls by name: it is done with the library that it is given',
+  ),
+  rule('src/policies/', [BASE, 'src/native/', 'src/recipe/recipe\\.ts'], 'a policy is options and a struct'),
   rule(
     'src/figures/',
-    [BASE, 'src/frames\\.ts', 'src/(trace|inspect|experiments|comm)/'],
+    [BASE, 'src/frames\\.ts', 'src/(trace|inspect|experiments|comm|recipe)/'],
     'figures draw data, whoever made it: no engine, no kernel',
   ),
   rule('src/comm/', [BASE, 'src/progress\\.ts'], 'pages and kernel talk of whatever was shown'),

@@ -13,6 +13,7 @@ import { headsCommand } from './heads.js'
 import { installCommand, labCommand, uninstallCommand } from './jupyter.js'
 import { runCommand } from './notebook.js'
 import { policiesCommand } from './policies.js'
+import { rerunCommand } from './rerun.js'
 import { rooflineCommand } from './roofline.js'
 import { benchCommand, buildCommand } from './scripts.js'
 import { scoreCommand } from './score.js'
@@ -31,6 +32,7 @@ export function program(): Command {
     traceCommand(),
     policiesCommand(),
     rooflineCommand(),
+    rerunCommand(),
     cacheCommand(),
     doctorCommand(),
     installCommand(),

@@ -55,7 +55,10 @@ export function agreement(agreements: AgreementsData, options: AgreementOptions 
   const words = wordsOf(agreements, statistic)
   const plot = (chosen: Style): Plot => ({ ...words, ...picture(agreements, statistic, chosen, words) })
   const columns = () => agreements.table()
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns, plot }, style)
+  return new Figure(
+    { call: ['agreement', agreements, options], summary: `${words.title}. ${words.detail}`, columns, plot },
+    style,
+  )
 }
 
 const decimals = (value: number) =>

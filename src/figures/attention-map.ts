@@ -51,7 +51,15 @@ export function attentionMap(run: Inspected, options: AttentionMapOptions = {}):
   const map = mapOf(run.vectors(of), reads, { ...TILES, head: options.head })
   const words = wordsOf(data, map)
   const plot = (chosen: Style): Plot => ({ ...words, subject: subjectWords(data), ...picture(map, chosen) })
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: () => columnsOf(map), plot }, style)
+  return new Figure(
+    {
+      call: ['attentionMap', run, options],
+      summary: `${words.title}. ${words.detail}`,
+      columns: () => columnsOf(map),
+      plot,
+    },
+    style,
+  )
 }
 
 /** Mean over queries of the mass at each place. */

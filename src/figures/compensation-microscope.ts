@@ -50,7 +50,15 @@ export function compensationMicroscope(compensation: HeadCompensation, options: 
     logRatio: of(columns.massLogRatio),
   }
   const plot = (chosen: Style): Plot => picture(pairs, words, chosen)
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: () => data, plot }, style)
+  return new Figure(
+    {
+      call: ['compensationMicroscope', compensation, options],
+      summary: `${words.title}. ${words.detail}`,
+      columns: () => data,
+      plot,
+    },
+    style,
+  )
 }
 
 function wordsOf(pairs: Pairs): { title: string; detail: string } {

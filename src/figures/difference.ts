@@ -58,7 +58,13 @@ export function difference(of: Difference, options: DifferenceOptions = {}): Fig
   const plot = (chosen: Style, part?: Part): Plot => picture(seen, words, part?.position ?? positions, chosen)
   const whole: Part = { position: positions }
   return new Figure(
-    { summary: `${words.title}. ${words.detail}`, columns: () => of.columns({ step: options.step }), plot, whole },
+    {
+      call: ['difference', of, options],
+      summary: `${words.title}. ${words.detail}`,
+      columns: () => of.columns({ step: options.step }),
+      plot,
+      whole,
+    },
     style,
   )
 }

@@ -37,7 +37,15 @@ export function divergence(shadows: ShadowData | readonly ShadowData[], options:
   const compared = all.map((shadow, i) => ({ ...statistics(shadow), label: labels[i] }))
   const words = wordsOf(compared)
   const plot = (chosen: Style): Plot => ({ ...words, ...picture(compared, chosen) })
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: () => columnsOf(compared), plot }, style)
+  return new Figure(
+    {
+      call: ['divergence', shadows, options],
+      summary: `${words.title}. ${words.detail}`,
+      columns: () => columnsOf(compared),
+      plot,
+    },
+    style,
+  )
 }
 
 function checkShadow(shadow: ShadowData): void {

@@ -56,7 +56,15 @@ export function effects(found: EffectsData, options: StyleOptions = {}): Figure 
     throw invalid('effects', 'a result of study.effects()', found, 'run the study, then effects(study.effects())')
   const words = wordsOf(found)
   const plot = (given: Style): Plot => ({ ...words, ...picture(found, given) })
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: () => found.table(), plot }, style)
+  return new Figure(
+    {
+      call: ['effects', found, options],
+      summary: `${words.title}. ${words.detail}`,
+      columns: () => found.table(),
+      plot,
+    },
+    style,
+  )
 }
 
 const nameOf = ({ dimensions, from, to }: EffectData) =>

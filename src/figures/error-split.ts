@@ -42,7 +42,15 @@ export function errorSplit(shadow: ShadowData, options: ErrorSplitOptions = {}):
   const parts: Parts = { ...local, dropped, merged, repaired }
   const words = wordsOf(shadow, parts)
   const plot = (chosen: Style): Plot => picture(shadow, words, parts, chosen)
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: () => columnsOf(parts), plot }, style)
+  return new Figure(
+    {
+      call: ['errorSplit', shadow, options],
+      summary: `${words.title}. ${words.detail}`,
+      columns: () => columnsOf(parts),
+      plot,
+    },
+    style,
+  )
 }
 
 const splitOf = (parts: Parts, of: Parameters<typeof meanOf>[2] = {}): Split => ({

@@ -60,7 +60,10 @@ export function evictionMap(run: RunLike, options: EvictionMapOptions = {}): Fig
       : positionPlot(data, lives, { positions: part.position!, steps: part.step! }, chosen)),
   })
   const summary = `${words.title}. ${words.detail}`
-  return new Figure({ summary, columns: () => columnsOf(data, lives), plot, whole }, style)
+  return new Figure(
+    { call: ['evictionMap', run, options], summary, columns: () => columnsOf(data, lives), plot, whole },
+    style,
+  )
 }
 
 function columnsOf(data: RunData, lives: HeadLives) {

@@ -1,13 +1,16 @@
 /** A figure: one picture as plotly JSON, as SVG, as a sentence and as the numbers behind it; shows itself in notebooks. */
 import { randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
-import { extname } from 'node:path'
+import { dirname, extname, resolve } from 'node:path'
 import type { DataFrame } from 'danfojs-node'
 import { remember } from '../comm/answer.js'
 import { ZslabError } from '../errors.js'
 import { invalid, options as checked, text } from '../expect.js'
 import { frame, type Columns } from '../frames.js'
+import type { FigureCard } from '../recipe/card.js'
+import { madeBy } from '../recipe/recipe.js'
 import { showsItself } from '../show/show.js'
+import { figureCard, figureRecipe, type FigureCall } from './card.js'
 import { FILE_TYPES, FILES, type FileType } from './export/files.js'
 import { metadataOf } from './export/metadata.js'
 import { drawSvg } from './export/svg.js'
@@ -19,6 +22,8 @@ import { STYLE_OPTIONS, styleOf, styleOptions, type Style, type StyleOptions } f
 import { stillWords, zooming } from './zoom.js'
 
 export interface Made {
+  /** What was called to make it: goes into its card. */
+  call: FigureCall
   /** One or two sentences with the picture's numbers. */
   summary: string
   /** The numbers, tidy: one row per observation. Called once, when somebody asks: of long runs they take longer than the picture. */
@@ -38,7 +43,27 @@ export class Figure {
   constructor(
     private readonly made: Made,
     private readonly chosen: StyleOptions,
-  ) {}
+    /** What of it is drawn, where that is a part. */
+    private readonly shown?: Part,
+  ) {
+    madeBy(this, () => figureRecipe(this.carded))
+  }
+
+  private get carded() {
+    return { call: this.made.call, part: this.shown }
+  }
+
+  /**
+   * What it shows, of what, and how that was made, with everything that it takes to make it again; goes into its files, from which `npx zslab
+   * rerun FILE` reads it. What cannot be made again is named in `missing`: policies of your own, plain data.
+   */
+  get card(): FigureCard {
+    return this.cardIn(process.cwd())
+  }
+
+  private cardIn(folder: string): FigureCard {
+    return figureCard(this.carded, this.columns, this.chosen, folder)
+  }
 
   /** What the picture shows, in words and numbers. */
   get summary(): string {
@@ -62,7 +87,7 @@ export class Figure {
     for (const name of STYLE_OPTIONS) if (given[name] !== undefined) Object.assign(merged, { [name]: given[name] })
     if (given.size !== undefined && given.width === undefined) merged.width = undefined
     styleOf(merged)
-    const other = new Figure(this.made, merged)
+    const other = new Figure(this.made, merged, this.shown)
     Object.assign(other, { plots: this.plots, numbers: this.numbers })
     return other
   }
@@ -76,7 +101,8 @@ export class Figure {
   part(part: Part): Figure {
     const chosen = partOf(this.made.whole ?? {}, part)
     const { plot } = this.made
-    const other = new Figure({ ...this.made, plot: (style, inner = chosen) => plot(style, inner) }, this.chosen)
+    const drawn = { ...this.made, plot: (style: Style, inner = chosen) => plot(style, inner) }
+    const other = new Figure(drawn, this.chosen, chosen)
     return Object.assign(other, { numbers: this.numbers })
   }
 
@@ -110,17 +136,17 @@ export class Figure {
 
   /** The bytes of a PDF as wide as the figure: vectors and text, the fonts embedded. The same bytes every time. */
   pdf(): Promise<Uint8Array> {
-    return FILES['.pdf'](this, metadataOf(this.plot))
+    return FILES['.pdf'](this, metadataOf(this.plot, this.card))
   }
 
   /** The bytes of a PNG as wide as the figure, 300 dots to the inch. */
   async png(): Promise<Uint8Array> {
-    return FILES['.png'](this, metadataOf(this.plot))
+    return FILES['.png'](this, metadataOf(this.plot, this.card))
   }
 
   /**
    * Writes the figure by the path's ending: .svg, .pdf (vectors, fonts embedded), .png (300 dots to the inch), .html (a page that works offline),
-   * .json (plotly) or .csv (the numbers). Options: size, theme, width as in with(). Returns the path.
+   * .json (plotly), all with its card, or .csv (the numbers). Options: size, theme, width as in with(). Returns the path.
    * Errors: 'invalid' for another ending, 'file' where it cannot be written.
    */
   async save(path: string, options: StyleOptions = {}): Promise<string> {
@@ -129,7 +155,7 @@ export class Figure {
     const ending = extname(path).toLowerCase() as FileType
     if (!FILE_TYPES.includes(ending)) throw invalid('path', `a name ending in ${FILE_TYPES.join(', ')}`, path)
     const figure = this.with(options)
-    const content = await FILES[ending](figure, metadataOf(figure.plot))
+    const content = await FILES[ending](figure, metadataOf(figure.plot, figure.cardIn(dirname(resolve(path)))))
     try {
       await writeFile(path, content)
     } catch (error) {

@@ -84,7 +84,15 @@ export function frontier(study: StudyData, options: FrontierOptions = {}): Figur
   }
   const words = wordsOf(facts)
   const plot = (given: Style): Plot => ({ ...words, ...picture(facts, given) })
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: () => summary.table(), plot }, style)
+  return new Figure(
+    {
+      call: ['frontier', study, options],
+      summary: `${words.title}. ${words.detail}`,
+      columns: () => summary.table(),
+      plot,
+    },
+    style,
+  )
 }
 
 interface Facts {

@@ -43,7 +43,10 @@ export function headBudgets(suggested: BudgetsData, options: HeadBudgetsOptions 
     ofMean: heads.map(({ budget }) => budget / meanOf(heads)),
   })
   const plot = (chosen: Style): Plot => ({ ...words, ...picture(suggested, chosen) })
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns, plot }, style)
+  return new Figure(
+    { call: ['headBudgets', suggested, options], summary: `${words.title}. ${words.detail}`, columns, plot },
+    style,
+  )
 }
 
 interface Head {

@@ -47,7 +47,15 @@ export function headMap(importance: HeadMeasures, options: HeadMapOptions = {}):
   const map = mapOf(importance, options.by)
   const words = wordsOf(map)
   const plot = (chosen: Style): Plot => ({ ...words, ...picture(map, chosen) })
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: () => columnsOf(map), plot }, style)
+  return new Figure(
+    {
+      call: ['headMap', importance, options],
+      summary: `${words.title}. ${words.detail}`,
+      columns: () => columnsOf(map),
+      plot,
+    },
+    style,
+  )
 }
 
 function mapOf({ layers, heads, kvHeads, measures, card }: HeadMeasures, by: string | undefined): HeadsMap {

@@ -58,7 +58,15 @@ export function headPassport(importance: HeadMeasures, options: HeadPassportOpti
   const passport = passportOf(importance, options)
   const words = wordsOf(passport)
   const plot = (chosen: Style): Plot => picture(passport, words, chosen)
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: () => columnsOf(passport), plot }, style)
+  return new Figure(
+    {
+      call: ['headPassport', importance, options],
+      summary: `${words.title}. ${words.detail}`,
+      columns: () => columnsOf(passport),
+      plot,
+    },
+    style,
+  )
 }
 
 function passportOf(importance: HeadMeasures, options: HeadPassportOptions): Passport {

@@ -64,7 +64,10 @@ export function judge(judgement: JudgementData, options: JudgeFigureOptions = {}
   const words = wordsOf(judgement, ranked)
   const plot = (given: Style): Plot => ({ ...words, ...picture(judgement, ranked, chosen, given) })
   const columns = () => judgement.table()
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns, plot }, style)
+  return new Figure(
+    { call: ['judge', judgement, options], summary: `${words.title}. ${words.detail}`, columns, plot },
+    style,
+  )
 }
 
 function chosenOf(by: JudgeFigureOptions['by'], ranked: JudgedData[]): JudgedData[] {

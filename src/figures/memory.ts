@@ -39,7 +39,15 @@ export function memory(runs: RunLike | readonly RunLike[], options: MemoryOption
   const words = wordsOf(held)
   const said = { ...words, subject: subjectOf(held), notes: [], legend: legendOf(held, by === 'run') }
   const plot = (chosen: Style): Plot => (by === 'run' ? runBars(held, said, chosen) : layerBars(held, said, chosen))
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: () => columnsOf(held), plot }, style)
+  return new Figure(
+    {
+      call: ['memory', runs, options],
+      summary: `${words.title}. ${words.detail}`,
+      columns: () => columnsOf(held),
+      plot,
+    },
+    style,
+  )
 }
 
 function regionsOf(data: RunData): Held['regions'] {

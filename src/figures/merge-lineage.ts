@@ -39,7 +39,12 @@ export function mergeLineage(run: RunLike, options: MergeLineageOptions = {}): F
   const words = wordsOf(lineage, `Layer ${layer}, kv head ${kvHead}`)
   const plot = (chosen: Style): Plot => picture(lineage, words, chosen)
   return new Figure(
-    { summary: `${words.title}. ${words.detail}`, columns: () => memberColumns(data, slots.flat()), plot },
+    {
+      call: ['mergeLineage', run, options],
+      summary: `${words.title}. ${words.detail}`,
+      columns: () => memberColumns(data, slots.flat()),
+      plot,
+    },
     style,
   )
 }

@@ -71,7 +71,15 @@ export function needleAutopsy(autopsy: AutopsyData, options: NeedleAutopsyOption
   const places = columns as unknown as Places
   const words = wordsOf(autopsy, places)
   const plot = (chosen: Style): Plot => picture(autopsy, places, words, chosen)
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: () => columns, plot }, style)
+  return new Figure(
+    {
+      call: ['needleAutopsy', autopsy, options],
+      summary: `${words.title}. ${words.detail}`,
+      columns: () => columns,
+      plot,
+    },
+    style,
+  )
 }
 
 const wordOf = (text: string) => visible(text).trim() || '␣'

@@ -68,7 +68,13 @@ export function regretStrip(run: RunLike, shadow: ShadowData, options: RegretStr
   const plot = (chosen: Style, part?: Part): Plot => picture(missed, words, shownRange(range, part), top, chosen)
   const whole: Part = { position: [range.from, range.to] }
   return new Figure(
-    { summary: `${words.title}. ${words.detail}`, columns: () => columnsOf(missed), plot, whole },
+    {
+      call: ['regretStrip', run, shadow, options],
+      summary: `${words.title}. ${words.detail}`,
+      columns: () => columnsOf(missed),
+      plot,
+      whole,
+    },
     style,
   )
 }

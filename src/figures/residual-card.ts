@@ -51,7 +51,10 @@ export function residualCard(run: RunLike, options: ResidualCardOptions = {}): F
     compensation: members.map(({ weight }) => compensation(data, weight) ?? null),
   }
   const plot = (chosen: Style): Plot => picture(card, words, chosen)
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: () => columns, plot }, style)
+  return new Figure(
+    { call: ['residualCard', run, options], summary: `${words.title}. ${words.detail}`, columns: () => columns, plot },
+    style,
+  )
 }
 
 const compensation = ({ alpha }: RunData, weight: number) =>

@@ -50,7 +50,15 @@ export function roofline(predicted: RooflineData, options: RooflineFigureOptions
     throw invalid('predicted', 'a result of roofline()', predicted, 'await it: figures.roofline(await roofline({ … }))')
   const words = wordsOf(predicted)
   const plot = (given: Style): Plot => ({ ...words, ...picture(predicted, given) })
-  return new Figure({ summary: `${words.title}. ${words.detail}`, columns: () => columnsOf(predicted), plot }, style)
+  return new Figure(
+    {
+      call: ['roofline', predicted, options],
+      summary: `${words.title}. ${words.detail}`,
+      columns: () => columnsOf(predicted),
+      plot,
+    },
+    style,
+  )
 }
 
 interface Drawn {

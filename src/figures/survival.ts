@@ -44,7 +44,10 @@ export function survival(runs: RunLike | readonly RunLike[], options: SurvivalOp
   const inside = (part?: Part) => (part?.age![0] === whole[0] && part.age![1] === whole[1] ? undefined : part?.age)
   const plot = (chosen: Style, part?: Part): Plot => ({ ...words, ...picture(followed, by, chosen, inside(part)) })
   const summary = `${words.title}. ${words.detail}`
-  return new Figure({ summary, columns: () => columnsOf(followed), plot, whole: { age: whole } }, style)
+  return new Figure(
+    { call: ['survival', runs, options], summary, columns: () => columnsOf(followed), plot, whole: { age: whole } },
+    style,
+  )
 }
 
 /**

@@ -57,6 +57,7 @@ export function tokenStrip(run: RunLike, options: TokenStripOptions = {}): Figur
   })
   return new Figure(
     {
+      call: ['tokenStrip', run, options],
       summary: `${title}. ${detail}`,
       columns: () => ({ ...base(), ...columns() }),
       plot,

@@ -2,6 +2,7 @@
 import { ZslabError } from '../errors.js'
 import { integer, options as checked } from '../expect.js'
 import { frame } from '../frames.js'
+import { cameOf } from '../recipe/recipe.js'
 import { showsItself } from '../show/show.js'
 import { differenceText } from '../show/difference-text.js'
 import type { RunData, RunOutput } from '../trace/data.js'
@@ -191,7 +192,7 @@ function slotsOf(side: Side, layer: number, kvHead: number, step: number | undef
 /** Compares `a` and `b`. Errors: 'invalid' for what is no run or trace, another model, another prompt. */
 export function difference(a: Comparable, b: Comparable): Difference {
   const { sides, settings } = comparedOf(a, b)
-  return new Difference(sides, settings)
+  return cameOf(new Difference(sides, settings), a, 'minus', [b])
 }
 
 showsItself(Difference.prototype, differenceText)

@@ -8,6 +8,7 @@ import { fullCache } from '../policies/index.js'
 import type { SessionOptions } from '../session-options.js'
 import { withBar } from '../long-work.js'
 import { finite, logProb } from '../sampling.js'
+import { cameOf } from '../recipe/recipe.js'
 import { showsItself } from '../show/show.js'
 import { shadowText } from '../show/shadow-text.js'
 import { cut, whyDecodeAgain } from '../calls.js'
@@ -126,7 +127,7 @@ async function compared(run: RunRecord, from: Reading | undefined, local: boolea
   result.meanKl = result.kl.reduce((sum, kl) => sum + kl, 0) / tokens.length
   result.flipCount = result.flips.filter(Boolean).length
   result.flipRate = result.flipCount / tokens.length
-  return showsItself(result, shadowText)
+  return showsItself(cameOf(result, run, 'shadow', local ? [] : [{ local }]), shadowText)
 }
 
 /** Positions of the run's tokens that were read, each by a call of its own. */

@@ -5,6 +5,7 @@ import { showsItself } from '../show/show.js'
 import { callText, policyText } from '../show/texts.js'
 import { native, type NativePolicy, type Resolved } from '../native/binding.js'
 import { checkParameters, type FieldType } from '../native/contract.js'
+import { madeBy, Recipe } from '../recipe/recipe.js'
 import type { OptionSpec, ParameterSpec } from './options.js'
 
 /**
@@ -88,6 +89,9 @@ const FUNCTIONS: Readonly<Record<string, string>> = {
   'evict-only': 'evictOnly',
 }
 
+/** The function that makes the policy called `name`. */
+export const functionOf = (name: string): string => FUNCTIONS[name] ?? name
+
 const definitions = new WeakMap<object, PolicyDefinition>()
 
 /** What a wrapper works on where nothing is said; undefined: it has to be. */
@@ -146,12 +150,34 @@ export function makePolicy(definition: PolicyDefinition, given: object = {}): Po
     citation: definition.citation,
     native: encoded,
   }
-  const call = callText(FUNCTIONS[name] ?? name, { of, [preset]: mode, ...values })
+  const call = callText(functionOf(name), { of, [preset]: mode, ...values })
   Object.defineProperty(policy, 'toString', { value: () => call })
   Object.freeze(showsItself(policy, policyText))
   definitions.set(policy, definition)
+  const own = () =>
+    Object.fromEntries(Object.entries(values).filter(([key]) => mayName(definition, values, known, key)))
+  madeBy(policy, () =>
+    definition.choose
+      ? Recipe.missing(`the policy ${name}, whose functions are your own`)
+      : Recipe.of(functionOf(name), [{ of, [preset]: mode, ...own() }]),
+  )
   if (of) traits() // the engine knows what works together, and says why not
   return policy
+}
+
+/** Whether the option may be named as it is: some may not beside others, even where they have their default. */
+function mayName(
+  { refuse }: PolicyDefinition,
+  values: Readonly<Record<string, unknown>>,
+  given: Readonly<Record<string, unknown>>,
+  key: string,
+) {
+  try {
+    refuse?.(values as never, { ...given, [key]: values[key] })
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** What `policy` was made from. */

@@ -27,6 +27,7 @@ import type { WhatIf } from '../inspect/what-if.js'
 import { withBar } from '../long-work.js'
 import type { CallOptions } from '../native/call.js'
 import type { EventColumns } from '../native/binding.js'
+import { cameOf, madeBy, Place, Recipe } from '../recipe/recipe.js'
 import { headAtText } from '../show/head-at-text.js'
 import { showsItself } from '../show/show.js'
 import { traceText } from '../show/texts.js'
@@ -80,7 +81,7 @@ export class Trace {
    */
   static async open(path: string): Promise<Trace> {
     const { events, of } = await openTrace(path)
-    return new Trace(events, () => of, of.data().firstEvent)
+    return madeBy(new Trace(events, () => of, of.data().firstEvent), Recipe.of('Trace.open', [new Place(path)]))
   }
 
   /**
@@ -193,7 +194,7 @@ export class Trace {
    * trace: true, for a step that there is none of, positions that nobody had seen by it, and words that are not there or several times.
    */
   autopsy(of: AutopsyOptions = {}): Autopsy {
-    return autopsy(this.examined(), of)
+    return cameOf(autopsy(this.examined(), of), this, 'autopsy', [of])
   }
 
   /**
@@ -243,7 +244,7 @@ export class Trace {
 
   /** As run.compensation(). */
   compensation(of: RunCompensationOptions): Compensation {
-    return compensation(this.measured(), of)
+    return cameOf(compensation(this.measured(), of), this, 'compensation', [of])
   }
 
   /** As run.compensationAblation(). */

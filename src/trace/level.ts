@@ -120,6 +120,26 @@ const SAYS: Record<(typeof NAMES.vectors)[number], string> = {
 const needs = (name: keyof typeof SAYS, level: Level) =>
   new ZslabError('invalid', `trace.${name} ${SAYS[name].replace('LEVEL', level)}`)
 
+/** The option that comes to `kept`, but where events go that leave memory. */
+export function optionOf(
+  { level, vectors, scores, queries, every }: Kept,
+  layers: number,
+  kvHeads: number,
+): TraceOption {
+  const marks = vectors ?? scores
+  if (!marks) return level
+  const all = (count: number) => Array.from({ length: count }, (_, i) => i)
+  const some = all(layers).filter((layer) => all(kvHeads).some((head) => marks[layer * kvHeads + head]))
+  const heads = all(kvHeads).filter((head) => marks[some[0] * kvHeads + head])
+  return {
+    level,
+    ...(some.length < layers && { layers: some }),
+    ...(heads.length < kvHeads && { kvHeads: heads }),
+    ...(vectors && { queries, ...(scores && { scores: true }) }),
+    ...(scores && { every }),
+  }
+}
+
 /** [layers, kvHeads]: 1 for the heads in `of.layers` and `of.kvHeads`, each all where it is left out. Errors: 'invalid', naming `prefix`. */
 export function headMarks(of: SomeHeads, layers: number, kvHeads: number, prefix = ''): Uint8Array {
   const marks = new Uint8Array(layers * kvHeads)

@@ -9,6 +9,7 @@ import type { Policy } from '../policies/index.js'
 import type { Sampling } from '../sampling.js'
 import type { Fed } from '../calls.js'
 import type { Reading } from '../reading.js'
+import { cameOf, madeBy } from '../recipe/recipe.js'
 import { alphaOf, dataOf, tokensOf, type RunData, type RunToken } from './data.js'
 import type { HeadRead } from '../inspect/reads.js'
 import { scoreRows, type HeadScores, type ScoresOptions } from '../inspect/scores.js'
@@ -16,6 +17,7 @@ import { headVectors, type HeadOf, type HeadVectors } from '../inspect/vectors.j
 import { recordedOf } from './recorded.js'
 import { cardOf, type Card } from './card.js'
 import { Trace } from './events.js'
+import { runRecipe } from './recipes.js'
 import { tapeBytesOf } from './whole.js'
 import type { CacheBytes, Receipt } from './receipt.js'
 
@@ -147,6 +149,8 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
       reading.budgets,
       alphaOf(reading.current.policy),
     )
+    madeBy(run, runRecipe(reading, run.log, generated))
+    cameOf(trace, run, 'trace')
     return run
   }
 

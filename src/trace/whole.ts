@@ -1,6 +1,7 @@
 /** All that a session's cache has done so far as a trace: session.trace. */
 import { ZslabError } from '../errors.js'
 import type { Reading } from '../reading.js'
+import { madeBy, Recipe } from '../recipe/recipe.js'
 import { cardOf } from './card.js'
 import { scoreRows } from '../inspect/scores.js'
 import { headVectors } from '../inspect/vectors.js'
@@ -8,6 +9,7 @@ import { alphaOf, dataOf } from './data.js'
 import { Trace } from './events.js'
 import type { TraceOf } from './files/facts.js'
 import type { TapeBytes } from './memory.js'
+import { sessionRecipe } from './recipes.js'
 import { recordedOf } from './recorded.js'
 
 /** Of the session, once `tokens` further tokens have come: at most, and exactly where that is none. */
@@ -44,5 +46,6 @@ export function traceOf(reading: Reading): Trace {
       return dataOf({ ...facts, resolved, events, origins, bytes, firstEvent: 0, output, read: seqLen })
     },
   })
-  return new Trace(events, of, 0, tapeBytesOf(reading))
+  const session = sessionRecipe(reading, facts.log)
+  return madeBy(new Trace(events, of, 0, tapeBytesOf(reading)), Recipe.of('trace', [], { on: session }))
 }

@@ -31,15 +31,17 @@ describe('figure', function () {
   it('saves by the name’s ending', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'zslab-'))
     const figure = tokenStrip(runMade(small), { layer: 1 })
+    /** Without its card. */
     const saved = async (name: string, options = {}) => {
       assert.equal(await figure.save(join(folder, name), options), join(folder, name))
-      return readFile(join(folder, name), 'utf8')
+      return (await readFile(join(folder, name), 'utf8')).replace(/<metadata>.*<\/metadata>\n/, '')
     }
     assert.equal(await saved('a.svg'), figure.svg)
     const column = await saved('b.svg', { size: 'column', theme: 'dark' })
     assert.equal(parseXml(column).attributes.width, '3.25in')
     assert.equal(column, figure.with({ size: 'column', theme: 'dark' }).svg)
-    assert.deepEqual(JSON.parse(await saved('a.json')), figure.plotly)
+    const { card, ...plotly } = JSON.parse(await saved('a.json')) as { card: object }
+    assert.deepEqual([plotly, card], [figure.plotly, figure.card])
     const page = await saved('a.HTML')
     assert.ok(page.includes(figure.svg) && !/<script|src=|href=/.test(page))
     const lines = (await saved('a.csv')).trimEnd().split('\n')

@@ -25,7 +25,7 @@ export const FILES = {
   '.pdf': ({ spelt, style }, metadata) => pdfOf(spelt, style, metadata),
   '.png': ({ spelt, style }, metadata) => pngOf(spelt, style, metadata),
   '.html': ({ plot, style }, metadata) => htmlOf(plot, style, metadata),
-  '.json': ({ plot, style }) => JSON.stringify(plotlyOf(plot, style)),
+  '.json': ({ plot, style }, { card }) => JSON.stringify({ ...plotlyOf(plot, style), card }),
   '.csv': ({ columns }) => csvOf(columns),
 } satisfies Record<string, (figure: Drawable, metadata: Metadata) => Written | Promise<Written>>
 

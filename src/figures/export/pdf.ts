@@ -18,7 +18,7 @@ import {
 } from '../surface.js'
 import { textWidth } from '../text.js'
 import { escaped } from './escaped.js'
-import type { Metadata } from './metadata.js'
+import { cardElement, type Metadata } from './metadata.js'
 import { imageOf } from './svg.js'
 
 /** PDF's unit, a point, is 1/72 of an inch. */
@@ -38,6 +38,7 @@ export async function pdfOf(plot: Plot, style: Style, metadata: Metadata): Promi
     // The file's number is made of it.
     info: { Title: metadata.title, Subject: metadata.description, Creator: 'zslab', CreationDate: new Date(0) },
   })
+  if (metadata.card) Object.assign(document.info, { ZslabCard: JSON.stringify(metadata.card) })
   // The same figure is the same file, whenever it is made.
   delete document.info.CreationDate
   // Its own would not escape words, and wants the date.
@@ -57,11 +58,12 @@ async function collected(document: Document): Promise<Buffer> {
   return Buffer.concat(parts)
 }
 
-const xmpOf = ({ title, description }: Metadata) => `
+const xmpOf = (metadata: Metadata) => `
 <rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/">
 <xmp:CreatorTool>zslab</xmp:CreatorTool>
-<dc:title><rdf:Alt><rdf:li xml:lang="x-default">${escaped(title)}</rdf:li></rdf:Alt></dc:title>
-<dc:description><rdf:Alt><rdf:li xml:lang="x-default">${escaped(description)}</rdf:li></rdf:Alt></dc:description>
+<dc:title><rdf:Alt><rdf:li xml:lang="x-default">${escaped(metadata.title)}</rdf:li></rdf:Alt></dc:title>
+<dc:description><rdf:Alt><rdf:li xml:lang="x-default">${escaped(metadata.description)}</rdf:li></rdf:Alt></dc:description>
+${cardElement(metadata)}
 </rdf:Description>`
 
 const near = (length: number) => Number(px(length))

@@ -1,5 +1,6 @@
 /** PNG: the SVG in dots, with how many of them make an inch. */
 import { crc32 } from 'node:zlib'
+import { KEYWORD } from '../../recipe/in-file.js'
 import type { Plot } from '../plot.js'
 import type { Style } from '../style.js'
 import type { Metadata } from './metadata.js'
@@ -14,7 +15,9 @@ const HEAD = 8 + 25
 export function pngOf(plot: Plot, style: Style, metadata: Metadata): Buffer {
   const { svg, width } = drawSvg(plot, style, metadata)
   const png = raster(svg, Math.ceil((width / 96) * DOTS_PER_INCH))
-  const chunks = [resolution(), text('Title', metadata.title), text('Description', metadata.description)]
+  const { title, description, card } = metadata
+  const chunks = [resolution(), text('Title', title), text('Description', description)]
+  if (card) chunks.push(text(KEYWORD, JSON.stringify(card)))
   return Buffer.concat([png.subarray(0, HEAD), ...chunks, png.subarray(HEAD)])
 }
 

@@ -18,7 +18,7 @@ import {
 } from '../surface.js'
 import { textWidth } from '../text.js'
 import { escaped } from './escaped.js'
-import { metadataOf, type Metadata } from './metadata.js'
+import { cardElement, metadataOf, type Metadata } from './metadata.js'
 import { raster } from './raster.js'
 
 export interface Drawn {
@@ -110,7 +110,11 @@ class SvgSurface implements Surface {
     return [
       `<svg xmlns="http://www.w3.org/2000/svg" role="img" width="${unit(width)}" height="${unit(height)}" viewBox="${view}" font-family="${SANS}">`,
       ...(metadata
-        ? [`<title>${escaped(metadata.title)}</title>`, `<desc>${escaped(metadata.description)}</desc>`]
+        ? [
+            `<title>${escaped(metadata.title)}</title>`,
+            `<desc>${escaped(metadata.description)}</desc>`,
+            ...(metadata.card ? [`<metadata>${cardElement(metadata)}</metadata>`] : []),
+          ]
         : []),
       ...this.parts,
       '</svg>',
