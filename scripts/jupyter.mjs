@@ -20,7 +20,7 @@ const PACKAGES = [
   'jupyter_server==2.21.1',
   'pyzmq==27.3.0',
 ]
-const TEST_PACKAGES = ['jupyter-kernel-test==0.7.0', 'notebook==7.6.5', 'jupyter-console==6.6.3']
+const TEST_PACKAGES = ['jupyter-kernel-test==0.7.0', 'notebook==7.6.5', 'jupyter-console==6.6.3', 'pypdf==7.1.1']
 const OLDEST = [3, 10] // what these versions need
 const SETTINGS = {
   '@jupyterlab/apputils-extension:notification': { fetchNews: 'false', checkForUpdates: false },

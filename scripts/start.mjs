@@ -37,21 +37,14 @@ async function main(out) {
   const executed = join(out, `${name}.ipynb`)
   rmSync(executed, { force: true })
   say(`running ${shown(NOTEBOOK)}: the first time it fetches a model of 93 MB …`)
-  const cli = join(ROOT, 'dist/src/cli/main.js')
-  const ran = await run(process.execPath, [cli, 'run', NOTEBOOK, '--output', executed], { ZSLAB_OUT: out })
-  if (existsSync(executed)) await page(executed, out)
+  const ran = await zslab(['run', NOTEBOOK, '--output', executed], { ZSLAB_OUT: out })
+  if (existsSync(executed) && (await zslab(['export', executed, '--to', 'html'])) !== 0)
+    throw new Failure(`${shown(executed)} could not be made a page: see above`)
   if (ran !== 0) throw new Failure(`the notebook did not run to its end: the error is shown in ${shown(executed)}`)
 
   say(`done in ${Math.round((Date.now() - started) / 1000)} s. Written:`)
   for (const file of readdirSync(out).sort()) if (file.startsWith('01-')) console.log(`  ${shown(join(out, file))}`)
   say(`open ${shown(join(out, `${name}.html`))} in a browser, or the notebook itself with \`npm run lab\``)
-}
-
-/** The executed notebook as one page that needs no network. */
-async function page(notebook, out) {
-  const words = ['-m', 'nbconvert', '--to', 'html', '--template', 'zslab', '--log-level', 'ERROR', '--output-dir', out]
-  const code = await run(join(ROOT, '.venv/bin/python'), [...words, notebook])
-  if (code !== 0) throw new Failure(`nbconvert could not write ${shown(notebook)} as a page: see above`)
 }
 
 function outFolder(given) {
@@ -65,9 +58,12 @@ function shown(path) {
   return short.startsWith('..') ? path : short
 }
 
+/** A command of ours, without the paths that it prints. */
+const zslab = (words, env) => run(process.execPath, [join(ROOT, 'dist/src/cli/main.js'), ...words], env, 'ignore')
+
 /** Runs `command` with this terminal → exit code. */
-function run(command, words, env = {}) {
-  const child = spawn(command, words, { stdio: 'inherit', env: { ...process.env, ...env } })
+function run(command, words, env = {}, stdout = 'inherit') {
+  const child = spawn(command, words, { stdio: ['inherit', stdout, 'inherit'], env: { ...process.env, ...env } })
   return new Promise((done, reject) =>
     child.on('error', reject).on('close', (code, signal) => done(signal ? 130 : code)),
   )

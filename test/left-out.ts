@@ -3,7 +3,7 @@
  * tests if the answer is undefined. The lines go to the file named by ZSLAB_LEFT_OUT (scripts/test.mjs shows them at the end).
  */
 import { appendFileSync } from 'node:fs'
-import { findTool } from '../scripts/python.mjs'
+import { findBrowser } from '../src/cli/browser.js'
 
 const told = new Set<string>()
 
@@ -16,11 +16,9 @@ export function leftOut(what: string, command: string): void {
   else console.error(`left out: ${line}`)
 }
 
-/** The path of a Chromium-like browser (ZSLAB_BROWSER, or on PATH); undefined where there is none, which is then recorded. */
+/** The browser that `zslab export` would take; undefined where there is none, which is then recorded. */
 export function browserFor(what: string): string | undefined {
-  const asked = process.env.ZSLAB_BROWSER
-  const names = asked ? [asked] : ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
-  const found = names.map((name) => findTool(name)).find((path) => path !== undefined)
+  const found = findBrowser()
   if (!found) leftOut(`${what}: no browser`, 'apt-get install chromium (or set ZSLAB_BROWSER to one)')
   return found
 }

@@ -1,7 +1,7 @@
 /** `npx zslab doctor`: what this machine has, what is missing, and the command that adds it. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { Command } from 'commander'
 import { PROGRAM, snapshotPath } from '../../kernel/compiler/snapshot.js'
 import { findExtension, findInstalls, hiddenOf, type Install } from '../../kernel/installs.js'
@@ -10,6 +10,7 @@ import { projectRoot } from '../native/binding.js'
 import { BUILT_LIBRARY, deviceList, namedLibrary } from '../native/device.js'
 import { engineOf } from '../native/engine.js'
 import { ownVersion } from '../trace/card.js'
+import { BROWSER_HELP, findBrowser, findProgram } from './browser.js'
 import { json, print } from './common.js'
 
 interface Finding {
@@ -44,18 +45,13 @@ async function examine(): Promise<Finding[]> {
     nativePart(),
     library(),
     products(),
-    tool('compiler', ['c++', 'g++', 'clang++'], false, 'only for building: `apt-get install g++`'),
+    program('compiler', findProgram('c++', 'g++', 'clang++'), 'only for building: `apt-get install g++`'),
     python(),
     jupyter(),
     kernels(),
     snapshot(),
     extension(),
-    tool(
-      'browser',
-      ['chromium', 'chromium-browser', 'google-chrome'],
-      false,
-      'figures as pdf need one: `apt-get install chromium`',
-    ),
+    program('browser', findBrowser(), `notebooks as pdf need one: ${BROWSER_HELP}`),
     cuda(),
     await models(),
   ]
@@ -142,10 +138,9 @@ function products(): Finding {
   }
 }
 
-function tool(name: string, candidates: string[], needed: boolean, help: string): Finding {
-  const folders = (process.env.PATH ?? '').split(delimiter)
-  const found = candidates.flatMap((one) => folders.map((folder) => join(folder, one))).find((path) => existsSync(path))
-  return { name, ok: found !== undefined, needed, found: found ?? 'none', help: found ? '' : help }
+/** What lies at `path`; without it zslab works, too. */
+function program(name: string, path: string | undefined, help: string): Finding {
+  return { name, ok: path !== undefined, needed: false, found: path ?? 'none', help: path ? '' : help }
 }
 
 /** What a GPU needs: the library, a driver, a device. */

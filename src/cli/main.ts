@@ -8,6 +8,7 @@ import { ownVersion } from '../trace/card.js'
 import { cacheCommand } from './cache.js'
 import { EXIT, note, UsageError } from './common.js'
 import { doctorCommand } from './doctor.js'
+import { exportCommand } from './export.js'
 import { generateCommand } from './generate.js'
 import { headsCommand } from './heads.js'
 import { installCommand, labCommand, uninstallCommand } from './jupyter.js'
@@ -38,6 +39,7 @@ export function program(): Command {
     installCommand(),
     uninstallCommand(),
     runCommand(),
+    exportCommand(),
     labCommand(),
     benchCommand(),
     buildCommand(),

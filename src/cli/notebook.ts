@@ -1,5 +1,5 @@
 /** `npx zslab run`: which notebooks our kernel runs, the cell that sets parameters, what is measured anew, and the run itself. */
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { Script } from 'node:vm'
 import { Command, InvalidArgumentError } from 'commander'
@@ -7,6 +7,7 @@ import { shown, ZslabError } from '../errors.js'
 import { projectRoot } from '../native/binding.js'
 import { note, number, UsageError } from './common.js'
 import { prepared, PYTHON } from './jupyter.js'
+import { jsonIn, notebookAt, type Notebook } from './notebook-file.js'
 import { RUNNER, type RunnerWords } from './notebook-runner.js'
 import { program } from './scripts.js'
 
@@ -33,7 +34,7 @@ export function runCommand(): Command {
     .action(async (notebook: string, options: RunOptions) => {
       const source = resolve(notebook)
       const target = resolve(options.output ?? notebook)
-      const found = notebookIn(source)
+      const found = notebookAt(source)
       checkKernel(source, found)
       if (options.fresh) checkFresh(source, found)
       checkTarget(target)
@@ -61,11 +62,6 @@ function seconds(text: string): number {
   return value
 }
 
-interface Notebook {
-  metadata: { kernelspec?: { name?: unknown; language?: unknown }; language_info?: { name?: unknown } }
-  cells: readonly { source?: unknown }[]
-}
-
 /** Throws where it is one of another language; says so where it names another kernel than ours. */
 function checkKernel(path: string, { metadata: { kernelspec, language_info } }: Notebook): void {
   const word = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)
@@ -88,40 +84,11 @@ const LANGUAGES: Record<string, string | undefined> = { tslab: 'typescript', den
 const FRESH = 'ZSLAB_FRESH'
 
 /** Throws where nothing comes with the notebook that could be measured anew. */
-function checkFresh(path: string, { cells }: Notebook): void {
+function checkFresh(path: string, { cells = [] }: Notebook): void {
   if (!JSON.stringify(cells.map(({ source }) => source)).includes(FRESH))
     throw new UsageError(
       `--fresh: ${shown(path)} never asks for ${FRESH}: nothing comes with it that could be measured anew, so leave --fresh out`,
     )
-}
-
-/** Errors: 'file' where `path` is no notebook. */
-function notebookIn(path: string): Notebook {
-  if (!existsSync(path)) throw new ZslabError('file', `there is no notebook ${shown(path)}: check the path`)
-  const notebook = jsonIn(path, 'a Jupyter notebook')
-  const { cells, worksheets, nbformat, metadata } = (notebook ?? {}) as Record<string, unknown>
-  if (typeof nbformat !== 'number' || !(Array.isArray(cells) || Array.isArray(worksheets)))
-    throw new ZslabError('file', `${path}: found JSON without cells, expected a Jupyter notebook: give an .ipynb file`)
-  return {
-    metadata: (typeof metadata === 'object' && metadata !== null ? metadata : {}) as Notebook['metadata'],
-    cells: (Array.isArray(cells) ? (cells as unknown[]) : []).map((cell) => ({
-      ...(cell as Notebook['cells'][number]),
-    })),
-  }
-}
-
-function jsonIn(path: string, expected: string): unknown {
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8')
-  } catch (error) {
-    throw new ZslabError('file', `cannot read ${shown(path)} (${(error as Error).message}): check the path`)
-  }
-  try {
-    return JSON.parse(text.replace(/^\ufeff/, ''))
-  } catch (error) {
-    throw new ZslabError('file', `${path}: found no JSON (${(error as Error).message}), expected ${expected}`)
-  }
 }
 
 /** Hours of work must not end at a folder that cannot be written. */

@@ -1,5 +1,5 @@
-/** `npx zslab build` and `npx zslab bench`: the project's own scripts, with this terminal. */
-import { spawn } from 'node:child_process'
+/** Programs that commands run: `npx zslab build | bench` and other scripts of the project with this terminal, and helpers for their output. */
+import { execFile, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
@@ -49,3 +49,29 @@ export async function program(command: string, words: string[], options: Program
   }).finally(() => process.off('SIGINT', interrupted))
   if (code !== 0) process.exitCode = code
 }
+
+interface OutputOptions {
+  /** For the program's stdin; without it is empty. */
+  input?: string | Uint8Array
+  /** Ends the program, and the wait. */
+  signal?: AbortSignal
+  env?: NodeJS.ProcessEnv
+}
+
+/** Runs `command` → its stdout. Throws the last line of its stderr where it fails, the signal's reason where it is stopped. */
+export function outputOf(command: string, words: string[], options: OutputOptions = {}): Promise<Buffer> {
+  const { input = '', signal, env } = options
+  return new Promise((resolve, reject) => {
+    const settings = { encoding: 'buffer', maxBuffer: Infinity, signal, env } as const
+    const child = execFile(command, words, settings, (error, stdout, stderr) => {
+      if (!error) return resolve(stdout)
+      // Ctrl+C reaches the program as well: however it ends then, it was stopped.
+      if (signal?.aborted) return reject(signal.reason as Error)
+      reject(new Error(lastLine(String(stderr)) || error.message, { cause: error }))
+    })
+    child.stdin?.on('error', () => undefined) // it ended without reading all: its status says why
+    child.stdin?.end(input)
+  })
+}
+
+const lastLine = (text: string) => text.trim().split('\n').at(-1)!.trim()

@@ -1,0 +1,204 @@
+/** `zslab export`: whole pages and PDFs or none, and what each must hold of its notebook. */
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { openBrowser } from '../lab/lab.js'
+import { browserFor } from '../left-out.js'
+import { codeCells, joined, readNotebook, ROOT, type Cell, type Notebook } from './notebook.js'
+
+const MAIN = join(ROOT, 'dist/src/cli/main.js')
+const all = readdirSync(join(ROOT, 'notebooks')).filter((name) => name.endsWith('.ipynb'))
+const full = process.env.ZSLAB_TEST_SCALE === 'full'
+const names = full ? all : all.filter((name) => name.startsWith('04-'))
+const browser = browserFor('notebooks as pdf (test/notebooks/export.test.ts)')
+
+/** Figures of a notebook: [svg, what it says]. */
+const figuresOf = (notebook: Notebook) =>
+  codeCells(notebook).flatMap(({ outputs = [] }) =>
+    outputs.flatMap(({ data = {} }) =>
+      'image/svg+xml' in data ? [[joined(data['image/svg+xml']), joined(data['text/plain'])]] : [],
+    ),
+  )
+
+/** Without what the setting of a page changes: white space and ligatures. */
+const letters = (text: string) => text.normalize('NFKC').replaceAll(/\s+/g, '')
+
+describe('zslab export', function () {
+  this.timeout(300_000)
+  let folder: string
+  before(() => (folder = mkdtempSync(join(tmpdir(), 'zslab-export-'))))
+  after(() => rmSync(folder, { recursive: true, force: true }))
+
+  const zslab = (words: string[], env: NodeJS.ProcessEnv = {}) =>
+    spawnSync(process.execPath, [MAIN, 'export', ...words], { encoding: 'utf8', env: { ...process.env, ...env } })
+  function exported(name: string, to: string): string {
+    const target = join(folder, name.replace('.ipynb', `.${to}`))
+    const { status, stdout, stderr } = zslab([join(ROOT, 'notebooks', name), '--to', to, '--output', target])
+    assert.deepEqual([status, stdout, stderr], [0, `${target}\n`, ''])
+    return target
+  }
+  /** A notebook of one cell that was run, or of `cells`. */
+  function made(name: string, cells?: Partial<Cell>[]): string {
+    const ran = { cell_type: 'code', source: '6 * 7', execution_count: 1, outputs: [] }
+    const list = (cells ?? [{}]).map((cell, i) => ({
+      ...{ id: `c${i}`, metadata: {} },
+      ...(cell.cell_type === 'markdown' ? cell : { ...ran, ...cell }),
+    }))
+    writeFileSync(join(folder, name), JSON.stringify({ nbformat: 4, nbformat_minor: 5, metadata: {}, cells: list }))
+    return join(folder, name)
+  }
+
+  for (const name of names)
+    describe(name, () => {
+      const notebook = readNotebook(join(ROOT, 'notebooks', name))
+      const figures = figuresOf(notebook)
+      before(() => assert.ok(figures.length > 0))
+
+      if (full) it('is a page with its figures as svg, each with its words, that asks for nothing', async () => {
+        const path = exported(name, 'html')
+        const page = readFileSync(path, 'utf8')
+        const pictures = [...page.matchAll(/<img alt="([^"]*)" src="data:image\/svg\+xml;base64,([^"]*)"/g)]
+        assert.deepEqual(
+          pictures.map(([, , svg]) => Buffer.from(svg, 'base64').toString()),
+          figures.map(([svg]) => svg),
+        )
+        pictures.forEach(([, alt], i) => assert.ok(letters(alt).startsWith(letters(figures[i][1]).slice(0, 30)), alt))
+        assert.doesNotMatch(page, /plotly\.js v\d/, 'what is beside its picture needs no library')
+        if (!browser) return
+        const opened = await openBrowser(browser)
+        try {
+          const tab = await opened.newPage()
+          const asked: string[] = []
+          tab.on('request', (request) => asked.push(request.url()))
+          await tab.goto(pathToFileURL(path).href, { waitUntil: 'networkidle' })
+          assert.deepEqual(
+            asked.filter((address) => !address.startsWith('data:')),
+            [pathToFileURL(path).href],
+          )
+        } finally {
+          await opened.close()
+        }
+      })
+
+      if (browser)
+        it('is a PDF with all code and what its figures say as text, fonts embedded, pages numbered', () => {
+          const { pages, fonts, images } = read(exported(name, 'pdf'))
+          assert.ok(pages.length > 0)
+          const text = letters(pages.join(' '))
+          for (const { source, id } of codeCells(notebook))
+            for (const line of joined(source).split('\n')) assert.ok(text.includes(letters(line)), `${id}: ${line}`)
+          for (const [svg] of figures) assert.ok(text.includes(letters(titleOf(svg))), titleOf(svg))
+          pages.forEach((page, i) => assert.ok(page.includes(`${i + 1} / ${pages.length}`), `page ${i + 1}`))
+          assert.ok(fonts.length > 0 && fonts.every(({ embedded }) => embedded), JSON.stringify(fonts))
+          assert.equal(images, 0, 'figures are drawn, no pixels')
+          assert.ok(!pages.join('').includes(tmpdir()), 'no place of this machine')
+        })
+    })
+
+  it('refuses what it cannot export, and says what to do', () => {
+    const text = join(folder, 'no.ipynb')
+    writeFileSync(text, 'no notebook')
+    const idle = made('idle.ipynb', [{ execution_count: null }])
+    const good = made('good.ipynb')
+    for (const [words, env, status, said] of [
+      [[join(folder, 'missing.ipynb'), '--to', 'html'], {}, 1, /there is no notebook ".*missing\.ipynb": check the path/],
+      [[text, '--to', 'html'], {}, 1, /found no JSON .*, expected a Jupyter notebook/],
+      [[idle, '--to', 'html'], {}, 1, /idle\.ipynb" has no outputs yet: run it with `npx zslab run .*idle\.ipynb` first/],
+      [[good, '--to', 'docx'], {}, 2, /argument 'docx' is invalid. Allowed choices are html, pdf/],
+      [[good, '--to', 'html', '--output', good], {}, 2, /is the notebook itself: choose another file/],
+      [[good, '--to', 'html', '--output', join(folder, 'no/x.html')], {}, 1, /could not be written to .*no such file/],
+      [[good, '--to', 'pdf'], { ZSLAB_BROWSER: join(folder, 'none') }, 1, /there is none: `apt-get install chromium`/],
+    ] as const) {
+      const done = zslab([...words], env)
+      assert.equal(done.status, status, done.stderr)
+      assert.match(done.stderr, said)
+    }
+    const broken = made('broken.ipynb', [{ cell_type: 'nothing' as 'code' }])
+    const done = zslab([broken, '--to', 'html'])
+    assert.equal(done.status, 1)
+    assert.match(done.stderr, /^zslab: ".*broken\.ipynb" could not be exported: .*'nothing'/)
+    assert.deepEqual(
+      readdirSync(folder).filter((one) => /^(no|idle|good|broken)\.(html|pdf)$/.test(one)),
+      [],
+    )
+  })
+
+  it('says how many cells have not run, and what the page would fetch', () => {
+    const picture = { cell_type: 'markdown', source: '![a cat](https://pictures.example/cat.png)' } as const
+    const source = made('partly.ipynb', [{}, { execution_count: null, source: 'later' }, picture])
+    const { status, stderr } = zslab([source, '--to', 'html'])
+    assert.equal(status, 0, stderr)
+    assert.match(stderr, /1 of 2 code cells have not run, .*npx zslab run/)
+    assert.match(stderr, /shows what lies on the network: "https:\/\/pictures\.example\/cat\.png"; without/)
+  })
+
+  it('ends where it is interrupted, and what was there stays whole', async () => {
+    const source = made('kept.ipynb')
+    const [target, mark, waits] = ['kept.pdf', 'begun', 'waits'].map((name) => join(folder, name))
+    writeFileSync(target, 'as it was')
+    writeFileSync(waits, `#!/bin/sh\n: > '${mark}'\nexec sleep 600\n`, { mode: 0o755 })
+    const env = { ...process.env, ZSLAB_BROWSER: waits, TMPDIR: mkdtempSync(join(folder, 'tmp-')) }
+    const words = [MAIN, 'export', source, '--to', 'pdf']
+    const child = spawn(process.execPath, words, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    let stderr = ''
+    child.stderr.on('data', (chunk) => (stderr += String(chunk)))
+    while (!existsSync(mark)) await new Promise((resolve) => setTimeout(resolve, 20))
+    child.kill('SIGINT')
+    const [status] = (await once(child, 'close')) as [number | null]
+    assert.deepEqual([status, stderr], [130, 'interrupted\n'])
+    assert.equal(readFileSync(target, 'utf8'), 'as it was')
+    assert.deepEqual(readdirSync(env.TMPDIR), [])
+    assert.deepEqual(
+      readdirSync(folder).filter((one) => one.startsWith('.')),
+      [],
+    )
+  })
+})
+
+const titleOf = (svg: string) => /<title>([^<]*)<\/title>/.exec(svg)![1].replaceAll('&lt;', '<').replaceAll('&amp;', '&')
+
+interface Pdf {
+  /** The text of each. */
+  pages: string[]
+  fonts: { name: string; embedded: boolean }[]
+  images: number
+}
+
+/** What is in a PDF, by pypdf. */
+function read(path: string): Pdf {
+  const words = ['-I', '-c', READER, path]
+  const { status, stdout, stderr } = spawnSync(join(ROOT, '.venv/bin/python'), words, { encoding: 'utf8' })
+  assert.equal(status, 0, stderr)
+  return JSON.parse(stdout) as Pdf
+}
+
+const READER = `
+import json, sys
+from pypdf import PdfReader
+reader = PdfReader(sys.argv[1])
+fonts, images = {}, 0
+def inside(of, key):
+    found = of.get(key)
+    return found.get_object() if found is not None else {}
+def resources(of, seen):
+    global images
+    found = inside(of, '/Resources')
+    for font in inside(found, '/Font').values():
+        one = font.get_object()
+        inner = one['/DescendantFonts'][0].get_object() if '/DescendantFonts' in one else one
+        about = inside(inner, '/FontDescriptor')
+        fonts[one.get('/BaseFont', one.get('/Name', ''))] = one['/Subtype'] == '/Type3' or any(key in about for key in ('/FontFile', '/FontFile2', '/FontFile3'))
+    for form in inside(found, '/XObject').values():
+        one = form.get_object()
+        if id(one) in seen: continue
+        seen.add(id(one))
+        if one['/Subtype'] == '/Image': images += 1
+        else: resources(one, seen)
+for page in reader.pages: resources(page, set())
+print(json.dumps({'pages': [page.extract_text() for page in reader.pages],
+    'fonts': [{'name': name, 'embedded': embedded} for name, embedded in fonts.items()], 'images': images}))
+`
