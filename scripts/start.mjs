@@ -58,8 +58,10 @@ function shown(path) {
   return short.startsWith('..') ? path : short
 }
 
-/** A command of ours, without the paths that it prints. */
-const zslab = (words, env) => run(process.execPath, [join(ROOT, 'dist/src/cli/main.js'), ...words], env, 'ignore')
+/** A command of ours, without the paths that it prints → exit code. */
+function zslab(words, env) {
+  return run(process.execPath, [join(ROOT, 'dist/src/cli/main.js'), ...words], env, 'ignore')
+}
 
 /** Runs `command` with this terminal → exit code. */
 function run(command, words, env = {}, stdout = 'inherit') {
