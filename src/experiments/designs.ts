@@ -12,19 +12,22 @@ export type Dimensions = Readonly<Record<string, readonly Level[]>>
  * 'grid': all combinations. 'one-at-a-time': the first level of each, and every other level with the rest as there. { fractional: r }: of two levels each,
  * the smallest regular fraction of the grid with resolution r: at 5 main effects and interactions of two are told from each other, at 4 main effects
  * from interactions, at 3 main effects from main effects. { latinHypercube: { runs, seed } }: so many settings spread evenly over ranges, each cut into as many parts
- * as there are runs and each part tried once, and one in the middle of all; seed 1 unless another is given.
+ * as there are runs and each part tried once, and one in the middle of all; seed 1 unless another is given. { ternary: { steps } }: ZSMerge's budget shared out between
+ * recent, context and residual slots in steps of 1 / steps, for all combinations of what else varies.
  */
 export type Design =
   | 'grid'
   | 'one-at-a-time'
   | { readonly fractional: Resolution }
   | { readonly latinHypercube: { readonly runs: number; readonly seed?: number } }
+  | { readonly ternary: { readonly steps: number } }
 export type Resolution = 3 | 4 | 5
 
 const RESOLUTIONS: readonly unknown[] = [3, 4, 5]
 const MOST_FACTORS = 12
 const MOST_RUNS = 1000
-const KINDS = ['fractional', 'latinHypercube']
+const MOST_STEPS = 50
+const KINDS = ['fractional', 'latinHypercube', 'ternary']
 
 /** Errors: 'invalid'. */
 export function designOf(given: unknown): Design {
@@ -33,11 +36,15 @@ export function designOf(given: unknown): Design {
   if (kinds.length !== 1)
     throw invalid(
       'design',
-      "'grid', 'one-at-a-time', { fractional: 3, 4 or 5 } or { latinHypercube: { runs: 32 } }",
+      "'grid', 'one-at-a-time', { fractional: 3, 4 or 5 }, { latinHypercube: { runs: 32 } } or { ternary: { steps: 5 } }",
       given,
     )
-  const { fractional, latinHypercube } = given as Record<string, unknown>
+  const { fractional, latinHypercube, ternary } = given as Record<string, unknown>
   if (latinHypercube !== undefined) return { latinHypercube: latinHypercubeOf(latinHypercube) }
+  if (ternary !== undefined) {
+    const { steps } = checked('design.ternary', object('design.ternary', ternary), ['steps'])
+    return { ternary: { steps: integer('design.ternary.steps', steps, 3, MOST_STEPS) } }
+  }
   if (!RESOLUTIONS.includes(fractional)) throw invalid('design.fractional', 'a resolution: 3, 4 or 5', fractional)
   return given as Design
 }
@@ -51,7 +58,10 @@ function latinHypercubeOf(given: unknown): { runs: number; seed: number } {
 }
 
 /** Each once. Errors: 'invalid' for dimensions that the design cannot have. */
-export function combinationsOf(dimensions: Dimensions, design: Exclude<Design, { latinHypercube: unknown }>): Levels[] {
+export function combinationsOf(
+  dimensions: Dimensions,
+  design: Exclude<Design, { latinHypercube: unknown } | { ternary: unknown }>,
+): Levels[] {
   if (design === 'grid') return grid(dimensions)
   return design === 'one-at-a-time' ? oneAtATime(dimensions) : fractional(dimensions, design.fractional)
 }

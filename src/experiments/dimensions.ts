@@ -20,7 +20,7 @@ export interface Range {
 export type Over = Readonly<Record<string, readonly Level[] | NamedLevels | Range>>
 
 export interface Dimension {
-  /** The first is what effects are relative to; none of a range. */
+  /** The first is what effects are relative to; none of a range but what its design tries there. */
   levels: readonly Level[]
   /** What the levels stand for, where they are names. */
   values?: NamedLevels
@@ -111,9 +111,9 @@ export const written = (varied: Varied): Over =>
     }),
   )
 
-/** The first level, or the middle of a range: between the ends, of a logarithmic one their geometric mean. */
-export function middleOf({ levels, range }: Dimension): Level {
-  if (!range) return levels[0]
+/** The first level, or the middle of a range that has none: between the ends, of a logarithmic one their geometric mean. */
+export function firstOf({ levels, range }: Dimension): Level {
+  if (levels.length || !range) return levels[0]
   const { from, to, log, integer } = range
   const middle = log ? Math.sqrt(from * to) : (from + to) / 2
   return integer ? Math.round(middle) : Number(middle.toPrecision(6))

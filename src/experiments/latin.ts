@@ -2,7 +2,7 @@
 import { ZslabError } from '../errors.js'
 import { generator, orderOf } from '../sampling.js'
 import type { Level, Levels } from './designs.js'
-import { middleOf, type Dimension, type Varied } from './dimensions.js'
+import { firstOf, type Dimension, type Varied } from './dimensions.js'
 
 export interface LatinHypercube {
   runs: number
@@ -34,7 +34,7 @@ export function latinHypercube(varied: Varied, { runs, seed }: LatinHypercube): 
     if (own > least) [best, least] = [one, own]
   }
   return [
-    Object.fromEntries(all.map(([name, dimension]) => [name, middleOf(dimension)])),
+    Object.fromEntries(all.map(([name, dimension]) => [name, firstOf(dimension)])),
     ...Array.from({ length: runs }, (_, run) =>
       Object.fromEntries(all.map(([name, dimension], d) => [name, levelAt(dimension, best[d][run])])),
     ),

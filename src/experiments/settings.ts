@@ -5,7 +5,8 @@ import { shown, ZslabError } from '../errors.js'
 import type { LoadedModel } from '../loaded-model.js'
 import { policyOf, type Policy } from '../policies/index.js'
 import type { Design, Levels } from './designs.js'
-import { middleOf, POLICY, valueAt, type Varied } from './dimensions.js'
+import { firstOf, POLICY, valueAt, type Varied } from './dimensions.js'
+import { partOptions, withParts } from './ternary.js'
 import { triedOf, type Tried } from './tried.js'
 
 /** Makes a policy of options: zsmerge, or (options) => evictOnly({ of: zsmerge(options) }). */
@@ -35,16 +36,19 @@ export function settingsOf({ model, makers, base, over, design }: SettingsAsked)
   tried: Tried
   settings: Setting[]
 } {
+  const ternary = typeof design === 'object' && 'ternary' in design ? design.ternary : undefined
+  const varied = ternary ? withParts(over, base, ternary) : over
   const optionsAt = (levels: Levels): Options => {
     const own = Object.entries(levels).filter(([name]) => name !== POLICY)
-    return { ...base, ...Object.fromEntries(own.map(([name, level]) => [name, valueAt(over[name], level)])) }
+    const options = Object.fromEntries(own.map(([name, level]) => [name, valueAt(varied[name], level)]))
+    return { ...base, ...options, ...(ternary && partOptions(levels, ternary)) }
   }
-  const first = optionsAt(Object.fromEntries(Object.entries(over).map(([name, one]) => [name, middleOf(one)])))
+  const first = optionsAt(Object.fromEntries(Object.entries(varied).map(([name, one]) => [name, firstOf(one)])))
   const named = makers.map((make) => ({ make, name: made(make, withBudgets(first, model).options).name }))
   const names = named.map(({ name }) => name)
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice !== undefined) throw invalid('policy', 'policies of different names', twice, 'vary options with over')
-  const tried = triedOf({ ...(makers.length > 1 && { [POLICY]: { levels: names } }), ...over }, design)
+  const tried = triedOf({ ...(makers.length > 1 && { [POLICY]: { levels: names } }), ...varied }, design)
   const settings = tried.settings.map((levels): Setting => {
     const { make } = named.find((one) => one.name === levels[POLICY]) ?? named[0]
     const { options, budgets } = withBudgets(optionsAt(levels), model)

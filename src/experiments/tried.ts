@@ -5,6 +5,7 @@ import { combinationsOf, type Design, type Dimensions, type Levels } from './des
 import { levelsIn, type Varied } from './dimensions.js'
 import { latinHypercube } from './latin.js'
 import { slopeColumns } from './slopes.js'
+import { fits } from './ternary.js'
 
 export interface Tried {
   design: Design
@@ -17,6 +18,10 @@ export interface Tried {
 /** Errors: 'invalid' for dimensions that the design cannot have. */
 export function triedOf(varied: Varied, design: Design): Tried {
   if (typeof design === 'object' && 'latinHypercube' in design) return spread(varied, design)
+  if (typeof design === 'object' && 'ternary' in design) {
+    const all = combinationsOf(levelsIn(varied), 'grid')
+    return { design, varied, settings: all.filter((levels) => fits(levels, design.ternary)) }
+  }
   const range = Object.keys(varied).find((name) => varied[name].range)
   if (range !== undefined)
     throw invalid(

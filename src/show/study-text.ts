@@ -10,16 +10,19 @@ interface MetricFacts {
 
 const MOST = 12
 
-type DesignFacts = string | { readonly fractional: number } | { readonly latinHypercube: { readonly runs: number } }
+type DesignFacts =
+  | string
+  | { readonly fractional: number }
+  | { readonly latinHypercube: { readonly runs: number } }
+  | { readonly ternary: { readonly steps: number } }
 
-const designText = (design: DesignFacts) =>
-  typeof design === 'object'
-    ? 'fractional' in design
-      ? `a fraction of resolution ${design.fractional}`
-      : `a Latin hypercube of ${counted(design.latinHypercube.runs)} runs`
-    : design === 'grid'
-      ? 'all combinations'
-      : 'one at a time'
+function designText(design: DesignFacts, over: string): string {
+  const of = ` of ${over || 'one setting'}`
+  if (typeof design === 'string') return `${design === 'grid' ? 'all combinations' : 'one at a time'}${of}`
+  if ('fractional' in design) return `a fraction of resolution ${design.fractional}${of}`
+  if ('latinHypercube' in design) return `a Latin hypercube of ${counted(design.latinHypercube.runs)} runs${of}`
+  return `recent, context and residual in steps of 1/${design.ternary.steps} of the budget${over && `, with all combinations${of}`}`
+}
 
 interface RangeFacts {
   from: number
@@ -51,7 +54,7 @@ export function studyText({ facts, progress }: StudyTextFacts): string {
   const over = Object.entries(facts.over).map(([name, given]) => `${name} ${overText(given)}`)
   return lines(
     `Study of ${facts.policies.join(', ')} on ${facts.task.name}: ${facts.task.about}`,
-    `${designText(facts.design)} of ${over.join('; ') || 'one setting'}; ${counted(facts.seeds.length)} seed${facts.seeds.length === 1 ? '' : 's'}`,
+    `${designText(facts.design, over.join('; '))}; ${counted(facts.seeds.length)} seed${facts.seeds.length === 1 ? '' : 's'}`,
     progress ? `${counted(progress.done)} of ${counted(progress.trials)} trials are done` : 'nothing has run yet',
     progress?.done
       ? "next: .summary(['alpha']), .effects(), .compare({ alpha: 0 }, { alpha: 1 }), .frame(), .csv()"
@@ -185,29 +188,6 @@ interface ContrastFacts {
   pairs: number
   clusters: number
 }
-
-export const differencesText = ({
-  metric: { name, about, unit },
-  a,
-  b,
-  found,
-  left,
-}: {
-  metric: MetricFacts
-  a: Readonly<Record<string, unknown>>
-  b: Readonly<Record<string, unknown>>
-  found: ContrastFacts & { test: { p: number }; smallest: number | null; why: string }
-  left: { failed: number; unchanged: number }
-}): string =>
-  lines(
-    `${name} (${about}, ${unit}) of ${levelsText(a)} less that of ${levelsText(b)}: ${interval(found.difference, true)}`,
-    `${counted(found.pairs)} pairs of ${counted(found.clusters)} clusters, p ${figure(found.test.p)} by sign flips${found.smallest === null ? '' : `, could have shown ${figure(found.smallest)}`}`,
-    left.failed || left.unchanged
-      ? `left out: ${counted(left.failed)} places where one failed, ${counted(left.unchanged)} where one changed nothing`
-      : undefined,
-    found.why,
-    'next: .places, .frame(), .csv(), figures.pairedDifferences(study, a, b)',
-  )
 
 export function confirmationText({
   metric,

@@ -33,11 +33,8 @@ const LOOKED_AT = [
   'head map',
   'effects',
   'effects, slopes',
-  'failures',
   'frontier',
-  'interaction',
-  'needle map',
-  'paired differences',
+  'ternary',
   'roofline',
 ]
 

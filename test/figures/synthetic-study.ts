@@ -5,10 +5,11 @@ import { summaryOf, type Summary } from '../../src/experiments/summary.js'
 import type { Level } from '../../src/experiments/designs.js'
 import { dimensionsOf, placeIn } from '../../src/experiments/dimensions.js'
 import { slopesOf } from '../../src/experiments/slopes.js'
+import { withParts } from '../../src/experiments/ternary.js'
 import { triedOf } from '../../src/experiments/tried.js'
 import { random } from './synthetic.js'
 
-export const METRICS = [
+const METRICS = [
   { name: 'kl', about: 'KL(full cache ‖ policy) of the predictions', unit: 'nats a token', better: 'less' },
   { name: 'bytes', about: 'keys, values and what belongs to them, at the end', unit: 'bytes', better: 'less' },
 ] as const
@@ -98,4 +99,29 @@ export function slopesMade({ texts = 24, runs = 32 } = {}): Effects {
     })
   }).flat()
   return slopesOf(rows, tried, METRICS[0], true, { seed: 1 })
+}
+
+/** Of a ternary design: best with much recent and a little residual; where nearly all is recent, trials failed. */
+export function ternaryMade({ steps = 5, texts = 24, spread = 1 } = {}) {
+  const next = random(4)
+  const ternary = { steps }
+  const { settings } = triedOf(withParts({}, {}, ternary), { ternary })
+  const rows = Array.from({ length: texts }, (_, i) =>
+    settings.map((levels, j): Row => {
+      const [recent, residual] = [Number(levels.recent), Number(levels.residual)]
+      const kl = (0.08 + spread * (0.3 * (recent - 0.55) ** 2 + 0.5 * (residual - 0.15) ** 2)) * (0.7 + 0.6 * next())
+      const prompt = { name: `text ${i}`, cluster: `text ${i}`, seed: 1, tokens: 1024, sha256: 'x' }
+      const trial = { key: `${i}-${j}`, policy: 'zsmerge', prompt, values: { kl, bytes: 1e6 }, unchanged: false }
+      const failed = recent + residual > 0.99 - 1 / steps && recent > 0.6
+      return { levels, trial: failed ? { ...trial, values: null, failed: 'too few slots' } : trial }
+    }),
+  ).flat()
+  return {
+    metrics: METRICS,
+    facts: {
+      task: { name: 'language modelling', about: 'the last 64 tokens of excerpts of 1024' },
+      design: { ternary },
+    },
+    summary: (by: readonly string[]) => summaryOf(rows, by, METRICS, { seed: 1 }),
+  }
 }
