@@ -43,6 +43,11 @@ export const TYPESCRIPT: Rule[] = [
     'the explorer shows traces in the colours and words of the figures',
   ),
   rule(
+    'src/experiments/pool-child\\.ts',
+    ['src/(?!cli/|figures/|explorer/|comm/|index\\.ts)'],
+    'a process of a pool is a program: it begins with a model',
+  ),
+  rule(
     'src/experiments/',
     ['src/(?!cli/|figures/|explorer/|comm/|index\\.ts|session\\.ts|load\\.ts)'],
     'studies compute: they draw nothing, and know no command',

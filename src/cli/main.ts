@@ -18,6 +18,8 @@ import { rerunCommand } from './rerun.js'
 import { rooflineCommand } from './roofline.js'
 import { benchCommand, buildCommand } from './scripts.js'
 import { scoreCommand } from './score.js'
+import { studyCommand } from './study.js'
+import { sweepCommand } from './sweep.js'
 import { traceCommand } from './trace.js'
 
 export function program(): Command {
@@ -32,6 +34,8 @@ export function program(): Command {
     headsCommand(),
     traceCommand(),
     policiesCommand(),
+    sweepCommand(),
+    studyCommand(),
     rooflineCommand(),
     rerunCommand(),
     cacheCommand(),

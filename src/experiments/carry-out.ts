@@ -1,104 +1,123 @@
-/** The trials of a study that are missing, done: each prompt is read once for all its policies, and what is done is kept at once. */
-import { ZslabError } from '../errors.js'
-import type { LoadedModel } from '../loaded-model.js'
+/** The trials of a study that are missing, done by one hand or several: what is done is kept at once, and what is asked from outside is heard. */
+import { setMaxListeners } from 'node:events'
 import { timeLeft } from '../long-work.js'
-import type { Asked } from '../native-cache.js'
 import type { Call, Progress } from '../native/call.js'
-import { resolve } from '../policies/index.js'
-import type { Reading } from '../reading.js'
+import { eitherSignal } from '../progress.js'
+import type { Hand } from './hand.js'
+import { jobOf, jobsOf, tokensOf, type Job, type Planned } from './jobs.js'
+import type { Listener } from './listener.js'
 import type { Measuring } from './measures/measuring.js'
-import type { TaskPrompt } from './prompt.js'
 import type { TrialStore } from './store.js'
-import { callOf, type Trial } from './trial.js'
-
-/** A prompt with the trials that it is to have. */
-export interface Planned {
-  prompt: TaskPrompt
-  /** What a trial says of it. */
-  facts: Trial['prompt']
-  /** Of its trial, by setting. */
-  keys: readonly string[]
-  /** Each once, whatever settings it serves. */
-  trials: (Asked & { key: string })[]
-}
+import type { Trial } from './trial.js'
 
 export interface Work {
-  model: LoadedModel
   measuring: Measuring
   store: TrialStore
+  planned: readonly Planned[]
+  hands: readonly Hand[]
+  listener: Listener
+  /** After a trial is kept. */
+  kept?(): void
+  /** What is under way, when that changes and as tokens come. */
+  told?(now: Now): void
 }
 
-/** Tokens of the missing trials that go through the model: read as prompts, and one by one. */
-export function workOf({ measuring, store }: Work, planned: readonly Planned[]): { read: number; steps: number } {
-  let [read, steps] = [0, 0]
-  for (const { prompt, trials } of planned) {
-    const missing = trials.filter(({ key }) => !store.get(key)).length
-    const work = measuring.work(prompt)
-    if (missing) read += work.read
-    // The full cache's, too.
-    if (missing) steps += (missing + 1) * work.each
-  }
-  return { read, steps }
+export interface Now {
+  tokens: Progress
+  paused: boolean
+  /** Names of prompts. */
+  doing: readonly string[]
 }
 
-export async function carryOut(work: Work, planned: readonly Planned[], call: Call): Promise<void> {
-  const { read, steps } = workOf(work, planned)
-  const total = read + steps
-  const started = performance.now()
-  let before = 0
-  const report = (done: number) => {
-    return call.progress?.({ done, total, doing: `studying${timeLeft(started, done, total)},` })
-  }
-  for (const one of planned) {
-    const own = workOf(work, [one])
-    if (!own.read) continue
-    const progress = ({ done }: Progress) => report(before + Math.min(done, own.read + own.steps))
-    await onePrompt(work, one, { signal: call.signal, progress })
-    before += own.read + own.steps
-  }
-  await report(total)
+/** Errors: those of the first hand that fails; the others then end. */
+export async function carryOut(work: Work, call: Call): Promise<void> {
+  const failed = new AbortController()
+  const signal = eitherSignal(eitherSignal(call.signal, work.listener.stop), failed.signal)
+  if (signal) setMaxListeners(0, signal) // of every hand's waits and jobs
+  const round = new Round(work, { ...call, signal })
+  await Promise.all(
+    work.hands.map((hand) =>
+      // The first ends the others; they are waited for.
+      round.useful(hand).catch((error: unknown) => failed.abort(error)),
+    ),
+  )
+  failed.signal.throwIfAborted()
+  await round.report()
 }
 
-async function onePrompt({ model, measuring, store }: Work, planned: Planned, call: Call): Promise<void> {
-  const { prompt } = planned
-  const missing = planned.trials.filter(({ key }) => !store.get(key))
-  const asked: (Asked & { key: string })[] = []
-  for (const one of missing) {
-    const why = whyNot(one, measuring.work(prompt).read)
-    if (why === undefined) asked.push(one)
-    else await store.add({ ...trialOf(planned, one), values: null, unchanged: false, failed: why })
-  }
-  const put = async (choice: number, values: Record<string, number>, reading: Reading) => {
-    const { policy } = asked[choice]
-    const { ok, notes, compressed } = reading.receipt()
-    const finite = Object.values(values).every(Number.isFinite)
-    const failed = !ok || !finite ? (ok ? 'a measure is no number' : notes.join('; ')) : undefined
-    await store.add({
-      ...trialOf(planned, asked[choice]),
-      values: failed === undefined ? { ...values, bytes: reading.cache.bytes().total } : null,
-      unchanged: !compressed && (policy.acts === 'always' || policy.acts === 'prompt'),
-      ...(failed !== undefined && { failed }),
-    })
-  }
-  if (asked.length) await measuring.run(model, prompt, asked, put, call)
-}
+class Round {
+  private readonly started = performance.now()
+  /** Tokens of jobs that are over, and of those under way. */
+  private over = 0
+  private readonly under = new Map<Job, number>()
+  /** Prompts that were handed out, and what was asked of the study then: only when something else is may they be due again. */
+  private readonly given = new Map<Planned, object>()
+  private total: number
 
-/** Why a policy cannot be given a prompt of so many tokens; undefined: it can. */
-function whyNot({ policy, budgets }: Asked, tokens: number): string | undefined {
-  try {
-    for (const budget of new Set(budgets?.flat() ?? [policy.native.budget])) resolve(policy, tokens, budget)
+  constructor(
+    private readonly work: Work,
+    private readonly call: Call,
+  ) {
+    this.total = this.left()
+  }
+
+  /** One job after another, until none is left. */
+  async useful(hand: Hand): Promise<void> {
+    const { work, call } = this
+    for (;;) {
+      call.signal?.throwIfAborted()
+      await work.listener.go(call.signal)
+      const job = this.take()
+      if (!job) return
+      const most = sum(tokensOf(work.measuring, [job]))
+      this.under.set(job, 0)
+      const progress = async ({ done }: Progress) => {
+        this.under.set(job, Math.min(done, most))
+        await this.report()
+        await work.listener.go(call.signal)
+      }
+      try {
+        await hand.do(job, (trial) => this.keep(trial), { signal: call.signal, progress })
+      } finally {
+        this.under.delete(job)
+      }
+      this.over += most
+      await this.report()
+    }
+  }
+
+  private async keep(trial: Trial): Promise<void> {
+    await this.work.store.add(trial)
+    this.work.kept?.()
+  }
+
+  private take(): Job | undefined {
+    const { planned, store, listener } = this.work
+    const busy = new Set(Array.from(this.under.keys(), ({ prompt }) => prompt))
+    for (const one of planned) {
+      if (this.given.get(one) === listener.wishes || busy.has(one.prompt)) continue
+      const job = jobOf(one, store, listener.wishes.cancelled)
+      if (!job) continue
+      this.given.set(one, listener.wishes)
+      return job
+    }
     return undefined
-  } catch (error) {
-    if (error instanceof ZslabError && error.code === 'invalid') return error.message
-    throw error
+  }
+
+  private left(): number {
+    const { measuring, planned, store, listener } = this.work
+    return sum(tokensOf(measuring, jobsOf(planned, store, listener.wishes.cancelled)))
+  }
+
+  async report(): Promise<void> {
+    const { work, call } = this
+    const { paused } = work.listener.wishes
+    const done = this.over + [...this.under.values()].reduce((before, own) => before + own, 0)
+    const total = Math.max(this.total, done)
+    const tokens = { done, total, doing: paused ? 'paused,' : `studying${timeLeft(this.started, done, total)},` }
+    work.told?.({ tokens, paused, doing: Array.from(this.under.keys(), ({ facts }) => facts.name) })
+    await call.progress?.(tokens)
   }
 }
 
-const trialOf = (
-  { facts }: Planned,
-  { key, policy, budgets }: Planned['trials'][number],
-): Omit<Trial, 'values' | 'unchanged'> => ({
-  key,
-  policy: callOf(policy, budgets),
-  prompt: facts,
-})
+const sum = ({ read, steps }: { read: number; steps: number }) => read + steps

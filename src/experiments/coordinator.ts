@@ -8,7 +8,8 @@ import { shown, ZslabError } from '../errors.js'
 import { eitherSignal } from '../progress.js'
 import { partName, replaceFile, unwritten } from '../trace/files/replace.js'
 
-interface Coordinator {
+/** A process that runs a study. */
+export interface Coordinator {
   host: string
   pid: number
 }
@@ -48,9 +49,10 @@ export async function asCoordinator<T>(
 
 const WHO = 'coordinator.json'
 const SAYS_MS = 300
+const lockOf = (folder: string) => join(folder, 'lock')
 
 async function taken(folder: string, onCompromised: () => void): Promise<() => Promise<void>> {
-  const lockfilePath = join(folder, 'lock')
+  const lockfilePath = lockOf(folder)
   for (let tries = 0; ; tries++) {
     try {
       return await lockfile.lock(folder, { lockfilePath, onCompromised })
@@ -68,6 +70,13 @@ async function taken(folder: string, onCompromised: () => void): Promise<() => P
       )
     }
   }
+}
+
+/** Undefined: nobody does. */
+export async function whoRuns(folder: string): Promise<Coordinator | undefined> {
+  const locked = await lockfile.check(folder, { lockfilePath: lockOf(folder) }).catch(() => false)
+  const who = locked ? await coordinator(folder) : undefined
+  return alive(who) ? who : undefined
 }
 
 async function coordinator(folder: string): Promise<Coordinator | undefined> {

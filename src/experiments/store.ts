@@ -36,15 +36,12 @@ export class TrialStore {
   }
 
   private async read(folder: string): Promise<void> {
-    let all: string[]
-    try {
-      await mkdir(folder, { recursive: true })
-      all = (await readdir(folder)).sort()
-    } catch (error) {
+    await mkdir(folder, { recursive: true }).catch((error: unknown) => {
       throw unwritten(folder, 'trials', error)
-    }
+    })
+    const all = await namesIn(folder)
     this.begun = all.some(isPart)
-    const names = all.filter((name) => name.endsWith(ONE) || name.endsWith(MANY))
+    const names = all.filter(isTrials)
     for (let at = 0; at < names.length; at += AT_ONCE) {
       const some = names.slice(at, at + AT_ONCE)
       const found = await Promise.all(some.map((name) => readTrials(join(folder, name))))
@@ -66,6 +63,10 @@ export class TrialStore {
 
   get(key: string): Trial | undefined {
     return this.byKey.get(key)
+  }
+
+  all(): IterableIterator<Trial> {
+    return this.byKey.values()
   }
 
   /** Errors: 'file'; it is in memory all the same. */
@@ -90,14 +91,27 @@ export class TrialStore {
     loose.clear()
   }
 
+  /** They leave it, to be done again. By the coordinator alone. Errors: 'file'. */
+  async forget(keys: readonly string[]): Promise<void> {
+    const gone = new Set(keys.filter((key) => this.byKey.delete(key)))
+    const { folder } = this
+    if (folder === undefined || !gone.size) return
+    for (const name of (await namesIn(folder)).filter(isTrials)) {
+      const path = join(folder, name)
+      const { trials } = await readTrials(path)
+      const left = trials.filter(({ key }) => !gone.has(key))
+      if (left.length === trials.length) continue
+      if (left.length) await writeTrials(path, left)
+      else await this.remove(folder, [name])
+      if (this.loose.delete(name) && left.length) this.loose.set(name, left)
+    }
+  }
+
   /** What processes that died had begun to write. By the coordinator alone. Errors: 'file'. */
   async tidy(): Promise<void> {
     const { folder } = this
     if (folder === undefined) return
-    const names = await readdir(folder).catch((error: unknown) => {
-      throw unwritten(folder, 'trials', error)
-    })
-    await this.remove(folder, names.filter(isPart))
+    await this.remove(folder, (await namesIn(folder)).filter(isPart))
   }
 
   private async remove(folder: string, names: readonly string[]): Promise<void> {
@@ -107,6 +121,15 @@ export class TrialStore {
       throw unwritten(folder, 'trials', error)
     }
   }
+}
+
+const isTrials = (name: string) => name.endsWith(ONE) || name.endsWith(MANY)
+
+async function namesIn(folder: string): Promise<string[]> {
+  const names = await readdir(folder).catch((error: unknown) => {
+    throw unwritten(folder, 'trials', error)
+  })
+  return names.sort()
 }
 
 /** What a user gives. Errors: 'invalid'. */

@@ -1,7 +1,7 @@
 /** A study: settings of policies on a task's prompts, what is done of it and what came out. */
 import { join } from 'node:path'
 import { ZslabError } from '../errors.js'
-import { callOptions } from '../expect.js'
+import { callOptions, integer, invalid } from '../expect.js'
 import type { LoadedModel } from '../loaded-model.js'
 import { withBar } from '../long-work.js'
 import type { Call, CallOptions } from '../native/call.js'
@@ -10,23 +10,28 @@ import { showsItself } from '../show/show.js'
 import { leastHolmP } from '../statistics/holm.js'
 import { engineCard, type EngineCard } from '../trace/card.js'
 import { replaceFile } from '../trace/files/replace.js'
-import { carryOut, workOf, type Planned } from './carry-out.js'
 import { confirmed, exploredOf, type Confirmation } from './confirm.js'
 import { asCoordinator } from './coordinator.js'
 import type { Design } from './designs.js'
 import type { Over } from './dimensions.js'
+import { jobsOf, tokensOf, type Planned } from './jobs.js'
 import { measuring } from './measures/index.js'
 import type { Measuring, Metric } from './measures/measuring.js'
 import { kvpressRecords, type KvpressRecord } from './kvpress.js'
+import { liveOf, type Watch } from './live.js'
 import { checkMergingOff, mergingOff } from './merging-off.js'
+import type { Room } from './pool.js'
 import { Part, Results } from './results.js'
 import type { Row } from './rows.js'
+import { runStudy } from './running.js'
 import type { Setting } from './settings.js'
 import { speedOf } from './speed.js'
+import type { Counts } from './state.js'
 import { TrialStore } from './store.js'
 import { promptsOf, type Task } from './task.js'
 import type { Tried } from './tried.js'
 import { aboutStudy, promptFacts, trialKey, type Trial } from './trial.js'
+import { wishesOf } from './wishes.js'
 
 /** What sweep() was asked for, checked. */
 export interface StudyFacts {
@@ -66,6 +71,16 @@ export interface Plan {
   notes: string[]
 }
 
+export interface RunOptions extends CallOptions {
+  /**
+   * So many processes, each with the model (whose packed weights they share) and its share of the threads; fewer where memory has no room for them, which
+   * `room` says afterwards. Default 1: this one. Results are the same bit for bit.
+   */
+  processes?: number
+  /** In a notebook: makes what is shown while trials come, ten times a second at most, such as () => figures.frontier(study). Default: the summary; null: nothing. */
+  watch?: Watch | null
+}
+
 /** Of a trial in a segment, as the longest calls of policies make it. */
 const TRIAL_BYTES = 700
 
@@ -80,7 +95,8 @@ const BYTES: Metric = {
 export class Study extends Results {
   /** `checks`: the trials that are compared with each other. */
   private planned: { card: EngineCard; prompts: readonly Planned[]; checks: readonly string[] } | undefined
-  private store: TrialStore | undefined
+  private trials: TrialStore | undefined
+  private ran: Room | undefined
   private readonly measuring: Measuring
 
   /** @internal */
@@ -91,6 +107,16 @@ export class Study extends Results {
 
   get facts(): StudyFacts {
     return this.parts.facts
+  }
+
+  /** The folder that keeps what is done; undefined: memory alone. */
+  get store(): string | undefined {
+    return this.parts.folder
+  }
+
+  /** Processes and threads of the last run; undefined before one that had something to do. */
+  get room(): Room | undefined {
+    return this.ran
   }
 
   /** Of the engine here; none before run() or plan(). */
@@ -119,7 +145,8 @@ export class Study extends Results {
       const { prompts } = await this.prepared(call)
       const store = await this.opened()
       const { trials, done } = counted(prompts, store)
-      const tokens = workOf(this.work, prompts)
+      const { cancelled } = await wishesOf(this.store)
+      const tokens = tokensOf(this.measuring, jobsOf(prompts, store, cancelled))
       const speed = done < trials ? await speedOf(this.parts.model, call) : { read: 1, steps: 1 }
       const clusters = [...new Set(prompts.map(({ prompt }) => prompt.cluster))]
       return showsItself(
@@ -157,36 +184,46 @@ export class Study extends Results {
 
   /**
    * Does what is missing, each prompt read once for all its policies; a trial that is done is kept, so it may be interrupted, and run again; where nothing is missing
-   * nothing is written. Checks of ZSMerge on the first prompt that without merging it is eviction by history to the last bit. Errors: 'file' for a store that cannot be written, 'invalid' while another process
-   * runs it, 'internal' where that check fails.
+   * nothing is written. Checks of ZSMerge on the first prompt that without merging it is eviction by history to the last bit. Errors: 'file' for a store that cannot be
+   * written, 'invalid' while another process runs it, 'unsupported' for several processes with a policy of your own, 'internal' where that check fails; an AbortError
+   * where `npx zslab study stop` ends it.
    */
-  async run(options: CallOptions = {}): Promise<this> {
-    callOptions('run', options)
+  async run(options: RunOptions = {}): Promise<this> {
+    callOptions('run', options, ['processes', 'watch'])
+    const processes = options.processes === undefined ? 1 : integer('processes', options.processes, 1, 256)
+    const { watch = () => (this.facts.split === null ? this : this.exploring).summary() } = options
+    if (watch !== null && typeof watch !== 'function') throw invalid('watch', 'a function, or null', watch)
+    const live = liveOf(watch)
     await withBar('studying,', options, async (call) => {
-      const { card, prompts, checks } = await this.prepared(call)
+      const { prompts, checks } = await this.prepared(call)
       const found = await this.opened()
-      if (!found.tidied || isMissing(prompts, found))
-        await asCoordinator(this.parts.folder, call.signal, async (signal) => {
-          const store = await this.opened()
-          await store.tidy()
-          await this.remember(card)
-          await carryOut(this.work, prompts, { ...call, signal })
-          await store.fold()
-        })
-      checkMergingOff(...(checks.map((key) => this.store!.get(key)) as [Trial?, Trial?]))
+      const { requeued } = await wishesOf(this.store)
+      if (!found.tidied || requeued.length || jobsOf(prompts, found).length)
+        await this.carriedOut(processes, live.changed, call)
+      live.end()
+      checkMergingOff(...(checks.map((key) => this.trials!.get(key)) as [Trial?, Trial?]))
     })
     return this
   }
 
-  private get work() {
-    return { model: this.parts.model, measuring: this.measuring, store: this.store! }
+  private carriedOut(processes: number, kept: () => void, call: Call): Promise<void> {
+    return asCoordinator(this.store, call.signal, async (signal) => {
+      const store = await this.opened()
+      await store.tidy()
+      const { card, prompts } = this.planned!
+      await this.remember(card)
+      const { model, task, folder } = this.parts
+      const counts = () => counted(prompts, store)
+      const running = { model, measure: task.measure, folder, store, planned: prompts, processes, counts, kept }
+      this.ran = await runStudy(running, { ...call, signal })
+    })
   }
 
   /** As its folder is now: another process may have gone on. */
   private async opened(): Promise<TrialStore> {
     const { folder } = this.parts
-    if (!this.store || folder !== undefined) this.store = await TrialStore.open(folder)
-    return this.store
+    if (!this.trials || folder !== undefined) this.trials = await TrialStore.open(folder)
+    return this.trials
   }
 
   private async prepared({ signal }: Call) {
@@ -217,13 +254,15 @@ export class Study extends Results {
   private async remember(card: EngineCard): Promise<void> {
     const { folder, facts } = this.parts
     if (folder === undefined) return
-    const text = JSON.stringify({ format: 'zslab.study', version: 1, ...facts, card }, undefined, 2)
+    const [{ name: metric }] = this.metrics
+    const about = { format: 'zslab.study', version: 1, ...facts, metric, card }
+    const text = JSON.stringify(about, undefined, 2)
     await replaceFile(join(folder, 'study.json'), 'the study', [text, '\n'])
   }
 
   /** Of all clusters. Errors: 'invalid' before run() or plan(). */
   get all(): Row[] {
-    const { planned, store } = this
+    const { planned, trials: store } = this
     if (!planned || !store)
       throw new ZslabError(
         'invalid',
@@ -292,19 +331,22 @@ export class Study extends Results {
   }
 
   /** @internal For its text. */
-  get progress(): { trials: number; done: number } | undefined {
-    const { planned, store } = this
-    return planned && store && counted(planned.prompts, store)
+  get progress(): Counts | undefined {
+    const { planned, trials } = this
+    return planned && trials && counted(planned.prompts, trials)
   }
 }
 
 showsItself(Study.prototype, studyText)
 
-const isMissing = (prompts: readonly Planned[], store: TrialStore) =>
-  prompts.some(({ trials }) => trials.some(({ key }) => !store.get(key)))
-
 /** Trials of the design, and those of them that are done. */
-function counted(prompts: readonly Planned[], store: TrialStore): { trials: number; done: number } {
+function counted(prompts: readonly Planned[], store: TrialStore): Counts {
   const keys = prompts.flatMap((one) => [...new Set(one.keys)])
-  return { trials: keys.length, done: keys.filter((key) => store.get(key)).length }
+  const done = keys.flatMap((key) => store.get(key) ?? [])
+  return {
+    trials: keys.length,
+    done: done.length,
+    failed: done.filter(({ values }) => values === null).length,
+    unchanged: done.filter(({ unchanged }) => unchanged).length,
+  }
 }

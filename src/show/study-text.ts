@@ -50,11 +50,16 @@ interface StudyTextFacts {
   progress: { trials: number; done: number } | undefined
 }
 
+/** Dimensions with what is tried of them. */
+export const dimensionsText = (over: StudyTextFacts['facts']['over']): string =>
+  Object.entries(over)
+    .map(([name, given]) => `${name} ${overText(given)}`)
+    .join('; ') || 'one setting'
+
 export function studyText({ facts, progress }: StudyTextFacts): string {
-  const over = Object.entries(facts.over).map(([name, given]) => `${name} ${overText(given)}`)
   return lines(
     `Study of ${facts.policies.join(', ')} on ${facts.task.name}: ${facts.task.about}`,
-    `${designText(facts.design, over.join('; '))}; ${counted(facts.seeds.length)} seed${facts.seeds.length === 1 ? '' : 's'}`,
+    `${designText(facts.design, dimensionsText(facts.over))}; ${counted(facts.seeds.length)} seed${facts.seeds.length === 1 ? '' : 's'}`,
     progress ? `${counted(progress.done)} of ${counted(progress.trials)} trials are done` : 'nothing has run yet',
     progress?.done
       ? "next: .summary(['alpha']), .effects(), .compare({ alpha: 0 }, { alpha: 1 }), .frame(), .csv()"
@@ -74,7 +79,7 @@ interface PlanFacts {
   notes: readonly string[]
 }
 
-const durationText = (seconds: number) =>
+export const durationText = (seconds: number) =>
   seconds < 90
     ? `${Math.ceil(seconds)} s`
     : seconds < 5400

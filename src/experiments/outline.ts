@@ -1,0 +1,104 @@
+/** What the folder of a study says without model and task: what it is, how far it is, who runs it. */
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { shown, ZslabError } from '../errors.js'
+import { whoRuns, type Coordinator } from './coordinator.js'
+import { stateOf, type StudyState } from './state.js'
+import { TrialStore } from './store.js'
+import type { StudyFacts } from './study.js'
+import { changeWishes, isWhich, noStudy, wishesOf, type Which, type Wishes } from './wishes.js'
+
+/** What study.json says. */
+export type FolderFacts = StudyFacts & { metric: string }
+
+export interface Outline {
+  folder: string
+  facts: FolderFacts
+  /** Null: it has never run. */
+  state: StudyState | null
+  /** Null: nobody does, whatever `state` says. */
+  running: Coordinator | null
+  asked: Wishes
+  /** By policy, of all that the folder has: also of other designs that were run there. */
+  settings: readonly SettingOutline[]
+}
+
+export interface SettingOutline {
+  policy: string
+  done: number
+  failed: number
+  unchanged: number
+  /** Mean of the study's first metric; null: nothing was measured. */
+  mean: number | null
+}
+
+/** How deep studies are looked for. */
+const DEPTH = 3
+const STUDY = 'study.json'
+
+/** Errors: 'file' where there is none. */
+export async function outlineOf(folder: string): Promise<Outline> {
+  const facts = await factsOf(folder)
+  if (!facts) throw noStudy(folder)
+  const store = await TrialStore.open(folder)
+  const byPolicy = new Map<string, { done: number; failed: number; unchanged: number; values: number[] }>()
+  for (const { policy, values, unchanged } of store.all()) {
+    const own = byPolicy.get(policy) ?? { done: 0, failed: 0, unchanged: 0, values: [] }
+    own.done++
+    if (values === null) own.failed++
+    else if (unchanged) own.unchanged++
+    else own.values.push(values[facts.metric])
+    byPolicy.set(policy, own)
+  }
+  return {
+    folder,
+    facts,
+    state: (await stateOf(folder)) ?? null,
+    running: (await whoRuns(folder)) ?? null,
+    asked: await wishesOf(folder),
+    settings: [...byPolicy].map(([policy, { values, ...counts }]) => ({
+      policy,
+      ...counts,
+      mean: values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null,
+    })),
+  }
+}
+
+/** In `folder` and below, by their paths. Errors: 'file'. */
+export async function outlinesBelow(folder: string, depth = DEPTH): Promise<Outline[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    throw new ZslabError('file', `${shown(folder)} cannot be read: ${(error as Error).message}`, { cause: error })
+  })
+  if (entries.some(({ name }) => name === STUDY)) return [await outlineOf(folder)]
+  if (!depth) return []
+  const folders = entries.filter((one) => one.isDirectory() && !/^(\.|node_modules$)/.test(one.name))
+  const found: Outline[] = []
+  for (const { name } of folders.sort((a, b) => (a.name < b.name ? -1 : 1)))
+    found.push(...(await outlinesBelow(join(folder, name), depth - 1).catch(() => [])))
+  return found
+}
+
+/** Cancelled trials are due again, and failed ones are to be done again → how many failed. Errors: 'file'. */
+export async function requeue(folder: string, which: Which): Promise<number> {
+  await outlineOf(folder)
+  const failed = [...(await TrialStore.open(folder)).all()].filter(
+    ({ values, policy, prompt }) => values === null && isWhich(which, { policy, prompt: prompt.name }),
+  )
+  await changeWishes(folder, ({ cancelled, requeued }) => ({
+    cancelled: cancelled.filter(
+      (one) =>
+        (which.policy !== undefined && one.policy !== which.policy) ||
+        (which.prompt !== undefined && one.prompt !== which.prompt),
+    ),
+    requeued: [...new Set([...requeued, ...failed.map(({ key }) => key)])],
+  }))
+  return failed.length
+}
+
+async function factsOf(folder: string): Promise<FolderFacts | undefined> {
+  try {
+    return JSON.parse(await readFile(join(folder, STUDY), 'utf8')) as FolderFacts
+  } catch {
+    return undefined
+  }
+}

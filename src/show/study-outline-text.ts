@@ -1,0 +1,73 @@
+/** Studies as their folders tell of them: how far they are, who runs them, what each policy has. */
+import { figure } from './numbers.js'
+import { dimensionsText, durationText } from './study-text.js'
+import { counted, lines } from './texts.js'
+
+interface StateFacts {
+  state: string
+  trials: { trials: number; done: number; failed: number; unchanged: number }
+  secondsLeft: number | null
+  doing: readonly string[]
+  processes: number
+  updated: string
+  why?: string
+}
+
+interface OutlineFacts {
+  folder: string
+  facts: {
+    task: { name: string; about: string }
+    policies: readonly string[]
+    over: Parameters<typeof dimensionsText>[0]
+    metric: string
+  }
+  state: StateFacts | null
+  running: { host: string; pid: number } | null
+  asked: { paused: boolean; cancelled: readonly { policy?: string; prompt?: string }[] }
+  settings: readonly { policy: string; done: number; failed: number; unchanged: number; mean: number | null }[]
+}
+
+/** What the file says last, and what is so now: who died said nothing. */
+function stateText({ state, running, asked }: OutlineFacts): string {
+  if (!state) return 'has not been run'
+  const { trials, secondsLeft, processes, why } = state
+  const done = `${counted(trials.done)} of ${counted(trials.trials)} trials`
+  const failed = trials.failed ? `, ${counted(trials.failed)} failed` : ''
+  if (!running) {
+    const over = state.state === 'running' || state.state === 'paused' ? 'was cut off' : state.state
+    return `${over}: ${done}${failed}${why ? ` (${why})` : ''}`
+  }
+  const left = secondsLeft === null ? '' : `, about ${durationText(secondsLeft)} left`
+  const who = `process ${running.pid} on ${running.host}${processes > 1 ? ` with ${processes} processes` : ''}`
+  return `${asked.paused ? 'paused' : 'running'}: ${done}${failed}${left} (${who})`
+}
+
+export const listText = (all: readonly OutlineFacts[], folder: string): string =>
+  all.length
+    ? all
+        .map((one) => `${one.folder}: ${one.facts.policies.join(', ')} on ${one.facts.task.name}, ${stateText(one)}`)
+        .join('\n')
+    : `no studies in ${folder}`
+
+export function outlineText(outline: OutlineFacts): string {
+  const { folder, facts, state, asked, settings } = outline
+  const width = Math.max(0, ...settings.map(({ policy }) => policy.length))
+  const cancelled = asked.cancelled.map(({ policy, prompt }) => [policy, prompt].filter(Boolean).join(' on ') || 'all')
+  return lines(
+    `${folder}: ${facts.policies.join(', ')} on ${facts.task.name}: ${facts.task.about}`,
+    `over ${dimensionsText(facts.over)}`,
+    stateText(outline),
+    state?.doing.length ? `under way: ${state.doing.join('; ')}` : undefined,
+    cancelled.length ? `left out: ${cancelled.join('; ')}` : undefined,
+    settings.length ? `${'policy'.padEnd(width)}  trials  failed  unchanged  ${facts.metric}` : undefined,
+    ...settings.map(({ policy, done, failed, unchanged, mean }) =>
+      [
+        policy.padEnd(width),
+        counted(done).padStart(6),
+        counted(failed).padStart(6),
+        counted(unchanged).padStart(9),
+        mean === null ? '–' : figure(mean),
+      ].join('  '),
+    ),
+  )
+}
