@@ -1,6 +1,7 @@
 /** A file of TypeScript that makes a study: compiled and checked as a notebook's cell would be, and its default export. */
 import { existsSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import { errorContent, mapStacks } from '../../kernel/cell/errors.js'
 import { Modules } from '../../kernel/cell/modules.js'
 import { shippedPackage } from '../../kernel/cell/package.js'
@@ -34,7 +35,7 @@ async function defaultOf(path: string): Promise<unknown> {
   const specifier = from.startsWith('.') ? from : `./${from}`
   const compiler = new Compiler(shipped)
   const result = compiler.compile('', `import study from ${JSON.stringify(specifier)}\nvoid study`)
-  if (!result.ok) throw new UsageError(errorOf(compiler.ts, result.complaints, path).traceback.join('\n'))
+  if (!result.ok) throw new UsageError(plain(errorOf(compiler.ts, result.complaints, path).traceback))
   compiler.close()
   const waits = new Waits()
   const modules = new Modules(folder, shipped, (source, home) => scopeOf(waits, source, home))
@@ -45,6 +46,12 @@ async function defaultOf(path: string): Promise<unknown> {
     return (home.require(specifier) as { default?: unknown }).default
   } catch (error) {
     if (error instanceof ZslabError || (error as Error).name === 'AbortError') throw error
-    throw new UsageError(errorContent(error).traceback.join('\n'))
+    throw new UsageError(plain(errorContent(error).traceback))
   }
+}
+
+/** Colours are for terminals. */
+function plain(traceback: readonly string[]): string {
+  const text = traceback.join('\n')
+  return process.stderr.isTTY ? text : stripVTControlCharacters(text)
 }

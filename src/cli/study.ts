@@ -69,7 +69,7 @@ export function studyCommand(): Command {
 const which = (command: Command) =>
   command
     .argument('<folder>', "the study's store")
-    .option('--policy <call>', 'only those of this policy, as show has it')
+    .option('--policy <call>', "only those whose policy’s call has this in it, such as 'alpha: 0'")
     .option('--prompt <name>', 'only those of this prompt')
 
 const only = ({ policy, prompt }: Which): Which => ({

@@ -5,7 +5,7 @@ import lockfile from 'proper-lockfile'
 import { shown, ZslabError } from '../errors.js'
 import { replaceFile, unwritten } from '../trace/files/replace.js'
 
-/** Trials by their policy's call and their prompt's name, or by one of them; by neither: all. */
+/** Trials by what stands in their policy's call and by their prompt's name, or by one of them; by neither: all. */
 export interface Which {
   policy?: string
   prompt?: string
@@ -54,7 +54,7 @@ export async function changeWishes(folder: string, change: (wishes: Wishes) => P
 }
 
 export const isWhich = ({ policy, prompt }: Which, trial: { policy: string; prompt: string }): boolean =>
-  (policy === undefined || trial.policy === policy) && (prompt === undefined || trial.prompt === prompt)
+  (policy === undefined || trial.policy.includes(policy)) && (prompt === undefined || trial.prompt === prompt)
 
 export const stoppedFromOutside = (folder: string) =>
   new DOMException(`the study in ${shown(folder)} was told to stop: what is done is kept`, 'AbortError')

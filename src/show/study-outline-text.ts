@@ -49,9 +49,23 @@ export const listText = (all: readonly OutlineFacts[], folder: string): string =
         .join('\n')
     : `no studies in ${folder}`
 
+/** Calls of policies without the options that all calls of the same policy have alike. */
+export function briefCalls(calls: readonly string[]): string[] {
+  const parts = calls.map((call) => /^([^({]*\(\{ )(.*)( \}\).*)$/.exec(call))
+  const optionsOf = (options: string) => options.split(/, (?=\w+: )/)
+  return parts.map((part, i) => {
+    if (!part) return calls[i]
+    const [, before, options, after] = part
+    const alike = parts.filter((other) => other?.[1] === before).map((other) => optionsOf(other![2]))
+    const own = optionsOf(options).filter((option) => alike.some((all) => !all.includes(option)))
+    return own.length ? before + own.join(', ') + after : before.slice(0, -2) + after.slice(2)
+  })
+}
+
 export function outlineText(outline: OutlineFacts): string {
   const { folder, facts, state, asked, settings } = outline
-  const width = Math.max(0, ...settings.map(({ policy }) => policy.length))
+  const calls = briefCalls(settings.map(({ policy }) => policy))
+  const width = Math.max(0, ...calls.map(({ length }) => length))
   const cancelled = asked.cancelled.map(({ policy, prompt }) => [policy, prompt].filter(Boolean).join(' on ') || 'all')
   return lines(
     `${folder}: ${facts.policies.join(', ')} on ${facts.task.name}: ${facts.task.about}`,
@@ -60,9 +74,9 @@ export function outlineText(outline: OutlineFacts): string {
     state?.doing.length ? `under way: ${state.doing.join('; ')}` : undefined,
     cancelled.length ? `left out: ${cancelled.join('; ')}` : undefined,
     settings.length ? `${'policy'.padEnd(width)}  trials  failed  unchanged  ${facts.metric}` : undefined,
-    ...settings.map(({ policy, done, failed, unchanged, mean }) =>
+    ...settings.map(({ done, failed, unchanged, mean }, i) =>
       [
-        policy.padEnd(width),
+        calls[i].padEnd(width),
         counted(done).padStart(6),
         counted(failed).padStart(6),
         counted(unchanged).padStart(9),
