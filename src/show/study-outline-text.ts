@@ -69,7 +69,7 @@ export function outlineText(outline: OutlineFacts): string {
   const cancelled = asked.cancelled.map(({ policy, prompt }) => [policy, prompt].filter(Boolean).join(' on ') || 'all')
   return lines(
     `${folder}: ${facts.policies.join(', ')} on ${facts.task.name}: ${facts.task.about}`,
-    `over ${dimensionsText(facts.over)}`,
+    Object.keys(facts.over).length ? `over ${dimensionsText(facts.over)}` : undefined,
     stateText(outline),
     state?.doing.length ? `under way: ${state.doing.join('; ')}` : undefined,
     cancelled.length ? `left out: ${cancelled.join('; ')}` : undefined,

@@ -54,7 +54,7 @@ interface StudyTextFacts {
 export const dimensionsText = (over: StudyTextFacts['facts']['over']): string =>
   Object.entries(over)
     .map(([name, given]) => `${name} ${overText(given)}`)
-    .join('; ') || 'one setting'
+    .join('; ')
 
 export function studyText({ facts, progress }: StudyTextFacts): string {
   return lines(
