@@ -80,12 +80,13 @@ export class Figure {
     return (this.numbers.columns ??= this.made.columns())
   }
 
-  /** The same figure in another size, theme or width; what is not given stays. */
+  /** The same figure in another size, theme or width; what is not given stays, but a new size forgets the width, and a new width the size. */
   with(options: StyleOptions): Figure {
     const given = styleOptions('figure.with', options, [])
     const merged = { ...this.chosen }
     for (const name of STYLE_OPTIONS) if (given[name] !== undefined) Object.assign(merged, { [name]: given[name] })
     if (given.size !== undefined && given.width === undefined) merged.width = undefined
+    if (given.width !== undefined && given.size === undefined) merged.size = undefined
     styleOf(merged)
     const other = new Figure(this.made, merged, this.shown)
     Object.assign(other, { plots: this.plots, numbers: this.numbers })

@@ -37,7 +37,7 @@ export function laterDots(
     shape: 'dot',
     x: members.map(({ position }) => position + 0.5),
     y: members.map(y),
-    diameter: { talk: 7, wide: 4, column: 3 }[style.size] * (crowded ? 0.6 : 1),
+    diameter: { talk: 7, wide: 4, text: 3.5, column: 3 }[style.size] * (crowded ? 0.6 : 1),
     hover: members.map((member) => memberWords(data, member)),
   }
 }

@@ -169,7 +169,7 @@ function growthPanel({ data, made, later }: Lineage, style: Style): Panel {
     return line
   })
   // Names at the lines' ends, as many as stand clear of each other: the panel is at least this high, on a slide with a long legend too.
-  const apart = (most * 1.1 * size * 1.5) / { column: 60, wide: 80, talk: 30 }[style.size]
+  const apart = (most * 1.1 * size * 1.5) / { column: 60, text: 70, wide: 80, talk: 30 }[style.size]
   const names: Labels = { kind: 'labels', x: [], y: [], text: [], color: 'ink', anchor: 'start' }
   for (const slot of order) {
     const at = later[slot].length

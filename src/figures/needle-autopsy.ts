@@ -191,7 +191,7 @@ function picture(made: AutopsyData, places: Places, finding: { title: string; de
 }
 
 function tokenTicks({ tokens }: AutopsyData, style: Style): Tick[] {
-  const room = { column: 70, wide: 110, talk: 180 }[style.size]
+  const room = { column: 70, text: 100, wide: 110, talk: 180 }[style.size]
   return tokens.map(({ text, position }, i) => ({
     at: i + 0.5,
     text: shortened(`${wordOf(text)} ${plainNumber(position)}`, room, { size: style.small }),

@@ -2,17 +2,20 @@
 import { invalid, oneOf, options as checked } from '../expect.js'
 import { MONO_ADVANCE } from './fonts/names.js'
 
-export const SIZES = ['column', 'wide', 'talk'] as const
+export const SIZES = ['column', 'text', 'wide', 'talk'] as const
 export type Size = (typeof SIZES)[number]
 export const THEMES = ['light', 'dark'] as const
 export type Theme = (typeof THEMES)[number]
 
 export interface StyleOptions {
-  /** column: 3.25 in wide, 8 pt; wide: 6.75 in, 9 pt; talk: a slide of 13.33 × 7.5 in, 15 pt and more. Default 'wide'. */
+  /**
+   * column: 3.25 in wide, 8 pt; text: 5.5 in, 8.5 pt; wide: 6.75 in, 9 pt; talk: a slide of 13.33 × 7.5 in, 15 pt and more.
+   * Default 'wide', with a width that of the first three which is nearest to it.
+   */
   size?: Size
   /** Default 'light'. The background is painted, so either works on any page. */
   theme?: Theme
-  /** Another width with the size's text: '5.5in', '14cm' or '396pt'. Not for 'talk'. Default: the size's own. */
+  /** Another width than the size's own, with its text: '5.5in', '14cm' or '396pt'. Not for 'talk'. */
   width?: string
 }
 export const STYLE_OPTIONS = ['size', 'theme', 'width'] as const
@@ -31,7 +34,7 @@ export interface Style {
   text: number
   small: number
   mono: number
-  /** Whether the summary is drawn; a column figure leaves it to the caption below it (and to title and desc). */
+  /** Whether the summary is drawn; figures of a paper's columns leave it to the caption below them (and to title and desc). */
   showSummary: boolean
 }
 
@@ -39,6 +42,7 @@ const PX_PER = { in: 96, cm: 96 / 2.54, pt: 96 / 72 }
 
 const STYLES: Record<Size, Omit<Style, 'theme' | 'size'>> = {
   column: { width: 312, body: 210, margin: 6, title: 11.5, text: 10.7, small: 10.7, mono: 9.4, showSummary: false },
+  text: { width: 528, body: 240, margin: 8, title: 13.4, text: 11.4, small: 10.7, mono: 10, showSummary: false },
   wide: { width: 648, body: 280, margin: 12, title: 16, text: 12, small: 11, mono: 10.7, showSummary: true },
   talk: {
     width: 1280,
@@ -54,27 +58,33 @@ const STYLES: Record<Size, Omit<Style, 'theme' | 'size'>> = {
 }
 
 export function styleOf(given: StyleOptions): Style {
-  const size = oneOf('size', given.size ?? 'wide', SIZES)
+  const width = given.width === undefined ? undefined : pixelsOf(given.width)
+  const size = oneOf('size', given.size ?? (width === undefined ? 'wide' : nearest(width)), SIZES)
   const theme = oneOf('theme', given.theme ?? 'light', THEMES)
-  const base = STYLES[size]
-  return { size, theme, ...base, width: given.width === undefined ? base.width : widthOf(given.width, size) }
-}
-
-function widthOf(given: unknown, size: Size): number {
-  const match = typeof given === 'string' ? /^(\d+(?:\.\d+)?)(in|cm|pt)$/.exec(given) : null
-  if (!match) throw invalid('width', "a length such as '5.5in', '14cm' or '396pt'", given)
-  if (size === 'talk') throw invalid('width', 'no width with size talk, which is a slide', given, "use size 'wide'")
-  const pixels = Number(match[1]) * PX_PER[match[2] as keyof typeof PX_PER]
-  const least = STYLES[size].width * 0.75
-  if (pixels < least || pixels > 1920)
+  const base = { size, theme, ...STYLES[size] }
+  if (width === undefined) return base
+  if (size === 'talk') throw invalid('width', 'no width with size talk, which is a slide', given.width, "use size 'wide'")
+  const least = base.width * 0.75
+  if (width < least || width > 1920)
     throw invalid(
       'width',
       `${(least / 96).toFixed(1)}in to 20in with size ${size}`,
-      given,
-      least > pixels && size === 'wide' ? "use size 'column', whose text is smaller" : undefined,
+      given.width,
+      width < least && size !== 'column' ? "use size 'column', whose text is smaller" : undefined,
     )
-  return pixels
+  return { ...base, width }
 }
+
+function pixelsOf(given: unknown): number {
+  const match = typeof given === 'string' ? /^(\d+(?:\.\d+)?)(in|cm|pt)$/.exec(given) : null
+  if (!match) throw invalid('width', "a length such as '5.5in', '14cm' or '396pt'", given)
+  return Number(match[1]) * PX_PER[match[2] as keyof typeof PX_PER]
+}
+
+const nearest = (width: number): Size =>
+  (['column', 'text', 'wide'] as const).reduce((best, size) =>
+    Math.abs(STYLES[size].width - width) < Math.abs(STYLES[best].width - width) ? size : best,
+  )
 
 /** The style part of a figure's options; the rest is the figure's own. */
 export function styleOptions(name: string, given: unknown, own: readonly string[]): StyleOptions {

@@ -76,6 +76,19 @@ describe('figure', function () {
     assert.equal(figure.style.width, 528)
   })
 
+  it('takes the size whose own width is nearest to a width', () => {
+    const figure = memory(runMade(small), { size: 'talk' })
+    for (const [width, size] of [
+      ['2.5in', 'column'],
+      ['3.25in', 'column'],
+      ['14cm', 'text'],
+      ['486pt', 'wide'],
+      ['20in', 'wide'],
+    ])
+      assert.equal(figure.with({ width }).style.size, size, width)
+    assert.equal(figure.with({ size: 'wide', width: '5.5in' }).style.size, 'wide')
+  })
+
   it('takes a run as well as its data', () => {
     const data = runMade(small)
     assert.equal(evictionMap({ data: () => data }).svg, evictionMap(data).svg)
@@ -110,9 +123,10 @@ describe('figure', function () {
       () => divergence({ ...shadowMade(0.1, 3), kl: Float64Array.of(0, NaN, 1) }),
       /expected a finite number of nats for kl\[1\]/,
     )
-    says(() => memory(data, { size: 'poster' as never }), /one of 'column', 'wide', 'talk' for size/)
+    says(() => memory(data, { size: 'poster' as never }), /one of 'column', 'text', 'wide', 'talk' for size/)
     says(() => memory(data, { width: '300px' }), /a length such as '5.5in', '14cm' or '396pt' for width/)
-    says(() => memory(data, { width: '3.25in' }), /use size 'column'/)
+    says(() => memory(data, { size: 'wide', width: '3.25in' }), /use size 'column'/)
+    says(() => memory(data, { width: '2in' }), /2.4in to 20in with size column for width/)
     says(() => memory(data, { size: 'talk', width: '8in' }), /no width with size talk/)
     says(() => memory(data).with({ colour: 'red' } as never), /figure.with has no option "colour"/)
   })

@@ -11,7 +11,10 @@ import { all, parseXml } from './xml.js'
 const MOST_BYTES = 2e6
 
 function eachStyle(figure: Figure, check: (figure: Figure, name: string) => void): void {
-  for (const size of SIZES) for (const theme of THEMES) check(figure.with({ size, theme }), `${size} ${theme}`)
+  for (const size of SIZES)
+    // Colours are no other in another size.
+    for (const theme of size === 'text' ? (['light'] as const) : THEMES)
+      check(figure.with({ size, theme }), `${size} ${theme}`)
 }
 
 function checkSvg(figure: Figure, style: string): void {
