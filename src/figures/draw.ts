@@ -1,11 +1,14 @@
 /** Draws a plot on a surface: the one place that says where each line, shape and word of a picture goes. */
 import { LEADING, NUMBERS, rampOf, swatchOf, TICK, type Layout, type LegendPlace, type PanelPlace } from './layout.js'
-import type { Labels, LegendEntry, Mark, Plot } from './plot.js'
+import type { Labels, LegendEntry, Mark, Panel, Plot } from './plot.js'
 import { MONO_ADVANCE } from './fonts/names.js'
 import { place } from './scale.js'
 import { colorOf, type Color, type Style } from './style.js'
 import type { Box, Surface, TextOptions } from './surface.js'
 import { columnsOf, textWidth } from './text.js'
+
+/** Of boxes, points and corners of lines. With more, fields are drawn as images: viewers would take long over so many, and files be large. */
+const MOST_MARKS = 20_000
 
 export function draw(surface: Surface, plot: Plot, style: Style, layout: Layout): void {
   const paint = (color: Color) => colorOf(color, style.theme)
@@ -13,8 +16,12 @@ export function draw(surface: Surface, plot: Plot, style: Style, layout: Layout)
   words(surface, layout, style, paint)
   plot.legend.forEach((entry, i) => legendEntry(surface, entry, layout.legend[i], style, paint))
   if (plot.ramp && layout.ramp) ramp(surface, plot.ramp, layout.ramp, style, paint)
-  for (const panel of layout.panels) drawPanel(surface, panel, style, paint)
+  const crowded = plot.panels.reduce((sum, panel) => sum + marksIn(panel), 0) > MOST_MARKS
+  for (const panel of layout.panels) drawPanel(surface, panel, style, paint, crowded)
 }
+
+const marksIn = ({ marks }: Panel) =>
+  marks.reduce((sum, mark) => sum + (mark.kind === 'boxes' ? mark.x0 : mark.x).length, 0)
 
 type Paint = (color: Color) => string
 
@@ -71,7 +78,7 @@ function ramp(surface: Surface, scale: NonNullable<Plot['ramp']>, at: LegendPlac
   word(scale.to)
 }
 
-function drawPanel(surface: Surface, placed: PanelPlace, style: Style, paint: Paint): void {
+function drawPanel(surface: Surface, placed: PanelPlace, style: Style, paint: Paint, crowded: boolean): void {
   const { panel, area } = placed
   const { small, text } = style
   const x = (value: number) => area.left + place(panel.x, value) * (area.right - area.left)
@@ -146,8 +153,21 @@ function drawPanel(surface: Surface, placed: PanelPlace, style: Style, paint: Pa
     const options = { size: text, color: paint('ink'), upright: true }
     surface.text(panel.y.label, labelX - text * 0.32, (area.top + area.bottom) / 2, options)
   }
-  for (const mark of panel.marks) drawMark(surface, mark, { x, y, area, style, paint })
+  const put = (on: Surface, marks: Mark[]) => marks.forEach((mark) => drawMark(on, mark, { x, y, area, style, paint }))
+  if (!crowded) return put(surface, panel.marks)
+  const words = panel.marks.filter(({ kind }) => kind === 'labels')
+  const field = panel.marks.filter(({ kind }) => kind !== 'labels')
+  // Half a dot may stand out.
+  surface.image(grown(area, text), (dots) => put(dots, field))
+  put(surface, words)
 }
+
+const grown = ({ left, top, right, bottom }: Box, by: number): Box => ({
+  left: left - by,
+  top: top - by,
+  right: right + by,
+  bottom: bottom + by,
+})
 
 interface Where {
   x: (value: number) => number

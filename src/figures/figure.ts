@@ -17,7 +17,7 @@ import { drawSvg } from './export/svg.js'
 import { partOf, type Part } from './part.js'
 import type { Plot } from './plot.js'
 import { plotlyOf, type PlotlyFigure } from './plotly.js'
-import { lackingIn, speltPlot } from './spelt.js'
+import { lackingIn, lackingWords, speltPlot } from './spelt.js'
 import { STYLE_OPTIONS, styleOf, styleOptions, type Style, type StyleOptions } from './style.js'
 import { stillWords, zooming } from './zoom.js'
 
@@ -65,9 +65,9 @@ export class Figure {
     return figureCard(this.carded, this.columns, this.chosen, folder)
   }
 
-  /** What the picture shows, in words and numbers. */
+  /** What the picture shows, in words and numbers; and which characters of it are written as codes where only our fonts are at hand. */
   get summary(): string {
-    return this.made.summary
+    return `${this.made.summary}${lackingWords(lackingIn(this.plot))}`
   }
 
   /** The numbers as a danfojs frame, one row per observation. Errors: 'unsupported' without danfojs. */
@@ -113,8 +113,11 @@ export class Figure {
 
   /** @internal */
   get plot(): Plot {
-    const { style } = this
-    const key = `${style.size} ${style.theme} ${style.width}`
+    return this.plotIn(this.style)
+  }
+
+  private plotIn(style: Style): Plot {
+    const key = `${style.size} ${style.theme} ${style.width} ${style.spelt}`
     let plot = this.plots.get(key)
     if (!plot) this.plots.set(key, (plot = this.made.plot(style)))
     return plot
@@ -122,7 +125,8 @@ export class Figure {
 
   /** @internal In characters that our fonts have. */
   get spelt(): Plot {
-    return lackingIn(this.plot).length ? speltPlot(this.plot) : this.plot
+    if (!lackingIn(this.plot).length) return this.plot
+    return speltPlot(this.plotIn({ ...this.style, spelt: true }))
   }
 
   /** A self-contained SVG document: no script, no font, no link. The same bytes every time. */

@@ -4,7 +4,8 @@ import { visible } from './visible.js'
 import { addBox, noBoxes } from './marks.js'
 import type { Member } from './members.js'
 import type { Boxes, Labels } from './plot.js'
-import type { Fill } from './style.js'
+import { tokenText } from './spelt.js'
+import type { Fill, Style } from './style.js'
 import { columnsOf } from './text.js'
 
 export interface Words {
@@ -29,9 +30,10 @@ export function spell(
   from: number,
   columns: number,
   fill: Fill,
+  style: Style,
 ): number {
   const text = ({ position }: Member) => {
-    const shown = [...visible(data.tokens[position].text)]
+    const shown = [...tokenText(data.tokens[position].text, style)]
     return shown.length > 24 ? `${shown.slice(0, 23).join('')}…` : shown.join('')
   }
   const room = columns - from

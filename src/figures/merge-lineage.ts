@@ -201,7 +201,7 @@ function textPanel(lineage: Lineage, width: number, style: Style): { panel: Pane
     heads.x.push(0)
     heads.y.push(line + 0.5)
     heads.text.push(names[line])
-    spell(data, slots[slot], words, line, from, Math.floor(columns), 'tint0')
+    spell(data, slots[slot], words, line, from, Math.floor(columns), 'tint0', style)
   })
   const panel: Panel = {
     title:

@@ -1,5 +1,6 @@
 /** Needle autopsy: what became of a piece of text, token by token and head by head, and how much of it is gone everywhere. */
 import { invalid } from '../expect.js'
+import { tokenText } from './spelt.js'
 import { visible } from './visible.js'
 import { Figure } from './figure.js'
 import { bodyOf } from './layout.js'
@@ -81,8 +82,6 @@ export function needleAutopsy(autopsy: AutopsyData, options: NeedleAutopsyOption
     style,
   )
 }
-
-const wordOf = (text: string) => visible(text).trim() || '␣'
 
 function wordsOf(made: AutopsyData, places: Places): { title: string; detail: string } {
   const { tokens, layers, kvHeads, counts, globalEviction, agreement, step } = made
@@ -194,7 +193,7 @@ function tokenTicks({ tokens }: AutopsyData, style: Style): Tick[] {
   const room = { column: 70, text: 100, wide: 110, talk: 180 }[style.size]
   return tokens.map(({ text, position }, i) => ({
     at: i + 0.5,
-    text: shortened(`${wordOf(text)} ${plainNumber(position)}`, room, { size: style.small }),
+    text: shortened(`${tokenText(text, style).trim() || '␣'} ${plainNumber(position)}`, room, { size: style.small }),
   }))
 }
 

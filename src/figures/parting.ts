@@ -1,6 +1,6 @@
 /** Where two texts part: the last words that both have, then either's own, the first of them marked. */
 import type { Difference } from '../inspect/difference.js'
-import { visible } from './visible.js'
+import { tokenText } from './spelt.js'
 import { addBox, noBoxes, noWords } from './marks.js'
 import type { Labels, Panel } from './plot.js'
 import { plainNumber } from './scale.js'
@@ -21,7 +21,7 @@ export function partingPanel(
   if (at === null) return undefined
   const columns = Math.floor(width / charWidth(style))
   const before = [...tokens.filter(({ prompt }) => prompt).map(({ text }) => text), ...written[0].texts.slice(0, at)]
-  const lead = fitted([...before].reverse(), (columns - 2) * LEAD).reverse()
+  const lead = fitted([...before].reverse(), (columns - 2) * LEAD, style).reverse()
   const boxes = noBoxes('the first that differs', 'held')
   const labels = noWords()
   written.forEach(({ texts, logprobs }, line) => {
@@ -36,7 +36,7 @@ export function partingPanel(
     put('ab'[line], 'ink')
     x++
     if (lead.length) put(lead.join(''), 'muted')
-    const [first, ...rest] = fitted(texts.slice(at), columns - x)
+    const [first, ...rest] = fitted(texts.slice(at), columns - x, style)
     if (first === undefined) return put('⏹', 'muted')
     const fill: Fill = line ? 'flip' : 'calm'
     const said = `probability ${Math.exp(logprobs[at]).toPrecision(3)}`
@@ -55,10 +55,10 @@ export function partingPanel(
 }
 
 /** The first of `texts`, as they can stand on a line, that fit into `columns` letters together. */
-function fitted(texts: readonly string[], columns: number): string[] {
+function fitted(texts: readonly string[], columns: number, style: Style): string[] {
   const shown: string[] = []
   for (const text of texts) {
-    const letters = [...visible(text)]
+    const letters = [...tokenText(text, style)]
     const word = letters.length > LONGEST ? `${letters.slice(0, LONGEST - 1).join('')}…` : letters.join('')
     columns -= columnsOf(word)
     if (columns < 0) break

@@ -2,7 +2,7 @@
 import { integer, invalid, oneOf } from '../expect.js'
 import type { LocalData, RunData, ShadowData } from './data.js'
 import { headOf, runData, type RunLike } from './fates.js'
-import { visible } from './visible.js'
+import { tokenText } from './spelt.js'
 import { Figure } from './figure.js'
 import { localOf } from './local.js'
 import { addBox, noBoxes } from './marks.js'
@@ -115,8 +115,8 @@ function columnsOf({ data, local, regret, total }: Missed) {
   }
 }
 
-const named = (data: RunData, position: number) =>
-  `“${visible(data.tokens[position].text).trim() || '␣'}” at ${plainNumber(position)}`
+const named = (data: RunData, position: number, style: Pick<Style, 'spelt'> = {}) =>
+  `“${tokenText(data.tokens[position].text, style).trim() || '␣'}” at ${plainNumber(position)}`
 
 /** Of single tokens often far below a thousandth. */
 function amount(value: number, measure: Measure): string {
@@ -249,7 +249,7 @@ function ranking(missed: Missed, top: number, style: Style): Below | undefined {
     labels.x.push(x + most * 0.02)
     labels.y.push(row + 0.5)
     const heads = narrow || regret.of === 1 ? '' : `, ${counted(regret.heads[position], 'head')}`
-    const said = `${amount(total[position], measure)} ${named(data, position)}${heads}`
+    const said = `${amount(total[position], measure)} ${named(data, position, style)}${heads}`
     labels.text.push(shortened(said, width * (1 - LONGEST) - style.text * 2, { size: style.small }))
   })
   const panel: Panel = {

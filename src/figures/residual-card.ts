@@ -198,7 +198,7 @@ function textPanel({ data, members, made, later }: Card, width: number, style: S
     heads.x.push(0)
     heads.y.push(line + 0.5)
     heads.text.push(row.name)
-    spell(data, row.members, words, line, row.name.length + 1, Math.floor(columns), 'tint0')
+    spell(data, row.members, words, line, row.name.length + 1, Math.floor(columns), 'tint0', style)
   })
   const panel: Panel = {
     title:

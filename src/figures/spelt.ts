@@ -1,6 +1,14 @@
-/** A plot's words in the characters that our fonts have. */
-import { lacking, spelt } from './fonts/faces.js'
+/** Words in the characters that our fonts have. */
+import { codeOf, lacking, spelt } from './fonts/faces.js'
 import type { Axis, Plot } from './plot.js'
+import { counted } from './scale.js'
+import type { Style } from './style.js'
+import { visible } from './visible.js'
+import { listed } from './words.js'
+
+/** A token's text as it can stand on a line of a picture. */
+export const tokenText = (text: string, { spelt: codes }: Pick<Style, 'spelt'>) =>
+  codes ? spelt(visible(text)) : visible(text)
 
 /** The same plot with every word of it changed. */
 function reworded(plot: Plot, word: (text: string) => string): Plot {
@@ -32,7 +40,20 @@ function reworded(plot: Plot, word: (text: string) => string): Plot {
 export function lackingIn(plot: Plot): string[] {
   const words: string[] = []
   reworded(plot, (text) => (words.push(text), text))
-  return lacking(words.join(''))
+  // Halves of characters are no whole one when they meet.
+  return lacking(words.join(' '))
 }
 
 export const speltPlot = (plot: Plot): Plot => reworded(plot, spelt)
+
+/** Named one by one. */
+const MOST_NAMED = 6
+
+/** A sentence after a figure's summary; nothing where our fonts have every character. */
+export function lackingWords(characters: readonly string[]): string {
+  if (!characters.length) return ''
+  const more = characters.length - MOST_NAMED
+  const codes = characters.slice(0, MOST_NAMED).map((character) => `□${codeOf(character)}`)
+  const named = listed(more > 0 ? [...codes, `${more} more`] : codes)
+  return ` The fonts of its png and pdf lack ${counted(characters.length, 'character')}, drawn there as ${named}.`
+}

@@ -3,6 +3,7 @@ import { integer } from '../expect.js'
 import type { RunData } from './data.js'
 import { excerpt, lineStarts, type Part } from './excerpt.js'
 import { visible } from './visible.js'
+import { tokenText } from './spelt.js'
 import { bodyOf, endRoom, rowsRoom } from './layout.js'
 import { addBox, noBoxes, noWords } from './marks.js'
 import type { Span } from './part.js'
@@ -64,7 +65,7 @@ export function stripPlot(
   const inner = style.width - 2 * style.margin - endRoom(style)
   const columns = inner / charWidth(style)
   const whole = Math.floor(columns)
-  const texts = data.tokens.map((token) => cutTo(visible(token.text), whole))
+  const texts = data.tokens.map((token) => cutTo(tokenText(token.text, style), whole))
   const widths = texts.map(columnsOf)
   const lineHeight = style.mono * LINE
   const said = { ...words, arrangement: 'rows' as const, monospaced: true }

@@ -36,6 +36,8 @@ export interface Style {
   mono: number
   /** Whether the summary is drawn; figures of a paper's columns leave it to the caption below them (and to title and desc). */
   showSummary: boolean
+  /** Only characters that our fonts have: others are spelt out as their codes. */
+  spelt?: boolean
 }
 
 const PX_PER = { in: 96, cm: 96 / 2.54, pt: 96 / 72 }
@@ -63,7 +65,8 @@ export function styleOf(given: StyleOptions): Style {
   const theme = oneOf('theme', given.theme ?? 'light', THEMES)
   const base = { size, theme, ...STYLES[size] }
   if (width === undefined) return base
-  if (size === 'talk') throw invalid('width', 'no width with size talk, which is a slide', given.width, "use size 'wide'")
+  if (size === 'talk')
+    throw invalid('width', 'no width with size talk, which is a slide', given.width, "use size 'wide'")
   const least = base.width * 0.75
   if (width < least || width > 1920)
     throw invalid(

@@ -128,7 +128,8 @@ describe('figures: regret strip', () => {
       summary,
       `The kv head would give 50% of its attention to tokens lost before, most to “${token[1].trim()}” at 1. 75% of that to merged ones; half of ` +
         'it is due to 1 of 3 tokens that were missed at all (4 tokens merged or dropped in 1 kv head, 3 decode steps). ' +
-        `“${token[1].trim()}” at 1 alone is 50% of it, lost in 1 head. The most at once is 50%, in kv head 0 of layer 0, step 2.`,
+        `“${token[1].trim()}” at 1 alone is 50% of it, lost in 1 head. The most at once is 50%, in kv head 0 of layer 0, step 2. ` +
+        'The fonts of its png and pdf lack 1 character, drawn there as □U+9BE8.',
     )
   })
 

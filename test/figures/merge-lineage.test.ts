@@ -7,6 +7,7 @@ import { mergeLineage } from '../../src/figures/index.js'
 import { medianOf, membersOf, stretches } from '../../src/figures/members.js'
 import { noWords, spell } from '../../src/figures/member-words.js'
 import { percent } from '../../src/figures/scale.js'
+import { styleOf } from '../../src/figures/style.js'
 import { anyRun, full, fullRun, lineageByHand, positionsDrawn, runMade } from './cases.js'
 import { layoutsMade } from './synthetic.js'
 
@@ -20,7 +21,8 @@ describe('figures: merge lineage', function () {
     assert.equal(
       summary,
       'Layer 0, kv head 0: 67% of later merges went into residual slot 1. 2 residual slots stand for 7 of 11 tokens ' +
-        '(64% of all tokens, 3 to 4 a slot): 4 came when the slots were made, 3 one by one after that, at a median similarity of 2.',
+        '(64% of all tokens, 3 to 4 a slot): 4 came when the slots were made, 3 one by one after that, at a median similarity of 2. ' +
+        'The fonts of its png and pdf lack 1 character, drawn there as □U+9BE8.',
     )
     assert.deepEqual(columns.slot, [0, 0, 0, 1, 1, 1, 1])
     assert.deepEqual(columns.position, [0, 1, 6, 3, 4, 5, 7])
@@ -125,7 +127,7 @@ describe('figures: merge lineage', function () {
         const [all] = membersOf(data, data.events!, 0, 0)
         const members = all.slice(0, count)
         const words = noWords()
-        const shown = spell(data, members, words, 0, 7, columns, 'tint0')
+        const shown = spell(data, members, words, 0, 7, columns, 'tint0', styleOf({}))
         assert.equal(words.boxes.x0.length, shown)
         assert.ok(Math.max(7, ...words.boxes.x1) <= columns)
         words.boxes.x0.forEach((x0, i) => assert.ok(!i || x0 > words.boxes.x1[i - 1]))

@@ -5,6 +5,7 @@ import { evictionMap, mergeLineage, residualCard, survival, tokenStrip, type Fig
 import { SIZES, THEMES } from '../../src/figures/style.js'
 import { drawSvg } from '../../src/figures/export/svg.js'
 import { runMade } from './synthetic.js'
+import { wordsApart } from './apart.js'
 import { anyRun, CASES, full } from './cases.js'
 import { all, parseXml } from './xml.js'
 
@@ -32,23 +33,7 @@ function checkSvg(figure: Figure, style: string): void {
   assert.ok(figure.summary.startsWith(`${title}. `) || title === figure.summary)
   assert.ok(description.length > 20)
   if (figure.style.height) assert.equal(height, figure.style.height)
-  const tolerance = 0.02
-  for (const text of texts) {
-    const inside =
-      text.left >= -tolerance &&
-      text.top >= -tolerance &&
-      text.right <= width + tolerance &&
-      text.bottom <= height + tolerance
-    assert.ok(inside, `${style}: “${text.text}” leaves the picture: ${JSON.stringify(text)} of ${width} × ${height}`)
-  }
-  const sorted = [...texts].sort((a, b) => a.left - b.left)
-  sorted.forEach((a, i) => {
-    for (let j = i + 1; j < sorted.length && sorted[j].left < a.right - tolerance; j++) {
-      const b = sorted[j]
-      const touch = a.top < b.bottom - tolerance && b.top < a.bottom - tolerance
-      assert.ok(!touch, `${style}: “${a.text}” and “${b.text}” overlap`)
-    }
-  })
+  wordsApart({ texts, width, height }, style)
 }
 
 /** The little of plotly's schema that figures use. */

@@ -21,7 +21,8 @@ describe('figures: residual card', function () {
       summary,
       `Layer 0, kv head 0, residual slot 1 stands for 4 tokens. 36% of the 11 tokens seen, at positions 3 to 7, the first “${first}” at 3. ` +
         `α·ln w is 0.5 · ln 4 = 0.69 on its logits. 2 came when it was made, 2 after that, the newest “${newest}” at 7 in step 3; ` +
-        'at arrival a median similarity of 0.5 and a median score of 0.75.',
+        'at arrival a median similarity of 0.5 and a median score of 0.75. ' +
+        'The fonts of its png and pdf lack 1 character, drawn there as □U+9BE8.',
     )
     assert.deepEqual(columns.position, [3, 4, 5, 7])
     assert.deepEqual(columns.step, [0, 0, 1, 3])

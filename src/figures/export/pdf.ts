@@ -128,7 +128,7 @@ class PdfSurface implements Surface {
   }
 
   image(box: Box, draw: (surface: Surface) => void): void {
-    const { left, top, right, bottom } = box
-    this.to.image(imageOf(box, draw), left, top, { width: right - left, height: bottom - top })
+    const { png, at } = imageOf(box, draw)
+    this.to.image(png, at.left, at.top, { width: at.right - at.left, height: at.bottom - at.top })
   }
 }

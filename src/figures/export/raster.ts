@@ -8,6 +8,6 @@ const require = createRequire(import.meta.url)
 /** A PNG, `width` dots wide. Its library is loaded when somebody needs it. */
 export function raster(svg: string, width: number): Buffer {
   const { Resvg } = require('@resvg/resvg-js') as typeof resvg
-  const font = { loadSystemFonts: false, fontFiles: Object.values(fontFiles()), defaultFontFamily: 'Inter' }
+  const font = { loadSystemFonts: false, fontFiles: svg.includes('<text') ? Object.values(fontFiles()) : [] }
   return new Resvg(svg, { font, fitTo: { mode: 'width', value: width } }).render().asPng()
 }

@@ -95,17 +95,16 @@ class SvgSurface implements Surface {
   }
 
   image(box: Box, draw: (surface: Surface) => void): void {
-    const [width, height] = [px(box.right - box.left), px(box.bottom - box.top)]
-    const data = imageOf(box, draw).toString('base64')
-    this.parts.push(
-      `<image x="${px(box.left)}" y="${px(box.top)}" width="${width}" height="${height}" href="data:image/png;base64,${data}"/>`,
-    )
+    const { png, at } = imageOf(box, draw)
+    const size = `width="${px(at.right - at.left)}" height="${px(at.bottom - at.top)}"`
+    const data = png.toString('base64')
+    this.parts.push(`<image x="${px(at.left)}" y="${px(at.top)}" ${size} href="data:image/png;base64,${data}"/>`)
   }
 
   /** What is inside of `box`, at its size. */
   svg(box: Box, metadata?: Metadata): string {
     const [width, height] = [box.right - box.left, box.bottom - box.top]
-    const unit = (length: number) => `${px(length / 96)}in`
+    const unit = (length: number) => `${Number((length / 96).toFixed(4))}in`
     const view = [box.left, box.top, width, height].map(px).join(' ')
     return [
       `<svg xmlns="http://www.w3.org/2000/svg" role="img" width="${unit(width)}" height="${unit(height)}" viewBox="${view}" font-family="${SANS}">`,
@@ -123,9 +122,13 @@ class SvgSurface implements Surface {
   }
 }
 
-/** What `draw` draws within `box`, as a PNG of dots on nothing. */
-export function imageOf(box: Box, draw: (surface: Surface) => void): Buffer {
+/** What `draw` draws within `box` as a PNG of dots on nothing, and where it goes: the box up to the next whole dots. */
+export function imageOf(box: Box, draw: (surface: Surface) => void): { png: Buffer; at: Box } {
+  const dot = 96 / DOTS_PER_INCH
+  const [left, top] = [box.left, box.top].map((edge) => Math.floor(edge / dot))
+  const [right, bottom] = [box.right, box.bottom].map((edge) => Math.ceil(edge / dot))
+  const at = { left: left * dot, top: top * dot, right: right * dot, bottom: bottom * dot }
   const surface = new SvgSurface()
   draw(surface)
-  return raster(surface.svg(box), Math.ceil(((box.right - box.left) / 96) * DOTS_PER_INCH))
+  return { png: raster(surface.svg(at), right - left), at }
 }

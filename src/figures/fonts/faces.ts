@@ -1,6 +1,5 @@
 /** The fonts that figures are set in: what they have, how wide it is, and how what none of them has is written. */
-import { BOLD, MONO as COLUMNS, SANS } from './advances.js'
-import { MONO_ADVANCE } from './names.js'
+import { BOLD, MONO, SANS } from './advances.js'
 
 /** Inter Regular, Inter Bold, Noto Sans Mono. */
 export type Face = 'sans' | 'bold' | 'mono'
@@ -8,27 +7,20 @@ export type Face = 'sans' | 'bold' | 'mono'
 /** Advance by code point, em. */
 type Advances = ReadonlyMap<number, number>
 
-const stretches = (table: string) => table.trim().replaceAll(',\n', ',').split(/\s+/)
-
 function measured(table: string): Advances {
   const advances = new Map<number, number>()
-  for (const stretch of stretches(table)) {
-    const [first, numbers] = stretch.split(':')
-    numbers.split(',').forEach((number, i) => advances.set(parseInt(first, 16) + i, Number(number) / 1000))
+  for (const stretch of table.trim().replaceAll(',\n', ',').split(/\s+/)) {
+    const [first, runs] = stretch.split(':')
+    let code = parseInt(first, 16)
+    for (const run of runs.split(',')) {
+      const [advance, times = 1] = run.split('*').map(Number)
+      for (let i = 0; i < times; i++) advances.set(code++, advance / 1000)
+    }
   }
   return advances
 }
 
-function monospaced(table: string): Advances {
-  const advances = new Map<number, number>()
-  for (const stretch of stretches(table)) {
-    const [first, last] = stretch.split('-').map((code) => parseInt(code, 16))
-    for (let code = first; code <= last; code++) advances.set(code, MONO_ADVANCE)
-  }
-  return advances
-}
-
-const FACES: Record<Face, Advances> = { sans: measured(SANS), bold: measured(BOLD), mono: monospaced(COLUMNS) }
+const FACES: Record<Face, Advances> = { sans: measured(SANS), bold: measured(BOLD), mono: measured(MONO) }
 /** Where a character is looked for, one face after another. */
 const ORDER: Record<Face, readonly Face[]> = { sans: ['sans', 'mono'], bold: ['bold', 'mono'], mono: ['mono', 'sans'] }
 
