@@ -7,8 +7,9 @@ import { meanOf } from '../statistics/moments.js'
 import type { IntervalOptions } from '../statistics/intervals.js'
 import type { EngineCard } from '../trace/card.js'
 import type { TraceCell } from '../trace/columns.js'
+import { differencesOf, type Differences } from './differences.js'
 import { effectsAsked, effectsOf, type Effects } from './effects.js'
-import { contrast, levelCell, levelsOf, type Contrast, type Row } from './rows.js'
+import { contrast, levelCell, termsOf, type Contrast, type Row } from './rows.js'
 import type { Dimensions, Level, Levels } from './designs.js'
 import { slopesAsked, slopesOf } from './slopes.js'
 import { countColumn, levelColumn, numberColumn, StudyTable, wordColumn } from './study-table.js'
@@ -150,25 +151,26 @@ export abstract class Results extends StudyTable {
   ): Contrast | null {
     checked('compare', options, ['metric', ...INTERVAL])
     const { metric, ...interval } = options
-    const { dimensions } = this
-    const [one, other] = [levelsOf('a', a, dimensions), levelsOf('b', b, dimensions)]
-    const names = (levels: object) => Object.keys(levels).sort().join(', ')
-    if (names(one) !== names(other) || !names(one))
-      throw new ZslabError(
-        'invalid',
-        `a names ${names(one) || 'nothing'} and b ${names(other) || 'nothing'}: give both a level of the same dimensions`,
-      )
-    const others = Object.keys(dimensions).filter((name) => !(name in one))
+    const terms = termsOf(a, b, this.dimensions)
+    const others = Object.keys(this.dimensions).filter((name) => !(name in terms[0].levels))
     if (this.spread && others.length)
       throw new ZslabError(
         'invalid',
         `settings that are spread over ranges differ in all dimensions at once, so a and b need ${others.join(', ')}, too; what one dimension does is told by effects()`,
       )
-    const terms = [
-      { levels: one, sign: 1 },
-      { levels: other, sign: -1 },
-    ] as const
     return contrast(this.rows, terms, this.metricOf(metric).name, seeded(interval), this.fraction !== undefined)
+  }
+
+  /** As compare(), with each place's own difference. Errors: 'invalid' also where no place has both. */
+  differences(
+    a: Readonly<Record<string, Level>>,
+    b: Readonly<Record<string, Level>>,
+    options: MetricOptions = {},
+  ): Differences {
+    const found = this.compare(a, b, options)
+    const terms = termsOf(a, b, this.dimensions)
+    const { rows, fraction, cards } = this
+    return differencesOf(rows, terms, this.metricOf(options.metric), found, fraction !== undefined, cards)
   }
 
   protected metricOf(name: string | undefined): Metric {

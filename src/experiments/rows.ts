@@ -30,17 +30,14 @@ export interface Contrast extends PairedDifference {
   left: number
 }
 
+/** What two or more terms have in common: their rows, term by term. */
+type Found = readonly (readonly Row[])[]
+
 /**
- * Σ sign · mean of `metric`, place by place: those of equal prompt and seed and, unless rows are a `fraction` of a grid, of equal levels in all other
- * dimensions, that every term has. In a fraction these levels differ, and are balanced over a whole prompt. By cluster of prompts; null where no place has them all.
+ * Places that every term has: those of equal prompt and seed and, unless rows are a `fraction` of a grid, of equal levels in all other dimensions. In a
+ * fraction these levels differ, and are balanced over a whole prompt. `whole`: those of which every row counts.
  */
-export function contrast(
-  rows: readonly Row[],
-  terms: readonly Term[],
-  metric: string,
-  options: IntervalOptions,
-  fraction = false,
-): Contrast | null {
+export function placesOf(rows: readonly Row[], terms: readonly Term[], fraction: boolean) {
   const own = Object.keys(terms[0].levels)
   const places = new Map<string, Row[][]>()
   for (const row of rows) {
@@ -53,23 +50,33 @@ export function contrast(
     found[term].push(row)
     places.set(place, found)
   }
-  const tried = [...places.values()].filter((found) => found.every(({ length }) => length))
-  const whole = tried.filter((found) => found.every((of) => of.every(counts)))
+  const tried: Found[] = [...places.values()].filter((found) => found.every(({ length }) => length))
+  return { tried, whole: tried.filter((found) => found.every((of) => of.every(counts))) }
+}
+
+/** Mean of `metric` of each term. */
+export const meansAt = (found: Found, metric: string): number[] =>
+  found.map((of) => meanOf(of.map(({ trial }) => trial.values![metric])))
+
+/** Σ sign · mean of `metric`, place by place (placesOf), by cluster of prompts; null where no place has them all. */
+export function contrast(
+  rows: readonly Row[],
+  terms: readonly Term[],
+  metric: string,
+  options: IntervalOptions,
+  fraction = false,
+): Contrast | null {
+  const { tried, whole } = placesOf(rows, terms, fraction)
   if (!whole.length) return null
+  const means = whole.map((found) => meansAt(found, metric))
   const side = (sign: 1 | -1) =>
-    whole.map((found) => {
-      let sum = 0
-      terms.forEach((term, i) => {
-        if (term.sign === sign) sum += meanOf(found[i].map(({ trial }) => trial.values![metric]))
-      })
-      return sum
-    })
+    means.map((of) => terms.reduce((sum, term, i) => (term.sign === sign ? sum + of[i] : sum), 0))
   const clusters = whole.map(([[{ trial }]]) => trial.prompt.cluster)
   return { ...paired(side(1), side(-1), { ...options, clusters }), left: tried.length - whole.length }
 }
 
 /** Levels of some dimensions as a user names them. Errors: 'invalid' for a dimension or level that the study does not have. */
-export function levelsOf(name: string, given: unknown, dimensions: Dimensions): Levels {
+function levelsOf(name: string, given: unknown, dimensions: Dimensions): Levels {
   for (const [dimension, level] of Object.entries(object(name, given)) as [string, Level][]) {
     const levels = Object.hasOwn(dimensions, dimension) ? dimensions[dimension] : undefined
     if (!levels)
@@ -80,4 +87,19 @@ export function levelsOf(name: string, given: unknown, dimensions: Dimensions): 
     if (!levels.includes(level)) throw invalid(`${name}.${dimension}`, `one of ${levels.map(shown).join(', ')}`, level)
   }
   return given as Levels
+}
+
+/** a − b. Errors: 'invalid' where they do not name levels of the same dimensions. */
+export function termsOf(a: unknown, b: unknown, dimensions: Dimensions): readonly [Term, Term] {
+  const [one, other] = [levelsOf('a', a, dimensions), levelsOf('b', b, dimensions)]
+  const names = (levels: object) => Object.keys(levels).sort().join(', ')
+  if (names(one) !== names(other) || !names(one))
+    throw new ZslabError(
+      'invalid',
+      `a names ${names(one) || 'nothing'} and b ${names(other) || 'nothing'}: give both a level of the same dimensions`,
+    )
+  return [
+    { levels: one, sign: 1 },
+    { levels: other, sign: -1 },
+  ]
 }

@@ -17,13 +17,22 @@ export interface Carded {
   part: Part | undefined
 }
 
-/** Of what a figure is drawn from: plain data has no recipe, and may be large. */
+/** Of what a figure is drawn from: levels and names are what they are, other plain data has no recipe, and may be large. */
 const sourceOf = (given: unknown): unknown =>
   Array.isArray(given)
     ? given.map(sourceOf)
-    : typeof given === 'object' && given !== null
-      ? recipeOf(given)
-      : Recipe.missing('nothing')
+    : isLevels(given) || isPlain(given)
+      ? given
+      : typeof given === 'object' && given !== null
+        ? recipeOf(given)
+        : Recipe.missing('nothing')
+
+const isPlain = (given: unknown) => ['string', 'number', 'boolean'].includes(typeof given)
+const isLevels = (given: unknown) =>
+  typeof given === 'object' &&
+  given !== null &&
+  Object.getPrototypeOf(given) === Object.prototype &&
+  Object.values(given).every((one) => one === null || isPlain(one))
 
 export function figureRecipe({ call: [name, ...given], part }: Carded): Recipe {
   const of = given.slice(0, -1).map(sourceOf)

@@ -2,9 +2,10 @@
 import { invalid } from '../expect.js'
 import { Figure } from './figure.js'
 import { addInterval } from './marks.js'
-import type { LegendEntry, Mark, Panel, Plot, Shape } from './plot.js'
+import type { LegendEntry, Mark, Panel, Plot } from './plot.js'
 import { counted, percent, plainNumber, shortNumber, ticksOf } from './scale.js'
-import { styleOptions, type Fill, type Style, type StyleOptions } from './style.js'
+import { signed, VERDICTS, type MetricData, type Verdict } from './study.js'
+import { styleOptions, type Style, type StyleOptions } from './style.js'
 import { shortened } from './text.js'
 import { ends, levelWords, listed, type Interval } from './words.js'
 
@@ -27,7 +28,7 @@ interface EffectData {
 
 /** What study.effects() gives. */
 export interface EffectsData {
-  metric: { name: string; about: string; unit: string; better: 'less' | 'more' }
+  metric: MetricData
   main: readonly EffectData[]
   interactions: readonly EffectData[]
   /** Of ranges. */
@@ -35,15 +36,9 @@ export interface EffectsData {
   table(): Record<string, (string | number | null)[]>
 }
 
-type Kind = 'better' | 'worse' | 'open'
-
 /** In grey, shapes tell them apart. */
-const LOOKS: Record<Kind, { color: Fill; shape: Shape; label: string }> = {
-  better: { color: 'calm', shape: 'dot', label: 'better' },
-  worse: { color: 'flip', shape: 'triangle', label: 'worse' },
-  open: { color: 'muted', shape: 'diamond', label: 'not to be told from 0' },
-}
-const KINDS = Object.keys(LOOKS) as Kind[]
+const LABELS: Record<Verdict, string> = { better: 'better', worse: 'worse', open: 'not to be told from 0' }
+const KINDS = Object.keys(LABELS) as Verdict[]
 const LEVEL = 0.05
 
 /**
@@ -73,12 +68,10 @@ const nameOf = ({ dimensions, from, to }: EffectData) =>
     : dimensions.map((name, i) => `${name} ${levelWords(to[i])}`).join(' × ')
 
 /** Of an interaction, more in the good direction than the two by themselves is better. */
-function kindOf({ found, holm, misfit }: EffectData, better: 'less' | 'more'): Kind {
+function kindOf({ found, holm, misfit }: EffectData, better: 'less' | 'more'): Verdict {
   if (!found || holm === null || holm > LEVEL || Math.abs(found.difference.mean) <= (misfit ?? 0)) return 'open'
   return found.difference.mean > 0 === (better === 'more') ? 'better' : 'worse'
 }
-
-const signed = (value: number) => (value > 0 ? `+${shortNumber(value)}` : shortNumber(value))
 
 function wordsOf({ metric, main, interactions }: EffectsData): { title: string; detail: string } {
   const known = [...main, ...interactions].filter(({ found }) => found)
@@ -107,8 +100,8 @@ function picture({ metric, main, interactions, fit }: EffectsData, style: Style)
   const all = [...main, ...interactions].filter(({ found }) => found)
   const kinds = KINDS.filter((kind) => all.some((one) => kindOf(one, metric.better) === kind))
   const legend = kinds.map((kind): LegendEntry => {
-    const { color, shape, label } = LOOKS[kind]
-    return { label, color, swatch: shape }
+    const { color, shape } = VERDICTS[kind]
+    return { label: LABELS[kind], color, swatch: shape }
   })
   const [first] = all
   const of = first?.found
@@ -174,7 +167,7 @@ function panel(
     { kind: 'line', name: 'nothing', color: 'muted', dash: true, width: 1, x: [0, 0], y: [-0.5, effects.length - 0.5] },
   ]
   effects.forEach((one, row) => {
-    const { color, shape } = LOOKS[kindOf(one, better)]
+    const { color, shape } = VERDICTS[kindOf(one, better)]
     const said = `${nameOf(one)}: ${signed(one.found!.difference.mean)}${ends(one.found!.difference, signed)} ${unit}\np ${shortNumber(one.holm!)} after Holm`
     const { mean } = one.found!.difference
     if (one.misfit)

@@ -2,9 +2,10 @@
 import { invalid, oneOf, text } from '../expect.js'
 import { Figure } from './figure.js'
 import { addBox, noBoxes } from './marks.js'
-import type { LegendEntry, Mark, Panel, Plot, Shape } from './plot.js'
+import type { LegendEntry, Mark, Panel, Plot } from './plot.js'
 import { counted, plainNumber, shortNumber } from './scale.js'
-import { styleOptions, type Fill, type Style, type StyleOptions } from './style.js'
+import { LOOKS, metricNamed, type MetricData } from './study.js'
+import { styleOptions, type Style, type StyleOptions } from './style.js'
 import { shortened } from './text.js'
 import { ends, levelWords, type Interval } from './words.js'
 
@@ -24,7 +25,7 @@ interface SummaryRowData {
 
 /** A study that has run. */
 export interface StudyData {
-  metrics: readonly { name: string; about: string; unit: string; better: 'less' | 'more' }[]
+  metrics: readonly MetricData[]
   facts: { task: { name: string; about: string } }
   summary(): {
     by: readonly string[]
@@ -40,14 +41,6 @@ interface Point {
   value: Interval
 }
 
-/** In grey, shapes tell them apart. */
-const LOOKS: { color: Fill; shape: Shape }[] = [
-  { color: 'calm', shape: 'dot' },
-  { color: 'flip', shape: 'triangle' },
-  { color: 'residual1', shape: 'diamond' },
-  { color: 'residual2', shape: 'tick' },
-  { color: 'residual3', shape: 'cross' },
-]
 const MIB = 1024 * 1024
 
 /**
@@ -59,8 +52,10 @@ export function frontier(study: StudyData, options: FrontierOptions = {}): Figur
   const style = styleOptions('frontier', options, ['metric', 'by'])
   if (typeof study !== 'object' || study === null || typeof (study as Partial<StudyData>).summary !== 'function')
     throw invalid('study', 'a study that has run', study, 'frontier(await study.run())')
-  const names = study.metrics.map(({ name }) => name).filter((name) => name !== 'bytes')
-  const metric = study.metrics.find(({ name }) => name === oneOf('metric', options.metric ?? names[0], names))!
+  const metric = metricNamed(
+    study.metrics.filter(({ name }) => name !== 'bytes'),
+    options.metric,
+  )
   const summary = study.summary()
   const by = options.by === undefined ? undefined : oneOf('by', text('by', options.by), summary.by)
   const lines = by ?? (summary.by.includes('policy') ? 'policy' : undefined)

@@ -22,7 +22,7 @@ export function plainNumber(value: number, decimals = 0): string {
 export function shortNumber(value: number): string {
   const size = Math.abs(value)
   if (size === 0) return '0'
-  if (size < 0.001) return value.toExponential(1).replace('e-', 'e−').replace('e+', 'e')
+  if (size < 0.001) return value.toExponential(1).replaceAll('-', '−').replace('e+', 'e')
   if (size >= 99.95) return plainNumber(value)
   return plainNumber(value, size < 1 ? Math.min(5, 2 - Math.floor(Math.log10(size))) : size < 9.995 ? 2 : 1)
 }

@@ -194,6 +194,29 @@ interface ContrastFacts {
   clusters: number
 }
 
+export const differencesText = ({
+  metric: { name, about, unit },
+  a,
+  b,
+  found,
+  left,
+}: {
+  metric: MetricFacts
+  a: Readonly<Record<string, unknown>>
+  b: Readonly<Record<string, unknown>>
+  found: ContrastFacts & { test: { p: number }; smallest: number | null; why: string }
+  left: { failed: number; unchanged: number }
+}): string =>
+  lines(
+    `${name} (${about}, ${unit}) of ${levelsText(a)} less that of ${levelsText(b)}: ${interval(found.difference, true)}`,
+    `${counted(found.pairs)} pairs of ${counted(found.clusters)} clusters, p ${figure(found.test.p)} by sign flips${found.smallest === null ? '' : `, could have shown ${figure(found.smallest)}`}`,
+    left.failed || left.unchanged
+      ? `left out: ${counted(left.failed)} places where one failed, ${counted(left.unchanged)} where one changed nothing`
+      : undefined,
+    found.why,
+    'next: .places, .frame(), .csv(), figures.pairedDifferences(study, a, b)',
+  )
+
 export function confirmationText({
   metric,
   chosen,

@@ -10,14 +10,18 @@ import {
   effects,
   errorSplit,
   evictionMap,
+  failures,
   frontier,
   headBudgets,
   headMap,
   headPassport,
+  interaction,
   judge,
   memory,
   mergeLineage,
   needleAutopsy,
+  needleMap,
+  pairedDifferences,
   regretStrip,
   residualCard,
   roofline,
@@ -29,6 +33,7 @@ import {
 import type { Mark } from '../../src/figures/plot.js'
 import { importanceMade } from './synthetic-heads.js'
 import { agreementsMade, budgetsMade, judgementMade } from './synthetic-judgement.js'
+import { needlesOf, studyOf } from './made-study.js'
 import { effectsMade, MANY_LEVELS, POLICIES, slopesMade, studiedMade, ternaryMade } from './synthetic-study.js'
 import { ROOFLINES } from './synthetic-roofline.js'
 import { autopsyMade, lossesMade } from './synthetic-losses.js'
@@ -258,6 +263,52 @@ export const CASES: Record<string, () => Figure> = {
   'frontier of one setting': () => frontier(studiedMade({ texts: 3, dimensions: { budget: [0.1] } })),
   'frontier by a dimension': () => frontier(studiedMade(), { by: 'alpha' }),
   'frontier, many lines': () => frontier(studiedMade({ texts: 7, dimensions: MANY_LEVELS }), { by: 'alpha' }),
+  interaction: () => interaction(studyOf({ failed: 0.01 }), ['alpha', 'recent']),
+  'interaction of many levels': () =>
+    interaction(studyOf({ texts: 7, dimensions: MANY_LEVELS }), ['alpha', 'a dimension of a long name']),
+  'interaction, three lines, too few clusters': () => interaction(studyOf({ texts: 4 }), ['recent', 'budget']),
+  'interaction, nothing counts': () =>
+    interaction(studyOf({ texts: 4, failed: 0.6, unchanged: 0.4, dimensions: { budget: [0.1, 0.2], alpha: [0, 1] } }), [
+      'budget',
+      'alpha',
+    ]),
+  failures: () => failures(studyOf({ texts: 12, failed: 0.1, unchanged: 0.08 })),
+  'failures of needles': () => failures(needlesOf()),
+  'failures, none': () => failures(studyOf({ texts: 2, dimensions: { alpha: [0, 1] } })),
+  'failures of many settings': () =>
+    failures(
+      studyOf({ texts: 3, failed: 0.2, unchanged: 0.1, dimensions: { ...MANY_LEVELS, budget: [0.1, 0.2, 0.4] } }),
+    ),
+  'needle map': () => needleMap(needlesOf(), { by: 'policy', at: { budget: 0.1 } }),
+  'needle map over budgets': () =>
+    needleMap(
+      needlesOf({
+        dimensions: { budget: [0.05, 0.1, 0.2, 0.4, 0.8] },
+        lengths: [256, 512, 1024, 1536, 2048, 3000, 4096],
+      }),
+    ),
+  'needle map, one setting, one place': () =>
+    needleMap(needlesOf({ dimensions: { budget: [0.1] }, lengths: [512], depths: [0.5], seeds: 1 })),
+  'needle map, beyond the model': () => needleMap(needlesOf({ beyond: 0 })),
+  'needle map of bytes': () => needleMap(needlesOf(), { metric: 'bytes' }),
+  'paired differences': () => pairedDifferences(studyOf(), { alpha: 0.5 }, { alpha: 1 }),
+  'paired differences, several prompts of a cluster': () =>
+    pairedDifferences(
+      studyOf({ texts: 36, together: 4, failed: 0.02, unchanged: 0.02 }),
+      { budget: 0.2, alpha: 0 },
+      { budget: 0.05, alpha: 1 },
+    ),
+  'paired differences, many clusters': () =>
+    pairedDifferences(studyOf({ texts: 200, dimensions: { alpha: [0, 1] } }), { alpha: 1 }, { alpha: 0 }),
+  'paired differences of one text': () =>
+    pairedDifferences(studyOf({ texts: 1, dimensions: { alpha: [0, 1] } }), { alpha: 0 }, { alpha: 1 }),
+  'paired differences, none': () =>
+    pairedDifferences(
+      studyOf({ texts: 8, dimensions: { budget: [0.1], alpha: [0, 1] } }),
+      { alpha: 0 },
+      { alpha: 1 },
+      { metric: 'bytes' },
+    ),
   roofline: () => roofline(ROOFLINES.small),
   'roofline of a long context': () => roofline(ROOFLINES.long),
   'roofline of several hosts': () => roofline(ROOFLINES.several),

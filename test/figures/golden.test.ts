@@ -33,7 +33,11 @@ const LOOKED_AT = [
   'head map',
   'effects',
   'effects, slopes',
+  'failures',
   'frontier',
+  'interaction',
+  'needle map',
+  'paired differences',
   'ternary',
   'roofline',
 ]

@@ -9,7 +9,7 @@ import { withParts } from '../../src/experiments/ternary.js'
 import { triedOf } from '../../src/experiments/tried.js'
 import { random } from './synthetic.js'
 
-const METRICS = [
+export const METRICS = [
   { name: 'kl', about: 'KL(full cache ‖ policy) of the predictions', unit: 'nats a token', better: 'less' },
   { name: 'bytes', about: 'keys, values and what belongs to them, at the end', unit: 'bytes', better: 'less' },
 ] as const
