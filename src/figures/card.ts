@@ -7,7 +7,7 @@ import { recipeOf, Recipe } from '../recipe/recipe.js'
 import { statementsOf, type Plain } from '../recipe/statements.js'
 import { ownVersion } from '../trace/card.js'
 import type { Part } from './part.js'
-import { STYLE_OPTIONS, type StyleOptions } from './style.js'
+import { STYLE_OPTIONS, styleOf, type StyleOptions } from './style.js'
 
 /** The function that made a figure, and what it was given: what it is drawn from, then options. */
 export type FigureCall = readonly [name: string, ...given: unknown[]]
@@ -44,7 +44,8 @@ export function figureRecipe({ call: [name, ...given], part }: Carded): Recipe {
 
 /** `folder`: where its file is to lie. */
 export function figureCard(carded: Carded, columns: Columns, style: StyleOptions, folder: string): FigureCard {
-  const { size = 'wide', theme = 'light', width } = style
+  const { size, theme } = styleOf(style)
+  const { width } = style
   const { statements, missing } = statementsOf(figureRecipe(carded), folder)
   const last = carded.part ? -2 : -1
   const { call, given } = statements.at(last)!

@@ -1,9 +1,20 @@
 /** Draws a plot on a surface: the one place that says where each line, shape and word of a picture goes. */
-import { LEADING, NUMBERS, rampOf, swatchOf, TICK, type Layout, type LegendPlace, type PanelPlace } from './layout.js'
-import type { Labels, LegendEntry, Mark, Panel, Plot } from './plot.js'
+import {
+  LEADING,
+  NUMBERS,
+  rampOf,
+  swatchOf,
+  TICK,
+  type CellPlace,
+  type Layout,
+  type LegendPlace,
+  type PanelPlace,
+} from './layout.js'
+import type { Labels, LegendEntry, Mark, Plot } from './plot.js'
 import { MONO_ADVANCE } from './fonts/names.js'
 import { place } from './scale.js'
 import { colorOf, type Color, type Style } from './style.js'
+import { Shifted } from './shifted.js'
 import type { Box, Surface, TextOptions } from './surface.js'
 import { columnsOf, textWidth } from './text.js'
 
@@ -11,19 +22,54 @@ import { columnsOf, textWidth } from './text.js'
 const MOST_MARKS = 20_000
 
 export function draw(surface: Surface, plot: Plot, style: Style, layout: Layout): void {
-  const paint = (color: Color) => colorOf(color, style.theme)
-  surface.boxes([{ left: 0, top: 0, right: layout.width, bottom: layout.height }], paint('paper'))
+  const paper = { left: 0, top: 0, right: layout.width, bottom: layout.height }
+  surface.boxes([paper], colorOf('paper', style.theme))
+  drawWords(surface, plot, style, layout)
+  drawPanels(surface, style, layout, marksIn(plot) > MOST_MARKS)
+}
+
+/** Everything but panels: titles, legends, scales, notes. */
+export function drawWords(surface: Surface, plot: Plot, style: Style, layout: Layout): void {
+  const paint = painting(style)
   words(surface, layout, style, paint)
   plot.legend.forEach((entry, i) => legendEntry(surface, entry, layout.legend[i], style, paint))
   if (plot.ramp && layout.ramp) ramp(surface, plot.ramp, layout.ramp, style, paint)
-  const crowded = plot.panels.reduce((sum, panel) => sum + marksIn(panel), 0) > MOST_MARKS
-  for (const panel of layout.panels) drawPanel(surface, panel, style, paint, crowded)
+  for (const cell of layout.cells ?? []) {
+    heading(surface, cell, style, paint)
+    drawWords(within(surface, cell), cell.plot, cell.style, cell.layout)
+  }
 }
 
-const marksIn = ({ marks }: Panel) =>
-  marks.reduce((sum, mark) => sum + (mark.kind === 'boxes' ? mark.x0 : mark.x).length, 0)
+function drawPanels(surface: Surface, style: Style, layout: Layout, crowded: boolean): void {
+  for (const panel of layout.panels) drawPanel(surface, panel, style, painting(style), crowded)
+  for (const cell of layout.cells ?? []) drawPanels(within(surface, cell), cell.style, cell.layout, crowded)
+}
 
-type Paint = (color: Color) => string
+const marksIn = ({ panels, cells }: Plot): number =>
+  panels
+    .flatMap(({ marks }) => marks)
+    .reduce((sum, mark) => sum + (mark.kind === 'boxes' ? mark.x0 : mark.x).length, 0) +
+  (cells?.each.reduce((sum, cell) => sum + marksIn(cell.plot), 0) ?? 0)
+
+const within = (surface: Surface, { left, top }: CellPlace) => new Shifted(surface, left, top)
+const painting =
+  ({ theme }: Style): Paint =>
+  (color) =>
+    colorOf(color, theme)
+
+function heading(surface: Surface, { heading: { lines, y }, left }: CellPlace, { text: size }: Style, paint: Paint) {
+  const looks = { size, bold: true, color: paint('ink') }
+  lines.forEach((line, i) => surface.text(line, left, y + i * size * LEADING, looks))
+}
+
+export function panelTitle(surface: Surface, { title, area }: PanelPlace, { text: size }: Style, paint: Paint): void {
+  title.forEach((line, i) => {
+    const y = area.top - size * (0.5 + LEADING * (title.length - 1 - i))
+    surface.text(line, area.left, y, { size, bold: true, color: paint('ink') })
+  })
+}
+
+export type Paint = (color: Color) => string
 
 function words(surface: Surface, layout: Layout, style: Style, paint: Paint): void {
   const lines = (block: { lines: string[]; y: number }, options: TextOptions) =>
@@ -104,10 +150,7 @@ function drawPanel(surface: Surface, placed: PanelPlace, style: Style, paint: Pa
         paint('faint'),
         0.75,
       )
-  placed.title.forEach((line, i) => {
-    const y = area.top - text * (0.5 + LEADING * (placed.title.length - 1 - i))
-    surface.text(line, area.left, y, { size: text, bold: true, color: paint('ink') })
-  })
+  panelTitle(surface, placed, style, paint)
   if (panel.x.ticks !== 'none') {
     surface.line(
       [

@@ -19,6 +19,7 @@ import type { Plot } from './plot.js'
 import { plotlyOf, type PlotlyFigure } from './plotly.js'
 import { lackingIn, lackingWords, speltPlot } from './spelt.js'
 import { STYLE_OPTIONS, styleOf, styleOptions, type Style, type StyleOptions } from './style.js'
+import { plotlyPicture } from './plotly-grid.js'
 import { stillWords, zooming } from './zoom.js'
 
 export interface Made {
@@ -116,11 +117,17 @@ export class Figure {
     return this.plotIn(this.style)
   }
 
-  private plotIn(style: Style): Plot {
-    const key = `${style.size} ${style.theme} ${style.width} ${style.spelt}`
+  /** In any style: of another picture that it is part of. @internal */
+  plotIn(style: Style): Plot {
+    const key = JSON.stringify(style)
     let plot = this.plots.get(key)
     if (!plot) this.plots.set(key, (plot = this.made.plot(style)))
     return plot
+  }
+
+  /** @internal */
+  get isPanel(): boolean {
+    return this.made.call[0] === 'panel'
   }
 
   /** @internal In characters that our fonts have. */
@@ -136,7 +143,7 @@ export class Figure {
 
   /** { data, layout, config } for plotly.js 3 (application/vnd.plotly.v1+json). */
   get plotly(): PlotlyFigure {
-    return plotlyOf(this.plot, this.style)
+    return plotlyPicture(this.plot, this.style)
   }
 
   /** The bytes of a PDF as wide as the figure: vectors and text, the fonts embedded. The same bytes every time. */

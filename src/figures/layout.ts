@@ -1,5 +1,5 @@
 /** Where everything of a plot goes, in pixels: words above and below, then panels with room for their axes. */
-import type { Axis, Panel, Plot, Tick } from './plot.js'
+import type { Axis, Cell, Panel, Plot, Tick } from './plot.js'
 import { place, ticksOf } from './scale.js'
 import type { Style } from './style.js'
 import { textWidth, wrapped } from './text.js'
@@ -26,6 +26,14 @@ export interface PanelPlace {
   title: string[]
 }
 
+/** A plot within a picture: its own layout, and where in the picture that lies. */
+export interface CellPlace extends Cell {
+  layout: Layout
+  left: number
+  top: number
+  heading: { lines: string[]; y: number }
+}
+
 export interface Layout {
   width: number
   height: number
@@ -35,6 +43,7 @@ export interface Layout {
   legend: LegendPlace[]
   ramp?: LegendPlace
   panels: PanelPlace[]
+  cells?: CellPlace[]
   notes: { lines: string[]; y: number }
 }
 
@@ -82,7 +91,7 @@ export function layoutOf(plot: Plot, style: Style): Layout {
 export const swatchOf = (style: Style) => ({ width: style.text * 1.05, gap: style.text * 0.45 })
 export const rampOf = (style: Style) => style.text * (style.size === 'column' ? 6 : 9)
 
-function legendPlaces(plot: Words, style: Style, top: number) {
+export function legendPlaces(plot: Words, style: Style, top: number) {
   const size = style.text
   const { width, gap } = swatchOf(style)
   const rowHeight = size * 1.5

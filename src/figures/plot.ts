@@ -3,7 +3,7 @@
  * Coordinates are data; what is in pixels says so (96 to the inch). Colours are roles of style.ts.
  */
 import type { Counted } from './part.js'
-import type { Color } from './style.js'
+import type { Color, Style } from './style.js'
 
 export interface Tick {
   at: number
@@ -114,6 +114,15 @@ export interface Slider {
   marks: Mark[]
 }
 
+/** One of several plots in a picture. */
+export interface Cell {
+  /** Above it, with its letter. */
+  title: string
+  /** Its own words are left out: the picture has those. */
+  plot: Plot
+  style: Style
+}
+
 export interface Plot {
   /** The finding in one line, with its number. */
   title: string
@@ -132,6 +141,8 @@ export interface Plot {
   /** Words are set in columns of letters, so the picture cannot stretch. */
   monospaced?: boolean
   panels: Panel[]
+  /** Instead of panels: plots with panels of their own, so many in a row. */
+  cells?: { each: Cell[]; columns: number }
   /** Only where plotly draws; elsewhere the picture stands still. */
   slider?: Slider
   /** Of all panels with their axes, pixels; default: style.body, in a talk whatever is left of the slide. */

@@ -179,7 +179,7 @@ function placesOf(plot: Plot, natural: Layout): Place[] {
 }
 
 /** `ticks`: svg's; plotly finds its own only where it can do so anew after a zoom. */
-function axis(given: Axis, ticks: Tick[], { style, paint }: Drawing): { [name: string]: Json } {
+export function axis(given: Axis, ticks: Tick[], { style, paint }: Drawing): { [name: string]: Json } {
   const log = given.scale === 'log'
   const range = given.range.map((value) => rounded(log ? Math.log10(value) : value))
   const type = log ? 'log' : 'linear'

@@ -17,7 +17,7 @@ function reworded(plot: Plot, word: (text: string) => string): Plot {
     label: given.label && word(given.label),
     ticks: Array.isArray(given.ticks) ? given.ticks.map((tick) => ({ ...tick, text: word(tick.text) })) : given.ticks,
   })
-  const { ramp } = plot
+  const { ramp, cells } = plot
   return {
     ...plot,
     title: word(plot.title),
@@ -25,6 +25,10 @@ function reworded(plot: Plot, word: (text: string) => string): Plot {
     subject: word(plot.subject),
     notes: plot.notes.map(word),
     legend: plot.legend.map((entry) => ({ ...entry, label: word(entry.label) })),
+    cells: cells && {
+      ...cells,
+      each: cells.each.map((cell) => ({ ...cell, title: word(cell.title), plot: reworded(cell.plot, word) })),
+    },
     ramp: ramp && { ...ramp, label: word(ramp.label), from: word(ramp.from), to: word(ramp.to) },
     panels: plot.panels.map((panel) => ({
       ...panel,

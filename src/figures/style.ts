@@ -67,7 +67,7 @@ export function styleOf(given: StyleOptions): Style {
   if (width === undefined) return base
   if (size === 'talk')
     throw invalid('width', 'no width with size talk, which is a slide', given.width, "use size 'wide'")
-  const least = base.width * 0.75
+  const least = leastWidth(size)
   if (width < least || width > 1920)
     throw invalid(
       'width',
@@ -78,13 +78,17 @@ export function styleOf(given: StyleOptions): Style {
   return { ...base, width }
 }
 
+/** Pixels of the narrowest figure with the size's text. */
+export const leastWidth = (size: Size) => STYLES[size].width * 0.75
+
 function pixelsOf(given: unknown): number {
   const match = typeof given === 'string' ? /^(\d+(?:\.\d+)?)(in|cm|pt)$/.exec(given) : null
   if (!match) throw invalid('width', "a length such as '5.5in', '14cm' or '396pt'", given)
   return Number(match[1]) * PX_PER[match[2] as keyof typeof PX_PER]
 }
 
-const nearest = (width: number): Size =>
+/** The size of figures in text whose own width is nearest. */
+export const nearest = (width: number): Size =>
   (['column', 'text', 'wide'] as const).reduce((best, size) =>
     Math.abs(STYLES[size].width - width) < Math.abs(STYLES[best].width - width) ? size : best,
   )

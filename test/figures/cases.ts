@@ -22,6 +22,7 @@ import {
   needleAutopsy,
   needleMap,
   pairedDifferences,
+  panel,
   regretStrip,
   residualCard,
   roofline,
@@ -315,6 +316,10 @@ export const CASES: Record<string, () => Figure> = {
   'roofline, no memory': () => roofline(ROOFLINES.nowhere),
   'roofline, far out': () => roofline(ROOFLINES.far),
   'memory by layer': () => memory([runMade({ budget: 600, recent: 300, residual: 6 }), runMade()], { by: 'layer' }),
+  panel: () => panel([survival(runMade()), headMap(importanceMade())]),
+  'panel of like figures': () =>
+    panel([evictionMap(runMade(small), { by: 'slot' }), evictionMap(runMade(small), { by: 'slot', layer: 0 })]),
+  'panel of one, nasty words': () => panel([tokenStrip(nasty(runMade(small)), { layer: 1 })], { columns: 1 }),
   'memory, long labels': () =>
     memory([runMade(small), runMade(small)], {
       labels: ['a name as long as nobody needs it', 'another one, longer yet, for the same run'],

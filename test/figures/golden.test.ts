@@ -39,6 +39,7 @@ const LOOKED_AT = [
   'needle map',
   'paired differences',
   'ternary',
+  'panel',
   'roofline',
 ]
 

@@ -1,7 +1,7 @@
 /** The files that a figure can be saved as: for each ending, how its bytes are made. */
 import { csvOf, type Columns } from '../../frames.js'
 import type { Plot } from '../plot.js'
-import { plotlyOf } from '../plotly.js'
+import { plotlyPicture } from '../plotly-grid.js'
 import type { Style } from '../style.js'
 import { htmlOf } from './html.js'
 import type { Metadata } from './metadata.js'
@@ -25,7 +25,7 @@ export const FILES = {
   '.pdf': ({ spelt, style }, metadata) => pdfOf(spelt, style, metadata),
   '.png': ({ spelt, style }, metadata) => pngOf(spelt, style, metadata),
   '.html': ({ plot, style }, metadata) => htmlOf(plot, style, metadata),
-  '.json': ({ plot, style }, { card }) => JSON.stringify({ ...plotlyOf(plot, style), card }),
+  '.json': ({ plot, style }, { card }) => JSON.stringify({ ...plotlyPicture(plot, style), card }),
   '.csv': ({ columns }) => csvOf(columns),
 } satisfies Record<string, (figure: Drawable, metadata: Metadata) => Written | Promise<Written>>
 

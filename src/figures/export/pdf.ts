@@ -3,7 +3,7 @@ import type PDFKit from 'pdfkit'
 import { draw } from '../draw.js'
 import { faced, faceOf } from '../fonts/faces.js'
 import { fontFiles } from '../fonts/files.js'
-import { layoutOf } from '../layout.js'
+import { pictureLayout } from '../grid.js'
 import type { Plot, Shape } from '../plot.js'
 import type { Style } from '../style.js'
 import {
@@ -26,7 +26,7 @@ const POINTS = 72 / 96
 
 export async function pdfOf(plot: Plot, style: Style, metadata: Metadata): Promise<Buffer> {
   const { default: PDFDocument } = await import('pdfkit')
-  const layout = layoutOf(plot, style)
+  const layout = pictureLayout(plot, style)
   const document = new PDFDocument({
     size: [layout.width * POINTS, layout.height * POINTS],
     margin: 0,

@@ -2,7 +2,7 @@
 import { draw } from '../draw.js'
 import { lacking } from '../fonts/faces.js'
 import { MONO, SANS } from '../fonts/names.js'
-import { layoutOf } from '../layout.js'
+import { pictureLayout } from '../grid.js'
 import type { Plot, Shape } from '../plot.js'
 import type { Style } from '../style.js'
 import {
@@ -35,7 +35,7 @@ export interface PlacedText extends Box {
 
 /** `metadata`: what the file says of itself; default: the plot's own title and description. */
 export function drawSvg(plot: Plot, style: Style, metadata: Metadata = metadataOf(plot)): Drawn {
-  const layout = layoutOf(plot, style)
+  const layout = pictureLayout(plot, style)
   const surface = new SvgSurface()
   draw(surface, plot, style, layout)
   const { width, height } = layout

@@ -115,6 +115,14 @@ describe('figures made again', function () {
     await same(figures.survival(session.trace), 'session.svg')
   })
 
+  it('of several figures in one', async () => {
+    const one = await run()
+    const both = figures.panel([figures.memory(one), figures.survival(one, { by: 'layer' })], { columns: 1 })
+    const program = await same(both, 'panel.svg')
+    assert.match(program, /const whole = figures\.panel\(\[ ?figure, figure2 ?\], \{ columns: 1 \}\)/)
+    assert.equal(program.split('.generate(').length, 2)
+  })
+
   it('part of a figure', async () => {
     const part = figures.tokenStrip(await run()).part({ position: [4, 20] })
     const program = await same(part, 'part.svg')
