@@ -2,6 +2,7 @@
 export { agreement, type AgreementOptions } from './agreement.js'
 export { attentionMap, type AttentionMapOptions } from './attention-map.js'
 export { compensationMicroscope } from './compensation-microscope.js'
+export { cost } from './cost.js'
 export { difference, type DifferenceOptions } from './difference.js'
 export { divergence, type DivergenceOptions } from './divergence.js'
 export { effects } from './effects.js'

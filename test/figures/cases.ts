@@ -5,6 +5,7 @@ import {
   agreement,
   attentionMap,
   compensationMicroscope,
+  cost,
   difference,
   divergence,
   effects,
@@ -34,6 +35,7 @@ import {
 import type { Mark } from '../../src/figures/plot.js'
 import { importanceMade } from './synthetic-heads.js'
 import { agreementsMade, budgetsMade, judgementMade } from './synthetic-judgement.js'
+import { costMade } from './synthetic-cost.js'
 import { needlesOf, studyOf } from './made-study.js'
 import { effectsMade, MANY_LEVELS, POLICIES, slopesMade, studiedMade, ternaryMade } from './synthetic-study.js'
 import { ROOFLINES } from './synthetic-roofline.js'
@@ -264,6 +266,18 @@ export const CASES: Record<string, () => Figure> = {
   'frontier of one setting': () => frontier(studiedMade({ texts: 3, dimensions: { budget: [0.1] } })),
   'frontier by a dimension': () => frontier(studiedMade(), { by: 'alpha' }),
   'frontier, many lines': () => frontier(studiedMade({ texts: 7, dimensions: MANY_LEVELS }), { by: 'alpha' }),
+  cost: () => cost(costMade()),
+  'cost of one length, few turns, no prompts': () => cost(costMade({ lengths: [1024], turns: 3, prompts: 0 })),
+  'cost of a policy in one piece, much noise': () =>
+    cost(
+      costMade({
+        parts: [['policy', 2, 1]],
+        name: 'snapkv',
+        noise: 6,
+        lengths: [128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768],
+      }),
+    ),
+  'cost that never pays': () => cost(costMade({ parts: [['policy', 30, 1]], lengths: [512, 1024] })),
   interaction: () => interaction(studyOf({ failed: 0.01 }), ['alpha', 'recent']),
   'interaction of many levels': () =>
     interaction(studyOf({ texts: 7, dimensions: MANY_LEVELS }), ['alpha', 'a dimension of a long name']),

@@ -31,6 +31,7 @@ const LOOKED_AT = [
   'agreement',
   'head budgets',
   'head map',
+  'cost',
   'effects',
   'effects, slopes',
   'failures',

@@ -1,0 +1,319 @@
+/** Cost: a step's time by operation and length, under the full cache and under a policy, and how much faster that is beside what bytes would allow. */
+import { invalid } from '../expect.js'
+import { Figure } from './figure.js'
+import { addBox, noBoxes } from './marks.js'
+import type { LegendEntry, Mark, Panel, Plot, Shape, Tick } from './plot.js'
+import { counted, percent, plainNumber, shortNumber } from './scale.js'
+import { styleOptions, type Fill, type Style, type StyleOptions } from './style.js'
+import { ends, listed, shortModel, type Interval } from './words.js'
+
+interface CacheData {
+  parts: readonly { part: string; about: string; step: Interval }[]
+  step: Interval
+  bytes: number
+}
+
+interface CostAtData {
+  length: number
+  full: CacheData
+  policy: CacheData
+  gain: Interval
+  gainByBytes: number
+  promptMore: Interval | null
+  tokens: number | null
+}
+
+/** What measureCost() gives. */
+export interface CostData {
+  facts: { name: string; policy: string; storage: string; steps: number; turns: number }
+  lengths: readonly CostAtData[]
+  breakEven: { length: Interval | null; turns: { always: number; crossing: number; never: number } }
+  cards: readonly { model: { name: string }; cpu: { isa: string }; threads: number; device: { kind: string } }[]
+  table(): Record<string, (string | number | null)[]>
+}
+
+/** In grey from light to dark, in the order in which they stand. */
+const PARTS: Readonly<Record<string, { label: string; color: Fill }>> = {
+  model: { label: 'model', color: 'spare' },
+  attention: { label: 'attention', color: 'queries' },
+  scores: { label: 'scores and choice', color: 'residual' },
+  search: { label: 'similarity', color: 'bookkeeping' },
+  merge: { label: 'merge', color: 'flip' },
+  policy: { label: 'attention and policy', color: 'residual' },
+}
+const MIB = 1024 * 1024
+
+/**
+ * What measureCost() found: for each length a step of the full cache (f) and of the policy (p), made up of its operations, with the interval of the whole; below,
+ * the full cache's step over the policy's, beside what bytes alone would allow and where it pays. `data`: a row for each part. Errors: 'invalid' for
+ * something else.
+ */
+export function cost(found: CostData, options: StyleOptions = {}): Figure {
+  const style = styleOptions('cost', options, [])
+  if (typeof found !== 'object' || found === null || !('breakEven' in found) || !('lengths' in found))
+    throw invalid(
+      'cost',
+      'a result of measureCost()',
+      found,
+      'await it: figures.cost(await measureCost(model, { policy }))',
+    )
+  const words = wordsOf(found)
+  const plot = (given: Style): Plot => ({ ...words, ...picture(found, given) })
+  return new Figure(
+    { call: ['cost', found, options], summary: `${words.title}. ${words.detail}`, columns: () => found.table(), plot },
+    style,
+  )
+}
+
+const mib = (bytes: number) => `${shortNumber(bytes / MIB)} MiB`
+const tokens = (value: number) => plainNumber(Math.round(value))
+
+function paysWords({ breakEven: { length, turns }, lengths }: CostData): string {
+  const [first, last] = [lengths[0].length, lengths[lengths.length - 1].length]
+  const all = turns.always + turns.crossing + turns.never
+  const pays = lengths.find(({ gainByBytes }) => gainByBytes > 1)
+  const bytes = pays
+    ? `by bytes alone ${pays.length === first ? 'at every length' : `from ${plainNumber(pays.length)} on`}`
+    : 'by bytes alone at none'
+  if (length) return `A step is faster from ${tokens(length.mean)}${ends(length, tokens)} tokens on, ${bytes}.`
+  if (turns.always === all) return `A step is faster at every length, from ${plainNumber(first)} tokens on, ${bytes}.`
+  if (turns.never === all) return `At ${plainNumber(last)} tokens a step is not faster yet, ${bytes}.`
+  return `From which length on a step is faster cannot be told: of ${counted(all, 'turn')} ${plainNumber(turns.always)} are at every length, ${plainNumber(turns.crossing)} from between two, ${plainNumber(turns.never)} not at ${plainNumber(last)} tokens (${bytes}).`
+}
+
+function wordsOf(found: CostData): { title: string; detail: string } {
+  const { facts, lengths } = found
+  const { length, full, policy, gain, gainByBytes, promptMore, tokens: after } = lengths[lengths.length - 1]
+  const own = policy.parts.filter(({ part }) => part !== 'model')
+  const said = own.map(({ part, step }) => `${PARTS[part].label} ${shortNumber(step.mean)}${ends(step)}`)
+  const upkeep = own
+    .filter(({ part }) => part !== 'attention' && part !== 'policy')
+    .reduce((sum, { step }) => sum + step.mean, 0)
+  const prompt =
+    promptMore === null
+      ? ''
+      : ` Its prompt takes ${shortNumber(Math.abs(promptMore.mean) / 1000)} s ${promptMore.mean < 0 ? 'less' : 'more'}, ${after === null ? 'which no step makes up for' : after ? `made up for after ${counted(after, 'token')}` : 'so there is nothing to make up for'}.`
+  return {
+    title: `${facts.name} at ${counted(length, 'token')}: a step is ${shortNumber(gain.mean)}${ends(gain)} times as fast as the full cache’s`,
+    detail:
+      `${shortNumber(policy.step.mean)} ms for ${shortNumber(full.step.mean)}; bytes alone (${mib(policy.bytes)} for ${mib(full.bytes)}) would allow ${shortNumber(gainByBytes)} times. ` +
+      `Of it, ms: ${listed(said)}${own.length > 1 ? `; all but attention is ${percent(Math.max(0, upkeep) / policy.step.mean)} of the step` : ''}. ${paysWords(found)}${prompt}`,
+  }
+}
+
+function picture(found: CostData, style: Style) {
+  const { facts, lengths, cards } = found
+  const used = Object.keys(PARTS).filter((part) =>
+    lengths.some(({ full, policy }) => [...full.parts, ...policy.parts].some((one) => one.part === part)),
+  )
+  const legend: LegendEntry[] = [
+    ...used.map((part): LegendEntry => ({ label: PARTS[part].label, color: PARTS[part].color, swatch: 'box' })),
+    { label: 'measured', color: 'calm', swatch: 'dot' },
+    { label: 'by bytes alone', color: 'ink', swatch: 'dash' },
+  ]
+  if (found.breakEven.length) legend.push({ label: 'break-even', color: 'muted', swatch: 'line' })
+  const [card] = cards
+  const machine = card
+    ? `${shortModel(card.model.name)} · ${card.device.kind === 'cpu' ? card.cpu.isa : card.device.kind}, ${counted(card.threads, 'thread')} · `
+    : ''
+  const few = lengths.some(({ gain }) => gain.low === null)
+  return {
+    subject: `${machine}${facts.name}, cache ${facts.storage}`,
+    notes: [
+      `${style.height ? `Left: full cache, right: ${facts.name}` : `f: full cache, p: ${facts.name}`}. Parts are differences of runs side by side with and without them${negative(found) ? '; those that came out below 0, which is noise, are not drawn' : ''}. Bars: 95% intervals over ${counted(facts.turns, 'turn')}, each the fastest of ${counted(facts.steps, 'step')}${few ? '; none of fewer than 6' : ''}. Times are of this machine, as busy as it was.`,
+    ],
+    legend,
+    arrangement: style.height ? ('columns' as const) : ('rows' as const),
+    panels: [bars(found, style), operations(found, style), gains(found, style)],
+    body: style.size === 'column' ? 430 : 560,
+  }
+}
+
+const negative = ({ lengths }: CostData) =>
+  lengths.some(({ full, policy }) => [...full.parts, ...policy.parts].some(({ step }) => step.mean < 0))
+
+const lengthTicks = (lengths: CostData['lengths']) =>
+  lengths.map(({ length }, at): Tick => ({ at, text: plainNumber(length) }))
+
+/** At 0, 1 … for each length: the full cache to the left, the policy to the right. */
+function bars({ lengths, facts }: CostData, style: Style): Panel {
+  const boxes = Object.fromEntries(
+    Object.entries(PARTS).map(([part, { label, color }]) => [part, noBoxes(label, color)]),
+  )
+  const marks: Mark[] = []
+  let most = 0
+  const ticks: Tick[] = []
+  lengths.forEach(({ length, full, policy }, at) => {
+    for (const [of, middle, name, short] of [
+      [full, at - 0.2, 'full cache', 'f'],
+      [policy, at + 0.2, facts.name, 'p'],
+    ] as const) {
+      let top = 0
+      for (const { part, about, step } of of.parts) {
+        if (step.mean <= 0) continue
+        const said = `${name}, ${counted(length, 'token')}: ${PARTS[part].label} ${shortNumber(step.mean)}${ends(step)} ms\n${about}`
+        addBox(boxes[part], [middle - 0.17, middle + 0.17, top, top + step.mean], said)
+        top += step.mean
+      }
+      const { mean, low, high } = of.step
+      const said = `${name}, ${counted(length, 'token')}: a step ${shortNumber(mean)}${ends(of.step)} ms`
+      if (low !== null && high !== null)
+        marks.push({
+          kind: 'line',
+          name: 'a step',
+          color: 'ink',
+          width: style.text / 9,
+          x: [middle, middle],
+          y: [low, high],
+          hover: [said, said],
+        })
+      most = Math.max(most, top, mean, high ?? 0)
+      ticks.push({ at: middle, text: short })
+    }
+  })
+  return {
+    title: 'a step, by operation',
+    share: 1.2,
+    x: { range: [-0.5, lengths.length - 0.5], ticks: style.height ? lengthTicks(lengths) : ticks },
+    y: { label: 'ms', range: [0, most * 1.05], grid: true },
+    marks: [...Object.values(boxes).filter(({ x0 }) => x0.length), ...marks],
+  }
+}
+
+const isUpkeep = (part: string) => part !== 'model' && part !== 'attention'
+const SHAPES: readonly Shape[] = ['dot', 'triangle', 'diamond']
+
+/** What the policy does beyond attention, with what is not to be told from nothing, too. */
+function operations({ lengths }: CostData, style: Style): Panel {
+  const names = lengths[0].policy.parts.map(({ part }) => part).filter(isUpkeep)
+  const marks: Mark[] = [
+    { kind: 'line', name: 'nothing', color: 'muted', dash: true, width: 1, x: [-0.5, lengths.length - 0.5], y: [0, 0] },
+  ]
+  const values = [0]
+  names.forEach((name, i) => {
+    const { label, color } = PARTS[name]
+    const places = lengths.map((_, at) => at + 0.2 * (i - (names.length - 1) / 2))
+    const found = lengths.map(({ policy }) => policy.parts.find(({ part }) => part === name)!.step)
+    for (const [at, { mean, low, high }] of found.entries()) {
+      values.push(mean, low ?? mean, high ?? mean)
+      if (low !== null && high !== null)
+        marks.push({
+          kind: 'line',
+          name: label,
+          color,
+          width: style.text / 7,
+          x: [places[at], places[at]],
+          y: [low, high],
+        })
+    }
+    const hover = found.map(
+      (step, at) => `${label}, ${counted(lengths[at].length, 'token')}: ${shortNumber(step.mean)}${ends(step)} ms`,
+    )
+    marks.push({
+      kind: 'points',
+      name: label,
+      color,
+      shape: SHAPES[i],
+      diameter: style.text * 0.75,
+      x: places,
+      y: found.map(({ mean }) => mean),
+      hover,
+    })
+  })
+  const [low, high] = [Math.min(...values), Math.max(...values)]
+  const edge = (high - low || 1) * 0.06
+  return {
+    title: 'what the policy adds to a step',
+    share: 1,
+    x: { range: [-0.5, lengths.length - 0.5], ticks: style.height ? lengthTicks(lengths) : [] },
+    y: { label: 'ms', range: [low - edge, high + edge], grid: true },
+    marks,
+  }
+}
+
+/** On the same x: lengths stand evenly, whatever is between them. */
+function gains({ lengths, breakEven }: CostData, style: Style): Panel {
+  const marks: Mark[] = []
+  const at = lengths.map((_, i) => i)
+  const values = lengths.flatMap(({ gain, gainByBytes }) => [
+    gain.mean,
+    gain.low ?? gain.mean,
+    gain.high ?? gain.mean,
+    gainByBytes,
+  ])
+  const [low, high] = [Math.min(1, ...values), Math.max(1, ...values)]
+  const edge = (high - low || 1) * 0.08
+  const range: [number, number] = [low - edge, high + edge]
+  const width = style.text / 9
+  marks.push({
+    kind: 'line',
+    name: 'as fast as the full cache',
+    color: 'muted',
+    width: 1,
+    x: [-0.5, lengths.length - 0.5],
+    y: [1, 1],
+  })
+  const { length } = breakEven
+  if (length) {
+    const place = placeOf(lengths, length.mean)
+    const said = `a step is faster from ${tokens(length.mean)}${ends(length, tokens)} tokens on`
+    if (length.low !== null && length.high !== null) {
+      const band = noBoxes('interval of the break-even', 'muted', { opacity: 0.15, leastWidth: 1 })
+      addBox(band, [placeOf(lengths, length.low), placeOf(lengths, length.high), ...range], said)
+      marks.push(band)
+    }
+    marks.push({
+      kind: 'line',
+      name: 'break-even',
+      color: 'muted',
+      width,
+      x: [place, place],
+      y: range,
+      hover: [said, said],
+    })
+  }
+  const byBytes = lengths.map(({ gainByBytes }) => gainByBytes)
+  marks.push({ kind: 'line', name: 'by bytes alone', color: 'ink', dash: true, width, x: at, y: byBytes })
+  marks.push({ kind: 'points', name: 'by bytes alone', color: 'ink', shape: 'cross', x: at, y: byBytes })
+  for (const [i, { gain, length: tokensRead }] of lengths.entries()) {
+    const said = `${counted(tokensRead, 'token')}: ${shortNumber(gain.mean)}${ends(gain)} times as fast, by bytes alone ${shortNumber(byBytes[i])}`
+    if (gain.low !== null && gain.high !== null)
+      marks.push({
+        kind: 'line',
+        name: 'measured',
+        color: 'calm',
+        width: style.text / 7,
+        x: [i, i],
+        y: [gain.low, gain.high],
+      })
+    marks.push({
+      kind: 'points',
+      name: 'measured',
+      color: 'calm',
+      shape: 'dot',
+      diameter: style.text * 0.75,
+      x: [i],
+      y: [gain.mean],
+      hover: [said],
+    })
+  }
+  return {
+    title: 'full cache’s step over the policy’s',
+    share: 1,
+    x: {
+      label: 'tokens of the prompt',
+      range: [-0.5, lengths.length - 0.5],
+      ticks: lengthTicks(lengths),
+    },
+    y: { label: 'times as fast', range, grid: true },
+    marks,
+  }
+}
+
+/** Of so many tokens among lengths that stand evenly; beyond them at the edge. */
+function placeOf(lengths: CostData['lengths'], value: number): number {
+  const above = lengths.findIndex(({ length }) => length >= value)
+  if (above <= 0) return above ? lengths.length - 0.5 : value < lengths[0].length ? -0.5 : 0
+  const [from, to] = [lengths[above - 1].length, lengths[above].length]
+  return above - 1 + (value - from) / (to - from)
+}
