@@ -10,6 +10,8 @@ export interface TaskPrompt {
   ids: Int32Array
   /** What comes then, in order; none where nothing is asked. */
   turns: readonly Turn[]
+  /** Positions of `ids` that answers need, where the task knows them. */
+  evidence?: Int32Array
 }
 
 export interface Turn {
@@ -25,13 +27,15 @@ export interface PromptJSON {
   cluster: string
   ids: number[]
   turns: { ask: number[]; answers: string[] }[]
+  evidence?: number[]
 }
 
-export const promptToJSON = ({ name, cluster, ids, turns }: TaskPrompt): PromptJSON => ({
+export const promptToJSON = ({ name, cluster, ids, turns, evidence }: TaskPrompt): PromptJSON => ({
   name,
   cluster,
   ids: Array.from(ids),
   turns: turns.map(({ ask, answers }) => ({ ask: Array.from(ask), answers: [...answers] })),
+  ...(evidence && { evidence: Array.from(evidence) }),
 })
 
 /** Errors: 'invalid' naming what of it is wrong. */
@@ -39,11 +43,13 @@ export const promptFromJSON = (found: unknown): TaskPrompt => checkedPrompt('pro
 
 /** What a task or a file gives, as `what` in what is said of it; with `vocabulary`, ids that are below it. Errors: 'invalid'. */
 export function checkedPrompt(what: string, found: unknown, vocabulary = 2 ** 31): TaskPrompt {
-  const { name, cluster, ids, turns } = checked(what, object(what, found), ['name', 'cluster', 'ids', 'turns'])
+  const known = ['name', 'cluster', 'ids', 'turns', 'evidence']
+  const { name, cluster, ids: given, turns, evidence } = checked(what, object(what, found), known)
+  const ids = idsOf(`${what}.ids`, given, 1, vocabulary)
   return {
     name: word(`${what}.name`, name),
     cluster: word(`${what}.cluster`, cluster),
-    ids: idsOf(`${what}.ids`, ids, 1, vocabulary),
+    ids,
     turns: listOf(`${what}.turns`, turns).map((turn, i) => {
       const at = `${what}.turns[${i}]`
       const { ask, answers } = checked(at, object(at, turn), ['ask', 'answers'])
@@ -52,6 +58,7 @@ export function checkedPrompt(what: string, found: unknown, vocabulary = 2 ** 31
         answers: listOf(`${at}.answers`, answers).map((answer, j) => text(`${at}.answers[${j}]`, answer)),
       }
     }),
+    ...(evidence !== undefined && { evidence: idsOf(`${what}.evidence`, evidence, 1, ids.length) }),
   }
 }
 
@@ -65,9 +72,10 @@ function listOf(name: string, given: unknown): unknown[] {
   return given
 }
 
-function idsOf(name: string, given: unknown, least: number, vocabulary: number): Int32Array {
+/** Whole numbers below `end`, at least so many. */
+function idsOf(name: string, given: unknown, least: number, end: number): Int32Array {
   if (!(given instanceof Int32Array) && !Array.isArray(given))
-    throw invalid(name, 'an Int32Array or an array of token ids', given)
-  if (given.length < least) throw invalid(name, 'at least one token', given)
-  return Int32Array.from(given as ArrayLike<unknown>, (id, i) => integer(`${name}[${i}]`, id, 0, vocabulary - 1))
+    throw invalid(name, 'an Int32Array or an array of numbers', given)
+  if (given.length < least) throw invalid(name, 'at least one', given)
+  return Int32Array.from(given as ArrayLike<unknown>, (id, i) => integer(`${name}[${i}]`, id, 0, end - 1))
 }

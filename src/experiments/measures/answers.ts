@@ -1,8 +1,9 @@
 /** What a model answers under a policy, beside what is right and what it answers under the full cache; the likeliest token each time. */
 import { readAnswers } from '../../answers.js'
-import { integer, invalid, number, oneOf, options as checked } from '../../expect.js'
+import { flag, integer, invalid, number, oneOf, options as checked } from '../../expect.js'
 import { STORAGES, type Storage } from '../../native/engine.js'
 import { meanOf } from '../../statistics/moments.js'
+import { EVIDENCE_METRICS, evictionRatios } from './evidence.js'
 import type { Measuring, Metric } from './measuring.js'
 import { SCORE_NAMES, scored, type ScoreName } from '../scores/index.js'
 
@@ -23,13 +24,15 @@ export interface AnswersMeasure {
    * where policies have acted on the prompt.
    */
   mode?: TurnsMode
+  /** Prompts say which of their tokens answers need, and it is measured what became of them; default false. */
+  evidence?: boolean
 }
 
 export const TURNS_MODES = ['session', 'requests'] as const
 /** How several turns follow each other (SCBench, arXiv 2412.10319). */
 export type TurnsMode = (typeof TURNS_MODES)[number]
 
-const KNOWN = ['kind', 'tokens', 'scores', 'able', 'storage', 'turns', 'mode']
+const KNOWN = ['kind', 'tokens', 'scores', 'able', 'storage', 'turns', 'mode', 'evidence']
 
 export function measureAnswers(measure: AnswersMeasure): Measuring {
   checked('measure', measure, KNOWN)
@@ -37,16 +40,18 @@ export function measureAnswers(measure: AnswersMeasure): Measuring {
   const storage = oneOf('measure.storage', measure.storage, STORAGES)
   const turns = measure.turns === undefined ? 1 : integer('measure.turns', measure.turns, 1)
   const mode = measure.mode === undefined ? 'session' : oneOf('measure.mode', measure.mode, TURNS_MODES)
+  const evidence = measure.evidence === undefined ? false : flag('measure.evidence', measure.evidence)
   const [first, ...others] = scoresOf(measure.scores)
   return {
-    metrics: [...metricsOf(first, others), ...turnsMetrics(turns)],
+    metrics: [...metricsOf(first, others), ...turnsMetrics(turns), ...(evidence ? EVIDENCE_METRICS : [])],
     able: { metric: 'full', least: number('measure.able', measure.able, 0, 1) },
-    work({ name, ids, turns: own }) {
+    work({ name, ids, turns: own, evidence: needed }) {
       if (own.length !== turns || own.some(({ answers }) => !answers.length))
         throw invalid(`the prompt ${name}`, `${turns} turns, with answers to each`, own.length)
+      if (evidence && !needed) throw invalid(`the prompt ${name}`, 'evidence, the tokens that answers need', needed)
       return { read: ids.length, each: own.reduce((sum, { ask }) => sum + ask.length + tokens, 0) }
     },
-    run(model, { ids, turns: own }, asked, put, call) {
+    run(model, { ids, turns: own, evidence: needed }, asked, put, call) {
       const text = (said: readonly number[]) => model.tokenizer.decode(said, { skipSpecial: true })
       const scores = (name: ScoreName, said: readonly (readonly number[])[]) =>
         own.map(({ answers }, i) => scored(name).of(text(said[i]), answers))
@@ -69,6 +74,7 @@ export function measureAnswers(measure: AnswersMeasure): Measuring {
               values[`score${i + 1}`] = one
               values[`change${i + 1}`] = one - base[i]
             })
+          if (evidence) Object.assign(values, evictionRatios(reading, needed!))
           return put(choice, values, reading)
         },
         call,

@@ -1,29 +1,42 @@
-/** What tasks share whose prompts are a context and a question, and whose measure is what the answer says. */
+/** What tasks share whose prompts are a context and questions about it, and whose measure is what the answers say. */
 import { ZslabError } from '../../errors.js'
 import { invalid, oneOf } from '../../expect.js'
+import { spanOf } from '../../inspect/span.js'
 import type { LoadedModel } from '../../loaded-model.js'
 import { STORAGES, type Storage } from '../../native/engine.js'
-import type { ScoreName } from '../scores/index.js'
 import type { TaskPrompt } from '../prompt.js'
+import type { ScoreName } from '../scores/index.js'
 import type { Task } from '../task.js'
 
 export interface AnsweringOptions {
   /**
-   * 'within' (default): the question is part of the prompt, so that policies choose knowing it. 'after': the context alone is the prompt, and the
-   * question comes when they have chosen.
+   * 'within' (default): the question is part of the prompt, so that policies choose knowing it; of several, each further one goes on in the same session,
+   * after the right answer to the one before. 'after': the context alone is the prompt, and each question is put to it as policies have left it. These
+   * are SCBench's two modes, several turns and several requests (arXiv 2412.10319).
    */
   question?: 'within' | 'after'
   /** How keys and values are kept; default 'float16'. */
   storage?: Storage
 }
 
+export const ANSWERING = ['question', 'storage']
+
+export interface Question {
+  question: string
+  /** What is right to say. */
+  answers: readonly string[]
+  /** What the answer begins with, so that the model only has to go on. */
+  begin?: string
+}
+
 export interface Asking {
   name: string
   cluster: string
   context: string
-  question: string
-  /** What is right to say. */
-  answers: readonly string[]
+  /** As many as the task has turns. */
+  questions: readonly Question[]
+  /** What of the context answers need, each of it standing there once. */
+  evidence?: readonly string[]
 }
 
 interface Parts {
@@ -37,26 +50,45 @@ interface Parts {
   scores: readonly ScoreName[]
   /** What the full cache has to reach in the mean: below it the model cannot do the task, whatever the policy. */
   able: number
-  asked(model: LoadedModel, seed: number): Asking[]
+  /** Questions about each context; default 1. */
+  turns?: number
+  /** Whether what is asked says what of its context answers need. */
+  evidence?: boolean
+  asked(model: LoadedModel, seed: number): readonly Asking[]
 }
 
 export function answering(parts: Parts, { question = 'within', storage = 'float16' }: AnsweringOptions): Task {
-  oneOf('question', question, ['within', 'after'])
+  const within = oneOf('question', question, ['within', 'after']) === 'within'
   oneOf('storage', storage, STORAGES)
-  const { tokens, scores, able } = parts
+  const { tokens, scores, able, turns = 1 } = parts
+  const mode = within ? 'session' : 'requests'
+  // Where all of them are to be said, all of them are what was said.
+  const right = (answers: readonly string[]) => (scores[0] === 'all' ? answers.join(', ') : answers[0])
   return {
     name: parts.name,
-    about: `${parts.about}; the question comes ${question === 'within' ? 'with the prompt' : 'after policies have acted on the context'}`,
+    about: `${parts.about}; ${comes(within, turns)}`,
     options: { ...parts.options, question },
-    measure: { kind: 'answers', tokens, scores, able, storage },
+    measure: {
+      kind: 'answers',
+      tokens,
+      scores,
+      able,
+      storage,
+      ...(turns > 1 && { turns, mode }),
+      ...(parts.evidence && { evidence: true }),
+    },
     async prompts(model, seed) {
-      const [head, tail] = await frameOf(model)
-      const encode = (text: string) => model.tokenizer.encode(text)
-      return parts.asked(model, seed).map(({ name, cluster, context, question: asked, answers }): TaskPrompt => {
-        const rest = `\n\n${asked}${tail}`
-        const ids = question === 'within' ? encode(head + context + rest) : encode(head + context)
-        const ask = question === 'within' ? new Int32Array() : encode(rest)
-        const most = model.description.context - tokens - ask.length
+      const { head, tail, between } = await frameOf(model)
+      const encode = (text: string) => (text ? model.tokenizer.encode(text) : new Int32Array())
+      return parts.asked(model, seed).map(({ name, cluster, context, questions, evidence = [] }): TaskPrompt => {
+        const asks = questions.map(({ question: asked, begin = '' }) => asked + tail + begin)
+        const went = questions.map(({ answers, begin }) => (begin ? ' ' : '') + right(answers) + between)
+        const ids = encode(head + context + (within ? `\n\n${asks[0]}` : ''))
+        const then = asks.map((ask, i) => encode(within ? (i ? went[i - 1] + ask : '') : `\n\n${ask}`))
+        const after = within
+          ? then.reduce((sum, ask) => sum + ask.length, 0)
+          : Math.max(...then.map((ask) => ask.length))
+        const most = model.description.context - tokens - after
         if (ids.length > most)
           throw invalid(
             'the prompt',
@@ -64,20 +96,77 @@ export function answering(parts: Parts, { question = 'within', storage = 'float1
             ids.length,
             'give a shorter length',
           )
-        return { name, cluster, ids, turns: [{ ask, answers }] }
+        return {
+          name,
+          cluster,
+          ids,
+          turns: questions.map(({ answers }, i) => ({ ask: then[i], answers })),
+          ...(evidence.length && { evidence: positionsOf(model, ids, evidence) }),
+        }
       })
     },
   }
 }
 
-const MARK = 'what the user says'
-
-/** What stands before and after a user's words, by the model's chat template; plain words where it has none. Errors: as of a chat, but that. */
-async function frameOf({ file }: LoadedModel): Promise<[string, string]> {
-  const text = await file.chat([{ role: 'user', content: MARK }]).catch((error: unknown) => {
-    if (error instanceof ZslabError && error.code === 'unsupported') return ''
-    throw error
+/** Of the tokens that `pieces` stand in. */
+function positionsOf({ tokenizer }: LoadedModel, ids: Int32Array, pieces: readonly string[]): Int32Array {
+  const texts = Array.from(ids, (id) => tokenizer.token(id))
+  const found = pieces.flatMap((text) => {
+    const { from, to } = spanOf(texts, { text })
+    return Array.from({ length: to - from }, (_, i) => from + i)
   })
-  const at = text.indexOf(MARK)
-  return at < 0 ? ['', '\n\nAnswer:'] : [text.slice(0, at), text.slice(at + MARK.length)]
+  return Int32Array.from(new Set(found)).sort()
+}
+
+const comes = (within: boolean, turns: number): string =>
+  turns < 2
+    ? `the question comes ${within ? 'with the prompt' : 'after policies have acted on the context'}`
+    : within
+      ? `the first of ${turns} questions comes with the prompt, the others in the same session, each after the right answer to the one before`
+      : `each of ${turns} questions is put to the context as policies have left it`
+
+/** Marks of what two people say. */
+const [ASKED, ANSWERED, AGAIN] = ['what is asked', 'what is answered', 'what is asked again']
+
+/** What stands before and after a user's words, and between an answer and what is asked next. */
+interface Frame {
+  head: string
+  tail: string
+  between: string
+}
+
+const PLAIN: Frame = { head: '', tail: '\n\nAnswer:', between: '\n\n' }
+
+/** Read once: templates are run apart, which takes its time. */
+const frames = new WeakMap<LoadedModel, Promise<Frame>>()
+
+function frameOf(model: LoadedModel): Promise<Frame> {
+  const frame = frames.get(model) ?? readFrame(model)
+  frames.set(model, frame)
+  return frame
+}
+
+/** By the model's chat template; plain words where it has none. Errors: as of a chat, but that. */
+async function readFrame({ file }: LoadedModel): Promise<Frame> {
+  try {
+    const [one, several] = await Promise.all([
+      file.chat([{ role: 'user', content: ASKED }]),
+      file.chat([
+        { role: 'user', content: ASKED },
+        { role: 'assistant', content: ANSWERED },
+        { role: 'user', content: AGAIN },
+      ]),
+    ])
+    const at = one.indexOf(ASKED)
+    const [answered, again] = [ANSWERED, AGAIN].map((mark) => several.indexOf(mark))
+    if (at < 0 || answered < 0 || again < answered) return PLAIN
+    return {
+      head: one.slice(0, at),
+      tail: one.slice(at + ASKED.length),
+      between: several.slice(answered + ANSWERED.length, again),
+    }
+  } catch (error) {
+    if (error instanceof ZslabError && error.code === 'unsupported') return PLAIN
+    throw error
+  }
 }

@@ -114,8 +114,7 @@ describe('answers', () => {
                 name: `${i}`,
                 cluster: `${i}`,
                 context: `Say ${i}. `.repeat(9),
-                question: 'Well?',
-                answers: [answer, 'what nobody says'],
+                questions: [{ question: 'Well?', answers: [answer, 'what nobody says'] }],
               })),
           },
           {},
@@ -134,8 +133,9 @@ describe('answers', () => {
   })
 
   it('tell questions about one context from each other', async () => {
-    const one = { cluster: 'a', context: 'All that is said. '.repeat(9), answers: ['x'] }
-    const asked = () => ['Who?', 'Where?'].map((question) => ({ ...one, name: question, question }))
+    const one = { cluster: 'a', context: 'All that is said. '.repeat(9) }
+    const asked = () =>
+      ['Who?', 'Where?'].map((question) => ({ ...one, name: question, questions: [{ question, answers: ['x'] }] }))
     const parts = { name: 'asks', about: 'x', options: {}, tokens: 3, scores: ['contains'], able: 0, asked } as const
     const study = await sweep({
       model,
