@@ -4,6 +4,7 @@ import { outlineOf, outlinesBelow, requeue, type Outline } from '../experiments/
 import { changeWishes, type Which } from '../experiments/wishes.js'
 import { listText, outlineText } from '../show/study-outline-text.js'
 import { json, note, print, UsageError } from './common.js'
+import { studyWorkCommand } from './study-work.js'
 
 export function studyCommand(): Command {
   const study = new Command('study').description('studies that have a store: how far they are, and what they are to do')
@@ -63,6 +64,7 @@ export function studyCommand(): Command {
       )
     },
   )
+  study.addCommand(studyWorkCommand())
   return study
 }
 

@@ -71,12 +71,32 @@ export class TrialStore {
 
   /** Errors: 'file'; it is in memory all the same. */
   async add(trial: Trial): Promise<void> {
+    await this.keep(trial)
+    if (this.loose.size >= FOLD) await this.fold()
+  }
+
+  /** As add(), by whoever is not the coordinator: it folds nothing. Errors: 'file'. */
+  async keep(trial: Trial): Promise<void> {
     this.byKey.set(trial.key, trial)
     if (this.folder === undefined) return
     const name = trial.key + ONE
     await writeTrials(join(this.folder, name), [trial])
     this.loose.set(name, [trial])
+  }
+
+  /** Takes in what others have kept since → how many trials. By the coordinator alone. Errors: 'file'. */
+  async collect(): Promise<number> {
+    const { folder } = this
+    if (folder === undefined) return 0
+    const before = this.byKey.size
+    for (const name of await namesIn(folder)) {
+      if (!name.endsWith(ONE) || this.loose.has(name)) continue
+      const { trials, fault } = await readTrials(join(folder, name))
+      for (const trial of trials) this.byKey.set(trial.key, trial)
+      if (fault === undefined) this.loose.set(name, trials)
+    }
     if (this.loose.size >= FOLD) await this.fold()
+    return this.byKey.size - before
   }
 
   /** Files of single trials, and what is whole of broken ones, become a segment, and go. By the coordinator alone. Errors: 'file'. */

@@ -25,9 +25,11 @@ import { Part, Results } from './results.js'
 import type { Row } from './rows.js'
 import { runStudy } from './running.js'
 import type { Setting } from './settings.js'
+import { slurmOptions, type SlurmOptions } from './slurm.js'
 import { speedOf } from './speed.js'
 import type { Counts } from './state.js'
 import { TrialStore } from './store.js'
+import { submitStudy } from './submitting.js'
 import { promptsOf, type Task } from './task.js'
 import type { Tried } from './tried.js'
 import { aboutStudy, promptFacts, trialKey, type Trial } from './trial.js'
@@ -206,16 +208,55 @@ export class Study extends Results {
     return this
   }
 
-  private carriedOut(processes: number, kept: () => void, call: Call): Promise<void> {
+  /**
+   * The same by an array of tasks on a cluster with Slurm, a task for each prompt, which work in the study's folder: it, the model's file and zslab have to be
+   * there on every machine. Follows the array, submits again what failed or was preempted, and collects what is done; interrupted it leaves the array to go on,
+   * and follows it the next time; `npx zslab study stop` cancels it. Errors: as of run(), 'invalid' without a store, 'unsupported' without Slurm.
+   */
+  async submit(options: SlurmOptions & CallOptions): Promise<this> {
+    const slurm = slurmOptions({ ...options })
+    const { store: folder } = this
+    if (folder === undefined)
+      throw new ZslabError(
+        'invalid',
+        'the study has no store: give sweep() a folder that every machine of the cluster sees',
+      )
+    await withBar(
+      'studying,',
+      options,
+      async (call) => {
+        const { prompts, checks } = await this.prepared(call)
+        await this.coordinated(call, async (store, signal) => {
+          const { model, task } = this.parts
+          const counts = () => counted(prompts, store)
+          const kept = () => undefined
+          const of = { model, measure: task.measure, folder, store, planned: prompts, options: slurm, counts, kept }
+          await submitStudy(of, { ...call, signal })
+        })
+        checkMergingOff(...(checks.map((key) => this.trials!.get(key)) as [Trial?, Trial?]))
+      },
+      'trials',
+    )
+    return this
+  }
+
+  private async carriedOut(processes: number, kept: () => void, call: Call): Promise<void> {
+    await this.coordinated(call, async (store, signal) => {
+      await store.tidy()
+      const { model, task, folder } = this.parts
+      const planned = this.planned!.prompts
+      const counts = () => counted(planned, store)
+      const running = { model, measure: task.measure, folder, store, planned, processes, counts, kept }
+      this.ran = await runStudy(running, { ...call, signal })
+    })
+  }
+
+  /** Work that nobody else does meanwhile, on the store as it is then. */
+  private coordinated(call: Call, work: (store: TrialStore, signal: AbortSignal | undefined) => Promise<void>) {
     return asCoordinator(this.store, call.signal, async (signal) => {
       const store = await this.opened()
-      await store.tidy()
-      const { card, prompts } = this.planned!
-      await this.remember(card)
-      const { model, task, folder } = this.parts
-      const counts = () => counted(prompts, store)
-      const running = { model, measure: task.measure, folder, store, planned: prompts, processes, counts, kept }
-      this.ran = await runStudy(running, { ...call, signal })
+      await this.remember(this.planned!.card)
+      await work(store, signal)
     })
   }
 
