@@ -14,6 +14,7 @@ import { figureCard, figureRecipe, type FigureCall } from './card.js'
 import { FILE_TYPES, FILES, type FileType } from './export/files.js'
 import { metadataOf } from './export/metadata.js'
 import { drawSvg } from './export/svg.js'
+import { latexOf, type LatexOptions } from './latex.js'
 import { partOf, type Part } from './part.js'
 import type { Plot } from './plot.js'
 import { plotlyOf, type PlotlyFigure } from './plotly.js'
@@ -176,6 +177,14 @@ export class Figure {
       })
     }
     return path
+  }
+
+  /**
+   * LaTeX for a paper: a figure environment (figure* from 6 in on) with the file at this figure's width, a caption draft made of its summary,
+   * and a label. What TeX would read as something else is escaped. Errors: 'invalid' for a file that is no .pdf or .png, and for names that TeX cannot read.
+   */
+  latex(options: LatexOptions): string {
+    return latexOf(this.summary, this.style.width / 96, options)
   }
 
   /** What a page is sent that looks at `given`. */
