@@ -2,6 +2,7 @@
  * Jupyter inside the project, without root: `.venv` with pinned JupyterLab and its tools, our kernel, the lab extension, the
  * template for pages that need no network. Does nothing that is done already; a second run takes a moment.
  *   --tests   also what the tests of kernel and lab need        --quiet   says nothing where nothing is to do
+ *   --latex   also what makes LaTeX of notebooks (pandoc, 34 MB)
  */
 import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -21,6 +22,8 @@ const PACKAGES = [
   'pyzmq==27.3.0',
 ]
 const TEST_PACKAGES = ['jupyter-kernel-test==0.7.0', 'notebook==7.6.5', 'jupyter-console==6.6.3', 'pypdf==7.1.1']
+/** nbconvert reads markdown with pandoc, which comes inside the first; the second knows characters that TeX does not. */
+const LATEX_PACKAGES = ['pypandoc_binary==1.17', 'pylatexenc==2.11']
 const OLDEST = [3, 10] // what these versions need
 const SETTINGS = {
   '@jupyterlab/apputils-extension:notification': { fetchNews: 'false', checkForUpdates: false },
@@ -30,7 +33,7 @@ const SETTINGS = {
 export class JupyterFailure extends Error {}
 
 /** Makes all of it for the project at `root`. Throws a JupyterFailure. */
-export async function prepareJupyter(root, { tests = false, say = () => undefined } = {}) {
+export async function prepareJupyter(root, { tests = false, latex = false, say = () => undefined } = {}) {
   const prefix = join(root, '.venv')
   await python(root)
   // Two commands at once (say `npm start` and `npm test`) take turns.
@@ -40,7 +43,7 @@ export async function prepareJupyter(root, { tests = false, say = () => undefine
     retries: { retries: 600, factor: 1, minTimeout: 500 },
   })
   try {
-    await packages(root, tests ? [...PACKAGES, ...TEST_PACKAGES] : PACKAGES, say)
+    await packages(root, [...PACKAGES, ...(tests ? TEST_PACKAGES : []), ...(tests || latex ? LATEX_PACKAGES : [])], say)
     if (tests) await readers(root, say)
     const failed = await buildExtension(root, say)
     if (failed) throw new JupyterFailure(failed)
@@ -99,12 +102,16 @@ function write(path, text) {
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   const given = process.argv.slice(2)
-  const known = ['--tests', '--quiet']
+  const known = ['--tests', '--latex', '--quiet']
   const wrong = given.find((word) => !known.includes(word))
   const say = (line) => console.error(`zslab: ${line}`)
   try {
     if (wrong) throw new JupyterFailure(`scripts/jupyter.mjs has no option ${wrong}; it has ${known.join(', ')}`)
-    await prepareJupyter(fileURLToPath(new URL('..', import.meta.url)), { tests: given.includes('--tests'), say })
+    await prepareJupyter(fileURLToPath(new URL('..', import.meta.url)), {
+      tests: given.includes('--tests'),
+      latex: given.includes('--latex'),
+      say,
+    })
     if (!given.includes('--quiet'))
       say(`Jupyter is ready: JupyterLab ${LAB}, the TypeScript kernel and the extension are in .venv`)
   } catch (error) {

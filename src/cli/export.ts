@@ -1,43 +1,78 @@
-/** `npx zslab export`: a notebook with its outputs as a page that needs no network, or as PDF. */
+/** `npx zslab export`: a notebook with its outputs as a page that needs no network, as PDF, or as LaTeX. */
 import { existsSync, realpathSync } from 'node:fs'
-import { basename, dirname, extname, join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { shown, ZslabError } from '../errors.js'
-import { projectRoot } from '../native/binding.js'
 import { checkPlace, replaceFile } from '../trace/files/replace.js'
 import { browserForPdf, printed } from './browser.js'
 import { interruptSignal, note, print, UsageError } from './common.js'
-import { prepared, PYTHON } from './jupyter.js'
-import { EXPORTER, type ExporterWords } from './notebook-exporter.js'
+import { prepared } from './jupyter.js'
+import { checkFolder, writeLatex } from './latex-folder.js'
+import { latexOf, nameOf, pageOf } from './notebook-exporter.js'
 import { notebookAt, type Cell, type Notebook } from './notebook-file.js'
-import { outputOf } from './scripts.js'
 
-const FORMATS = ['html', 'pdf'] as const
-type Format = (typeof FORMATS)[number]
+interface Work {
+  notebook: Notebook
+  /** Its path. */
+  source: string
+  /** Path of what is written. */
+  target: string
+  signal: AbortSignal
+}
+
+interface Format {
+  /** What follows the notebook's name. */
+  ending: string
+  /** What scripts/jupyter.mjs must bring beside nbconvert. */
+  needs: '--latex'[]
+  /** Throws where it could not be written. */
+  check: (target: string) => Promise<void>
+  write: (work: Work) => Promise<void>
+}
+
+const FORMATS: Record<string, Format> = {
+  html: {
+    ending: '.html',
+    needs: [],
+    check: (target) => checkPlace(target, 'the page'),
+    write: async ({ target, ...work }) => replaceFile(target, 'the page', [await page(work)]),
+  },
+  pdf: {
+    ending: '.pdf',
+    needs: [],
+    check: async (target) => {
+      await checkPlace(target, 'the pdf')
+      browserForPdf()
+    },
+    write: async ({ target, ...work }) => {
+      const pdf = await printed(browserForPdf(), await page(work), work.signal)
+      await replaceFile(target, 'the pdf', [pdf])
+    },
+  },
+  latex: { ending: '-latex', needs: ['--latex'], check: checkFolder, write: latex },
+}
 
 export function exportCommand(): Command {
   return new Command('export')
-    .description('a notebook with its outputs as a page that needs no network, or as PDF (by Chromium)')
+    .description(
+      'a notebook with its outputs as a page that needs no network, as PDF (by Chromium), or as a folder of LaTeX and pictures',
+    )
     .argument('<notebook>', 'an .ipynb file that was run')
-    .addOption(new Option('--to <format>', 'what it becomes').choices(FORMATS).makeOptionMandatory())
-    .option('--output <file>', 'where it goes (default: beside the notebook)')
-    .action(async (given: string, { to, output }: { to: Format; output?: string }) => {
+    .addOption(new Option('--to <format>', 'what it becomes').choices(Object.keys(FORMATS)).makeOptionMandatory())
+    .option('--output <path>', 'where it goes, for latex a folder (default: beside the notebook)')
+    .action(async (given: string, { to, output }: { to: string; output?: string }) => {
+      const { ending, needs, check, write } = FORMATS[to]
       const source = resolve(given)
       const notebook = notebookAt(source)
       checkRun(notebook, given)
-      const target = resolve(output ?? join(dirname(source), `${basename(source, extname(source))}.${to}`))
+      const target = resolve(output ?? join(dirname(source), nameOf(source) + ending))
       if (existsSync(target) && realpathSync(target) === realpathSync(source))
         throw new UsageError(`--output ${shown(output)} is the notebook itself: choose another file`)
-      await checkPlace(target, `the notebook as ${to}`)
-      const browser = to === 'pdf' ? browserForPdf() : undefined
-      if (!(await prepared())) return
+      await check(target)
+      if (!(await prepared(...needs))) return
       const { signal, done } = interruptSignal()
       try {
-        const page = await pageOf(notebook, source, signal)
-        tellStrangers(page)
-        const content = browser === undefined ? page : await printed(browser, page, signal)
-        signal.throwIfAborted()
-        await replaceFile(target, `the notebook as ${to}`, [content])
+        await write({ notebook, source, target, signal })
       } finally {
         done()
       }
@@ -57,35 +92,34 @@ function checkRun({ cells = [] }: Notebook, given: string): void {
 
 const textOf = (text: Cell['source']) => (Array.isArray(text) ? text.join('') : String(text ?? ''))
 
-async function pageOf(notebook: Notebook, source: string, signal: AbortSignal): Promise<string> {
-  const words: ExporterWords = {
-    name: basename(source, extname(source)),
-    folder: dirname(source),
-    templates: join(projectRoot, '.venv/share/jupyter/nbconvert/templates'),
-  }
-  try {
-    const input = JSON.stringify(notebook)
-    // Isolated: no module of the folder that it is started in stands before Python's own.
-    const page = await outputOf(PYTHON, ['-I', '-c', EXPORTER, JSON.stringify(words)], { input, signal })
-    return page.toString('utf8')
-  } catch (error) {
-    if (signal.aborted) throw error
-    throw new ZslabError('file', `${shown(source)} could not be exported: ${(error as Error).message}`, {
-      cause: error,
-    })
-  }
-}
-
 const FETCHED =
   /<(?:img|script|link|iframe|source|video|audio|embed|object)\b[^>]*?\b(?:src|href|data)="((?:https?:)?\/\/[^"]*)"/g
 
-/** Says what the page would fetch: markdown or html of the notebook's own names it. */
-function tellStrangers(page: string): void {
-  const strangers = new Set([...page.matchAll(FETCHED)].map(([, address]) => address))
-  if (strangers.size === 0) return
-  const [first] = strangers
-  const others = strangers.size > 1 ? ` and ${strangers.size - 1} more` : ''
-  note(
-    `zslab: the notebook shows what lies on the network: ${shown(first)}${others}; without a network that is missing`,
-  )
+/** The notebook as html; says what it would fetch, since markdown or html of the notebook's own names it. */
+async function page({ notebook, source, signal }: Omit<Work, 'target'>): Promise<string> {
+  const html = await pageOf(notebook, source, signal)
+  const fetched = [...html.matchAll(FETCHED)].map(([, address]) => address)
+  if (fetched.length)
+    note(`zslab: the notebook shows what lies on the network: ${listed(fetched)}; without a network that is missing`)
+  return html
+}
+
+async function latex({ notebook, source, target, signal }: Work): Promise<void> {
+  // As TeX takes names without quotes.
+  const name = nameOf(source).replaceAll(/[^A-Za-z0-9_-]+/g, '-')
+  const pictures = `${name}_files`
+  const made = await latexOf(notebook, source, pictures, signal)
+  await writeLatex(target, name, pictures, made, signal)
+  if (made.missing.length)
+    note(`zslab: pictures that are not in the notebook's folder are words: ${listed(made.missing)}`)
+  if (made.unknown.length)
+    note(
+      `zslab: TeX has no command for ${listed(made.unknown)}: xelatex and lualatex take DejaVu Sans Mono's where it has them, else the code is shown`,
+    )
+}
+
+/** The first, and how many others there are. */
+function listed(all: string[]): string {
+  const [first, ...others] = new Set(all)
+  return others.length ? `${shown(first)} and ${others.length} more` : shown(first)
 }

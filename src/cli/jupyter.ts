@@ -57,9 +57,9 @@ export function labCommand(): Command {
     })
 }
 
-/** Jupyter, kernel and extension are in .venv; false where they cannot be, which was then said. */
-export async function prepared(): Promise<boolean> {
-  await script('scripts/jupyter.mjs', ['--quiet'])
+/** Jupyter, kernel and extension are in .venv, and what `--latex` brings; false where they cannot be, which was then said. */
+export async function prepared(...words: '--latex'[]): Promise<boolean> {
+  await script('scripts/jupyter.mjs', ['--quiet', ...words])
   return !process.exitCode
 }
 

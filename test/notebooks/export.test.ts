@@ -1,8 +1,8 @@
-/** `zslab export`: whole pages and PDFs or none, and what each must hold of its notebook. */
+/** `zslab export`: whole pages, PDFs and folders of LaTeX or none, and what each must hold of its notebook. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -97,7 +97,47 @@ describe('zslab export', function () {
           assert.equal(images, 0, 'figures are drawn, no pixels')
           assert.ok(!pages.join('').includes(tmpdir()), 'no place of this machine')
         })
+
+      if (full)
+        it('is LaTeX with all its figures', () => {
+          const { pictures } = latexOf(exported(name, 'latex'), name.replace('.ipynb', '.tex'))
+          assert.equal(pictures.length, figures.length)
+        })
     })
+
+  it('as LaTeX has every picture that it shows, from svg at 300 dpi, and a command for every character', () => {
+    const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="2in" height="1in"><path d="M0 0H9V9z"/></svg>'
+    const base64 = Buffer.from('no picture, and not looked at').toString('base64')
+    writeFileSync(join(folder, 'near by.svg'), svg)
+    const source = made('Of odd_names & signs.ipynb', [
+      {
+        cell_type: 'markdown',
+        source: '# λ → 漢\n\n![near](near%20by.svg) ![far](https://a.example/b.png)\n\n|a|\n|-|\n|`{`|\n',
+      },
+      {
+        source: "const text = `{${'\\n'}} “λ”` // 漢",
+        outputs: [
+          { output_type: 'stream', name: 'stdout', text: `\u001b[31mred {\u001b[0m ▁ \b\f e\u0301 ${'x'.repeat(300)}\na\tb\nccc\td\n` },
+          { output_type: 'display_data', metadata: {}, data: { 'image/svg+xml': svg, 'image/png': base64, 'text/plain': '[both]' } },
+          { output_type: 'error', ename: 'E', evalue: 'v', traceback: ['at {$_\\'] },
+        ] as Cell['outputs'],
+      },
+    ])
+    const target = join(folder, 'paper')
+    mkdirSync(target)
+    writeFileSync(join(target, 'mine.tex'), 'mine')
+    const done = zslab([source, '--to', 'latex', '--output', target])
+    assert.deepEqual([done.status, done.stdout], [0, `${target}\n`], done.stderr)
+    assert.match(done.stderr, /pictures that are not in the notebook's folder are words: "https:\/\/a\.example\/b\.png"/)
+    assert.match(done.stderr, /TeX has no command for "▁" and 1 more/)
+    const { tex, pictures } = latexOf(target, 'Of-odd_names-signs.tex')
+    assert.equal(pictures.length, 2)
+    for (const picture of pictures) assert.deepEqual(sizeOf(readFileSync(join(target, picture))), [600, 300, 11812])
+    for (const character of tex.match(/[^\0-\x7f]/gu)!) assert.ok(tex.includes(`\\character{${character}}`), character)
+    assert.doesNotMatch(tex, /[\0-\x08\x0b-\x1f]/)
+    assert.match(tex, /^a    b$\n^ccc  d$/m)
+    assert.deepEqual(readdirSync(target).sort(), ['Of-odd_names-signs.tex', 'Of-odd_names-signs_files', 'mine.tex'])
+  })
 
   it('refuses what it cannot export, and says what to do', () => {
     const text = join(folder, 'no.ipynb')
@@ -108,7 +148,7 @@ describe('zslab export', function () {
       [[join(folder, 'missing.ipynb'), '--to', 'html'], {}, 1, /there is no notebook ".*missing\.ipynb": check the path/],
       [[text, '--to', 'html'], {}, 1, /found no JSON .*, expected a Jupyter notebook/],
       [[idle, '--to', 'html'], {}, 1, /idle\.ipynb" has no outputs yet: run it with `npx zslab run .*idle\.ipynb` first/],
-      [[good, '--to', 'docx'], {}, 2, /argument 'docx' is invalid. Allowed choices are html, pdf/],
+      [[good, '--to', 'docx'], {}, 2, /argument 'docx' is invalid. Allowed choices are html, pdf, latex/],
       [[good, '--to', 'html', '--output', good], {}, 2, /is the notebook itself: choose another file/],
       [[good, '--to', 'html', '--output', join(folder, 'no/x.html')], {}, 1, /could not be written to .*no such file/],
       [[good, '--to', 'pdf'], { ZSLAB_BROWSER: join(folder, 'none') }, 1, /there is none: `apt-get install chromium`/],
@@ -158,6 +198,33 @@ describe('zslab export', function () {
     )
   })
 })
+
+/** What was exported as LaTeX into `folder`: every picture is there, every environment and brace ends. */
+function latexOf(folder: string, name: string): { tex: string; pictures: string[] } {
+  const tex = readFileSync(join(folder, name), 'utf8')
+  const body = tex.slice(tex.indexOf('\\begin{document}')).replaceAll(/\\begin\{verbatim\}[^]*?\\end\{verbatim\}/g, '')
+  const open: string[] = []
+  for (const [, what, environment] of body.matchAll(/\\(begin|end)\{(\w+)\}/g))
+    if (what === 'begin') open.push(environment)
+    else assert.equal(open.pop(), environment)
+  assert.deepEqual(open, [])
+  let depth = 0
+  for (const [brace] of body.replaceAll(/\\[\\{}]/g, '').matchAll(/[{}]/g)) {
+    depth += brace === '{' ? 1 : -1
+    assert.ok(depth >= 0)
+  }
+  assert.equal(depth, 0)
+  const pictures = [...body.matchAll(/\\(?:includegraphics(?:\[[^\]]*\])?|adjustimage\{max size=\{[^}]*\}\{[^}]*\}\})\{([^}]*)\}/g)]
+  for (const [, path] of pictures) assert.ok(existsSync(join(folder, path)), path)
+  assert.equal(pictures.length, body.match(/\\(includegraphics|includesvg|adjustimage)/g)?.length ?? 0)
+  return { tex, pictures: pictures.map(([, path]) => path) }
+}
+
+/** Width and height of a PNG, and how many dots are in a metre. */
+function sizeOf(png: Buffer): number[] {
+  const at = png.indexOf('pHYs') + 4
+  return [png.readUInt32BE(16), png.readUInt32BE(20), png.readUInt32BE(at)]
+}
 
 const titleOf = (svg: string) => /<title>([^<]*)<\/title>/.exec(svg)![1].replaceAll('&lt;', '<').replaceAll('&amp;', '&')
 

@@ -21,6 +21,14 @@ export function pngOf(plot: Plot, style: Style, metadata: Metadata): Buffer {
   return Buffer.concat([png.subarray(0, HEAD), ...chunks, png.subarray(HEAD)])
 }
 
+/** Any SVG, at the size that it says it has, in our fonts. Throws what the library says of one that is none. */
+export function pngOfSvg(svg: string): Buffer {
+  // The library knows no font of that kind by itself: it would take the proportional one.
+  const named = svg.replaceAll(/(font-family\s*[=:][^;<>]*?)\bmonospace\b/g, '$1Noto Sans Mono')
+  const png = raster(named, { scale: DOTS_PER_INCH / 96 })
+  return Buffer.concat([png.subarray(0, HEAD), resolution(), png.subarray(HEAD)])
+}
+
 /** Dots to the metre, which is the unit of 1. */
 function resolution(): Buffer {
   const data = Buffer.alloc(9, 1)

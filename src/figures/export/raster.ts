@@ -5,9 +5,11 @@ import { fontFiles } from '../fonts/files.js'
 
 const require = createRequire(import.meta.url)
 
-/** A PNG, `width` dots wide. Its library is loaded when somebody needs it. */
-export function raster(svg: string, width: number): Buffer {
+/** A PNG `size` dots wide, or with `scale` dots for each unit of length. Its library is loaded when somebody needs it. */
+export function raster(svg: string, size: number | { scale: number }): Buffer {
   const { Resvg } = require('@resvg/resvg-js') as typeof resvg
   const font = { loadSystemFonts: false, fontFiles: svg.includes('<text') ? Object.values(fontFiles()) : [] }
-  return new Resvg(svg, { font, fitTo: { mode: 'width', value: width } }).render().asPng()
+  const fitTo: resvg.ResvgRenderOptions['fitTo'] =
+    typeof size === 'number' ? { mode: 'width', value: size } : { mode: 'zoom', value: size.scale }
+  return new Resvg(svg, { font, fitTo }).render().asPng()
 }
