@@ -340,6 +340,41 @@ export const CASES: Record<string, () => Figure> = {
     }),
 }
 
+/** One of each figure, to be looked at: small data where it draws a mark for each token or head. */
+export const LOOKED_AT = [
+  'eviction map',
+  'eviction map by slot',
+  'token strip, small',
+  'survival',
+  'survival by layer',
+  'merge lineage, small',
+  'residual card, by hand',
+  'divergence',
+  'attention map',
+  'compensation microscope',
+  'difference, small',
+  'error split',
+  'regret strip of a head',
+  'needle autopsy',
+  'head passport, dropping',
+  'memory',
+  'judge',
+  'agreement',
+  'head budgets',
+  'head map',
+  'cost',
+  'effects',
+  'effects, slopes',
+  'failures',
+  'frontier',
+  'interaction',
+  'needle map',
+  'paired differences',
+  'ternary',
+  'panel',
+  'roofline',
+]
+
 /** Runs of any shape that the engine allows. */
 export const anyRun = fc
   .record({

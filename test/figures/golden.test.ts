@@ -4,45 +4,10 @@
  */
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { CASES } from './cases.js'
+import { CASES, LOOKED_AT } from './cases.js'
 
 const FOLDER = new URL('../golden/figures/', import.meta.url)
 const REDRAW = process.env.ZSLAB_REDRAW === '1'
-
-/** Small data where a figure draws a mark for each token or head. */
-const LOOKED_AT = [
-  'eviction map',
-  'eviction map by slot',
-  'token strip, small',
-  'survival',
-  'survival by layer',
-  'merge lineage, small',
-  'residual card, by hand',
-  'divergence',
-  'attention map',
-  'compensation microscope',
-  'difference, small',
-  'error split',
-  'regret strip of a head',
-  'needle autopsy',
-  'head passport, dropping',
-  'memory',
-  'judge',
-  'agreement',
-  'head budgets',
-  'head map',
-  'cost',
-  'effects',
-  'effects, slopes',
-  'failures',
-  'frontier',
-  'interaction',
-  'needle map',
-  'paired differences',
-  'ternary',
-  'panel',
-  'roofline',
-]
 
 const fileOf = (name: string) => new URL(`${name.replaceAll(/[^a-z0-9]+/g, '-')}.svg`, FOLDER)
 
