@@ -6,22 +6,22 @@ import type { Storage } from './native/engine.js'
 import { fullCache } from './policies/index.js'
 import { Reading } from './reading.js'
 import { allOf, sideBySide, type Together } from './together.js'
-import { NOTHING_KEPT } from './trace/level.js'
+import { NOTHING_KEPT, type Kept } from './trace/level.js'
 
 /** Forks that go on together, at most: as many caches are held, and no more than this takes if nothing leaves any of them. */
 const SIDE_BY_SIDE = 24
 const MOST_BYTES = 1e9
 
 /**
- * work(from, forks, full) for the forks under asked[from], asked[from + 1] …, which live until it returns; `full` comes with the first of them: the full
- * cache, also where nothing is asked. Progress: tokens of the prompt.
+ * work(from, forks, full, whole) for the forks under asked[from], asked[from + 1] …, which live until it returns; `full` comes with the first of them: the
+ * full cache, also where nothing is asked. `whole` has read the prompt and is left as it is. `trace`: what forks keep; default nothing. Progress: tokens of the prompt.
  */
 export async function eachForks(
   model: LoadedModel,
-  { ids, storage }: { ids: Int32Array; storage: Storage },
+  { ids, storage, trace = NOTHING_KEPT }: { ids: Int32Array; storage: Storage; trace?: Kept },
   asked: readonly Asked[],
   { signal, progress }: Call,
-  work: (from: number, forks: readonly Reading[], full: Reading | undefined) => Promise<void>,
+  work: (from: number, forks: readonly Reading[], full: Reading | undefined, whole: Reading) => Promise<void>,
 ): Promise<void> {
   const whole = Reading.create(model, { policy: fullCache(), storage, forkable: 'all' })
   try {
@@ -32,11 +32,11 @@ export async function eachForks(
     const together = Math.max(1, Math.min(SIDE_BY_SIDE, Math.floor(MOST_BYTES / whole.cache.bytes().total)))
     for (let from = 0; from < asked.length || !from; from += together) {
       const some = asked.slice(from, from + together)
-      const forks = some.length ? await whole.underPolicies(some, NOTHING_KEPT, { signal }) : []
+      const forks = some.length ? await whole.underPolicies(some, trace, { signal }) : []
       let full: Reading | undefined
       try {
         full = from ? undefined : await whole.copied()
-        await work(from, forks, full)
+        await work(from, forks, full, whole)
       } finally {
         for (const reading of [...forks, full]) reading?.dispose()
       }

@@ -7,6 +7,9 @@ import type { Storage } from './native/engine.js'
 import type { Reading } from './reading.js'
 import { finite } from './sampling.js'
 import { eachForks, feedTogether } from './side-forks.js'
+import { localShadow } from './inspect/local.js'
+import { meanOf } from './statistics/moments.js'
+import { keptOf, NOTHING_KEPT } from './trace/level.js'
 
 /** Means over the rows that count. */
 export interface Tail {
@@ -17,6 +20,8 @@ export interface Tail {
   /** −ln p of the next token, of the rows that have one, and by how much it is more than the full cache's. */
   loss: number
   change: number
+  /** Mean over rows, layers and heads of ‖o − o*‖/‖o*‖, o* what a head gives with nothing removed, the layers below being those under the policy. */
+  outputError?: number
 }
 
 export interface TailText {
@@ -24,6 +29,8 @@ export interface TailText {
   /** The last so many count (≥ 2), read token by token as generating does; what comes before is the prompt. */
   rows: number
   storage: Storage
+  /** Measures the heads' output error, too: `rows` attentions of each choice are kept until it is done. Default false. */
+  outputError?: boolean
 }
 
 /**
@@ -32,7 +39,7 @@ export interface TailText {
  */
 export async function readTails(
   model: LoadedModel,
-  { ids, rows, storage }: TailText,
+  { ids, rows, storage, outputError = false }: TailText,
   asked: readonly Asked[],
   put: (choice: number, tail: Tail, reading: Reading) => void | Promise<void>,
   { signal, progress }: Call,
@@ -43,7 +50,10 @@ export async function readTails(
   const reading = { signal, progress: (fed: Progress) => progress?.({ done: fed.done, total }) }
   const read = (count: number) => progress?.({ done: (done += count), total })
   const base: Float32Array[] = []
-  await eachForks(model, { ids: prompt, storage }, asked, reading, async (from, forks, full) => {
+  const { layers, kvHeads } = model.description
+  const trace = outputError ? keptOf('events', layers, kvHeads) : NOTHING_KEPT
+  await eachForks(model, { ids: prompt, storage, trace }, asked, reading, async (from, forks, full, whole) => {
+    if (outputError) for (const fork of forks) fork.keepAttention()
     const sums = forks.map((): Tail => ({ kl: 0, agreement: 0, loss: 0, change: 0 }))
     await eachRow(full ? [...forks, full] : forks, tail, { signal, progress: read }, (each, at) => {
       if (full) base.push(each[forks.length])
@@ -51,10 +61,28 @@ export async function readTails(
     })
     for (const [i, { kl, agreement, loss, change }] of sums.entries()) {
       const next = rows - 1
-      const means = { kl: kl / rows, agreement: agreement / rows, loss: loss / next, change: change / next }
+      const means: Tail = { kl: kl / rows, agreement: agreement / rows, loss: loss / next, change: change / next }
+      if (outputError) means.outputError = await errorOf(forks[i], whole, rows, signal)
       await put(from + i, means, forks[i])
     }
   })
+}
+
+/** Of what `own` has kept of its last `rows` calls, beside the full cache of `whole`. */
+async function errorOf(own: Reading, whole: Reading, rows: number, signal: AbortSignal | undefined): Promise<number> {
+  const local = await localShadow(
+    {
+      shape: whole.cache.options.shape,
+      policy: own.current.policy,
+      events: own.cache.events(),
+      calls: own.log.map((fed) => fed.ids.length),
+      positions: Int32Array.from({ length: rows }, (_, at) => whole.seqLen + at),
+    },
+    whole.cache,
+    own.log.slice(1).map((fed) => fed.given!.attention!),
+    { signal, progress: undefined },
+  )
+  return meanOf(local.error)
 }
 
 function addRow(sum: Tail, model: LoadedModel, base: Float32Array, row: Float32Array, next: number | undefined): void {

@@ -26,7 +26,7 @@ export async function doJob(model: LoadedModel, measuring: Measuring, job: Job, 
   const { prompt, trials } = job
   const asked: Due[] = []
   for (const due of trials) {
-    const why = whyNot(due, measuring.work(prompt).read)
+    const why = whyNot(due, measuring.work(prompt).read) ?? measuring.whyNot?.(model, due)
     if (why === undefined) asked.push(due)
     else await put({ ...trialOf(job, due), values: null, unchanged: false, failed: why })
   }

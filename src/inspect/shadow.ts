@@ -136,8 +136,13 @@ function fedBy(run: RunRecord): Int32Array {
   return Int32Array.from({ length: run.tokens.length - 1 }, (_, i) => first + i)
 }
 
-/** Why what heads are given under the run's policy is nothing to measure on; as the engine says it. */
-function whyNoLocal({ model, policy, budgets, storage }: RunRecord): string | undefined {
+/** Why what heads are given under a policy is nothing to measure on; as the engine says it. */
+export function whyNoLocal({
+  model,
+  policy,
+  budgets,
+  storage,
+}: Pick<RunRecord, 'model' | 'policy' | 'budgets' | 'storage'>): string | undefined {
   try {
     Reading.create(model, { policy, budgets, storage, trace: { level: 'vectors', queries: 0 } }).dispose()
     return undefined

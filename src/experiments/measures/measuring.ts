@@ -22,6 +22,8 @@ export interface Measuring {
    * prompt has not what is measured.
    */
   work(prompt: TaskPrompt): { read: number; each: number }
+  /** Why a policy cannot be measured so; undefined: it can. */
+  whyNot?(model: LoadedModel, asked: Asked): string | undefined
   /**
    * put(i, values by metric, reading) for each of `asked` as it comes; the reading lives until put is over. The prompt is read once. Progress
    * counts tokens: those read, and for the full cache and each policy its own.

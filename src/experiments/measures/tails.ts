@@ -1,6 +1,7 @@
 /** The last tokens of a text, predicted one by one: what a policy loses there, beside the full cache. */
-import { integer, invalid, oneOf, options as checked } from '../../expect.js'
+import { flag, integer, invalid, oneOf, options as checked } from '../../expect.js'
 import { STORAGES, type Storage } from '../../native/engine.js'
+import { whyNoLocal } from '../../inspect/shadow.js'
 import { readTails } from '../../tails.js'
 import type { Measuring, Metric } from './measuring.js'
 
@@ -10,6 +11,8 @@ export interface TailsMeasure {
   rows: number
   /** How keys and values are kept. */
   storage: Storage
+  /** Measures the heads' output error, too; default false. Policies that change keys or values as they come cannot be measured so. */
+  outputError?: boolean
 }
 
 const METRICS: readonly Metric[] = [
@@ -24,17 +27,33 @@ const METRICS: readonly Metric[] = [
   },
 ]
 
+const OUTPUT_ERROR: Metric = {
+  name: 'outputError',
+  about:
+    '‖o − o*‖/‖o*‖ of what heads give, beside what they would give with nothing removed; mean over tokens, layers and heads',
+  unit: '1',
+  better: 'less',
+}
+
 export function measureTails(measure: TailsMeasure): Measuring {
-  checked('measure', measure, ['kind', 'rows', 'storage'])
+  checked('measure', measure, ['kind', 'rows', 'storage', 'outputError'])
+  const outputError = measure.outputError === undefined ? false : flag('measure.outputError', measure.outputError)
   const rows = integer('measure.rows', measure.rows, 2)
   const storage = oneOf('measure.storage', measure.storage, STORAGES)
   return {
-    metrics: METRICS,
+    metrics: outputError ? [...METRICS, OUTPUT_ERROR] : METRICS,
+    ...(outputError && { whyNot: (model, { policy, budgets }) => whyNoLocal({ model, policy, budgets, storage }) }),
     work({ name, ids }) {
       if (ids.length <= rows) throw invalid(`the prompt ${name}`, `more than the ${rows} tokens that count`, ids.length)
       return { read: ids.length - rows, each: rows }
     },
     run: (model, { ids }, asked, put, call) =>
-      readTails(model, { ids, rows, storage }, asked, (i, tail, reading) => put(i, { ...tail }, reading), call),
+      readTails(
+        model,
+        { ids, rows, storage, outputError },
+        asked,
+        (i, tail, reading) => put(i, { ...tail }, reading),
+        call,
+      ),
   }
 }

@@ -1,6 +1,6 @@
 /** Language modelling: an excerpt is read, and its last tokens are predicted one by one; what a policy loses there, beside the full cache. */
 import { ZslabError } from '../../errors.js'
-import { integer, oneOf, options as checked } from '../../expect.js'
+import { flag, integer, oneOf, options as checked } from '../../expect.js'
 import { idsOf, type LoadedModel } from '../../loaded-model.js'
 import { generator } from '../../sampling.js'
 import { STORAGES, type Storage } from '../../native/engine.js'
@@ -19,16 +19,19 @@ export interface LanguageModellingOptions {
   rows?: number
   /** How keys and values are kept; default 'float16'. */
   storage?: Storage
+  /** Measures the heads' output error, too, which takes longer; default false. Trials of policies that change keys or values as they come then fail. */
+  outputError?: boolean
 }
 
 /** Errors: 'invalid' naming the option; by prompts() where a text is shorter than the excerpt, or the excerpt longer than the context. */
 export function languageModelling(options: LanguageModellingOptions = {}): Task {
-  checked('languageModelling', options, ['text', 'texts', 'tokens', 'rows', 'storage'])
+  checked('languageModelling', options, ['text', 'texts', 'tokens', 'rows', 'storage', 'outputError'])
   const text = options.text ?? 'sotu'
   const texts = options.texts === undefined ? undefined : integer('texts', options.texts, 1)
   const tokens = options.tokens === undefined ? 1024 : integer('tokens', options.tokens, 3)
   const rows = options.rows === undefined ? Math.min(64, tokens - 1) : integer('rows', options.rows, 2, tokens - 1)
   const storage = options.storage === undefined ? 'float16' : oneOf('storage', options.storage, STORAGES)
+  const outputError = options.outputError === undefined ? false : flag('outputError', options.outputError)
   const sources = sourceTexts(text, texts)
   /** Ids of each, by model: every seed draws from the same. */
   const read = new WeakMap<LoadedModel, Int32Array[]>()
@@ -36,7 +39,7 @@ export function languageModelling(options: LanguageModellingOptions = {}): Task 
     name: 'language modelling',
     about: `the last ${rows} tokens of excerpts of ${tokens}, one by one after the others were read as a prompt; the same tokens under the full cache are what they are compared with`,
     options: { tokens },
-    measure: { kind: 'tails', rows, storage },
+    measure: { kind: 'tails', rows, storage, ...(outputError && { outputError }) },
     async prompts(model, seed) {
       const { context } = model.description
       if (tokens > context)

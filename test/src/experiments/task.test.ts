@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import {
+  evictOnly,
   languageModelling,
   load,
+  lorc,
   passkey,
   promptFromJSON,
   promptToJSON,
@@ -101,6 +103,33 @@ describe('tasks', () => {
     )
   })
 
+  it('output error is that of a session’s shadow; who changes keys or values fails, and says why', async () => {
+    const text = drawn(3)
+    const task = languageModelling({ text: [text], tokens: 40, rows: 6, storage: 'float32', outputError: true })
+    const study = await sweep({ model, task, policy: [zsmerge, evictOnly, lorc], over: {} }).run(quiet)
+    const [merging, evicting, changing] = study.rows.map(({ trial }) => trial)
+    assert.match(changing.failed!, /lorc changes keys or values as they come/)
+    for (const [policy, trial] of [
+      [zsmerge(), merging],
+      [evictOnly(), evicting],
+    ] as const) {
+      const session = model.session({ policy, storage: 'float32', trace: 'vectors' })
+      await session.prefill(text.slice(0, -6), quiet)
+      for (const id of text.slice(-6)) await session.step(id)
+      const { error } = await session.trace.localShadow(quiet)
+      session.dispose()
+      const mean = error.reduce((sum, one) => sum + one, 0) / error.length
+      assert.ok(
+        mean > 0.01 && Math.abs(trial.values!.outputError - mean) < 1e-5,
+        `${trial.values!.outputError}, ${mean}`,
+      )
+    }
+    const without = languageModelling({ text: [text], tokens: 40, rows: 6, storage: 'float32' })
+    const [plain] = (await sweep({ model, task: without, policy: zsmerge }).run(quiet)).rows
+    const { outputError } = merging.values!
+    assert.deepEqual({ ...plain.trial.values, outputError }, merging.values)
+  })
+
   it('have other trials where what is measured, or asked, or right differs, and the same where only names do', async () => {
     const ask = Int32Array.of(1, 2)
     const keys = async (task: Task) => (await studied(task).run(quiet)).rows.map(({ trial }) => trial.key).join()
@@ -121,6 +150,7 @@ describe('tasks', () => {
       [{ kind: 'times' }, /'tails', 'answers'/],
       [{ ...tails, rows: 1 }, /measure\.rows/],
       [{ ...tails, row: 1 }, /no option "row"/],
+      [{ ...tails, outputError: 1 }, /measure\.outputError/],
       [{ ...answers, scores: [] }, /at least one name/],
       [{ ...answers, scores: ['rogue'] }, /measure\.scores\[0\]/],
       [{ ...answers, scores: ['all', 'all'] }, /each score once/],
