@@ -124,6 +124,7 @@ export type { MetricOptions, Part as StudyPart, Results } from './experiments/re
 export type { Confirmation } from './experiments/confirm.js'
 export { measureCost, type CostOptions } from './experiments/measure-cost.js'
 export type { Cost, CostAt, CostBreakEven, CostCache, CostFacts, CostPart } from './experiments/cost.js'
+export { mergeStudies, type Merged } from './experiments/merged.js'
 export type { KvpressRecord } from './experiments/kvpress.js'
 export type { Design, Level as DimensionLevel } from './experiments/designs.js'
 export type { NamedLevels, Over, Range } from './experiments/dimensions.js'

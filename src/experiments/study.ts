@@ -132,6 +132,11 @@ export class Study extends Results {
   }
 
   /** @internal */
+  get settings(): readonly Setting[] {
+    return this.parts.settings
+  }
+
+  /** @internal */
   get tried(): Tried {
     return this.parts.tried
   }

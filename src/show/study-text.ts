@@ -244,3 +244,15 @@ export const resultsText = ({ name, rows }: { name: string; rows: readonly unkno
     `The ${name} half of a study: ${counted(rows.length)} trials`,
     'next: .summary(), .effects(), .compare(), .frame(), .csv()',
   )
+
+export const mergedText = ({
+  facts,
+  rows,
+}: {
+  facts: { studies: Readonly<Record<string, unknown>>; common: number }
+  rows: readonly unknown[]
+}): string =>
+  lines(
+    `${Object.keys(facts.studies).join(', ')}: studies over the same prompts, ${counted(rows.length)} trials, ${counted(facts.common)} prompts in all of them`,
+    "next: .compare({ study: 'a' }, { study: 'b' }), .summary(['study']), .effects(), .frame(), .csv()",
+  )
