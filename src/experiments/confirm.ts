@@ -9,7 +9,7 @@ import type { Metric } from './measures/measuring.js'
 
 export interface Confirmation {
   metric: Metric
-  /** Of the exploring half the best mean, of settings whose every trial counts; null: there is none. */
+  /** Of the exploring half the best mean, of settings whose every trial counts, or what halving left; null: there is none. */
   chosen: Levels | null
   /** The design's first setting, of first levels, which it is compared with. */
   base: Levels
@@ -25,13 +25,9 @@ export function exploredOf(clusters: Iterable<string>, share: number): Set<strin
   return new Set(drawn.slice(0, Math.round(share * names.length)))
 }
 
-export function confirmed(exploring: Results, confirming: Results, metric: Metric): Confirmation {
-  const { rows } = exploring.summary()
-  const most = Math.max(0, ...rows.map(({ trials }) => trials))
-  const whole = rows.filter(({ trials, values }) => trials === most && values[metric.name])
-  const cost = ({ values }: (typeof rows)[number]) =>
-    metric.better === 'less' ? values[metric.name]!.mean : -values[metric.name]!.mean
-  const chosen = whole.length ? whole.reduce((best, row) => (cost(row) < cost(best) ? row : best)).levels : null
+/** `left`: what was chosen already, null for nothing; undefined: the best mean of the exploring half is. */
+export function confirmed(exploring: Results, confirming: Results, metric: Metric, left?: Levels | null): Confirmation {
+  const chosen = left === undefined ? bestOf(exploring, metric) : left
   const [base] = exploring.tried.settings
   const same = chosen === null || Object.entries(base).every(([name, level]) => chosen[name] === level)
   const over = (of: Results) => (same ? null : of.compare(chosen, base, { metric: metric.name }))
@@ -39,4 +35,13 @@ export function confirmed(exploring: Results, confirming: Results, metric: Metri
     { metric, chosen, base, exploring: over(exploring), confirming: over(confirming) },
     confirmationText,
   )
+}
+
+function bestOf(exploring: Results, metric: Metric): Levels | null {
+  const { rows } = exploring.summary()
+  const most = Math.max(0, ...rows.map(({ trials }) => trials))
+  const whole = rows.filter(({ trials, values }) => trials === most && values[metric.name])
+  const cost = ({ values }: (typeof rows)[number]) =>
+    metric.better === 'less' ? values[metric.name]!.mean : -values[metric.name]!.mean
+  return whole.length ? whole.reduce((best, row) => (cost(row) < cost(best) ? row : best)).levels : null
 }

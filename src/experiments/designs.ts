@@ -1,6 +1,6 @@
 /** Which combinations of levels a study tries. Every design holds the first level of all dimensions. */
 import { ZslabError } from '../errors.js'
-import { integer, invalid, object, options as checked } from '../expect.js'
+import { integer, invalid, number, object, options as checked, text } from '../expect.js'
 
 /** A level of a dimension. */
 export type Level = string | number | boolean | null
@@ -13,9 +13,21 @@ export type Dimensions = Readonly<Record<string, readonly Level[]>>
  * the smallest regular fraction of the grid with resolution r: at 5 main effects and interactions of two are told from each other, at 4 main effects
  * from interactions, at 3 main effects from main effects. { latinHypercube: { runs, seed } }: so many settings spread evenly over ranges, each cut into as many parts
  * as there are runs and each part tried once, and one in the middle of all; seed 1 unless another is given. { ternary: { steps } }: ZSMerge's budget shared out between
- * recent, context and residual slots in steps of 1 / steps, for all combinations of what else varies.
+ * recent, context and residual slots in steps of 1 / steps, for all combinations of what else varies. { halving: { first, keep, of, metric } }: the settings of
+ * another design (default 'grid') on the `first` clusters; the share `keep` (default 0.5) that is best by `metric` (default: the task's first) goes on to as many times more, until one is left.
  */
-export type Design =
+export type Design = PlainDesign | { readonly halving: HalvingAsked }
+
+interface HalvingAsked {
+  readonly first: number
+  readonly keep?: number
+  readonly of?: PlainDesign
+  readonly metric?: string
+}
+
+export type Halving = HalvingAsked & Required<Pick<HalvingAsked, 'keep' | 'of'>>
+
+export type PlainDesign =
   | 'grid'
   | 'one-at-a-time'
   | { readonly fractional: Resolution }
@@ -31,12 +43,35 @@ const KINDS = ['fractional', 'latinHypercube', 'ternary']
 
 /** Errors: 'invalid'. */
 export function designOf(given: unknown): Design {
+  if (typeof given !== 'object' || given === null || !('halving' in given)) return plainDesignOf(given)
+  const { halving } = checked('design', given, ['halving'])
+  const asked = checked('design.halving', object('design.halving', halving), ['first', 'keep', 'of', 'metric'])
+  const { first, keep, of, metric } = asked
+  return {
+    halving: {
+      first: integer('design.halving.first', first, 1),
+      ...(keep !== undefined && { keep: number('design.halving.keep', keep, 0.1, 0.9) }),
+      ...(of !== undefined && { of: plainDesignOf(of) }),
+      ...(metric !== undefined && { metric: text('design.halving.metric', metric) }),
+    },
+  }
+}
+
+/** With its defaults; undefined of a design that drops nothing. */
+export const halvingIn = (design: Design): Halving | undefined =>
+  typeof design === 'object' && 'halving' in design ? { keep: 0.5, of: 'grid', ...design.halving } : undefined
+
+/** What a design tries, whether or not it drops some of it. */
+export const plainOf = (design: Design): PlainDesign =>
+  typeof design === 'object' && 'halving' in design ? (design.halving.of ?? 'grid') : design
+
+function plainDesignOf(given: unknown): PlainDesign {
   if (given === 'grid' || given === 'one-at-a-time') return given
   const kinds = typeof given === 'object' && given !== null ? Object.keys(checked('design', given, KINDS)) : []
   if (kinds.length !== 1)
     throw invalid(
       'design',
-      "'grid', 'one-at-a-time', { fractional: 3, 4 or 5 }, { latinHypercube: { runs: 32 } } or { ternary: { steps: 5 } }",
+      "'grid', 'one-at-a-time', { fractional: 3, 4 or 5 }, { latinHypercube: { runs: 32 } }, { ternary: { steps: 5 } } or { halving: { first: 4 } }",
       given,
     )
   const { fractional, latinHypercube, ternary } = given as Record<string, unknown>
@@ -46,7 +81,7 @@ export function designOf(given: unknown): Design {
     return { ternary: { steps: integer('design.ternary.steps', steps, 3, MOST_STEPS) } }
   }
   if (!RESOLUTIONS.includes(fractional)) throw invalid('design.fractional', 'a resolution: 3, 4 or 5', fractional)
-  return given as Design
+  return given as PlainDesign
 }
 
 function latinHypercubeOf(given: unknown): { runs: number; seed: number } {
@@ -60,7 +95,7 @@ function latinHypercubeOf(given: unknown): { runs: number; seed: number } {
 /** Each once. Errors: 'invalid' for dimensions that the design cannot have. */
 export function combinationsOf(
   dimensions: Dimensions,
-  design: Exclude<Design, { latinHypercube: unknown } | { ternary: unknown }>,
+  design: Exclude<PlainDesign, { latinHypercube: unknown } | { ternary: unknown }>,
 ): Levels[] {
   if (design === 'grid') return grid(dimensions)
   return design === 'one-at-a-time' ? oneAtATime(dimensions) : fractional(dimensions, design.fractional)

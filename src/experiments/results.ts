@@ -10,7 +10,7 @@ import type { TraceCell } from '../trace/columns.js'
 import { differencesOf, type Differences } from './differences.js'
 import { effectsAsked, effectsOf, type Effects } from './effects.js'
 import { contrast, levelCell, termsOf, type Contrast, type Row } from './rows.js'
-import type { Dimensions, Level, Levels } from './designs.js'
+import { halvingIn, type Dimensions, type Halving, type Level, type Levels } from './designs.js'
 import { slopesAsked, slopesOf } from './slopes.js'
 import { countColumn, levelColumn, numberColumn, StudyTable, wordColumn } from './study-table.js'
 import { summaryOf, type Summary } from './summary.js'
@@ -51,16 +51,31 @@ export abstract class Results extends StudyTable {
 
   /** How many effects there are to tell. @internal */
   get comparisons(): number {
+    // The setting that is left, beside the first.
+    if (this.halving) return 1
     return this.spread ? this.slopes.columns.length : effectsAsked(this.dimensions, true, this.fraction).length
   }
 
   /** Why some of those that would be wanted are not told; null: all are. @internal */
   get without(): string | null {
-    return this.spread ? this.slopes.without : null
+    return this.spread && !this.halving ? this.slopes.without : null
   }
 
   private get slopes() {
     return slopesAsked(this.tried.varied, this.tried.settings.length, true)
+  }
+
+  private refuseHalved(): void {
+    if (this.halving)
+      throw new ZslabError(
+        'invalid',
+        'halving drops settings by what it measures of them, so what is left does not tell effects: study.rounds says what was dropped, study.confirm() what may be said; for effects take the grid',
+      )
+  }
+
+  /** Undefined: the design drops nothing. @internal */
+  get halving(): Halving | undefined {
+    return halvingIn(this.tried.design)
   }
 
   /** Over ranges. */
@@ -134,6 +149,7 @@ export abstract class Results extends StudyTable {
    */
   effects(options: MetricOptions & { interactions?: boolean } = {}): Effects {
     checked('effects', options, ['metric', 'interactions', ...INTERVAL])
+    this.refuseHalved()
     const { metric, interactions, ...interval } = options
     const wanted = interactions === undefined ? true : flag('interactions', interactions)
     const { rows, tried, fraction, cards } = this

@@ -4,7 +4,7 @@ import { invalid } from '../expect.js'
 import { shown, ZslabError } from '../errors.js'
 import type { LoadedModel } from '../loaded-model.js'
 import { policyOf, type Policy } from '../policies/index.js'
-import type { Design, Levels } from './designs.js'
+import { plainOf, type Design, type Levels } from './designs.js'
 import { firstOf, POLICY, valueAt, type Varied } from './dimensions.js'
 import { partOptions, withParts } from './ternary.js'
 import { triedOf, type Tried } from './tried.js'
@@ -36,7 +36,8 @@ export function settingsOf({ model, makers, base, over, design }: SettingsAsked)
   tried: Tried
   settings: Setting[]
 } {
-  const ternary = typeof design === 'object' && 'ternary' in design ? design.ternary : undefined
+  const plain = plainOf(design)
+  const ternary = typeof plain === 'object' && 'ternary' in plain ? plain.ternary : undefined
   const varied = ternary ? withParts(over, base, ternary) : over
   const optionsAt = (levels: Levels): Options => {
     const own = Object.entries(levels).filter(([name]) => name !== POLICY)

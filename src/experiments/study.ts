@@ -7,19 +7,21 @@ import { withBar } from '../long-work.js'
 import type { Call, CallOptions } from '../native/call.js'
 import { planText, studyText } from '../show/study-text.js'
 import { showsItself } from '../show/show.js'
-import { leastHolmP } from '../statistics/holm.js'
-import { engineCard, type EngineCard } from '../trace/card.js'
+import type { EngineCard } from '../trace/card.js'
 import { replaceFile } from '../trace/files/replace.js'
 import { confirmed, exploredOf, type Confirmation } from './confirm.js'
 import { asCoordinator } from './coordinator.js'
 import type { Design } from './designs.js'
 import type { Over } from './dimensions.js'
-import { jobsOf, tokensOf, type Planned } from './jobs.js'
+import { designedTrials, type Designed } from './designed.js'
+import { counted, jobsOf, tokensOf, type Planned } from './jobs.js'
 import { measuring } from './measures/index.js'
 import type { Measuring, Metric } from './measures/measuring.js'
+import { scheduleOf, type Round, type Schedule } from './halving.js'
 import { kvpressRecords, type KvpressRecord } from './kvpress.js'
 import { liveOf, type Watch } from './live.js'
-import { checkMergingOff, mergingOff } from './merging-off.js'
+import { checkMergingOff } from './merging-off.js'
+import { planNotes, type Plan } from './plan.js'
 import type { Room } from './pool.js'
 import { Part, Results } from './results.js'
 import type { Row } from './rows.js'
@@ -30,9 +32,9 @@ import { speedOf } from './speed.js'
 import type { Counts } from './state.js'
 import { TrialStore } from './store.js'
 import { submitStudy } from './submitting.js'
-import { promptsOf, type Task } from './task.js'
+import type { Task } from './task.js'
 import type { Tried } from './tried.js'
-import { aboutStudy, promptFacts, trialKey, type Trial } from './trial.js'
+import type { Trial } from './trial.js'
 import { wishesOf } from './wishes.js'
 
 /** What sweep() was asked for, checked. */
@@ -54,23 +56,6 @@ export interface StudyParts {
   tried: Tried
   folder: string | undefined
   facts: StudyFacts
-}
-
-export interface Plan {
-  settings: number
-  prompts: number
-  clusters: number
-  /** All that the design has, and those of them that are done. Settings that come to the same policy share their trials. */
-  trials: number
-  done: number
-  /** Of what is missing: tokens read as prompts, and tokens that go through the model one by one, the full cache's included. */
-  tokens: { read: number; steps: number }
-  /** That it takes at most, as fast as the model has just read 264 tokens. */
-  seconds: number
-  /** That the store will have, about. */
-  bytes: number
-  /** What is to be known first. */
-  notes: string[]
 }
 
 export interface RunOptions extends CallOptions {
@@ -95,8 +80,7 @@ const BYTES: Metric = {
 }
 
 export class Study extends Results {
-  /** `checks`: the trials that are compared with each other. */
-  private planned: { card: EngineCard; prompts: readonly Planned[]; checks: readonly string[] } | undefined
+  private planned: Designed | undefined
   private trials: TrialStore | undefined
   private ran: Room | undefined
   private readonly measuring: Measuring
@@ -105,6 +89,7 @@ export class Study extends Results {
   constructor(private readonly parts: StudyParts) {
     super()
     this.measuring = measuring(parts.task.measure)
+    if (this.halving) this.metricOf(this.halving.metric)
   }
 
   get facts(): StudyFacts {
@@ -149,8 +134,9 @@ export class Study extends Results {
   plan(options: CallOptions = {}): Promise<Plan> {
     callOptions('plan', options)
     return withBar('planning', options, async (call) => {
-      const { prompts } = await this.prepared(call)
+      await this.prepared(call)
       const store = await this.opened()
+      const prompts = this.whole
       const { trials, done } = counted(prompts, store)
       const { cancelled } = await wishesOf(this.store)
       const tokens = tokensOf(this.measuring, jobsOf(prompts, store, cancelled))
@@ -166,27 +152,11 @@ export class Study extends Results {
           tokens,
           seconds: tokens.read / speed.read + tokens.steps / speed.steps,
           bytes: trials * TRIAL_BYTES,
-          notes: this.notes(clusters, store),
+          notes: planNotes(this, this.parts.settings.length, clusters, store.faults),
         },
         planText,
       )
     })
-  }
-
-  private notes(clusters: readonly string[], { faults }: TrialStore): string[] {
-    const { split } = this.facts
-    const { comparisons } = this
-    const explored = split === null ? clusters.length : exploredOf(clusters, split).size
-    const halves = split === null ? [explored] : [explored, clusters.length - explored]
-    const blind = halves.filter((count) => comparisons && leastHolmP(count, comparisons) > 0.05)
-    return [
-      ...blind.map(
-        (count) =>
-          `${count} clusters cannot show any of ${comparisons} effects and interactions: the least p after Holm is ${leastHolmP(count, comparisons).toPrecision(2)}; take more clusters, or fewer dimensions`,
-      ),
-      ...(this.without ? [this.without] : []),
-      ...faults.map(({ path, why }) => `${path} is broken (${why}): what is missing is done again`),
-    ]
   }
 
   /**
@@ -202,10 +172,10 @@ export class Study extends Results {
     if (watch !== null && typeof watch !== 'function') throw invalid('watch', 'a function, or null', watch)
     const live = liveOf(watch)
     await withBar('studying,', options, async (call) => {
-      const { prompts, checks } = await this.prepared(call)
+      const { checks } = await this.prepared(call)
       const found = await this.opened()
       const { requeued } = await wishesOf(this.store)
-      if (!found.tidied || requeued.length || jobsOf(prompts, found).length)
+      if (!found.tidied || requeued.length || jobsOf(this.next, found).length)
         await this.carriedOut(processes, live.changed, call)
       live.end()
       checkMergingOff(...(checks.map((key) => this.trials!.get(key)) as [Trial?, Trial?]))
@@ -230,13 +200,13 @@ export class Study extends Results {
       'studying,',
       options,
       async (call) => {
-        const { prompts, checks } = await this.prepared(call)
+        const { checks } = await this.prepared(call)
         await this.coordinated(call, async (store, signal) => {
           const { model, task } = this.parts
-          const counts = () => counted(prompts, store)
+          const counts = () => counted(this.whole, store)
           const kept = () => undefined
-          const of = { model, measure: task.measure, folder, store, planned: prompts, options: slurm, counts, kept }
-          await submitStudy(of, { ...call, signal })
+          const of = { model, measure: task.measure, folder, store, options: slurm, counts, kept }
+          await this.inRounds(store, (planned) => submitStudy({ ...of, planned }, { ...call, signal }))
         })
         checkMergingOff(...(checks.map((key) => this.trials!.get(key)) as [Trial?, Trial?]))
       },
@@ -249,11 +219,21 @@ export class Study extends Results {
     await this.coordinated(call, async (store, signal) => {
       await store.tidy()
       const { model, task, folder } = this.parts
-      const planned = this.planned!.prompts
-      const counts = () => counted(planned, store)
-      const running = { model, measure: task.measure, folder, store, planned, processes, counts, kept }
-      this.ran = await runStudy(running, { ...call, signal })
+      const counts = () => counted(this.whole, store)
+      const running = { model, measure: task.measure, folder, store, processes, counts, kept }
+      await this.inRounds(store, async (planned) => {
+        this.ran = await runStudy({ ...running, planned }, { ...call, signal })
+      })
     })
+  }
+
+  /** Where settings are dropped, what there is to do depends on what was done; what was cancelled is not waited for. */
+  private async inRounds(store: TrialStore, work: (planned: readonly Planned[]) => Promise<void>): Promise<void> {
+    for (let more = true; more;) {
+      await work(this.next)
+      const { cancelled } = await wishesOf(this.store)
+      more = this.halving !== undefined && jobsOf(this.next, store, cancelled).length > 0
+    }
   }
 
   /** Work that nobody else does meanwhile, on the store as it is then. */
@@ -263,6 +243,31 @@ export class Study extends Results {
       await this.remember(this.planned!.card)
       await work(store, signal)
     })
+  }
+
+  /** Of a design that halves: what follows from the trials that are there. */
+  private get schedule(): Schedule | undefined {
+    const { halving, planned, trials, parts } = this
+    if (!halving || !planned || !trials) return undefined
+    const clusters = planned.prompts.map(({ prompt }) => prompt.cluster)
+    return scheduleOf({
+      settings: parts.settings.map(({ levels }) => levels),
+      prompts: planned.prompts,
+      explored: [...exploredOf(clusters, this.facts.split!)],
+      metric: this.metricOf(halving.metric),
+      halving,
+      get: (key) => trials.get(key),
+    })
+  }
+
+  /** Every trial that there is to do, at most. */
+  private get whole(): readonly Planned[] {
+    return this.schedule?.all ?? this.planned!.prompts
+  }
+
+  /** What is to be done before it is known what else is. */
+  private get next(): readonly Planned[] {
+    return this.schedule?.next ?? this.planned!.prompts
   }
 
   /** As its folder is now: another process may have gone on. */
@@ -276,25 +281,7 @@ export class Study extends Results {
     const { model, task, settings, facts } = this.parts
     await model.file.sha256({ signal })
     if (this.planned) return this.planned
-    const card = engineCard(model)
-    const about = aboutStudy(task.measure, card)
-    const drawn = await Promise.all(
-      facts.seeds.map(async (seed) => ({ seed, prompts: await promptsOf(task, model, seed) })),
-    )
-    const prompts = drawn.flatMap(({ seed, prompts: own }) =>
-      own.map((prompt): Planned => {
-        const of = promptFacts(prompt, seed)
-        const policies = settings.map(({ policy }) => policy(seed))
-        const keys = policies.map((policy, i) => trialKey(about, of, policy, settings[i].budgets))
-        const trials = new Map(keys.map((key, i) => [key, { key, policy: policies[i], budgets: settings[i].budgets }]))
-        return { prompt, facts: of, keys, trials: [...trials.values()] }
-      }),
-    )
-    const [first] = prompts
-    const pair = mergingOff(settings.map(({ policy }) => policy(first.facts.seed))) ?? []
-    const checks = pair.map((policy) => ({ key: trialKey(about, first.facts, policy), policy, budgets: undefined }))
-    first.trials.push(...checks.filter(({ key }) => !first.keys.includes(key)))
-    return (this.planned = { card, prompts, checks: checks.map(({ key }) => key) })
+    return (this.planned = await designedTrials(model, task, settings, facts.seeds))
   }
 
   private async remember(card: EngineCard): Promise<void> {
@@ -306,21 +293,26 @@ export class Study extends Results {
     await replaceFile(join(folder, 'study.json'), 'the study', [text, '\n'])
   }
 
+  /** Its trials. Errors: 'invalid' before run() or plan(). */
+  private known(): TrialStore {
+    if (this.planned && this.trials) return this.trials
+    throw new ZslabError(
+      'invalid',
+      'the study has not been run yet: await study.run(), or study.plan() to read what its store has',
+    )
+  }
+
   /** Of all clusters. Errors: 'invalid' before run() or plan(). */
   get all(): Row[] {
-    const { planned, trials: store } = this
-    if (!planned || !store)
-      throw new ZslabError(
-        'invalid',
-        'the study has not been run yet: await study.run(), or study.plan() to read what its store has',
-      )
+    const store = this.known()
     // Name and cluster are those of this study: another one may have called the same prompt otherwise.
-    return planned.prompts.flatMap(({ keys, facts }) =>
-      this.parts.settings.flatMap(({ levels }, i) => {
-        const trial = store.get(keys[i])
+    return this.whole.flatMap(({ keys, trials, facts }) => {
+      const wanted = new Set(trials.map(({ key }) => key))
+      return this.parts.settings.flatMap(({ levels }, i) => {
+        const trial = wanted.has(keys[i]) ? store.get(keys[i]) : undefined
         return trial ? [{ levels, trial: { ...trial, prompt: facts } }] : []
-      }),
-    )
+      })
+    })
   }
 
   /** As `all`. Errors: 'invalid' also where the study is split: its halves have rows, summary(), effects() and compare() of their own. */
@@ -356,9 +348,22 @@ export class Study extends Results {
     return new Part(name, rows, this)
   }
 
-  /** The best setting of the exploring half beside the first levels, there and in the other half. Errors: as of `exploring`, and for a metric that there is none of. */
+  /** Of a design that halves, those that are over: which settings were dropped after how many clusters, and why. Errors: 'invalid' of another design, and as of `all`. */
+  get rounds(): readonly Round[] {
+    if (!this.halving)
+      throw new ZslabError(
+        'invalid',
+        'the study drops no settings, so it has no rounds: make it with design: { halving: { first: 4 } }',
+      )
+    this.known()
+    return this.schedule!.rounds
+  }
+
+  /** The best setting of the exploring half, or what halving left, beside the first levels, there and in the other half. Errors: as of `exploring`, and for a metric that there is none of. */
   confirm({ metric }: { metric?: string } = {}): Confirmation {
-    return confirmed(this.exploring, this.confirming, this.metricOf(metric))
+    const { exploring, confirming, schedule } = this
+    const left = schedule && (schedule.left === null ? null : this.parts.settings[schedule.left].levels)
+    return confirmed(exploring, confirming, this.metricOf(metric ?? this.halving?.metric), left)
   }
 
   /** As runs of kvpress’ evaluation are written: config and metrics of each setting and seed, metrics being means over prompts. Errors: as of `rows`. */
@@ -373,26 +378,23 @@ export class Study extends Results {
 
   toJSON(): Record<string, unknown> {
     const { facts, metrics, planned } = this
-    return { format: 'zslab.study', version: 1, ...facts, card: planned?.card, metrics, rows: planned ? this.all : [] }
+    const rounds = this.halving && planned && { rounds: this.rounds }
+    return {
+      format: 'zslab.study',
+      version: 1,
+      ...facts,
+      card: planned?.card,
+      metrics,
+      rows: planned ? this.all : [],
+      ...rounds,
+    }
   }
 
   /** @internal For its text. */
-  get progress(): Counts | undefined {
+  get progress(): (Counts & { rounds: readonly Round[] }) | undefined {
     const { planned, trials } = this
-    return planned && trials && counted(planned.prompts, trials)
+    return planned && trials && { ...counted(this.whole, trials), rounds: this.schedule?.rounds ?? [] }
   }
 }
 
 showsItself(Study.prototype, studyText)
-
-/** Trials of the design, and those of them that are done. */
-function counted(prompts: readonly Planned[], store: TrialStore): Counts {
-  const keys = prompts.flatMap((one) => [...new Set(one.keys)])
-  const done = keys.flatMap((key) => store.get(key) ?? [])
-  return {
-    trials: keys.length,
-    done: done.length,
-    failed: done.filter(({ values }) => values === null).length,
-    unchanged: done.filter(({ unchanged }) => unchanged).length,
-  }
-}

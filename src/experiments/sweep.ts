@@ -2,7 +2,7 @@
 import { integer, invalid, number, object, options as checked } from '../expect.js'
 import { ZslabError } from '../errors.js'
 import { usable, type LoadedModel } from '../loaded-model.js'
-import { designOf, type Design } from './designs.js'
+import { designOf, halvingIn, type Design } from './designs.js'
 import { dimensionsOf, written, type Over } from './dimensions.js'
 import { settingsOf, type PolicyMaker } from './settings.js'
 import { storeFolder } from './store.js'
@@ -45,6 +45,13 @@ export function sweep(options: SweepOptions): Study {
   const both = Object.keys(base).find((name) => name in over)
   if (both !== undefined) throw new ZslabError('invalid', `${both} is in both base and over: leave it out of base`)
   const design = designOf(options.design ?? 'grid')
+  if (halvingIn(design) && options.split === undefined)
+    throw invalid(
+      'split',
+      'a share of the clusters, such as 0.5, beside halving',
+      undefined,
+      'it chooses by what it measures, so what it chose is confirmed on other clusters',
+    )
   const { tried, settings } = settingsOf({ model, makers, base, over, design })
   const policies = [...new Set(settings.map(({ policy }) => policy(1).name))]
   return new Study({

@@ -1,7 +1,7 @@
 /** What a design comes to: the settings that a study tries, and where each dimension's levels are. */
 import { invalid } from '../expect.js'
 import { shown, ZslabError } from '../errors.js'
-import { combinationsOf, type Design, type Dimensions, type Levels } from './designs.js'
+import { combinationsOf, plainOf, type Design, type PlainDesign, type Dimensions, type Levels } from './designs.js'
 import { levelsIn, type Varied } from './dimensions.js'
 import { latinHypercube } from './latin.js'
 import { slopeColumns } from './slopes.js'
@@ -17,6 +17,10 @@ export interface Tried {
 
 /** Errors: 'invalid' for dimensions that the design cannot have. */
 export function triedOf(varied: Varied, design: Design): Tried {
+  return { ...plainTried(varied, plainOf(design)), design }
+}
+
+function plainTried(varied: Varied, design: PlainDesign): Tried {
   if (typeof design === 'object' && 'latinHypercube' in design) return spread(varied, design)
   if (typeof design === 'object' && 'ternary' in design) {
     const all = combinationsOf(levelsIn(varied), 'grid')
@@ -33,7 +37,7 @@ export function triedOf(varied: Varied, design: Design): Tried {
   return { design, varied, settings: combinationsOf(levelsIn(varied), design) }
 }
 
-function spread(varied: Varied, design: Extract<Design, { latinHypercube: unknown }>): Tried {
+function spread(varied: Varied, design: Extract<PlainDesign, { latinHypercube: unknown }>): Tried {
   const { runs, seed = 1 } = design.latinHypercube
   const settings = latinHypercube(varied, { runs, seed })
   const unknowns = 1 + slopeColumns(varied).length

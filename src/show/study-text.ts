@@ -15,12 +15,15 @@ type DesignFacts =
   | { readonly fractional: number }
   | { readonly latinHypercube: { readonly runs: number } }
   | { readonly ternary: { readonly steps: number } }
+  | { readonly halving: { readonly first: number; readonly of?: DesignFacts } }
 
 function designText(design: DesignFacts, over: string): string {
   const of = ` of ${over || 'one setting'}`
   if (typeof design === 'string') return `${design === 'grid' ? 'all combinations' : 'one at a time'}${of}`
   if ('fractional' in design) return `a fraction of resolution ${design.fractional}${of}`
   if ('latinHypercube' in design) return `a Latin hypercube of ${counted(design.latinHypercube.runs)} runs${of}`
+  if ('halving' in design)
+    return `${designText(design.halving.of ?? 'grid', over)}, the worse dropped from ${counted(design.halving.first)} cluster${design.halving.first === 1 ? '' : 's'} on`
   return `recent, context and residual in steps of 1/${design.ternary.steps} of the budget${over && `, with all combinations${of}`}`
 }
 
@@ -47,7 +50,19 @@ interface StudyTextFacts {
     design: DesignFacts
     seeds: readonly number[]
   }
-  progress: { trials: number; done: number } | undefined
+  progress: { trials: number; done: number; rounds: readonly RoundFacts[] } | undefined
+}
+
+interface RoundFacts {
+  clusters: number
+  kept: readonly { levels: Readonly<Record<string, unknown>>; mean: number | null }[]
+  dropped: readonly unknown[]
+}
+
+function roundText({ clusters, kept, dropped }: RoundFacts): string {
+  const [best] = kept
+  const ahead = best ? `; best so far ${levelsText(best.levels)}` : ''
+  return `on ${counted(clusters)} cluster${clusters === 1 ? '' : 's'}: ${counted(kept.length)} of ${counted(kept.length + dropped.length)} settings kept${ahead}`
 }
 
 /** Dimensions with what is tried of them. */
@@ -61,9 +76,12 @@ export function studyText({ facts, progress }: StudyTextFacts): string {
     `Study of ${facts.policies.join(', ')} on ${facts.task.name}: ${facts.task.about}`,
     `${designText(facts.design, dimensionsText(facts.over))}; ${counted(facts.seeds.length)} seed${facts.seeds.length === 1 ? '' : 's'}`,
     progress ? `${counted(progress.done)} of ${counted(progress.trials)} trials are done` : 'nothing has run yet',
-    progress?.done
-      ? "next: .summary(['alpha']), .effects(), .compare({ alpha: 0 }, { alpha: 1 }), .frame(), .csv()"
-      : 'next: await study.plan(), await study.run()',
+    ...(progress?.rounds ?? []).map(roundText),
+    progress?.rounds.length
+      ? 'next: .rounds, .confirm(), .exploring, .confirming'
+      : progress?.done
+        ? "next: .summary(['alpha']), .effects(), .compare({ alpha: 0 }, { alpha: 1 }), .frame(), .csv()"
+        : 'next: await study.plan(), await study.run()',
   )
 }
 
