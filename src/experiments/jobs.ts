@@ -1,7 +1,6 @@
 /** What a study has to do: its prompts with their trials, and what of them is missing. */
 import type { Asked } from '../native-cache.js'
 import type { Measuring } from './measures/measuring.js'
-import type { Counts } from './state.js'
 import type { TrialStore } from './store.js'
 import type { TaskPrompt } from './prompt.js'
 import { callOf, type Trial } from './trial.js'
@@ -51,16 +50,4 @@ export function tokensOf(measuring: Measuring, jobs: readonly Job[]): Tokens {
   })
   const sum = (of: (tokens: Tokens) => number) => all.reduce((before, one) => before + of(one), 0)
   return { read: sum(({ read }) => read), steps: sum(({ steps }) => steps) }
-}
-
-/** Trials of the design, and those of them that are done. */
-export function counted(prompts: readonly Planned[], store: TrialStore): Counts {
-  const keys = prompts.flatMap(({ keys: own, trials }) => trials.flatMap(({ key }) => (own.includes(key) ? [key] : [])))
-  const done = keys.flatMap((key) => store.get(key) ?? [])
-  return {
-    trials: keys.length,
-    done: done.length,
-    failed: done.filter(({ values }) => values === null).length,
-    unchanged: done.filter(({ unchanged }) => unchanged).length,
-  }
 }

@@ -4,6 +4,8 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { replaceFile } from '../trace/files/replace.js'
 import type { Now } from './carry-out.js'
+import type { Planned } from './jobs.js'
+import type { TrialStore } from './store.js'
 
 export interface Counts {
   /** All that the design has. */
@@ -12,6 +14,18 @@ export interface Counts {
   done: number
   failed: number
   unchanged: number
+}
+
+/** Trials of the design, and those of them that are done. */
+export function counted(prompts: readonly Planned[], store: TrialStore): Counts {
+  const keys = prompts.flatMap(({ keys: own, trials }) => trials.flatMap(({ key }) => (own.includes(key) ? [key] : [])))
+  const done = keys.flatMap((key) => store.get(key) ?? [])
+  return {
+    trials: keys.length,
+    done: done.length,
+    failed: done.filter(({ values }) => values === null).length,
+    unchanged: done.filter(({ unchanged }) => unchanged).length,
+  }
 }
 
 export interface StudyState {
