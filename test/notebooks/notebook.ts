@@ -44,6 +44,9 @@ export const printed = (cell: Cell) =>
 /** The MIME bundle of a cell's value. */
 export const valueOf = (cell: Cell) => cell.outputs?.find((output) => output.output_type === 'execute_result')?.data
 
+/** An svg file as it is shown: its card is in files alone. */
+export const withoutCard = (svg: string) => svg.replace(/<metadata>.*<\/metadata>\n/s, '')
+
 /** What each code cell put out: kinds and MIME types. Progress, which shows only where work takes long, is left out. */
 export const kindsOf = (notebook: Notebook) =>
   codeCells(notebook).map((cell) => [

@@ -1,9 +1,9 @@
 /** Notebooks 02 and on: each runs from top to bottom, and what its story rests on holds in what it wrote. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { codeCells, joined, kindsOf, node, printed, readNotebook, ROOT, valueOf, type Cell } from './notebook.js'
+import { codeCells, joined, kindsOf, node, printed, readNotebook, ROOT, valueOf, withoutCard, type Cell } from './notebook.js'
 
 /** What holds of every notebook, and `more` of its own; `figures`: the cells that draw one, which they save under that name. */
 function story(name: string, figures: readonly string[], more: (cells: () => Record<string, Cell>) => void): void {
@@ -26,7 +26,7 @@ function story(name: string, figures: readonly string[], more: (cells: () => Rec
       assert.deepEqual(kindsOf(readNotebook(path())), kindsOf(readNotebook(join(ROOT, `notebooks/${name}.ipynb`))))
     })
 
-    it('draws its figures as plotly, svg and words, and writes the same svg', () => {
+    it('draws its figures as plotly, svg and words, and writes the same svg with its card', () => {
       const svgs = readdirSync(out).filter((file) => file.endsWith('.svg'))
       assert.deepEqual(svgs.sort(), figures.map((figure) => `${name.slice(0, 2)}-${figure}.svg`).sort())
       for (const figure of figures) {
@@ -34,7 +34,8 @@ function story(name: string, figures: readonly string[], more: (cells: () => Rec
         const plotly = shown['application/vnd.plotly.v1+json'] as { data: unknown[] }
         assert.ok(plotly.data.length > 0, figure)
         assert.match(joined(shown['text/plain']), /\d/)
-        assert.equal(joined(shown['image/svg+xml']), readFileSync(join(out, `${name.slice(0, 2)}-${figure}.svg`), 'utf8'))
+        const file = readFileSync(join(out, `${name.slice(0, 2)}-${figure}.svg`), 'utf8')
+        assert.equal(joined(shown['image/svg+xml']), withoutCard(file))
       }
     })
 
@@ -182,5 +183,62 @@ story('04-merging', ['split', 'young'], (cells) => {
   it('says what was missed of the young and of the older', () => {
     const [young, older] = rows('missed-table').map((row) => /(\d+) tokens, regret per step (\S+) in the mean/.exec(row)!)
     for (const [, count, regret] of [young, older]) assert.ok(Number(count) > 100 && Number(regret) > 0)
+  })
+})
+
+/** All that the study would do comes with the notebook: a store that keys no longer fit would be measured anew, for minutes. */
+function comesWith(store: string, plan: Cell): void {
+  const [, trials, done] = /: ([\d,]+) trials, ([\d,]+) of them done/.exec(joined(valueOf(plan)!['text/plain']))!
+  assert.equal(done, trials, `${store} is of another version: npx zslab run with --fresh, and commit what it wrote`)
+  const files = readdirSync(join(ROOT, 'notebooks/stores', store))
+  assert.ok(files.every((file) => /^(study\.json|segment-\d{6}\.trials)$/.test(file)), files.join())
+  const bytes = files.reduce((sum, file) => sum + statSync(join(ROOT, 'notebooks/stores', store, file)).size, 0)
+  assert.ok(bytes < 2e6, `${bytes} bytes`)
+}
+
+story('05-ablation', ['exploring', 'confirming'], (cells) => {
+  const rows = (id: string) => printed(cells()[id]).trim().split('\n')
+  const INTERVAL = /([+−][\d.]+) \[([+−][\d.]+), ([+−][\d.]+)\]/
+  const numbers = (text: string) =>
+    INTERVAL.exec(text)!
+      .slice(1)
+      .map((one) => Number(one.replace('−', '-')))
+
+  it('measures nothing that comes with it', () => comesWith('05-ablation', cells().plan))
+
+  it('turns eight dimensions on 32 texts, sixteen of which confirm', () => {
+    assert.match(joined(valueOf(cells().plan)!['text/plain']), /^64 settings on 32 prompts of 32 clusters/)
+    assert.equal(joined(valueOf(cells().run)!['text/plain']).split(' resolution 5 of ')[1].split('; ').length, 8 + 1)
+    for (const id of ['exploring-figure', 'confirming-figure'])
+      assert.match(joined(valueOf(cells()[id])!['text/plain']), /of 36 effects on kl can be told/)
+    assert.match(joined(valueOf(cells().chosen)!['text/plain']), /where it was not, .* \(16 clusters\)$/)
+  })
+
+  it('asks again what the one half named, and says of each whether it holds', () => {
+    const again = rows('asked-again').slice(1)
+    for (const row of again) {
+      const [mean, low, high] = numbers(row)
+      const [, p, verdict] = /, p ([\d.e-]+): (holds|cannot be told)$/.exec(row)!
+      assert.ok(low <= mean && mean <= high, row)
+      assert.equal(verdict, Number(p) <= 0.05 ? 'holds' : 'cannot be told')
+    }
+    assert.equal(again.filter((row) => row.endsWith('holds')).length, 15)
+  })
+
+  it('rests its answer on what it printed', () => {
+    const compensation = rows('compensation-table').map(numbers)
+    assert.ok(compensation.slice(0, 3).every(([, low]) => low > 0) && compensation[3][2] < 0)
+    const [all, last] = rows('memory-table').map(numbers)
+    assert.ok(all[1] > 0 && last[1] < 0 && last[2] > 0)
+    assert.match(rows('perplexity')[0], /^0 of 36 /)
+    const { cells: own } = readNotebook(join(ROOT, 'notebooks/05-ablation.ipynb'))
+    const answer = joined(own.find(({ id }) => id === 'answer')!.source)
+    const chosen = joined(valueOf(cells().chosen)!['text/plain']).split('\n').at(-1)!
+    const said = [...answer.matchAll(/([\d.]+) \[([\d.]+), ([\d.]+)\]/g)]
+    for (const [i, found] of [all, compensation[3], numbers(chosen)].entries()) {
+      const [mean, ...ends] = found.map(Math.abs)
+      for (const [at, value] of [mean, Math.min(...ends), Math.max(...ends)].entries())
+        assert.ok(Math.abs(Number(said[i][at + 1]) - value) < 6e-4, `${said[i][0]} beside ${found.join()}`)
+    }
   })
 })
