@@ -79,6 +79,9 @@ export function plotlyOf(plot: Plot, style: Style): PlotlyFigure {
   return { data, layout, config: { responsive: true, displaylogo: false } }
 }
 
+/** A page may lack our fonts: DejaVu Sans, the widest that stands in, takes so much more than Inter over a sentence. */
+const ROOM = { plain: 1.1, bold: 1.2 }
+
 /** Its height, pixels. */
 const SLIDER = 76
 
@@ -109,11 +112,11 @@ function sidesOf(plot: Plot, style: Style): { l: number; r: number } {
 /** Title, detail and notes as annotations, and how much room they and the legend need above and below, pixels. */
 function wordsOf(plot: Plot, natural: Layout, inner: number, { style, paint }: Drawing) {
   const { text, small } = style
-  const title = wrapped(plot.title, inner, { size: style.title, bold: true })
-  const detail = style.showSummary ? wrapped(plot.detail, inner, { size: text }) : []
-  const notes = [plot.subject, ...plot.notes].flatMap((note) => wrapped(note, inner, { size: small }))
+  const title = wrapped(plot.title, inner / ROOM.bold, { size: style.title, bold: true })
+  const detail = style.showSummary ? wrapped(plot.detail, inner / ROOM.plain, { size: text }) : []
+  const notes = [plot.subject, ...plot.notes].flatMap((note) => wrapped(note, inner / ROOM.plain, { size: small }))
   const { gap, width: swatch } = swatchOf(style)
-  const entry = (words: LegendEntry) => textWidth(words.label, { size: text }) + gap + 2.5 * swatch
+  const entry = (words: LegendEntry) => textWidth(words.label, { size: text }) * ROOM.plain + gap + 2.5 * swatch
   const legendWidth = plot.legend.reduce((sum, words) => sum + entry(words), 0)
   const titled = (plot.panels[0].title ? 1.7 : 0.5) * text
   const legend = Math.ceil(legendWidth / inner) * text * 1.8
