@@ -86,6 +86,8 @@ interface NeedlesMade {
   seeds?: number
   /** Length from which on the full cache finds nothing. */
   beyond?: number
+  /** Length at which policies change nothing. */
+  unchanged?: number
 }
 
 /** Keys at depths of contexts: the deeper in the middle and the longer, the rarer it is found. */
@@ -95,6 +97,7 @@ export function needlesOf({
   depths = [0, 0.25, 0.5, 0.75, 1],
   seeds = 5,
   beyond = 4096,
+  unchanged = 0,
 }: NeedlesMade = {}): MadeStudy {
   const next = random(5)
   let settings: Record<string, Levels[string]>[] = [{}]
@@ -110,7 +113,10 @@ export function needlesOf({
         settings.forEach((levels, i) => {
           const chance = (full * (0.3 + 1.2 * Math.abs(depth - 0.5)) * (1 + (i % 3))) / (1 + length / 2048)
           const values = { score: Number(next() < chance), full, bytes: 1e6 }
-          rows.push({ levels, trial: { key: name, policy: 'zsmerge()', prompt, values, unchanged: false } })
+          rows.push({
+            levels,
+            trial: { key: name, policy: 'zsmerge()', prompt, values, unchanged: length === unchanged },
+          })
         })
       }
   return new MadeStudy(rows, {

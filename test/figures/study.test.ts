@@ -176,6 +176,13 @@ describe('figures of studies', () => {
     )
     const drawn = figure.plot.panels[1].marks.find((mark: Mark) => mark.kind === 'labels')
     assert.equal(drawn?.kind === 'labels' && drawn.text.length, 10)
+    const idle = needleMap(needlesOf({ unchanged: 512 }), { by: 'policy' }).columns as Record<
+      string,
+      (number | string)[]
+    >
+    idle.trials.forEach((count, i) =>
+      assert.equal(count, idle.map[i] === 'full cache' ? 5 : idle.length[i] === 512 ? 0 : 10),
+    )
     assert.throws(() => needleMap(studyOf()), /called “1024 tokens, depth 0.5”.* "text 0"/)
     assert.throws(() => needleMap(study, { by: 'alpha' }), /'policy', 'budget'/)
     assert.throws(() => needleMap(study, { at: { budget: 0.3 } }), /at\.budget/)
