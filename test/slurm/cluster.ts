@@ -129,8 +129,9 @@ function confOf(folder: string, controller: number, node: number): string {
     'SlurmdUser=root',
     `SlurmctldPort=${controller}`,
     `SlurmdPort=${node}`,
+    // Credentials end soon: a task of a node that went down may run again after 6 seconds, else after 121.
     'AuthType=auth/munge',
-    `AuthInfo=socket=${of('munge.socket')}`,
+    `AuthInfo=socket=${of('munge.socket')},cred_expire=5`,
     'CredType=cred/munge',
     `StateSaveLocation=${of('state')}`,
     `SlurmdSpoolDir=${of('spool')}`,
