@@ -4,7 +4,6 @@ import type { LoadedModel } from '../loaded-model.js'
 import type { Asked } from '../native-cache.js'
 import type { Call } from '../native/call.js'
 import { resolve } from '../policies/index.js'
-import type { Reading } from '../reading.js'
 import type { Due, Job } from './jobs.js'
 import type { Measuring } from './measures/measuring.js'
 import { callOf, type Trial } from './trial.js'
@@ -26,11 +25,11 @@ export async function doJob(model: LoadedModel, measuring: Measuring, job: Job, 
   const { prompt, trials } = job
   const asked: Due[] = []
   for (const due of trials) {
-    const why = whyNot(due, measuring.work(prompt).read) ?? measuring.whyNot?.(model, due)
+    const why = whyNot(due, measuring.work(prompt).given) ?? measuring.whyNot?.(model, due)
     if (why === undefined) asked.push(due)
     else await put({ ...trialOf(job, due), values: null, unchanged: false, failed: why })
   }
-  const done = async (choice: number, values: Record<string, number>, reading: Reading) => {
+  const done: Parameters<Measuring['run']>[3] = async (choice, values, reading, times) => {
     const due = asked[choice]
     const { ok, notes, compressed } = reading.receipt()
     const finite = Object.values(values).every(Number.isFinite)
@@ -38,6 +37,7 @@ export async function doJob(model: LoadedModel, measuring: Measuring, job: Job, 
     await put({
       ...trialOf(job, due),
       values: failed === undefined ? { ...values, bytes: reading.cache.bytes().total } : null,
+      ...(failed === undefined && times && { times }),
       unchanged: !compressed && (due.policy.acts === 'always' || due.policy.acts === 'prompt'),
       ...(failed !== undefined && { failed }),
     })

@@ -7,6 +7,7 @@ import { counts, type Row } from './rows.js'
 import type { Setting } from './settings.js'
 import type { Metric } from './measures/measuring.js'
 import type { Task } from './task.js'
+import { valueOf } from './trial.js'
 
 export interface KvpressRecord {
   /** As kvpress calls the run's folder. */
@@ -91,7 +92,7 @@ function recordOf(
       seed,
     },
     metrics: counted.length
-      ? Object.fromEntries(metrics.map(({ name }) => [name, meanOf(counted.map(({ trial }) => trial.values![name]))]))
+      ? Object.fromEntries(metrics.map(({ name }) => [name, meanOf(counted.map(({ trial }) => valueOf(trial, name)))]))
       : {},
     trials: {
       done: rows.length,

@@ -16,6 +16,7 @@ import { countColumn, levelColumn, numberColumn, StudyTable, wordColumn } from '
 import { summaryOf, type Summary } from './summary.js'
 import type { Measuring, Metric } from './measures/measuring.js'
 import { dimensionsTried, type Tried } from './tried.js'
+import { valueOf } from './trial.js'
 
 export interface MetricOptions extends IntervalOptions {
   /** Default: the task's first. */
@@ -106,7 +107,7 @@ export abstract class Results extends StudyTable {
       seed: column(({ trial }) => trial.prompt.seed),
       tokens: column(({ trial }) => trial.prompt.tokens),
       ...Object.fromEntries(
-        this.metrics.map(({ name }) => [name, column(({ trial }) => trial.values?.[name] ?? null)]),
+        this.metrics.map(({ name }) => [name, column(({ trial }) => (trial.values ? valueOf(trial, name) : null))]),
       ),
       unchanged: column(({ trial }) => Number(trial.unchanged)),
       failed: column(({ trial }) => trial.failed ?? null),

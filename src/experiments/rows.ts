@@ -6,7 +6,7 @@ import { paired, type PairedDifference } from '../statistics/paired.js'
 import type { IntervalOptions } from '../statistics/intervals.js'
 import type { TraceCell } from '../trace/columns.js'
 import type { Dimensions, Level, Levels } from './designs.js'
-import type { Trial } from './trial.js'
+import { valueOf, type Trial } from './trial.js'
 
 export interface Row {
   levels: Levels
@@ -56,7 +56,7 @@ export function placesOf(rows: readonly Row[], terms: readonly Term[], fraction:
 
 /** Mean of `metric` of each term. */
 export const meansAt = (found: Found, metric: string): number[] =>
-  found.map((of) => meanOf(of.map(({ trial }) => trial.values![metric])))
+  found.map((of) => meanOf(of.map(({ trial }) => valueOf(trial, metric))))
 
 /** Σ sign · mean of `metric`, place by place (placesOf), by cluster of prompts; null where no place has them all. */
 export function contrast(

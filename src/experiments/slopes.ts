@@ -11,6 +11,7 @@ import { placeIn, type Varied } from './dimensions.js'
 import { Effects, type Effect } from './effects.js'
 import { counts, type Row } from './rows.js'
 import type { Metric } from './measures/measuring.js'
+import { valueOf } from './trial.js'
 
 /** Settings for each coefficient, so that interactions are not what noise makes of too few. */
 const SETTINGS_EACH = 2
@@ -117,7 +118,7 @@ function fitsOf(rows: readonly Row[], columns: readonly SlopeColumn[], metric: s
     const equations = known.get(key)
     left += place.left + (equations ? 0 : settings.length)
     if (!equations) return []
-    const values = Float64Array.from(place.rows, ({ trial }) => trial.values![metric])
+    const values = Float64Array.from(place.rows, ({ trial }) => valueOf(trial, metric))
     const solved = equations.weights.map((weights) => dot(weights, values))
     const plane = (row: number) => solved.reduce((sum, one, j) => sum + one * equations.factors[j][row], 0)
     const mean = meanOf(values)

@@ -372,7 +372,7 @@ export class Study extends Results {
     const { card, prompts } = this.planned!
     const { settings, task } = this.parts
     const lengths = (seed: number) =>
-      prompts.flatMap(({ prompt, facts: of }) => (of.seed === seed ? [this.measuring.work(prompt).read] : []))
+      prompts.flatMap(({ prompt, facts: of }) => (of.seed === seed ? [this.measuring.work(prompt).given] : []))
     return kvpressRecords({ task, settings, card, metrics, rows, lengths })
   }
 

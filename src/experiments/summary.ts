@@ -9,6 +9,7 @@ import { counts, levelCell, type Row } from './rows.js'
 import type { Levels } from './designs.js'
 import type { Metric } from './measures/measuring.js'
 import { countColumn, levelColumn, numberColumn, StudyTable } from './study-table.js'
+import { valueOf } from './trial.js'
 
 export interface SummaryRow {
   levels: Levels
@@ -103,7 +104,7 @@ export function summaryOf(
     const counted = group.filter(counts)
     const clusters = counted.map(({ trial }) => trial.prompt.cluster)
     const meanOf = (name: string) => {
-      const values = counted.map(({ trial }) => trial.values![name])
+      const values = counted.map(({ trial }) => valueOf(trial, name))
       return values.length ? meanInterval(clusterMeans(values, clusters).means, options) : null
     }
     return {

@@ -14,11 +14,16 @@ export interface Trial {
   prompt: { name: string; cluster: string; seed: number; tokens: number; sha256: string }
   /** By metric; null of a trial that failed. */
   values: Readonly<Record<string, number>> | null
+  /** Milliseconds and what is made of them, by metric; where they are measured. No two runs have the same: they are no part of what trials are compared by. */
+  times?: Readonly<Record<string, number>>
   /** The policy was to change the cache and did not: no token left, none was merged. */
   unchanged: boolean
   /** Why it failed. */
   failed?: string
 }
+
+/** Of a trial that did not fail. */
+export const valueOf = ({ values, times }: Trial, metric: string): number => times?.[metric] ?? values![metric]
 
 /** What the results of a study's trials depend on beside prompt and policy. */
 export type About = Readonly<Record<string, unknown>>
@@ -49,12 +54,13 @@ const hashOf = (of: unknown) => createHash('sha256').update(JSON.stringify(of)).
 
 /** Errors: what is wrong with `found`, in words. */
 export function checkedTrial(found: unknown): Trial {
-  const { key, policy, prompt, values, unchanged, failed } = (found ?? {}) as Partial<Trial>
+  const { key, policy, prompt, values, times, unchanged, failed } = (found ?? {}) as Partial<Trial>
   const numbers = (of: unknown) => typeof of === 'object' && of !== null && Object.values(of).every(Number.isFinite)
   const { name, cluster, seed, tokens, sha256 } = prompt ?? {}
   const words = [key, policy, name, cluster, sha256].every((one) => typeof one === 'string' && one)
   if (!words || !Number.isInteger(seed) || !Number.isInteger(tokens) || typeof unchanged !== 'boolean')
     throw new Error('it is no trial')
+  if (times !== undefined && !numbers(times)) throw new Error('its times are not numbers')
   if (failed === undefined ? !numbers(values) : typeof failed !== 'string' || values !== null)
     throw new Error('its values are not numbers')
   return found as Trial

@@ -15,3 +15,10 @@ export function spreadOf(values: ArrayLike<number>): number {
   for (let i = 0; i < values.length; i++) sum += (values[i] - mean) ** 2
   return Math.sqrt(sum / (values.length - 1))
 }
+
+/** Of at least one. */
+export function medianOf(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}

@@ -49,7 +49,7 @@ export function measureAnswers(measure: AnswersMeasure): Measuring {
       if (own.length !== turns || own.some(({ answers }) => !answers.length))
         throw invalid(`the prompt ${name}`, `${turns} turns, with answers to each`, own.length)
       if (evidence && !needed) throw invalid(`the prompt ${name}`, 'evidence, the tokens that answers need', needed)
-      return { read: ids.length, each: own.reduce((sum, { ask }) => sum + ask.length + tokens, 0) }
+      return { given: ids.length, read: ids.length, each: own.reduce((sum, { ask }) => sum + ask.length + tokens, 0) }
     },
     run(model, { ids, turns: own, evidence: needed }, asked, put, call) {
       const text = (said: readonly number[]) => model.tokenizer.decode(said, { skipSpecial: true })

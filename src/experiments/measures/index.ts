@@ -2,13 +2,15 @@
 import { object, oneOf } from '../../expect.js'
 import { measureAnswers, type AnswersMeasure } from './answers.js'
 import { measureTails, type TailsMeasure } from './tails.js'
+import { measureTimes, type TimesMeasure } from './times.js'
 import type { Measuring } from './measuring.js'
 
-export type Measure = TailsMeasure | AnswersMeasure
+export type Measure = TailsMeasure | AnswersMeasure | TimesMeasure
 
 const KINDS: { [K in Measure['kind']]: (measure: Extract<Measure, { kind: K }>) => Measuring } = {
   tails: measureTails,
   answers: measureAnswers,
+  times: measureTimes,
 }
 
 /** Errors: 'invalid' naming what of the measure is wrong. */

@@ -45,7 +45,7 @@ export function measureTails(measure: TailsMeasure): Measuring {
     ...(outputError && { whyNot: (model, { policy, budgets }) => whyNoLocal({ model, policy, budgets, storage }) }),
     work({ name, ids }) {
       if (ids.length <= rows) throw invalid(`the prompt ${name}`, `more than the ${rows} tokens that count`, ids.length)
-      return { read: ids.length - rows, each: rows }
+      return { given: ids.length - rows, read: ids.length - rows, each: rows }
     },
     run: (model, { ids }, asked, put, call) =>
       readTails(

@@ -10,6 +10,7 @@ import {
   promptFromJSON,
   promptToJSON,
   sweep,
+  timing,
   zsmerge,
   type Model,
   type Task,
@@ -17,7 +18,7 @@ import {
   type TaskPrompt,
 } from '../../../src/index.js'
 import { measuring } from '../../../src/experiments/measures/index.js'
-import { draws, toyPath } from '../model/files.js'
+import { draws, ownFolder, toyPath } from '../model/files.js'
 
 const quiet = { progress: false } as const
 
@@ -130,6 +131,37 @@ describe('tasks', () => {
     assert.deepEqual({ ...plain.trial.values, outputError }, merging.values)
   })
 
+  it('times are in tables and means, and not among the values that trials are compared by', async () => {
+    const store = ownFolder()
+    const text = [drawn(1), drawn(2), drawn(3)]
+    const timed = () =>
+      sweep({
+        model,
+        task: timing({ text, tokens: 30, steps: 4 }),
+        policy: zsmerge,
+        base: { budget: 12, recent: 4 },
+        store,
+      })
+    const study = await timed().run(quiet)
+    for (const { trial } of study.rows) {
+      const { decode, prompt, gain } = trial.times!
+      assert.ok(decode > 0 && prompt > 0 && gain > 0)
+      assert.deepEqual(Object.keys(trial.values!), ['bytes'])
+    }
+    const [{ values }] = study.summary().rows
+    const mean = study.rows.reduce((sum, { trial }) => sum + trial.times!.decode, 0) / 3
+    assert.ok(Math.abs(values.decode!.mean - mean) < 1e-9)
+    assert.deepEqual(
+      study.table().decode,
+      study.rows.map(({ trial }) => trial.times!.decode),
+    )
+    const kept = timed()
+    assert.equal((await kept.plan(quiet)).done, 3)
+    assert.deepEqual(kept.rows, study.rows)
+    assert.throws(() => timing({ steps: 1 }), /steps/)
+    await assert.rejects(timing({ text, tokens: 40, steps: 1e6 }).prompts(model, 1), /and 1000000 after them/)
+  })
+
   it('have other trials where what is measured, or asked, or right differs, and the same where only names do', async () => {
     const ask = Int32Array.of(1, 2)
     const keys = async (task: Task) => (await studied(task).run(quiet)).rows.map(({ trial }) => trial.key).join()
@@ -147,7 +179,7 @@ describe('tasks', () => {
   it('refuse what cannot be measured, and say what it is', async () => {
     const measures: [unknown, RegExp][] = [
       [undefined, /an object for measure/],
-      [{ kind: 'times' }, /'tails', 'answers'/],
+      [{ kind: 'time' }, /'tails', 'answers', 'times'/],
       [{ ...tails, rows: 1 }, /measure\.rows/],
       [{ ...tails, row: 1 }, /no option "row"/],
       [{ ...tails, outputError: 1 }, /measure\.outputError/],
