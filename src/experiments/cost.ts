@@ -34,6 +34,8 @@ export interface CostAt {
   length: number
   full: CostCache
   policy: CostCache
+  /** Milliseconds a step of all that the policy does beyond attention; null where it is in one piece. */
+  upkeep: MeanInterval | null
   /** The full cache's step over the policy's, turn by turn. */
   gain: MeanInterval
   /** What bytes alone would allow: weights and the full cache over weights and the policy's. */

@@ -165,6 +165,7 @@ async function atLength(model: LoadedModel, asked: Asked, prompt: Int32Array, wo
     length: prompt.length,
     full: whole,
     policy: compressed,
+    upkeep: own.length > 1 ? meanInterval(less(last, own[0])) : null,
     gain: meanInterval(full.map((ms, turn) => ms / last[turn])),
     gainByBytes: (model.bytes + whole.bytes) / (model.bytes + compressed.bytes),
     promptMore: times.full.length ? meanInterval(less(times.policy, times.full)) : null,

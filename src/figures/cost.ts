@@ -3,7 +3,7 @@ import { invalid } from '../expect.js'
 import { Figure } from './figure.js'
 import { addBox, noBoxes } from './marks.js'
 import type { LegendEntry, Mark, Panel, Plot, Shape, Tick } from './plot.js'
-import { counted, percent, plainNumber, shortNumber } from './scale.js'
+import { counted, plainNumber, shortNumber } from './scale.js'
 import { styleOptions, type Fill, type Style, type StyleOptions } from './style.js'
 import { ends, listed, shortModel, type Interval } from './words.js'
 
@@ -17,6 +17,7 @@ interface CostAtData {
   length: number
   full: CacheData
   policy: CacheData
+  upkeep: Interval | null
   gain: Interval
   gainByBytes: number
   promptMore: Interval | null
@@ -83,12 +84,9 @@ function paysWords({ breakEven: { length, turns }, lengths }: CostData): string 
 
 function wordsOf(found: CostData): { title: string; detail: string } {
   const { facts, lengths } = found
-  const { length, full, policy, gain, gainByBytes, promptMore, tokens: after } = lengths[lengths.length - 1]
+  const { length, full, policy, upkeep, gain, gainByBytes, promptMore, tokens: after } = lengths[lengths.length - 1]
   const own = policy.parts.filter(({ part }) => part !== 'model')
   const said = own.map(({ part, step }) => `${PARTS[part].label} ${shortNumber(step.mean)}${ends(step)}`)
-  const upkeep = own
-    .filter(({ part }) => part !== 'attention' && part !== 'policy')
-    .reduce((sum, { step }) => sum + step.mean, 0)
   const prompt =
     promptMore === null
       ? ''
@@ -97,7 +95,7 @@ function wordsOf(found: CostData): { title: string; detail: string } {
     title: `${facts.name} at ${counted(length, 'token')}: a step is ${shortNumber(gain.mean)}${ends(gain)} times as fast as the full cache’s`,
     detail:
       `${shortNumber(policy.step.mean)} ms for ${shortNumber(full.step.mean)}; bytes alone (${mib(policy.bytes)} for ${mib(full.bytes)}) would allow ${shortNumber(gainByBytes)} times. ` +
-      `Of it, ms: ${listed(said)}${own.length > 1 ? `; all but attention is ${percent(Math.max(0, upkeep) / policy.step.mean)} of the step` : ''}. ${paysWords(found)}${prompt}`,
+      `Of it, ms: ${listed(said)}${upkeep ? `; beyond attention ${shortNumber(upkeep.mean)}${ends(upkeep)} of ${shortNumber(policy.step.mean)}` : ''}. ${paysWords(found)}${prompt}`,
   }
 }
 

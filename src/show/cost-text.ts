@@ -15,6 +15,7 @@ interface CostTextFacts {
     length: number
     full: CacheFacts
     policy: CacheFacts
+    upkeep: IntervalFacts | null
     gain: IntervalFacts
     gainByBytes: number
     promptMore: IntervalFacts | null
@@ -35,9 +36,9 @@ export function costText({ facts, lengths, breakEven }: CostTextFacts): string {
   const { always, crossing, never } = breakEven.turns
   return lines(
     `What ${facts.name} costs and saves, over ${counted(facts.turns)} turns of ${counted(facts.steps)} steps`,
-    ...lengths.flatMap(({ length, full, policy, gain, gainByBytes, promptMore, tokens }) => [
+    ...lengths.flatMap(({ length, full, policy, upkeep, gain, gainByBytes, promptMore, tokens }) => [
       `${counted(length)} tokens: a step ${interval(policy.step)} ms, full cache ${interval(full.step)}: × ${interval(gain)}, bytes would allow × ${figure(gainByBytes)}; ${sizeText(policy.bytes)} and ${sizeText(full.bytes)}`,
-      `  of it ${policy.parts.map(({ part, step }) => `${part} ${interval(step)}`).join(', ')}`,
+      `  of it ${policy.parts.map(({ part, step }) => `${part} ${interval(step)}`).join(', ')}${upkeep ? `; beyond attention ${interval(upkeep)}` : ''}`,
       ...(promptMore && full.prompt
         ? [
             `  the prompt ${seconds(full.prompt)} s, and ${seconds(promptMore, true)} more: ${tokens === null ? 'never made up for' : tokens ? `made up for after ${counted(tokens)} tokens` : 'nothing to make up for'}`,

@@ -47,6 +47,7 @@ export function costMade({
       const whole = taken.map((turn) => turn.reduce((sum, ms) => sum + ms, 0))
       return {
         whole,
+        turns: taken,
         found: { policy: name, parts: own, step: meanInterval(whole), prompt: null, bytes: slots * 23_040 },
       }
     }
@@ -59,6 +60,8 @@ export function costMade({
       length,
       full: { ...full.found, prompt: prompts ? prompt(1) : null },
       policy: { ...own.found, prompt: prompts ? prompt(1.02) : null },
+      upkeep:
+        parts.length > 1 ? meanInterval(own.turns.map((turn) => turn.slice(2).reduce((sum, ms) => sum + ms, 0))) : null,
       gain: meanInterval(full.whole.map((ms, turn) => ms / own.whole[turn])),
       gainByBytes: (WEIGHTS + full.found.bytes) / (WEIGHTS + own.found.bytes),
       promptMore: prompts ? meanInterval(Array.from({ length: prompts }, () => 0.03 * length + 10 * next())) : null,

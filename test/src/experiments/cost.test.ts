@@ -59,7 +59,9 @@ describe('cost', () => {
       cost.lengths.map(({ length }) => length),
       [32, 64],
     )
-    for (const { full, policy: own, gain, gainByBytes, promptMore } of cost.lengths) {
+    for (const { full, policy: own, upkeep, gain, gainByBytes, promptMore } of cost.lengths) {
+      const beyond = own.parts.slice(2).reduce((sum, part) => sum + part.step.mean, 0)
+      assert.ok(Math.abs(upkeep!.mean - beyond) < 1e-9)
       for (const { parts, step, prompt } of [full, own]) {
         const sum = parts.reduce((all, part) => all + part.step.mean, 0)
         assert.ok(Math.abs(sum - step.mean) < 1e-9, `${sum} for ${step.mean}`)
