@@ -19,7 +19,7 @@ import { measuring } from './measures/index.js'
 import type { Measuring, Metric } from './measures/measuring.js'
 import { scheduleOf, type Round, type Schedule } from './halving.js'
 import { kvpressRecords, type KvpressRecord } from './kvpress.js'
-import { liveOf, type Watch } from './live.js'
+import { liveOf, type Live, type Watch } from './live.js'
 import { checkMergingOff } from './merging-off.js'
 import { planNotes, type Plan } from './plan.js'
 import type { Room } from './pool.js'
@@ -170,14 +170,12 @@ export class Study extends Results {
     const processes = options.processes === undefined ? 1 : integer('processes', options.processes, 1, 256)
     const { watch = () => (this.facts.split === null ? this : this.exploring).summary() } = options
     if (watch !== null && typeof watch !== 'function') throw invalid('watch', 'a function, or null', watch)
-    const live = liveOf(watch)
     await withBar('studying,', options, async (call) => {
       const { checks } = await this.prepared(call)
       const found = await this.opened()
       const { requeued } = await wishesOf(this.store)
       if (!found.tidied || requeued.length || jobsOf(this.next, found).length)
-        await this.carriedOut(processes, live.changed, call)
-      live.end()
+        await this.carriedOut(processes, liveOf(watch), call)
       checkMergingOff(...(checks.map((key) => this.trials!.get(key)) as [Trial?, Trial?]))
     })
     return this
@@ -215,15 +213,17 @@ export class Study extends Results {
     return this
   }
 
-  private async carriedOut(processes: number, kept: () => void, call: Call): Promise<void> {
+  private async carriedOut(processes: number, live: Live, call: Call): Promise<void> {
     await this.coordinated(call, async (store, signal) => {
       await store.tidy()
       const { model, task, folder } = this.parts
       const counts = () => counted(this.whole, store)
+      const { changed: kept } = live
       const running = { model, measure: task.measure, folder, store, processes, counts, kept }
       await this.inRounds(store, async (planned) => {
         this.ran = await runStudy({ ...running, planned }, { ...call, signal })
       })
+      live.end()
     })
   }
 
