@@ -7,7 +7,8 @@ import { codeCells, readNotebook, ROOT } from './notebook.js'
 const FOLDER = join(ROOT, 'notebooks')
 
 describe('committed notebooks', () => {
-  const names = readdirSync(FOLDER).filter((name) => name.endsWith('.ipynb'))
+  const inside = (folder: string) => readdirSync(join(FOLDER, folder)).filter((name) => name.endsWith('.ipynb'))
+  const names = inside('')
 
   it('have a number each', () => {
     const numbers = names.map((name) => /^\d\d-/.exec(name)?.[0])
@@ -15,7 +16,7 @@ describe('committed notebooks', () => {
     assert.equal(new Set(numbers).size, names.length, `two share a number: ${names.join(', ')}`)
   })
 
-  for (const name of names)
+  for (const name of [...names, ...inside('reviewers').map((name) => join('reviewers', name))])
     describe(name, () => {
       const path = join(FOLDER, name)
       const notebook = readNotebook(path)

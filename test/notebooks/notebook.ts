@@ -1,6 +1,8 @@
 /** Notebooks as the tests read them. */
+import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -46,6 +48,16 @@ export const valueOf = (cell: Cell) => cell.outputs?.find((output) => output.out
 
 /** An svg file as it is shown: its card is in files alone. */
 export const withoutCard = (svg: string) => svg.replace(/<metadata>.*<\/metadata>\n/s, '')
+
+/** All that the study would do comes with the notebook: a store that keys no longer fit would be measured anew, for minutes. */
+export function comesWith(store: string, plan: Cell, most = 2e6): void {
+  const [, trials, done] = /: ([\d,]+) trials, ([\d,]+) of them done/.exec(joined(valueOf(plan)!['text/plain']))!
+  assert.equal(done, trials, `${store} is of another version: npx zslab run with --fresh, and commit what it wrote`)
+  const files = readdirSync(join(ROOT, 'notebooks/stores', store))
+  assert.ok(files.every((file) => /^(study\.json|segment-\d{6}\.trials)$/.test(file)), files.join())
+  const bytes = files.reduce((sum, file) => sum + statSync(join(ROOT, 'notebooks/stores', store, file)).size, 0)
+  assert.ok(bytes < most, `${bytes} bytes`)
+}
 
 /** What each code cell put out: kinds and MIME types. Progress, which shows only where work takes long, is left out. */
 export const kindsOf = (notebook: Notebook) =>

@@ -1,9 +1,9 @@
 /** Notebooks 02 and on: each runs from top to bottom, and what its story rests on holds in what it wrote. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { codeCells, joined, kindsOf, node, printed, readNotebook, ROOT, valueOf, withoutCard, type Cell } from './notebook.js'
+import { codeCells, comesWith, joined, kindsOf, node, printed, readNotebook, ROOT, valueOf, withoutCard, type Cell } from './notebook.js'
 
 /** What holds of every notebook, and `more` of its own; `figures`: the cells that draw one, which they save under that name. */
 function story(name: string, figures: readonly string[], more: (cells: () => Record<string, Cell>) => void): void {
@@ -185,16 +185,6 @@ story('04-merging', ['split', 'young'], (cells) => {
     for (const [, count, regret] of [young, older]) assert.ok(Number(count) > 100 && Number(regret) > 0)
   })
 })
-
-/** All that the study would do comes with the notebook: a store that keys no longer fit would be measured anew, for minutes. */
-function comesWith(store: string, plan: Cell): void {
-  const [, trials, done] = /: ([\d,]+) trials, ([\d,]+) of them done/.exec(joined(valueOf(plan)!['text/plain']))!
-  assert.equal(done, trials, `${store} is of another version: npx zslab run with --fresh, and commit what it wrote`)
-  const files = readdirSync(join(ROOT, 'notebooks/stores', store))
-  assert.ok(files.every((file) => /^(study\.json|segment-\d{6}\.trials)$/.test(file)), files.join())
-  const bytes = files.reduce((sum, file) => sum + statSync(join(ROOT, 'notebooks/stores', store, file)).size, 0)
-  assert.ok(bytes < 2e6, `${bytes} bytes`)
-}
 
 story('05-ablation', ['exploring', 'confirming'], (cells) => {
   const rows = (id: string) => printed(cells()[id]).trim().split('\n')

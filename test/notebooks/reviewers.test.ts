@@ -1,0 +1,61 @@
+/** Notebooks that answer a reviewer's question each: what they come with is enough, and their answers are what they printed. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { codeCells, comesWith, joined, kindsOf, node, printed, readNotebook, ROOT, type Cell } from './notebook.js'
+
+const FOLDER = join(ROOT, 'notebooks/reviewers')
+/** Of a store, at most. */
+const BYTES = 300e3
+
+/** Mean and ends of an interval. */
+const INTERVAL = /([+−]?[\d.]+) \[([+−]?[\d.]+), ([+−]?[\d.]+)\]/g
+const intervals = (text: string) => Array.from(text.matchAll(INTERVAL), ([, ...of]) => of)
+/** With as many digits as it says. */
+const says = (said: readonly string[], found: readonly string[]) =>
+  said.every((one, i) => {
+    const digits = one.split('.')[1]?.length ?? 0
+    return Math.abs(numberOf(one) - numberOf(found[i])) <= 0.5001 * 10 ** -digits
+  })
+const numberOf = (text: string) => Number(text.replace('−', '-'))
+
+describe("notebooks of reviewers' questions", function () {
+  this.timeout(300_000)
+  let out: string
+  const names = readdirSync(FOLDER)
+    .filter((file) => file.endsWith('.ipynb'))
+    .map((file) => file.slice(0, -'.ipynb'.length))
+
+  before(() => (out = mkdtempSync(join(tmpdir(), 'zslab-reviewers-'))))
+  after(() => rmSync(out, { recursive: true, force: true }))
+
+  for (const name of names)
+    describe(name, () => {
+      const committed = readNotebook(join(FOLDER, `${name}.ipynb`))
+      let cells: Cell[]
+
+      before(() => {
+        const path = join(out, `${name}.ipynb`)
+        const words = ['dist/src/cli/main.js', 'run', `notebooks/reviewers/${name}.ipynb`, '--output', path]
+        const done = node(words, { ZSLAB_OUT: out })
+        assert.equal(done.status, 0, done.stdout + done.stderr)
+        cells = codeCells(readNotebook(path))
+      })
+
+      it('measures nothing that comes with it, and puts out what the committed one has', () => {
+        comesWith(`reviewers/${name}`, cells.find(({ id }) => id === 'plan')!, BYTES)
+        assert.deepEqual(kindsOf({ ...committed, cells }), kindsOf(committed))
+      })
+
+      it('draws a figure, and answers in numbers that it printed', () => {
+        assert.ok(readdirSync(out).some((file) => file.startsWith(`${name}-`) && file.endsWith('.svg')))
+        const found = cells.flatMap((cell) => intervals(printed(cell)))
+        const answer = joined(committed.cells.find(({ id }) => id === 'answer')!.source)
+        const said = intervals(answer)
+        assert.ok(said.length, 'no interval in the answer')
+        for (const one of said)
+          assert.ok(found.some((own) => says(one, own)), `nothing printed says ${one.join()}`)
+      })
+    })
+})
