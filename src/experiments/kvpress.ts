@@ -1,10 +1,12 @@
 /** A study as runs of kvpress' evaluation are written: for each what was asked and what came out, so that the two may stand in one table. */
 import { ZslabError } from '../errors.js'
-import { resolve, type Policy } from '../policies/index.js'
+import type { Asked } from '../native-cache.js'
+import { resolve } from '../policies/index.js'
 import { meanOf } from '../statistics/moments.js'
 import type { EngineCard } from '../trace/card.js'
 import { counts, type Row } from './rows.js'
 import type { Setting } from './settings.js'
+import { callOf } from './trial.js'
 import type { Metric } from './measures/measuring.js'
 import type { Task } from './task.js'
 import { valueOf } from './trial.js'
@@ -59,19 +61,21 @@ export function kvpressRecords(studied: Studied): KvpressRecord[] {
     const { seed } = row.trial.prompt
     groups.set(row.levels, seeds.set(seed, [...(seeds.get(seed) ?? []), row]))
   }
-  return settings.flatMap(({ levels, policy }) =>
-    Array.from(groups.get(levels) ?? [], ([seed, own]) => recordOf(studied, policy(seed), seed, own)),
+  return settings.flatMap(({ levels, policy, budgets }) =>
+    Array.from(groups.get(levels) ?? [], ([seed, own]) =>
+      recordOf(studied, { policy: policy(seed), budgets }, seed, own),
+    ),
   )
 }
 
 function recordOf(
   { task, card, metrics, lengths }: Studied,
-  policy: Policy,
+  { policy, budgets }: Asked,
   seed: number,
   rows: readonly Row[],
 ): KvpressRecord {
   const [dataset, press] = [task.name.replaceAll(' ', '_'), PRESSES[policy.name] ?? policy.name]
-  const ratio = removed(policy, lengths(seed))
+  const ratio = removed({ policy, budgets }, lengths(seed))
   const counted = rows.filter(counts)
   const { question } = task.options
   return {
@@ -88,7 +92,7 @@ function recordOf(
       max_context_length: null,
       query_aware: question === undefined ? null : question === 'within',
       needle_depth: null,
-      press_init_command: String(policy),
+      press_init_command: callOf(policy, budgets),
       seed,
     },
     metrics: counted.length
@@ -102,12 +106,13 @@ function recordOf(
   }
 }
 
-function removed(policy: Policy, lengths: readonly number[]): number | null {
+function removed({ policy, budgets }: Asked, lengths: readonly number[]): number | null {
   if (policy.acts === 'never') return 0
   const shares = lengths.flatMap((tokens) => {
     try {
-      const { budget } = resolve(policy, tokens)
-      return budget ? [Math.max(0, 1 - budget / tokens)] : []
+      const heads = budgets?.flat() ?? [policy.native.budget]
+      const slots = meanOf(heads.map((budget) => resolve(policy, tokens, budget).budget))
+      return slots ? [Math.max(0, 1 - slots / tokens)] : []
     } catch (error) {
       // A prompt that the policy refuses: its trial failed.
       if (error instanceof ZslabError && error.code === 'invalid') return []

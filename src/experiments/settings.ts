@@ -36,6 +36,7 @@ export function settingsOf({ model, makers, base, over, design }: SettingsAsked)
   tried: Tried
   settings: Setting[]
 } {
+  const several = makers.length > 1
   const plain = plainOf(design)
   const ternary = typeof plain === 'object' && 'ternary' in plain ? plain.ternary : undefined
   const varied = ternary ? withParts(over, base, ternary) : over
@@ -45,17 +46,17 @@ export function settingsOf({ model, makers, base, over, design }: SettingsAsked)
     return { ...base, ...options, ...(ternary && partOptions(levels, ternary)) }
   }
   const first = optionsAt(Object.fromEntries(Object.entries(varied).map(([name, one]) => [name, firstOf(one)])))
-  const named = makers.map((make) => ({ make, name: made(make, withBudgets(first, model).options).name }))
+  const named = makers.map((make) => ({ make, name: made(make, withBudgets(first, model).options, several).name }))
   const names = named.map(({ name }) => name)
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice !== undefined) throw invalid('policy', 'policies of different names', twice, 'vary options with over')
-  const tried = triedOf({ ...(makers.length > 1 && { [POLICY]: { levels: names } }), ...varied }, design)
+  const tried = triedOf({ ...(several && { [POLICY]: { levels: names } }), ...varied }, design)
   const settings = tried.settings.map((levels): Setting => {
     const { make } = named.find((one) => one.name === levels[POLICY]) ?? named[0]
     const { options, budgets } = withBudgets(optionsAt(levels), model)
-    const policy = made(make, options)
+    const policy = made(make, options, several)
     const draws = 'seed' in policy.options && !('seed' in options)
-    return { levels, policy: (seed) => (draws ? made(make, { ...options, seed }) : policy), budgets }
+    return { levels, policy: (seed) => (draws ? made(make, { ...options, seed }, several) : policy), budgets }
   })
   return { tried, settings }
 }
@@ -70,13 +71,16 @@ function withBudgets({ budgets, ...options }: Options, { description }: Settings
   return { options, budgets: budgetsOf(budgets, layers, kvHeads) }
 }
 
-function made(make: PolicyMaker, options: Options): Policy {
+function made(make: PolicyMaker, options: Options, several: boolean): Policy {
   try {
     return policyOf((make as (options: object) => Policy)(options), 'what policy gives')
   } catch (error) {
     if (!(error instanceof ZslabError)) throw error
     const given = Object.entries(options).map(([name, value]) => `${name}: ${shown(value)}`)
     const setting = given.length ? `the setting { ${given.join(', ')} } cannot be: ` : ''
-    throw new ZslabError(error.code, setting + error.message, { cause: error })
+    const own = several
+      ? '; what one of several policies alone has is bound to it, as in (options) => zsmerge({ alpha: 0.5, ...options })'
+      : ''
+    throw new ZslabError(error.code, setting + error.message + own, { cause: error })
   }
 }

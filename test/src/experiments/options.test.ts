@@ -161,6 +161,9 @@ describe('options of policies as dimensions', () => {
     assert.equal(found.even.values!.bytes, await bytes({ budget: 12 }))
     assert.equal(found.suggested.values!.bytes, await bytes({}, by))
     assert.notEqual(found.even.values!.kl, found.suggested.values!.kl)
+    const ratio = study.kvpress().map(({ config }) => config.compression_ratio)
+    // Both budgets are 10 to 12 slots in the mean, of 44 tokens.
+    assert.deepEqual(ratio, [1 - 12 / 44, 1 - 10 / 44])
     assert.match(found.suggested.policy, /^zsmerge\(.*\) with budgets [0-9a-f]{32}$/)
     const file = JSON.parse(readFileSync(join(store, 'study.json'), 'utf8')) as { over: unknown }
     assert.deepEqual(file.over, over)
@@ -200,6 +203,7 @@ describe('options of policies as dimensions', () => {
       [{ over: { alpha: { bad: 'x' } } }, /the setting \{ alpha: "x" \} cannot be/],
       [{ over: { budgets: { flat: [[1]] } } }, /\[3 layers\]\[2 kv heads\]/],
       [{ base: { budget: 12 }, over: { budgets: { even: 12 } } }, /nothing beside budgets/],
+      [{ policy: [zsmerge, snapkv], over: { alpha: [0, 1] } }, /no option "alpha".*bound to it, as in \(options\) =>/],
       [{ base: { budgets: [[1]] } }, /\[3 layers\]\[2 kv heads\]/],
       [{ over: { alpha: { from: 0, to: 1 } } }, /ranges are for design: \{ latinHypercube/],
       [{ over: { alpha: { from: 1, to: 0 } } }, /whose from is below its to/],
