@@ -221,6 +221,7 @@ describe('tasks that make their prompts', () => {
     const prompts = await task.prompts(model, 1)
     const BUDGET = 160
     const seen = new Set<number>()
+    let merged = 0
     const study = await sweep({
       model,
       task,
@@ -234,6 +235,7 @@ describe('tasks that make their prompts', () => {
       assert.ok(ger <= layerGer && dropped <= ger)
       if (levels.policy === 'zsmerge') {
         assert.equal(dropped, 0, 'merged tokens are not gone')
+        merged = Math.max(merged, layerGer)
         continue
       }
       // The first four stay, and the newest; what was written last nobody has read, but where the model has ended its answer.
@@ -247,6 +249,7 @@ describe('tasks that make their prompts', () => {
       seen.add(expected)
     }
     assert.ok(seen.has(0) && seen.has(1))
+    assert.ok(merged > 0, 'a token among others is no slot of its own')
     assert.ok(study.rows.some(({ trial }) => trial.values!.layerGer > 0 && trial.values!.layerGer < 1))
   })
 
