@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { dirname, join, parse, relative, resolve } from 'node:path'
 import { Command } from 'commander'
 import { ZslabError } from '../errors.js'
+import { hashOfStudy } from '../experiments/hash.js'
 import type { Figure } from '../figures/index.js'
 import { csvOf } from '../frames.js'
 import * as zslab from '../index.js'
@@ -79,5 +80,7 @@ function newName(path: string): string {
 }
 
 /** Of what a result was read from. */
-const hashOf = async (result: unknown): Promise<string | undefined> =>
-  result instanceof LoadedModel ? result.file.sha256() : undefined
+async function hashOf(result: unknown): Promise<string | undefined> {
+  if (result instanceof LoadedModel) return result.file.sha256()
+  return result instanceof zslab.Study ? hashOfStudy(result) : undefined
+}

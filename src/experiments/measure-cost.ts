@@ -7,6 +7,7 @@ import type { Call, CallOptions } from '../native/call.js'
 import { STORAGES, type Storage } from '../native/engine.js'
 import { fullCache, policyOf, resolve, type Policy } from '../policies/index.js'
 import { Reading } from '../reading.js'
+import { lasting, madeBy, Recipe } from '../recipe/recipe.js'
 import { generator, orderOf } from '../sampling.js'
 import { meanInterval } from '../statistics/intervals.js'
 import { NOTHING_KEPT } from '../trace/level.js'
@@ -46,7 +47,8 @@ const SHORT = 8
 export async function measureCost(model: LoadedModel, options: CostOptions): Promise<Cost> {
   callOptions('measureCost', options, OWN)
   const asked = askedOf(usable(model), options)
-  return withBar('measuring cost,', options, (call) => measured(model, asked, call))
+  const cost = await withBar('measuring cost,', options, (call) => measured(model, asked, call))
+  return madeBy(cost, Recipe.of('measureCost', [model, lasting(options)]))
 }
 
 interface Asked {

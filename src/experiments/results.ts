@@ -1,6 +1,7 @@
 /** What came out of a study, or of a half of it: its rows, means, effects and comparisons. */
 import { ZslabError } from '../errors.js'
 import { flag, invalid, oneOf, options as checked } from '../expect.js'
+import { cameOf } from '../recipe/recipe.js'
 import { resultsText } from '../show/study-text.js'
 import { showsItself } from '../show/show.js'
 import { meanOf } from '../statistics/moments.js'
@@ -134,7 +135,7 @@ export abstract class Results extends StudyTable {
   summary(by: readonly string[] = Object.keys(this.dimensions), options: IntervalOptions = {}): Summary {
     const known = Object.keys(this.dimensions)
     if (!Array.isArray(by)) throw invalid('by', "an array of dimensions, such as ['alpha']", by)
-    return summaryOf(
+    const found = summaryOf(
       this.rows,
       by.map((name) => oneOf('by', name, known)),
       this.metrics,
@@ -142,6 +143,7 @@ export abstract class Results extends StudyTable {
       this.cannot,
       this.cards,
     )
+    return cameOf(found, this, 'summary', [by, options])
   }
 
   /**
@@ -155,9 +157,10 @@ export abstract class Results extends StudyTable {
     const wanted = interactions === undefined ? true : flag('interactions', interactions)
     const { rows, tried, fraction, cards } = this
     const one = this.metricOf(metric)
-    return this.spread
+    const found = this.spread
       ? slopesOf(rows, tried, one, wanted, seeded(interval), cards)
       : effectsOf(rows, this.dimensions, one, wanted, seeded(interval), fraction, cards)
+    return cameOf(found, this, 'effects', [options])
   }
 
   /** a − b, both some levels of the same dimensions: { alpha: 0 }, { alpha: 1 }. Null where no place has both. */
@@ -187,7 +190,8 @@ export abstract class Results extends StudyTable {
     const found = this.compare(a, b, options)
     const terms = termsOf(a, b, this.dimensions)
     const { rows, fraction, cards } = this
-    return differencesOf(rows, terms, this.metricOf(options.metric), found, fraction !== undefined, cards)
+    const each = differencesOf(rows, terms, this.metricOf(options.metric), found, fraction !== undefined, cards)
+    return cameOf(each, this, 'differences', [a, b, options])
   }
 
   protected metricOf(name: string | undefined): Metric {
@@ -207,6 +211,7 @@ export class Part extends Results {
     private readonly whole: Results,
   ) {
     super()
+    cameOf(this, whole, name)
   }
 
   get metrics(): readonly Metric[] {

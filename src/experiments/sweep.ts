@@ -8,6 +8,8 @@ import { settingsOf, type PolicyMaker } from './settings.js'
 import { storeFolder } from './store.js'
 import { Study } from './study.js'
 import type { Task } from './task.js'
+import { hashOfStudy } from './hash.js'
+import { madeBy, Place, Recipe } from '../recipe/recipe.js'
 
 export interface SweepOptions {
   model: LoadedModel
@@ -54,7 +56,7 @@ export function sweep(options: SweepOptions): Study {
     )
   const { tried, settings } = settingsOf({ model, makers, base, over, design })
   const policies = [...new Set(settings.map(({ policy }) => policy(1).name))]
-  return new Study({
+  const study = new Study({
     model,
     task,
     settings,
@@ -70,6 +72,11 @@ export function sweep(options: SweepOptions): Study {
       split: options.split === undefined ? null : number('split', options.split, 0.1, 0.9),
     },
   })
+  const store = study.store === undefined ? {} : { store: new Place(study.store) }
+  const given = { ...options, ...store }
+  return madeBy(study, () =>
+    Recipe.of('sweep', [given], { then: [{ call: 'run', given: [] }], sha256: hashOfStudy(study) }),
+  )
 }
 
 function taskOf(task: unknown): Task {

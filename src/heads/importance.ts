@@ -3,6 +3,7 @@ import { integer, invalid } from '../expect.js'
 import { usable, type LoadedModel, type TextOrIds } from '../loaded-model.js'
 import { withBar } from '../long-work.js'
 import type { Call, Progress } from '../native/call.js'
+import { lasting, madeBy, Place, Recipe } from '../recipe/recipe.js'
 import { engineCard } from '../trace/card.js'
 import { askedOf, checkLengths, type HeadImportanceOptions } from './asked.js'
 import { curvesOf } from './budget-curve.js'
@@ -98,10 +99,13 @@ export async function headImportance(
         policy: policy === undefined ? null : String(policy),
       }
       const curves = curvesOf(planned.map(({ work }) => work))
-      return new Importance(
+      const importance = new Importance(
         { shape: model.description, found, distances: distancesOf(planned, model), curves, facts },
         model,
       )
+      const given = lasting(options)
+      const kept = store === undefined ? given : { ...given, store: new Place(store) }
+      return madeBy(importance, Recipe.of('headImportance', [model, texts, kept]))
     },
     'layers',
   )

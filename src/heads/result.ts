@@ -8,6 +8,7 @@ import { shown, ZslabError } from '../errors.js'
 import { invalid, options as checkedOptions } from '../expect.js'
 import type { LoadedModel } from '../loaded-model.js'
 import type { TraceCell } from '../trace/columns.js'
+import { cameOf, lasting, madeBy, Place, Recipe } from '../recipe/recipe.js'
 import { resamplesOf, seedOf } from '../statistics/bootstrap.js'
 import { meanInterval, type IntervalOptions, type MeanInterval } from '../statistics/intervals.js'
 import { reliabilityOf } from './agreement.js'
@@ -74,7 +75,8 @@ export class Importance extends Tabular {
    * for a model of another shape.
    */
   static async from(path: string, options: FromOptions = {}): Promise<Importance> {
-    return new Importance(await importedParts(path, options), options.model)
+    const importance = new Importance(await importedParts(path, options), options.model)
+    return madeBy(importance, Recipe.of('Importance.from', [new Place(path), options]))
   }
 
   /**
@@ -83,7 +85,7 @@ export class Importance extends Tabular {
    */
   with(other: Importance): Importance {
     if (!(other instanceof Importance)) throw invalid('other', 'an Importance', other)
-    return joinedWith(this, other)
+    return cameOf(joinedWith(this, other), this, 'with', [other])
   }
 
   get card(): ImportanceFacts['card'] {
@@ -134,7 +136,7 @@ export class Importance extends Tabular {
       perText: perText.map(joined),
       ownTexts: random || !perText.length,
     }))
-    return new Agreements(scored, draws, this.card)
+    return cameOf(new Agreements(scored, draws, this.card), this, 'agreement', [draws])
   }
 
   /**
@@ -151,7 +153,9 @@ export class Importance extends Tabular {
         'invalid',
         'these scores were read from a file and are of no text: give judge() the texts to read',
       )
-    return judge(this, options)
+    const given = lasting(options)
+    const kept = options.store === undefined ? {} : { store: new Place(options.store) }
+    return cameOf(await judge(this, options), this, 'judge', [{ ...given, ...kept }])
   }
 
   /**
@@ -167,7 +171,7 @@ export class Importance extends Tabular {
    * Errors: 'invalid' naming the option, or the head that was not measured; for greedy by a measure that has no curves.
    */
   suggestBudgets(options: SuggestOptions): SuggestedBudgets {
-    return suggestBudgets(this, options)
+    return cameOf(suggestBudgets(this, options), this, 'suggestBudgets', [options])
   }
 
   /**

@@ -1,7 +1,7 @@
 /** Makes a card's figure again, call by call, with the library that it is given. */
 import { createHash } from 'node:crypto'
 import { ZslabError } from '../errors.js'
-import { isStep, kindOf } from './calls.js'
+import { isPolicy, isStep, kindOf } from './calls.js'
 import type { FigureCard } from './card.js'
 import { allStatements } from './program.js'
 import type { Plain, Statement } from './statements.js'
@@ -36,6 +36,10 @@ export async function madeAgain(
     if (Array.isArray(given)) return given.map(value)
     if (typeof given.$ === 'string') return resultOf(given.$)
     if (typeof given.$file === 'string') return place(given.$file)
+    if (typeof given.$library === 'string') {
+      if (!isPolicy(given.$library)) throw unknownCall(given.$library)
+      return memberOf(library, given.$library)
+    }
     return Object.fromEntries(Object.entries(given).map(([name, one]) => [name, value(one)]))
   }
   const called = (target: unknown, path: string, given: readonly unknown[]): unknown => {

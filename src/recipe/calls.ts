@@ -19,12 +19,34 @@ const library = (result: string, waits = false): Kind => ({ result, of: 'library
 const method = (result: string, waits = false): Kind => ({ result, of: 'result', waits })
 const property = (result: string): Kind => ({ result, of: 'result', gets: true })
 
+const TASKS = [
+  ...[
+    'languageModelling',
+    'passkey',
+    'needle',
+    'needles',
+    'keyValues',
+    'variableTracking',
+    'copying',
+    'classification',
+  ],
+  ...['commonWords', 'frequentWords', 'questions', 'summaries', 'ruler'],
+]
+
 const KINDS: Readonly<Record<string, Kind>> = {
   load: { ...library('model', true), once: true },
   'Trace.open': { ...library('trace', true), once: true },
   headImportance: library('importance', true),
   'Importance.from': { ...library('importance', true), once: true },
   roofline: library('predicted', true),
+  measureCost: library('cost', true),
+  sweep: library('study'),
+  ...Object.fromEntries(TASKS.map((name) => [name, library('task')])),
+  summary: method('summary'),
+  effects: method('effects'),
+  differences: method('differences'),
+  exploring: property('exploring'),
+  confirming: property('confirming'),
   session: method('session'),
   generate: method('run', true),
   trace: property('trace'),
@@ -40,12 +62,15 @@ const KINDS: Readonly<Record<string, Kind>> = {
 }
 
 /** What a session is asked on the way. */
-const STEPS: readonly string[] = ['prefill', 'append', 'step', 'change', 'evict', 'pin', 'unevict']
+const STEPS: readonly string[] = ['prefill', 'append', 'step', 'change', 'evict', 'pin', 'unevict', 'run']
 
 export function kindOf(call: string): Kind | undefined {
   if (Object.hasOwn(KINDS, call)) return KINDS[call]
   if (/^figures\.[a-z]\w*$/.test(call)) return library('figure')
-  return POLICIES.some(({ name }) => functionOf(name) === call) ? { ...library('policy'), once: true } : undefined
+  return isPolicy(call) ? { ...library('policy'), once: true } : undefined
 }
+
+/** A function that makes a policy. */
+export const isPolicy = (call: string): boolean => POLICIES.some(({ name }) => functionOf(name) === call)
 
 export const isStep = (call: string): boolean => STEPS.includes(call)

@@ -31,7 +31,10 @@ export function programOf(card: FigureCard, place: (path: string) => string, to:
     const hash = sha256 === undefined ? [] : [`// its SHA-256 was ${sha256}`]
     return [...hash, `const ${name} = ${kind?.waits ? 'await ' : ''}${value}`, ...steps]
   })
-  const used = statements.flatMap(({ on, call }) => (on === undefined ? [call.split('.')[0]] : []))
+  const used = statements.flatMap(({ on, call, given }) => [
+    ...(on === undefined ? [call.split('.')[0]] : []),
+    ...functionsIn(given),
+  ])
   const last = statements[statements.length - 1].name
   return [
     ...card.missing.map((what) => `// not known: ${what}`),
@@ -41,6 +44,12 @@ export function programOf(card: FigureCard, place: (path: string) => string, to:
     `await ${last}.save(${written(to, place)}, ${written(card.style, place)})`,
     '',
   ].join('\n')
+}
+
+const functionsIn = (value: Plain): string[] => {
+  if (typeof value !== 'object' || value === null) return []
+  if (Array.isArray(value)) return value.flatMap(functionsIn)
+  return typeof value.$library === 'string' ? [value.$library] : Object.values(value).flatMap(functionsIn)
 }
 
 /** Without empty options at the end. */
@@ -72,7 +81,7 @@ const written = (value: Plain, place: (path: string) => string): string => inspe
 function named(value: Plain, place: (path: string) => string): unknown {
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.map((one) => named(one, place))
-  if (typeof value.$ === 'string') return new Word(value.$)
+  for (const word of [value.$, value.$library]) if (typeof word === 'string') return new Word(word)
   if (typeof value.$file === 'string') return place(value.$file)
   if (typeof value.$missing === 'string') return new Word('undefined')
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, named(one, place)]))

@@ -46,6 +46,8 @@ export class Recipe {
     parts: Parts = {},
     /** Why it cannot be made again. */
     readonly missing?: string,
+    /** It is the function, and nothing is called. */
+    readonly itself = false,
   ) {
     this.on = parts.on
     this.then = parts.then ?? []
@@ -55,6 +57,11 @@ export class Recipe {
   /** Of `given` what has a recipe is its recipe from then on: nothing here keeps a result alive. */
   static of(call: string, given: readonly unknown[], parts: Parts = {}): Recipe {
     return new Recipe(call, given.map(asGiven), parts)
+  }
+
+  /** A function of the library itself, such as zsmerge, given to what calls it. */
+  static named(name: string): Recipe {
+    return new Recipe(name, [], {}, undefined, true)
   }
 
   /** Of what cannot be made again. */
@@ -81,13 +88,21 @@ export function recipeOf(result: object): Recipe {
   return Recipe.missing(`${nameOf(result)} does not say how it was made`)
 }
 
+/** Options but for how the call was watched and stopped, which changes nothing of its result. */
+export function lasting(options: object): object {
+  const given: Record<string, unknown> = { ...options }
+  for (const name of ['signal', 'progress']) delete given[name]
+  return given
+}
+
 const nameOf = (value: object) =>
   value.constructor === Object || !value.constructor ? 'plain data' : `a ${value.constructor.name}`
 
 function asGiven(value: unknown): Given {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value
   if (typeof value === 'number') return Number.isFinite(value) ? value : Recipe.missing(`the number ${value}`)
-  if (typeof value !== 'object') return Recipe.missing(`a ${typeof value}`)
+  if (typeof value === 'function' && recipes.has(value)) return recipeOf(value)
+  if (typeof value !== 'object') return Recipe.missing(`a ${typeof value} of your own`)
   if (value instanceof Recipe || value instanceof Place) return value
   if (recipes.has(value)) return recipeOf(value)
   if (ArrayBuffer.isView(value)) return value as unknown as ArrayLike<number>

@@ -3,7 +3,7 @@ import { relative, sep } from 'node:path'
 import { kindOf } from './calls.js'
 import { Place, Recipe, type Given, type GivenObject, type Step } from './recipe.js'
 
-/** { $: name } is the result of that name, { $file: path } a file or folder, relative to the card's own. */
+/** { $: name } is the result of that name, { $library: name } a function, { $file: path } a file or folder, relative to the card's own. */
 export type Plain = string | number | boolean | null | Plain[] | { [name: string]: Plain }
 
 export interface Statement {
@@ -35,7 +35,7 @@ export function statementsOf(recipe: Recipe, folder: string): Stated {
       missing.add(of.missing)
       return { $missing: of.missing }
     }
-    return { $: nameOf(of) }
+    return of.itself ? { $library: of.call } : { $: nameOf(of) }
   }
   const plain = (given: Given): Plain => {
     if (typeof given !== 'object' || given === null) return given

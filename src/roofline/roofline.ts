@@ -1,4 +1,5 @@
 /** Bytes, limits and break-even of a decode step, full cache against ZSMerge, from the byte model alone: nothing is run. */
+import { madeBy, Place, Recipe } from '../recipe/recipe.js'
 import { namesText } from '../show/roofline-text.js'
 import { showsItself } from '../show/show.js'
 import { askedOf, compressedSlots, fullSlots, type Asked, type RooflineOptions } from './asked.js'
@@ -33,7 +34,7 @@ export async function roofline(options: RooflineOptions): Promise<Roofline> {
   const compressed = predictCache(asked, (at) => compressedSlots(asked, at))
   const several = cluster.devices > 1 || cluster.hosts > 1
   const facts = { context, batch, weights, storage, policy: String(policy), device, cluster, latency }
-  return new Roofline(
+  const predicted = new Roofline(
     { model: { ...model, parameters: parametersOf(model).total }, ...facts },
     full,
     compressed,
@@ -49,6 +50,9 @@ export async function roofline(options: RooflineOptions): Promise<Roofline> {
         }
       : undefined,
   )
+  const { model: given } = options
+  const isPath = typeof given === 'string' && !ROOFLINE_MODELS.includes(given)
+  return madeBy(predicted, Recipe.of('roofline', [{ ...options, model: isPath ? new Place(given) : given }]))
 }
 
 /** Between two powers of two. */

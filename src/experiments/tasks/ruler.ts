@@ -6,6 +6,7 @@ import { questions, type QuestionsOptions } from './questions.js'
 import { SIZED, type SizedOptions } from './sized.js'
 import { variableTracking } from './variable-tracking.js'
 import { commonWords, frequentWords } from './word-counts.js'
+import { madeBy, Place, Recipe } from '../../recipe/recipe.js'
 
 const needlesOf =
   (more: NeedlesOptions) =>
@@ -41,7 +42,8 @@ export function ruler(name: RulerTask, options: SizedOptions | QuestionsOptions 
   const task = isRead(name)
     ? questions({ scores: ['contains'], ...(options as QuestionsOptions) })
     : GENERATED[name](checked(`ruler ${name}`, options, SIZED) as SizedOptions)
-  return { ...task, name: `ruler ${name}` }
+  const file = 'file' in options ? { file: new Place(options.file) } : {}
+  return madeBy({ ...task, name: `ruler ${name}` }, Recipe.of('ruler', [name, { ...options, ...file }]))
 }
 
 const isRead = (name: RulerTask): name is Read => (READ as readonly string[]).includes(name)

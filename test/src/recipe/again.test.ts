@@ -16,6 +16,7 @@ import {
   type Model,
   type Run,
 } from '../../../src/index.js'
+import { hashOfStudy } from '../../../src/experiments/hash.js'
 import { madeAgain } from '../../../src/recipe/again.js'
 import { cardInFile } from '../../../src/recipe/in-file.js'
 import { programOf } from '../../../src/recipe/program.js'
@@ -35,7 +36,12 @@ describe('figures made again', function () {
   after(() => model.dispose())
 
   const place = (path: string) => join(folder, path)
-  const hashOf = async (result: unknown) => (result instanceof zslab.Model ? result.file.sha256() : undefined)
+  const hashOf = async (result: unknown) =>
+    result instanceof zslab.Model
+      ? result.file.sha256()
+      : result instanceof zslab.Study
+        ? hashOfStudy(result)
+        : undefined
 
   /** Saved, read back and made again → both. */
   async function again(figure: Figure, name: string): Promise<[before: Figure, after: Figure, program: string]> {
@@ -121,6 +127,47 @@ describe('figures made again', function () {
     const program = await same(both, 'panel.svg')
     assert.match(program, /const whole = figures\.panel\(\[ ?figure, figure2 ?\], \{ columns: 1 \}\)/)
     assert.equal(program.split('.generate(').length, 2)
+  })
+
+  it('of a study: its task, policies, levels and store, of which nothing is done twice', async () => {
+    const text = Array.from({ length: 8 }, (_, i) => ({ name: `text ${i}`, text: `${i} ${prompt}` }))
+    const task = zslab.languageModelling({ text, tokens: 48, rows: 6 })
+    const over = { budget: [20, 28], residual: { none: 0, two: 2 } }
+    const asked = { model, task, policy: zsmerge, base: { recent: 6 }, over, split: 0.5, store: join(folder, 'store') }
+    const study = zslab.sweep(asked)
+    assert.equal(hashOfStudy(study), undefined)
+    await study.run({ progress: false })
+    const program = await same(figures.effects(study.exploring.effects({ metric: 'kl' })), 'effects.svg')
+    assert.match(program, /const task = languageModelling\(/)
+    assert.match(program, /policy: zsmerge,\s+base: \{ recent: 6 \},/)
+    assert.match(program, /store: 'store'/)
+    assert.match(
+      program,
+      /await study\.run\(\)\nconst exploring = study\.exploring\nconst effects = exploring\.effects\(/,
+    )
+    await same(figures.frontier(study.confirming), 'frontier.svg')
+    const own = zslab.sweep({ ...asked, policy: (options: object) => zsmerge(options) })
+    await own.plan({ progress: false })
+    assert.deepEqual(figures.frontier(own.exploring).card.missing, ['a function of your own'])
+  })
+
+  it('of heads, measured and judged, and of a prediction', async () => {
+    const importance = await zslab.headImportance(model, [prompt, `b ${prompt}`], {
+      by: ['entropy', 'sinkMass'],
+      progress: false,
+    })
+    await same(figures.headMap(importance, { by: 'sinkMass' }), 'heads.svg')
+    await same(figures.agreement(importance.agreement()), 'agreement.svg')
+    await same(figures.headPassport(importance, { layer: 1, head: 0, run: await run() }), 'passport.svg')
+    await same(figures.headBudgets(importance.suggestBudgets({ by: 'entropy', total: 20 })), 'budgets.svg')
+    const judged = await importance.judge({ progress: false, randomOrders: 2 })
+    await same(figures.judge(judged), 'judge.svg')
+    const program = await same(
+      figures.roofline(await zslab.roofline({ model: 'smollm2-135m', context: 4096 })),
+      'roofline.svg',
+    )
+    assert.match(program, /roofline\(\{ model: 'smollm2-135m', context: 4096 \}\)/)
+    await same(figures.roofline(await zslab.roofline({ model: toyPath, context: 512 })), 'roofline-of-a-file.svg')
   })
 
   it('part of a figure', async () => {
