@@ -35,8 +35,8 @@ export interface InteractionStudyData {
   effects(options: { metric: string }): { interactions: readonly EffectData[] }
 }
 
-/** Lines that looks tell apart. */
-const MOST = LOOKS.length
+/** Lines that cross and are still told apart. */
+const MOST = 5
 const LEVEL = 0.05
 
 /**

@@ -85,7 +85,7 @@ export interface Labels {
 }
 
 export type Mark = Boxes | Points | Line | Labels
-export type Shape = 'dot' | 'diamond' | 'triangle' | 'tick' | 'cross'
+export type Shape = 'dot' | 'diamond' | 'triangle' | 'down' | 'square' | 'tick' | 'cross'
 
 export interface Panel {
   title?: string

@@ -98,6 +98,8 @@ export class PlotlySurface implements Surface {
 const PATHS: Record<Exclude<Shape, 'dot'>, string> = {
   diamond: 'M-1.2,0L0,1.2L1.2,0L0,-1.2Z',
   triangle: 'M-1.2,-1L0,1.2L1.2,-1Z',
+  down: 'M-1.2,1L0,-1.2L1.2,1Z',
+  square: 'M-0.9,-0.9L0.9,-0.9L0.9,0.9L-0.9,0.9Z',
   tick: 'M0,-1L0,1',
   cross: 'M-1,-1L1,1M-1,1L1,-1',
 }

@@ -25,6 +25,8 @@ const SYMBOLS: Record<Shape, string> = {
   dot: 'circle',
   diamond: 'diamond',
   triangle: 'triangle-up',
+  down: 'triangle-down',
+  square: 'square',
   tick: 'line-ns-open',
   cross: 'x-thin-open',
 }

@@ -29,12 +29,17 @@ export const VERDICTS: Record<Verdict, Look> = {
   open: { color: 'muted', shape: 'diamond' },
 }
 
+/** Filled shapes first: a stroke is lost on the bar of its interval. */
 export const LOOKS: readonly Look[] = [
   { color: 'calm', shape: 'dot' },
   { color: 'flip', shape: 'triangle' },
   { color: 'residual1', shape: 'diamond' },
-  { color: 'residual2', shape: 'tick' },
-  { color: 'residual3', shape: 'cross' },
+  { color: 'queries', shape: 'square' },
+  { color: 'residual0', shape: 'down' },
+  { color: 'residual2', shape: 'dot' },
+  { color: 'ink', shape: 'triangle' },
+  { color: 'muted', shape: 'diamond' },
+  { color: 'ink', shape: 'cross' },
 ]
 
 export const signed = (value: number) => (value > 0 ? `+${shortNumber(value)}` : shortNumber(value))

@@ -74,6 +74,8 @@ const OUTLINES: Record<Shape, (x: number, y: number, r: number) => string> = {
     `M${px(x - 1.2 * r)} ${px(y)}L${px(x)} ${px(y - 1.2 * r)}L${px(x + 1.2 * r)} ${px(y)}L${px(x)} ${px(y + 1.2 * r)}z`,
   triangle: (x, y, r) =>
     `M${px(x - 1.2 * r)} ${px(y + r)}L${px(x)} ${px(y - 1.2 * r)}L${px(x + 1.2 * r)} ${px(y + r)}z`,
+  down: (x, y, r) => `M${px(x - 1.2 * r)} ${px(y - r)}L${px(x)} ${px(y + 1.2 * r)}L${px(x + 1.2 * r)} ${px(y - r)}z`,
+  square: (x, y, r) => `M${px(x - 0.9 * r)} ${px(y - 0.9 * r)}h${px(1.8 * r)}v${px(1.8 * r)}h${px(-1.8 * r)}z`,
   tick: (x, y, r) => `M${px(x)} ${px(y - r)}V${px(y + r)}`,
   cross: (x, y, r) =>
     `M${px(x - r)} ${px(y - r)}L${px(x + r)} ${px(y + r)}M${px(x - r)} ${px(y + r)}L${px(x + r)} ${px(y - r)}`,

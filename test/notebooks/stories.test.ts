@@ -232,3 +232,42 @@ story('05-ablation', ['exploring', 'confirming'], (cells) => {
     }
   })
 })
+
+story('06-policies', ['frontier'], (cells) => {
+  const rows = (id: string) => printed(cells()[id]).trimEnd().split('\n')
+  const DIFFERENCE = /([+−][\d.]+) \[([+−][\d.]+), ([+−][\d.]+)\]/
+  const found = (line: string) =>
+    DIFFERENCE.exec(line)!
+      .slice(1)
+      .map((one) => Number(one.replace('−', '-')))
+
+  it('measures nothing that comes with it', () => comesWith('06-policies', cells().plan))
+
+  it('compares nine methods whose bytes differ by less than 2.5%', () => {
+    const shares = rows('bytes-table')
+      .slice(2)
+      .map((row) => [...row.matchAll(/(-?[\d.]+)%/g)].map(([, share]) => Math.abs(Number(share))))
+    assert.equal(shares.length, 9)
+    assert.ok(shares.every((of) => of.length === 3 && Math.max(...of) < 2.5))
+  })
+
+  it('rests its answer on paired differences that Holm tells from nothing', () => {
+    const lines = rows('paired-table')
+    const compared = lines.filter((line) => line.startsWith('  '))
+    assert.equal(compared.length, 3 * 8)
+    for (const line of compared) {
+      const [mean, low, high] = found(line)
+      const [, p, verdict] = /, p ([\d.e-]+): (better|worse|cannot be told)$/.exec(line)!
+      assert.ok(low <= mean && mean <= high, line)
+      assert.equal(verdict, Number(p) > 0.05 ? 'cannot be told' : mean < 0 ? 'better' : 'worse')
+    }
+    const verdicts = (method: string) =>
+      compared.filter((line) => line.trim().startsWith(method)).map((line) => line.split(': ').at(-1))
+    for (const method of ['SnapKV', 'AdaKV', 'StreamingLLM', 'random'])
+      assert.deepEqual(verdicts(method), ['worse', 'worse', 'worse'], method)
+    assert.deepEqual(verdicts('TOVA').slice(1), ['worse', 'worse'])
+    assert.deepEqual(verdicts('ZSMerge, dropped'), ['better', 'better', 'cannot be told'])
+    const apart = rows('apart-table').map(found)
+    assert.ok(apart.slice(0, 3).every(([mean]) => Math.abs(mean) < 0.002) && apart[3][1] > 0)
+  })
+})
