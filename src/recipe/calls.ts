@@ -30,7 +30,7 @@ const TASKS = [
     'copying',
     'classification',
   ],
-  ...['commonWords', 'frequentWords', 'questions', 'summaries', 'ruler'],
+  ...['commonWords', 'frequentWords', 'questions', 'summaries', 'ruler', 'timing'],
 ]
 
 const KINDS: Readonly<Record<string, Kind>> = {

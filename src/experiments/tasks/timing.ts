@@ -1,4 +1,5 @@
 /** Timing: how long policies take to read an excerpt, and to go on after it. */
+import { madeBy, Recipe } from '../../recipe/recipe.js'
 import { integer, oneOf, options as checked } from '../../expect.js'
 import { STORAGES, type Storage } from '../../native/engine.js'
 import type { Task } from '../task.js'
@@ -20,11 +21,14 @@ export function timing(options: TimingOptions = {}): Task {
   const steps = options.steps === undefined ? 32 : integer('steps', options.steps, 3)
   const storage = options.storage === undefined ? 'float16' : oneOf('storage', options.storage, STORAGES)
   const { tokens, prompts } = excerpts(options, 1, steps)
-  return {
-    name: 'timing',
-    about: `excerpts of ${tokens} tokens are read and ${steps} tokens written, by each policy alone`,
-    options: { tokens },
-    measure: { kind: 'times', steps, storage },
-    prompts: async (model, seed) => prompts(model, seed),
-  }
+  return madeBy(
+    {
+      name: 'timing',
+      about: `excerpts of ${tokens} tokens are read and ${steps} tokens written, by each policy alone`,
+      options: { tokens },
+      measure: { kind: 'times', steps, storage },
+      prompts: async (model, seed) => prompts(model, seed),
+    },
+    Recipe.of('timing', [options]),
+  )
 }

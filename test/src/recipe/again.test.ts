@@ -1,5 +1,6 @@
 /** Figures made again from the cards in their files: the same numbers and the same picture, whatever they were drawn from. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as zslab from '../../../src/index.js'
 import {
@@ -18,10 +19,11 @@ import {
 } from '../../../src/index.js'
 import { hashOfStudy } from '../../../src/experiments/hash.js'
 import { madeAgain } from '../../../src/recipe/again.js'
+import { kindOf } from '../../../src/recipe/calls.js'
 import { cardInFile } from '../../../src/recipe/in-file.js'
 import { programOf } from '../../../src/recipe/program.js'
 import { recipeOf, type Recipe } from '../../../src/recipe/recipe.js'
-import { ownFolder, toyPath } from '../model/files.js'
+import { ownFolder, toyPath, written } from '../model/files.js'
 
 const policy = zsmerge({ budget: 16, recent: 6, residual: 2, decay: 0.9 })
 const prompt = 'a b c d e f g h i j k l m n o p q r s t u v w x y z '.repeat(2)
@@ -127,6 +129,26 @@ describe('figures made again', function () {
     const program = await same(both, 'panel.svg')
     assert.match(program, /const whole = figures\.panel\(\[ ?figure, figure2 ?\], \{ columns: 1 \}\)/)
     assert.equal(program.split('.generate(').length, 2)
+  })
+
+  it('of whatever task there is: each is a call that cards may have', () => {
+    const record = { context: 'a', question: 'b', answers: ['c'] }
+    const asked = written(folder, 'questions.jsonl', Buffer.from(JSON.stringify(record)))
+    const told = written(folder, 'summaries.jsonl', Buffer.from(JSON.stringify({ text: 'a', summary: 'c' })))
+    const surface = readFileSync(new URL('../../../src/index.ts', import.meta.url), 'utf8')
+    const names = [...surface.matchAll(/export \{([^}]*)\} from '\.\/experiments\/tasks\//g)].flatMap(([, list]) =>
+      list.split(',').flatMap((word) => (word.includes('type ') ? [] : [word.trim()])),
+    )
+    const made = names.map((name) => {
+      const make = (zslab as unknown as Record<string, (options?: unknown) => object>)[name]
+      const given = { ruler: 'vt', questions: { file: asked }, summaries: { file: told } }[name]
+      return [name, recipeOf(make(given)).call] as const
+    })
+    assert.ok(made.length >= 10)
+    for (const [name, call] of made) {
+      assert.equal(call, name)
+      assert.equal(kindOf(call)?.result, 'task', name)
+    }
   })
 
   it('of a study: its task, policies, levels and store, of which nothing is done twice', async () => {
