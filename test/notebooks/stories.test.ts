@@ -271,3 +271,27 @@ story('06-policies', ['frontier'], (cells) => {
     assert.ok(apart.slice(0, 3).every(([mean]) => Math.abs(mean) < 0.002) && apart[3][1] > 0)
   })
 })
+
+story('07-turns', ['turns'], (cells) => {
+  const rows = (id: string) => printed(cells()[id]).trim().split('\n')
+
+  it('measures nothing that comes with it', () => {
+    comesWith('07-turns-session', cells().plan, 300e3)
+    comesWith('07-turns-requests', cells()['plan-requests'], 300e3)
+  })
+
+  it('asks three questions in two modes of a model that can answer them, and rests its answer on what it printed', () => {
+    const modes = rows('turns-table').filter((row) => !row.startsWith(' '))
+    assert.deepEqual(
+      modes.map((row) => row.split(':')[0]),
+      ['session', 'requests'],
+    )
+    for (const row of modes) assert.ok(Number(row.split(' ').at(-1)) > 0.8, row)
+    const { cells: own } = readNotebook(join(ROOT, 'notebooks/07-turns.ipynb'))
+    const answer = joined(own.find(({ id }) => id === 'answer')!.source)
+    const said = answer.match(/[+−][\d.]+ \[[+−][\d.]+, [+−][\d.]+\]/g)!
+    const found = [...rows('turns-table'), ...rows('later-table')].join('\n')
+    assert.ok(said.length >= 7)
+    for (const one of said) assert.ok(found.includes(one), one)
+  })
+})
