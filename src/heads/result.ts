@@ -153,9 +153,10 @@ export class Importance extends Tabular {
         'invalid',
         'these scores were read from a file and are of no text: give judge() the texts to read',
       )
-    const given = lasting(options)
+    // It checks what it is given.
+    const judgement = await judge(this, options)
     const kept = options.store === undefined ? {} : { store: new Place(options.store) }
-    return cameOf(await judge(this, options), this, 'judge', [{ ...given, ...kept }])
+    return cameOf(judgement, this, 'judge', [{ ...lasting(options), ...kept }])
   }
 
   /**
