@@ -49,6 +49,6 @@ describe('scripts/jupyter.mjs', function () {
   it('names the options that it has', () => {
     const done = jupyter('--user')
     assert.equal(done.status, 1)
-    assert.match(done.stderr, /no option --user; it has --tests, --quiet/)
+    assert.match(done.stderr, /no option --user; it has --tests, --latex, --quiet/)
   })
 })
