@@ -35,6 +35,7 @@ export async function carryOut(work: Work, call: Call): Promise<void> {
   const signal = eitherSignal(eitherSignal(call.signal, work.listener.stop), failed.signal)
   if (signal) setMaxListeners(0, signal) // of every hand's waits and jobs
   const round = new Round(work, { ...call, signal })
+  await round.report() // whoever asks sees it from the start, also where it waits at once
   await Promise.all(
     work.hands.map((hand) =>
       // The first ends the others; they are waited for.

@@ -50,6 +50,7 @@ describe('zslab sweep', function () {
     assert.match(done.stderr, /24 rows in out\.csv\n$/)
     const rows = readFileSync(join(folder, 'out.csv'), 'utf8').trim().split('\n')
     assert.equal(rows.length, 25)
+    assert.match(run('study', 'list').stdout, /^store: zsmerge on language modelling, finished: 24 of 24 trials\n$/)
     const found = JSON.parse(run('sweep', 'study.ts', '--json').stdout) as Record<string, unknown>
     assert.deepEqual(Object.keys(found).slice(-3), ['plan', 'summary', 'effects'])
     assert.equal((found.plan as { done: number }).done, 24)
@@ -94,18 +95,23 @@ describe('zslab sweep', function () {
         state?: { state: string; trials: { done: number } }
       }
     while (child.exitCode === null && !state().running) await sleep(50)
-    assert.equal(run('study', 'resume', 'inner/long').status, 0)
-    assert.equal(run('study', 'pause', 'inner/long').status, 0)
     while (child.exitCode === null && state().state?.state !== 'paused') await sleep(50)
     assert.equal(state().running?.pid, child.pid)
     const listed = run('study', 'list').stdout
-    assert.match(listed, /^inner\/long: zsmerge on language modelling, paused: [\d,]+ of 8,000 trials/)
-    assert.match(listed, /\nstore: zsmerge on language modelling, finished: 24 of 24 trials\n$/)
+    assert.match(listed, /^inner\/long: zsmerge on language modelling, paused: 0 of 8,000 trials/)
     assert.match(run('study', 'cancel', 'inner/long', '--policy', 'alpha: 1').stderr, /left out until/)
     assert.equal(run('study', 'stop', 'inner/long').status, 0)
     assert.deepEqual(await closed, [130, null])
     assert.match(said, /what is done is kept in inner\/long/)
-    assert.match(run('study', 'show', 'inner/long').stdout, /stopped: [\d,]+ of 8,000 trials\n.*left out: alpha: 1/s)
+    assert.match(run('study', 'show', 'inner/long').stdout, /stopped: 0 of 8,000 trials\n.*left out: alpha: 1/s)
+    const asked = () => JSON.parse(readFileSync(join(folder, 'inner/long/asked.json'), 'utf8')) as { paused: boolean }
+    for (const [word, paused] of [
+      ['pause', true],
+      ['resume', false],
+    ] as const) {
+      assert.equal(run('study', word, 'inner/long').status, 0)
+      assert.equal(asked().paused, paused)
+    }
     const { status, stderr } = run('study', 'stop', 'inner/long')
     assert.equal(status, 2)
     assert.match(stderr, /nobody runs inner\/long/)
