@@ -1,6 +1,4 @@
-/** Every figure on ordinary and on awkward data, and seeded runs of any shape. */
-import fc from 'fast-check'
-import type { RunData } from '../../src/figures/data.js'
+/** Every figure, on ordinary and on awkward data. */
 import {
   agreement,
   attentionMap,
@@ -32,7 +30,7 @@ import {
   tokenStrip,
   type Figure,
 } from '../../src/figures/index.js'
-import type { Mark } from '../../src/figures/plot.js'
+import { runMade, fullRun, nasty, lineageByHand } from './made-runs.js'
 import { importanceMade } from './synthetic-heads.js'
 import { agreementsMade, budgetsMade, judgementMade } from './synthetic-judgement.js'
 import { costMade } from './synthetic-cost.js'
@@ -40,72 +38,7 @@ import { needlesOf, studyOf } from './made-study.js'
 import { effectsMade, MANY_LEVELS, POLICIES, slopesMade, studiedMade, ternaryMade } from './synthetic-study.js'
 import { ROOFLINES } from './synthetic-roofline.js'
 import { autopsyMade, lossesMade } from './synthetic-losses.js'
-import {
-  compensationMade,
-  differenceMade,
-  inspectedMade,
-  runMade as runAfresh,
-  runOf,
-  shadowMade,
-  type Made,
-} from './synthetic.js'
-
-export const full = process.env.ZSLAB_TEST_SCALE === 'full'
-
-const made = new Map<string, RunData>()
-
-/** Runs are only read, and the large ones take a while. */
-export function runMade(options: Made = {}): RunData {
-  const key = JSON.stringify(options)
-  let data = made.get(key)
-  if (!data) made.set(key, (data = runAfresh(options)))
-  return data
-}
-
-/** A full-cache run: nothing ever leaves. */
-export function fullRun(options: Made = {}): RunData {
-  const tokens = (options.prompt ?? 3000) + (options.steps ?? 200)
-  const data = runMade({ ...options, budget: tokens + 1, policyName: 'full' })
-  return { ...data, resolved: { ...data.resolved, budget: 0, recent: 0, residual: 0, context: 0 } }
-}
-
-const NASTY = [
-  '',
-  ' ',
-  '\n',
-  '\r\n',
-  '\u0000',
-  '\ud83d',
-  '\ude00',
-  ']]>',
-  '<!--',
-  '&amp;',
-  '"',
-  '鯨'.repeat(90),
-  'x'.repeat(400),
-  '\u200b',
-  '__proto__',
-]
-
-export function nasty(data: RunData): RunData {
-  return { ...data, tokens: data.tokens.map((token, i) => ({ ...token, text: NASTY[i % NASTY.length] })) }
-}
-
-/** One head with two residual slots, made of a prompt of 8 tokens, then three merges. */
-export const lineageByHand = (): RunData =>
-  runOf({
-    prompt: 8,
-    steps: 3,
-    sizes: { budget: 5, recent: 2, residual: 2, sink: 0, context: 1, window: 0 },
-    events: [
-      [0, 'merge', 1, 0, 0.5],
-      [0, 'merge', 4, 1, 0.25],
-      [1, 'merge', 5, 1, 0.75, 2],
-      [2, 'merge', 6, 0, 1, 4],
-      [3, 'merge', 7, 1, 2, -1],
-    ],
-    slots: [[0, 1, 6], [3, 4, 5, 7], [2], [8], [9], [10]],
-  })
+import { compensationMade, differenceMade, inspectedMade, shadowMade } from './synthetic.js'
 
 const small = { prompt: 60, budget: 24, recent: 12, residual: 2, steps: 30, layers: 2 }
 
@@ -374,28 +307,3 @@ export const LOOKED_AT = [
   'panel',
   'roofline',
 ]
-
-/** Runs of any shape that the engine allows. */
-export const anyRun = fc
-  .record({
-    prompt: fc.integer({ min: 1, max: 90 }),
-    steps: fc.integer({ min: 0, max: 40 }),
-    residual: fc.integer({ min: 0, max: 7 }),
-    recent: fc.integer({ min: 1, max: 20 }),
-    context: fc.integer({ min: 1, max: 20 }),
-    layers: fc.integer({ min: 1, max: 3 }),
-    kvHeads: fc.integer({ min: 1, max: 3 }),
-    seed: fc.integer({ min: 0, max: 1 << 30 }),
-    firstTokens: fc.boolean(),
-  })
-  .map(({ context, ...made }) => ({ ...made, budget: made.recent + made.residual + context }))
-
-/** The positions that boxes and dots of a panel stand at, ascending. */
-export const positionsDrawn = (marks: readonly Mark[]): number[] =>
-  marks
-    .flatMap((mark) => {
-      if (mark.kind === 'boxes')
-        return mark.x0.flatMap((x0, i) => Array.from({ length: mark.x1[i] - x0 }, (_, at) => x0 + at))
-      return mark.kind === 'points' ? mark.x.map((x) => x - 0.5) : []
-    })
-    .sort((a, b) => a - b)

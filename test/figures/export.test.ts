@@ -12,7 +12,8 @@ import { drawSvg } from '../../src/figures/export/svg.js'
 import { browserFor } from '../left-out.js'
 import { openBrowser } from '../lab/lab.js'
 import { wordsApart } from './apart.js'
-import { CASES, full } from './cases.js'
+import { CASES } from './cases.js'
+import { full } from './made-runs.js'
 import { shadowMade } from './synthetic.js'
 import { all, parseXml } from './xml.js'
 
@@ -124,13 +125,13 @@ describe('files of figures', function () {
     })
   })
 
-  it('pages ask nobody for anything', async function () {
-    const path = browserFor('figures saved as pages')
-    if (!path) return this.skip()
+  const browserPath = browserFor('figures saved as pages (test/figures/export.test.ts)')
+  const inBrowser = browserPath === undefined ? undefined : it
+  inBrowser?.('pages ask nobody for anything', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'zslab-pages-'))
     let browser: Browser | undefined
     try {
-      browser = await openBrowser(path)
+      browser = await openBrowser(browserPath!)
       const context = await browser.newContext({ offline: true })
       const page = await context.newPage()
       const strangers: string[] = []

@@ -4,7 +4,7 @@ import { mkdtemp, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { divergence, evictionMap, memory, tokenStrip } from '../../src/figures/index.js'
-import { runMade } from './cases.js'
+import { runMade } from './made-runs.js'
 import { shadowMade } from './synthetic.js'
 import { parseXml } from './xml.js'
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { headPassport } from '../../src/figures/index.js'
 import { fatesAtEnd } from '../../src/figures/fates.js'
-import { runMade } from './cases.js'
+import { runMade } from './made-runs.js'
 import { importanceMade, NAMES } from './synthetic-heads.js'
 
 const importance = importanceMade()

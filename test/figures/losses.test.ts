@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { errorSplit, needleAutopsy, regretStrip } from '../../src/figures/index.js'
 import type { LocalData, ShadowData } from '../../src/figures/data.js'
-import { lineageByHand, runMade } from './cases.js'
+import { lineageByHand, runMade } from './made-runs.js'
 import { shadowMade } from './synthetic.js'
 import { autopsyMade, lossesMade } from './synthetic-losses.js'
 

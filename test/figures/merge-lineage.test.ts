@@ -8,7 +8,7 @@ import { medianOf, membersOf, stretches } from '../../src/figures/members.js'
 import { noWords, spell } from '../../src/figures/member-words.js'
 import { percent } from '../../src/figures/scale.js'
 import { styleOf } from '../../src/figures/style.js'
-import { anyRun, full, fullRun, lineageByHand, positionsDrawn, runMade } from './cases.js'
+import { anyRun, full, fullRun, lineageByHand, positionsDrawn, runMade } from './made-runs.js'
 import { layoutsMade } from './synthetic.js'
 
 const runs = { numRuns: full ? 2000 : 100, seed: 29 }

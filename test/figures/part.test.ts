@@ -18,7 +18,7 @@ import { staysOf } from '../../src/figures/slot-map.js'
 import { survivalOf } from '../../src/figures/survival-counts.js'
 import { spreadOf } from '../../src/figures/survival-spread.js'
 import type { Zoom } from '../../src/figures/zoom.js'
-import { full, runMade } from './cases.js'
+import { full, runMade } from './made-runs.js'
 import { lossesMade } from './synthetic-losses.js'
 import { differenceMade, shadowMade } from './synthetic.js'
 

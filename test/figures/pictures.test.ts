@@ -6,7 +6,8 @@ import { SIZES, THEMES } from '../../src/figures/style.js'
 import { drawSvg } from '../../src/figures/export/svg.js'
 import { runMade } from './synthetic.js'
 import { wordsApart } from './apart.js'
-import { anyRun, CASES, full } from './cases.js'
+import { CASES } from './cases.js'
+import { anyRun, full } from './made-runs.js'
 import { all, parseXml } from './xml.js'
 
 const MOST_BYTES = 2e6

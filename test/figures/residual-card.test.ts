@@ -6,7 +6,7 @@ import { barsOf } from '../../src/figures/histogram.js'
 import { residualCard } from '../../src/figures/index.js'
 import { membersOf } from '../../src/figures/members.js'
 import { counted } from '../../src/figures/scale.js'
-import { anyRun, full, fullRun, lineageByHand, positionsDrawn, runMade } from './cases.js'
+import { anyRun, full, fullRun, lineageByHand, positionsDrawn, runMade } from './made-runs.js'
 
 const runs = { numRuns: full ? 2000 : 100, seed: 31 }
 

@@ -9,7 +9,7 @@ import { percent } from '../../src/figures/scale.js'
 import type { Bits } from '../../src/figures/bits.js'
 import { survivalOf } from '../../src/figures/survival-counts.js'
 import { meanCurve, medianAge, spreadOf } from '../../src/figures/survival-spread.js'
-import { anyRun, full, fullRun, runMade } from './cases.js'
+import { anyRun, full, fullRun, runMade } from './made-runs.js'
 import { layoutsMade, runOf } from './synthetic.js'
 
 const runs = { numRuns: full ? 2000 : 100, seed: 23 }
