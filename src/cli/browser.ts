@@ -40,6 +40,17 @@ export function findProgram(...names: string[]): string | undefined {
   })
 }
 
+/** Without a window, and asking nobody for anything by itself. */
+export const QUIET = [
+  '--headless',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
 /**
  * `page` (html that needs nothing else) as PDF, with text and svg as such and an outline of its headings; sizes and page numbers are those
  * of its own `@page`. Nothing is fetched. Errors: 'unsupported' where `browser` cannot print; rejects with the signal's reason.
@@ -50,15 +61,9 @@ export async function printed(browser: string, page: string, signal: AbortSignal
     const [source, target] = [join(folder, 'page.html'), join(folder, 'page.pdf')]
     await writeFile(source, page)
     const words = [
-      '--headless',
+      ...QUIET,
       // Root has no sandbox: Chromium refuses to start with one.
       ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
       '--host-resolver-rules=MAP * ~NOTFOUND',
       `--user-data-dir=${join(folder, 'profile')}`,
       // What pages draw by themselves (plotly, vega) is drawn before they are printed.

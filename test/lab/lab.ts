@@ -5,20 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium, type Browser, type Page } from 'playwright-core'
+import { QUIET } from '../../src/cli/browser.js'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const PYTHON = join(ROOT, '.venv/bin/python')
 const START_MS = 60_000
-const BROWSER = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
 
 /** The project's own .venv with Jupyter, kernel and extension, as `npm start` makes it. */
 export function makeJupyter(): void {
@@ -27,7 +18,7 @@ export function makeJupyter(): void {
 }
 
 export function openBrowser(executablePath: string): Promise<Browser> {
-  return chromium.launch({ executablePath, args: BROWSER })
+  return chromium.launch({ executablePath, args: [...QUIET, '--no-sandbox'] })
 }
 
 export interface NotebookCell {
