@@ -12,7 +12,8 @@ import { generator, orderOf } from '../sampling.js'
 import { meanInterval } from '../statistics/intervals.js'
 import { NOTHING_KEPT } from '../trace/level.js'
 import { engineCard } from '../trace/card.js'
-import { breakEvenOf, Cost, type CostAt, type CostCache, type CostPart } from './cost.js'
+import { breakEvenOf, Cost } from './cost.js'
+import type { CostAt, CostCache, CostPart } from './cost-facts.js'
 import { rungsOf, type Rung } from './cost-operations.js'
 
 export interface CostOptions extends CallOptions {

@@ -2,6 +2,7 @@
 import { ZslabError, shown } from '../errors.js'
 import { oneOf } from '../expect.js'
 import { SavedTable } from '../inspect/saved-table.js'
+import { madeBy, Place, Recipe } from '../recipe/recipe.js'
 import { judgementText } from '../show/judgement-text.js'
 import { showsItself } from '../show/show.js'
 import type { MeanInterval } from '../statistics/intervals.js'
@@ -37,7 +38,7 @@ export class Judgement extends SavedTable {
   /** Reads what JSON.stringify(judgement) wrote. Errors: 'file' with what was found, or is missing. */
   static async from(path: string): Promise<Judgement> {
     const { judged, random, facts } = await savedJudgement(path)
-    return new Judgement(judged, random, facts)
+    return madeBy(new Judgement(judged, random, facts), Recipe.of('Judgement.from', [new Place(path)]))
   }
 
   get card(): EngineCard {

@@ -1,7 +1,5 @@
 /** What JSON.stringify(judgement) wrote, read back: damage by text, of which everything else is made again. */
-import { readFile } from 'node:fs/promises'
-import { ZslabError } from '../errors.js'
-import { text } from '../expect.js'
+import { readSaved } from '../inspect/saved-json.js'
 import { isCard, savedTexts } from './saved.js'
 import { judgedOf, RANDOM, type Judged, type JudgementFacts } from './judged.js'
 
@@ -11,8 +9,6 @@ export const VERSION = 1
 type SavedOrder = Pick<Judged, 'name' | 'order' | 'curve'>
 
 interface Saved extends JudgementFacts {
-  format: string
-  version: number
   measures: Record<string, SavedOrder>
   random: SavedOrder
 }
@@ -25,17 +21,13 @@ export interface JudgementParts {
 
 /** Errors: 'file' with what was found, or is missing. */
 export async function savedJudgement(path: string): Promise<JudgementParts> {
-  text('path', path)
-  let saved: Partial<Saved> | null
-  try {
-    saved = JSON.parse(await readFile(path, 'utf8')) as typeof saved
-  } catch (error) {
-    throw new ZslabError('file', `cannot read ${path}: ${(error as Error).message}`)
-  }
-  const fault = (what: string) => new ZslabError('file', `${path} is no judgement: ${what}`)
-  if (saved?.format !== FORMAT) throw fault(`expected what JSON.stringify(judgement) writes, format ${FORMAT}`)
-  const { version, measures, random, ...given } = saved as Saved
-  if (version !== VERSION) throw fault(`its version is ${String(version)}, and this zslab reads version ${VERSION}`)
+  const { saved, fault } = await readSaved(path, {
+    what: 'judgement',
+    by: 'JSON.stringify(judgement)',
+    format: FORMAT,
+    version: VERSION,
+  })
+  const { measures, random, ...given } = saved as unknown as Saved
   const facts: JudgementFacts = {
     card: given.card,
     take: given.take,

@@ -1,5 +1,6 @@
 /** Costs that nobody measured: steps of a made-up machine, with noise of a seed. */
-import { breakEvenOf, Cost, type CostAt, type CostPart, type Part } from '../../src/experiments/cost.js'
+import { breakEvenOf, Cost } from '../../src/experiments/cost.js'
+import type { CostAt, CostPart, Part } from '../../src/experiments/cost-facts.js'
 import { meanInterval } from '../../src/statistics/intervals.js'
 import { random } from './synthetic.js'
 

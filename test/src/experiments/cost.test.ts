@@ -1,9 +1,9 @@
 /** What a policy costs: that runs do one thing more each, that parts add up, where it pays; no time is judged. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
-import { fullCache, load, measureCost, snapkv, zsmerge, type Model } from '../../../src/index.js'
+import { Cost, figures, fullCache, load, measureCost, snapkv, zsmerge, type Model } from '../../../src/index.js'
 import { breakEvenOf } from '../../../src/experiments/cost.js'
 import { rungsOf } from '../../../src/experiments/cost-operations.js'
 import { ownFolder, toyPath } from '../model/files.js'
@@ -95,7 +95,27 @@ describe('cost', () => {
     assert.deepEqual([cache[0], cache[4], part.length], ['full', 'policy', 22])
     assert.match(inspect(cost), /What zsmerge costs and saves, over 6 turns of 2 steps/)
     const path = await cost.save(join(ownFolder(), 'cost.json'))
-    assert.deepEqual(JSON.parse(readFileSync(path, 'utf8')), JSON.parse(JSON.stringify(cost)))
+    const saved = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>
+    assert.deepEqual(saved, JSON.parse(JSON.stringify(cost)))
+    const again = await Cost.from(path)
+    assert.equal(JSON.stringify(again), JSON.stringify(cost))
+    assert.equal(inspect(again), inspect(cost))
+    assert.equal(figures.cost(again).svg, figures.cost(cost).svg)
+    const broken = join(ownFolder(), 'broken.json')
+    const says = async (change: Record<string, unknown>, message: RegExp) => {
+      writeFileSync(broken, JSON.stringify({ ...saved, ...change }))
+      await assert.rejects(Cost.from(broken), message)
+    }
+    const [first, second] = saved.lengths as Record<string, unknown>[]
+    await says({ format: 'zslab.heads' }, /is no measured cost: expected what cost\.save/)
+    await says({ version: 2 }, /its version is 2/)
+    await says({ turns: 0 }, /does not say its turns/)
+    await says({ lengths: [] }, /no lengths/)
+    await says({ lengths: [first, { ...second, gain: { mean: null } }] }, /no lengths, or not all/)
+    await says({ lengths: [second, first] }, /do not ascend/)
+    await says({ breakEven: {} }, /where it pays/)
+    await says({ cards: [{}] }, /made by what/)
+    await assert.rejects(Cost.from(join(ownFolder(), 'missing.json')), /cannot read/)
     await cost.save(join(ownFolder(), 'cost.parquet'))
   })
 

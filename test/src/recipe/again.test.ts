@@ -1,6 +1,6 @@
 /** Figures made again from the cards in their files: the same numbers and the same picture, whatever they were drawn from. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as zslab from '../../../src/index.js'
 import {
@@ -184,6 +184,20 @@ describe('figures made again', function () {
     await same(figures.headBudgets(importance.suggestBudgets({ by: 'entropy', total: 20 })), 'budgets.svg')
     const judged = await importance.judge({ progress: false, randomOrders: 2 })
     await same(figures.judge(judged), 'judge.svg')
+    const file = join(folder, 'judged.json')
+    writeFileSync(file, JSON.stringify(judged))
+    const read = await same(figures.judge(await zslab.Judgement.from(file)), 'judge-of-a-file.svg')
+    assert.match(read, /const judgement = await Judgement\.from\('judged\.json'\)/)
+    const cost = await zslab.measureCost(model, {
+      policy: zsmerge({ budget: 16, recent: 4, residual: 2 }),
+      lengths: [32],
+      turns: 1,
+      steps: 1,
+      prompts: 0,
+      progress: false,
+    })
+    const saved = await zslab.Cost.from(await cost.save(join(folder, 'cost.json')))
+    assert.match(await same(figures.cost(saved), 'cost-of-a-file.svg'), /await Cost\.from\('cost\.json'\)/)
     const program = await same(
       figures.roofline(await zslab.roofline({ model: 'smollm2-135m', context: 4096 })),
       'roofline.svg',
