@@ -1,7 +1,7 @@
 /** `npx zslab study`: the folders of studies, seen and steered from outside while another process runs them. */
 import { Command } from 'commander'
 import { outlineOf, outlinesBelow, requeue, type Outline } from '../experiments/outline.js'
-import { changeWishes, type Which } from '../experiments/wishes.js'
+import { alsoAsked, changeWishes, type Which } from '../experiments/wishes.js'
 import { listText, outlineText } from '../show/study-outline-text.js'
 import { json, note, print, UsageError } from './common.js'
 import { studyWorkCommand } from './study-work.js'
@@ -52,7 +52,7 @@ export function studyCommand(): Command {
     async (folder: string, options: Which) => {
       await outlineOf(folder)
       const one = only(options)
-      await changeWishes(folder, ({ cancelled }) => ({ cancelled: [...cancelled, one] }))
+      await changeWishes(folder, ({ cancelled }) => ({ cancelled: alsoAsked(cancelled, one) }))
       note(`${named(one)} in ${folder} is left out until npx zslab study requeue ${folder}`)
     },
   )

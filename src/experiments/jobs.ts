@@ -4,7 +4,7 @@ import type { Measuring } from './measures/measuring.js'
 import type { TrialStore } from './store.js'
 import type { TaskPrompt } from './prompt.js'
 import { callOf, type Trial } from './trial.js'
-import { isWhich, type Which } from './wishes.js'
+import { isCancelled, type Cancelled } from './wishes.js'
 
 /** A policy with its budgets on a prompt, before it is done. */
 export type Due = Asked & { key: string }
@@ -30,16 +30,15 @@ export interface Tokens {
 }
 
 /** What of `planned` is neither in the store nor cancelled; undefined: nothing. */
-export function jobOf(planned: Planned, store: TrialStore, cancelled: readonly Which[] = []): Job | undefined {
+export function jobOf(planned: Planned, store: TrialStore, cancelled: readonly Cancelled[] = []): Job | undefined {
   const { prompt, facts } = planned
   const left = ({ key, policy, budgets }: Due) =>
-    !store.get(key) &&
-    !cancelled.some((which) => isWhich(which, { policy: callOf(policy, budgets), prompt: facts.name }))
+    !store.get(key) && !isCancelled(cancelled, { policy: callOf(policy, budgets), prompt: facts.name })
   const trials = planned.trials.filter(left)
   return trials.length ? { prompt, facts, trials } : undefined
 }
 
-export const jobsOf = (planned: readonly Planned[], store: TrialStore, cancelled: readonly Which[] = []): Job[] =>
+export const jobsOf = (planned: readonly Planned[], store: TrialStore, cancelled: readonly Cancelled[] = []): Job[] =>
   planned.flatMap((one) => jobOf(one, store, cancelled) ?? [])
 
 /** The full cache's tokens are among them. */

@@ -6,7 +6,7 @@ import { whoRuns, type Coordinator } from './coordinator.js'
 import { stateOf, type StudyState } from './state.js'
 import { TrialStore } from './store.js'
 import type { StudyFacts } from './study.js'
-import { changeWishes, isWhich, noStudy, wishesOf, type Which, type Wishes } from './wishes.js'
+import { alsoAsked, changeWishes, isWhich, noStudy, wishesOf, type Which, type Wishes } from './wishes.js'
 
 /** What study.json says. */
 export type FolderFacts = StudyFacts & { metric: string }
@@ -85,11 +85,7 @@ export async function requeue(folder: string, which: Which): Promise<number> {
     ({ values, policy, prompt }) => values === null && isWhich(which, { policy, prompt: prompt.name }),
   )
   await changeWishes(folder, ({ cancelled, requeued }) => ({
-    cancelled: cancelled.filter(
-      (one) =>
-        (which.policy !== undefined && one.policy !== which.policy) ||
-        (which.prompt !== undefined && one.prompt !== which.prompt),
-    ),
+    cancelled: alsoAsked(cancelled, { ...which, back: true }),
     requeued: [...new Set([...requeued, ...failed.map(({ key }) => key)])],
   }))
   return failed.length

@@ -5,18 +5,24 @@ import lockfile from 'proper-lockfile'
 import { shown, ZslabError } from '../errors.js'
 import { replaceFile, unwritten } from '../trace/files/replace.js'
 
-/** Trials by what stands in their policy's call and by their prompt's name, or by one of them; by neither: all. */
+/** Trials by what stands in their policy's call (whole words: 'alpha: 0' is not in 'alpha: 0.5') and by their prompt's name, or by one of them; by neither: all. */
 export interface Which {
   policy?: string
   prompt?: string
+}
+
+/** What was asked of trials; of several that are of the same one the last counts. */
+export interface Cancelled extends Which {
+  /** They are to be done after all. */
+  back?: true
 }
 
 export interface Wishes {
   paused: boolean
   /** Whoever runs it ends; the next run takes it back. */
   stopped: boolean
-  /** Not to be done, unless they are. */
-  cancelled: readonly Which[]
+  /** Not to be done, unless they are; in the order in which that was asked. */
+  cancelled: readonly Cancelled[]
   /** Keys of trials that are to be done again. */
   requeued: readonly string[]
 }
@@ -28,11 +34,25 @@ const FILE = 'asked.json'
 export async function wishesOf(folder: string | undefined): Promise<Wishes> {
   if (folder === undefined) return NONE
   try {
-    const found = JSON.parse(await readFile(join(folder, FILE), 'utf8')) as Partial<Wishes>
-    return { ...NONE, ...found }
+    const found: unknown = { ...NONE, ...JSON.parse(await readFile(join(folder, FILE), 'utf8')) }
+    return isWishes(found) ? found : NONE
   } catch {
     return NONE
   }
+}
+
+function isWishes(found: unknown): found is Wishes {
+  const { paused, stopped, cancelled, requeued } = found as Record<keyof Wishes, unknown>
+  const word = (one: unknown) => one === undefined || typeof one === 'string'
+  const which = (one: unknown) =>
+    typeof one === 'object' && one !== null && word((one as Which).policy) && word((one as Which).prompt)
+  const list = (of: unknown, each: (one: unknown) => boolean) => Array.isArray(of) && of.every(each)
+  return (
+    typeof paused === 'boolean' &&
+    typeof stopped === 'boolean' &&
+    list(cancelled, which) &&
+    list(requeued, (one) => typeof one === 'string')
+  )
 }
 
 /** One after another, whoever asks. Errors: 'file'. */
@@ -53,8 +73,37 @@ export async function changeWishes(folder: string, change: (wishes: Wishes) => P
   }
 }
 
-export const isWhich = ({ policy, prompt }: Which, trial: { policy: string; prompt: string }): boolean =>
-  (policy === undefined || trial.policy.includes(policy)) && (prompt === undefined || trial.prompt === prompt)
+interface Named {
+  policy: string
+  prompt: string
+}
+
+export const isWhich = ({ policy, prompt }: Which, trial: Named): boolean =>
+  (policy === undefined || hasWords(trial.policy, policy)) && (prompt === undefined || trial.prompt === prompt)
+
+export const isCancelled = (cancelled: readonly Cancelled[], trial: Named): boolean => {
+  const last = cancelled.findLast((which) => isWhich(which, trial))
+  return last !== undefined && !last.back
+}
+
+/** What was asked with one thing more; what that says otherwise of all its trials is over. */
+export function alsoAsked(cancelled: readonly Cancelled[], more: Cancelled): readonly Cancelled[] {
+  const covered = ({ policy, prompt }: Which) =>
+    (more.policy === undefined || (policy !== undefined && hasWords(policy, more.policy))) &&
+    (more.prompt === undefined || prompt === more.prompt)
+  const left = cancelled.filter((one) => !covered(one))
+  return !more.back || left.some(({ back }) => !back) ? [...left, more] : []
+}
+
+/** Not as parts of longer words or numbers. */
+function hasWords(call: string, words: string): boolean {
+  const edge = /[\w.]/
+  for (let at = call.indexOf(words); at >= 0; at = call.indexOf(words, at + 1)) {
+    const inside = [at, at + words.length].some((cut) => edge.test(call[cut - 1] ?? '') && edge.test(call[cut] ?? ''))
+    if (!inside) return true
+  }
+  return false
+}
 
 export const stoppedFromOutside = (folder: string) =>
   new DOMException(`the study in ${shown(folder)} was told to stop: what is done is kept`, 'AbortError')

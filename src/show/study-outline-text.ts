@@ -23,7 +23,7 @@ interface OutlineFacts {
   }
   state: StateFacts | null
   running: { host: string; pid: number } | null
-  asked: { paused: boolean; cancelled: readonly { policy?: string; prompt?: string }[] }
+  asked: { paused: boolean; cancelled: readonly { policy?: string; prompt?: string; back?: true }[] }
   settings: readonly { policy: string; done: number; failed: number; unchanged: number; mean: number | null }[]
 }
 
@@ -66,7 +66,9 @@ export function outlineText(outline: OutlineFacts): string {
   const { folder, facts, state, asked, settings } = outline
   const calls = briefCalls(settings.map(({ policy }) => policy))
   const width = Math.max(0, ...calls.map(({ length }) => length))
-  const cancelled = asked.cancelled.map(({ policy, prompt }) => [policy, prompt].filter(Boolean).join(' on ') || 'all')
+  const cancelled = asked.cancelled.map(
+    ({ policy, prompt, back }) => (back ? 'not ' : '') + ([policy, prompt].filter(Boolean).join(' on ') || 'all'),
+  )
   return lines(
     `${folder}: ${facts.policies.join(', ')} on ${facts.task.name}: ${facts.task.about}`,
     Object.keys(facts.over).length ? `over ${dimensionsText(facts.over)}` : undefined,

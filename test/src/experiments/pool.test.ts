@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { definePolicy, languageModelling, load, sweep, type Model, type Row, type Study } from '../../../src/index.js'
-import { changeWishes, wishesOf } from '../../../src/experiments/wishes.js'
+import { alsoAsked, changeWishes, wishesOf } from '../../../src/experiments/wishes.js'
 import { outlineOf, requeue } from '../../../src/experiments/outline.js'
 import { TrialStore } from '../../../src/experiments/store.js'
 import { cases, draws, ownFolder, toyPath } from '../model/files.js'
@@ -133,8 +133,13 @@ describe('studies that are steered from outside', function () {
     assert.equal(study.rows.length, 52)
     assert.equal(await requeue(folder, { prompt: 'text 5' }), 0)
     assert.equal((await first(folder)[0].run(quiet)).rows.length, 56)
+    // Of all that is left out, a part is due again, whatever it was cancelled as.
+    await changeWishes(folder, ({ cancelled }) => ({ cancelled: alsoAsked(cancelled, { policy: 'zsmerge' }) }))
+    assert.equal(await requeue(folder, { policy: 'alpha: 0', prompt: 'text 3' }), 0)
+    assert.equal((await first(folder)[0].run(quiet)).rows.length, 58)
     assert.equal(await requeue(folder, {}), 0)
     const whole = (await first(folder)[0].run(quiet)).rows
+    assert.deepEqual((await wishesOf(folder)).cancelled, [])
     assert.equal(whole.length, 60)
 
     const store = await TrialStore.open(folder)
