@@ -4,6 +4,7 @@ import { invalid, oneOf } from '../../expect.js'
 import { spanOf } from '../../inspect/span.js'
 import type { LoadedModel } from '../../loaded-model.js'
 import { STORAGES, type Storage } from '../../native/engine.js'
+import { madeBy, Recipe } from '../../recipe/recipe.js'
 import type { TaskPrompt } from '../prompt.js'
 import type { ScoreName } from '../scores/index.js'
 import type { Task } from '../task.js'
@@ -40,6 +41,8 @@ export interface Asking {
 }
 
 interface Parts {
+  /** The function that makes it. */
+  call: string
   name: string
   about: string
   /** What it was made with. */
@@ -48,8 +51,8 @@ interface Parts {
   tokens: number
   /** How what was said is scored; the first is what it is about. */
   scores: readonly ScoreName[]
-  /** What the full cache has to reach in the mean: below it the model cannot do the task, whatever the policy. */
-  able: number
+  /** What the full cache has to reach in the mean: below it the model cannot do the task, whatever the policy. Default 0.5. */
+  able?: number
   /** Questions about each context; default 1. */
   turns?: number
   /** Whether what is asked says what of its context answers need. */
@@ -57,14 +60,16 @@ interface Parts {
   asked(model: LoadedModel, seed: number): readonly Asking[]
 }
 
-export function answering(parts: Parts, { question = 'within', storage = 'float16' }: AnsweringOptions): Task {
+/** `options`: all that the task's function was given. */
+export function answering(parts: Parts, options: AnsweringOptions): Task {
+  const { question = 'within', storage = 'float16' } = options
   const within = oneOf('question', question, ['within', 'after']) === 'within'
   oneOf('storage', storage, STORAGES)
-  const { tokens, scores, able, turns = 1 } = parts
+  const { tokens, scores, able = 0.5, turns = 1 } = parts
   const mode = within ? 'session' : 'requests'
   // Where all of them are to be said, all of them are what was said.
   const right = (answers: readonly string[]) => (scores[0] === 'all' ? answers.join(', ') : answers[0])
-  return {
+  const task: Task = {
     name: parts.name,
     about: `${parts.about}; ${comes(within, turns)}`,
     options: { ...parts.options, question },
@@ -106,6 +111,7 @@ export function answering(parts: Parts, { question = 'within', storage = 'float1
       })
     },
   }
+  return madeBy(task, Recipe.of(parts.call, [options]))
 }
 
 /** Of the tokens that `pieces` stand in. */

@@ -3,7 +3,6 @@ import { integer, options as checked } from '../../expect.js'
 import type { Task } from '../task.js'
 import { hidden } from './haystack.js'
 import { SIZED, sized, type SizedOptions } from './sized.js'
-import { madeBy, Recipe } from '../../recipe/recipe.js'
 
 export interface ClassificationOptions extends SizedOptions {
   /** Labels, each of a group of words; default 4. */
@@ -31,42 +30,40 @@ export function classification(options: ClassificationOptions = {}): Task {
   checked('classification', options, ['classes', 'turns', ...SIZED])
   const classes = integer('classes', options.classes ?? 4, 2, GROUPS.length)
   const turns = integer('turns', options.turns ?? 1, 1, classes * KEPT)
-  return madeBy(
-    sized(
-      {
-        name: 'classification',
-        about: `words of ${classes} groups with drawn labels; the label of another word is asked`,
-        options: { classes, turns },
-        tokens: 8,
-        scores: ['contains'],
-        // Half-way from guessing to knowing.
-        able: (1 + 1 / classes) / 2,
+  return sized(
+    {
+      call: 'classification',
+      name: 'classification',
+      about: `words of ${classes} groups with drawn labels; the label of another word is asked`,
+      options: { classes, turns },
+      tokens: 8,
+      scores: ['contains'],
+      // Half-way from guessing to knowing.
+      able: (1 + 1 / classes) / 2,
+      turns,
+    },
+    options,
+    ({ model, draws, length }) => {
+      const groups = draws.some(GROUPS, classes).map((words) => {
+        const mixed = draws.some(words, words.length)
+        return { label: draws.secret('word'), kept: mixed.slice(0, KEPT), shown: mixed.slice(KEPT) }
+      })
+      const example = () => {
+        const { label, shown } = draws.of(groups)
+        return `Word: ${draws.of(shown)}\nLabel: ${label}`
+      }
+      const asked = draws.some(
+        groups.flatMap(({ label, kept }) => kept.map((word) => ({ word, label }))),
         turns,
-      },
-      options,
-      ({ model, draws, length }) => {
-        const groups = draws.some(GROUPS, classes).map((words) => {
-          const mixed = draws.some(words, words.length)
-          return { label: draws.secret('word'), kept: mixed.slice(0, KEPT), shown: mixed.slice(KEPT) }
-        })
-        const example = () => {
-          const { label, shown } = draws.of(groups)
-          return `Word: ${draws.of(shown)}\nLabel: ${label}`
-        }
-        const asked = draws.some(
-          groups.flatMap(({ label, kept }) => kept.map((word) => ({ word, label }))),
-          turns,
-        )
-        return {
-          context: hidden(model, [], length, example, '\n'),
-          questions: asked.map(({ word, label }) => ({
-            question: `Word: ${word}`,
-            answers: [label],
-            begin: 'Label:',
-          })),
-        }
-      },
-    ),
-    Recipe.of('classification', [options]),
+      )
+      return {
+        context: hidden(model, [], length, example, '\n'),
+        questions: asked.map(({ word, label }) => ({
+          question: `Word: ${word}`,
+          answers: [label],
+          begin: 'Label:',
+        })),
+      }
+    },
   )
 }

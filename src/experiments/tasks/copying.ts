@@ -4,7 +4,6 @@ import type { Task } from '../task.js'
 import { bookWords } from './draws.js'
 import { hidden } from './haystack.js'
 import { lengthsOf, SIZED, sized, type SizedOptions } from './sized.js'
-import { madeBy, Recipe } from '../../recipe/recipe.js'
 
 export interface CopyingOptions extends Omit<SizedOptions, 'lengths'> {
   /** Tokens of the context, about, which are to be written; default [128]. */
@@ -18,29 +17,26 @@ const LINE = 8
 export function copying(options: CopyingOptions = {}): Task {
   checked('copying', options, SIZED)
   const lengths = lengthsOf(options, 128)
-  return madeBy(
-    sized(
-      {
-        name: 'copying',
-        about: 'drawn words are to be written again, all but the first line',
-        options: {},
-        tokens: 16 + Math.max(...lengths),
-        scores: ['rougeL', 'exact'],
-        able: 0.5,
-      },
-      { ...options, lengths },
-      ({ model, draws, length }) => {
-        const line = () => Array.from({ length: LINE }, () => draws.of(bookWords())).join(' ')
-        const context = hidden(model, [], length, line, '\n')
-        const [first, ...others] = context.split('\n')
-        return {
-          context,
-          questions: [
-            { question: 'Repeat the text above word for word.', answers: [others.join('\n')], begin: `${first}\n` },
-          ],
-        }
-      },
-    ),
-    Recipe.of('copying', [options]),
+  return sized(
+    {
+      call: 'copying',
+      name: 'copying',
+      about: 'drawn words are to be written again, all but the first line',
+      options: {},
+      tokens: 16 + Math.max(...lengths),
+      scores: ['rougeL', 'exact'],
+    },
+    { ...options, lengths },
+    ({ model, draws, length }) => {
+      const line = () => Array.from({ length: LINE }, () => draws.of(bookWords())).join(' ')
+      const context = hidden(model, [], length, line, '\n')
+      const [first, ...others] = context.split('\n')
+      return {
+        context,
+        questions: [
+          { question: 'Repeat the text above word for word.', answers: [others.join('\n')], begin: `${first}\n` },
+        ],
+      }
+    },
   )
 }

@@ -5,7 +5,6 @@ import { SECRETS, type Secret } from './draws.js'
 import { filled, FILLERS, hidden, type Filler } from './haystack.js'
 import { asks, tells } from './facts.js'
 import { atDepths, DEPTHS, type DepthOptions } from './sized.js'
-import { madeBy, Recipe } from '../../recipe/recipe.js'
 
 export interface NeedleOptions extends DepthOptions {
   /** What stands around: 'book' (default), sentences of Moby Dick; 'noise', a few that say nothing, again and again. */
@@ -19,25 +18,22 @@ export function needle(options: NeedleOptions = {}): Task {
   checked('needle', options, ['filler', 'value', ...DEPTHS])
   const filler = oneOf('filler', options.filler ?? 'book', FILLERS)
   const value = oneOf('value', options.value ?? 'number', SECRETS)
-  return madeBy(
-    atDepths(
-      {
-        name: 'needle',
-        about: `a ${value} at a depth of ${filler === 'book' ? 'Moby Dick' : 'noise'}`,
-        options: { filler, value },
-        tokens: 48,
-        scores: ['all'],
-        able: 0.5,
-        evidence: true,
-      },
-      options,
-      ({ model, draws, length, where: depth }) => {
-        const fact = { key: draws.secret('word'), value: draws.secret(value) }
-        const text = tells(fact, value)
-        const context = hidden(model, [{ text, depth }], length, filled(filler, draws.draw()))
-        return { context, questions: [asks([fact.key], [fact.value], value)], evidence: [text] }
-      },
-    ),
-    Recipe.of('needle', [options]),
+  return atDepths(
+    {
+      call: 'needle',
+      name: 'needle',
+      about: `a ${value} at a depth of ${filler === 'book' ? 'Moby Dick' : 'noise'}`,
+      options: { filler, value },
+      tokens: 48,
+      scores: ['all'],
+      evidence: true,
+    },
+    options,
+    ({ model, draws, length, where: depth }) => {
+      const fact = { key: draws.secret('word'), value: draws.secret(value) }
+      const text = tells(fact, value)
+      const context = hidden(model, [{ text, depth }], length, filled(filler, draws.draw()))
+      return { context, questions: [asks([fact.key], [fact.value], value)], evidence: [text] }
+    },
   )
 }

@@ -6,7 +6,6 @@ import { SECRETS, type Secret } from './draws.js'
 import { filled, FILLERS, hidden } from './haystack.js'
 import { asks, tells, type Fact } from './facts.js'
 import { SIZED, sized, type SizedOptions } from './sized.js'
-import { madeBy, Recipe } from '../../recipe/recipe.js'
 
 const AROUND = [...FILLERS, 'needles'] as const
 
@@ -44,39 +43,36 @@ export function needles(options: NeedlesOptions = {}): Task {
       `${turns} questions about ${asked} keys each need ${asked * turns} keys, but there are ${keys}: give more keys, or fewer asked or turns`,
     )
   const hides = `${keys} key${keys > 1 ? 's' : ''} with ${values > 1 ? `${values} values each` : 'a value'}`
-  return madeBy(
-    sized(
-      {
-        name: 'needles',
-        about: `${hides} in ${filler === 'book' ? 'Moby Dick' : filler === 'noise' ? 'noise' : 'other keys'}, ${asked} asked about`,
-        options: { filler, key, value, keys, values, asked, turns },
-        tokens: Math.min(256, 24 + asked * values * (value === 'uuid' ? 40 : 12)),
-        scores: ['all'],
-        able: 0.5,
-        evidence: true,
-        turns,
-      },
-      options,
-      ({ model, draws, length }) => {
-        const drawn = (): Fact => ({ key: draws.secret(key), value: draws.secret(value) })
-        const facts = Array.from({ length: keys }, () => {
-          const first = drawn()
-          return [first, ...Array.from({ length: values - 1 }, () => ({ key: first.key, value: draws.secret(value) }))]
-        })
-        const all = facts.flat().map((fact) => ({ text: tells(fact, value), depth: draws.draw() }))
-        const pieces = filler === 'needles' ? () => tells(drawn(), value) : filled(filler, draws.draw())
-        const context = hidden(model, all, length, pieces)
-        const questions = Array.from({ length: turns }, (_, turn) => {
-          const wanted = facts.slice(turn * asked, (turn + 1) * asked)
-          return asks(
-            wanted.map(([fact]) => fact.key),
-            wanted.flat().map((fact) => fact.value),
-            value,
-          )
-        })
-        return { context, questions, evidence: all.slice(0, turns * asked * values).map(({ text }) => text) }
-      },
-    ),
-    Recipe.of('needles', [options]),
+  return sized(
+    {
+      call: 'needles',
+      name: 'needles',
+      about: `${hides} in ${filler === 'book' ? 'Moby Dick' : filler === 'noise' ? 'noise' : 'other keys'}, ${asked} asked about`,
+      options: { filler, key, value, keys, values, asked, turns },
+      tokens: Math.min(256, 24 + asked * values * (value === 'uuid' ? 40 : 12)),
+      scores: ['all'],
+      evidence: true,
+      turns,
+    },
+    options,
+    ({ model, draws, length }) => {
+      const drawn = (): Fact => ({ key: draws.secret(key), value: draws.secret(value) })
+      const facts = Array.from({ length: keys }, () => {
+        const first = drawn()
+        return [first, ...Array.from({ length: values - 1 }, () => ({ key: first.key, value: draws.secret(value) }))]
+      })
+      const all = facts.flat().map((fact) => ({ text: tells(fact, value), depth: draws.draw() }))
+      const pieces = filler === 'needles' ? () => tells(drawn(), value) : filled(filler, draws.draw())
+      const context = hidden(model, all, length, pieces)
+      const questions = Array.from({ length: turns }, (_, turn) => {
+        const wanted = facts.slice(turn * asked, (turn + 1) * asked)
+        return asks(
+          wanted.map(([fact]) => fact.key),
+          wanted.flat().map((fact) => fact.value),
+          value,
+        )
+      })
+      return { context, questions, evidence: all.slice(0, turns * asked * values).map(({ text }) => text) }
+    },
   )
 }

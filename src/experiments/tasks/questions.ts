@@ -6,7 +6,6 @@ import type { Task } from '../task.js'
 import type { Question } from './answering.js'
 import { readRecords, words, wordsOf } from './jsonl.js'
 import { recorded, RECORDED, type RecordedOptions } from './recorded.js'
-import { madeBy, Place, Recipe } from '../../recipe/recipe.js'
 
 /**
  * Lines of `file` have
@@ -42,10 +41,7 @@ export function questions(options: QuestionsOptions): Task {
     )
   const about = `questions about ${records.length} texts of one's own`
   const scores = options.scores ?? ['f1', 'exact', 'contains']
-  return madeBy(
-    recorded({ name: 'questions', about, tokens: 32, scores, turns }, options, records),
-    Recipe.of('questions', [{ ...options, file: new Place(options.file) }]),
-  )
+  return recorded({ call: 'questions', name: 'questions', about, tokens: 32, scores, turns }, options, records)
 }
 
 function questionsOf({ question, answers, questions: several }: Readonly<Record<string, unknown>>): Question[] {

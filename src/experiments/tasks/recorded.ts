@@ -1,6 +1,7 @@
 /** What tasks share whose contexts are a user's own records. */
 import { integer, number } from '../../expect.js'
 import type { LoadedModel } from '../../loaded-model.js'
+import { Place } from '../../recipe/recipe.js'
 import { randomOrder } from '../../sampling.js'
 import type { Task } from '../task.js'
 import { ANSWERING, answering, type AnsweringOptions, type Question } from './answering.js'
@@ -36,6 +37,8 @@ export function recorded(parts: AnsweringParts, options: RecordedOptions, record
   const length = options.length === undefined ? undefined : integer('length', options.length, 16)
   const tokens = options.tokens === undefined ? parts.tokens : integer('tokens', options.tokens, 1)
   const able = options.able === undefined ? 0.1 : number('able', options.able, 0, 1)
+  // Where it lies from a card is the card's to say.
+  const given = { ...options, file: new Place(options.file) }
   return answering(
     {
       ...parts,
@@ -55,7 +58,7 @@ export function recorded(parts: AnsweringParts, options: RecordedOptions, record
         })
       },
     },
-    options,
+    given,
   )
 }
 

@@ -4,7 +4,6 @@ import type { ScoreName } from '../scores/index.js'
 import type { Task } from '../task.js'
 import { readRecords, words, wordsOf } from './jsonl.js'
 import { recorded, RECORDED, type RecordedOptions } from './recorded.js'
-import { madeBy, Place, Recipe } from '../../recipe/recipe.js'
 
 /**
  * Lines of `file` have
@@ -30,8 +29,5 @@ export function summaries(options: SummariesOptions): Task {
   }))
   const about = `summaries of ${records.length} texts of one's own`
   const scores = options.scores ?? ['rougeL', 'rouge1', 'rouge2', 'rougeLsum']
-  return madeBy(
-    recorded({ name: 'summaries', about, tokens: 128, scores }, options, records),
-    Recipe.of('summaries', [{ ...options, file: new Place(options.file) }]),
-  )
+  return recorded({ call: 'summaries', name: 'summaries', about, tokens: 128, scores }, options, records)
 }

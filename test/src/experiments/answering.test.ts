@@ -103,12 +103,12 @@ describe('answers', () => {
         model,
         task: answering(
           {
+            call: 'parrots',
             name: 'parrots',
             about: 'nothing',
             options: {},
             tokens: 4,
             scores: ['contains', 'all'],
-            able: 0.5,
             asked: () =>
               [1, 2, 3].map((i) => ({
                 name: `${i}`,
@@ -136,7 +136,7 @@ describe('answers', () => {
     const one = { cluster: 'a', context: 'All that is said. '.repeat(9) }
     const asked = () =>
       ['Who?', 'Where?'].map((question) => ({ ...one, name: question, questions: [{ question, answers: ['x'] }] }))
-    const parts = { name: 'asks', about: 'x', options: {}, tokens: 3, scores: ['contains'], able: 0, asked } as const
+    const parts = { call: 'asks', name: 'asks', about: 'x', options: {}, tokens: 3, scores: ['contains'], able: 0, asked } as const
     const study = await sweep({
       model,
       task: answering(parts, { question: 'after' }),
