@@ -5,7 +5,7 @@ import { usable, type LoadedModel } from '../loaded-model.js'
 import { timeLeft, withBar } from '../long-work.js'
 import type { Call, CallOptions } from '../native/call.js'
 import { STORAGES, type Storage } from '../native/engine.js'
-import { fullCache, policyOf, resolve, type Policy } from '../policies/index.js'
+import { fullCache, policyOf, type Policy } from '../policies/index.js'
 import { Reading } from '../reading.js'
 import { lasting, madeBy, Recipe } from '../recipe/recipe.js'
 import { generator, orderOf } from '../sampling.js'
@@ -54,7 +54,6 @@ export async function measureCost(model: LoadedModel, options: CostOptions): Pro
 
 interface Asked {
   policy: Policy
-  rungs: readonly Rung[]
   lengths: readonly number[]
   turns: number
   steps: number
@@ -88,11 +87,10 @@ function askedOf({ description: { context } }: LoadedModel, options: CostOptions
         `at most ${most} tokens, so that ${(turns + 1) * steps} steps fit into the context`,
         length,
       )
-    resolve(policy, length as number)
+    rungsOf(policy, length as number)
   })
   return {
     policy,
-    rungs: rungsOf(policy),
     lengths,
     turns,
     steps,
@@ -103,9 +101,9 @@ function askedOf({ description: { context } }: LoadedModel, options: CostOptions
 }
 
 async function measured(model: LoadedModel, asked: Asked, { signal, progress }: Call): Promise<Cost> {
-  const { lengths, rungs, turns, steps, prompts, policy, storage, seed } = asked
+  const { lengths, turns, steps, prompts, policy, storage, seed } = asked
   await model.file.sha256({ signal })
-  const runs = rungs.length + 2
+  const runs = rungsOf(policy, lengths[0]).length + 2
   const each = lengths.map((length) => (1 + 2 * prompts) * length + runs * (turns + 1) * steps)
   const total = each.reduce((sum, one) => sum + one, 0)
   const started = performance.now()
@@ -137,9 +135,10 @@ interface Work {
 }
 
 async function atLength(model: LoadedModel, asked: Asked, prompt: Int32Array, work: Work) {
-  const { rungs, policy } = asked
+  const { policy } = asked
+  const rungs = rungsOf(policy, prompt.length)
   const times = await promptTimes(model, asked, prompt, work)
-  const { runs, bytes } = await stepTimes(model, asked, prompt, work)
+  const { runs, bytes } = await stepTimes(model, asked, rungs, prompt, work)
   const [short, full, ...own] = runs
   const last = own[own.length - 1]
   const less = (a: readonly number[], b: readonly number[]) => a.map((ms, turn) => ms - b[turn])
@@ -210,7 +209,8 @@ async function promptTimes(
 /** Of each run and turn its fastest step, milliseconds: a short one, the full cache, then the rungs. Bytes after the last. */
 async function stepTimes(
   model: LoadedModel,
-  { rungs, turns, steps, storage }: Asked,
+  { turns, steps, storage }: Asked,
+  rungs: readonly Rung[],
   prompt: Int32Array,
   { draw, signal, took }: Work,
 ) {

@@ -37,9 +37,10 @@ export interface CostData {
 const PARTS: Readonly<Record<string, { label: string; color: Fill }>> = {
   model: { label: 'model', color: 'spare' },
   attention: { label: 'attention', color: 'queries' },
-  scores: { label: 'scores and choice', color: 'residual' },
-  search: { label: 'similarity', color: 'bookkeeping' },
-  merge: { label: 'merge', color: 'flip' },
+  scores: { label: 'scores', color: 'residual' },
+  choice: { label: 'choice', color: 'bookkeeping' },
+  search: { label: 'similarity', color: 'flip' },
+  merge: { label: 'merge', color: 'context' },
   policy: { label: 'attention and policy', color: 'residual' },
 }
 const MIB = 1024 * 1024
@@ -179,7 +180,7 @@ function bars({ lengths, facts }: CostData, style: Style): Panel {
 }
 
 const isUpkeep = (part: string) => part !== 'model' && part !== 'attention'
-const SHAPES: readonly Shape[] = ['dot', 'triangle', 'diamond']
+const SHAPES: readonly Shape[] = ['dot', 'square', 'triangle', 'diamond']
 
 /** What the policy does beyond attention, with what is not to be told from nothing, too. */
 function operations({ lengths }: CostData, style: Style): Panel {

@@ -16,7 +16,8 @@ interface CostMade {
 
 const ZSMERGE: NonNullable<CostMade['parts']> = [
   ['attention', 0.02, 1.4],
-  ['scores', 0.3, 0.2],
+  ['scores', 0.2, 0.1],
+  ['choice', 0.1, 0.1],
   ['search', 0.12, 0],
   ['merge', 0.06, 0],
 ]

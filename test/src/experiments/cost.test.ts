@@ -17,28 +17,42 @@ describe('cost', () => {
 
   it('takes ZSMerge apart: each run does one thing more, the last is the policy', () => {
     const policy = zsmerge({ budget: 24, residual: 3, alpha: 0.5, decay: 0.9, sink: 2 })
-    const rungs = rungsOf(policy)
+    const rungs = rungsOf(policy, 100)
     assert.deepEqual(
       rungs.map(({ operation }) => operation),
-      ['attention', 'scores', 'search', 'merge'],
+      ['attention', 'scores', 'choice', 'search', 'merge'],
     )
-    assert.equal(rungs[3].policy, policy)
+    assert.equal(rungs[4].policy, policy)
     const options = rungs.map((rung) => rung.policy.options)
     assert.deepEqual(
-      options.map(({ history, residual, keys, values }) => [history, residual, keys, values]),
+      options.map(({ history, recent, residual, keys, values }) => [history, recent, residual, keys, values]),
       [
-        ['off', 0, 'mean', 'mean'],
-        ['on', 0, 'mean', 'mean'],
-        ['on', 3, 'fixed', 'fixed'],
-        ['on', 3, 'mean', 'mean'],
+        ['off', 21, 0, 'mean', 'mean'],
+        ['on', 21, 0, 'mean', 'mean'],
+        ['on', policy.options.recent, 0, 'mean', 'mean'],
+        ['on', policy.options.recent, 3, 'fixed', 'fixed'],
+        ['on', policy.options.recent, 3, 'mean', 'mean'],
       ],
     )
-    for (const own of options) assert.deepEqual([own.budget, own.recent, own.sink], [24, policy.options.recent, 2])
-    assert.deepEqual([options[1].decay, options[2].decay, options[2].alpha], [0.9, 0.9, 0.5])
-    const operations = (of: ReturnType<typeof zsmerge>) => rungsOf(of).map(({ operation }) => operation)
-    assert.deepEqual(operations(zsmerge({ history: 'off' })), ['attention', 'search', 'merge'])
-    assert.deepEqual(operations(zsmerge({ aggregate: 'score', init: 'similarity' })), ['attention', 'scores', 'merge'])
-    assert.deepEqual(operations(zsmerge({ mode: 'paper', keys: 'fixed' })), ['attention', 'scores', 'search', 'merge'])
+    for (const own of options) assert.deepEqual([own.budget, own.sink], [24, 2])
+    assert.deepEqual([options[1].decay, options[2].decay, options[3].alpha], [0.9, 0.9, 0.5])
+    // A share of the prompt is as many slots as the policy has.
+    assert.equal(rungsOf(zsmerge({ budget: 0.1 }), 500)[0].policy.options.recent, 49)
+    const operations = (of: ReturnType<typeof zsmerge>) => rungsOf(of, 1000).map(({ operation }) => operation)
+    assert.deepEqual(operations(zsmerge({ history: 'off' })), ['attention', 'choice', 'search', 'merge'])
+    assert.deepEqual(operations(zsmerge({ aggregate: 'score', init: 'similarity' })), [
+      'attention',
+      'scores',
+      'choice',
+      'merge',
+    ])
+    assert.deepEqual(operations(zsmerge({ mode: 'paper', keys: 'fixed' })), [
+      'attention',
+      'scores',
+      'choice',
+      'search',
+      'merge',
+    ])
     for (const whole of [zsmerge({ mode: 'reference' }), zsmerge({ residual: 0 }), snapkv()])
       assert.deepEqual(operations(whole), ['policy'])
   })
@@ -80,7 +94,7 @@ describe('cost', () => {
     for (let i = 0; i < 14; i++) await session.step(i)
     assert.equal(cost.lengths[1].policy.bytes, session.bytes().total)
     const { part, cache } = cost.table()
-    assert.deepEqual(part.slice(0, 10), [
+    assert.deepEqual(part.slice(0, 11), [
       'model',
       'attention',
       'step',
@@ -88,11 +102,12 @@ describe('cost', () => {
       'model',
       'attention',
       'scores',
+      'choice',
       'search',
       'merge',
       'step',
     ])
-    assert.deepEqual([cache[0], cache[4], part.length], ['full', 'policy', 22])
+    assert.deepEqual([cache[0], cache[4], part.length], ['full', 'policy', 24])
     assert.match(inspect(cost), /What zsmerge costs and saves, over 6 turns of 2 steps/)
     const path = await cost.save(join(ownFolder(), 'cost.json'))
     const saved = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>
