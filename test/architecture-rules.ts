@@ -33,7 +33,7 @@ export const TYPESCRIPT: Rule[] = [
   rule('src/policies/', [BASE, 'src/native/', 'src/recipe/recipe\\.ts'], 'a policy is options and a struct'),
   rule(
     'src/figures/',
-    [BASE, 'src/frames\\.ts', 'src/(trace|inspect|experiments|comm|recipe)/'],
+    [BASE, 'src/frames\\.ts', 'src/(trace|inspect|experiments|statistics|comm|recipe)/'],
     'figures draw data, whoever made it: no engine, no kernel',
   ),
   rule('src/comm/', [BASE, 'src/progress\\.ts'], 'pages and kernel talk of whatever was shown'),

@@ -2,6 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { shown, ZslabError } from '../errors.js'
+import { meanOf } from '../statistics/moments.js'
 import { whoRuns, type Coordinator } from './coordinator.js'
 import { stateOf, type StudyState } from './state.js'
 import { TrialStore } from './store.js'
@@ -59,7 +60,7 @@ export async function outlineOf(folder: string): Promise<Outline> {
     settings: [...byPolicy].map(([policy, { values, ...counts }]) => ({
       policy,
       ...counts,
-      mean: values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null,
+      mean: values.length ? meanOf(values) : null,
     })),
   }
 }

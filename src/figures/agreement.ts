@@ -1,9 +1,9 @@
 /** Agreement: how alike measures of heads rank them, each two in a tile, and each with itself on other texts in the diagonal. */
 import { invalid, oneOf } from '../expect.js'
+import { medianOf } from '../statistics/moments.js'
 import { Figure } from './figure.js'
 import { bodyOf } from './layout.js'
 import { addBox, noBoxes, noWords } from './marks.js'
-import { medianOf } from './members.js'
 import type { Mark, Plot, Tick } from './plot.js'
 import { counted, plainNumber } from './scale.js'
 import { styleOptions, type Fill, type Style, type StyleOptions } from './style.js'

@@ -1,9 +1,9 @@
 /** Cost: a step's time by operation and length, under the full cache and under a policy, and how much faster that is beside what bytes would allow. */
 import { invalid } from '../expect.js'
 import { Figure } from './figure.js'
-import { addBox, noBoxes } from './marks.js'
+import { addBar, addBox, extentOf, noBoxes } from './marks.js'
 import type { LegendEntry, Mark, Panel, Plot, Shape, Tick } from './plot.js'
-import { counted, plainNumber, shortNumber } from './scale.js'
+import { counted, plainNumber, rangeOf, shortNumber } from './scale.js'
 import { styleOptions, type Fill, type Style, type StyleOptions } from './style.js'
 import { ends, listed, shortModel, type Interval } from './words.js'
 
@@ -154,18 +154,9 @@ function bars({ lengths, facts }: CostData, style: Style): Panel {
         addBox(boxes[part], [middle - 0.17, middle + 0.17, top, top + step.mean], said)
         top += step.mean
       }
-      const { mean, low, high } = of.step
+      const { mean, high } = of.step
       const said = `${name}, ${counted(length, 'token')}: a step ${shortNumber(mean)}${ends(of.step)} ms`
-      if (low !== null && high !== null)
-        marks.push({
-          kind: 'line',
-          name: 'a step',
-          color: 'ink',
-          width: style.text / 9,
-          x: [middle, middle],
-          y: [low, high],
-          hover: [said, said],
-        })
+      addBar(marks, of.step, middle, { name: 'a step', color: 'ink', width: style.text / 9, said })
       most = Math.max(most, top, mean, high ?? 0)
       ticks.push({ at: middle, text: short })
     }
@@ -193,17 +184,9 @@ function operations({ lengths }: CostData, style: Style): Panel {
     const { label, color } = PARTS[name]
     const places = lengths.map((_, at) => at + 0.2 * (i - (names.length - 1) / 2))
     const found = lengths.map(({ policy }) => policy.parts.find(({ part }) => part === name)!.step)
-    for (const [at, { mean, low, high }] of found.entries()) {
-      values.push(mean, low ?? mean, high ?? mean)
-      if (low !== null && high !== null)
-        marks.push({
-          kind: 'line',
-          name: label,
-          color,
-          width: style.text / 7,
-          x: [places[at], places[at]],
-          y: [low, high],
-        })
+    for (const [at, step] of found.entries()) {
+      values.push(...extentOf(step))
+      addBar(marks, step, places[at], { name: label, color, width: style.text / 7 })
     }
     const hover = found.map(
       (step, at) => `${label}, ${counted(lengths[at].length, 'token')}: ${shortNumber(step.mean)}${ends(step)} ms`,
@@ -219,13 +202,11 @@ function operations({ lengths }: CostData, style: Style): Panel {
       hover,
     })
   })
-  const [low, high] = [Math.min(...values), Math.max(...values)]
-  const edge = (high - low || 1) * 0.06
   return {
     title: 'what the policy adds to a step',
     share: 1,
     x: { range: [-0.5, lengths.length - 0.5], ticks: style.height ? lengthTicks(lengths) : [] },
-    y: { label: 'ms', range: [low - edge, high + edge], grid: true },
+    y: { label: 'ms', range: rangeOf(values, 0.06), grid: true },
     marks,
   }
 }
@@ -234,15 +215,8 @@ function operations({ lengths }: CostData, style: Style): Panel {
 function gains({ lengths, breakEven }: CostData, style: Style): Panel {
   const marks: Mark[] = []
   const at = lengths.map((_, i) => i)
-  const values = lengths.flatMap(({ gain, gainByBytes }) => [
-    gain.mean,
-    gain.low ?? gain.mean,
-    gain.high ?? gain.mean,
-    gainByBytes,
-  ])
-  const [low, high] = [Math.min(1, ...values), Math.max(1, ...values)]
-  const edge = (high - low || 1) * 0.08
-  const range: [number, number] = [low - edge, high + edge]
+  const values = lengths.flatMap(({ gain, gainByBytes }) => [...extentOf(gain), gainByBytes])
+  const range = rangeOf([1, ...values], 0.08)
   const width = style.text / 9
   marks.push({
     kind: 'line',
@@ -276,15 +250,7 @@ function gains({ lengths, breakEven }: CostData, style: Style): Panel {
   marks.push({ kind: 'points', name: 'by bytes alone', color: 'ink', shape: 'cross', x: at, y: byBytes })
   for (const [i, { gain, length: tokensRead }] of lengths.entries()) {
     const said = `${counted(tokensRead, 'token')}: ${shortNumber(gain.mean)}${ends(gain)} times as fast, by bytes alone ${shortNumber(byBytes[i])}`
-    if (gain.low !== null && gain.high !== null)
-      marks.push({
-        kind: 'line',
-        name: 'measured',
-        color: 'calm',
-        width: style.text / 7,
-        x: [i, i],
-        y: [gain.low, gain.high],
-      })
+    addBar(marks, gain, i, { name: 'measured', color: 'calm', width: style.text / 7 })
     marks.push({
       kind: 'points',
       name: 'measured',

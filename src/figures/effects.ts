@@ -1,9 +1,9 @@
 /** Main effects and interactions of a study's dimensions: each a point with its interval beside nothing. */
 import { invalid } from '../expect.js'
 import { Figure } from './figure.js'
-import { addInterval } from './marks.js'
+import { addInterval, extentOf } from './marks.js'
 import type { LegendEntry, Mark, Panel, Plot } from './plot.js'
-import { counted, percent, plainNumber, shortNumber, ticksOf } from './scale.js'
+import { counted, percent, plainNumber, rangeOf, shortNumber, ticksOf } from './scale.js'
 import { signed, VERDICTS, type MetricData, type Verdict } from './study.js'
 import { styleOptions, type Style, type StyleOptions } from './style.js'
 import { shortened } from './text.js'
@@ -111,7 +111,7 @@ function picture({ metric, main, interactions, fit }: EffectsData, style: Style)
     { title: 'interactions', effects: interactions.filter(({ found }) => found) },
   ].filter(({ effects }) => effects.length)
   const rows = parts.reduce((sum, { effects }) => sum + effects.length, 0)
-  const range = rangeOf(all)
+  const range = rangeAround(all)
   const label = `${metric.name}${fit ? ' over the range' : ''}, ${metric.unit}`
   return {
     subject: of
@@ -143,15 +143,13 @@ function picture({ metric, main, interactions, fit }: EffectsData, style: Style)
 const planeWords = ({ settings, explained, without }: NonNullable<EffectsData['fit']>) =>
   `Ranges: from one end to the other along the plane of least squares through the ${counted(settings, 'setting')} of each prompt, the rest in the middle${explained === null ? '' : `; planes explain ${percent(explained)} of how settings differ, thin lines are what they leave open`}.${without === null ? '' : ` No interactions: ${without}.`}`
 
-function rangeOf(all: readonly EffectData[]): [number, number] {
+function rangeAround(all: readonly EffectData[]): [number, number] {
   const values = all.flatMap(({ found, misfit }) => {
-    const { mean, low, high } = found!.difference
+    const { mean } = found!.difference
     const open = misfit ?? 0
-    return [low ?? mean, high ?? mean, mean - open, mean + open]
+    return [...extentOf(found!.difference), mean - open, mean + open]
   })
-  const [low, high] = [Math.min(0, ...values), Math.max(0, ...values)]
-  const edge = (high - low || 1) * 0.05
-  return [low - edge, high + edge]
+  return rangeOf([0, ...values], 0.05)
 }
 
 function panel(

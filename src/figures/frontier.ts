@@ -1,7 +1,7 @@
 /** Frontier: what a study's settings lose against the bytes that they take, the ones that nothing beats at both, and their knee. */
 import { invalid, oneOf, text } from '../expect.js'
 import { Figure } from './figure.js'
-import { addBox, noBoxes } from './marks.js'
+import { addBar, addBox, extentOf, noBoxes } from './marks.js'
 import type { LegendEntry, Mark, Panel, Plot } from './plot.js'
 import { counted, plainNumber, shortNumber } from './scale.js'
 import { LOOKS, metricNamed, type MetricData } from './study.js'
@@ -179,7 +179,7 @@ function picture(facts: Facts, style: Style) {
 
 function panel({ metric, points, front, knee }: Facts, groups: readonly Point[][], many: boolean, style: Style): Panel {
   const bytes = points.map((point) => point.bytes / MIB)
-  const values = points.flatMap(({ value }) => [value.mean, value.low ?? value.mean, value.high ?? value.mean])
+  const values = points.flatMap(({ value }) => extentOf(value))
   const [least, most] = [Math.min(...bytes), Math.max(...bytes)]
   const edge = 1.12
   const [low, high] = [Math.min(0, ...values), Math.max(...values)]
@@ -197,12 +197,8 @@ function panel({ metric, points, front, knee }: Facts, groups: readonly Point[][
     })
   groups.forEach((group, i) => {
     const { color, shape } = many ? LOOKS[0] : LOOKS[i]
-    for (const point of group) {
-      const { low: from, high: to } = point.value
-      const at = point.bytes / MIB
-      if (from !== null && to !== null)
-        marks.push({ kind: 'line', name: point.line, color, width: style.text / 10, x: [at, at], y: [from, to] })
-    }
+    for (const { value, bytes: size, line: name } of group)
+      addBar(marks, value, size / MIB, { name, color, width: style.text / 10 })
     marks.push({
       kind: 'points',
       name: group[0].line || metric.name,

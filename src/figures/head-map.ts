@@ -1,9 +1,9 @@
 /** Head map: one measure of every head of a model, layer by head, of query heads and of the kv heads that they read. */
 import { invalid } from '../expect.js'
+import { meanOf, medianOf } from '../statistics/moments.js'
 import { Figure } from './figure.js'
 import { shadeScale, unitAfter, type HeadMeasures, type MeasureOfHeads, type ShadeScale } from './head-measures.js'
 import { addBox, noBoxes } from './marks.js'
-import { medianOf } from './members.js'
 import type { Axis, Mark, Panel, Plot } from './plot.js'
 import { counted, percent, shortNumber } from './scale.js'
 import { styleOptions, type Style, type StyleOptions } from './style.js'
@@ -75,7 +75,7 @@ function mapOf({ layers, heads, kvHeads, measures, card }: HeadMeasures, by: str
     const own = Array.from(measure.values[layer]).slice(head * group, (head + 1) * group)
     const known = own.filter((value) => !Number.isNaN(value))
     if (!known.length) return NaN
-    return measure.kv === 'mean' ? known.reduce((sum, value) => sum + value, 0) / known.length : Math.max(...known)
+    return measure.kv === 'mean' ? meanOf(known) : Math.max(...known)
   })
   const scale = shadeScale(query.map(({ value }) => value))
   return { measure, layers, heads, kvHeads, query, kv, scale, model: card ? shortModel(card.model.name) : '' }

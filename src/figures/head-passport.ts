@@ -2,6 +2,7 @@
 import { ZslabError } from '../errors.js'
 import { integer, invalid } from '../expect.js'
 import { ordinal } from '../show/texts.js'
+import { medianOf } from '../statistics/moments.js'
 import { byFate, fatesAtEnd, runData, type Fate, type RunLike } from './fates.js'
 import { Figure } from './figure.js'
 import { habitOf } from './habit.js'
@@ -9,7 +10,7 @@ import { placesOf, shadeScale, unitAfter, type HeadDistances, type HeadMeasures 
 import { bodyOf, endRoom, rowsRoom } from './layout.js'
 import { addBox, noBoxes } from './marks.js'
 import { textAxis } from './member-marks.js'
-import { medianOf, stretches } from './members.js'
+import { stretches } from './members.js'
 import type { Boxes, Labels, LegendEntry, Panel, Plot } from './plot.js'
 import { counted, percent, plainNumber, shortNumber } from './scale.js'
 import { styleOptions, type Style, type StyleOptions } from './style.js'
@@ -158,7 +159,7 @@ function columnsOf({ rows, distances }: Passport) {
     count: null,
     median: distances.median[i],
   }))
-  const all = [...rows.map((row) => ({ ...row, median: medianOf(Array.from(row.all)) })), ...(far ?? [])]
+  const all = [...rows.map((row) => ({ ...row, median: medianOf(row.all) })), ...(far ?? [])]
   return {
     measure: all.map(({ name }) => name),
     unit: all.map(({ unit }) => unit),

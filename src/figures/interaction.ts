@@ -2,7 +2,8 @@
 import { invalid } from '../expect.js'
 import { Figure } from './figure.js'
 import type { LegendEntry, Mark, Panel, Plot } from './plot.js'
-import { counted, plainNumber, shortNumber } from './scale.js'
+import { addBar, extentOf } from './marks.js'
+import { counted, plainNumber, rangeOf, shortNumber } from './scale.js'
 import { checkStudy, LOOKS, metricNamed, signed, type LevelsData, type MetricData } from './study.js'
 import { styleOptions, type Style, type StyleOptions } from './style.js'
 import { shortened } from './text.js'
@@ -184,9 +185,8 @@ function panel({ study, x, by, metric, rows }: Facts, style: Style): Panel {
         : []
     })
     for (const { at, value } of points) {
-      values.push(value.mean, value.low ?? value.mean, value.high ?? value.mean)
-      if (value.low !== null && value.high !== null)
-        marks.push({ kind: 'line', name, color, width: style.text / 9, x: [at, at], y: [value.low, value.high] })
+      values.push(...extentOf(value))
+      addBar(marks, value, at, { name, color, width: style.text / 9 })
     }
     const [xs, ys] = [points.map(({ at }) => at), points.map(({ value }) => value.mean)]
     if (points.length > 1)
@@ -203,8 +203,6 @@ function panel({ study, x, by, metric, rows }: Facts, style: Style): Panel {
         hover: points.map(({ said }) => said),
       })
   })
-  const [low, high] = values.length ? [Math.min(...values), Math.max(...values)] : [0, 1]
-  const edge = (high - low || Math.abs(high) || 1) * 0.06
   return {
     share: 1,
     x: {
@@ -215,7 +213,7 @@ function panel({ study, x, by, metric, rows }: Facts, style: Style): Panel {
         text: shortened(levelWords(level), (0.8 * style.width) / across.length, { size: style.small }),
       })),
     },
-    y: { label: `${metric.name}, ${metric.unit}`, range: [low - edge, high + edge], grid: true },
+    y: { label: `${metric.name}, ${metric.unit}`, range: rangeOf(values.length ? values : [0, 1], 0.06), grid: true },
     marks,
   }
 }

@@ -30,6 +30,34 @@ export const noWords = (more: Partial<Labels> = {}): Labels & Required<Pick<Labe
   colors: [],
 })
 
+/** Its ends; its mean where it has none, and always. */
+export const extentOf = ({ mean, low, high }: Interval): number[] => [mean, low ?? mean, high ?? mean]
+
+interface Bar {
+  name: string
+  color: Fill
+  width: number
+  /** On hovering. */
+  said?: string
+}
+
+/** An interval from end to end, if it has any, upright at a place, or along it. */
+export function addBar(
+  marks: Mark[],
+  { low, high }: Interval,
+  at: number,
+  { name, color, width, said }: Bar,
+  upright = true,
+): void {
+  if (low === null || high === null) return
+  const [across, along] = [
+    [at, at],
+    [low, high],
+  ]
+  const [x, y] = upright ? [across, along] : [along, across]
+  marks.push({ kind: 'line', name, color, width, x, y, ...(said !== undefined && { hover: [said, said] }) })
+}
+
 interface IntervalRow {
   name: string
   color: Fill
@@ -46,9 +74,8 @@ export function addInterval(
   { name, color, shape, interval, row, said }: IntervalRow,
   style: Style,
 ): void {
-  const { mean, low, high } = interval
-  if (low !== null && high !== null)
-    marks.push({ kind: 'line', name, color, width: style.text / 7, x: [low, high], y: [row, row], hover: [said, said] })
+  addBar(marks, interval, row, { name, color, width: style.text / 7, said }, false)
+  const { mean } = interval
   marks.push({ kind: 'points', name, color, shape, x: [mean], y: [row], hover: [said], diameter: style.text * 0.7 })
 }
 

@@ -63,13 +63,6 @@ export function memberColumns(data: RunData, members: Member[]) {
   }
 }
 
-export function medianOf(values: number[]): number {
-  const sorted = Float64Array.from(values.filter((value) => !Number.isNaN(value))).sort()
-  const middle = sorted.length >> 1
-  if (!sorted.length) return NaN
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
-}
-
 /** Neighbours in the text as stretches [from, to), those at most `gap` apart together. */
 export function stretches(positions: number[], gap: number): { from: number; to: number; tokens: number }[] {
   const parts: { from: number; to: number; tokens: number }[] = []

@@ -1,11 +1,12 @@
 /** Merge lineage: which tokens went into which residual slot of one kv head, at which step, and how the slots grew. */
+import { medianOf } from '../statistics/moments.js'
 import type { RunData } from './data.js'
 import { eventsOf, headOf, runData, type HeadChoice, type RunLike } from './fates.js'
 import { Figure } from './figure.js'
 import { bodyOf, endRoom, rowsLeft, rowsRoom } from './layout.js'
 import { memberWords, noWords, spell } from './member-words.js'
 import { addStretch, laterDots, madeBoxes, textAxis } from './member-marks.js'
-import { laterThan, medianOf, memberColumns, membersOf, stretches, type Member } from './members.js'
+import { laterThan, memberColumns, membersOf, stretches, type Member } from './members.js'
 import type { Axis, Labels, Line, Mark, Panel, Plot } from './plot.js'
 import { counted, percent, plainNumber, shortNumber } from './scale.js'
 import { charWidth, styleOptions, type Style, type StyleOptions } from './style.js'

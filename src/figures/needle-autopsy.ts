@@ -1,11 +1,11 @@
 /** Needle autopsy: what became of a piece of text, token by token and head by head, and how much of it is gone everywhere. */
 import { invalid } from '../expect.js'
+import { medianOf } from '../statistics/moments.js'
 import { tokenText } from './spelt.js'
 import { visible } from './visible.js'
 import { Figure } from './figure.js'
 import { bodyOf } from './layout.js'
 import { addBox, noBoxes } from './marks.js'
-import { medianOf } from './members.js'
 import type { Boxes, LegendEntry, Panel, Plot, Tick } from './plot.js'
 import { counted, percent, plainNumber, shortNumber, ticksOf } from './scale.js'
 import { styleOptions, type Fill, type Style, type StyleOptions } from './style.js'

@@ -1,5 +1,6 @@
 /** Needle map: of tasks that hide something at depths of contexts, how well it is found at each length and depth, under the full cache and under settings. */
 import { invalid, oneOf, text } from '../expect.js'
+import { meanOf } from '../statistics/moments.js'
 import { Figure } from './figure.js'
 import { addBox, noBoxes, noWords } from './marks.js'
 import type { LegendEntry, Mark, Panel, Plot } from './plot.js'
@@ -141,8 +142,6 @@ function factsOf(study: NeedleStudyData, { metric: asked, by: given, at = {} }: 
   const over = names.filter((name) => name !== by && dimensions[name].length > 1 && !(name in at))
   return { study, metric, lengths, depths, maps, over }
 }
-
-const meanOf = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
 
 function placedOf(rows: NeedleStudyData['rows']): Placed[] {
   const placed = rows.flatMap(({ levels, trial }) => {

@@ -1,8 +1,9 @@
 /** Paired differences: two settings of a study on the same prompts, each cluster's difference by itself, and what may be said of their mean. */
+import { meanOf } from '../statistics/moments.js'
 import { Figure } from './figure.js'
-import { addBox, addInterval, noBoxes } from './marks.js'
+import { addBox, addInterval, extentOf, noBoxes } from './marks.js'
 import type { LegendEntry, Mark, Panel, Plot, Tick } from './plot.js'
-import { counted, plainNumber, shortNumber, ticksOf } from './scale.js'
+import { counted, plainNumber, rangeOf, shortNumber, ticksOf } from './scale.js'
 import {
   checkStudy,
   leftWords,
@@ -100,7 +101,7 @@ function rowsOf({ places }: DifferencesData): Row[] {
   return Array.from(clusters, ([cluster, values]) => ({
     cluster,
     values,
-    mean: values.reduce((sum, value) => sum + value / values.length, 0),
+    mean: meanOf(values),
   })).sort((one, other) => one.mean - other.mean)
 }
 
@@ -163,10 +164,7 @@ function panels(
   named: boolean,
   style: Style,
 ): Panel[] {
-  const values = [...rows.flatMap((row) => row.values), difference.low ?? 0, difference.high ?? 0]
-  const [low, high] = [Math.min(0, ...values), Math.max(0, ...values)]
-  const edge = (high - low || 1) * 0.05
-  const range: [number, number] = [low - edge, high + edge]
+  const range = rangeOf([0, ...rows.flatMap((row) => row.values), ...extentOf(difference)], 0.05)
   const y: [number, number] = [rows.length - 0.5, -0.5]
   const zero = (from: number, to: number): Mark => ({
     kind: 'line',

@@ -8,6 +8,13 @@ export function place(axis: Axis, value: number): number {
   return to === from ? 0 : (at - from) / (to - from)
 }
 
+/** Of an axis that has room for `values`, at least one, and to either side for so much of what they span. */
+export function rangeOf(values: readonly number[], room: number): [number, number] {
+  const [low, high] = [Math.min(...values), Math.max(...values)]
+  const edge = (high - low || Math.abs(high) || 1) * room
+  return [low - edge, high + edge]
+}
+
 const grouped = (digits: string) => digits.replace(/\B(?=(\d{3})+(?!\d))/g, ',')
 
 /** 12345.6 → '12,345.6'; at most `decimals` decimals, no trailing zeros. */

@@ -1,4 +1,4 @@
-/** Mean and spread. */
+/** Mean, spread and median. */
 
 /** Of `values`, or of those at `chosen`; NaN of none. */
 export function meanOf(chosen: ArrayLike<number>, values?: ArrayLike<number>): number {
@@ -16,9 +16,12 @@ export function spreadOf(values: ArrayLike<number>): number {
   return Math.sqrt(sum / (values.length - 1))
 }
 
-/** Of at least one. */
-export function medianOf(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
+/** Of those that are numbers; NaN of none. */
+export function medianOf(values: ArrayLike<number>): number {
+  const sorted = Float64Array.from(values)
+    .filter((value) => !Number.isNaN(value))
+    .sort()
   const middle = sorted.length >> 1
+  if (!sorted.length) return NaN
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }

@@ -10,6 +10,7 @@ import type { Sampling } from '../sampling.js'
 import type { Fed } from '../calls.js'
 import type { Reading } from '../reading.js'
 import { cameOf, madeBy } from '../recipe/recipe.js'
+import { medianOf } from '../statistics/moments.js'
 import { alphaOf, dataOf, tokensOf, type RunData, type RunToken } from './data.js'
 import type { HeadRead } from '../inspect/reads.js'
 import { scoreRows, type HeadScores, type ScoresOptions } from '../inspect/scores.js'
@@ -100,9 +101,6 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
     const events = reading.trace.events ? cache.events() : undefined
     const firstEvent = reading.runEnds(events?.step.length ?? 0)
     const { tokens, stepMs } = generated
-    const sorted = [...stepMs].sort((a, b) => a - b)
-    const middle = sorted.length >> 1
-    const median = sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
     const resolved = cache.resolved()
     const [receipt, card] = [reading.receipt(), cardOf(reading, resolved, generated.sampling)]
     // The cache as it is now, where more than events is recorded: it goes on.
@@ -136,7 +134,7 @@ export class RunRecord<M extends LoadedModel = LoadedModel> {
         prefillMs: generated.prefillMs,
         prefillTokens: generated.prompt.length,
         stepMs,
-        tokenMs: stepMs.length ? median : NaN,
+        tokenMs: medianOf(stepMs),
         tokensPerSecond: stepMs.length ? (1000 * stepMs.length) / stepMs.reduce((a, b) => a + b, 0) : NaN,
       },
       cache.bytes(),

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { ACTION } from '../../src/figures/data.js'
 import { firstCompression } from '../../src/figures/fates.js'
 import { mergeLineage } from '../../src/figures/index.js'
-import { medianOf, membersOf, stretches } from '../../src/figures/members.js'
+import { membersOf, stretches } from '../../src/figures/members.js'
 import { noWords, spell } from '../../src/figures/member-words.js'
 import { percent } from '../../src/figures/scale.js'
 import { styleOf } from '../../src/figures/style.js'
@@ -117,7 +117,6 @@ describe('figures: merge lineage', function () {
       { from: 7, to: 8, tokens: 1 },
     ])
     assert.deepEqual(stretches([], 3), [])
-    assert.deepEqual([medianOf([3, NaN, 1]), medianOf([3, 1, 2]), medianOf([NaN])], [2, 2, NaN])
   })
 
   it('spells the first and the newest, never more than a line holds', () => {

@@ -136,7 +136,16 @@ describe('answers', () => {
     const one = { cluster: 'a', context: 'All that is said. '.repeat(9) }
     const asked = () =>
       ['Who?', 'Where?'].map((question) => ({ ...one, name: question, questions: [{ question, answers: ['x'] }] }))
-    const parts = { call: 'asks', name: 'asks', about: 'x', options: {}, tokens: 3, scores: ['contains'], able: 0, asked } as const
+    const parts = {
+      call: 'asks',
+      name: 'asks',
+      about: 'x',
+      options: {},
+      tokens: 3,
+      scores: ['contains'],
+      able: 0,
+      asked,
+    } as const
     const study = await sweep({
       model,
       task: answering(parts, { question: 'after' }),

@@ -5,7 +5,7 @@ import { generator } from '../../../src/sampling.js'
 import { clusterMeans, smallestEffect } from '../../../src/statistics/clusters.js'
 import { holm, leastHolmP } from '../../../src/statistics/holm.js'
 import { meanInterval, type MeanInterval } from '../../../src/statistics/intervals.js'
-import { spreadOf } from '../../../src/statistics/moments.js'
+import { medianOf, spreadOf } from '../../../src/statistics/moments.js'
 import { paired } from '../../../src/statistics/paired.js'
 import { leastP, signFlips } from '../../../src/statistics/sign-flips.js'
 
@@ -223,5 +223,12 @@ describe('paired differences', () => {
     assert.throws(() => paired([1, 2], [0, '0' as never]), /a finite number, one for each pair.*b\[1\]/)
     assert.throws(() => paired([1, 2], [0, 1], { clusters: ['a'] }), /2 names, one for each value/)
     assert.throws(() => paired([1], [0], { cluster: ['a'] } as never), /cluster/)
+  })
+})
+
+describe('medians', () => {
+  it('are the middle of those that are numbers, of none no number', () => {
+    assert.deepEqual([medianOf([3, NaN, 1]), medianOf([3, 10, 2]), medianOf([NaN]), medianOf([])], [2, 3, NaN, NaN])
+    assert.equal(medianOf(Float32Array.of(4, 1, 2, 3)), 2.5)
   })
 })
