@@ -45,7 +45,7 @@ export function figureRecipe({ call: [name, ...given], part }: Carded): Recipe {
 /** `folder`: where its file is to lie. */
 export function figureCard(carded: Carded, columns: Columns, style: StyleOptions, folder: string): FigureCard {
   const { size, theme } = styleOf(style)
-  const { width } = style
+  const { width, words } = style
   const { statements, missing } = statementsOf(figureRecipe(carded), folder)
   const last = carded.part ? -2 : -1
   const { call, given } = statements.at(last)!
@@ -55,7 +55,7 @@ export function figureCard(carded: Carded, columns: Columns, style: StyleOptions
     version: VERSION,
     figure: call.replace('figures.', ''),
     options: given.at(-1) as { [name: string]: Plain },
-    style: { size, theme, ...(width !== undefined && { width }) },
+    style: { size, theme, ...(width !== undefined && { width }), ...(words !== undefined && { words }) },
     ...(carded.part && { part: statements.at(-1)!.given[0] as { [name: string]: Plain } }),
     of: given.slice(0, -1),
     input: statements.slice(0, last),

@@ -82,7 +82,8 @@ function words(surface: Surface, layout: Layout, style: Style, paint: Paint): vo
 function legendEntry(surface: Surface, entry: LegendEntry, at: LegendPlace, style: Style, paint: Paint): void {
   const size = style.text
   const { width, gap } = swatchOf(style)
-  const color = paint(entry.color)
+  const [color, ink] = [paint(entry.color), paint('ink')]
+  if (entry.swatch === 'none') return surface.text(entry.label, at.x, at.y, { size, color: ink })
   const [middle, center] = [at.y - size * 0.32, at.x + width / 2]
   const box = { left: at.x, right: at.x + width, top: middle - size * 0.42, bottom: middle + size * 0.42 }
   if (entry.swatch === 'box') surface.boxes([box], color)
@@ -98,7 +99,7 @@ function legendEntry(surface: Surface, entry: LegendEntry, at: LegendPlace, styl
       entry.swatch === 'dash',
     )
   else surface.points([[center, middle]], entry.swatch, color, size * 0.7)
-  surface.text(entry.label, box.right + gap, at.y, { size, color: paint('ink') })
+  surface.text(entry.label, box.right + gap, at.y, { size, color: ink })
 }
 
 function ramp(surface: Surface, scale: NonNullable<Plot['ramp']>, at: LegendPlace, style: Style, paint: Paint): void {

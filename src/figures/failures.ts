@@ -33,10 +33,11 @@ interface Bar {
   failed: number
 }
 
+/** In grey from light to dark. */
 const PARTS: readonly { part: 'counts' | 'unchanged' | 'failed'; label: string; color: Fill }[] = [
-  { part: 'counts', label: 'counts', color: 'shade:0.35' },
-  { part: 'unchanged', label: 'changed nothing', color: 'spare' },
-  { part: 'failed', label: 'failed', color: 'flip' },
+  { part: 'counts', label: 'counts', color: 'shade:0.2' },
+  { part: 'unchanged', label: 'changed nothing', color: 'residual' },
+  { part: 'failed', label: 'failed', color: 'dropped' },
 ]
 /** Settings that have a row of their own. */
 const MOST = 30

@@ -16,8 +16,9 @@ import { metadataOf } from './export/metadata.js'
 import { drawSvg } from './export/svg.js'
 import { latexOf, type LatexOptions } from './latex.js'
 import { partOf, type Part } from './part.js'
+import { captionOf } from './pictured.js'
 import type { Plot } from './plot.js'
-import { plotlyOf, type PlotlyFigure } from './plotly.js'
+import type { PlotlyFigure } from './plotly.js'
 import { lackingIn, lackingWords, speltPlot } from './spelt.js'
 import { STYLE_OPTIONS, styleOf, styleOptions, type Style, type StyleOptions } from './style.js'
 import { plotlyPicture } from './plotly-grid.js'
@@ -28,6 +29,8 @@ export interface Made {
   call: FigureCall
   /** One or two sentences with the picture's numbers. */
   summary: string
+  /** What a caption is drafted from where that is not the summary. */
+  caption?: string
   /** The numbers, tidy: one row per observation. Called once, when somebody asks: of long runs they take longer than the picture. */
   columns: () => Columns
   /** Called once per size and theme; of a part whenever somebody looks at another one. */
@@ -69,7 +72,7 @@ export class Figure {
 
   /** What the picture shows, in words and numbers; and which characters of it are written as codes where only our fonts are at hand. */
   get summary(): string {
-    return `${this.made.summary}${lackingWords(lackingIn(this.plot))}`
+    return `${this.made.summary}${lackingWords(this.lacking)}`
   }
 
   /** The numbers as a danfojs frame, one row per observation. Errors: 'unsupported' without danfojs. */
@@ -82,7 +85,7 @@ export class Figure {
     return (this.numbers.columns ??= this.made.columns())
   }
 
-  /** The same figure in another size, theme or width; what is not given stays, but a new size forgets the width, and a new width the size. */
+  /** The same figure in another size, theme or width, or with its words elsewhere; what is not given stays, but a new size forgets the width, and a new width the size. */
   with(options: StyleOptions): Figure {
     const given = styleOptions('figure.with', options, [])
     const merged = { ...this.chosen }
@@ -131,9 +134,13 @@ export class Figure {
     return this.made.call[0] === 'panel'
   }
 
+  private get lacking(): string[] {
+    return lackingIn(this.plot, this.style)
+  }
+
   /** @internal In characters that our fonts have. */
   get spelt(): Plot {
-    if (!lackingIn(this.plot).length) return this.plot
+    if (!this.lacking.length) return this.plot
     return speltPlot(this.plotIn({ ...this.style, spelt: true }))
   }
 
@@ -159,7 +166,7 @@ export class Figure {
 
   /**
    * Writes the figure by the path's ending: .svg, .pdf (vectors, fonts embedded), .png (300 dots to the inch), .html (a page that works offline),
-   * .json (plotly), all with its card, or .csv (the numbers). Options: size, theme, width as in with(). Returns the path.
+   * .json (plotly), all with its card, or .csv (the numbers). Options: size, theme, width, words as in with(). Returns the path.
    * Errors: 'invalid' for another ending, 'file' where it cannot be written.
    */
   async save(path: string, options: StyleOptions = {}): Promise<string> {
@@ -180,18 +187,19 @@ export class Figure {
   }
 
   /**
-   * LaTeX for a paper: a figure environment (figure* from 6 in on) with the file at this figure's width, a caption draft made of its summary,
-   * and a label. What TeX would read as something else is escaped. Errors: 'invalid' for a file that is no .pdf or .png, and for names that TeX cannot read.
+   * LaTeX for a paper: a figure environment (figure* from 6 in on) with the file at this figure's width, a caption draft made of its summary
+   * (and with `words: 'caption'` of its notes), and a label. What TeX would read as something else is escaped. Errors: 'invalid' for a file that is no .pdf or .png, and for names that TeX cannot read.
    */
   latex(options: LatexOptions): string {
-    return latexOf(this.summary, this.style.width / 96, options)
+    const said = `${this.made.caption ?? this.made.summary}${lackingWords(this.lacking)}`
+    return latexOf(captionOf(said, this.plot, this.style), this.style.width / 96, options)
   }
 
   /** What a page is sent that looks at `given`. */
   private tile(whole: Part, given: unknown): PlotlyFigure {
     const part = partOf(whole, given)
     const plot = this.made.plot(this.style, part)
-    return zooming(plotlyOf(plot, this.style), plot, { id: this.id, whole, part })
+    return zooming(plotlyPicture(plot, this.style), plot, { id: this.id, whole, part })
   }
 
   [Symbol.for('Jupyter.display')](): Record<string, unknown> {
@@ -204,7 +212,7 @@ export class Figure {
     })
     // The picture is the one that save() writes: in print nothing can be zoomed into.
     const shown = { ...plot, notes: [...plot.notes, stillWords(whole)] }
-    const plotly = zooming(plotlyOf(shown, style), plot, { id: this.id, whole, part: whole })
+    const plotly = zooming(plotlyPicture(shown, style), plot, { id: this.id, whole, part: whole })
     return { 'application/vnd.plotly.v1+json': plotly, 'image/svg+xml': this.svg, 'text/plain': summary }
   }
 }

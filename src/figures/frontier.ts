@@ -1,12 +1,12 @@
 /** Frontier: what a study's settings lose against the bytes that they take, the ones that nothing beats at both, and their knee. */
 import { invalid, oneOf, text } from '../expect.js'
 import { Figure } from './figure.js'
+import { besideEachOther } from './beside.js'
 import { addBar, addBox, extentOf, noBoxes } from './marks.js'
-import type { LegendEntry, Mark, Panel, Plot } from './plot.js'
-import { counted, plainNumber, shortNumber } from './scale.js'
-import { LOOKS, metricNamed, type MetricData } from './study.js'
+import type { Mark, Panel, Plot } from './plot.js'
+import { counted, percent, plainNumber, shortNumber } from './scale.js'
+import { levelsLegend, LOOKS, metricNamed, type MetricData } from './study.js'
 import { styleOptions, type Style, type StyleOptions } from './style.js'
-import { shortened } from './text.js'
 import { ends, levelWords, type Interval } from './words.js'
 
 export interface FrontierOptions extends StyleOptions {
@@ -156,33 +156,75 @@ function picture(facts: Facts, style: Style) {
   const names = [...new Set(points.map(({ line }) => line))]
   const groups = names.map((name) => points.filter(({ line }) => line === name))
   const many = groups.length > LOOKS.length
-  const legend: LegendEntry[] =
-    lines === undefined || many
-      ? []
-      : names.map((name, i) => ({
-          label: shortened(lines === 'policy' ? name : `${lines} ${name}`, 0.6 * style.width, { size: style.text }),
-          swatch: LOOKS[i].shape,
-          color: LOOKS[i].color,
-        }))
+  const places = placesOf(groups.flat(), style)
+  const named = lines === undefined || many ? [] : levelsLegend(lines, names, 0.6 * style.width, style)
+  // Policies have names that say what they are.
+  const legend = lines === 'policy' ? named.slice(1) : named
   if (facts.front.length > 1) legend.push({ label: 'frontier', swatch: 'dash', color: 'ink' })
   if (facts.knee) legend.push({ label: 'knee', swatch: 'frame', color: 'ink' })
   return {
     subject: `${task.name}: ${task.about}`,
     notes: [
-      `${metric.name}: ${metric.about}. Bars: intervals over ${counted(clusters, 'cluster')}${points.some(({ value }) => value.low === null) ? ', none where they are fewer than 6' : ''}.`,
+      `${metric.name}: ${metric.about}. Bars: 95% intervals over ${counted(clusters, 'cluster')}${points.some(({ value }) => value.low === null) ? ', none where they are fewer than 6' : ''}.`,
+      ...(places.within === null ? [] : [asideWords(places.within)]),
     ],
     legend,
     arrangement: 'rows' as const,
-    panels: [panel(facts, groups, many, style)],
+    panels: [panel(facts, groups, places, many, style)],
   }
 }
 
-function panel({ metric, points, front, knee }: Facts, groups: readonly Point[][], many: boolean, style: Style): Panel {
-  const bytes = points.map((point) => point.bytes / MIB)
+const asideWords = (within: number) =>
+  `Where settings ${within > 1 ? `within ${percent(within - 1)} of` : 'of'} the same bytes would hide each other, they stand side by side, the fewest bytes first.`
+
+const EDGE = 1.12
+const markOf = (style: Style) => style.text * 0.7
+
+/** Where settings stand, MiB, by setting: beside each other where they would hide each other. */
+interface Places {
+  at: ReadonlyMap<Point, number>
+  within: number | null
+  range: [number, number]
+  /** Pixels of a factor of e. */
+  pixels: number
+}
+
+/** Of all values, and of 0. */
+function heightOf(points: readonly Point[]): [number, number] {
   const values = points.flatMap(({ value }) => extentOf(value))
+  return [Math.min(0, ...values), Math.max(...values)]
+}
+
+function placesOf(points: readonly Point[], style: Style): Places {
+  const bytes = points.map((point) => point.bytes / MIB)
   const [least, most] = [Math.min(...bytes), Math.max(...bytes)]
-  const edge = 1.12
-  const [low, high] = [Math.min(0, ...values), Math.max(...values)]
+  const room = style.width - 2 * style.margin - 5 * style.text
+  const pixels = room / Math.log((most / least) * EDGE ** 2)
+  const [low, high] = heightOf(points)
+  const up = (0.8 * style.body) / (high - low || 1)
+  const standing = points.map(({ value }, i) => {
+    const [, low, high] = extentOf(value).map((end) => end * up)
+    return { at: bytes[i], low, high }
+  })
+  const width = markOf(style)
+  const { at, within } = besideEachOther(standing, { pixels, width, room })
+  const end = Math.exp(width / pixels)
+  return {
+    at: new Map(points.map((point, i) => [point, at[i]])),
+    within,
+    range: [Math.min(least / EDGE, Math.min(...at) / end), Math.max(most * EDGE, Math.max(...at) * end)],
+    pixels,
+  }
+}
+
+function panel(
+  { metric, points, front, knee }: Facts,
+  groups: readonly Point[][],
+  { at, range, pixels }: Places,
+  many: boolean,
+  style: Style,
+): Panel {
+  const [low, high] = heightOf(points)
   const room = (high - low || 1) * 0.06
   const marks: Mark[] = []
   if (front.length > 1)
@@ -192,49 +234,49 @@ function panel({ metric, points, front, knee }: Facts, groups: readonly Point[][
       color: 'ink',
       dash: true,
       width: style.text / 11,
-      x: front.map((point) => point.bytes / MIB),
+      x: front.map((point) => at.get(point)!),
       y: front.map(({ value }) => value.mean),
     })
   groups.forEach((group, i) => {
     const { color, shape } = many ? LOOKS[0] : LOOKS[i]
-    for (const { value, bytes: size, line: name } of group)
-      addBar(marks, value, size / MIB, { name, color, width: style.text / 10 })
+    for (const point of group)
+      addBar(marks, point.value, at.get(point)!, { name: point.line, color, width: style.text / 10 })
     marks.push({
       kind: 'points',
       name: group[0].line || metric.name,
       color,
       shape,
-      x: group.map((point) => point.bytes / MIB),
+      x: group.map((point) => at.get(point)!),
       y: group.map(({ value }) => value.mean),
       hover: group.map(
         (point) =>
           `${nameOf(point)}\n${mib(point.bytes)}, ${metric.name} ${shortNumber(point.value.mean)}${ends(point.value)}`,
       ),
-      diameter: style.text * 0.7,
+      diameter: markOf(style),
     })
   })
   if (knee) {
-    // A frame around it, as wide as high.
     const frame = noBoxes('knee', 'ink', { outline: true })
-    const [across, up] = [1.018, 0.03]
-    const [at, value] = [knee.bytes / MIB, knee.value.mean]
-    const wide = (most / least) ** 0.012 * across
-    addBox(frame, [at / wide, at * wide, value - up * (high - low), value + up * (high - low)], `knee: ${nameOf(knee)}`)
+    const [x, value] = [at.get(knee)!, knee.value.mean]
+    // Around its mark alone.
+    const wide = Math.exp((0.75 * markOf(style)) / pixels)
+    const up = (0.03 * (high - low || 1) * 240) / style.body
+    addBox(frame, [x / wide, x * wide, value - up, value + up], `knee: ${nameOf(knee)}`)
     marks.push(frame)
   }
   return {
     share: 1,
-    x: { label: 'MiB of keys and values', range: [least / edge, most * edge], scale: 'log', ...xTicks(least, most) },
+    x: { label: 'MiB of keys and values', range, scale: 'log', ...xTicks(points, range) },
     y: { label: `${metric.name}, ${metric.unit}`, range: [low < 0 ? low - room : low, high + room], grid: true },
     marks,
   }
 }
 
 /** Within a decade or two powers of ten alone would be too few. */
-function xTicks(least: number, most: number) {
+function xTicks(points: readonly Point[], [least, most]: [number, number]) {
   const ticks = [-2, -1, 0, 1, 2, 3, 4, 5].flatMap((power) => [1, 2, 3, 5].map((factor) => factor * 10 ** power))
-  const inside = ticks.filter((at) => at >= least / 1.12 && at <= most * 1.12)
-  return inside.length > 1
-    ? { ticks: inside.map((at) => ({ at, text: shortNumber(at) })) }
-    : { ticks: [least, most].map((at) => ({ at, text: shortNumber(at) })) }
+  const inside = ticks.filter((at) => at >= least && at <= most)
+  const bytes = points.map((point) => point.bytes / MIB)
+  const shown = inside.length > 1 ? inside : [...new Set([Math.min(...bytes), Math.max(...bytes)])]
+  return { ticks: shown.map((at) => ({ at, text: shortNumber(at) })) }
 }

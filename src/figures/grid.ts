@@ -1,5 +1,6 @@
 /** Where everything of several plots in one picture goes: rows of them, each under its heading, what they share above and below. */
 import { layoutOf, LEADING, legendPlaces, type CellPlace, type Layout } from './layout.js'
+import { pictured } from './pictured.js'
 import type { Cell, Plot } from './plot.js'
 import type { Style } from './style.js'
 import { wrapped } from './text.js'
@@ -13,8 +14,10 @@ export const cellWidth = (style: Style, columns: number) =>
   (style.width - 2 * style.margin - gapOf(style) * (columns - 1)) / columns
 
 /** Of any plot, with panels or with cells. */
-export const pictureLayout = (plot: Plot, style: Style): Layout =>
-  plot.cells ? gridOf(plot, plot.cells, style) : layoutOf(plot, style)
+export function pictureLayout(given: Plot, style: Style): Layout {
+  const plot = pictured(given, style)
+  return plot.cells ? gridOf(plot, plot.cells, style) : layoutOf(plot, style)
+}
 
 function gridOf(plot: Plot, { each, columns }: NonNullable<Plot['cells']>, style: Style): Layout {
   const { margin, text, small, width } = style

@@ -1,10 +1,10 @@
 /** Interaction of two dimensions of a study: a line of means for each level of the second, parallel where the two do not depend on each other. */
 import { invalid } from '../expect.js'
 import { Figure } from './figure.js'
-import type { LegendEntry, Mark, Panel, Plot } from './plot.js'
 import { addBar, extentOf } from './marks.js'
+import type { Mark, Panel, Plot } from './plot.js'
 import { counted, plainNumber, rangeOf, shortNumber } from './scale.js'
-import { checkStudy, LOOKS, metricNamed, signed, type LevelsData, type MetricData } from './study.js'
+import { checkStudy, levelsLegend, LOOKS, metricNamed, signed, type LevelsData, type MetricData } from './study.js'
 import { styleOptions, type Style, type StyleOptions } from './style.js'
 import { shortened } from './text.js'
 import { ends, levelWords, listed, type Interval } from './words.js'
@@ -143,12 +143,7 @@ function wordsOf({ study, x, by, metric, found }: Facts): { title: string; detai
 function picture(facts: Facts, style: Style) {
   const { study, by, metric, rows } = facts
   const lines = study.dimensions[by]
-  const room = 0.5 * style.width
-  const legend = lines.map((level, i): LegendEntry => ({
-    label: shortened(`${by} ${levelWords(level)}`, room, { size: style.text }),
-    color: LOOKS[i].color,
-    swatch: LOOKS[i].shape,
-  }))
+  const legend = levelsLegend(by, lines.map(levelWords), 0.5 * style.width, style)
   const none = rows.some(({ values }) => values[metric.name]?.low === null)
   return {
     subject: `${study.facts.task.name}: ${study.facts.task.about}`,

@@ -7,15 +7,15 @@ export interface LatexOptions {
   file: string
   /** Default: 'fig:' and the file's name. */
   label?: string
-  /** Default: the figure's summary, as a draft. */
+  /** Default: the figure's summary, as a draft; with what its notes say where these are not in the picture. */
   caption?: string
 }
 
 /** From so many inches on a figure goes over both columns of a page. */
 const BOTH_COLUMNS = 6
 
-/** `width`: inches. Errors: 'invalid' for a file or label that TeX could not read. */
-export function latexOf(summary: string, width: number, given: LatexOptions): string {
+/** `draft`: of the caption; `width`: inches. Errors: 'invalid' for a file or label that TeX could not read. */
+export function latexOf(draft: string, width: number, given: LatexOptions): string {
   checked('figure.latex', given, ['file', 'label', 'caption'])
   const file = text('file', given?.file)
   if (!/^[\w./@:+ -]+$/.test(file) || !/\.(pdf|png)$/i.test(file))
@@ -27,7 +27,7 @@ export function latexOf(summary: string, width: number, given: LatexOptions): st
     )
   const label = given.label === undefined ? `fig:${basename(file, extname(file))}` : text('label', given.label)
   if (!/^[\w.:@+/ -]+$/.test(label)) throw invalid('label', 'letters, digits and .:_-', label)
-  const caption = given.caption === undefined ? summary : text('caption', given.caption)
+  const caption = given.caption === undefined ? draft : text('caption', given.caption)
   const environment = width >= BOTH_COLUMNS ? 'figure*' : 'figure'
   return [
     `\\begin{${environment}}`,

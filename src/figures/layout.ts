@@ -105,7 +105,9 @@ export function legendPlaces(plot: Words, style: Style, top: number) {
     x += needed + size * 1.3
     return at
   }
-  const entries = plot.legend.map((entry) => next(width + gap + textWidth(entry.label, { size })))
+  const entries = plot.legend.map(({ swatch, label }) =>
+    next((swatch === 'none' ? 0 : width + gap) + textWidth(label, { size })),
+  )
   const ramp = plot.ramp && next(rampWidth(plot.ramp, style))
   const any = entries.length > 0 || ramp !== undefined
   return { entries, ramp, bottom: any ? y + size * 0.4 : top }

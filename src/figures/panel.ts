@@ -4,6 +4,7 @@ import { ZslabError } from '../errors.js'
 import type { Columns } from '../frames.js'
 import { Figure } from './figure.js'
 import { cellWidth, pictureLayout } from './grid.js'
+import { pictured } from './pictured.js'
 import type { Cell, LegendEntry, Plot } from './plot.js'
 import { leastWidth, nearest, styleOf, styleOptions, type Style, type StyleOptions } from './style.js'
 import { listed } from './words.js'
@@ -36,6 +37,7 @@ export function panel(figures: readonly Figure[], options: PanelOptions = {}): F
     {
       call: ['panel', figures, options],
       summary: `${title}. ${detail}`,
+      caption: figures.map(({ plot }, at) => `${letter(at)} ${plot.title}. ${plot.detail}`).join(' '),
       columns: () => joined(figures.map((one) => one.columns)),
       plot,
     },
@@ -73,6 +75,7 @@ function plotOf(figures: readonly Figure[], columns: number, style: Style): Plot
       figures.map((one, at) => one.plotIn(of[at])),
       of,
       columns,
+      style.words,
     )
   const all = figures.map(() => own)
   if (!style.height) return drawn(all)
@@ -92,19 +95,15 @@ function plotOf(figures: readonly Figure[], columns: number, style: Style): Plot
   return drawn(places.map(({ layout: { height } }) => ({ ...own, height })))
 }
 
-function joinedPlot(plots: readonly Plot[], styles: readonly Style[], columns: number): Plot {
+function joinedPlot(plots: readonly Plot[], styles: readonly Style[], columns: number, words: Style['words']): Plot {
   const shared = sharedEntries(plots)
   const ramps = plots.flatMap(({ ramp }) => ramp ?? [])
   const ramp = ramps.length > 1 && new Set(ramps.map((one) => JSON.stringify(one))).size === 1 ? ramps[0] : undefined
   const each = plots.map((plot, at): Cell => ({
-    title: `${letter(at)} ${plot.title}`,
+    title: words === 'inside' ? `${letter(at)} ${plot.title}` : letter(at),
     style: styles[at],
     plot: {
-      ...plot,
-      title: '',
-      detail: '',
-      subject: '',
-      notes: [],
+      ...pictured(plot, { words: 'caption' }),
       legend: plot.legend.filter((entry) => !shared.has(JSON.stringify(entry))),
       ramp: ramp ? undefined : plot.ramp,
       slider: undefined,

@@ -98,7 +98,8 @@ export interface Panel {
 
 export interface LegendEntry {
   label: string
-  swatch: 'box' | 'frame' | 'line' | 'dash' | Shape
+  /** 'none': a word before the entries that follow. */
+  swatch: 'box' | 'frame' | 'line' | 'dash' | 'none' | Shape
   color: Color
 }
 

@@ -2,6 +2,7 @@
 import { drawWords, panelTitle } from './draw.js'
 import { SANS } from './fonts/names.js'
 import { pictureLayout } from './grid.js'
+import { pictured } from './pictured.js'
 import type { Plot } from './plot.js'
 import { axis, plotlyOf, type PlotlyFigure } from './plotly.js'
 import { PlotlySurface } from './plotly-surface.js'
@@ -13,8 +14,10 @@ import { colorOf, type Style } from './style.js'
 const ROOMIER = 1.15
 
 /** Of any plot, with panels or with cells. */
-export const plotlyPicture = (plot: Plot, style: Style): PlotlyFigure =>
-  plot.cells ? plotlyGrid(plot, style) : plotlyOf(plot, style)
+export function plotlyPicture(given: Plot, style: Style): PlotlyFigure {
+  const plot = pictured(given, style)
+  return plot.cells ? plotlyGrid(plot, style) : plotlyOf(plot, style)
+}
 
 function plotlyGrid(plot: Plot, style: Style): PlotlyFigure {
   const picture = pictureLayout(plot, style)

@@ -114,10 +114,11 @@ function labelTrace(mark: Labels, { style, paint }: Drawing): Trace[] {
 
 /** Points that are nowhere, so that the legend says what svg's does. */
 export function legendTrace(entry: LegendEntry, { paint, style }: Drawing): Trace {
-  const color = paint(entry.color)
+  // A word has no mark.
+  const color = entry.swatch === 'none' ? 'rgba(0,0,0,0)' : paint(entry.color)
   const line = entry.swatch === 'line' || entry.swatch === 'dash'
-  const box = entry.swatch === 'box' || entry.swatch === 'frame'
-  const symbol = box ? (entry.swatch === 'box' ? 'square' : 'square-open') : SYMBOLS[entry.swatch as Shape]
+  const box = ['box', 'frame', 'none'].includes(entry.swatch)
+  const symbol = box ? (entry.swatch === 'frame' ? 'square-open' : 'square') : SYMBOLS[entry.swatch as Shape]
   return {
     type: 'scatter',
     name: plain(entry.label),

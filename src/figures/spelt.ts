@@ -1,5 +1,6 @@
 /** Words in the characters that our fonts have. */
 import { codeOf, lacking, spelt } from './fonts/faces.js'
+import { pictured } from './pictured.js'
 import type { Axis, Plot } from './plot.js'
 import { counted } from './scale.js'
 import type { Style } from './style.js'
@@ -40,10 +41,10 @@ function reworded(plot: Plot, word: (text: string) => string): Plot {
   }
 }
 
-/** The characters of a plot's words that our fonts lack. */
-export function lackingIn(plot: Plot): string[] {
+/** The characters of a picture's words that our fonts lack. */
+export function lackingIn(plot: Plot, style: Pick<Style, 'words'>): string[] {
   const words: string[] = []
-  reworded(plot, (text) => (words.push(text), text))
+  reworded(pictured(plot, style), (text) => (words.push(text), text))
   // Halves of characters are no whole one when they meet.
   return lacking(words.join(' '))
 }

@@ -1,10 +1,10 @@
 /** What figures of studies share: what they ask of one, and how better and worse, and settings beside each other, look. */
 import { invalid, oneOf } from '../expect.js'
-import type { Plot, Shape } from './plot.js'
+import type { LegendEntry, Plot, Shape } from './plot.js'
 import { counted, shortNumber } from './scale.js'
 import { bodyOf } from './layout.js'
 import type { Fill, Style } from './style.js'
-import { textWidth } from './text.js'
+import { shortened, textWidth } from './text.js'
 import { levelWords } from './words.js'
 
 export type LevelsData = Readonly<Record<string, unknown>>
@@ -40,6 +40,21 @@ export const LOOKS: readonly Look[] = [
   { color: 'ink', shape: 'triangle' },
   { color: 'muted', shape: 'diamond' },
   { color: 'ink', shape: 'cross' },
+]
+
+/** Of a dimension: its name once, then its levels, each with its look; `room`: of each, pixels. */
+export const levelsLegend = (
+  dimension: string,
+  levels: readonly string[],
+  room: number,
+  { text: size }: Style,
+): LegendEntry[] => [
+  { label: `${dimension}:`, swatch: 'none', color: 'ink' },
+  ...levels.map((level, i) => ({
+    label: shortened(level, room, { size }),
+    color: LOOKS[i].color,
+    swatch: LOOKS[i].shape,
+  })),
 ]
 
 export const signed = (value: number) => (value > 0 ? `+${shortNumber(value)}` : shortNumber(value))

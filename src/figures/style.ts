@@ -6,6 +6,8 @@ export const SIZES = ['column', 'text', 'wide', 'talk'] as const
 export type Size = (typeof SIZES)[number]
 export const THEMES = ['light', 'dark'] as const
 export type Theme = (typeof THEMES)[number]
+export const WORDS = ['inside', 'caption'] as const
+export type Words = (typeof WORDS)[number]
 
 export interface StyleOptions {
   /**
@@ -17,13 +19,16 @@ export interface StyleOptions {
   theme?: Theme
   /** Another width than the size's own, with its text: '5.5in', '14cm' or '396pt'. Not for 'talk'. */
   width?: string
+  /** Where title, sentence and notes stand: 'inside' the picture (default), or in the 'caption' below it, which latex() drafts. */
+  words?: Words
 }
-export const STYLE_OPTIONS = ['size', 'theme', 'width'] as const
+export const STYLE_OPTIONS = ['size', 'theme', 'width', 'words'] as const
 
 /** Lengths in pixels, 96 to the inch. */
 export interface Style {
   size: Size
   theme: Theme
+  words: Words
   width: number
   /** A slide's height is fixed; elsewhere it follows from what is drawn. */
   height?: number
@@ -42,7 +47,7 @@ export interface Style {
 
 const PX_PER = { in: 96, cm: 96 / 2.54, pt: 96 / 72 }
 
-const STYLES: Record<Size, Omit<Style, 'theme' | 'size'>> = {
+const STYLES: Record<Size, Omit<Style, 'theme' | 'size' | 'words'>> = {
   column: { width: 312, body: 210, margin: 6, title: 11.5, text: 10.7, small: 10.7, mono: 9.4, showSummary: false },
   text: { width: 528, body: 240, margin: 8, title: 13.4, text: 11.4, small: 10.7, mono: 10, showSummary: false },
   wide: { width: 648, body: 280, margin: 12, title: 16, text: 12, small: 11, mono: 10.7, showSummary: true },
@@ -63,7 +68,8 @@ export function styleOf(given: StyleOptions): Style {
   const width = given.width === undefined ? undefined : pixelsOf(given.width)
   const size = oneOf('size', given.size ?? (width === undefined ? 'wide' : nearest(width)), SIZES)
   const theme = oneOf('theme', given.theme ?? 'light', THEMES)
-  const base = { size, theme, ...STYLES[size] }
+  const words = oneOf('words', given.words ?? 'inside', WORDS)
+  const base = { size, theme, words, ...STYLES[size] }
   if (width === undefined) return base
   if (size === 'talk')
     throw invalid('width', 'no width with size talk, which is a slide', given.width, "use size 'wide'")
@@ -95,8 +101,8 @@ export const nearest = (width: number): Size =>
 
 /** The style part of a figure's options; the rest is the figure's own. */
 export function styleOptions(name: string, given: unknown, own: readonly string[]): StyleOptions {
-  const { size, theme, width } = checked(name, given, [...own, ...STYLE_OPTIONS]) as StyleOptions
-  const chosen = { size, theme, width }
+  const { size, theme, width, words } = checked(name, given, [...own, ...STYLE_OPTIONS]) as StyleOptions
+  const chosen = { size, theme, width, words }
   styleOf(chosen)
   return chosen
 }

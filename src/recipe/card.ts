@@ -12,7 +12,7 @@ export interface FigureCard {
   figure: string
   /** What it was given beside `of` and the style. */
   options: { [name: string]: Plain }
-  style: { size: string; theme: string; width?: string }
+  style: { size: string; theme: string; width?: string; words?: string }
   /** What of it is drawn, where that is a part. */
   part?: { [name: string]: Plain }
   /** What it is drawn from, by the names that `input` gives: { $: name }. */

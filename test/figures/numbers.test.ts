@@ -328,6 +328,9 @@ describe('figures: numbers', function () {
       ['recent', 'paper', 3],
       ['held', 'recent', 2.5],
       ['muted', 'paper', 4.5],
+      // Parts of a bar of failures.
+      ['shade:0.2', 'residual', 1.5],
+      ['residual', 'dropped', 1.5],
     ] as const
     for (const theme of ['light', 'dark'] as const)
       for (const [a, b, least] of pairs) {
