@@ -24,6 +24,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError
 logging.disable(logging.CRITICAL)  # what is said is said below
 told = json.loads(sys.argv[1])
 source, target = told['source'], told['target']
+os.environ['JPY_SESSION_NAME'] = source  # as Jupyter's server tells a kernel whose it is
 
 def parametrized(notebook, text):
     cells = notebook.cells

@@ -6,13 +6,13 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { crc32 } from 'node:zlib'
 import type { Browser } from 'playwright-core'
-import { getDocumentProxy, getResolvedPDFJS } from 'unpdf'
 import { divergence, type Figure } from '../../src/figures/index.js'
 import { drawSvg } from '../../src/figures/export/svg.js'
 import { browserFor } from '../left-out.js'
 import { openBrowser } from '../lab/lab.js'
 import { wordsApart } from './apart.js'
 import { CASES } from './cases.js'
+import { checkFonts, readPdf } from './files.js'
 import { full } from './made-runs.js'
 import { shadowMade } from './synthetic.js'
 import { all, parseXml } from './xml.js'
@@ -28,34 +28,7 @@ const SAMPLE = [
   'roofline',
 ]
 
-const LEAST_POINTS = 7
 const inches = (width: string) => parseFloat(width)
-
-interface Read {
-  points: { width: number; height: number }
-  title: unknown
-  fonts: { name: string; missingFile: boolean }[]
-  texts: { text: string; size: number }[]
-  images: number
-}
-
-async function readPdf(bytes: Uint8Array): Promise<Read> {
-  const { OPS } = await getResolvedPDFJS()
-  const document = await getDocumentProxy(new Uint8Array(bytes), { verbosity: 0 })
-  assert.equal(document.numPages, 1)
-  const page = await document.getPage(1)
-  const [, , width, height] = page.view
-  const { fnArray, argsArray } = (await page.getOperatorList()) as { fnArray: number[]; argsArray: string[][] }
-  const used = fnArray.flatMap((code, i) => (code === OPS.setFont ? [argsArray[i][0]] : []))
-  const fonts = [...new Set(used)].map((id) => page.commonObjs.get(id) as Read['fonts'][number])
-  const { items } = (await page.getTextContent()) as { items: { str: string; transform: number[] }[] }
-  const texts = items.flatMap(({ str, transform: [, , c, d] }) =>
-    str.trim() ? [{ text: str, size: Math.hypot(c, d) }] : [],
-  )
-  const { info } = await document.getMetadata()
-  const images = fnArray.filter((code) => code === OPS.paintImageXObject).length
-  return { points: { width, height }, title: (info as { Title?: unknown }).Title, fonts, texts, images }
-}
 
 /** Characters that can be seen, in any order: what is read may be cut into other pieces than it was written in. */
 const letters = (texts: readonly { text: string }[]) =>
@@ -67,16 +40,12 @@ const letters = (texts: readonly { text: string }[]) =>
 async function checkPdf(figure: Figure, width: string): Promise<void> {
   const bytes = await figure.pdf()
   const drawn = drawSvg(figure.spelt, figure.style)
-  const { points, title, fonts, texts } = await readPdf(bytes)
+  const read = await readPdf(bytes)
+  const { points, title, texts } = read
   assert.ok(Math.abs(points.width - inches(width) * 72) < 0.01, `${points.width} points for ${width}`)
   assert.ok(Math.abs(points.height - drawn.height * 0.75) < 0.01)
   assert.equal(title, figure.plot.title)
-  assert.ok(fonts.length > 0)
-  for (const { name, missingFile } of fonts) {
-    assert.equal(missingFile, false, `${name} is not embedded`)
-    assert.match(name, /^[A-Z]{6}\+(Inter-Regular|Inter-Bold|NotoSansMono-Regular)$/)
-  }
-  for (const { text, size } of texts) assert.ok(size >= LEAST_POINTS - 0.01, `“${text}” in ${size} points`)
+  checkFonts(read)
   assert.equal(letters(texts), letters(drawn.texts))
   wordsApart(drawn, width)
   assert.deepEqual(await figure.pdf(), bytes, 'the same bytes every time')
