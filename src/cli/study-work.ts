@@ -2,9 +2,11 @@
 import { Command } from 'commander'
 import { ZslabError } from '../errors.js'
 import { doJob } from '../experiments/hand.js'
+import { jobOf } from '../experiments/jobs.js'
 import { measuring } from '../experiments/measures/index.js'
 import { TrialStore } from '../experiments/store.js'
 import type { Trial } from '../experiments/trial.js'
+import { wishesOf } from '../experiments/wishes.js'
 import { readWork } from '../experiments/work-folder.js'
 import { load, type LoadOptions } from '../load.js'
 import { counted } from '../show/texts.js'
@@ -21,8 +23,9 @@ export function studyWorkCommand(): Command {
 async function run(folder: string, task: number): Promise<void> {
   const { study, job, measure, model: spec } = await readWork(folder, task)
   const store = await TrialStore.open(study)
-  const trials = job.trials.filter(({ key }) => !store.get(key))
-  if (!trials.length) return note(`task ${task}: all ${counted(job.trials.length)} trials are there already`)
+  const { cancelled } = await wishesOf(study)
+  const left = jobOf(job, store, cancelled)
+  if (!left) return note(`task ${task}: all ${counted(job.trials.length)} trials are there already, or cancelled`)
   const { signal, done } = interruptSignal()
   try {
     const { path, weights, threads, isa, device } = spec
@@ -35,8 +38,8 @@ async function run(folder: string, task: number): Promise<void> {
       )
     // Whoever runs the study may just have tidied its folder.
     const keep = (trial: Trial) => store.keep(trial).catch(() => store.keep(trial))
-    await doJob(model, measuring(measure), { ...job, trials }, keep, { signal })
-    note(`task ${task}: ${counted(trials.length)} trials of ${job.facts.name}`)
+    await doJob(model, measuring(measure), left, keep, { signal })
+    note(`task ${task}: ${counted(left.trials.length)} trials of ${job.facts.name}`)
   } finally {
     done()
   }

@@ -29,12 +29,12 @@ export interface Tokens {
   steps: number
 }
 
-/** What of `planned` is neither in the store nor cancelled; undefined: nothing. */
-export function jobOf(planned: Planned, store: TrialStore, cancelled: readonly Cancelled[] = []): Job | undefined {
-  const { prompt, facts } = planned
+/** What of `whole` is neither in the store nor cancelled; undefined: nothing. */
+export function jobOf(whole: Job, store: TrialStore, cancelled: readonly Cancelled[] = []): Job | undefined {
+  const { prompt, facts } = whole
   const left = ({ key, policy, budgets }: Due) =>
     !store.get(key) && !isCancelled(cancelled, { policy: callOf(policy, budgets), prompt: facts.name })
-  const trials = planned.trials.filter(left)
+  const trials = whole.trials.filter(left)
   return trials.length ? { prompt, facts, trials } : undefined
 }
 

@@ -9,7 +9,6 @@ import { measuring, type Measure } from './measures/index.js'
 import { poolOf, roomFor, type Room } from './pool.js'
 import { StateFile, type Counts } from './state.js'
 import type { TrialStore } from './store.js'
-import { changeWishes, type Wishes } from './wishes.js'
 
 export interface Running {
   model: LoadedModel
@@ -27,9 +26,7 @@ export interface Running {
 /** Errors: of what is done; where it is told to stop, an AbortError. */
 export async function runStudy(running: Running, call: Call): Promise<Room> {
   const { model, measure, folder, store, planned, processes } = running
-  if (folder !== undefined) await changeWishes(folder, () => ({ stopped: false }))
-  const listener = await Listener.of(folder, (wishes) => again(folder, store, wishes))
-  await again(folder, store, listener.wishes)
+  const listener = await Listener.of(folder, store)
   const due = jobsOf(planned, store, listener.wishes.cancelled)
   const room = roomFor(due.length ? processes : 1, model, due)
   const hands = room.processes > 1 ? poolOf(model, measure, due, room) : [ownHand(model, measuring(measure))]
@@ -58,11 +55,4 @@ export async function runStudy(running: Running, call: Call): Promise<Room> {
     for (const hand of hands) hand.close()
   }
   return room
-}
-
-/** Trials that are to be done again leave the store. */
-async function again(folder: string | undefined, store: TrialStore, { requeued }: Wishes): Promise<void> {
-  if (folder === undefined || !requeued.length) return
-  await store.forget(requeued)
-  await changeWishes(folder, (now) => ({ requeued: now.requeued.filter((key) => !requeued.includes(key)) }))
 }

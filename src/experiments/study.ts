@@ -9,18 +9,16 @@ import { planText, studyText } from '../show/study-text.js'
 import { showsItself } from '../show/show.js'
 import type { EngineCard } from '../trace/card.js'
 import { replaceFile } from '../trace/files/replace.js'
-import { confirmed, exploredOf, type Confirmation } from './confirm.js'
+import { confirmed, type Confirmation } from './confirm.js'
 import { asCoordinator } from './coordinator.js'
 import type { Design } from './designs.js'
 import type { Over } from './dimensions.js'
-import { designedTrials, type Designed } from './designed.js'
 import { jobsOf, tokensOf, type Planned } from './jobs.js'
 import { measuring } from './measures/index.js'
 import type { Measuring, Metric } from './measures/measuring.js'
-import { scheduleOf, type Round, type Schedule } from './halving.js'
+import type { Round } from './halving.js'
 import { kvpressRecords, type KvpressRecord } from './kvpress.js'
 import { liveOf, type Live, type Watch } from './live.js'
-import { checkMergingOff } from './merging-off.js'
 import { planNotes, type Plan } from './plan.js'
 import type { Room } from './pool.js'
 import { Part, Results } from './results.js'
@@ -30,12 +28,12 @@ import type { Setting } from './settings.js'
 import { slurmOptions, type SlurmOptions } from './slurm.js'
 import { speedOf } from './speed.js'
 import { counted, type Counts } from './state.js'
-import { TrialStore } from './store.js'
+import type { TrialStore } from './store.js'
+import { StudyTrials } from './study-trials.js'
 import { submitStudy } from './submitting.js'
 import type { Task } from './task.js'
 import type { Tried } from './tried.js'
-import type { Trial } from './trial.js'
-import { wishesOf } from './wishes.js'
+import { changeWishes, wishesOf } from './wishes.js'
 
 /** What sweep() was asked for, checked. */
 export interface StudyFacts {
@@ -80,16 +78,15 @@ const BYTES: Metric = {
 }
 
 export class Study extends Results {
-  private planned: Designed | undefined
-  private trials: TrialStore | undefined
   private ran: Room | undefined
   private readonly measuring: Measuring
+  private readonly trials: StudyTrials
 
   /** @internal */
   constructor(private readonly parts: StudyParts) {
     super()
     this.measuring = measuring(parts.task.measure)
-    if (this.halving) this.metricOf(this.halving.metric)
+    this.trials = new StudyTrials(parts, this.halving && this.metricOf(this.halving.metric))
   }
 
   get facts(): StudyFacts {
@@ -108,7 +105,8 @@ export class Study extends Results {
 
   /** Of the engine here; none before run() or plan(). */
   get cards(): EngineCard[] {
-    return this.planned ? [this.planned.card] : []
+    const { designed } = this.trials
+    return designed ? [designed.card] : []
   }
 
   /** @internal */
@@ -134,9 +132,9 @@ export class Study extends Results {
   plan(options: CallOptions = {}): Promise<Plan> {
     callOptions('plan', options)
     return withBar('planning', options, async (call) => {
-      await this.prepared(call)
-      const store = await this.opened()
-      const prompts = this.whole
+      await this.trials.draw(call)
+      const store = await this.trials.open()
+      const prompts = this.trials.whole
       const { trials, done } = counted(prompts, store)
       const { cancelled } = await wishesOf(this.store)
       const tokens = tokensOf(this.measuring, jobsOf(prompts, store, cancelled))
@@ -171,12 +169,12 @@ export class Study extends Results {
     const { watch = () => (this.facts.split === null ? this : this.exploring).summary() } = options
     if (watch !== null && typeof watch !== 'function') throw invalid('watch', 'a function, or null', watch)
     await withBar('studying,', options, async (call) => {
-      const { checks } = await this.prepared(call)
-      const found = await this.opened()
+      await this.trials.draw(call)
+      const found = await this.trials.open()
       const { requeued } = await wishesOf(this.store)
-      if (!found.tidied || requeued.length || jobsOf(this.next, found).length)
+      if (!found.tidied || requeued.length || jobsOf(this.trials.next, found).length)
         await this.carriedOut(processes, liveOf(watch), call)
-      checkMergingOff(...(checks.map((key) => this.trials!.get(key)) as [Trial?, Trial?]))
+      this.trials.check()
     })
     return this
   }
@@ -198,15 +196,15 @@ export class Study extends Results {
       'studying,',
       options,
       async (call) => {
-        const { checks } = await this.prepared(call)
+        await this.trials.draw(call)
         await this.coordinated(call, async (store, signal) => {
           const { model, task } = this.parts
-          const counts = () => counted(this.whole, store)
+          const counts = () => counted(this.trials.whole, store)
           const kept = () => undefined
           const of = { model, measure: task.measure, folder, store, options: slurm, counts, kept }
           await this.inRounds(store, (planned) => submitStudy({ ...of, planned }, { ...call, signal }))
         })
-        checkMergingOff(...(checks.map((key) => this.trials!.get(key)) as [Trial?, Trial?]))
+        this.trials.check()
       },
       'trials',
     )
@@ -217,7 +215,7 @@ export class Study extends Results {
     await this.coordinated(call, async (store, signal) => {
       await store.tidy()
       const { model, task, folder } = this.parts
-      const counts = () => counted(this.whole, store)
+      const counts = () => counted(this.trials.whole, store)
       const { changed: kept } = live
       const running = { model, measure: task.measure, folder, store, processes, counts, kept }
       await this.inRounds(store, async (planned) => {
@@ -230,58 +228,21 @@ export class Study extends Results {
   /** Where settings are dropped, what there is to do depends on what was done; what was cancelled is not waited for. */
   private async inRounds(store: TrialStore, work: (planned: readonly Planned[]) => Promise<void>): Promise<void> {
     for (let more = true; more;) {
-      await work(this.next)
+      await work(this.trials.next)
       const { cancelled } = await wishesOf(this.store)
-      more = this.halving !== undefined && jobsOf(this.next, store, cancelled).length > 0
+      more = this.halving !== undefined && jobsOf(this.trials.next, store, cancelled).length > 0
     }
   }
 
   /** Work that nobody else does meanwhile, on the store as it is then. */
   private coordinated(call: Call, work: (store: TrialStore, signal: AbortSignal | undefined) => Promise<void>) {
     return asCoordinator(this.store, call.signal, async (signal) => {
-      const store = await this.opened()
-      await this.remember(this.planned!.card)
+      // What ended the run before.
+      if (this.store !== undefined) await changeWishes(this.store, () => ({ stopped: false }))
+      const store = await this.trials.open()
+      await this.remember(this.trials.known.card)
       await work(store, signal)
     })
-  }
-
-  /** Of a design that halves: what follows from the trials that are there. */
-  private get schedule(): Schedule | undefined {
-    const { halving, planned, trials, parts } = this
-    if (!halving || !planned || !trials) return undefined
-    const clusters = planned.prompts.map(({ prompt }) => prompt.cluster)
-    return scheduleOf({
-      settings: parts.settings.map(({ levels }) => levels),
-      prompts: planned.prompts,
-      explored: [...exploredOf(clusters, this.facts.split!)],
-      metric: this.metricOf(halving.metric),
-      halving,
-      get: (key) => trials.get(key),
-    })
-  }
-
-  /** Every trial that there is to do, at most. */
-  private get whole(): readonly Planned[] {
-    return this.schedule?.all ?? this.planned!.prompts
-  }
-
-  /** What is to be done before it is known what else is. */
-  private get next(): readonly Planned[] {
-    return this.schedule?.next ?? this.planned!.prompts
-  }
-
-  /** As its folder is now: another process may have gone on. */
-  private async opened(): Promise<TrialStore> {
-    const { folder } = this.parts
-    if (!this.trials || folder !== undefined) this.trials = await TrialStore.open(folder)
-    return this.trials
-  }
-
-  private async prepared({ signal }: Call) {
-    const { model, task, settings, facts } = this.parts
-    await model.file.sha256({ signal })
-    if (this.planned) return this.planned
-    return (this.planned = await designedTrials(model, task, settings, facts.seeds))
   }
 
   private async remember(card: EngineCard): Promise<void> {
@@ -293,20 +254,11 @@ export class Study extends Results {
     await replaceFile(join(folder, 'study.json'), 'the study', [text, '\n'])
   }
 
-  /** Its trials. Errors: 'invalid' before run() or plan(). */
-  private known(): TrialStore {
-    if (this.planned && this.trials) return this.trials
-    throw new ZslabError(
-      'invalid',
-      'the study has not been run yet: await study.run(), or study.plan() to read what its store has',
-    )
-  }
-
   /** Of all clusters. Errors: 'invalid' before run() or plan(). */
   get all(): Row[] {
-    const store = this.known()
+    const { store } = this.trials.known
     // Name and cluster are those of this study: another one may have called the same prompt otherwise.
-    return this.whole.flatMap(({ keys, trials, facts }) => {
+    return this.trials.whole.flatMap(({ keys, trials, facts }) => {
       const wanted = new Set(trials.map(({ key }) => key))
       return this.parts.settings.flatMap(({ levels }, i) => {
         const trial = wanted.has(keys[i]) ? store.get(keys[i]) : undefined
@@ -340,10 +292,7 @@ export class Study extends Results {
     if (split === null)
       throw new ZslabError('invalid', `the study has no ${name} half: make it with split: 0.5, or ask the whole study`)
     const { all } = this
-    const explored = exploredOf(
-      this.planned!.prompts.map(({ prompt }) => prompt.cluster),
-      split,
-    )
+    const explored = this.trials.explored(split)
     const rows = all.filter(({ trial }) => explored.has(trial.prompt.cluster) === (name === 'exploring'))
     return new Part(name, rows, this)
   }
@@ -355,13 +304,14 @@ export class Study extends Results {
         'invalid',
         'the study drops no settings, so it has no rounds: make it with design: { halving: { first: 4 } }',
       )
-    this.known()
-    return this.schedule!.rounds
+    void this.trials.known
+    return this.trials.schedule!.rounds
   }
 
   /** The best setting of the exploring half, or what halving left, beside the first levels, there and in the other half. Errors: as of `exploring`, and for a metric that there is none of. */
   confirm({ metric }: { metric?: string } = {}): Confirmation {
-    const { exploring, confirming, schedule } = this
+    const { exploring, confirming } = this
+    const { schedule } = this.trials
     const left = schedule && (schedule.left === null ? null : this.parts.settings[schedule.left].levels)
     return confirmed(exploring, confirming, this.metricOf(metric ?? this.halving?.metric), left)
   }
@@ -369,7 +319,7 @@ export class Study extends Results {
   /** As runs of kvpress’ evaluation are written: config and metrics of each setting and seed, metrics being means over prompts. Errors: as of `rows`. */
   kvpress(): KvpressRecord[] {
     const { rows, metrics } = this
-    const { card, prompts } = this.planned!
+    const { card, prompts } = this.trials.known
     const { settings, task } = this.parts
     const lengths = (seed: number) =>
       prompts.flatMap(({ prompt, facts: of }) => (of.seed === seed ? [this.measuring.work(prompt).given] : []))
@@ -377,23 +327,23 @@ export class Study extends Results {
   }
 
   toJSON(): Record<string, unknown> {
-    const { facts, metrics, planned } = this
-    const rounds = this.halving && planned && { rounds: this.rounds }
+    const { facts, metrics, cards, progress } = this
+    const rounds = this.halving && progress && { rounds: this.rounds }
     return {
       format: 'zslab.study',
       version: 1,
       ...facts,
-      card: planned?.card,
+      card: cards[0],
       metrics,
-      rows: planned ? this.all : [],
+      rows: progress ? this.all : [],
       ...rounds,
     }
   }
 
   /** @internal For its text. */
   get progress(): (Counts & { rounds: readonly Round[] }) | undefined {
-    const { planned, trials } = this
-    return planned && trials && { ...counted(this.whole, trials), rounds: this.schedule?.rounds ?? [] }
+    const { counts, schedule } = this.trials
+    return counts && { ...counts, rounds: schedule?.rounds ?? [] }
   }
 }
 

@@ -8,7 +8,7 @@ import { projectRoot } from '../native/binding.js'
 import type { Call } from '../native/call.js'
 import { eitherSignal } from '../progress.js'
 import { replaceFile } from '../trace/files/replace.js'
-import { jobsOf, type Job, type Planned } from './jobs.js'
+import { jobOf, jobsOf, type Job, type Planned } from './jobs.js'
 import { Listener } from './listener.js'
 import type { Measure } from './measures/index.js'
 import {
@@ -56,28 +56,27 @@ export async function submitStudy(submitting: Submitting, call: Call): Promise<v
   const { folder, counts } = submitting
   const state = new StateFile(folder, counts, 0)
   let ids = await submittedIn(folder)
-  let paused = false
-  const listener = await Listener.of(folder, async (wishes) => {
-    if (wishes.paused !== paused) await (wishes.paused ? holdArrays : releaseArrays)(ids)
-    paused = wishes.paused
+  let held = false
+  const listener = await Listener.of(folder, submitting.store, async ({ paused }) => {
+    if (paused !== held) await (paused ? holdArrays : releaseArrays)(ids)
+    held = paused
   })
   const signal = eitherSignal(call.signal, listener.stop)
   const array = new ArrayOfTasks(submitting, state, { ...call, signal }, listener)
   try {
     // What another process submitted is not submitted twice.
     if (ids.length) await array.follow(ids, undefined)
-    const { cancelled } = listener.wishes
-    const jobs = jobsOf(submitting.planned, submitting.store, cancelled)
-    if (jobs.length)
-      await array.all(jobs, async (now) => {
-        ids = [...ids, now]
-        await replaceFile(join(folder, FILE), 'the arrays of the study', [JSON.stringify({ ids } satisfies Submitted)])
-      })
+    const submitted = async (now: string) => {
+      ids = [...ids, now]
+      await replaceFile(join(folder, FILE), 'the arrays of the study', [JSON.stringify({ ids } satisfies Submitted)])
+    }
+    // What is to be done again meanwhile is due after the others.
+    for (let jobs; (jobs = array.due()).length;) await array.all(jobs, submitted)
     await submitting.store.fold()
     await state.end('finished')
   } catch (error) {
-    if (listener.stop.aborted) await cancelArrays(ids)
     const stopped = (error as Error).name === 'AbortError'
+    if (stopped && listener.stop.aborted) await cancelArrays(ids)
     await state.end(stopped ? 'stopped' : 'failed', stopped ? undefined : (error as Error).message)
     throw error
   } finally {
@@ -93,14 +92,18 @@ class ArrayOfTasks {
     private readonly listener: Listener,
   ) {}
 
-  /** Every job, submitted and submitted again until its trials are there. `submitted(id)` for each array. */
+  due(): Job[] {
+    return jobsOf(this.of.planned, this.of.store, this.listener.wishes.cancelled)
+  }
+
+  /** Every job, submitted and submitted again until its trials are there, or cancelled. `submitted(id)` for each array. */
   async all(jobs: readonly Job[], submitted: (id: string) => Promise<void>): Promise<void> {
     const { model, measure, folder, store, options } = this.of
     const cpus = options.cpus ?? model.engine.info.threads
     const work = await writeWork(folder, model, measure, jobs, cpus)
     const script = join(work, 'task.sh')
     await replaceFile(script, 'the script of the study', [scriptOf(work)])
-    const lacks = (task: number) => jobs[task].trials.some(({ key }) => !store.get(key))
+    const lacks = (task: number) => jobOf(jobs[task], store, this.listener.wishes.cancelled) !== undefined
     let due = jobs.map((_, task) => task)
     for (let tries = 0; due.length; tries++) {
       if (tries > (options.retries ?? RETRIES)) throw await this.given(work, due[0], tries, jobs)

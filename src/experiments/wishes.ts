@@ -27,17 +27,17 @@ export interface Wishes {
   requeued: readonly string[]
 }
 
-const NONE: Wishes = { paused: false, stopped: false, cancelled: [], requeued: [] }
+export const NOTHING_ASKED: Wishes = { paused: false, stopped: false, cancelled: [], requeued: [] }
 const FILE = 'asked.json'
 
 /** A broken file asks for nothing. */
 export async function wishesOf(folder: string | undefined): Promise<Wishes> {
-  if (folder === undefined) return NONE
+  if (folder === undefined) return NOTHING_ASKED
   try {
-    const found: unknown = { ...NONE, ...JSON.parse(await readFile(join(folder, FILE), 'utf8')) }
-    return isWishes(found) ? found : NONE
+    const found: unknown = { ...NOTHING_ASKED, ...JSON.parse(await readFile(join(folder, FILE), 'utf8')) }
+    return isWishes(found) ? found : NOTHING_ASKED
   } catch {
-    return NONE
+    return NOTHING_ASKED
   }
 }
 

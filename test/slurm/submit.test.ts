@@ -4,8 +4,9 @@ import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { languageModelling, load, snapkv, sweep, type Model, type Study } from '../../src/index.js'
-import { outlineOf } from '../../src/experiments/outline.js'
+import { outlineOf, requeue } from '../../src/experiments/outline.js'
 import { ranges, slurmOptions } from '../../src/experiments/slurm.js'
+import { TrialStore } from '../../src/experiments/store.js'
 import { changeWishes } from '../../src/experiments/wishes.js'
 import { leftOut } from '../left-out.js'
 import { cases, draws, ownFolder, toyPath } from '../src/model/files.js'
@@ -69,7 +70,7 @@ else
       assert.equal((await outlineOf(store)).state?.state, 'finished')
     })
 
-    it('go on while nobody follows, are followed again, and are cancelled when they are told to stop', async () => {
+    it('go on while nobody follows, are followed again, held, released and cancelled as they are told', async () => {
       const store = ownFolder()
       const controller = new AbortController()
       cluster.say('scontrol', 'update', 'PartitionName=all', 'State=DOWN')
@@ -78,15 +79,48 @@ else
       while (!cluster.say('squeue', '--noheader')) await sleep(50)
       controller.abort(new Error('enough'))
       await waits
-      const again = study(3, store).submit({ ...quiet, engine: 'slurm' })
-      const stopped = assert.rejects(again, { name: 'AbortError' })
-      await sleep(1500)
-      assert.equal(cluster.say('squeue', '--noheader', '--array').split('\n').length, 3)
-      await changeWishes(store, () => ({ stopped: true }))
-      await stopped
-      while (cluster.say('squeue', '--noheader')) await sleep(100)
+      const tasks = (of: string) =>
+        cluster
+          .say('squeue', '--noheader', '--array', `--format=${of}`)
+          .split('\n')
+          .filter((line) => line)
+      const reasons = async (held: boolean) => {
+        while (!tasks('%r').length || tasks('%r').some((why) => (why === 'JobHeldUser') !== held)) await sleep(100)
+      }
+      // What waits is followed, held and let go, and told to stop, each time anew.
+      await changeWishes(store, () => ({ paused: true }))
+      for (const array of [undefined, 1]) {
+        const again = study(3, store).submit({ ...quiet, engine: 'slurm', array })
+        const stopped = assert.rejects(again, { name: 'AbortError' })
+        await reasons(true)
+        await changeWishes(store, () => ({ paused: false }))
+        await reasons(false)
+        assert.equal(tasks('%i').length, 3)
+        assert.equal(/ArrayTaskThrottle=1\b/.test(cluster.say('scontrol', 'show', 'job')), array === 1)
+        await changeWishes(store, () => ({ paused: true }))
+        await reasons(true)
+        await changeWishes(store, () => ({ stopped: true }))
+        await stopped
+        while (tasks('%i').length) await sleep(100)
+      }
+      await changeWishes(store, () => ({ paused: false }))
+      // What is cancelled while it waits is not done; what is to be done again is.
+      const third = study(3, store).submit({ ...quiet, engine: 'slurm' })
+      while (tasks('%i').length < 3) await sleep(50)
+      await changeWishes(store, () => ({ cancelled: [{ prompt: 'text 2' }] }))
       cluster.say('scontrol', 'update', 'PartitionName=all', 'State=UP')
-      assert.equal((await study(3, store).submit({ ...quiet, engine: 'slurm' })).rows.length, 3)
+      const { rows } = await third
+      assert.deepEqual(
+        rows.map(({ trial }) => trial.prompt.name),
+        ['text 0', 'text 1'],
+      )
+      const kept = await TrialStore.open(store)
+      await kept.add({ ...rows[0].trial, values: null, failed: 'as if' })
+      await kept.fold()
+      assert.equal(await requeue(store, {}), 1)
+      const whole = await study(3, store).submit({ ...quiet, engine: 'slurm' })
+      assert.deepEqual(whole.rows.slice(0, 2), rows)
+      assert.equal(whole.rows.length, 3)
     })
 
     it('say what a task said that never comes to its end', async () => {
