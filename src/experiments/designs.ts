@@ -39,11 +39,12 @@ const RESOLUTIONS: readonly unknown[] = [3, 4, 5]
 const MOST_FACTORS = 12
 const MOST_RUNS = 1000
 const MOST_STEPS = 50
+const MOST_SETTINGS = 100_000
 const KINDS = ['fractional', 'latinHypercube', 'ternary']
 
 /** Errors: 'invalid'. */
 export function designOf(given: unknown): Design {
-  if (typeof given !== 'object' || given === null || !('halving' in given)) return plainDesignOf(given)
+  if (typeof given !== 'object' || given === null || !('halving' in given)) return plainDesignOf('design', given)
   const { halving } = checked('design', given, ['halving'])
   const asked = checked('design.halving', object('design.halving', halving), ['first', 'keep', 'of', 'metric'])
   const { first, keep, of, metric } = asked
@@ -51,7 +52,7 @@ export function designOf(given: unknown): Design {
     halving: {
       first: integer('design.halving.first', first, 1),
       ...(keep !== undefined && { keep: number('design.halving.keep', keep, 0.1, 0.9) }),
-      ...(of !== undefined && { of: plainDesignOf(of) }),
+      ...(of !== undefined && { of: plainDesignOf('design.halving.of', of) }),
       ...(metric !== undefined && { metric: text('design.halving.metric', metric) }),
     },
   }
@@ -65,30 +66,32 @@ export const halvingIn = (design: Design): Halving | undefined =>
 export const plainOf = (design: Design): PlainDesign =>
   typeof design === 'object' && 'halving' in design ? (design.halving.of ?? 'grid') : design
 
-function plainDesignOf(given: unknown): PlainDesign {
+/** `name`: of the option. */
+function plainDesignOf(name: string, given: unknown): PlainDesign {
   if (given === 'grid' || given === 'one-at-a-time') return given
-  const kinds = typeof given === 'object' && given !== null ? Object.keys(checked('design', given, KINDS)) : []
+  const kinds = typeof given === 'object' && given !== null ? Object.keys(checked(name, given, KINDS)) : []
   if (kinds.length !== 1)
     throw invalid(
-      'design',
-      "'grid', 'one-at-a-time', { fractional: 3, 4 or 5 }, { latinHypercube: { runs: 32 } }, { ternary: { steps: 5 } } or { halving: { first: 4 } }",
+      name,
+      `'grid', 'one-at-a-time', { fractional: 3, 4 or 5 }, { latinHypercube: { runs: 32 } }${name === 'design' ? ', { ternary: { steps: 5 } } or { halving: { first: 4 } }' : ' or { ternary: { steps: 5 } }'}`,
       given,
     )
   const { fractional, latinHypercube, ternary } = given as Record<string, unknown>
-  if (latinHypercube !== undefined) return { latinHypercube: latinHypercubeOf(latinHypercube) }
+  if (latinHypercube !== undefined)
+    return { latinHypercube: latinHypercubeOf(`${name}.latinHypercube`, latinHypercube) }
   if (ternary !== undefined) {
-    const { steps } = checked('design.ternary', object('design.ternary', ternary), ['steps'])
-    return { ternary: { steps: integer('design.ternary.steps', steps, 3, MOST_STEPS) } }
+    const { steps } = checked(`${name}.ternary`, object(`${name}.ternary`, ternary), ['steps'])
+    return { ternary: { steps: integer(`${name}.ternary.steps`, steps, 3, MOST_STEPS) } }
   }
-  if (!RESOLUTIONS.includes(fractional)) throw invalid('design.fractional', 'a resolution: 3, 4 or 5', fractional)
+  if (!RESOLUTIONS.includes(fractional)) throw invalid(`${name}.fractional`, 'a resolution: 3, 4 or 5', fractional)
   return given as PlainDesign
 }
 
-function latinHypercubeOf(given: unknown): { runs: number; seed: number } {
-  const { runs, seed = 1 } = checked('design.latinHypercube', object('design.latinHypercube', given), ['runs', 'seed'])
+function latinHypercubeOf(name: string, given: unknown): { runs: number; seed: number } {
+  const { runs, seed = 1 } = checked(name, object(name, given), ['runs', 'seed'])
   return {
-    runs: integer('design.latinHypercube.runs', runs, 2, MOST_RUNS),
-    seed: integer('design.latinHypercube.seed', seed, 0, 2 ** 32 - 1),
+    runs: integer(`${name}.runs`, runs, 2, MOST_RUNS),
+    seed: integer(`${name}.seed`, seed, 0, 2 ** 32 - 1),
   }
 }
 
@@ -107,6 +110,12 @@ export const firstLevels = (dimensions: Dimensions): Levels =>
 
 /** The last dimension changes fastest. */
 function grid(dimensions: Dimensions): Levels[] {
+  const count = Object.values(dimensions).reduce((all, { length }) => all * length, 1)
+  if (count > MOST_SETTINGS)
+    throw new ZslabError(
+      'invalid',
+      `all combinations of these levels are ${count} settings, and a study has ${MOST_SETTINGS} at most: give fewer levels, or take 'one-at-a-time', { fractional: 4 } or { latinHypercube: { runs: 64 } }`,
+    )
   let rows: Levels[] = [{}]
   for (const [name, levels] of Object.entries(dimensions))
     rows = rows.flatMap((row) => levels.map((level) => ({ ...row, [name]: level })))

@@ -53,7 +53,7 @@ function dimensionOf(name: string, given: unknown): Dimension {
       'an array of at least one level, levels by name such as { even: 0.1 }, or a range { from, to }',
       given,
     )
-  if ('from' in given && 'to' in given) return { levels: [], range: rangeOf(name, given) }
+  if ('from' in given || 'to' in given) return { levels: [], range: rangeOf(name, given) }
   const nothing = Object.keys(given).find((level) => (given as NamedLevels)[level] === undefined)
   if (nothing !== undefined) throw invalid(`${name}.${nothing}`, 'what the option is to be', undefined)
   return { levels: Object.keys(given), values: given as NamedLevels }
@@ -61,10 +61,11 @@ function dimensionOf(name: string, given: unknown): Dimension {
 
 function listOf(name: string, levels: readonly unknown[]): Level[] {
   return levels.map((level, i) => {
-    if (level !== null && !['string', 'number', 'boolean'].includes(typeof level))
+    const plain = typeof level === 'number' ? Number.isFinite(level) : ['string', 'boolean'].includes(typeof level)
+    if (level !== null && !plain)
       throw invalid(
         `${name}[${i}]`,
-        'a number, a word, true or false',
+        'a finite number, a word, true or false',
         level,
         'other values take names: { even: 0.1, suggested: [[…]] }',
       )
@@ -97,18 +98,18 @@ export const levelsIn = (varied: Varied): Dimensions =>
 /** What an option is at a level. */
 export const valueAt = ({ values }: Dimension, level: Level): unknown => (values ? values[String(level)] : level)
 
-/** As a study's file says it: policies as the calls that make them. */
+/** A policy as the call that makes it, anything else as it is. */
+export const asSaid = (value: unknown): unknown =>
+  typeof value === 'object' && value !== null && 'native' in value ? String(value as Policy) : value
+
+/** As a study's file says it. */
 export const written = (varied: Varied): Over =>
   Object.fromEntries(
-    Object.entries(varied).map(([name, { levels, values, range }]) => {
-      const said = (value: unknown) =>
-        typeof value === 'object' && value !== null && 'native' in value ? String(value as Policy) : value
-      return [
-        name,
-        range ??
-          (values ? Object.fromEntries(Object.entries(values).map(([level, value]) => [level, said(value)])) : levels),
-      ]
-    }),
+    Object.entries(varied).map(([name, { levels, values, range }]) => [
+      name,
+      range ??
+        (values ? Object.fromEntries(Object.entries(values).map(([level, value]) => [level, asSaid(value)])) : levels),
+    ]),
   )
 
 /** The first level, or the middle of a range that has none: between the ends, of a logarithmic one their geometric mean. */

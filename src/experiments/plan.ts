@@ -40,11 +40,15 @@ export function planNotes(
   const confirming = clusters.length - explored
   const halves = split === null ? [explored] : halving ? [confirming] : [explored, confirming]
   const blind = halves.filter((count) => comparisons && leastHolmP(count, comparisons) > 0.05)
-  const what = halving ? 'that what halving leaves is better' : `any of ${comparisons} effects and interactions`
+  const what = halving
+    ? 'that what halving leaves is better'
+    : comparisons === 1
+      ? 'the one effect'
+      : `any of ${comparisons} effects and interactions`
   return [
     ...blind.map(
       (count) =>
-        `${count} clusters cannot show ${what}: the least p after Holm is ${leastHolmP(count, comparisons).toPrecision(2)}; take more clusters${halving ? '' : ', or fewer dimensions'}`,
+        `${count} cluster${count === 1 ? '' : 's'} cannot show ${what}: the least p after Holm is ${leastHolmP(count, comparisons).toPrecision(2)}; take more clusters${halving ? '' : ', or fewer dimensions'}`,
     ),
     ...(halving ? [halvingNote(settings, explored, halving)] : []),
     ...(without === null ? [] : [without]),

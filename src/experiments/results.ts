@@ -133,6 +133,7 @@ export abstract class Results extends StudyTable {
 
   /** Means by the levels of some dimensions, default all. Errors: 'invalid' for a dimension that the study does not have. */
   summary(by: readonly string[] = Object.keys(this.dimensions), options: IntervalOptions = {}): Summary {
+    checked('summary', options, INTERVAL)
     const known = Object.keys(this.dimensions)
     if (!Array.isArray(by)) throw invalid('by', "an array of dimensions, such as ['alpha']", by)
     const found = summaryOf(
@@ -171,13 +172,7 @@ export abstract class Results extends StudyTable {
   ): Contrast | null {
     checked('compare', options, ['metric', ...INTERVAL])
     const { metric, ...interval } = options
-    const terms = termsOf(a, b, this.dimensions)
-    const others = Object.keys(this.dimensions).filter((name) => !(name in terms[0].levels))
-    if (this.spread && others.length)
-      throw new ZslabError(
-        'invalid',
-        `settings that are spread over ranges differ in all dimensions at once, so a and b need ${others.join(', ')}, too; what one dimension does is told by effects()`,
-      )
+    const terms = termsOf(a, b, this.dimensions, this.spread)
     return contrast(this.rows, terms, this.metricOf(metric).name, seeded(interval), this.fraction !== undefined)
   }
 
@@ -188,7 +183,7 @@ export abstract class Results extends StudyTable {
     options: MetricOptions = {},
   ): Differences {
     const found = this.compare(a, b, options)
-    const terms = termsOf(a, b, this.dimensions)
+    const terms = termsOf(a, b, this.dimensions, this.spread)
     const { rows, fraction, cards } = this
     const each = differencesOf(rows, terms, this.metricOf(options.metric), found, fraction !== undefined, cards)
     return cameOf(each, this, 'differences', [a, b, options])

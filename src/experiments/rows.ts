@@ -75,31 +75,53 @@ export function contrast(
   return { ...paired(side(1), side(-1), { ...options, clusters }), left: tried.length - whole.length }
 }
 
-/** Levels of some dimensions as a user names them. Errors: 'invalid' for a dimension or level that the study does not have. */
-function levelsOf(name: string, given: unknown, dimensions: Dimensions): Levels {
-  for (const [dimension, level] of Object.entries(object(name, given)) as [string, Level][]) {
-    const levels = Object.hasOwn(dimensions, dimension) ? dimensions[dimension] : undefined
-    if (!levels)
-      throw new ZslabError(
-        'invalid',
-        `${name} names ${shown(dimension)}, which the study does not vary; it varies ${Object.keys(dimensions).join(', ')}`,
-      )
-    if (!levels.includes(level)) throw invalid(`${name}.${dimension}`, `one of ${levels.map(shown).join(', ')}`, level)
-  }
-  return given as Levels
+/** How many levels a message names. */
+const NAMED = 12
+
+/** Dimensions that a user names. Errors: 'invalid' for one that the study does not have. */
+function namesOf(name: string, given: unknown, dimensions: Dimensions): string[] {
+  const names = Object.keys(object(name, given))
+  const none = names.find((dimension) => !Object.hasOwn(dimensions, dimension))
+  if (none === undefined) return names.sort()
+  throw new ZslabError(
+    'invalid',
+    `${name} names ${shown(none)}, which the study does not vary; it varies ${Object.keys(dimensions).join(', ') || 'nothing'}`,
+  )
 }
 
-/** a − b. Errors: 'invalid' where they do not name levels of the same dimensions. */
-export function termsOf(a: unknown, b: unknown, dimensions: Dimensions): readonly [Term, Term] {
-  const [one, other] = [levelsOf('a', a, dimensions), levelsOf('b', b, dimensions)]
-  const names = (levels: object) => Object.keys(levels).sort().join(', ')
-  if (names(one) !== names(other) || !names(one))
+/**
+ * a − b, both some levels of the same dimensions; `spread`: settings are spread over ranges, so that both name all dimensions. Errors: 'invalid' where
+ * they do not, for levels that the study has not tried, and where both are the same.
+ */
+export function termsOf(a: unknown, b: unknown, dimensions: Dimensions, spread: boolean): readonly [Term, Term] {
+  const [one, other] = [namesOf('a', a, dimensions), namesOf('b', b, dimensions)]
+  if (one.join() !== other.join() || !one.length)
     throw new ZslabError(
       'invalid',
-      `a names ${names(one) || 'nothing'} and b ${names(other) || 'nothing'}: give both a level of the same dimensions`,
+      `a names ${one.join(', ') || 'nothing'} and b ${other.join(', ') || 'nothing'}: give both a level of the same dimensions`,
     )
+  const left = Object.keys(dimensions).filter((dimension) => !one.includes(dimension))
+  if (spread && left.length)
+    throw new ZslabError(
+      'invalid',
+      `settings that are spread over ranges differ in all dimensions at once, so a and b need ${left.join(', ')}, too; what one dimension does is told by effects()`,
+    )
+  const [first, second] = [a, b] as [Levels, Levels]
+  for (const [name, levels] of [
+    ['a', first],
+    ['b', second],
+  ] as const)
+    for (const dimension of one) {
+      const known = dimensions[dimension]
+      if (known.includes(levels[dimension])) continue
+      const said = known.slice(0, NAMED).map(shown).join(', ')
+      const more = known.length > NAMED ? ` and ${known.length - NAMED} more` : ''
+      throw invalid(`${name}.${dimension}`, `a level that was tried, one of ${said}${more}`, levels[dimension])
+    }
+  if (one.every((dimension) => first[dimension] === second[dimension]))
+    throw new ZslabError('invalid', 'a and b are the same: give levels that differ in a dimension at least')
   return [
-    { levels: one, sign: 1 },
-    { levels: other, sign: -1 },
+    { levels: first, sign: 1 },
+    { levels: second, sign: -1 },
   ]
 }

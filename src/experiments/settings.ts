@@ -5,7 +5,7 @@ import { shown, ZslabError } from '../errors.js'
 import type { LoadedModel } from '../loaded-model.js'
 import { policyOf, type Policy } from '../policies/index.js'
 import { plainOf, type Design, type Levels } from './designs.js'
-import { firstOf, POLICY, valueAt, type Varied } from './dimensions.js'
+import { asSaid, firstOf, POLICY, valueAt, type Varied } from './dimensions.js'
 import { partOptions, withParts } from './ternary.js'
 import { triedOf, type Tried } from './tried.js'
 
@@ -76,7 +76,7 @@ function made(make: PolicyMaker, options: Options, several: boolean): Policy {
     return policyOf((make as (options: object) => Policy)(options), 'what policy gives')
   } catch (error) {
     if (!(error instanceof ZslabError)) throw error
-    const given = Object.entries(options).map(([name, value]) => `${name}: ${shown(value)}`)
+    const given = Object.entries(options).map(([name, value]) => `${name}: ${shown(asSaid(value))}`)
     const setting = given.length ? `the setting { ${given.join(', ')} } cannot be: ` : ''
     const own = several
       ? '; what one of several policies alone has is bound to it, as in (options) => zsmerge({ alpha: 0.5, ...options })'

@@ -2,6 +2,7 @@
  * Trials of a study: in memory, and in a folder where there is one. What was just done is a file; when there are many they are folded into a segment,
  * which is never written again, and removed after. A process may die between any two of these: a trial that stands in both is one.
  */
+import { statSync } from 'node:fs'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { invalid } from '../expect.js'
@@ -156,5 +157,7 @@ async function namesIn(folder: string): Promise<string[]> {
 export function storeFolder(given: unknown): string | undefined {
   if (given === undefined) return undefined
   if (typeof given !== 'string' || !given) throw invalid('store', 'the path of a folder', given)
+  if (statSync(given, { throwIfNoEntry: false })?.isDirectory() === false)
+    throw invalid('store', 'the path of a folder', given, 'a file has that name')
   return given
 }

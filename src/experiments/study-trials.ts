@@ -22,11 +22,14 @@ export class StudyTrials {
     private readonly ranking: Metric | undefined,
   ) {}
 
-  /** Draws the prompts; once. */
+  /** Draws the prompts; once. Errors: 'invalid' for a split that leaves nothing on one side, and as of the task. */
   async draw({ signal }: Call): Promise<Designed> {
     const { model, task, settings, facts } = this.parts
     await model.file.sha256({ signal })
-    return (this.drawn ??= await designedTrials(model, task, settings, facts.seeds))
+    if (this.drawn) return this.drawn
+    const drawn = await designedTrials(model, task, settings, facts.seeds)
+    if (facts.split !== null) checkSplit(drawn, facts.split)
+    return (this.drawn = drawn)
   }
 
   /** Reads the store as its folder is now: another process may have gone on. */
@@ -83,10 +86,7 @@ export class StudyTrials {
 
   /** The clusters that a study with this `split` explores. After draw(). */
   explored(split: number): Set<string> {
-    return exploredOf(
-      this.drawn!.prompts.map(({ prompt }) => prompt.cluster),
-      split,
-    )
+    return exploredOf(clustersOf(this.drawn!), split)
   }
 
   /** Errors: 'internal' where trials that are to be the same are not. */
@@ -95,4 +95,16 @@ export class StudyTrials {
     const [off, base] = checks.map((key) => store.get(key))
     checkMergingOff(off, base)
   }
+}
+
+const clustersOf = ({ prompts }: Designed) => prompts.map(({ prompt }) => prompt.cluster)
+
+function checkSplit(drawn: Designed, split: number): void {
+  const all = new Set(clustersOf(drawn)).size
+  const explored = exploredOf(clustersOf(drawn), split).size
+  if (explored && explored < all) return
+  throw new ZslabError(
+    'invalid',
+    `a split of ${split} leaves none of ${all} cluster${all === 1 ? '' : 's'} to ${explored ? 'confirm' : 'choose'} on: give more clusters (texts or prompts), or leave split out`,
+  )
 }

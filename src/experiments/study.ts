@@ -129,7 +129,7 @@ export class Study extends Results {
   }
 
   /** What there is to do, before it is done: reads the store, and lets the model read a moment to say how long it will take. Errors: as of run(). */
-  plan(options: CallOptions = {}): Promise<Plan> {
+  async plan(options: CallOptions = {}): Promise<Plan> {
     callOptions('plan', options)
     return withBar('planning', options, async (call) => {
       await this.trials.draw(call)

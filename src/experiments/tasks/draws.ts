@@ -41,11 +41,17 @@ export class Draws {
   secret(kind: Secret): string {
     return this.once(() =>
       kind === 'word'
-        ? this.of(bookWords())
+        ? this.word()
         : kind === 'number'
           ? String(1_000_000 + this.below(9_000_000))
           : this.filled('XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX', '0123456789abcdef'),
     )
+  }
+
+  /** Where many have been drawn, two together: of these there are millions. */
+  private word(): string {
+    const few = this.had.size < bookWords().length / 2
+    return few ? this.of(bookWords()) : `${this.of(bookWords())}-${this.of(bookWords())}`
   }
 
   /** Capital letters, that were not drawn here before. */

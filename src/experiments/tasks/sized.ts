@@ -21,6 +21,9 @@ export interface DepthOptions extends LengthOptions {
   depths?: readonly number[]
 }
 
+/** Prompts of a length. */
+const MOST = 10_000
+
 export const SIZED = ['lengths', 'prompts', ...ANSWERING]
 export const DEPTHS = ['lengths', 'depths', ...ANSWERING]
 
@@ -49,6 +52,14 @@ function placed<W>(
       ...parts,
       options: { lengths, ...parts.options },
       asked(model, seed) {
+        const { context } = model.description
+        const long = lengths.findIndex((length) => length >= context)
+        if (long >= 0)
+          throw invalid(
+            `lengths[${long}]`,
+            `fewer tokens than the ${context} of the context of ${model.name}`,
+            lengths[long],
+          )
         const draw = generator(seed)
         return lengths.flatMap((length) =>
           places.map(([place, where]): Asking => {
@@ -71,7 +82,7 @@ export const lengthsOf = ({ lengths }: LengthOptions, otherwise = 1024): number[
 
 /** So many prompts of each length. */
 export function sized(parts: AnsweringParts, options: SizedOptions, drawn: (place: Place<undefined>) => Drawn): Task {
-  const prompts = options.prompts === undefined ? 10 : integer('prompts', options.prompts, 1)
+  const prompts = options.prompts === undefined ? 10 : integer('prompts', options.prompts, 1, MOST)
   const places = Array.from({ length: prompts }, (_, i) => [`prompt ${i}`, undefined] as const)
   return placed({ ...parts, options: { prompts, ...parts.options } }, options, lengthsOf(options), places, drawn)
 }
@@ -85,5 +96,8 @@ export function atDepths(parts: AnsweringParts, options: DepthOptions, drawn: (p
 
 export function listOf(name: string, given: unknown, check: (name: string, value: unknown) => number): number[] {
   if (!Array.isArray(given) || !given.length) throw invalid(name, 'an array of at least one', given)
-  return given.map((value: unknown, i) => check(`${name}[${i}]`, value))
+  const values = given.map((value: unknown, i) => check(`${name}[${i}]`, value))
+  const twice = values.find((value, i) => values.indexOf(value) !== i)
+  if (twice !== undefined) throw invalid(name, 'each once', twice)
+  return values
 }

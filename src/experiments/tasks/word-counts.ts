@@ -27,7 +27,8 @@ export function commonWords(options: SizedOptions = {}): Task {
     options,
     ({ model, draws, length }) => {
       const count = fitting(model, length, (i) => `${i + 1}. ${draws.of(bookWords())}\n`)
-      const rare = Math.max(1, Math.min(3, Math.floor(count / 250)))
+      // As many others as there are words, at most.
+      const rare = Math.max(Math.min(3, Math.floor(count / 250)), Math.ceil(count / (bookWords().length - COMMON)))
       const often = Math.max(rare + 1, Math.min(TIMES * rare, Math.floor(count / 2 / COMMON)))
       const others = Math.max(1, Math.floor((count - COMMON * often) / rare))
       const words = draws.some(bookWords(), COMMON + others)

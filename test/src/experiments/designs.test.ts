@@ -114,5 +114,10 @@ describe('designs', () => {
     assert.throws(() => combinationsOf({ a: [1, 2], b: [1, 2, 3] }, { fractional: 4 }), /b has 3/)
     assert.throws(() => combinationsOf(two(13), { fractional: 4 }), /2 to 12 dimensions/)
     assert.throws(() => combinationsOf(two(1), { fractional: 4 }), /take the grid/)
+    assert.throws(() => combinationsOf(two(60), 'grid'), /settings, and a study has 100000 at most/)
+    assert.throws(
+      () => designOf({ halving: { first: 1, of: 'all' } }),
+      /ternary: \{ steps: 5 \} \} for design\.halving\.of/,
+    )
   })
 })

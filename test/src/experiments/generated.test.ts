@@ -21,6 +21,8 @@ import {
   type Task,
   type TaskPrompt,
 } from '../../../src/index.js'
+import { generator } from '../../../src/sampling.js'
+import { Draws } from '../../../src/experiments/tasks/draws.js'
 import { toyPath } from '../model/files.js'
 
 const quiet = { progress: false } as const
@@ -205,6 +207,24 @@ describe('tasks that make their prompts', () => {
     assert.ok(question.endsWith(`${first}\n`))
   })
 
+  it('have words enough, however long', () => {
+    const draws = new Draws(generator(3))
+    const secrets = Array.from({ length: 20_000 }, () => draws.secret('word'))
+    assert.equal(new Set(secrets).size, secrets.length)
+    assert.ok(secrets.every((word) => /^[a-z]{4,8}(-[a-z]{4,8})?$/.test(word)))
+    assert.ok(secrets.slice(0, 1000).every((word) => !word.includes('-')))
+  })
+
+  it('common words are so where a list has more places than there are words', async () => {
+    const description = { ...model.description, context: 2 ** 20 }
+    const long = Object.create(model, { description: { value: description } }) as Model
+    const [{ ids, turns }] = await commonWords({ lengths: [100_000], prompts: 1 }).prompts(long, 1)
+    const list = Array.from(model.tokenizer.decode(ids).matchAll(/\d+\. (\w+)/g), ([, word]) => word)
+    assert.ok(list.length > 9000 && !list.includes('undefined'), String(list.length))
+    const [most, ...others] = [...counted(list)]
+    assert.ok(turns[0].answers.includes(most[0]) && others.length > 2000)
+  })
+
   it('of RULER are eleven, by its names', async () => {
     const answers = await Promise.all(
       RULER_GENERATED.map(async (name) => {
@@ -267,7 +287,12 @@ describe('tasks that make their prompts', () => {
       [() => ruler('qa' as never), /'niah_single_1'/],
       [() => ruler('vt', { hops: 2 } as never), /no option "hops"/],
       [() => passkey({ lengths: 'all' as never }), /at least one/],
+      [() => passkey({ depths: [0, 1, 0] }), /each once for depths but received 0/],
+      [() => keyValues({ prompts: 1e9 }), /from 1 to 10000 for prompts/],
     ]
     for (const [make, message] of cases) assert.throws(make, message)
+    // Longer than any text that is made before somebody finds that out.
+    const endless = needle({ lengths: [200, 1e12], depths: [0] })
+    await assert.rejects(endless.prompts(model, 1), /fewer tokens than the \d+ of the context of .* for lengths\[1\]/)
   })
 })

@@ -309,7 +309,11 @@ describe('studies over ranges', () => {
       const [middle, other] = study.tried.settings
       assert.deepEqual(middle, { alpha: 1, decay: 0.707107, residual: 3 })
       assert.equal(study.compare(other, middle)!.pairs, 6)
-      assert.throws(() => study.compare({ alpha: other.alpha }, { alpha: 1 }), /need decay, residual, too/)
+      assert.throws(() => study.compare({ alpha: 0 }, { alpha: 2 }), /need decay, residual, too; .*effects\(\)/)
+      assert.throws(
+        () => study.compare({ ...other, alpha: 0 }, middle),
+        /a level that was tried, one of .* for a\.alpha/,
+      )
       assert.equal(study.summary().rows.length, 10)
     } finally {
       model.dispose()

@@ -327,6 +327,9 @@ describe('studies', () => {
       [{ task: {} }, /languageModelling\(\)/],
       [{ over: { alpha: 1 } }, /over\.alpha/],
       [{ over: { alpha: [1, 1] } }, /once/],
+      [{ over: { alpha: [1, NaN] } }, /a finite number, a word, true or false for over\.alpha\[1\] but received NaN/],
+      [{ over: { alpha: { from: 0 } } }, /over\.alpha\.to but received undefined/],
+      [{ over: { of: { one: snapkv() } } }, /the setting \{ budget: 12, recent: 4, of: "snapkv\(/],
       [{ over: { budget: [0.1] } }, /budget is in both/],
       [{ over: { alpa: [1] } }, /alpa/],
       [{ over: { alpha: [1, -1] } }, /the setting .* cannot be/],
@@ -334,6 +337,7 @@ describe('studies', () => {
       [{ seeds: 0 }, /seeds/],
       [{ seeds: [1, 1] }, /each seed once/],
       [{ store: '' }, /folder/],
+      [{ store: toyPath }, /path of a folder for store.*a file has that name/],
       [{ stores: 'x' }, /did you mean 'store'/],
     ]
     for (const [more, message] of cases) assert.throws(() => studied(more as never), message, JSON.stringify(more))
@@ -354,6 +358,14 @@ describe('studies', () => {
     assert.throws(() => study.summary(['beta']), /'alpha', 'residual'/)
     assert.throws(() => study.compare({ alpha: 1 }, { residual: 2 }), /same dimensions/)
     assert.throws(() => study.compare({ alpha: 1 }, { alpha: 7 }), /one of 0, 1/)
+    assert.throws(() => study.compare({ alpha: 1 }, { alpha: 1 }), /a and b are the same/)
+    assert.throws(
+      () => study.compare({ beta: 1 }, { beta: 1 }),
+      /"beta", which the study does not vary; it varies alpha/,
+    )
+    assert.throws(() => study.summary(['alpha'], { lvel: 0.9 } as never), /summary has no option "lvel"/)
+    await assert.rejects(studied({ split: 0.1 }).plan(quiet), /a split of 0\.1 leaves none of 4 clusters to choose on/)
+    await assert.rejects(study.plan({ seed: 1 } as never), /plan has no option "seed"/)
     assert.throws(() => study.effects({ metric: 'kll' }), /'kl'/)
   })
 })
