@@ -85,7 +85,7 @@ else
           .split('\n')
           .filter((line) => line)
       const reasons = async (held: boolean) => {
-        while (!tasks('%r').length || tasks('%r').some((why) => (why === 'JobHeldUser') !== held)) await sleep(100)
+        while (!tasks('%r').length || tasks('%r').some((why) => why.startsWith('JobHeld') !== held)) await sleep(100)
       }
       // What waits is followed, held and let go, and told to stop, each time anew.
       await changeWishes(store, () => ({ paused: true }))
