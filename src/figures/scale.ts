@@ -56,7 +56,10 @@ export function ticksOf(axis: Axis, most: number): Tick[] {
   const [low, high] = [Math.min(...axis.range), Math.max(...axis.range)]
   if (axis.scale === 'log') return logTicks(low, high, most)
   const least = roundStep((high - low) / Math.max(1, most))
-  const step = axis.whole ? Math.max(1, least) : least
+  // One tick does not say how far apart things are; where there is room for three, the next finer step has two.
+  const single = Math.floor(high / least + 1e-9) <= Math.ceil(low / least - 1e-9)
+  const fine = most > 2 && single ? roundStep(least / 2.5) : least
+  const step = axis.whole ? Math.max(1, fine) : fine
   if (!(step > 0)) return [{ at: low, text: plainNumber(low, 2) }]
   const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9))
   const ticks: Tick[] = []

@@ -268,6 +268,7 @@ describe('figures: numbers', function () {
         const axis = { range: [low, low + span] as [number, number] }
         const ticks = ticksOf(axis, most)
         assert.ok(ticks.length <= most + 2, `${ticks.length} of ${most}`)
+        assert.ok(ticks.length >= 2 || most < 3, 'one alone says nothing of distances')
         for (const tick of ticks) assert.ok(place(axis, tick.at) > -1e-6 && place(axis, tick.at) < 1 + 1e-6)
         assert.equal(new Set(ticks.map((tick) => tick.text)).size, ticks.length)
       }),
@@ -277,6 +278,10 @@ describe('figures: numbers', function () {
     assert.deepEqual(
       ticksOf({ range: [1e-4, 1], scale: 'log' }, 9).map((tick) => tick.text),
       ['1e−4', '0.001', '0.01', '0.1', '1'],
+    )
+    assert.deepEqual(
+      ticksOf({ range: [-0.29, 0.36] }, 3).map((tick) => tick.text),
+      ['−0.2', '0', '0.2'],
     )
     assert.deepEqual(
       ticksOf({ range: [0.2, 2.8], whole: true }, 9).map((tick) => tick.text),

@@ -49,9 +49,15 @@ export const valueOf = (cell: Cell) => cell.outputs?.find((output) => output.out
 /** An svg file as it is shown: its card is in files alone. */
 export const withoutCard = (svg: string) => svg.replace(/<metadata>.*<\/metadata>\n/s, '')
 
-/** All that the study would do comes with the notebook: a store that keys no longer fit would be measured anew, for minutes. */
-export function comesWith(store: string, plan: Cell, most = 2e6): void {
-  const [, trials, done] = /: ([\d,]+) trials, ([\d,]+) of them done/.exec(joined(valueOf(plan)!['text/plain']))!
+/** All that the study would do comes with the notebook: a store that keys no longer fit would be measured anew, for minutes. `plan`: the cell that says it. */
+export const comesWith = (store: string, plan: Cell, most?: number): void => comesAsPlanned(store, planIn(plan), most)
+
+/** What the plan says that is a cell's value. */
+export const planIn = (cell: Cell) => joined(valueOf(cell)!['text/plain'])
+
+/** As comesWith, by what a plan says. */
+export function comesAsPlanned(store: string, plan: string, most = 2e6): void {
+  const [, trials, done] = /: ([\d,]+) trials, ([\d,]+) of them done/.exec(plan)!
   assert.equal(done, trials, `${store} is of another version: npx zslab run with --fresh, and commit what it wrote`)
   const files = readdirSync(join(ROOT, 'notebooks/stores', store))
   assert.ok(files.every((file) => /^(study\.json|segment-\d{6}\.trials)$/.test(file)), files.join())
