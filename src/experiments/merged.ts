@@ -10,7 +10,8 @@ import { POLICY } from './dimensions.js'
 import type { Measuring, Metric } from './measures/measuring.js'
 import { Results } from './results.js'
 import type { Row } from './rows.js'
-import { Study, type StudyFacts } from './study.js'
+import { Study } from './study.js'
+import type { StudyFacts } from './study-facts.js'
 import type { Tried } from './tried.js'
 
 /** What rows of several studies are told apart by. */

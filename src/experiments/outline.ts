@@ -6,7 +6,7 @@ import { meanOf } from '../statistics/moments.js'
 import { whoRuns, type Coordinator } from './coordinator.js'
 import { stateOf, type StudyState } from './state.js'
 import { TrialStore } from './store.js'
-import type { StudyFacts } from './study.js'
+import type { StudyFacts } from './study-facts.js'
 import { alsoAsked, changeWishes, isWhich, noStudy, wishesOf, type Which, type Wishes } from './wishes.js'
 
 /** What study.json says. */

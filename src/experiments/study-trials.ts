@@ -10,7 +10,7 @@ import type { Metric } from './measures/measuring.js'
 import { checkMergingOff } from './merging-off.js'
 import { counted, type Counts } from './state.js'
 import { TrialStore } from './store.js'
-import type { StudyParts } from './study.js'
+import type { StudyParts } from './study-facts.js'
 
 export class StudyTrials {
   private drawn: Designed | undefined

@@ -2,7 +2,6 @@
 import { join } from 'node:path'
 import { ZslabError } from '../errors.js'
 import { callOptions, integer, invalid } from '../expect.js'
-import type { LoadedModel } from '../loaded-model.js'
 import { withBar } from '../long-work.js'
 import type { Call, CallOptions } from '../native/call.js'
 import { planText, studyText } from '../show/study-text.js'
@@ -11,8 +10,6 @@ import type { EngineCard } from '../trace/card.js'
 import { replaceFile } from '../trace/files/replace.js'
 import { confirmed, type Confirmation } from './confirm.js'
 import { asCoordinator } from './coordinator.js'
-import type { Design } from './designs.js'
-import type { Over } from './dimensions.js'
 import { jobsOf, tokensOf, type Planned } from './jobs.js'
 import { measuring } from './measures/index.js'
 import type { Measuring, Metric } from './measures/measuring.js'
@@ -29,32 +26,11 @@ import { slurmOptions, type SlurmOptions } from './slurm.js'
 import { speedOf } from './speed.js'
 import { counted, type Counts } from './state.js'
 import type { TrialStore } from './store.js'
+import type { StudyFacts, StudyParts } from './study-facts.js'
 import { StudyTrials } from './study-trials.js'
 import { submitStudy } from './submitting.js'
-import type { Task } from './task.js'
 import type { Tried } from './tried.js'
 import { changeWishes, wishesOf } from './wishes.js'
-
-/** What sweep() was asked for, checked. */
-export interface StudyFacts {
-  task: Pick<Task, 'name' | 'about' | 'options' | 'measure'>
-  policies: readonly string[]
-  base: Readonly<Record<string, unknown>>
-  over: Over
-  design: Design
-  seeds: readonly number[]
-  /** Share of the clusters that settings are chosen on, the others confirm; null: all clusters are one. */
-  split: number | null
-}
-
-export interface StudyParts {
-  model: LoadedModel
-  task: Task
-  settings: readonly Setting[]
-  tried: Tried
-  folder: string | undefined
-  facts: StudyFacts
-}
 
 export interface RunOptions extends CallOptions {
   /**
