@@ -14,8 +14,9 @@ export function studyCommand(): Command {
     .argument('[folder]', 'default: this one', '.')
     .option('--json', 'an array of what show --json gives, without trials')
     .action(async (folder: string, { json: wantsJson }: { json?: boolean }) => {
-      const found = await outlinesBelow(folder)
-      print(wantsJson ? json(found.map(brief)) : listText(found, folder))
+      const { outlines, faults } = await outlinesBelow(folder)
+      for (const fault of faults) note(fault)
+      print(wantsJson ? json(outlines.map(brief)) : listText(outlines, folder))
     })
   study
     .command('show')

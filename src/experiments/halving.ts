@@ -7,7 +7,7 @@ import { meanOf } from '../statistics/moments.js'
 import type { Planned } from './jobs.js'
 import type { Halving, Levels } from './designs.js'
 import type { Metric } from './measures/measuring.js'
-import type { Trial } from './trial.js'
+import { valueOf, type Trial } from './trial.js'
 
 /** Of settings with what they were ranked by; null: a trial of it failed, or changed nothing. */
 export interface Ranked {
@@ -94,7 +94,7 @@ function rankedOf({ prompts, metric, get }: Halved, places: readonly number[], c
     if (trials.some(({ values, unchanged }) => !values || unchanged)) return { place, mean: null, cost: Infinity }
     const mean = meanOf(
       clusterMeans(
-        trials.map(({ values }) => values![metric.name]),
+        trials.map((trial) => valueOf(trial, metric.name)),
         names,
       ).means,
     )

@@ -6,6 +6,7 @@ import { meanOf } from '../statistics/moments.js'
 import { whoRuns, type Coordinator } from './coordinator.js'
 import { stateOf, type StudyState } from './state.js'
 import { TrialStore } from './store.js'
+import { valueOf } from './trial.js'
 import type { StudyFacts } from './study-facts.js'
 import { alsoAsked, changeWishes, isWhich, noStudy, wishesOf, type Which, type Wishes } from './wishes.js'
 
@@ -40,15 +41,15 @@ const STUDY = 'study.json'
 /** Errors: 'file' where there is none. */
 export async function outlineOf(folder: string): Promise<Outline> {
   const facts = await factsOf(folder)
-  if (!facts) throw noStudy(folder)
   const store = await TrialStore.open(folder)
   const byPolicy = new Map<string, { done: number; failed: number; unchanged: number; values: number[] }>()
-  for (const { policy, values, unchanged } of store.all()) {
+  for (const trial of store.all()) {
+    const { policy, values, unchanged } = trial
     const own = byPolicy.get(policy) ?? { done: 0, failed: 0, unchanged: 0, values: [] }
     own.done++
     if (values === null) own.failed++
     else if (unchanged) own.unchanged++
-    else own.values.push(values[facts.metric])
+    else if (Number.isFinite(valueOf(trial, facts.metric))) own.values.push(valueOf(trial, facts.metric))
     byPolicy.set(policy, own)
   }
   return {
@@ -65,17 +66,31 @@ export async function outlineOf(folder: string): Promise<Outline> {
   }
 }
 
-/** In `folder` and below, by their paths. Errors: 'file'. */
-export async function outlinesBelow(folder: string, depth = DEPTH): Promise<Outline[]> {
+export interface OutlinesBelow {
+  outlines: readonly Outline[]
+  /** What is wrong with studies that are not among them. */
+  faults: readonly string[]
+}
+
+/** Studies in `folder` and below, by their paths. Errors: 'file' where it cannot be read. */
+export async function outlinesBelow(folder: string): Promise<OutlinesBelow> {
+  const ended = await Promise.allSettled((await studiesBelow(folder, DEPTH)).map(outlineOf))
+  return {
+    outlines: ended.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])),
+    faults: ended.flatMap((one) => (one.status === 'rejected' ? [(one.reason as Error).message] : [])),
+  }
+}
+
+async function studiesBelow(folder: string, depth: number): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
     throw new ZslabError('file', `${shown(folder)} cannot be read: ${(error as Error).message}`, { cause: error })
   })
-  if (entries.some(({ name }) => name === STUDY)) return [await outlineOf(folder)]
+  if (entries.some(({ name }) => name === STUDY)) return [folder]
   if (!depth) return []
   const folders = entries.filter((one) => one.isDirectory() && !/^(\.|node_modules$)/.test(one.name))
-  const found: Outline[] = []
+  const found: string[] = []
   for (const { name } of folders.sort((a, b) => (a.name < b.name ? -1 : 1)))
-    found.push(...(await outlinesBelow(join(folder, name), depth - 1).catch(() => [])))
+    found.push(...(await studiesBelow(join(folder, name), depth - 1).catch(() => [])))
   return found
 }
 
@@ -92,10 +107,21 @@ export async function requeue(folder: string, which: Which): Promise<number> {
   return failed.length
 }
 
-async function factsOf(folder: string): Promise<FolderFacts | undefined> {
+async function factsOf(folder: string): Promise<FolderFacts> {
+  const path = join(folder, STUDY)
+  const text = await readFile(path, 'utf8').catch(() => {
+    throw noStudy(folder)
+  })
   try {
-    return JSON.parse(await readFile(join(folder, STUDY), 'utf8')) as FolderFacts
+    const found = JSON.parse(text) as FolderFacts
+    const { task, policies, over, metric } = found
+    const words = [task.name, task.about, metric, ...policies].every((one) => typeof one === 'string')
+    if (words && typeof over === 'object') return found
   } catch {
-    return undefined
+    // Said below.
   }
+  throw new ZslabError(
+    'file',
+    `${shown(path)} is broken: run the study again, which writes it anew; its trials are kept`,
+  )
 }

@@ -49,13 +49,22 @@ export interface StudyState {
 const FILE = 'state.json'
 const EVERY_MS = 1000
 
-/** Undefined: it has never run. */
+/** Undefined: it has never run, or the file is broken. */
 export async function stateOf(folder: string): Promise<StudyState | undefined> {
   try {
-    return JSON.parse(await readFile(join(folder, FILE), 'utf8')) as StudyState
+    const found = JSON.parse(await readFile(join(folder, FILE), 'utf8')) as Partial<StudyState> | null
+    return isState(found) ? found : undefined
   } catch {
     return undefined
   }
+}
+
+function isState(found: Partial<StudyState> | null): found is StudyState {
+  const { state, trials, doing, processes, secondsLeft, why = '' } = found ?? {}
+  const { trials: all, done, failed, unchanged } = trials ?? {}
+  const numbers = [all, done, failed, unchanged, processes, secondsLeft ?? 0].every(Number.isFinite)
+  const words = [state, why, ...(Array.isArray(doing) ? doing : [undefined])].every((one) => typeof one === 'string')
+  return numbers && words
 }
 
 /** Writes it once a second at most. What cannot be written is left: the trials say what is done. */

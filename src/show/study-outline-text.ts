@@ -28,8 +28,8 @@ interface OutlineFacts {
 }
 
 /** What the file says last, and what is so now: who died said nothing. */
-function stateText({ state, running, asked }: OutlineFacts): string {
-  if (!state) return 'has not been run'
+function stateText({ state, running, asked, settings }: OutlineFacts): string {
+  if (!state) return settings.length ? 'how far it is is not known' : 'has not been run'
   const { trials, secondsLeft, processes, why } = state
   const done = `${counted(trials.done)} of ${counted(trials.trials)} trials`
   const failed = trials.failed ? `, ${counted(trials.failed)} failed` : ''

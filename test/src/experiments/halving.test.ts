@@ -33,8 +33,11 @@ function made(settings: number, clusters: number, value: (setting: number, clust
     const keys = Array.from({ length: settings }, (__, s) => `${c}-${s}`)
     keys.forEach((key, s) => {
       const y = value(s, c)
-      const trial = { key, policy: 'x', prompt: facts, values: y === null ? null : { y }, unchanged: false }
-      trials.set(key, y === null ? { ...trial, failed: 'x' } : trial)
+      const trial = { key, policy: 'x', prompt: facts, unchanged: false }
+      // Times are ranked by as values are.
+      const found =
+        y === null ? { values: null, failed: 'x' } : s % 2 ? { values: {}, times: { y } } : { values: { y } }
+      trials.set(key, { ...trial, ...found })
     })
     const prompt = { name: facts.name, cluster: facts.cluster, ids: new Int32Array(1) }
     return {
