@@ -35,8 +35,8 @@ function made(settings: number, clusters: number, value: (setting: number, clust
       const y = value(s, c)
       const trial = { key, policy: 'x', prompt: facts, unchanged: false }
       // Times are ranked by as values are.
-      const found =
-        y === null ? { values: null, failed: 'x' } : s % 2 ? { values: {}, times: { y } } : { values: { y } }
+      const found: Pick<Trial, 'values' | 'times' | 'failed'> =
+        y === null ? { values: null, failed: 'x' } : { values: s % 2 ? {} : { y }, ...(s % 2 && { times: { y } }) }
       trials.set(key, { ...trial, ...found })
     })
     const prompt = { name: facts.name, cluster: facts.cluster, ids: new Int32Array(1) }
