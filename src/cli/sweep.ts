@@ -1,7 +1,7 @@
 /** `npx zslab sweep FILE`: the study that a file of TypeScript makes, planned, run, and what came out. */
 import { Command } from 'commander'
 import type { Study } from '../experiments/study.js'
-import { confirmationText, effectsText, planText, summaryText } from '../show/study-text.js'
+import { confirmationText, effectsText, planText, roundText, summaryText } from '../show/study-text.js'
 import { counted } from '../show/texts.js'
 import { checkPlace, replaceFile } from '../trace/files/replace.js'
 import { interruptSignal, json, note, print, whole } from './common.js'
@@ -66,21 +66,23 @@ async function run(file: string, { dryRun, json: wantsJson, csv, processes }: Op
   }
 }
 
-/** Of a split study what settings were chosen on, and what may be said. */
+/** Of a split study what settings were chosen on, and what may be said. Halving tells no effects. */
 function found(study: Study) {
-  if (study.facts.split === null) return { summary: study.summary(), effects: study.effects() }
-  const { exploring } = study
-  return { summary: exploring.summary(), effects: exploring.effects(), confirmation: study.confirm() }
+  const split = study.facts.split !== null
+  const of = split ? study.exploring : study
+  return {
+    summary: of.summary(),
+    ...(!study.halving && { effects: of.effects() }),
+    ...(split && { confirmation: study.confirm() }),
+  }
 }
 
 function page(study: Study): string {
-  const { summary, effects, confirmation } = found(study) as ReturnType<typeof found> & {
-    confirmation?: Parameters<typeof confirmationText>[0]
-  }
-  const several = effects.main.length > 0
+  const { summary, effects, confirmation } = found(study)
   return [
     summaryText(summary),
-    ...(several ? [effectsText(effects)] : []),
+    ...(study.halving ? [study.rounds.map(roundText).join('\n')] : []),
+    ...(effects?.main.length ? [effectsText(effects)] : []),
     ...(confirmation ? [confirmationText(confirmation)] : []),
   ].join('\n\n')
 }

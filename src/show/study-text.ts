@@ -48,6 +48,7 @@ interface StudyTextFacts {
     policies: readonly string[]
     over: Readonly<Record<string, object>>
     design: DesignFacts
+    split: number | null
     seeds: readonly number[]
   }
   progress: { trials: number; done: number; rounds: readonly RoundFacts[] } | undefined
@@ -59,7 +60,7 @@ interface RoundFacts {
   dropped: readonly unknown[]
 }
 
-function roundText({ clusters, kept, dropped }: RoundFacts): string {
+export function roundText({ clusters, kept, dropped }: RoundFacts): string {
   const [best] = kept
   const ahead = best ? `; best so far ${levelsText(best.levels)}` : ''
   return `on ${counted(clusters)} cluster${clusters === 1 ? '' : 's'}: ${counted(kept.length)} of ${counted(kept.length + dropped.length)} settings kept${ahead}`
@@ -79,9 +80,11 @@ export function studyText({ facts, progress }: StudyTextFacts): string {
     ...(progress?.rounds ?? []).map(roundText),
     progress?.rounds.length
       ? 'next: .rounds, .confirm(), .exploring, .confirming'
-      : progress?.done
-        ? "next: .summary(['alpha']), .effects(), .compare({ alpha: 0 }, { alpha: 1 }), .frame(), .csv()"
-        : 'next: await study.plan(), await study.run()',
+      : progress?.done && facts.split !== null
+        ? 'next: .exploring.summary(), .exploring.effects(), .confirm(), .confirming'
+        : progress?.done
+          ? "next: .summary(['alpha']), .effects(), .compare({ alpha: 0 }, { alpha: 1 }), .frame(), .csv()"
+          : 'next: await study.plan(), await study.run()',
   )
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -42,19 +42,44 @@ describe('zslab sweep', function () {
   it('says what there is to do, does it, and tells what came out', () => {
     const dry = run('sweep', 'study.ts', '--dry-run')
     assert.equal(dry.status, 0, dry.stderr)
-    assert.match(dry.stdout, /^4 settings on 6 prompts of 6 clusters: 24 trials, 0 of them done\n/)
-    const done = run('sweep', 'study.ts', '--csv', 'out.csv')
+    assert.match(
+      dry.stdout,
+      /^4 settings on 6 prompts of 6 clusters: 24 trials, 0 of them done\n.*\n.*cannot show.*\n$/,
+    )
+    assert.equal(dry.stderr, '')
+    // Nothing has been run, nor before the table has a place.
+    const nowhere = run('sweep', 'study.ts', '--csv', 'gone/out.csv')
+    assert.match(nowhere.stderr, /^zslab: the table of trials could not be written to "gone\/out\.csv"/)
+    assert.ok(!existsSync(join(folder, 'store/study.json')))
+    const plan = JSON.parse(run('sweep', 'study.ts', '--dry-run', '--json').stdout) as Record<string, unknown>
+    assert.deepEqual([plan.trials, plan.done, 'rows' in plan], [24, 0, false])
+    const done = run('sweep', 'study.ts', '--csv', 'out.csv', '--processes', '2')
     assert.equal(done.status, 0, done.stderr)
     assert.match(done.stdout, /alpha 0, residual 2: .* \(6 trials of 6 clusters\)/)
     assert.match(done.stdout, /alpha × residual from 0, 2 to 1, 4/)
     assert.match(done.stderr, /24 rows in out\.csv\n$/)
     const rows = readFileSync(join(folder, 'out.csv'), 'utf8').trim().split('\n')
     assert.equal(rows.length, 25)
+    assert.match(rows[0], /^alpha,residual,call,prompt,cluster,seed,tokens,kl,/)
+    assert.match(readFileSync(join(folder, 'store/state.json'), 'utf8'), /"processes": 2/)
     assert.match(run('study', 'list').stdout, /^store: zsmerge on language modelling, finished: 24 of 24 trials\n$/)
     const found = JSON.parse(run('sweep', 'study.ts', '--json').stdout) as Record<string, unknown>
     assert.deepEqual(Object.keys(found).slice(-3), ['plan', 'summary', 'effects'])
     assert.equal((found.plan as { done: number }).done, 24)
     assert.equal((found.rows as unknown[]).length, 24)
+    assert.equal((found.summary as { rows: unknown[] }).rows.length, 4)
+  })
+
+  it('tells of one that halves what was dropped and what may be said, and no effects', () => {
+    const halving = "store: 'halved', split: 0.5, design: { halving: { first: 1 } },"
+    writeFileSync(join(folder, 'halving.ts'), studyText(6).replace("store: 'store',", halving))
+    const { stdout, status, stderr } = run('sweep', 'halving.ts')
+    assert.equal(status, 0, stderr)
+    assert.match(
+      stdout,
+      /\n\non 1 cluster: 2 of 4 settings kept.*\non 2 clusters: 1 of 2 settings kept.*\n\nChosen by kl/,
+    )
+    assert.ok(!stdout.includes('What each dimension does'))
   })
 
   it('refuses files that are none, with the place of what is wrong', () => {
@@ -98,7 +123,7 @@ describe('zslab sweep', function () {
     while (child.exitCode === null && state().state?.state !== 'paused') await sleep(50)
     assert.equal(state().running?.pid, child.pid)
     const listed = run('study', 'list').stdout
-    assert.match(listed, /^inner\/long: zsmerge on language modelling, paused: 0 of 8,000 trials/)
+    assert.match(listed, /^inner\/long: zsmerge on language modelling, paused: 0 of 8,000 trials/m)
     assert.match(run('study', 'cancel', 'inner/long', '--policy', 'alpha: 1').stderr, /left out until/)
     assert.equal(run('study', 'stop', 'inner/long').status, 0)
     assert.deepEqual(await closed, [130, null])
