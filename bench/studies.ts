@@ -2,7 +2,7 @@
  * What studies cost beside the model's own work. Sharing: 24 settings over one prompt, beside reading it once and 24 decodes of as many tokens by themselves;
  * overhead: a kept study beside its trials carried out with nothing around them; processes: two of one thread beside one of one thread; store: opening 100,000 trials.
  * Ratios of one round each, in turns: of wall time and of CPU time, which says more on a busy machine.
- *   npx tsx bench/studies.ts [parts = sharing,overhead,processes,store] [rounds = 3] [prompts = 24]
+ *   npx tsx bench/studies.ts [parts = sharing,overhead,processes,store] [rounds = 3] [prompts = 24] [seeds of each = 1; 18: an overhead of five minutes]
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
@@ -14,8 +14,8 @@ import { callOf, promptFacts } from '../src/experiments/trial.js'
 import { TrialStore } from '../src/experiments/store.js'
 import { text } from './text.js'
 
-const [parts = 'sharing,overhead,processes,store', roundsGiven = '3', promptsGiven = '24'] = process.argv.slice(2)
-const [rounds, prompts] = [Number(roundsGiven), Number(promptsGiven)]
+const [parts = 'sharing,overhead,processes,store', ...counts] = process.argv.slice(2)
+const [rounds = 3, prompts = 24, seeds = 1] = counts.map(Number)
 const quiet = { progress: false, watch: null } as const
 const over = { budget: [0.05, 0.1, 0.2, 0.4], alpha: [0, 1], decay: [0.9, 0.98, 1] }
 const POLICIES = over.budget.flatMap((budget) =>
@@ -76,6 +76,7 @@ function studyOf(model: Model, store?: string): Study {
     policy: zsmerge,
     base: { budget: 0.1 },
     over: { alpha: [0, 0.5, 1], decay: [0.9, 0.98] },
+    seeds,
     store,
   })
 }
@@ -91,15 +92,16 @@ async function overhead(model: Model): Promise<void> {
     rmSync(folder, { recursive: true })
     bare.push(
       await took(async () => {
-        for (const prompt of await task.prompts(model, 1)) {
-          const facts = promptFacts(prompt, 1)
-          const trials = policies.map((policy) => ({ key: callOf(policy), policy, budgets: undefined }))
-          await doJob(model, measuring(task.measure), { prompt, facts, trials }, async () => undefined, {})
-        }
+        for (let seed = 1; seed <= seeds; seed++)
+          for (const prompt of await task.prompts(model, seed)) {
+            const facts = promptFacts(prompt, seed)
+            const trials = policies.map((policy) => ({ key: callOf(policy), policy, budgets: undefined }))
+            await doJob(model, measuring(task.measure), { prompt, facts, trials }, async () => undefined, {})
+          }
       }),
     )
   }
-  say(`overhead: a kept study of ${prompts * policies.length} trials ÷ its trials alone`, kept, bare)
+  say(`overhead: a kept study of ${prompts * seeds * policies.length} trials ÷ its trials alone`, kept, bare)
 }
 
 async function processes(): Promise<void> {

@@ -65,6 +65,38 @@ export function comesAsPlanned(store: string, plan: string, most = 2e6): void {
   assert.ok(bytes < most, `${bytes} bytes`)
 }
 
+/** The files of numbers that come with a notebook are there, and are not of a run that began then. */
+export function olderThan(began: number, name: string): void {
+  const folder = join(ROOT, 'notebooks/data')
+  const files = readdirSync(folder).filter((file) => file.startsWith(name) && file.endsWith('.json'))
+  assert.ok(files.length, `no ${name}….json in notebooks/data`)
+  for (const file of files) assert.ok(statSync(join(folder, file)).mtimeMs < began, `${file} was made anew`)
+}
+
+/** Mean and ends of an interval. */
+const INTERVAL = /([+−]?[\d.,]+) \[([+−]?[\d.,]+), ([+−]?[\d.,]+)\]/g
+const intervals = (text: string) =>
+  Array.from(text.matchAll(INTERVAL), ([, ...of]) => of.map((one) => one.replaceAll(',', '')))
+const numberOf = (text: string) => Number(text.replace('−', '-'))
+/** With as many digits as it says. */
+const says = (said: readonly string[], found: readonly string[]) =>
+  said.every((one, i) => {
+    const digits = one.split('.')[1]?.length ?? 0
+    return Math.abs(numberOf(one) - numberOf(found[i])) <= 0.5001 * 10 ** -digits
+  })
+
+/** The cell 'answer' has intervals, and each of them was printed. */
+export function answersInPrinted(committed: Notebook, cells: readonly Cell[]): void {
+  const found = cells.flatMap((cell) => intervals(printed(cell)))
+  const said = intervals(joined(committed.cells.find(({ id }) => id === 'answer')!.source))
+  assert.ok(said.length, 'no interval in the answer')
+  for (const one of said)
+    assert.ok(
+      found.some((own) => says(one, own)),
+      `nothing printed says ${one.join()}`,
+    )
+}
+
 /** What each code cell put out: kinds and MIME types. Progress, which shows only where work takes long, is left out. */
 export const kindsOf = (notebook: Notebook) =>
   codeCells(notebook).map((cell) => [

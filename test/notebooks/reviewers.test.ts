@@ -1,24 +1,13 @@
 /** Notebooks that answer a reviewer's question each: what they come with is enough, and their answers are what they printed. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { codeCells, comesAsPlanned, joined, kindsOf, node, planIn, printed, readNotebook, ROOT, type Cell } from './notebook.js'
+import { answersInPrinted, codeCells, comesAsPlanned, kindsOf, node, olderThan, planIn, printed, readNotebook, ROOT, type Cell } from './notebook.js'
 
 const FOLDER = join(ROOT, 'notebooks/reviewers')
 /** Of a store, at most. */
 const BYTES = 300e3
-
-/** Mean and ends of an interval. */
-const INTERVAL = /([+−]?[\d.]+) \[([+−]?[\d.]+), ([+−]?[\d.]+)\]/g
-const intervals = (text: string) => Array.from(text.matchAll(INTERVAL), ([, ...of]) => of)
-/** With as many digits as it says. */
-const says = (said: readonly string[], found: readonly string[]) =>
-  said.every((one, i) => {
-    const digits = one.split('.')[1]?.length ?? 0
-    return Math.abs(numberOf(one) - numberOf(found[i])) <= 0.5001 * 10 ** -digits
-  })
-const numberOf = (text: string) => Number(text.replace('−', '-'))
 
 /** What the plan of each store of a notebook says: the cell's value of a single one, of several a line each, such as 'decay-needles: 12 settings on …'. */
 function plansOf(name: string, plan: Cell): [store: string, said: string][] {
@@ -58,19 +47,14 @@ describe("notebooks of reviewers' questions", function () {
       it('measures nothing that comes with it, and puts out what the committed one has', () => {
         const plan = cells.find(({ id }) => id === 'plan')
         if (plan) for (const [store, said] of plansOf(name, plan)) comesAsPlanned(`reviewers/${store}`, said, BYTES)
-        // Without a study it is numbers in a file, which would have been made anew.
-        else assert.ok(statSync(join(ROOT, `notebooks/data/reviewers-${name}.json`)).mtimeMs < began)
+        // Without a study it is numbers in files, which would have been made anew.
+        else olderThan(began, `reviewers-${name}`)
         assert.deepEqual(kindsOf({ ...committed, cells }), kindsOf(committed))
       })
 
       it('draws a figure, and answers in numbers that it printed', () => {
         assert.ok(readdirSync(out).some((file) => file.startsWith(`${name}-`) && file.endsWith('.svg')))
-        const found = cells.flatMap((cell) => intervals(printed(cell)))
-        const answer = joined(committed.cells.find(({ id }) => id === 'answer')!.source)
-        const said = intervals(answer)
-        assert.ok(said.length, 'no interval in the answer')
-        for (const one of said)
-          assert.ok(found.some((own) => says(one, own)), `nothing printed says ${one.join()}`)
+        answersInPrinted(committed, cells)
       })
     })
 })
