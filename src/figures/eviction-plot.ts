@@ -100,7 +100,7 @@ export function positionPlot(
   return {
     notes: notes.length ? [`Scale: ${notes.join('; ')}.`] : [],
     ramp,
-    legend: legendOf(data, lives, panels),
+    legend: legendOf(lives, panels),
     arrangement: 'columns' as const,
     panels,
     body,
@@ -261,22 +261,20 @@ function binnedBoxes(lives: HeadLives, { from, to, steps: [first, last] }: Windo
   return { boxes, size, most }
 }
 
-function legendOf(data: RunData, lives: Lives, panels: Panel[]): LegendEntry[] {
-  const names = new Set(
-    panels.flatMap((panel) =>
-      panel.marks.filter((mark) => 'x0' in mark && mark.x0.length).map((mark) => (mark as Boxes).name),
-    ),
-  )
+function legendOf(lives: Lives, panels: Panel[]): LegendEntry[] {
+  const boxes = panels.flatMap(({ marks }) =>
+    marks.filter((mark) => mark.kind === 'boxes' && mark.x0.length > 0),
+  ) as Boxes[]
+  const names = new Set(boxes.map(({ name }) => name))
   const entries: LegendEntry[] = []
   if (names.has('recent, protected')) entries.push({ label: 'recent, protected', swatch: 'box', color: 'recent' })
   if (names.has('in a slot of its own')) entries.push({ label: 'in a slot of its own', swatch: 'line', color: 'held' })
-  const slots = [
-    ...new Set(data.tokens.filter((t) => lives.fate[t.position] === 'merged').map((t) => lives.slot[t.position])),
-  ].sort((a, b) => a - b)
+  // Of those that are drawn: where tokens are drawn together, nobody sees into which.
+  const drawn = boxes.filter(({ name }) => name === 'merged').flatMap(({ colors = [] }) => colors)
+  const slots = [...new Set(drawn)].map((color) => Number(color.slice('tint'.length))).sort((a, b) => a - b)
   if (names.has('merged')) {
     if (slots.length <= 4)
-      for (const slot of slots)
-        entries.push({ label: `merged into slot ${slot}`, swatch: 'box', color: `residual${slot}` })
+      for (const slot of slots) entries.push({ label: `merged into slot ${slot}`, swatch: 'box', color: `tint${slot}` })
     else {
       const few = slots.slice(0, RESIDUAL_HUES)
       const label = slots.length > RESIDUAL_HUES ? `(${slots.length} slots, colours repeat)` : ''
@@ -284,7 +282,7 @@ function legendOf(data: RunData, lives: Lives, panels: Panel[]): LegendEntry[] {
         entries.push({
           label: i ? `${slot}${i === few.length - 1 ? ` ${label}`.trimEnd() : ''}` : `merged into slot ${slot}`,
           swatch: 'box',
-          color: `residual${slot}`,
+          color: `tint${slot}`,
         }),
       )
     }

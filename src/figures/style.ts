@@ -175,6 +175,8 @@ function along(stops: string[], share: number): string {
 }
 
 export const RESIDUAL_HUES = HUES.length
+/** How much of each hue is in its tint on white paper: printed in grey the first four are apart, too. */
+const TINTED = [0.25, 0.5, 0.4, 0.25, 0.3]
 
 /** '#rrggbb' of a role in a theme. tintN: a pale residualN, as a background. */
 export function colorOf(color: Color, theme: Theme): string {
@@ -186,7 +188,7 @@ export function colorOf(color: Color, theme: Theme): string {
   if (kind === 'ramp:') return along(CIVIDIS, value)
   if (kind === 'shade:') return along(SHADES[theme], value)
   const hue = HUES[value % HUES.length]
-  return kind === 'tint' ? mixed(roles.paper, hue, theme === 'light' ? 0.3 : 0.38) : hue
+  return kind === 'tint' ? mixed(roles.paper, hue, theme === 'light' ? TINTED[value % HUES.length] : 0.38) : hue
 }
 
 /** Black or white, whichever reads better on `background` ('#rrggbb'). */

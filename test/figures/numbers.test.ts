@@ -325,6 +325,14 @@ describe('figures: numbers', function () {
     }
   })
 
+  it('keeps slots of an eviction map apart where it is printed in grey', () => {
+    const tints = ['tint0', 'tint1', 'tint2', 'tint3'] as const
+    const all = tints.map((tint) => colorOf(tint, 'light'))
+    all.forEach((a, i) => {
+      for (const b of all.slice(i + 1)) assert.ok(contrast(a, b) >= 1.1, `${a} on ${b}: ${contrast(a, b)}`)
+    })
+  })
+
   it('keeps marks that lie on each other apart in grey', () => {
     const pairs = [
       ['residual', 'paper', 2],

@@ -127,6 +127,12 @@ describe('exports', function () {
             plotly: place.querySelectorAll('.point path').length,
           })),
         )
+        const cut = await page.$$eval('.highlight pre', (blocks) =>
+          blocks
+            .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)
+            .map(({ textContent }) => textContent),
+        )
+        assert.deepEqual(cut, [], 'no line of code is wider than the page')
         const [lite6, lite5, vega5, asks, picture, wrong, later, plotly] = seen
         assert.deepEqual([lite6.bars, lite6.words, lite5.bars, lite5.words], [2, '', 2, ''])
         assert.deepEqual([vega5.symbols, vega5.words, plotly.plotly, plotly.words], [1, '', 2, ''])
