@@ -1,7 +1,6 @@
 /** `generate --dump`: the cache's state as a safetensors file, all float32 or int32. */
-import { writeFile } from 'node:fs/promises'
-import { shown, ZslabError } from '../errors.js'
 import type { Run, Session } from '../session.js'
+import { replaceFile } from '../trace/files/replace.js'
 
 export interface Tensor {
   shape: number[]
@@ -68,10 +67,5 @@ export function safetensors(tensors: ReadonlyMap<string, Tensor>): Buffer {
 }
 
 export async function dump(path: string, session: Session, run: Run): Promise<void> {
-  try {
-    await writeFile(path, safetensors(tensorsOf(session, run)))
-  } catch (error) {
-    if (error instanceof ZslabError) throw error
-    throw new ZslabError('file', `cannot write ${shown(path)}: ${(error as Error).message}`, { cause: error })
-  }
+  await replaceFile(path, 'the dump', [safetensors(tensorsOf(session, run))])
 }

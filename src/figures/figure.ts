@@ -1,15 +1,14 @@
 /** A figure: one picture as plotly JSON, as SVG, as a sentence and as the numbers behind it; shows itself in notebooks. */
 import { randomUUID } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
 import { dirname, extname, resolve } from 'node:path'
 import type { DataFrame } from 'danfojs-node'
 import { remember } from '../comm/answer.js'
-import { ZslabError } from '../errors.js'
 import { invalid, options as checked, text } from '../expect.js'
 import { frame, type Columns } from '../frames.js'
 import type { FigureCard } from '../recipe/card.js'
 import { madeBy } from '../recipe/recipe.js'
 import { showsItself } from '../show/show.js'
+import { replaceFile } from '../trace/files/replace.js'
 import { figureCard, figureRecipe, type FigureCall } from './card.js'
 import { FILE_TYPES, FILES, type FileType } from './export/files.js'
 import { metadataOf } from './export/metadata.js'
@@ -176,13 +175,7 @@ export class Figure {
     if (!FILE_TYPES.includes(ending)) throw invalid('path', `a name ending in ${FILE_TYPES.join(', ')}`, path)
     const figure = this.with(options)
     const content = await FILES[ending](figure, metadataOf(figure.plot, figure.cardIn(dirname(resolve(path)))))
-    try {
-      await writeFile(path, content)
-    } catch (error) {
-      throw new ZslabError('file', `the figure could not be written to ${path}: ${(error as Error).message}`, {
-        cause: error,
-      })
-    }
+    await replaceFile(path, 'the figure', [content])
     return path
   }
 

@@ -1,9 +1,9 @@
 /** Budgets by head from a measure, with what they were made of. */
-import { writeFile } from 'node:fs/promises'
 import { shown, ZslabError } from '../errors.js'
 import { oneOf, options as checkedOptions, text } from '../expect.js'
 import { budgetsText } from '../show/importance-text.js'
 import { showsItself } from '../show/show.js'
+import { replaceFile } from '../trace/files/replace.js'
 import type { ImportanceFacts } from './facts.js'
 import { adakv, FLOOR, headkv, proportional, type AllocationOptions } from './allocation.js'
 import { greedy, type MeasuredCurves } from './greedy.js'
@@ -49,11 +49,7 @@ export class SuggestedBudgets {
   /** Writes toJSON(). Errors: 'file' with the system's reason. */
   async save(path: string): Promise<void> {
     text('path', path)
-    try {
-      await writeFile(path, `${JSON.stringify(this, undefined, 2)}\n`)
-    } catch (error) {
-      throw new ZslabError('file', `cannot write ${path}: ${(error as Error).message}`)
-    }
+    await replaceFile(path, 'the budgets', [JSON.stringify(this, undefined, 2), '\n'])
   }
 }
 

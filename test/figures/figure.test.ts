@@ -1,6 +1,6 @@
 /** The Figure object: what notebooks get, what is saved, and what wrong calls are told. */
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { divergence, evictionMap, memory, tokenStrip } from '../../src/figures/index.js'
@@ -51,9 +51,17 @@ describe('figure', function () {
       figure.save(join(folder, 'a.gif')),
       /expected a name ending in .svg, .pdf, .png, .html, .json, .csv for path but received .*a\.gif/,
     )
-    await assert.rejects(
-      figure.save(join(folder, 'no', 'a.svg')),
-      (error: Error & { code?: string }) => error.code === 'file',
+    await assert.rejects(figure.save(join(folder, 'no', 'a.svg')), {
+      code: 'file',
+      message:
+        /^the figure could not be written to "[^ ]*a\.svg": ENOENT: no such file or directory: make the folder "[^ ]*no" first$/,
+    })
+    // What cannot be written whole leaves what was there, and nothing of its own.
+    await mkdir(join(folder, 'b.svg'))
+    await assert.rejects(figure.save(join(folder, 'b.svg')), { code: 'file', message: /b\.svg": EISDIR: [^']*$/ })
+    assert.deepEqual(
+      (await readdir(folder)).filter((name) => name.startsWith('.')),
+      [],
     )
     await assert.rejects(
       figure.save(join(folder, 'a.svg'), { width: '3in', dpi: 300 } as never),

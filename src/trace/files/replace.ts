@@ -39,7 +39,10 @@ export async function checkPlace(path: string, what: string): Promise<void> {
   }
 }
 
-export const unwritten = (path: string, what: string, error: unknown) =>
-  new ZslabError('file', `${what} could not be written to ${shown(path)}: ${(error as Error).message}`, {
-    cause: error,
-  })
+export function unwritten(path: string, what: string, error: unknown): ZslabError {
+  const { message, code } = error as NodeJS.ErrnoException
+  // Without the system's call, which is about names of our own.
+  const why = code === undefined ? message : message.split(', ')[0]
+  const advice = code === 'ENOENT' ? `: make the folder ${shown(dirname(path))} first` : ''
+  return new ZslabError('file', `${what} could not be written to ${shown(path)}: ${why}${advice}`, { cause: error })
+}
