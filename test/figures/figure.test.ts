@@ -57,8 +57,11 @@ describe('figure', function () {
         /^the figure could not be written to "[^ ]*a\.svg": ENOENT: no such file or directory: make the folder "[^ ]*no" first$/,
     })
     // What cannot be written whole leaves what was there, and nothing of its own.
-    await mkdir(join(folder, 'b.svg'))
-    await assert.rejects(figure.save(join(folder, 'b.svg')), { code: 'file', message: /b\.svg": EISDIR: [^']*$/ })
+    await mkdir(join(folder, 'folder.svg'))
+    await assert.rejects(figure.save(join(folder, 'folder.svg')), {
+      code: 'file',
+      message: /folder\.svg": EISDIR: [^']*$/,
+    })
     assert.deepEqual(
       (await readdir(folder)).filter((name) => name.startsWith('.')),
       [],
