@@ -83,7 +83,7 @@ export async function outlinesBelow(folder: string): Promise<OutlinesBelow> {
 
 async function studiesBelow(folder: string, depth: number): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
-    throw new ZslabError('file', `${shown(folder)} cannot be read: ${(error as Error).message}`, { cause: error })
+    throw unread(folder, error as Error)
   })
   if (entries.some(({ name }) => name === STUDY)) return [folder]
   if (!depth) return []
@@ -109,8 +109,9 @@ export async function requeue(folder: string, which: Which): Promise<number> {
 
 async function factsOf(folder: string): Promise<FolderFacts> {
   const path = join(folder, STUDY)
-  const text = await readFile(path, 'utf8').catch(() => {
-    throw noStudy(folder)
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') throw noStudy(folder)
+    throw unread(path, error)
   })
   try {
     const found = JSON.parse(text) as FolderFacts
@@ -125,3 +126,6 @@ async function factsOf(folder: string): Promise<FolderFacts> {
     `${shown(path)} is broken: run the study again, which writes it anew; its trials are kept`,
   )
 }
+
+const unread = (path: string, error: Error) =>
+  new ZslabError('file', `${shown(path)} cannot be read: ${error.message}`, { cause: error })

@@ -21,9 +21,9 @@ const READERS: Readonly<Record<string, Reader>> = {
 
 const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
 
-/** Of XML, or of a page. */
+/** Of XML, or of a page; of a file that was cut off within it what is left. */
 function elementIn(text: string): string | undefined {
-  const [, content] = /<zslab:card\b[^>]*>([^<]*)<\/zslab:card>/.exec(text) ?? []
+  const [, content] = /<zslab:card\b[^>]*>([^<]*)(?:<\/zslab:card>|$)/.exec(text) ?? []
   return content?.replace(/&(\w+);/g, (all, name: string) => ENTITIES[name] ?? all)
 }
 

@@ -1,6 +1,6 @@
 /** What a study's folder says: of all that it has, and where a file of it is broken, which one and what to do. */
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { outlineOf, outlinesBelow } from '../../../src/experiments/outline.js'
 import { TrialStore } from '../../../src/experiments/store.js'
@@ -63,6 +63,9 @@ describe('folders of studies', () => {
       assert.equal(faults.length, 1)
     }
     await assert.rejects(outlineOf(folder), { code: 'file', message: /holds no study/ })
+    rmSync(join(bad, 'study.json'))
+    mkdirSync(join(bad, 'study.json'))
+    await assert.rejects(outlineOf(bad), { code: 'file', message: /study\.json" cannot be read: EISDIR/ })
     await assert.rejects(outlinesBelow(join(folder, 'gone')), { code: 'file', message: /cannot be read/ })
   })
 })

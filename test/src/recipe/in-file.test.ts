@@ -54,6 +54,7 @@ describe('cards in files', () => {
       ['cut.png', png.subarray(0, png.indexOf('zslab:card') + 200), /cut\.png: its card is broken/],
       ['empty.png', '', /has no card/],
       ['cut.svg', svg.replace(/<zslab:card([^>]*)>.{40}/, '<zslab:card$1>'), /cut\.svg: its card is broken \(.*\): /],
+      ['off.svg', svg.slice(0, svg.indexOf('<zslab:card') + 300), /off\.svg: its card is broken \(.*\): /],
       ['cut.json', '{"card":', /cut\.json: its card is broken/],
       ['null.json', 'null', /null\.json has no card/],
       ['foreign.json', '{"card":{"format":"else"}}', /what it has for a card is none of a figure of zslab/],
