@@ -117,9 +117,9 @@ function wordsOf(plot: Plot, natural: Layout, inner: number, { style, paint }: D
   const notes = [plot.subject, ...plot.notes].flatMap((note) => wrapped(note, inner / ROOM.plain, { size: small }))
   const { gap, width: swatch } = swatchOf(style)
   const entry = (words: LegendEntry) => textWidth(words.label, { size: text }) * ROOM.plain + gap + 2.5 * swatch
-  const legendWidth = plot.legend.reduce((sum, words) => sum + entry(words), 0)
+  const legendRows = rowsOf(plot.legend.map(entry), inner)
   const titled = (plot.panels[0].title ? 1.7 : 0.5) * text
-  const legend = Math.ceil(legendWidth / inner) * text * 1.8
+  const legend = legendRows * text * 1.8
   const ramp = plot.ramp ? text * 4.6 : 0
   const titleHeight = title.length * style.title * 1.3 + text * 0.4
   const detailHeight = detail.length * text * LEADING + text * 0.6
@@ -154,6 +154,13 @@ function wordsOf(plot: Plot, natural: Layout, inner: number, { style, paint }: D
     // The scale's numbers hang below its edge.
     rampY: rounded(1 + (titled + legend + (plot.ramp ? text * 1.2 : 0)) / height) ?? 1,
   }
+}
+
+/** Rows of a legend: where its entries do not fit beside each other, plotly gives all of them the room of the widest. */
+function rowsOf(widths: readonly number[], inner: number): number {
+  const together = widths.reduce((sum, width) => sum + width, 0)
+  if (together <= inner) return Math.min(1, widths.length)
+  return Math.ceil(widths.length / Math.max(1, Math.floor(inner / Math.max(...widths))))
 }
 
 interface Place {

@@ -176,7 +176,7 @@ function along(stops: string[], share: number): string {
 
 export const RESIDUAL_HUES = HUES.length
 /** How much of each hue is in its tint on white paper: printed in grey the first four are apart, too. */
-const TINTED = [0.25, 0.5, 0.4, 0.25, 0.3]
+const TINTED = [0.32, 0.55, 0.45, 0.4, 0.3]
 
 /** '#rrggbb' of a role in a theme. tintN: a pale residualN, as a background. */
 export function colorOf(color: Color, theme: Theme): string {
