@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { ZslabError } from '../errors.js'
-import { integer, invalid, oneOf, options as checked, text } from '../expect.js'
+import { callOptions, integer, invalid, oneOf, text } from '../expect.js'
 
 export interface SlurmOptions {
   engine: 'slurm'
@@ -21,11 +21,11 @@ export interface SlurmOptions {
   sbatch?: readonly string[]
 }
 
-export const SLURM_OPTIONS = ['engine', 'array', 'time', 'mem', 'partition', 'cpus', 'retries', 'sbatch']
+const SLURM_OPTIONS = ['engine', 'array', 'time', 'mem', 'partition', 'cpus', 'retries', 'sbatch']
 
 /** Errors: 'invalid' naming the option. */
 export function slurmOptions(given: Readonly<Record<string, unknown>>): SlurmOptions {
-  checked('submit', given, [...SLURM_OPTIONS, 'signal', 'progress'])
+  callOptions('submit', given, SLURM_OPTIONS)
   oneOf('engine', given.engine, ['slurm'])
   for (const name of ['array', 'cpus']) if (given[name] !== undefined) integer(name, given[name], 1, 1e6)
   if (given.retries !== undefined) integer('retries', given.retries, 0, 100)

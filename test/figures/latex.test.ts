@@ -67,6 +67,11 @@ describe('latex', function () {
     )
     assert.equal(texOf('a--b — 3 × 10² λ'), 'a-{}-b --- 3 $\\times$ 10$^2$ $\\lambda$')
     assert.equal(texOf('naïve Erdős, 鯨'), 'na\\"{\\i}ve Erd\\H {o}s, [U+9BE8]')
+    // What is no error of TeX's, and another character in its fonts.
+    assert.equal(
+      texOf('~`<a>|b| {c}_d^e\\ 5% & #1 $x “y” ‘z’…'),
+      "\\~{}\\`{}$<$a$>$$|$b$|$ \\{c\\}\\_d\\^{}e\\textbackslash{} 5\\% \\& \\#1 \\$x ``y'' `z'\\ldots{}",
+    )
   })
 
   const hasTex = spawnSync('pdflatex', ['--version']).status === 0

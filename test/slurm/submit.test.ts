@@ -142,6 +142,7 @@ describe('options of Slurm', () => {
       [{ engine: 'slurm', array: 0 }, /array but received 0/],
       [{ engine: 'slurm', sbatch: '--mem=1' }, /sbatch/],
       [{ engine: 'slurm', memory: '1G' }, /no option "memory"/],
+      [{ engine: 'slurm', signal: 5 }, /an AbortSignal for signal but received 5/],
     ] as const)
       assert.throws(() => slurmOptions(given), says)
     assert.equal(ranges([7, 1, 2, 3, 9]), '1-3,7,9')

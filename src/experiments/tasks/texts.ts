@@ -27,8 +27,8 @@ interface Address {
 
 /** The first `count` of them, speakers and chapters in an order drawn once and for all, so that more texts hold the fewer. Errors: 'invalid'. */
 export function sourceTexts(given: Texts, count: number | undefined): SourceText[] {
-  if (given === 'sotu') return sotu().slice(0, count ?? 24)
-  if (given === 'moby-dick') return mobyDick().slice(0, count ?? 24)
+  if (given === 'sotu') return first(sotu(), count ?? 24)
+  if (given === 'moby-dick') return first(mobyDick(), count ?? 24)
   if (typeof given === 'string' || !Array.isArray(given) || !given.length)
     throw invalid(
       'text',
@@ -49,7 +49,12 @@ export function sourceTexts(given: Texts, count: number | undefined): SourceText
   })
   const twice = own.find(({ name }, i) => own.findIndex((other) => other.name === name) !== i)
   if (twice) throw invalid('text', 'names of which each is given once', twice.name)
-  return own.slice(0, count)
+  return first(own, count ?? own.length)
+}
+
+function first(all: readonly SourceText[], count: number): SourceText[] {
+  if (count > all.length) throw invalid('texts', `at most ${all.length}`, count, 'there are no more of them')
+  return all.slice(0, count)
 }
 
 function named(option: string, value: unknown): string | undefined {

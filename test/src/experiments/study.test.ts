@@ -345,6 +345,8 @@ describe('studies', () => {
     assert.throws(() => study.rows, /has not been run/)
     assert.throws(() => languageModelling({ storage: 'int4' as never }), /'float16'/)
     assert.throws(() => languageModelling({ text: 'moby' as never }), /'sotu', 'moby-dick'/)
+    assert.throws(() => languageModelling({ text: 'moby-dick', texts: 140 }), /at most 139 for texts but received 140/)
+    assert.throws(() => languageModelling({ text: ids, texts: 9 }), /at most 8 for texts but received 9/)
     await assert.rejects(languageModelling({ text: ids }).prompts(model, 1), /fewer than the 1024|do not fit/)
   })
 
