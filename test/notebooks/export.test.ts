@@ -91,7 +91,7 @@ describe('zslab export', function () {
           const text = letters(pages.join(' '))
           for (const { source, id } of codeCells(notebook))
             for (const line of joined(source).split('\n')) assert.ok(text.includes(letters(line)), `${id}: ${line}`)
-          for (const [svg] of figures) assert.ok(text.includes(letters(titleOf(svg))), titleOf(svg))
+          for (const [svg] of figures) assert.ok(text.includes(letters(saidBy(svg))), saidBy(svg))
           pages.forEach((page, i) => assert.ok(page.includes(`${i + 1} / ${pages.length}`), `page ${i + 1}`))
           assert.ok(fonts.length > 0 && fonts.every(({ embedded }) => embedded), JSON.stringify(fonts))
           assert.equal(images, 0, 'figures are drawn, no pixels')
@@ -223,6 +223,12 @@ function sizeOf(png: Buffer): number[] {
 }
 
 const titleOf = (svg: string) => /<title>([^<]*)<\/title>/.exec(svg)![1].replaceAll('&lt;', '<').replaceAll('&amp;', '&')
+
+/** The title of a picture, or where that is left to its caption the first words in it. */
+function saidBy(svg: string): string {
+  const drawn = [...svg.matchAll(/<text\b[^>]*>([^<]*)<\/text>/g)].map(([, words]) => words)
+  return letters(drawn.join('')).includes(letters(/<title>([^<]*)<\/title>/.exec(svg)![1])) ? titleOf(svg) : drawn[0]
+}
 
 interface Pdf {
   /** The text of each. */
