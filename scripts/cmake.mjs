@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { lock } from 'proper-lockfile'
 import { findTool, output, pip } from './python.mjs'
 
 /** What the user can mend; the message says how. */
@@ -16,8 +17,18 @@ export async function buildTargets({ root, folder, settings, targets, jobs }) {
   forgetOtherRoot(root, folder)
   mkdirSync(folder, { recursive: true })
   const given = Object.entries(settings).map(([name, value]) => `-D${name}=${value}`)
-  await ok(cmake, ['-S', root, '-B', folder, '-DCMAKE_BUILD_TYPE=Release', '-DZSLAB_ADDON=OFF', ...given], 'configure')
-  await ok(cmake, ['--build', folder, '--parallel', String(jobs), '--target', ...targets], 'build')
+  // Tests that run at the same time may ask for the same.
+  const unlock = await lock(folder, { stale: 60_000, retries: { forever: true, minTimeout: 500, maxTimeout: 2000 } })
+  try {
+    await ok(
+      cmake,
+      ['-S', root, '-B', folder, '-DCMAKE_BUILD_TYPE=Release', '-DZSLAB_ADDON=OFF', ...given],
+      'configure',
+    )
+    await ok(cmake, ['--build', folder, '--parallel', String(jobs), '--target', ...targets], 'build')
+  } finally {
+    await unlock()
+  }
 }
 
 /**
@@ -41,14 +52,14 @@ export const boostContext = () =>
     input: '#include <boost/context/detail/fcontext.hpp>',
   }).status === 0
 
-/** Builds the library with the emulated GPU; returns its path. */
+/** Builds the library with the emulated GPU; returns its path, and the folder whose kernels native tests link. */
 export async function buildEmulated(root, jobs) {
   if (!boostContext()) throw new CMakeFailure(`emulated CUDA kernels need Boost.Context: ${BOOST_HELP}`)
   const folder = join(root, 'build/emulated')
   // Linked without oneDNN, which the process that loads it brings.
   const settings = { ...(await builtEngine(root)), ZSLAB_ONEDNN: '', ZSLAB_EMULATED: 'ON' }
   await buildTargets({ root, folder, settings, targets: ['zslab_device'], jobs })
-  return join(folder, 'libzslab_cuda_emulated.so')
+  return { folder, library: join(folder, 'libzslab_cuda_emulated.so') }
 }
 
 async function findCMake(root) {

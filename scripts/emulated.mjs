@@ -15,7 +15,7 @@ if (wrong) {
 } else
   try {
     const jobs = Number(process.argv[2]?.slice('--jobs='.length) ?? Math.min(8, availableParallelism()))
-    console.log(await buildEmulated(ROOT, jobs))
+    console.log((await buildEmulated(ROOT, jobs)).library)
   } catch (error) {
     if (!(error instanceof CMakeFailure)) throw error
     console.error(error.message)

@@ -15,7 +15,7 @@ import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { BOOST_HELP, boostContext, buildTargets, builtEngine, CMakeFailure } from './cmake.mjs'
+import { BOOST_HELP, boostContext, buildEmulated, buildTargets, builtEngine, CMakeFailure } from './cmake.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const VARIANTS = {
@@ -91,10 +91,12 @@ async function build(variant, names) {
   const from = Date.now()
   // Sanitizers see nothing inside a library built without them (and take its threads for races): they get the portable products.
   const engine = sanitize && sanitize !== 'race' ? { ZSLAB_BUILT: '', ZSLAB_ONEDNN: '' } : await builtEngine(ROOT)
+  const emulated = variant !== 'thread' && boostContext()
   const settings = {
     ...engine,
     ZSLAB_TESTS: 'ON',
-    ZSLAB_EMULATED: variant !== 'thread' && boostContext() ? 'ON' : 'OFF',
+    ZSLAB_EMULATED: emulated ? 'ON' : 'OFF',
+    ZSLAB_EMULATED_BUILT: emulated && !sanitize ? (await buildEmulated(ROOT, jobs)).folder : '',
     ZSLAB_SANITIZE: sanitize,
   }
   await buildTargets({ root: ROOT, folder, settings, targets: names.map((name) => `test_${name}`), jobs })
