@@ -6,7 +6,7 @@ import type { EngineCard } from '../trace/card.js'
 import type { TraceCell } from '../trace/columns.js'
 import type { Levels } from './designs.js'
 import { levelCell, meansAt, placesOf, type Contrast, type Row, type Term } from './rows.js'
-import { levelColumn, numberColumn, StudyTable, wordColumn } from './study-table.js'
+import { columnOf, levelColumn, numberColumn, StudyTable, wordColumn } from './study-table.js'
 import type { Metric } from './measures/measuring.js'
 
 export interface PlaceDifference {
@@ -42,7 +42,9 @@ export class Differences extends StudyTable {
     const { places } = this
     const column = (value: (place: PlaceDifference) => TraceCell) => places.map(value)
     return {
-      ...Object.fromEntries(this.others.map((name) => [name, column(({ levels }) => levelCell(levels[name]))])),
+      ...Object.fromEntries(
+        this.others.map((name) => [columnOf(name), column(({ levels }) => levelCell(levels[name]))]),
+      ),
       prompt: column(({ prompt }) => prompt),
       cluster: column(({ cluster }) => cluster),
       seed: column(({ seed }) => seed),

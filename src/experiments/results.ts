@@ -13,7 +13,7 @@ import { effectsAsked, effectsOf, type Effects } from './effects.js'
 import { contrast, levelCell, termsOf, type Contrast, type Row } from './rows.js'
 import { halvingIn, type Dimensions, type Halving, type Level, type Levels } from './designs.js'
 import { slopesAsked, slopesOf } from './slopes.js'
-import { countColumn, levelColumn, numberColumn, StudyTable, wordColumn } from './study-table.js'
+import { columnOf, countColumn, levelColumn, numberColumn, StudyTable, wordColumn } from './study-table.js'
 import { summaryOf, type Summary } from './summary.js'
 import type { Measuring, Metric } from './measures/measuring.js'
 import { dimensionsTried, type Tried } from './tried.js'
@@ -101,7 +101,7 @@ export abstract class Results extends StudyTable {
     const column = (value: (row: Row) => TraceCell) => rows.map(value)
     const names = Object.keys(this.dimensions)
     return {
-      ...Object.fromEntries(names.map((name) => [name, column(({ levels }) => levelCell(levels[name]))])),
+      ...Object.fromEntries(names.map((name) => [columnOf(name), column(({ levels }) => levelCell(levels[name]))])),
       call: column(({ trial }) => trial.policy),
       prompt: column(({ trial }) => trial.prompt.name),
       cluster: column(({ trial }) => trial.prompt.cluster),

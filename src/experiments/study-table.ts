@@ -33,11 +33,30 @@ export abstract class StudyTable extends SavedTable {
   }
 }
 
+/** What tables of studies have beside dimensions and metrics. */
+const OWN = [
+  'call',
+  'prompt',
+  'cluster',
+  'seed',
+  'tokens',
+  'unchanged',
+  'failed',
+  'trials',
+  'clusters',
+  'a',
+  'b',
+  'difference',
+]
+
+/** What a dimension's column is called: as it is, unless another column is called so, as the seed of prompts is beside that of a policy. */
+export const columnOf = (dimension: string): string => (OWN.includes(dimension) ? `over.${dimension}` : dimension)
+
 /** Numbers where all levels are, else words. */
-export const levelColumn = (name: string, levels: readonly Level[]): TableColumn =>
+export const levelColumn = (dimension: string, levels: readonly Level[]): TableColumn =>
   levels.every((level) => typeof level === 'number' || level === null)
-    ? { name, type: 'float64', none: NaN, about: 'its level' }
-    : { name, type: 'text', none: -1, about: 'its level' }
+    ? { name: columnOf(dimension), type: 'float64', none: NaN, about: 'its level' }
+    : { name: columnOf(dimension), type: 'text', none: -1, about: 'its level' }
 
 export const numberColumn = (name: string, about: string): TableColumn => ({ name, type: 'float64', none: NaN, about })
 export const countColumn = (name: string, about: string): TableColumn => ({ name, type: 'int32', about })

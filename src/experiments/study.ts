@@ -62,6 +62,8 @@ export class Study extends Results {
   constructor(private readonly parts: StudyParts) {
     super()
     this.measuring = measuring(parts.task.measure)
+    const metric = this.metrics.find(({ name }) => name in parts.tried.varied)
+    if (metric) throw invalid('over', 'dimensions that are called as no metric is', metric.name)
     this.trials = new StudyTrials(parts, this.halving && this.metricOf(this.halving.metric))
   }
 

@@ -8,7 +8,7 @@ import type { TraceCell } from '../trace/columns.js'
 import { counts, levelCell, type Row } from './rows.js'
 import type { Levels } from './designs.js'
 import type { Metric } from './measures/measuring.js'
-import { countColumn, levelColumn, numberColumn, StudyTable } from './study-table.js'
+import { columnOf, countColumn, levelColumn, numberColumn, StudyTable } from './study-table.js'
 import { valueOf } from './trial.js'
 
 export interface SummaryRow {
@@ -42,7 +42,7 @@ export class Summary extends StudyTable {
     const { rows, by, metrics } = this
     const column = (value: (row: SummaryRow) => TraceCell) => rows.map(value)
     return {
-      ...Object.fromEntries(by.map((name) => [name, column(({ levels }) => levelCell(levels[name]))])),
+      ...Object.fromEntries(by.map((name) => [columnOf(name), column(({ levels }) => levelCell(levels[name]))])),
       trials: column(({ trials }) => trials),
       clusters: column(({ clusters }) => clusters),
       unchanged: column(({ unchanged }) => unchanged),

@@ -321,6 +321,15 @@ describe('studies', () => {
     )
   })
 
+  it('have a column for each dimension, also for the seed of a policy beside that of prompts', async () => {
+    const study = await studied({ policy: random, base: { budget: 12 }, over: { seed: [5, 6] }, seeds: [3] }).run(quiet)
+    const { 'over.seed': own, seed } = study.table()
+    assert.deepEqual([[...new Set(own)], [...new Set(seed)]], [[5, 6], [3]])
+    assert.match(study.csv(), /^over\.seed,call,prompt,cluster,seed,/)
+    assert.deepEqual(study.summary().table()['over.seed'], [5, 6])
+    assert.deepEqual(study.effects().table().effect, ['seed'])
+  })
+
   it('refuse what they cannot do, and say why', async () => {
     const cases: [Record<string, unknown>, RegExp][] = [
       [{ policy: zsmerge() }, /policy function such as zsmerge/],
@@ -339,6 +348,7 @@ describe('studies', () => {
       [{ store: '' }, /folder/],
       [{ store: toyPath }, /path of a folder for store.*a file has that name/],
       [{ stores: 'x' }, /did you mean 'store'/],
+      [{ policy: () => zsmerge(), over: { kl: [1] }, base: {} }, /called as no metric is for over but received "kl"/],
     ]
     for (const [more, message] of cases) assert.throws(() => studied(more as never), message, JSON.stringify(more))
     const study = studied()
