@@ -56,7 +56,11 @@ export class Recipe {
 
   /** Of `given` what has a recipe is its recipe from then on: nothing here keeps a result alive. */
   static of(call: string, given: readonly unknown[], parts: Parts = {}): Recipe {
-    return new Recipe(call, given.map(asGiven), parts)
+    return new Recipe(
+      call,
+      given.map((one) => asGiven(one)),
+      parts,
+    )
   }
 
   /** A function of the library itself, such as zsmerge, given to what calls it. */
@@ -98,17 +102,19 @@ export function lasting(options: object): object {
 const nameOf = (value: object) =>
   value.constructor === Object || !value.constructor ? 'plain data' : `a ${value.constructor.name}`
 
-function asGiven(value: unknown): Given {
+/** `name`: the option that it was given for, where it has one. */
+function asGiven(value: unknown, name?: string): Given {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value
   if (typeof value === 'number') return Number.isFinite(value) ? value : Recipe.missing(`the number ${value}`)
   if (typeof value === 'function' && recipes.has(value)) return recipeOf(value)
-  if (typeof value !== 'object') return Recipe.missing(`a ${typeof value} of your own`)
+  if (typeof value !== 'object')
+    return Recipe.missing(`a ${typeof value} of your own${name === undefined ? '' : ` for ${name}`}`)
   if (value instanceof Recipe || value instanceof Place) return value
   if (recipes.has(value)) return recipeOf(value)
   if (ArrayBuffer.isView(value)) return value as unknown as ArrayLike<number>
-  if (Array.isArray(value)) return value.map(asGiven)
+  if (Array.isArray(value)) return value.map((one) => asGiven(one, name))
   const plain = value.constructor === Object || !value.constructor
   if (!plain) return recipeOf(value)
   const named = Object.entries(value).filter(([, one]) => one !== undefined)
-  return Object.fromEntries(named.map(([name, one]) => [name, asGiven(one)]))
+  return Object.fromEntries(named.map(([name, one]) => [name, asGiven(one, name)]))
 }

@@ -46,7 +46,7 @@ story('11-paper', Object.keys(WIDTHS), (cells, folder) => {
   it('keeps in its files how they were made, and prints it from one', async () => {
     for (const ending of ['pdf', 'svg', 'png', 'html', 'json']) {
       const { script, figure, missing } = await cardInFile(file(`frontier.${ending}`))
-      assert.deepEqual([script, figure, missing], ['11-paper.ipynb', 'frontier', ['a function of your own']], ending)
+      assert.deepEqual([script, figure, missing], ['11-paper.ipynb', 'frontier', ['a function of your own for policy']], ending)
     }
     const program = printed(cells()['rerun-panel'])
     assert.match(program, /^import \{ figures, languageModelling, load, sweep, zsmerge \} from 'zslab'\n/)

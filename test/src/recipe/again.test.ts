@@ -170,7 +170,7 @@ describe('figures made again', function () {
     await same(figures.frontier(study.confirming), 'frontier.svg')
     const own = zslab.sweep({ ...asked, policy: (options: object) => zsmerge(options) })
     await own.plan({ progress: false })
-    assert.deepEqual(figures.frontier(own.exploring).card.missing, ['a function of your own'])
+    assert.deepEqual(figures.frontier(own.exploring).card.missing, ['a function of your own for policy'])
   })
 
   it('of heads, measured and judged, and of a prediction', async () => {
