@@ -119,7 +119,7 @@ describe('figures of studies', () => {
         `${found.left} places are left out: in ${left.failed} a trial failed, in ${left.unchanged} one changed nothing`,
       ),
     )
-    assert.throws(() => pairedDifferences(study, a, a), /nowhere are both of them/)
+    assert.throws(() => pairedDifferences(study, a, a), /a and b are the same: give levels that differ/)
     assert.throws(() => pairedDifferences(study, a, { alpha: 7 }), /one of 0, 0.5, 1/)
     assert.throws(() => pairedDifferences({} as never, a, b), /a study that has run/)
     const none = studyOf({ texts: 3, failed: 0.5, unchanged: 0.5, dimensions: { alpha: [0, 1] } })
