@@ -57,7 +57,7 @@ function placed<W>(
         if (long >= 0)
           throw invalid(
             `lengths[${long}]`,
-            `fewer tokens than the ${context} of the context of ${model.name}`,
+            `fewer tokens than the ${context} of the context of ${model.name}, so that the answer has room`,
             lengths[long],
           )
         const draw = generator(seed)
