@@ -83,20 +83,25 @@ function paysWords({ breakEven: { length, turns }, lengths }: CostData): string 
   return `From which length on a step is faster cannot be told: of ${counted(all, 'turn')} ${plainNumber(turns.always)} are at every length, ${plainNumber(turns.crossing)} from between two, ${plainNumber(turns.never)} not at ${plainNumber(last)} tokens (${bytes}).`
 }
 
+function promptWords({ mean, low, high }: Interval, after: number | null): string {
+  const inSeconds = (ms: number) => shortNumber(ms / 1000)
+  const seconds = `${inSeconds(mean)}${ends({ low, high }, inSeconds)} s`
+  if (low !== null && high !== null && low <= 0 && high >= 0)
+    return `That its prompt takes longer is not to be told from nothing: ${seconds}.`
+  if (mean < 0) return `Its prompt takes less, ${seconds}, so there is nothing to make up for.`
+  return `Its prompt takes ${seconds} more, ${after === null ? 'which no step makes up for' : `made up for after ${counted(after, 'token')}`}.`
+}
+
 function wordsOf(found: CostData): { title: string; detail: string } {
   const { facts, lengths } = found
   const { length, full, policy, upkeep, gain, gainByBytes, promptMore, tokens: after } = lengths[lengths.length - 1]
   const own = policy.parts.filter(({ part }) => part !== 'model')
   const said = own.map(({ part, step }) => `${PARTS[part].label} ${shortNumber(step.mean)}${ends(step)}`)
-  const prompt =
-    promptMore === null
-      ? ''
-      : ` Its prompt takes ${shortNumber(Math.abs(promptMore.mean) / 1000)} s ${promptMore.mean < 0 ? 'less' : 'more'}, ${after === null ? 'which no step makes up for' : after ? `made up for after ${counted(after, 'token')}` : 'so there is nothing to make up for'}.`
   return {
     title: `${facts.name} at ${counted(length, 'token')}: a step is ${shortNumber(gain.mean)}${ends(gain)} times as fast as the full cache’s`,
     detail:
       `${shortNumber(policy.step.mean)} ms for ${shortNumber(full.step.mean)}; bytes alone (${mib(policy.bytes)} for ${mib(full.bytes)}) would allow ${shortNumber(gainByBytes)} times. ` +
-      `Of it, ms: ${listed(said)}${upkeep ? `; beyond attention ${shortNumber(upkeep.mean)}${ends(upkeep)} of ${shortNumber(policy.step.mean)}` : ''}. ${paysWords(found)}${prompt}`,
+      `Of it, ms: ${listed(said)}${upkeep ? `; beyond attention ${shortNumber(upkeep.mean)}${ends(upkeep)} of ${shortNumber(policy.step.mean)}` : ''}. ${paysWords(found)}${promptMore ? ` ${promptWords(promptMore, after)}` : ''}`,
   }
 }
 
