@@ -2,6 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { shown, ZslabError } from '../errors.js'
+import { isList, isObject, isWord } from '../shapes.js'
 import { meanOf } from '../statistics/moments.js'
 import { whoRuns, type Coordinator } from './coordinator.js'
 import { stateOf, type StudyState } from './state.js'
@@ -107,6 +108,13 @@ export async function requeue(folder: string, which: Which): Promise<number> {
   return failed.length
 }
 
+const isFacts = isObject({
+  task: isObject({ name: isWord, about: isWord }),
+  policies: isList(isWord),
+  over: isObject({}),
+  metric: isWord,
+})
+
 async function factsOf(folder: string): Promise<FolderFacts> {
   const path = join(folder, STUDY)
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
@@ -115,9 +123,7 @@ async function factsOf(folder: string): Promise<FolderFacts> {
   })
   try {
     const found = JSON.parse(text) as FolderFacts
-    const { task, policies, over, metric } = found
-    const words = [task.name, task.about, metric, ...policies].every((one) => typeof one === 'string')
-    if (words && typeof over === 'object') return found
+    if (isFacts(found)) return found
   } catch {
     // Said below.
   }

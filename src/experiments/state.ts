@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { isList, isNumber, isObject, isWord, maybe, orNull } from '../shapes.js'
 import { replaceFile } from '../trace/files/replace.js'
 import type { Now } from './carry-out.js'
 import type { Planned } from './jobs.js'
@@ -18,7 +19,10 @@ export interface Counts {
 
 /** Trials of the design, and those of them that are done. */
 export function counted(prompts: readonly Planned[], store: TrialStore): Counts {
-  const keys = prompts.flatMap(({ keys: own, trials }) => trials.flatMap(({ key }) => (own.includes(key) ? [key] : [])))
+  const keys = prompts.flatMap(({ keys: own, trials }) => {
+    const owns = new Set(own)
+    return trials.flatMap(({ key }) => (owns.has(key) ? [key] : []))
+  })
   const done = keys.flatMap((key) => store.get(key) ?? [])
   return {
     trials: keys.length,
@@ -48,23 +52,23 @@ export interface StudyState {
 
 const FILE = 'state.json'
 const EVERY_MS = 1000
+const isState = isObject({
+  state: isWord,
+  trials: isObject({ trials: isNumber, done: isNumber, failed: isNumber, unchanged: isNumber }),
+  doing: isList(isWord),
+  processes: isNumber,
+  secondsLeft: orNull(isNumber),
+  why: maybe(isWord),
+})
 
 /** Undefined: it has never run, or the file is broken. */
 export async function stateOf(folder: string): Promise<StudyState | undefined> {
   try {
-    const found = JSON.parse(await readFile(join(folder, FILE), 'utf8')) as Partial<StudyState> | null
+    const found = JSON.parse(await readFile(join(folder, FILE), 'utf8')) as StudyState
     return isState(found) ? found : undefined
   } catch {
     return undefined
   }
-}
-
-function isState(found: Partial<StudyState> | null): found is StudyState {
-  const { state, trials, doing, processes, secondsLeft, why = '' } = found ?? {}
-  const { trials: all, done, failed, unchanged } = trials ?? {}
-  const numbers = [all, done, failed, unchanged, processes, secondsLeft ?? 0].every(Number.isFinite)
-  const words = [state, why, ...(Array.isArray(doing) ? doing : [undefined])].every((one) => typeof one === 'string')
-  return numbers && words
 }
 
 /** Writes it once a second at most. What cannot be written is left: the trials say what is done. */

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import lockfile from 'proper-lockfile'
 import { shown, ZslabError } from '../errors.js'
+import { isFlag, isList, isObject, isWord, maybe } from '../shapes.js'
 import { replaceFile, unwritten } from '../trace/files/replace.js'
 
 /** Trials by what stands in their policy's call (whole words: 'alpha: 0' is not in 'alpha: 0.5') and by their prompt's name, or by one of them; by neither: all. */
@@ -29,30 +30,22 @@ export interface Wishes {
 
 export const NOTHING_ASKED: Wishes = { paused: false, stopped: false, cancelled: [], requeued: [] }
 const FILE = 'asked.json'
+const isWishes = isObject({
+  paused: isFlag,
+  stopped: isFlag,
+  cancelled: isList(isObject({ policy: maybe(isWord), prompt: maybe(isWord) })),
+  requeued: isList(isWord),
+})
 
 /** A broken file asks for nothing. */
 export async function wishesOf(folder: string | undefined): Promise<Wishes> {
   if (folder === undefined) return NOTHING_ASKED
   try {
-    const found: unknown = { ...NOTHING_ASKED, ...JSON.parse(await readFile(join(folder, FILE), 'utf8')) }
+    const found = { ...NOTHING_ASKED, ...JSON.parse(await readFile(join(folder, FILE), 'utf8')) } as Wishes
     return isWishes(found) ? found : NOTHING_ASKED
   } catch {
     return NOTHING_ASKED
   }
-}
-
-function isWishes(found: unknown): found is Wishes {
-  const { paused, stopped, cancelled, requeued } = found as Record<keyof Wishes, unknown>
-  const word = (one: unknown) => one === undefined || typeof one === 'string'
-  const which = (one: unknown) =>
-    typeof one === 'object' && one !== null && word((one as Which).policy) && word((one as Which).prompt)
-  const list = (of: unknown, each: (one: unknown) => boolean) => Array.isArray(of) && of.every(each)
-  return (
-    typeof paused === 'boolean' &&
-    typeof stopped === 'boolean' &&
-    list(cancelled, which) &&
-    list(requeued, (one) => typeof one === 'string')
-  )
 }
 
 /** One after another, whoever asks. Errors: 'file'. */

@@ -51,7 +51,10 @@ describe('folders of studies', () => {
     for (const name of ['good', 'bad']) mkdirSync(join(folder, 'deep', name), { recursive: true })
     writeFileSync(join(folder, 'deep/good/study.json'), JSON.stringify(FACTS))
     const bad = join(folder, 'deep/bad')
-    for (const text of [...broken, JSON.stringify({ ...FACTS, policies: 'p' }).replace('"p"', '3')]) {
+    const wrong = [{ policies: 3 }, { policies: 'p' }, { over: null }].map((part) =>
+      JSON.stringify({ ...FACTS, ...part }),
+    )
+    for (const text of [...broken, ...wrong]) {
       writeFileSync(join(bad, 'study.json'), text)
       await assert.rejects(
         outlineOf(bad),
