@@ -4,7 +4,7 @@
  * to test, each with the command that adds it; the last line is `N passed, N failed`, where every program of native/test is one
  * test. Exit status 1 if anything failed.
  *   (nothing)      seeded samples, in minutes
- *   --full         every case (10,000 configurations, 20,000 mutants …), as ZSLAB_TEST_SCALE=full
+ *   --full         every case (10,000 configurations, 5,000 mutants …), as ZSLAB_TEST_SCALE=full
  *   --sanitizers   the native tests also with address, undefined-behaviour and thread sanitizers
  *   --complete     what is left out counts as failed
  * One file alone: `npx mocha test/src/expect.test.ts`; one native program: `node scripts/native-tests.mjs parity`.

@@ -214,10 +214,24 @@ function placed(panel: Panel, area: Box, style: Style, overhang: number, titleWi
 function spaced(axis: Axis, height: number, style: Style): Tick[] {
   for (let most = roomForY(height, style); ; most--) {
     const ticks = ticksOf(axis, most)
-    const places = ticks.map((tick) => place(axis, tick.at) * height).sort((a, b) => a - b)
-    const apart = places.every((at, i) => i === 0 || at - places[i - 1] >= style.small * 1.2)
-    if (apart || most <= 1 || Array.isArray(axis.ticks)) return ticks
+    const kept = apart(ticks, axis, height, style)
+    if (kept.length === ticks.length) return ticks
+    if (most <= 1 || Array.isArray(axis.ticks)) return kept
   }
+}
+
+/** Those that do not touch the one before. */
+function apart(ticks: Tick[], axis: Axis, height: number, style: Style): Tick[] {
+  let last = -Infinity
+  return ticks
+    .map((tick) => ({ tick, at: place(axis, tick.at) * height }))
+    .sort((a, b) => a.at - b.at)
+    .filter(({ at }) => {
+      const fits = at - last >= style.small * 1.2 - 1e-9
+      if (fits) last = at
+      return fits
+    })
+    .map(({ tick }) => tick)
 }
 
 /** Ticks of an x axis whose numbers neither touch nor stand out too far. */

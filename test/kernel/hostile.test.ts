@@ -14,7 +14,7 @@ import { Reader } from './wire/connected.js'
 import { bytesOnPort, malformed, upstream, wellSigned, type Draw } from './wire/fuzz.js'
 
 const SEED = Number(process.env.ZSLAB_TEST_SEED ?? 20_261)
-const MESSAGES = cases(100_000, 4000)
+const MESSAGES = cases(25_000, 4000)
 const BATCH = 250
 const HANG_MS = 60_000
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { kernelTests, textOf } from './cells.js'
 
-const RUNS = process.env.ZSLAB_TEST_SCALE === 'full' ? 2000 : 60
+const RUNS = process.env.ZSLAB_TEST_SCALE === 'full' ? 600 : 60
 
 type Pick = <T>(from: readonly T[]) => T
 

@@ -41,7 +41,7 @@ describe('studies in several processes', function () {
   it('go on when one of them is killed', async () => {
     const draw = draws(3)
     let killed = 0
-    for (let round = 0; round < cases(20, 3); round++) {
+    for (let round = 0; round < cases(8, 3); round++) {
       const folder = ownFolder()
       const running = smallStudy(model, folder).run({ ...quiet, processes: 2 })
       let over = false

@@ -200,7 +200,7 @@ describe('slots from events', function () {
   this.timeout(600_000)
 
   it('of random runs under all policies, half of them with tokens that are asked things, are those of the cache, from a file’s columns too', async () => {
-    const count = cases(10_000, 500)
+    const count = cases(3000, 500)
     const names = new Set<string>()
     const asks = { pin: 0, evict: 0, unevict: 0, refused: 0 }
     for (let seed = 0; seed < count; seed++) {
