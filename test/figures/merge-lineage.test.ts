@@ -11,7 +11,7 @@ import { styleOf } from '../../src/figures/style.js'
 import { anyRun, full, fullRun, lineageByHand, positionsDrawn, runMade } from './made-runs.js'
 import { layoutsMade } from './synthetic.js'
 
-const runs = { numRuns: full ? 2000 : 100, seed: 29 }
+const runs = { numRuns: full ? 800 : 100, seed: 29 }
 
 describe('figures: merge lineage', function () {
   this.timeout(600_000)

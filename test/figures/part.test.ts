@@ -22,7 +22,7 @@ import { full, runMade } from './made-runs.js'
 import { lossesMade } from './synthetic-losses.js'
 import { differenceMade, shadowMade } from './synthetic.js'
 
-const runs = { numRuns: full ? 1000 : 40, seed: 5 }
+const runs = { numRuns: full ? 300 : 40, seed: 5 }
 const DISPLAY = Symbol.for('Jupyter.display')
 const long = (): RunData =>
   runMade({ layers: 2, kvHeads: 2, prompt: 3000, steps: 200, budget: 300, recent: 100, residual: 3 })

@@ -117,7 +117,7 @@ describe('figures', function () {
           checkPlotly(figure, size)
         }
       }),
-      { numRuns: full ? 1000 : 100, seed: 4, examples: [[[LOW_CARD, 'talk']]] },
+      { numRuns: full ? 500 : 100, seed: 4, examples: [[[LOW_CARD, 'talk']]] },
     )
   })
   it('draws at any width that text fits into', () => {

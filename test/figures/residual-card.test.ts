@@ -8,7 +8,7 @@ import { membersOf } from '../../src/figures/members.js'
 import { counted } from '../../src/figures/scale.js'
 import { anyRun, full, fullRun, lineageByHand, positionsDrawn, runMade } from './made-runs.js'
 
-const runs = { numRuns: full ? 2000 : 100, seed: 31 }
+const runs = { numRuns: full ? 800 : 100, seed: 31 }
 
 describe('figures: residual card', function () {
   this.timeout(600_000)

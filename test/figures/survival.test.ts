@@ -12,7 +12,7 @@ import { meanCurve, medianAge, spreadOf } from '../../src/figures/survival-sprea
 import { anyRun, full, fullRun, runMade } from './made-runs.js'
 import { layoutsMade, runOf } from './synthetic.js'
 
-const runs = { numRuns: full ? 2000 : 100, seed: 23 }
+const runs = { numRuns: full ? 800 : 100, seed: 23 }
 
 /**
  * One head, a prompt of 4 tokens in 4 slots of which 2 protect the newest, five steps. Ages at the end: token p is 8 − p old.
