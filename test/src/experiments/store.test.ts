@@ -1,6 +1,6 @@
 /** The folder of a study: broken files, processes that die at any moment, full disks, two at once, and very many trials. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
@@ -9,10 +9,12 @@ import { fileURLToPath } from 'node:url'
 import { load, type Model } from '../../../src/index.js'
 import { TrialStore } from '../../../src/experiments/store.js'
 import type { Trial } from '../../../src/experiments/trial.js'
+import { leftOut } from '../../left-out.js'
 import { cases, draws, ownFolder, toyPath } from '../model/files.js'
 import { smallStudy } from './small-study.js'
 
 const quiet = { progress: false } as const
+const PROGRAM = fileURLToPath(new URL('small-study.ts', import.meta.url))
 
 const trial = (i: number): Trial => ({
   key: i.toString(16).padStart(32, '0'),
@@ -122,8 +124,7 @@ describe('studies that are kept', () => {
     const draw = draws(77)
     let [kills, finished, folder] = [0, 0, join(ownFolder(), 'study')]
     for (const wanted = cases(40, 8); kills < wanted;) {
-      const script = fileURLToPath(new URL('small-study.ts', import.meta.url))
-      const child = spawn(process.execPath, ['--import', 'tsx', script, folder], {
+      const child = spawn(process.execPath, ['--import', 'tsx', PROGRAM, folder], {
         stdio: ['ignore', 'pipe', 'inherit'],
       })
       const closed = once(child, 'close') as Promise<[number | null, string | null]>
@@ -149,6 +150,28 @@ describe('studies that are kept', () => {
     }
     assert.ok(finished > 0)
   }).timeout(1_200_000)
+
+  it('stop with what they have where the disk is full, and go on where it has grown', async () => {
+    const [folder, kept] = [ownFolder(), join(ownFolder(), 'study')]
+    // A file system of the child's own, which grows after each try.
+    const script = `mount -t tmpfs -o size=96k tmpfs "$0" || exit 77
+      for size in 96k 128k 4m; do mount -o remount,size=$size "$0"; "$@" "$0/study"; echo "status $?"; done
+      cp -r "$0/study" "$KEPT"`
+    const words = ['-rm', 'sh', '-c', script, folder, process.execPath, '--import', 'tsx', PROGRAM]
+    const env = { ...process.env, KEPT: kept }
+    const { status, stdout, stderr } = spawnSync('unshare', words, { encoding: 'utf8', env })
+    if (status === null || status === 77 || !stdout)
+      return leftOut(
+        'studies on a full disk: no file system of the test’s own',
+        'run as root, or allow user namespaces (sysctl -w kernel.unprivileged_userns_clone=1)',
+      )
+    assert.deepEqual(stdout.match(/status \d+/g), ['status 1', 'status 1', 'status 0'])
+    assert.equal(stderr.match(/^ZslabError: trials could not be written to .*ENOSPC/gm)?.length, 2, stderr)
+    assert.ok(readdirSync(kept).every((name) => !name.endsWith('.part')))
+    const study = smallStudy(model, kept)
+    assert.equal((await study.plan(quiet)).done, 60)
+    assert.deepEqual((await study.run(quiet)).rows, (await smallStudy(model, undefined).run(quiet)).rows)
+  })
 
   it('write nothing where nothing is missing, so that a folder may come along that nobody writes to', async () => {
     const folder = ownFolder()
