@@ -45,14 +45,21 @@ inline int finish(const char* name) {
   return tally().failed ? 1 : 0;
 }
 
-// How many random cases: ZSLAB_TEST_SCALE = full (everything), tenfold, sanitizer (a few), a number, else a sample.
+// How many random cases: ZSLAB_TEST_SCALE = full (everything), ci (the same), tenfold, sanitizer (a few), a number, else a sample.
 inline int cases(int full, int sample, int sanitizer) {
   const char* scale = std::getenv("ZSLAB_TEST_SCALE");
-  if (scale && !std::strcmp(scale, "full")) return full;
+  if (scale && (!std::strcmp(scale, "full") || !std::strcmp(scale, "ci"))) return full;
   if (scale && !std::strcmp(scale, "tenfold")) return 10 * full;
   if (scale && !std::strcmp(scale, "sanitizer")) return sanitizer;
   if (scale && std::atoi(scale) > 0) return std::atoi(scale);
   return sample;
+}
+
+// As cases(), of such as are much alike and take long: CI takes a third of all (test/scale.ts has the same).
+inline int alike(int full, int sample, int sanitizer) {
+  const char* scale = std::getenv("ZSLAB_TEST_SCALE");
+  if (scale && !std::strcmp(scale, "ci")) return (full + 2) / 3 > sample ? (full + 2) / 3 : sample;
+  return cases(full, sample, sanitizer);
 }
 
 // xoshiro-like in spirit, small in fact: splitmix64, seeded by program and case.

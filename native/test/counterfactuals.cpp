@@ -295,7 +295,7 @@ void refused(const Engine& engine) {
 // Arguments: none, or the seed of one configuration to be looked at.
 int main(int count, char** arguments) {
   const uint64_t only = count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 0;
-  const int cases = test::cases(1000, 150, 20);
+  const int cases = test::alike(2000, 150, 20);
   const bool small = test::cases(0, 0, 1) == 1;
   try {
     const Engine engine(2);

@@ -41,7 +41,7 @@ test::Config config_of(uint64_t seed, bool small) {
 
 int main(int count, char** arguments) {
   const uint64_t only = count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 0;
-  const int cases = only ? 1 : test::cases(4000, 1000, 40), portable = only ? 1 : test::cases(400, 300, 10);
+  const int cases = only ? 1 : test::alike(10000, 1000, 40), portable = only ? 1 : test::cases(400, 300, 10);
   const bool small = test::cases(0, 0, 1) == 1;
   struct Other {
     const char* name;

@@ -177,7 +177,7 @@ void order_of_layers(const Engine& engine, uint64_t seed) {
 }  // namespace
 
 int main() {
-  const int cases = test::cases(1000, 400, 12);
+  const int cases = test::alike(2000, 400, 12);
   const bool small = test::cases(0, 0, 1) == 1;
   try {
     const Engine engine(2);

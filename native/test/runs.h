@@ -44,7 +44,7 @@ inline bool same_bits(const Outputs& a, const Outputs& b) {
 // A program's whole work: f(engine, seed) for each of its seeds. Returns its exit status.
 template <class F>
 int each_seed(const char* name, F f) {
-  const int cases = test::cases(1000, 400, 12);
+  const int cases = test::alike(2000, 400, 12);
   try {
     const Engine engine(2);
     for (int i = 0; i < cases; ++i) f(engine, static_cast<uint64_t>(i) + 2000001);

@@ -227,7 +227,7 @@ function apart(ticks: Tick[], axis: Axis, height: number, style: Style): Tick[] 
     .map((tick) => ({ tick, at: place(axis, tick.at) * height }))
     .sort((a, b) => a.at - b.at)
     .filter(({ at }) => {
-      const fits = at - last >= style.small * 1.2 - 1e-9
+      const fits = at - last >= style.small * 1.2
       if (fits) last = at
       return fits
     })

@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { briefCalls } from '../../src/show/study-outline-text.js'
-import { cases, ownFolder, toyPath } from '../src/model/files.js'
+import { ownFolder, toyPath } from '../src/model/files.js'
+import { cases } from '../scale.js'
 
 const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
 

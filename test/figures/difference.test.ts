@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { difference } from '../../src/figures/index.js'
 import { percent } from '../../src/figures/scale.js'
-import { anyRun, full, runMade } from './made-runs.js'
+import { anyRun, runMade } from './made-runs.js'
+import { full } from '../scale.js'
 import { differenceMade } from './synthetic.js'
 
 const small = { prompt: 60, budget: 24, recent: 12, residual: 2, steps: 30, layers: 2 }

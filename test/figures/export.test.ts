@@ -13,7 +13,7 @@ import { openBrowser } from '../lab/lab.js'
 import { wordsApart } from './apart.js'
 import { CASES } from './cases.js'
 import { checkFonts, readPdf } from './files.js'
-import { full } from './made-runs.js'
+import { full } from '../scale.js'
 import { shadowMade } from './synthetic.js'
 import { all, parseXml } from './xml.js'
 

@@ -5,7 +5,7 @@ import { openSync, type Font } from 'fontkit'
 import { advanceOf, codeOf, faced, lacking, spelt, type Face } from '../../src/figures/fonts/faces.js'
 import { fontFiles } from '../../src/figures/fonts/files.js'
 import { textWidth } from '../../src/figures/text.js'
-import { full } from './made-runs.js'
+import { full } from '../scale.js'
 
 const FACES: Face[] = ['sans', 'bold', 'mono']
 const fonts = Object.fromEntries(FACES.map((face) => [face, openSync(fontFiles()[face]) as Font])) as Record<Face, Font>

@@ -4,8 +4,6 @@ import type { RunData } from '../../src/figures/data.js'
 import type { Mark } from '../../src/figures/plot.js'
 import { runMade as runAfresh, runOf, type Made } from './synthetic.js'
 
-export const full = process.env.ZSLAB_TEST_SCALE === 'full'
-
 const made = new Map<string, RunData>()
 
 /** Runs are only read, and the large ones take a while. */

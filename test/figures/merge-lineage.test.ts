@@ -8,10 +8,11 @@ import { membersOf, stretches } from '../../src/figures/members.js'
 import { noWords, spell } from '../../src/figures/member-words.js'
 import { percent } from '../../src/figures/scale.js'
 import { styleOf } from '../../src/figures/style.js'
-import { anyRun, full, fullRun, lineageByHand, positionsDrawn, runMade } from './made-runs.js'
+import { anyRun, fullRun, lineageByHand, positionsDrawn, runMade } from './made-runs.js'
+import { alike } from '../scale.js'
 import { layoutsMade } from './synthetic.js'
 
-const runs = { numRuns: full ? 800 : 100, seed: 29 }
+const runs = { numRuns: alike(2000, 100), seed: 29 }
 
 describe('figures: merge lineage', function () {
   this.timeout(600_000)

@@ -9,7 +9,8 @@ import { counted, percent, plainNumber, place, roundStep, shortNumber, ticksOf }
 import { staysOf } from '../../src/figures/slot-map.js'
 import { colorOf, inkOn } from '../../src/figures/style.js'
 import { shortened, textWidth, wrapped } from '../../src/figures/text.js'
-import { anyRun, full, runMade } from './made-runs.js'
+import { anyRun, runMade } from './made-runs.js'
+import { full } from '../scale.js'
 import { layoutsMade, shadowMade } from './synthetic.js'
 
 const runs = { numRuns: full ? 5000 : 300, seed: 11 }

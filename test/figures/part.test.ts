@@ -18,11 +18,12 @@ import { staysOf } from '../../src/figures/slot-map.js'
 import { survivalOf } from '../../src/figures/survival-counts.js'
 import { spreadOf } from '../../src/figures/survival-spread.js'
 import type { Zoom } from '../../src/figures/zoom.js'
-import { full, runMade } from './made-runs.js'
+import { runMade } from './made-runs.js'
+import { alike } from '../scale.js'
 import { lossesMade } from './synthetic-losses.js'
 import { differenceMade, shadowMade } from './synthetic.js'
 
-const runs = { numRuns: full ? 300 : 40, seed: 5 }
+const runs = { numRuns: alike(1000, 40), seed: 5 }
 const DISPLAY = Symbol.for('Jupyter.display')
 const long = (): RunData =>
   runMade({ layers: 2, kvHeads: 2, prompt: 3000, steps: 200, budget: 300, recent: 100, residual: 3 })

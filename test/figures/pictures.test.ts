@@ -7,7 +7,8 @@ import { drawSvg } from '../../src/figures/export/svg.js'
 import { runMade } from './synthetic.js'
 import { wordsApart } from './apart.js'
 import { CASES } from './cases.js'
-import { anyRun, full } from './made-runs.js'
+import { anyRun } from './made-runs.js'
+import { alike } from '../scale.js'
 import { all, parseXml } from './xml.js'
 
 const MOST_BYTES = 2e6
@@ -117,7 +118,7 @@ describe('figures', function () {
           checkPlotly(figure, size)
         }
       }),
-      { numRuns: full ? 500 : 100, seed: 4, examples: [[[LOW_CARD, 'talk']]] },
+      { numRuns: alike(1000, 100), seed: 4, examples: [[[LOW_CARD, 'talk']]] },
     )
   })
   it('draws at any width that text fits into', () => {

@@ -6,9 +6,10 @@ import { barsOf } from '../../src/figures/histogram.js'
 import { residualCard } from '../../src/figures/index.js'
 import { membersOf } from '../../src/figures/members.js'
 import { counted } from '../../src/figures/scale.js'
-import { anyRun, full, fullRun, lineageByHand, positionsDrawn, runMade } from './made-runs.js'
+import { anyRun, fullRun, lineageByHand, positionsDrawn, runMade } from './made-runs.js'
+import { alike } from '../scale.js'
 
-const runs = { numRuns: full ? 800 : 100, seed: 31 }
+const runs = { numRuns: alike(2000, 100), seed: 31 }
 
 describe('figures: residual card', function () {
   this.timeout(600_000)

@@ -9,10 +9,11 @@ import { percent } from '../../src/figures/scale.js'
 import type { Bits } from '../../src/figures/bits.js'
 import { survivalOf } from '../../src/figures/survival-counts.js'
 import { meanCurve, medianAge, spreadOf } from '../../src/figures/survival-spread.js'
-import { anyRun, full, fullRun, runMade } from './made-runs.js'
+import { anyRun, fullRun, runMade } from './made-runs.js'
+import { alike } from '../scale.js'
 import { layoutsMade, runOf } from './synthetic.js'
 
-const runs = { numRuns: full ? 800 : 100, seed: 23 }
+const runs = { numRuns: alike(2000, 100), seed: 23 }
 
 /**
  * One head, a prompt of 4 tokens in 4 slots of which 2 protect the newest, five steps. Ages at the end: token p is 8 − p old.

@@ -8,13 +8,14 @@ import { join } from 'node:path'
 import { Dealer, XSubscriber } from 'zeromq'
 import { address, checkConnection, type Connection } from '../../kernel/wire/connection.js'
 import { Codec } from '../../kernel/wire/message.js'
-import { cases, draws } from '../src/model/files.js'
+import { draws } from '../src/model/files.js'
+import { alike } from '../scale.js'
 import { build, Kernel, MAIN, testable, type Json } from './client.js'
 import { Reader } from './wire/connected.js'
 import { bytesOnPort, malformed, upstream, wellSigned, type Draw } from './wire/fuzz.js'
 
 const SEED = Number(process.env.ZSLAB_TEST_SEED ?? 20_261)
-const MESSAGES = cases(25_000, 4000)
+const MESSAGES = alike(100_000, 4000)
 const BATCH = 250
 const HANG_MS = 60_000
 

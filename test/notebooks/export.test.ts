@@ -8,11 +8,11 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { openBrowser } from '../lab/lab.js'
 import { browserFor } from '../left-out.js'
+import { everything, full } from '../scale.js'
 import { codeCells, joined, readNotebook, ROOT, type Cell, type Notebook } from './notebook.js'
 
 const MAIN = join(ROOT, 'dist/src/cli/main.js')
 const all = readdirSync(join(ROOT, 'notebooks')).filter((name) => name.endsWith('.ipynb'))
-const full = process.env.ZSLAB_TEST_SCALE === 'full'
 const names = full ? all : all.filter((name) => name.startsWith('04-'))
 const browser = browserFor('notebooks as pdf (test/notebooks/export.test.ts)')
 
@@ -52,14 +52,14 @@ describe('zslab export', function () {
     return join(folder, name)
   }
 
-  // All as PDF, which sets every line of them; of pages and LaTeX each has one.
+  // All as PDF, which sets every line of them; in CI each has one of page and LaTeX.
   names.forEach((name, i) =>
     describe(name, () => {
       const notebook = readNotebook(join(ROOT, 'notebooks', name))
       const figures = figuresOf(notebook)
       before(() => assert.ok(figures.length > 0))
 
-      if (full && i % 2 === 0) it('is a page with its figures as svg, each with its words, that asks for nothing', async () => {
+      if (everything || (full && i % 2 === 0)) it('is a page with its figures as svg, each with its words, that asks for nothing', async () => {
         const path = exported(name, 'html')
         const page = readFileSync(path, 'utf8')
         const pictures = [...page.matchAll(/<img alt="([^"]*)" src="data:image\/svg\+xml;base64,([^"]*)"/g)]
@@ -99,7 +99,7 @@ describe('zslab export', function () {
           assert.ok(!pages.join('').includes(tmpdir()), 'no place of this machine')
         })
 
-      if (full && i % 2)
+      if (everything || (full && i % 2))
         it('is LaTeX with all its figures', () => {
           const { pictures } = latexOf(exported(name, 'latex'), name.replace('.ipynb', '.tex'))
           assert.equal(pictures.length, figures.length)

@@ -9,7 +9,8 @@ import { ranges, slurmOptions } from '../../src/experiments/slurm.js'
 import { TrialStore } from '../../src/experiments/store.js'
 import { changeWishes } from '../../src/experiments/wishes.js'
 import { leftOut } from '../left-out.js'
-import { cases, draws, ownFolder, toyPath } from '../src/model/files.js'
+import { draws, ownFolder, toyPath } from '../src/model/files.js'
+import { cases } from '../scale.js'
 import { Cluster, noCluster } from './cluster.js'
 
 const quiet = { progress: false } as const

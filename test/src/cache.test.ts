@@ -13,7 +13,7 @@ import {
 import { ZslabError } from '../../src/errors.js'
 import { TOLERANCES } from '../tolerances.js'
 import { inputsOf } from './attention-inputs.js'
-import { cases } from './model/files.js'
+import { cases } from '../scale.js'
 
 const SHAPE = { layers: 2, heads: 4, kvHeads: 2, headDim: 8 }
 const inputs = inputsOf(SHAPE, 1)

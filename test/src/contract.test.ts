@@ -12,7 +12,7 @@ import {
   type FieldType,
 } from '../../src/native/contract.js'
 import { POLICIES } from '../../src/policies/index.js'
-import { cases } from './model/files.js'
+import { cases } from '../scale.js'
 
 describe('contract', () => {
   const addon = createRequire(import.meta.url)(join(projectRoot, 'build/Release/zslab.node')) as {

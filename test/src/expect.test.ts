@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { shown, ZslabError } from '../../src/errors.js'
 import { callOptions, flag, float32, integer, invalid, number, oneOf, options, text } from '../../src/expect.js'
-import { cases } from './model/files.js'
+import { cases } from '../scale.js'
 
 const says = (check: () => unknown, message: string) =>
   assert.throws(check, (error: unknown) => {

@@ -1,7 +1,7 @@
 /** Tokens from logits: ties, candidates, the drawn distribution against the exact one. */
 import assert from 'node:assert/strict'
 import { argmax, candidates, generator, klDivergence, logProb, sampler, samplingOf } from '../../src/sampling.js'
-import { cases } from './model/files.js'
+import { cases } from '../scale.js'
 
 const logits = Float32Array.of(0.5, 2, -1, 2, 1, -3, 0)
 const exact = (temperature: number) => {

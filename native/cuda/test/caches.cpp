@@ -331,7 +331,7 @@ void golden(const Engine& cpu, const Engine& device) {
 
 int main(int count, char** arguments) {
   const uint64_t only = count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 0;
-  const int cases = only ? 1 : test::cases(120, 60, 12);
+  const int cases = only ? 1 : test::alike(240, 60, 25);
   const bool small = test::cases(0, 0, 1) == 1;
   try {
     const Engine cpu(1), device(1);
@@ -340,7 +340,7 @@ int main(int count, char** arguments) {
       golden(cpu, device);
       workspace_runs_out();
       stays_where_it_was();
-      const int little = test::cases(60, 60, 10);
+      const int little = test::alike(120, 60, 20);
       for (int i = 0; i < little; ++i) runs_out(static_cast<uint64_t>(i) + 1);
       test::check(read_here * 2 >= little, "only %d of %d prompts lacked memory", read_here, little);
       test::check(kept_on * 5 >= little, "only %d of %d caches ran out of memory and went on", kept_on, little);

@@ -1,9 +1,10 @@
 /** Cells made by chance that throw at a known place: line and column of the error are exact in all of them. */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
+import { alike } from '../../scale.js'
 import { kernelTests, textOf } from './cells.js'
 
-const RUNS = process.env.ZSLAB_TEST_SCALE === 'full' ? 600 : 60
+const RUNS = alike(2000, 60)
 
 type Pick = <T>(from: readonly T[]) => T
 

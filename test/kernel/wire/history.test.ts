@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Worker } from 'node:worker_threads'
-import { leftOut } from '../../left-out.js'
+import { onDisk } from '../../small-disk.js'
 import { build, ROOT } from '../client.js'
 import type { History as HistoryType } from '../../../kernel/wire/history.js'
 
@@ -143,24 +143,13 @@ describe('wire: history', function () {
 
   it('a disk that is full or cannot be written is told once, and the kernel goes on', () => {
     mkdirSync(join(folder, 'deep'))
-    const on = (options: string) => [
-      'unshare',
-      '-rm',
-      'sh',
-      '-c',
-      `mount -t tmpfs -o ${options} tmpfs "$0" && exec "$@"`,
-      join(folder, 'deep'),
-    ]
-    const [first, ...rest] = on('size=1m')
-    if (spawnSync(first, [...rest, 'true']).status !== 0)
-      return leftOut(
-        'a history on a disk that is full: no file system of the test’s own',
-        'run as root, or allow user namespaces (sysctl -w kernel.unprivileged_userns_clone=1)',
-      )
+    const on = (options: string) => onDisk('a history on a disk that is full', join(folder, 'deep'), options)
+    const [small, readOnly] = [on('size=1m'), on('size=1m,ro')]
+    if (!small || !readOnly) return
     const find = `console.error((await history.find({ hist_access_type: 'tail' })).length)`
-    const full = told(`${ADD}; ${find}`, ...on('size=1m'))
+    const full = told(`${ADD}; ${find}`, ...small)
     assert.match(full, /^cells are missing from the history: .*; ZSLAB_HISTORY names another file, or none\n\d\d+\n$/)
-    const closed = told(`${ADD}; ${find}`, ...on('size=1m,ro'))
+    const closed = told(`${ADD}; ${find}`, ...readOnly)
     assert.match(closed, /^the history .* cannot be used \(.*\): it is kept for this session only\n200\n$/)
   })
 })

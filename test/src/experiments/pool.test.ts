@@ -7,7 +7,8 @@ import { definePolicy, languageModelling, load, sweep, type Model, type Row, typ
 import { alsoAsked, changeWishes, wishesOf } from '../../../src/experiments/wishes.js'
 import { outlineOf, requeue } from '../../../src/experiments/outline.js'
 import { TrialStore } from '../../../src/experiments/store.js'
-import { cases, draws, ownFolder, toyPath } from '../model/files.js'
+import { draws, ownFolder, toyPath } from '../model/files.js'
+import { alike } from '../../scale.js'
 import { smallStudy } from './small-study.js'
 
 const quiet = { progress: false } as const
@@ -41,7 +42,7 @@ describe('studies in several processes', function () {
   it('go on when one of them is killed', async () => {
     const draw = draws(3)
     let killed = 0
-    for (let round = 0; round < cases(8, 3); round++) {
+    for (let round = 0; round < alike(20, 3); round++) {
       const folder = ownFolder()
       const running = smallStudy(model, folder).run({ ...quiet, processes: 2 })
       let over = false

@@ -11,7 +11,8 @@ import { slopesAsked, slopesOf } from '../../../src/experiments/slopes.js'
 import { triedOf } from '../../../src/experiments/tried.js'
 import { generator, orderOf } from '../../../src/sampling.js'
 import { leastSquares } from '../../../src/statistics/least-squares.js'
-import { cases, draws, toyPath } from '../model/files.js'
+import { draws, toyPath } from '../model/files.js'
+import { cases } from '../../scale.js'
 import { near } from '../near.js'
 
 const metric = { name: 'y', about: 'what was drawn', unit: '', better: 'less' } as const

@@ -9,8 +9,9 @@ import { fileURLToPath } from 'node:url'
 import { load, type Model } from '../../../src/index.js'
 import { TrialStore } from '../../../src/experiments/store.js'
 import type { Trial } from '../../../src/experiments/trial.js'
-import { leftOut } from '../../left-out.js'
-import { cases, draws, ownFolder, toyPath } from '../model/files.js'
+import { draws, ownFolder, toyPath } from '../model/files.js'
+import { cases } from '../../scale.js'
+import { onDisk } from '../../small-disk.js'
 import { smallStudy } from './small-study.js'
 
 const quiet = { progress: false } as const
@@ -153,18 +154,15 @@ describe('studies that are kept', () => {
 
   it('stop with what they have where the disk is full, and go on where it has grown', async () => {
     const [folder, kept] = [ownFolder(), join(ownFolder(), 'study')]
-    // A file system of the child's own, which grows after each try.
-    const script = `mount -t tmpfs -o size=96k tmpfs "$0" || exit 77
-      for size in 96k 128k 4m; do mount -o remount,size=$size "$0"; "$@" "$0/study"; echo "status $?"; done
+    const disk = onDisk('studies on a disk that is full', folder, 'size=96k')
+    if (!disk) return
+    const [unshare, ...words] = disk
+    // It grows after each try.
+    const script = `for size in 96k 128k 4m; do mount -o remount,size=$size "$0"; "$@" "$0/study"; echo "status $?"; done
       cp -r "$0/study" "$KEPT"`
-    const words = ['-rm', 'sh', '-c', script, folder, process.execPath, '--import', 'tsx', PROGRAM]
+    words.push('sh', '-c', script, folder, process.execPath, '--import', 'tsx', PROGRAM)
     const env = { ...process.env, KEPT: kept }
-    const { status, stdout, stderr } = spawnSync('unshare', words, { encoding: 'utf8', env })
-    if (status === null || status === 77 || !stdout)
-      return leftOut(
-        'studies on a full disk: no file system of the test’s own',
-        'run as root, or allow user namespaces (sysctl -w kernel.unprivileged_userns_clone=1)',
-      )
+    const { stdout, stderr } = spawnSync(unshare, words, { encoding: 'utf8', env })
     assert.deepEqual(stdout.match(/status \d+/g), ['status 1', 'status 1', 'status 0'])
     assert.equal(stderr.match(/^ZslabError: trials could not be written to .*ENOSPC/gm)?.length, 2, stderr)
     assert.ok(readdirSync(kept).every((name) => !name.endsWith('.part')))

@@ -1,7 +1,8 @@
 /** Slots shared out by scores: totals to the slot, floors, and what more score brings, whatever the scores. */
 import assert from 'node:assert/strict'
 import { adakv, headkv, proportional } from '../../../src/heads/allocation.js'
-import { cases, draws } from '../model/files.js'
+import { draws } from '../model/files.js'
+import { cases } from '../../scale.js'
 
 const total = (budgets: number[][]) => budgets.flat().reduce((sum, one) => sum + one, 0)
 

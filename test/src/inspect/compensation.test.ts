@@ -6,7 +6,7 @@ import { bootstrapOf, resampled } from '../../../src/inspect/bootstrap.js'
 import { headCompensation } from '../../../src/inspect/compensation.js'
 import type { SlotsRead } from '../../../src/inspect/head.js'
 import { whatIf } from '../../../src/inspect/what-if.js'
-import { cases } from '../model/files.js'
+import { cases } from '../../scale.js'
 import { distance, headOf, plainly, row, total, type Head } from './heads.js'
 
 const near = (found: number, expected: number, tolerance = 1e-10, say = '') =>

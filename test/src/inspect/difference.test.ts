@@ -7,8 +7,8 @@ import { fullCache, load, Trace, zsmerge, type Model, type Run } from '../../../
 import { countsOfHead, headDifference } from '../../../src/inspect/head-difference.js'
 import { textChanges } from '../../../src/inspect/text-difference.js'
 import { ownFolder, toyPath } from '../model/files.js'
+import { alike } from '../../scale.js'
 
-const full = process.env.ZSLAB_TEST_SCALE === 'full'
 const PROMPT = Array.from({ length: 60 }, (_, i) => (i * 7) % 250)
 const CALL = { maxTokens: 12, seed: 1, ignoreEos: true, progress: false } as const
 
@@ -75,7 +75,7 @@ describe('difference of two runs', () => {
         )
         assert.deepEqual([same.changed, same.jaccard], [0, 1])
       }),
-      { numRuns: full ? 2000 : 300, seed: 3 },
+      { numRuns: alike(5000, 300), seed: 3 },
     )
   })
 
@@ -93,7 +93,7 @@ describe('difference of two runs', () => {
             (change.in === 'b' ? b.slice(change.b) : a.slice(change.a)).slice(0, change.tokens).join(''),
           )
       }),
-      { numRuns: full ? 2000 : 300, seed: 4 },
+      { numRuns: alike(5000, 300), seed: 4 },
     )
     const far = [0, 1].map((side) => Array.from({ length: 3000 }, (_, i) => (i < 10 ? i : 10 + 2 * i + side)))
     const changes = textChanges(written(far[0]), written(far[1]))

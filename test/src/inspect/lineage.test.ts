@@ -8,7 +8,8 @@ import { membersAt } from '../../../src/trace/lineage.js'
 import { rowsByHead } from '../../../src/trace/rebuild.js'
 import { mergesOf, sharesOf } from '../../../src/trace/shares.js'
 import { inputsOf } from '../attention-inputs.js'
-import { cases, draws, ownFolder, toyPath } from '../model/files.js'
+import { draws, ownFolder, toyPath } from '../model/files.js'
+import { cases } from '../../scale.js'
 import { distance, dot, headOf, row, total } from './heads.js'
 
 const SHAPE = { layers: 1, heads: 4, kvHeads: 2, headDim: 8 }

@@ -7,7 +7,8 @@ import { Breaks } from '../../../src/inspect/breaks.js'
 import { Equations } from '../../../src/inspect/least-squares.js'
 import { fitOracle, ORACLES } from '../../../src/inspect/oracle-fits.js'
 import { headOracles } from '../../../src/inspect/oracles.js'
-import { cases, draws } from '../model/files.js'
+import { draws } from '../model/files.js'
+import { cases } from '../../scale.js'
 import { combined, distance, headOf, plainly, softmax, total } from './heads.js'
 
 interface GoldenHead {

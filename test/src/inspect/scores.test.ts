@@ -28,7 +28,8 @@ import { h2o } from '../../../bench/policies/h2o.js'
 import { inputsOf } from '../attention-inputs.js'
 import { MOST_SCORES } from '../../../src/trace/level.js'
 import { checkRoom } from '../../../src/trace/room.js'
-import { cases, draws, toyPath } from '../model/files.js'
+import { draws, toyPath } from '../model/files.js'
+import { cases } from '../../scale.js'
 
 const LAYERS = 2
 

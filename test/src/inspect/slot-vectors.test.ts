@@ -19,7 +19,8 @@ import { slotVectors } from '../../../src/inspect/slot-vectors.js'
 import { rowsByHead } from '../../../src/trace/rebuild.js'
 import { mergesOf } from '../../../src/trace/shares.js'
 import { inputsOf } from '../attention-inputs.js'
-import { cases, draws, ownFolder, toyPath } from '../model/files.js'
+import { draws, ownFolder, toyPath } from '../model/files.js'
+import { cases } from '../../scale.js'
 
 const LAYERS = 2
 

@@ -1,7 +1,8 @@
 /** What heads are given: kept as it came, for the heads that were asked for, on all ways that tokens take. */
 import assert from 'node:assert/strict'
 import { createCache, evictOnly, fullCache, lorc, streaming, zsmerge, type CacheOptions } from '../../../src/index.js'
-import { cases, draws } from '../model/files.js'
+import { draws } from '../model/files.js'
+import { cases } from '../../scale.js'
 import { inputsOf } from '../attention-inputs.js'
 
 const shape = { layers: 2, heads: 4, kvHeads: 2, headDim: 6 }

@@ -1,4 +1,4 @@
-/** What the model tests share: folders that vanish, the paths of fixtures, files made for one test, the sample's size. */
+/** What the model tests share: folders that vanish, the paths of fixtures, files made for one test. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,9 +7,6 @@ import { after } from 'mocha'
 
 export const toyPath = fileURLToPath(new URL('../../models/toy.gguf', import.meta.url))
 export const goldenPath = (name: string) => fileURLToPath(new URL(`../../golden/${name}`, import.meta.url))
-
-/** Random cases: the issue's full number, or a sample. */
-export const cases = (full: number, sample: number) => (process.env.ZSLAB_TEST_SCALE === 'full' ? full : sample)
 
 /** A folder of this test file's own, removed after its tests. */
 export function ownFolder(): string {

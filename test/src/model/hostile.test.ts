@@ -12,7 +12,8 @@ import { encodeGguf, encodeHeader, type MetadataEntry, type TensorData } from '.
 import { byteCharacters, toyModel } from '../../../scripts/make-toy-model.js'
 import { fullCache, load, zsmerge } from '../../../src/index.js'
 import { TENSOR_TYPES } from '../../../src/model/gguf.js'
-import { cases, draws, ownFolder } from './files.js'
+import { draws, ownFolder } from './files.js'
+import { alike } from '../../scale.js'
 import { useModelFile } from './use-model-file.js'
 
 const folder = ownFolder()
@@ -196,7 +197,7 @@ describe('hostile model files', function () {
 
   it('never do more than fail clearly: in one process', async () => {
     const path = join(folder, 'mutated.gguf')
-    const count = cases(5000, 1000)
+    const count = alike(20_000, 1000)
     const results: Record<string, number> = {}
     const before = process.memoryUsage.rss() // other tests of this process may have left much
     for (let seed = 0; seed < count; seed++) {
@@ -223,7 +224,7 @@ describe('hostile model files', function () {
   })
 
   it('never do more than fail clearly: each in a process of its own', async () => {
-    const count = cases(60, 12)
+    const count = alike(200, 12)
     const one = async (seed: number) => {
       const path = join(folder, `alone-${seed % 2}.gguf`)
       writeFileSync(path, mutated(1_000_000 + seed))
@@ -238,7 +239,7 @@ describe('hostile model files', function () {
   it('never do more than fail clearly: weights of every type, loaded and read', async () => {
     const path = join(folder, 'weights.gguf')
     const results: Record<string, number> = {}
-    const count = cases(300, 60)
+    const count = alike(600, 60)
     for (let seed = 0; seed < count; seed++) {
       const draw = draws(seed * 7919 + 2)
       draw(2)

@@ -1,6 +1,6 @@
 /** Where models come from: the cache is atomic, shared and verified, and every failure says what to do. pip is a fake of ours. */
 import assert from 'node:assert/strict'
-import { execFile, execFileSync, spawnSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { cacheClear, cacheFolder, cacheList, locate, locateIn, type FetchProgress } from '../../../src/model/sources.js'
 import type { PackagedModel } from '../../../src/model/catalogue.js'
 import { extractEntry } from '../../../src/model/zip.js'
-import { leftOut } from '../../left-out.js'
+import { onDisk } from '../../small-disk.js'
 import { fakeIndex, zipOf, type FakeIndex } from './fake-pip.js'
 import { ownFolder, toyPath } from './files.js'
 
@@ -201,18 +201,15 @@ describe('a named model', function () {
   })
 
   it('fails clearly when the disk becomes full while unpacking', async () => {
-    // A small file system of the child's own, which the fake pip fills up after it has delivered the wheel.
-    const own = ['-rm', 'sh', '-c', 'mount -t tmpfs -o size=1m tmpfs "$0" && exec "$@"']
-    if (spawnSync('unshare', [...own, folder, 'true']).status !== 0)
-      return leftOut(
-        'a disk that becomes full: no file system of the test’s own',
-        'run as root, or allow user namespaces (sysctl -w kernel.unprivileged_userns_clone=1)',
-      )
     const { model } = fresh('cp "$WHEEL" "$DEST/"; dd if=/dev/zero of="$DEST/fill" bs=4k 2>/dev/null; true')
     mkdirSync(cache)
+    // The fake pip fills it up after it has delivered the wheel.
+    const disk = onDisk('a disk that becomes full', cache, 'size=1m')
+    if (!disk) return
+    const [unshare, ...words] = disk
     const output = execFileSync(
-      'unshare',
-      [...own, cache, process.execPath, '--import', 'tsx', child, JSON.stringify(model)],
+      unshare,
+      [...words, process.execPath, '--import', 'tsx', child, JSON.stringify(model)],
       { encoding: 'utf8' },
     )
     const { code, message } = JSON.parse(output) as { code: string; message: string }

@@ -7,7 +7,8 @@ import { readGguf } from '../../../src/model/gguf-parts.js'
 import { PRE_TOKENIZERS } from '../../../src/model/pre-tokenizers.js'
 import { tokenizerOf, type Tokenizer } from '../../../src/model/tokenizer.js'
 import { defaultModel } from './default-model.js'
-import { cases, draws, goldenPath, toyPath } from './files.js'
+import { draws, goldenPath, toyPath } from './files.js'
+import { cases } from '../../scale.js'
 
 interface Golden {
   encode: { text: string; ids: number[] }[]

@@ -22,7 +22,8 @@ import {
 import { TENSOR_TYPES } from '../../../src/model/gguf.js'
 import { fullSlots } from '../../../src/roofline/asked.js'
 import { parametersOf, SHAPES } from '../../../src/roofline/shapes.js'
-import { cases, draws } from '../model/files.js'
+import { draws } from '../model/files.js'
+import { cases } from '../../scale.js'
 import { anyShape } from './shapes.js'
 
 const STORAGES: Storage[] = ['float32', 'float16', 'bfloat16']

@@ -5,7 +5,8 @@ import { load, roofline, ROOFLINE_DEVICES, type RooflineOptions } from '../../..
 import { askedOf, compressedSlots, fullSlots } from '../../../src/roofline/asked.js'
 import { holdsFrom, MOST_CONTEXT } from '../../../src/roofline/break-even.js'
 import { breakEvenOf, gainAt, stepTime } from '../../../src/roofline/predict.js'
-import { cases, toyPath } from '../model/files.js'
+import { toyPath } from '../model/files.js'
+import { cases } from '../../scale.js'
 import { anyShape } from './shapes.js'
 
 const K = 1024

@@ -27,7 +27,8 @@ import { arrowOf, arrowRead } from '../../../src/trace/files/arrow.js'
 import { HeadLedger, rowsByHead } from '../../../src/trace/rebuild.js'
 import { h2o } from '../../../bench/policies/h2o.js'
 import { inputsOf } from '../attention-inputs.js'
-import { cases, draws, toyPath } from '../model/files.js'
+import { draws, toyPath } from '../model/files.js'
+import { alike } from '../../scale.js'
 
 const LAYERS = 3
 const HEAD_DIM = 8
@@ -200,7 +201,7 @@ describe('slots from events', function () {
   this.timeout(600_000)
 
   it('of random runs under all policies, half of them with tokens that are asked things, are those of the cache, from a file’s columns too', async () => {
-    const count = cases(3000, 500)
+    const count = alike(10_000, 500)
     const names = new Set<string>()
     const asks = { pin: 0, evict: 0, unevict: 0, refused: 0 }
     for (let seed = 0; seed < count; seed++) {
