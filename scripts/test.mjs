@@ -32,6 +32,13 @@ const leftOutFile = join(folder, 'left-out')
 const total = { passed: 0, failed: 0 }
 const broken = []
 const started = Date.now()
+/** What says nothing for so long hangs: it is ended and counted as failed, so that all the rest is told. */
+const SILENT_MS = 20 * 60_000
+/** A process that ended may leave others behind that hold its streams open. */
+const CLOSES_MS = 10_000
+const UNDER_WAY_MS = 5 * 60_000
+const underWay = new Map()
+const seconds = (from) => `${((Date.now() - from) / 1000).toFixed(0)} s`
 
 const wrong = given.find((word) => !KNOWN.includes(word))
 if (wrong) {
@@ -40,7 +47,9 @@ if (wrong) {
 } else
   try {
     writeFileSync(leftOutFile, '')
+    const told = setInterval(tellUnderWay, UNDER_WAY_MS)
     await everything()
+    clearInterval(told)
     summary()
   } finally {
     rmSync(folder, { recursive: true, force: true })
@@ -95,7 +104,7 @@ function emulated() {
 async function nativeTests(words, env) {
   const name = ['native tests', ...words].join(' ')
   // With as many compilers as it takes by itself: mocha's lanes wait a lot, and are long done when the last of these ends.
-  const { text } = await run(['scripts/native-tests.mjs', ...words], env)
+  const { text } = await run(name, ['scripts/native-tests.mjs', ...words], env)
   const lines = text.trimEnd().split('\n')
   const result = lines.find((line) => line.startsWith('{"nativeTests"'))
   console.log(['', ...lines.filter((line) => line !== result)].join('\n'))
@@ -121,8 +130,8 @@ async function mocha(name, files, env) {
   const from = Date.now()
   const totals = join(folder, `${name.replaceAll('/', '-')}.json`)
   const words = ['node_modules/mocha/bin/mocha.js', '--reporter', 'scripts/mocha-reporter.cjs', ...files]
-  const { status, text } = await run(words, { ...env, ZSLAB_TOTALS: totals })
-  console.log(`\n== ${name} (${((Date.now() - from) / 1000).toFixed(0)} s)\n${text.trim()}`)
+  const { status, text } = await run(name, words, { ...env, ZSLAB_TOTALS: totals })
+  console.log(`\n== ${name} (${seconds(from)})\n${text.trim()}`)
   if (!existsSync(totals)) return fail(`mocha ended before its last test of ${name}`)
   const { passed, failed, skipped, broken: titles } = JSON.parse(readFileSync(totals, 'utf8'))
   total.passed += passed
@@ -138,7 +147,7 @@ function summary() {
   if (given.includes('--complete')) leftOut.forEach((line) => fail(`left out: ${line}`))
   if (broken.length) console.log(`\nfailed:\n${broken.map((line) => `  ${line}`).join('\n')}`)
   const said = { full: 'every case', ci: 'every case, of random ones that are much alike a third' }[scale] ?? 'samples'
-  console.log(`\n${said}, ${((Date.now() - started) / 1000).toFixed(0)} s`)
+  console.log(`\n${said}, ${seconds(started)}`)
   console.log(`${total.passed} passed, ${total.failed} failed`)
   process.exitCode = total.failed ? 1 : 0
 }
@@ -154,18 +163,42 @@ function fail(what) {
 
 /** A step that is no test: counted only if it fails. */
 async function step(name, args, env) {
-  const { status, text } = await run(args, env)
+  const { status, text } = await run(name, args, env)
   if (text) console.log(text.trimEnd())
   if (status !== 0) fail(name)
   return status === 0
 }
 
 /** Runs node with `args` → { status, text of both streams }. */
-function run(args, env) {
+function run(name, args, env) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    underWay.set(name, Date.now())
     let text = ''
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (chunk) => (text += chunk))
-    child.on('error', reject).on('close', (status) => resolve({ status: status ?? 1, text }))
+    const silent = setTimeout(() => {
+      fail(`${name} said nothing for ${SILENT_MS / 60_000} minutes after “${text.trimEnd().split('\n').at(-1).trim()}”`)
+      child.kill('SIGKILL')
+    }, SILENT_MS)
+    let lingers
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (chunk) => {
+        text += chunk
+        silent.refresh()
+      })
+    const ended = (status) => {
+      clearTimeout(silent)
+      clearTimeout(lingers)
+      underWay.delete(name)
+      for (const stream of [child.stdout, child.stderr]) stream.destroy()
+      resolve({ status: status ?? 1, text })
+    }
+    child.on('error', reject).on('close', ended)
+    child.on('exit', (status) => (lingers = setTimeout(ended, CLOSES_MS, status)))
   })
+}
+
+/** So that the log of a run that was cut off says where it was. */
+function tellUnderWay() {
+  const each = [...underWay].map(([name, from]) => `${name} ${seconds(from)}`)
+  console.log(`\nat ${seconds(started)}: ${each.join(', ')}`)
 }
