@@ -51,11 +51,15 @@ export const QUIET = [
   '--disable-sync',
 ]
 
+/** A page takes seconds; a browser that has stopped answering would take for ever. */
+const PRINT_MS = 5 * 60_000
+
 /**
  * `page` (html that needs nothing else) as PDF, with text and svg as such and an outline of its headings; sizes and page numbers are those
- * of its own `@page`. Nothing is fetched. Errors: 'unsupported' where `browser` cannot print; rejects with the signal's reason.
+ * of its own `@page`. Nothing is fetched. Errors: 'unsupported' where `browser` cannot print, or has not after `within` milliseconds;
+ * rejects with the signal's reason.
  */
-export async function printed(browser: string, page: string, signal: AbortSignal): Promise<Buffer> {
+export async function printed(browser: string, page: string, signal: AbortSignal, within = PRINT_MS): Promise<Buffer> {
   const folder = await mkdtemp(join(tmpdir(), 'zslab-print-'))
   try {
     const [source, target] = [join(folder, 'page.html'), join(folder, 'page.pdf')]
@@ -73,11 +77,17 @@ export async function printed(browser: string, page: string, signal: AbortSignal
       `--print-to-pdf=${target}`,
       pathToFileURL(source).href,
     ]
+    const late = AbortSignal.timeout(within)
     try {
-      await outputOf(browser, words, { signal })
+      await outputOf(browser, words, { signal: AbortSignal.any([signal, late]) })
       return await readFile(target)
     } catch (error) {
       if (signal.aborted) throw signal.reason
+      if (late.aborted)
+        throw new ZslabError(
+          'unsupported',
+          `${shown(browser)} has not printed within ${within / 1000} s and was ended: try again, or name another with ZSLAB_BROWSER`,
+        )
       throw new ZslabError(
         'unsupported',
         `${shown(browser)} did not print (${(error as Error).message}): a browser that is a snap sees only files in your home, so set TMPDIR to a folder there; or name another with ZSLAB_BROWSER`,

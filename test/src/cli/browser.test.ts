@@ -39,6 +39,11 @@ describe('a page is printed', () => {
     await assert.rejects(work, { name: 'AbortError' }).finally(() => clearInterval(timer))
   })
 
+  it('or until it has taken too long', async () => {
+    const work = printed(script('late', 'exec sleep 600'), '', never, 200)
+    await assert.rejects(work, { code: 'unsupported', message: /late" has not printed within 0\.2 s and was ended/ })
+  })
+
   it('and nothing of it is left beside what tests made', () =>
-    assert.deepEqual(readdirSync(folder).sort(), ['begun', 'failing', 'silent', 'waiting']))
+    assert.deepEqual(readdirSync(folder).sort(), ['begun', 'failing', 'late', 'silent', 'waiting']))
 })
