@@ -114,15 +114,12 @@ async function runAll(variant, folder, names) {
 }
 
 async function runOne(variant, folder, name) {
-  const scale = VARIANTS[variant].sanitize
-    ? 'sanitizer'
-    : given.includes('--full')
-      ? 'full'
-      : process.env.ZSLAB_TEST_SCALE
+  const asked = given.includes('--full') ? 'full' : (process.env.ZSLAB_TEST_SCALE ?? '')
+  const scale = VARIANTS[variant].sanitize ? (asked === 'ci' ? 'sanitizer-ci' : 'sanitizer') : asked
   const env = {
     ...process.env,
     ...VARIANTS[variant].environment,
-    ZSLAB_TEST_SCALE: scale ?? '',
+    ZSLAB_TEST_SCALE: scale,
     ZSLAB_GOLDEN: join(ROOT, 'test/golden'),
   }
   const from = Date.now()

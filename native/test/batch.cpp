@@ -307,7 +307,7 @@ int main() {
       zs_engine* probe = nullptr;
       if (zs_engine_create(1, isa, &probe) != ZS_OK) continue;
       zs_engine_destroy(probe);
-      const int cases = test::cases(60, 12, 3);
+      const int cases = test::alike(60, 12, 3);
       for (int i = 0; i < cases; ++i)
         company(kWeights[i % 3], i % 4 < 3 ? i % 4 + 1 : 1, isa, static_cast<uint64_t>(i + 1));
     }

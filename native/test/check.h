@@ -2,12 +2,14 @@
 #ifndef ZSLAB_TEST_CHECK_H
 #define ZSLAB_TEST_CHECK_H
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <string_view>
 
 namespace test {
 
@@ -45,21 +47,27 @@ inline int finish(const char* name) {
   return tally().failed ? 1 : 0;
 }
 
-// How many random cases: ZSLAB_TEST_SCALE = full (everything), ci (the same), tenfold, sanitizer (a few), a number, else a sample.
-inline int cases(int full, int sample, int sanitizer) {
-  const char* scale = std::getenv("ZSLAB_TEST_SCALE");
-  if (scale && (!std::strcmp(scale, "full") || !std::strcmp(scale, "ci"))) return full;
-  if (scale && !std::strcmp(scale, "tenfold")) return 10 * full;
-  if (scale && !std::strcmp(scale, "sanitizer")) return sanitizer;
-  if (scale && std::atoi(scale) > 0) return std::atoi(scale);
-  return sample;
+// ZSLAB_TEST_SCALE = full (everything), ci (the same, but of what is much alike a third), tenfold, a number, else a sample; after
+// "sanitizer" or "sanitizer-ci" a few.
+inline std::string_view scale() {
+  const char* given = std::getenv("ZSLAB_TEST_SCALE");
+  return given ? given : "";
 }
 
-// As cases(), of such as are much alike and take long: CI takes a third of all (test/scale.ts has the same).
+// How many random cases.
+inline int cases(int full, int sample, int sanitizer) {
+  if (scale() == "full" || scale() == "ci") return full;
+  if (scale() == "tenfold") return 10 * full;
+  if (scale() == "sanitizer" || scale() == "sanitizer-ci") return sanitizer;
+  const int number = std::atoi(scale().data());
+  return number > 0 ? number : sample;
+}
+
+// As cases(), of such as are much alike and take long: CI takes a third of all, but no fewer than a sample (test/scale.ts has the same).
 inline int alike(int full, int sample, int sanitizer) {
-  const char* scale = std::getenv("ZSLAB_TEST_SCALE");
-  if (scale && !std::strcmp(scale, "ci")) return (full + 2) / 3 > sample ? (full + 2) / 3 : sample;
-  return cases(full, sample, sanitizer);
+  const int all = cases(full, sample, sanitizer);
+  const bool third = scale() == "ci" || scale() == "sanitizer-ci";
+  return third ? std::max((all + 2) / 3, std::min(all, sample)) : all;
 }
 
 // xoshiro-like in spirit, small in fact: splitmix64, seeded by program and case.

@@ -124,7 +124,7 @@ void only_whole() {
   test::Random random(1);
   std::vector<int64_t> places{kHeader, kHeader + kBytes - 1};
   for (int64_t at = 0; at < kHeader; at += at < 64 ? 1 : 61) places.push_back(at);
-  for (int i = 0; i < test::cases(400, 60, 10); ++i) places.push_back(kHeader + random.upto(0, kBytes - 1));
+  for (int i = 0; i < test::alike(400, 60, 10); ++i) places.push_back(kHeader + random.upto(0, kBytes - 1));
   const int file = open(other.c_str(), O_RDWR);
   for (const int64_t at : places) {
     const char flipped = static_cast<char>(whole[static_cast<size_t>(at)] ^ 1 << random.upto(0, 7));
@@ -196,7 +196,7 @@ void cleared_meanwhile() {
 
 void same_bits() {
   const zs_model_config shapes[] = {test::even_sizes(), test::odd_sizes(), test::super_sizes()};
-  for (int seed = 1; seed <= test::cases(60, 12, 3); ++seed) {
+  for (int seed = 1; seed <= test::alike(60, 12, 3); ++seed) {
     const Folder folder;
     const std::string path = folder.at("w");
     const TinyModel tiny(shapes[seed % 3], static_cast<uint64_t>(seed));
@@ -232,7 +232,7 @@ void aborts() {
   config.weights = ZS_WEIGHTS_FILE, config.packed = path.c_str();
   const char* file = tiny.path.c_str();
   int stopped = 0;
-  for (int i = 0; i < test::cases(200, 60, 20); ++i) {
+  for (int i = 0; i < test::alike(200, 60, 20); ++i) {
     zs_call call{};
     bool over = false;
     std::thread other([&] {  // at another moment each time: from its first report on

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { after } from 'mocha'
 import { headImportance, load, type Model } from '../../src/index.js'
 import { repeated } from '../../src/heads/repeated.js'
+import { everything } from '../scale.js'
 import { defaultModel } from '../src/model/default-model.js'
 import { goldenPath } from '../src/model/files.js'
 
@@ -105,19 +106,18 @@ describe('golden measures of heads of smollm2-135m', function () {
   it('ablation, zero and mean', async () => {
     const [{ ids, ablation }] = golden.texts
     const { tokens, zero, meanHeads, mean } = ablation!
-    const full = process.env.ZSLAB_TEST_SCALE === 'full'
     const all = Array.from({ length: golden.layers * golden.heads }, (_, at): [number, number] => [
       Math.floor(at / golden.heads),
       at % golden.heads,
     ])
-    const some = meanHeads.filter(([layer]) => full || layer % 6 === 4)
+    const some = meanHeads.filter(([layer]) => everything || layer % 6 === 4)
     const options = { tokens, progress: false } as const
     const near = (name: string, given: number, expected: number) =>
       assert.ok(Math.abs(given - expected) <= 1e-3 * expected + 1e-6, `${name}: ${given}, not ${expected}`)
 
     const of = (heads: readonly [number, number][], by: string) =>
       headImportance(model, ids, { by, heads: heads.map(([layer, head]) => ({ layer, head })), ...options })
-    const zeroed = full ? all : some
+    const zeroed = everything ? all : some
     const zeros = (await of(zeroed, 'ablation')).of('ablation').values
     for (const [layer, head] of zeroed)
       near(`zero ${layer}-${head}`, zeros[layer][head], floats(zero)[layer * golden.heads + head])

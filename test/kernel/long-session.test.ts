@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { leftOut } from '../left-out.js'
-import { full } from '../scale.js'
+import { alike } from '../scale.js'
 import { kernelTests } from './cells/cells.js'
 import type { Kernel } from './client.js'
 
 /** Of these the first count for nothing: heaps take their size. */
-const [CELLS, WARM] = full ? [4000, 1000] : [600, 200]
+const CELLS = alike(4000, 600)
+const WARM = Math.ceil(CELLS / 4)
 const EVERY = 20
 
 const plot = (i: number) => `const samples = Array.from({ length: 100 }, (_, n) => n * ${i})

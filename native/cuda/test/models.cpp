@@ -231,7 +231,7 @@ Results run(const Engine& engine, const Case& c) {
 
 int main(int count, char** arguments) {
   const uint64_t only = count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 0;
-  const int cases = only ? 1 : test::cases(200, 60, 10);
+  const int cases = only ? 1 : test::alike(200, 60, 10);
   try {
     // Without libraries of products on either side, so that all rows have one order of sums.
     setenv("ZSLAB_CUBLASLT", "none", 1);

@@ -103,7 +103,7 @@ inline const AttentionKernels& cpu_of(uint64_t seed) {
 
 // Random cases, each from its own seed; main's value.
 inline int run_cases(const char* name, void (*one_case)(uint64_t seed)) {
-  const int cases = test::alike(5000, 600, 1000);
+  const int cases = test::alike(5000, 400, 1000);
   for (int i = 0; i < cases; ++i) one_case(static_cast<uint64_t>(i));
   std::printf("  %d cases\n", cases);
   return test::finish(name);

@@ -10,7 +10,7 @@ import { load, type Model } from '../../../src/index.js'
 import { TrialStore } from '../../../src/experiments/store.js'
 import type { Trial } from '../../../src/experiments/trial.js'
 import { draws, ownFolder, toyPath } from '../model/files.js'
-import { cases } from '../../scale.js'
+import { alike, cases } from '../../scale.js'
 import { onDisk } from '../../small-disk.js'
 import { smallStudy } from './small-study.js'
 
@@ -124,7 +124,7 @@ describe('studies that are kept', () => {
     assert.equal(undisturbed.length, 60)
     const draw = draws(77)
     let [kills, finished, folder] = [0, 0, join(ownFolder(), 'study')]
-    for (const wanted = cases(40, 8); kills < wanted;) {
+    for (const wanted = alike(40, 8); kills < wanted;) {
       const child = spawn(process.execPath, ['--import', 'tsx', PROGRAM, folder], {
         stdio: ['ignore', 'pipe', 'inherit'],
       })

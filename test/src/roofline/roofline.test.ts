@@ -6,7 +6,7 @@ import { askedOf, compressedSlots, fullSlots } from '../../../src/roofline/asked
 import { holdsFrom, MOST_CONTEXT } from '../../../src/roofline/break-even.js'
 import { breakEvenOf, gainAt, stepTime } from '../../../src/roofline/predict.js'
 import { toyPath } from '../model/files.js'
-import { cases } from '../../scale.js'
+import { alike, cases } from '../../scale.js'
 import { anyShape } from './shapes.js'
 
 const K = 1024
@@ -122,7 +122,7 @@ describe('roofline', function () {
           assert.ok(pays(Math.min(MOST_CONTEXT, found * far)))
         }
     })
-    await fc.assert(property, { seed: 3, numRuns: cases(300, 40) })
+    await fc.assert(property, { seed: 3, numRuns: alike(300, 40) })
     assert.ok(some > 50 && never > 0, `${some} roots, ${never} none`)
     // More sequences share the latency: it pays sooner.
     const [one, many] = [seeded, { ...seeded, batch: 32 }].map((asked) => breakEvenOf(asked)[0].withLatency!)
