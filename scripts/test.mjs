@@ -5,7 +5,7 @@
  * test. Exit status 1 if anything failed.
  *   (nothing)      seeded samples, in minutes
  *   --full         every case (10,000 configurations, 20,000 mutants …), as ZSLAB_TEST_SCALE=full
- *   --ci           the same, but of random cases that are much alike a third, as ZSLAB_TEST_SCALE=ci
+ *   --ci           the same, but of random cases that are much alike a fifth, as ZSLAB_TEST_SCALE=ci
  *   --sanitizers   the native tests also with address, undefined-behaviour and thread sanitizers
  *   --complete     what is left out counts as failed
  * One file alone: `npx mocha test/src/expect.test.ts`; one native program: `node scripts/native-tests.mjs parity`.
@@ -146,7 +146,7 @@ function summary() {
   if (leftOut.length) console.log(`\nleft out on this machine:\n${leftOut.map((line) => `  ${line}`).join('\n')}`)
   if (given.includes('--complete')) leftOut.forEach((line) => fail(`left out: ${line}`))
   if (broken.length) console.log(`\nfailed:\n${broken.map((line) => `  ${line}`).join('\n')}`)
-  const said = { full: 'every case', ci: 'every case, of random ones that are much alike a third' }[scale] ?? 'samples'
+  const said = { full: 'every case', ci: 'every case, of random ones that are much alike a fifth' }[scale] ?? 'samples'
   console.log(`\n${said}, ${seconds(started)}`)
   console.log(`${total.passed} passed, ${total.failed} failed`)
   process.exitCode = total.failed ? 1 : 0

@@ -1,5 +1,5 @@
 /**
- * How much the tests do: ZSLAB_TEST_SCALE = full (every case), ci (the same, but of random cases that are much alike a third), else
+ * How much the tests do: ZSLAB_TEST_SCALE = full (every case), ci (the same, but of random cases that are much alike a fifth), else
  * a sample. native/test/check.h has the same.
  */
 const scale = process.env.ZSLAB_TEST_SCALE
@@ -11,4 +11,4 @@ export const everything = scale === 'full'
 export const cases = (all: number, sample: number) => (full ? all : sample)
 /** As cases(), of such as are much alike and take long. */
 export const alike = (all: number, sample: number) =>
-  scale === 'ci' ? Math.max(sample, Math.ceil(all / 3)) : cases(all, sample)
+  scale === 'ci' ? Math.max(sample, Math.ceil(all / 5)) : cases(all, sample)

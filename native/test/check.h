@@ -47,7 +47,7 @@ inline int finish(const char* name) {
   return tally().failed ? 1 : 0;
 }
 
-// ZSLAB_TEST_SCALE = full (everything), ci (the same, but of what is much alike a third), tenfold, a number, else a sample; after
+// ZSLAB_TEST_SCALE = full (everything), ci (the same, but of what is much alike a fifth), tenfold, a number, else a sample; after
 // "sanitizer" or "sanitizer-ci" a few.
 inline std::string_view scale() {
   const char* given = std::getenv("ZSLAB_TEST_SCALE");
@@ -63,11 +63,11 @@ inline int cases(int full, int sample, int sanitizer) {
   return number > 0 ? number : sample;
 }
 
-// As cases(), of such as are much alike and take long: CI takes a third of all, but no fewer than a sample (test/scale.ts has the same).
+// As cases(), of such as are much alike and take long: CI takes a fifth of all, but no fewer than a sample (test/scale.ts has the same).
 inline int alike(int full, int sample, int sanitizer) {
   const int all = cases(full, sample, sanitizer);
-  const bool third = scale() == "ci" || scale() == "sanitizer-ci";
-  return third ? std::max((all + 2) / 3, std::min(all, sample)) : all;
+  const bool fifth = scale() == "ci" || scale() == "sanitizer-ci";
+  return fifth ? std::max((all + 4) / 5, std::min(all, sample)) : all;
 }
 
 // xoshiro-like in spirit, small in fact: splitmix64, seeded by program and case.

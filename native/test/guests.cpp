@@ -21,7 +21,7 @@ struct Totals {
 
 void judge(const Guest& guest, uint64_t only) {
   const char* const name = guest.name;
-  const int cases = only ? 1 : test::alike(1000, 200, 12);
+  const int cases = only ? 1 : test::alike(1000, 200, 6);
   const bool small = test::cases(0, 0, 1) == 1;
   Totals all;
   std::mutex mutex;

@@ -9,7 +9,7 @@ namespace {
 
 using namespace test;
 
-const int kLong = cases(2000, 2000, 200);  // tokens of a text that is worth it: sanitizers are slow
+const int kLong = cases(2000, 2000, 100);  // tokens of a text that is worth it: sanitizers are slow
 
 std::vector<float> logits_of(const Model& model, const std::vector<int32_t>& ids, int64_t rows,
                              const std::vector<zs_head_change>& changes = {}, const zs_head_watch* watch = nullptr) {

@@ -373,7 +373,7 @@ void wide_heads(const Engine& engine) {
 
 int main() {
   const Engine one(1), two(2, ZS_ISA_GENERIC);
-  const int count = test::cases(400, 60, 30);
+  const int count = test::cases(400, 60, 10);
   for (int seed = 1; seed <= count; ++seed) one_case(one, two, seed);
   wide_heads(one);
   return test::finish("record");

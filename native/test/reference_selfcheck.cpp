@@ -18,7 +18,7 @@ int main() {
   test::regions_by_hand();
   test::similarity_by_hand();
   const auto make = [](const test::CacheConfig& c) { return test::ReferenceCache(c); };
-  const int cases = test::cases(1000, 300, 50);
+  const int cases = test::cases(1000, 300, 15);
   for (int i = 0; i < cases; ++i) {
     const uint64_t seed = static_cast<uint64_t>(i);
     test::equalities(seed);

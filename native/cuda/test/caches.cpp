@@ -284,7 +284,7 @@ void workspace_runs_out() {
 
 // A golden run of the public implementation (which the CPU's is judged by elsewhere), and 256 steps more.
 test::Result golden_run(const Engine& engine, const test::Json& c) {
-  constexpr int kMore = 256;
+  const int kMore = test::cases(256, 256, 32);
   const int layers = c["layers"].whole(), prompt = c["promptTokens"].whole(), tokens = prompt + c["steps"].whole();
   const test::Json& set = c["reference"];
   Config config;
@@ -331,7 +331,7 @@ void golden(const Engine& cpu, const Engine& device) {
 
 int main(int count, char** arguments) {
   const uint64_t only = count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 0;
-  const int cases = only ? 1 : test::alike(240, 60, 25);
+  const int cases = only ? 1 : test::alike(240, 60, 10);
   const bool small = test::cases(0, 0, 1) == 1;
   try {
     const Engine cpu(1), device(1);
@@ -340,7 +340,7 @@ int main(int count, char** arguments) {
       golden(cpu, device);
       workspace_runs_out();
       stays_where_it_was();
-      const int little = test::alike(120, 60, 20);
+      const int little = test::alike(120, 60, 8);
       for (int i = 0; i < little; ++i) runs_out(static_cast<uint64_t>(i) + 1);
       test::check(read_here * 2 >= little, "only %d of %d prompts lacked memory", read_here, little);
       test::check(kept_on * 5 >= little, "only %d of %d caches ran out of memory and went on", kept_on, little);
@@ -350,7 +350,7 @@ int main(int count, char** arguments) {
       zs::gpu::vary_order(config.seed);
       test::same(run(cpu, config), run(device, config), "the device", config);
     }
-    test::check(only || compressed >= cases, "only %d heads of prompts were compressed on the device", compressed);
+    test::check(only || 2 * compressed >= cases, "only %d heads of prompts were compressed on the device", compressed);
     test::check(only || together >= 4 * cases, "only %d steps of heads that choose together lost somebody", together);
   } catch (const std::exception& e) {
     test::check(false, "%s", e.what());

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { adakv, headkv, proportional } from '../../../src/heads/allocation.js'
 import { draws } from '../model/files.js'
-import { cases } from '../../scale.js'
+import { alike } from '../../scale.js'
 
 const total = (budgets: number[][]) => budgets.flat().reduce((sum, one) => sum + one, 0)
 
@@ -81,7 +81,7 @@ describe('slots by scores', () => {
   })
 
   it('any scores: the total to the slot, at least the floor, more for more, one place for one order', () => {
-    for (let seed = 0; seed < cases(2000, 200); seed++) {
+    for (let seed = 0; seed < alike(2000, 200); seed++) {
       const draw = draws(seed * 9973 + 1)
       const [layers, heads] = [1 + draw(6), 1 + draw(5)]
       const scores = Array.from({ length: layers }, () =>
@@ -112,7 +112,7 @@ describe('slots by scores', () => {
   })
 
   it('every rule: the total to the slot where it is no whole number, too, and at its ends', () => {
-    for (let seed = 0; seed < cases(1000, 100); seed++) {
+    for (let seed = 0; seed < alike(1000, 100); seed++) {
       const draw = draws(seed * 7919 + 5)
       const [layers, kvHeads, group] = [1 + draw(7), 1 + draw(5), 1 + draw(3)]
       const scores = Array.from({ length: layers }, () =>

@@ -6,7 +6,7 @@ import { bootstrapOf, resampled } from '../../../src/inspect/bootstrap.js'
 import { headCompensation } from '../../../src/inspect/compensation.js'
 import type { SlotsRead } from '../../../src/inspect/head.js'
 import { whatIf } from '../../../src/inspect/what-if.js'
-import { cases } from '../../scale.js'
+import { alike } from '../../scale.js'
 import { distance, headOf, plainly, row, total, type Head } from './heads.js'
 
 const near = (found: number, expected: number, tolerance = 1e-10, say = '') =>
@@ -48,7 +48,7 @@ const refuses = (call: () => unknown, expected: RegExp) =>
     return true
   })
 
-const HEADS = cases(400, 16)
+const HEADS = alike(400, 16)
 
 describe('compensation of one head', () => {
   it('every number of every slot, query head and step, on random heads', () => {

@@ -9,7 +9,7 @@ import { rowsByHead } from '../../../src/trace/rebuild.js'
 import { mergesOf, sharesOf } from '../../../src/trace/shares.js'
 import { inputsOf } from '../attention-inputs.js'
 import { draws, ownFolder, toyPath } from '../model/files.js'
-import { cases } from '../../scale.js'
+import { alike } from '../../scale.js'
 import { distance, dot, headOf, row, total } from './heads.js'
 
 const SHAPE = { layers: 1, heads: 4, kvHeads: 2, headDim: 8 }
@@ -57,7 +57,7 @@ describe('lineage', function () {
   this.timeout(300_000)
 
   it('members by their shares are the key and value that the cache holds, however it merges', async () => {
-    for (let seed = 0; seed < cases(300, 24); seed++) {
+    for (let seed = 0; seed < alike(300, 24); seed++) {
       const { cache, policy, given, came, options } = await merged(seed)
       const how = mergesOf({ name: policy.name, mode: undefined, acts: '', options: { ...policy.options } })
       const events = cache.events()
@@ -109,7 +109,7 @@ describe('lineage', function () {
   })
 
   it('drift, coherence and key gap', () => {
-    for (let seed = 0; seed < cases(200, 20); seed++) {
+    for (let seed = 0; seed < alike(200, 20); seed++) {
       const { vectors, reads } = headOf(seed, { sameKeys: seed % 5 === 4 })
       const { headDim: d, group } = vectors
       const read = reads[seed % reads.length]

@@ -8,7 +8,7 @@ import { Equations } from '../../../src/inspect/least-squares.js'
 import { fitOracle, ORACLES } from '../../../src/inspect/oracle-fits.js'
 import { headOracles } from '../../../src/inspect/oracles.js'
 import { draws } from '../model/files.js'
-import { cases } from '../../scale.js'
+import { alike } from '../../scale.js'
 import { combined, distance, headOf, plainly, softmax, total } from './heads.js'
 
 interface GoldenHead {
@@ -91,7 +91,7 @@ describe('least squares', () => {
     })
 
   it('weights ≥ 0 that nothing near them betters, whatever depends on what', async () => {
-    for (let seed = 0; seed < cases(400, 40); seed++) {
+    for (let seed = 0; seed < alike(400, 40); seed++) {
       const draw = draws(seed * 7919 + 3)
       const [rows, unknowns] = [1 + draw(24), 1 + draw(16)]
       const equations = new Equations(rows, unknowns, 1)
@@ -113,7 +113,7 @@ describe('least squares', () => {
   })
 
   it('of unknowns that depend on one another the shortest solution, and none that fits better', async () => {
-    for (let seed = 0; seed < cases(400, 40); seed++) {
+    for (let seed = 0; seed < alike(400, 40); seed++) {
       const draw = draws(seed * 104729 + 11)
       const [rows, unknowns] = [1 + draw(24), 2 + draw(14)]
       const equations = new Equations(rows, unknowns, 2)
@@ -182,7 +182,7 @@ describe('oracles', () => {
   )
 
   it('are judged on the queries after the prompt: errors of all, and the share that the run won', async () => {
-    for (let seed = 0; seed < cases(100, 4); seed++) {
+    for (let seed = 0; seed < alike(100, 4); seed++) {
       const head = headOf(seed, { promptTokens: 40, tokens: 46, merged: 3 })
       const { vectors, reads, promptTokens } = head
       const options = { alpha: 0.9, promptTokens, judged: 3, equations: 4 }
@@ -286,7 +286,7 @@ describe('oracles', () => {
   })
 
   it('on what they were fitted to, none does worse than what it may choose', async () => {
-    for (let seed = 0; seed < cases(60, 6); seed++) {
+    for (let seed = 0; seed < alike(60, 6); seed++) {
       const { vectors, reads, promptTokens } = headOf(seed, { promptTokens: 60, tokens: 64, merged: 3 })
       for (const keys of ['mean', 'fixed'] as const) {
         const options = { alpha: 0.6, keys, promptTokens, equations: 6, ridge: 0 }

@@ -29,7 +29,7 @@ import { inputsOf } from '../attention-inputs.js'
 import { MOST_SCORES } from '../../../src/trace/level.js'
 import { checkRoom } from '../../../src/trace/room.js'
 import { draws, toyPath } from '../model/files.js'
-import { cases } from '../../scale.js'
+import { alike } from '../../scale.js'
 
 const LAYERS = 2
 
@@ -108,7 +108,7 @@ describe('scores of slots', function () {
   this.timeout(300_000)
 
   it('are those that the tape and attention by hand have, under all policies', async () => {
-    for (let seed = 0; seed < cases(400, 54); seed++) {
+    for (let seed = 0; seed < alike(400, 54); seed++) {
       const draw = draws(seed + 5)
       const one = <T>(...from: T[]): T => from[draw(from.length)]
       const [make, plain] = POLICIES[seed % POLICIES.length]

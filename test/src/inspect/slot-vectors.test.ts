@@ -20,7 +20,7 @@ import { rowsByHead } from '../../../src/trace/rebuild.js'
 import { mergesOf } from '../../../src/trace/shares.js'
 import { inputsOf } from '../attention-inputs.js'
 import { draws, ownFolder, toyPath } from '../model/files.js'
-import { cases } from '../../scale.js'
+import { alike } from '../../scale.js'
 
 const LAYERS = 2
 
@@ -66,7 +66,7 @@ describe('keys and values of slots', function () {
   const folder = ownFolder()
 
   it('of random runs are those of the cache', async () => {
-    for (let seed = 0; seed < cases(1000, 60); seed++) {
+    for (let seed = 0; seed < alike(1000, 60); seed++) {
       const draw = draws(seed + 9)
       const one = <T>(...from: T[]): T => from[draw(from.length)]
       const policy = policyOf(seed)

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { createCache, evictOnly, fullCache, lorc, streaming, zsmerge, type CacheOptions } from '../../../src/index.js'
 import { draws } from '../model/files.js'
-import { cases } from '../../scale.js'
+import { alike } from '../../scale.js'
 import { inputsOf } from '../attention-inputs.js'
 
 const shape = { layers: 2, heads: 4, kvHeads: 2, headDim: 6 }
@@ -20,7 +20,7 @@ function rowsOf(array: Float32Array, heads: number, tokens: number, kvHead: numb
 
 describe('vectors', () => {
   it('are what came, whatever left: prompts, steps, chunks, forks', async () => {
-    for (let seed = 0; seed < cases(400, 40); seed++) {
+    for (let seed = 0; seed < alike(400, 40); seed++) {
       const draw = draws(seed + 1)
       const one = <T>(...from: T[]): T => from[draw(from.length)]
       const queries = one(0, 3, 600)

@@ -23,7 +23,7 @@ import { TENSOR_TYPES } from '../../../src/model/gguf.js'
 import { fullSlots } from '../../../src/roofline/asked.js'
 import { parametersOf, SHAPES } from '../../../src/roofline/shapes.js'
 import { draws } from '../model/files.js'
-import { cases } from '../../scale.js'
+import { alike } from '../../scale.js'
 import { anyShape } from './shapes.js'
 
 const STORAGES: Storage[] = ['float32', 'float16', 'bfloat16']
@@ -62,7 +62,7 @@ describe('byte model', function () {
 
   it('is that of native/cuda, which the emulation holds the kernels to', () => {
     const next = draws(7)
-    const shapes = Array.from({ length: cases(5000, 500) }, (_, i) => ({
+    const shapes = Array.from({ length: alike(5000, 500) }, (_, i) => ({
       storage: i % 3,
       sequences: 1 + next(9),
       kvHeads: 1 + next(40),
@@ -190,6 +190,6 @@ describe('byte model', function () {
       assert.ok(weightsMemory({ ...step, devices }) <= weightsMemory(step))
       assert.ok(sequenceMemory(step, of) < sequenceMemory(step, { ...of, slots: slots + 1 }))
     })
-    fc.assert(property, { seed: 5, numRuns: cases(2000, 200) })
+    fc.assert(property, { seed: 5, numRuns: alike(2000, 200) })
   })
 })

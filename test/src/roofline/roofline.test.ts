@@ -6,7 +6,7 @@ import { askedOf, compressedSlots, fullSlots } from '../../../src/roofline/asked
 import { holdsFrom, MOST_CONTEXT } from '../../../src/roofline/break-even.js'
 import { breakEvenOf, gainAt, stepTime } from '../../../src/roofline/predict.js'
 import { toyPath } from '../model/files.js'
-import { alike, cases } from '../../scale.js'
+import { alike } from '../../scale.js'
 import { anyShape } from './shapes.js'
 
 const K = 1024
@@ -176,7 +176,7 @@ describe('roofline', function () {
         assert.ok(full.microseconds > 0 && compressed.tokensPerSecond > 0)
       },
     )
-    await fc.assert(property, { seed: 9, numRuns: cases(200, 30) })
+    await fc.assert(property, { seed: 9, numRuns: alike(200, 30) })
   })
 
   it('reads the shape from a GGUF file, and takes one of its own', async () => {
