@@ -1,6 +1,7 @@
 /** Draws a plot on a surface: the one place that says where each line, shape and word of a picture goes. */
 import {
   LEADING,
+  LINE,
   NUMBERS,
   rampOf,
   swatchOf,
@@ -16,7 +17,7 @@ import { place } from './scale.js'
 import { colorOf, type Color, type Style } from './style.js'
 import { Shifted } from './shifted.js'
 import type { Box, Surface, TextOptions } from './surface.js'
-import { columnsOf, textWidth } from './text.js'
+import { columnsOf, linesOf, linesWidth, textWidth } from './text.js'
 
 /** Of boxes, points and corners of lines. With more, fields are drawn as images: viewers would take long over so many, and files be large. */
 const MOST_MARKS = 20_000
@@ -190,8 +191,12 @@ function drawPanel(surface: Surface, placed: PanelPlace, style: Style, paint: Pa
       muted,
       0.75,
     )
-    surface.text(tick.text, area.left - TICK - 3, y(tick.at) + small * 0.32, options)
-    labelX = Math.min(labelX, area.left - TICK - 3 - textWidth(tick.text, { size: small }))
+    const lines = linesOf(tick.text)
+    lines.forEach((line, i) => {
+      const down = 0.32 + (i - (lines.length - 1) / 2) * LINE
+      surface.text(line, area.left - TICK - 3, y(tick.at) + small * down, options)
+    })
+    labelX = Math.min(labelX, area.left - TICK - 3 - linesWidth(tick.text, { size: small }))
   }
   if (panel.y.label) {
     const options = { size: text, color: paint('ink'), upright: true }

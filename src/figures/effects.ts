@@ -6,7 +6,7 @@ import type { LegendEntry, Mark, Panel, Plot } from './plot.js'
 import { counted, percent, plainNumber, rangeOf, shortNumber, ticksOf } from './scale.js'
 import { signed, VERDICTS, type MetricData, type Verdict } from './study.js'
 import { styleOptions, type Style, type StyleOptions } from './style.js'
-import { shortened } from './text.js'
+import { linesOf, textWidth, wrapped } from './text.js'
 import { ends, levelWords, listed, type Interval } from './words.js'
 
 interface EffectData {
@@ -109,8 +109,10 @@ function picture({ metric, main, interactions, fit }: EffectsData, style: Style)
   const parts = [
     { title: 'main effects', effects: main.filter(({ found }) => found) },
     { title: 'interactions', effects: interactions.filter(({ found }) => found) },
-  ].filter(({ effects }) => effects.length)
-  const rows = parts.reduce((sum, { effects }) => sum + effects.length, 0)
+  ]
+    .filter(({ effects }) => effects.length)
+    .map((part) => ({ ...part, rows: rowsOf(part.effects, style) }))
+  const high = parts.reduce((sum, { rows }) => sum + rows.high, 0)
   const range = rangeAround(all)
   const label = `${metric.name}${fit ? ' over the range' : ''}, ${metric.unit}`
   return {
@@ -132,11 +134,9 @@ function picture({ metric, main, interactions, fit }: EffectsData, style: Style)
     legend,
     arrangement: 'rows' as const,
     panels: parts.length
-      ? parts.map(({ title, effects }, i) =>
-          panel(title, effects, range, i === parts.length - 1 && label, style, metric),
-        )
-      : [panel('', [], range, label, style, metric)],
-    body: 60 + parts.length * 26 + Math.max(3, rows) * (narrow ? 15 : 18),
+      ? parts.map(({ title, rows }, i) => panel(title, rows, range, i === parts.length - 1 && label, style, metric))
+      : [panel('', rowsOf([], style), range, label, style, metric)],
+    body: 60 + parts.length * 26 + Math.max(3, high) * (narrow ? 15 : 18),
   }
 }
 
@@ -152,9 +152,31 @@ function rangeAround(all: readonly EffectData[]): [number, number] {
   return rangeOf([0, ...values], 0.05)
 }
 
+interface Rows {
+  named: { one: EffectData; at: number; name: string }[]
+  /** In rows of one line. */
+  high: number
+}
+
+/** Names that are wider than what they have beside a panel go on below, each of several dimensions on its own, and their rows are higher. */
+function rowsOf(effects: readonly EffectData[], style: Style): Rows {
+  const room = (style.size === 'column' ? 0.5 : 0.36) * style.width
+  let high = 0
+  const named = effects.map((one) => {
+    const whole = nameOf(one)
+    const fits = textWidth(whole, { size: style.small }) <= room
+    const pieces = fits ? [whole] : whole.split(/(?<= ×) /)
+    const name = pieces.flatMap((piece) => wrapped(piece, room, { size: style.small })).join('\n')
+    const own = 1 + 0.7 * (linesOf(name).length - 1)
+    high += own
+    return { one, at: high - own / 2, name }
+  })
+  return { named, high }
+}
+
 function panel(
   title: string,
-  effects: readonly EffectData[],
+  { named, high }: Rows,
   range: [number, number],
   /** Below the last of them. */
   label: string | false,
@@ -162,9 +184,9 @@ function panel(
   { better, unit }: EffectsData['metric'],
 ): Panel {
   const marks: Mark[] = [
-    { kind: 'line', name: 'nothing', color: 'muted', dash: true, width: 1, x: [0, 0], y: [-0.5, effects.length - 0.5] },
+    { kind: 'line', name: 'nothing', color: 'muted', dash: true, width: 1, x: [0, 0], y: [0, high] },
   ]
-  effects.forEach((one, row) => {
+  named.forEach(({ one, at: row }) => {
     const { color, shape } = VERDICTS[kindOf(one, better)]
     const said = `${nameOf(one)}: ${signed(one.found!.difference.mean)}${ends(one.found!.difference, signed)} ${unit}\np ${shortNumber(one.holm!)} after Holm`
     const { mean } = one.found!.difference
@@ -179,14 +201,13 @@ function panel(
       })
     addInterval(marks, { name: nameOf(one), color, shape, interval: one.found!.difference, row, said }, style)
   })
-  const room = (style.size === 'column' ? 0.5 : 0.36) * style.width
   return {
     title,
-    share: Math.max(1, effects.length),
+    share: Math.max(1, high),
     x: label ? { label, range, ticks: ticksOf({ range }, style.size === 'column' ? 3 : 8) } : { range, ticks: [] },
     y: {
-      range: [Math.max(effects.length, 1) - 0.5, -0.5],
-      ticks: effects.map((one, at) => ({ at, text: shortened(nameOf(one), room, { size: style.small }) })),
+      range: [Math.max(high, 1), 0],
+      ticks: named.map(({ at, name }) => ({ at, text: name })),
     },
     marks,
   }

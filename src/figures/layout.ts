@@ -2,7 +2,7 @@
 import type { Axis, Cell, Panel, Plot, Tick } from './plot.js'
 import { place, ticksOf } from './scale.js'
 import type { Style } from './style.js'
-import { textWidth, wrapped } from './text.js'
+import { linesOf, linesWidth, textWidth, wrapped } from './text.js'
 import type { Box } from './surface.js'
 
 export const LEADING = 1.32
@@ -10,6 +10,9 @@ export const LEADING = 1.32
 export const TICK = 3
 /** Height of the numbers below an axis, with a little air above: a number beside the other axis may hang down there. */
 export const NUMBERS = 1.42
+
+/** From line to line of a name beside an axis. */
+export const LINE = 1.2
 
 export interface LegendPlace {
   x: number
@@ -139,7 +142,7 @@ const roomForX = (width: number, style: Style) => Math.max(2, Math.floor(width /
 const roomForY = (height: number, style: Style) => Math.max(3, Math.floor(height / (style.small * 2.1)))
 
 function leftRoom(panel: Panel, height: number, style: Style): number {
-  const widths = ticksOf(panel.y, roomForY(height, style)).map((tick) => textWidth(tick.text, { size: style.small }))
+  const widths = ticksOf(panel.y, roomForY(height, style)).map((tick) => linesWidth(tick.text, { size: style.small }))
   const numbers = widths.length ? Math.max(...widths) + TICK + 3 : 0
   return numbers + (panel.y.label ? style.text * LEADING + 1 : 0)
 }
@@ -222,13 +225,17 @@ function spaced(axis: Axis, height: number, style: Style): Tick[] {
 
 /** Those that do not touch the one before. */
 function apart(ticks: Tick[], axis: Axis, height: number, style: Style): Tick[] {
-  let last = -Infinity
+  let end = -Infinity
   return ticks
-    .map((tick) => ({ tick, at: place(axis, tick.at) * height }))
+    .map((tick) => ({
+      tick,
+      at: place(axis, tick.at) * height,
+      half: (linesOf(tick.text).length * style.small * LINE) / 2,
+    }))
     .sort((a, b) => a.at - b.at)
-    .filter(({ at }) => {
-      const fits = at - last >= style.small * 1.2
-      if (fits) last = at
+    .filter(({ at, half }) => {
+      const fits = at - half >= end
+      if (fits) end = at + half
       return fits
     })
     .map(({ tick }) => tick)

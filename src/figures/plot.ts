@@ -7,6 +7,7 @@ import type { Color, Style } from './style.js'
 
 export interface Tick {
   at: number
+  /** On a y axis in lines, where it has several. */
   text: string
 }
 

@@ -4,7 +4,7 @@ import type { Axis, LegendEntry, Panel, Plot, Slider, Tick } from './plot.js'
 import { legendTrace, plain, rampTrace, rounded, traces, type Drawing, type Json, type Trace } from './plotly-traces.js'
 import { colorOf, type Style } from './style.js'
 import { SANS } from './fonts/names.js'
-import { textWidth, wrapped } from './text.js'
+import { linesOf, textWidth, wrapped } from './text.js'
 
 export interface PlotlyFigure {
   data: Trace[]
@@ -215,7 +215,7 @@ export function axis(given: Axis, ticks: Tick[], { style, paint }: Drawing): { [
     ...base,
     ticks: 'outside',
     tickvals: ticks.map((tick) => rounded(tick.at)),
-    ticktext: ticks.map((tick) => plain(tick.text)),
+    ticktext: ticks.map(({ text }) => linesOf(text).map(plain).join('<br>')),
   }
 }
 

@@ -4,6 +4,7 @@ import { pictured } from './pictured.js'
 import type { Axis, Plot } from './plot.js'
 import { counted } from './scale.js'
 import type { Style } from './style.js'
+import { linesOf } from './text.js'
 import { visible } from './visible.js'
 import { listed } from './words.js'
 
@@ -16,7 +17,9 @@ function reworded(plot: Plot, word: (text: string) => string): Plot {
   const axis = (given: Axis): Axis => ({
     ...given,
     label: given.label && word(given.label),
-    ticks: Array.isArray(given.ticks) ? given.ticks.map((tick) => ({ ...tick, text: word(tick.text) })) : given.ticks,
+    ticks: Array.isArray(given.ticks)
+      ? given.ticks.map((tick) => ({ ...tick, text: linesOf(tick.text).map(word).join('\n') }))
+      : given.ticks,
   })
   const { ramp, cells } = plot
   return {

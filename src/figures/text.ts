@@ -46,6 +46,12 @@ export function wrapped(text: string, width: number, style: TextStyle): string[]
   return line ? [...lines, line] : lines
 }
 
+export const linesOf = (text: string) => text.split('\n')
+
+/** Pixels of the widest line of `text`. */
+export const linesWidth = (text: string, style: TextStyle) =>
+  Math.max(...linesOf(text).map((line) => textWidth(line, style)))
+
 /** `text`, cut with an ellipsis where it is wider than `width` pixels. */
 export function shortened(text: string, width: number, style: TextStyle): string {
   if (textWidth(text, style) <= width) return text

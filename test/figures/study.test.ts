@@ -1,9 +1,10 @@
 /** Figures of studies: who is on the frontier, where its knee is, and what effects are said to be. */
 import assert from 'node:assert/strict'
+import { drawSvg } from '../../src/figures/export/svg.js'
 import { effects, failures, frontier, interaction, needleMap, pairedDifferences } from '../../src/figures/index.js'
 import type { Mark } from '../../src/figures/plot.js'
 import { MadeStudy, needlesOf, studyOf } from './made-study.js'
-import { effectsMade, studiedMade } from './synthetic-study.js'
+import { effectsMade, MANY_LEVELS, studiedMade } from './synthetic-study.js'
 
 const meanOf = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
 const interval = (mean: number) => ({ mean, low: null, high: null })
@@ -74,6 +75,20 @@ describe('figures of studies', () => {
     assert.match(effects(effectsMade()).summary, /of 13 effects on kl can be told from nothing\. Largest: /)
     assert.match(effects(effectsMade({ texts: 5 })).summary, /^None of 13 effects/)
     assert.match(effects(effectsMade({ dimensions: { budget: [0.1] } })).summary, /^No effect on kl could be measured/)
+  })
+
+  it('effects: names are whole, on as many lines as their room asks for', () => {
+    const found = effectsMade({ dimensions: MANY_LEVELS })
+    const named = [...found.main, ...found.interactions].flatMap(({ dimensions, to }) =>
+      dimensions.map((name, i) => `${name} ${dimensions.length > 1 ? '' : '.*'}${String(to[i])}`),
+    )
+    for (const width of ['3.25in', '5.5in', '6.75in'] as const) {
+      const figure = effects(found, { width })
+      const { texts } = drawSvg(figure.plot, figure.style)
+      const said = texts.map(({ text }) => text).join(' ')
+      for (const name of named) assert.match(said, new RegExp(name), width)
+      assert.ok(!said.includes('…'), width)
+    }
   })
 
   it('paired differences: each cluster at the mean of its pairs, sorted, and what is left out is counted', () => {
