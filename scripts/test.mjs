@@ -47,9 +47,8 @@ if (wrong) {
 } else
   try {
     writeFileSync(leftOutFile, '')
-    const told = setInterval(tellUnderWay, UNDER_WAY_MS)
+    setInterval(tellUnderWay, UNDER_WAY_MS).unref()
     await everything()
-    clearInterval(told)
     summary()
   } finally {
     rmSync(folder, { recursive: true, force: true })

@@ -7,6 +7,8 @@ const scale = process.env.ZSLAB_TEST_SCALE
 export const full = scale === 'full' || scale === 'ci'
 /** Also what CI takes in turns. */
 export const everything = scale === 'full'
+/** Of what CI takes in turns: every `of`-th there, all elsewhere. */
+export const inTurn = (i: number, of: number) => scale !== 'ci' || i % of === 0
 /** Random cases: the full number, or a sample. */
 export const cases = (all: number, sample: number) => (full ? all : sample)
 /** As cases(), of such as are much alike and take long. */

@@ -130,7 +130,7 @@ void one_case(const Engine& one, const Engine& two, int seed) {
 
 int main() {
   const Engine one(1), two(2);
-  const int count = test::cases(400, 60, 10);
+  const int count = test::cases(400, 60, 30);
   for (int seed = 1; seed <= count; ++seed) one_case(one, two, seed);
   return test::finish("scores");
 }

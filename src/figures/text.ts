@@ -52,10 +52,11 @@ export const linesOf = (text: string) => text.split('\n')
 export const linesWidth = (text: string, style: TextStyle) =>
   Math.max(...linesOf(text).map((line) => textWidth(line, style)))
 
-/** `text`, cut with an ellipsis where it is wider than `width` pixels. */
+/** `text` on one line, cut with an ellipsis where it is wider than `width` pixels. */
 export function shortened(text: string, width: number, style: TextStyle): string {
-  if (textWidth(text, style) <= width) return text
-  const characters = [...text]
+  const line = linesOf(text).join(' ')
+  if (textWidth(line, style) <= width) return line
+  const characters = [...line]
   while (characters.length && textWidth(`${characters.join('')}…`, style) > width) characters.pop()
   return characters.length ? `${characters.join('').trimEnd()}…` : ''
 }

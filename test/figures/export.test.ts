@@ -13,7 +13,7 @@ import { openBrowser } from '../lab/lab.js'
 import { wordsApart } from './apart.js'
 import { CASES } from './cases.js'
 import { checkFonts, readPdf } from './files.js'
-import { everything, full } from '../scale.js'
+import { full, inTurn } from '../scale.js'
 import { shadowMade } from './synthetic.js'
 import { all, parseXml } from './xml.js'
 
@@ -106,7 +106,7 @@ describe('files of figures', function () {
       const strangers: string[] = []
       page.on('request', (request) => request.url().startsWith('file:') || strangers.push(request.url()))
       page.on('pageerror', (error) => strangers.push(error.message))
-      for (const name of names.filter((_, i) => everything || !full || i % 3 === 0)) {
+      for (const name of names.filter((_, i) => inTurn(i, 3))) {
         const figure = CASES[name]()
         const file = join(folder, 'figure.html')
         await figure.save(file)

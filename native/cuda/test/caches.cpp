@@ -282,7 +282,7 @@ void workspace_runs_out() {
   test::check(refused && work.version() != version, "a workspace that is gone has the version of the former one");
 }
 
-// A golden run of the public implementation (which the CPU's is judged by elsewhere), and 256 steps more.
+// A golden run of the public implementation (which the CPU's is judged by elsewhere), and more steps.
 test::Result golden_run(const Engine& engine, const test::Json& c) {
   const int kMore = test::cases(256, 256, 32);
   const int layers = c["layers"].whole(), prompt = c["promptTokens"].whole(), tokens = prompt + c["steps"].whole();
@@ -331,7 +331,7 @@ void golden(const Engine& cpu, const Engine& device) {
 
 int main(int count, char** arguments) {
   const uint64_t only = count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 0;
-  const int cases = only ? 1 : test::alike(240, 60, 10);
+  const int cases = only ? 1 : test::alike(240, 60, 12);
   const bool small = test::cases(0, 0, 1) == 1;
   try {
     const Engine cpu(1), device(1);
@@ -350,7 +350,7 @@ int main(int count, char** arguments) {
       zs::gpu::vary_order(config.seed);
       test::same(run(cpu, config), run(device, config), "the device", config);
     }
-    test::check(only || 2 * compressed >= cases, "only %d heads of prompts were compressed on the device", compressed);
+    test::check(only || compressed >= cases, "only %d heads of prompts were compressed on the device", compressed);
     test::check(only || together >= 4 * cases, "only %d steps of heads that choose together lost somebody", together);
   } catch (const std::exception& e) {
     test::check(false, "%s", e.what());
